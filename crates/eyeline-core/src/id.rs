@@ -1,0 +1,55 @@
+//! Identifiers: one type per kind, so that an image's id can never be passed for a gallery's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(out)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map($name)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                $name(id)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// The owner of images, galleries and events; the wall between tenants.
+    ProjectId;
+    /// A trusted sender of events within a project; public, so it can only write events and read public galleries.
+    ApplicationId;
+    /// One picture with its original and its versions.
+    ImageId;
+    /// A set of images with an order.
+    GalleryId;
+    /// One event as its sender names it, or as the server does when the sender does not.
+    EventId;
+    /// One visit, as the sending application sees it.
+    SessionId;
+    /// A piece of background work.
+    JobId;
+    /// A published order of a gallery.
+    OrderId;
+}

@@ -1,0 +1,19 @@
+//! Words and rules of Eyeline: ids, times, states, presets, events, tiers, weights and ranking formulas.
+//!
+//! Nothing here reads a clock, draws a random number, waits or touches a disk, so every rule can be tested as a
+//! function of its arguments.
+
+pub mod access;
+pub mod field_errors;
+pub mod id;
+pub mod image_state;
+pub mod preset;
+pub mod time;
+pub mod weight;
+
+pub use access::{AccessClass, Tier, Visibility};
+pub use field_errors::FieldErrors;
+pub use id::{ApplicationId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
+pub use image_state::ImageState;
+pub use preset::{PRESETS, Preset};
+pub use time::Timestamp;

@@ -1,0 +1,1 @@
+//! Drives the built binary from outside, on every set of engines.

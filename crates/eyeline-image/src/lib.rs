@@ -1,0 +1,1 @@
+//! Bytes in, bytes out: probe, decode within limits, fit, encode.

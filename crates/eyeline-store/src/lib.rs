@@ -1,1 +1,12 @@
 //! Every engine that keeps something, behind few traits, with one suite they all pass.
+
+pub mod cache;
+pub mod catalog;
+pub mod error;
+pub mod pubsub;
+pub mod sql;
+
+pub use cache::Cache;
+pub use catalog::Catalog;
+pub use error::{Error, Result};
+pub use pubsub::PubSub;

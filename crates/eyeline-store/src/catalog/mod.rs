@@ -1,0 +1,37 @@
+//! The catalog: everything known about projects, images, galleries, jobs and events, in one database.
+//!
+//! One method is one use case and one transaction, written once for SQLite and PostgreSQL. Functions that take a `Tx`
+//! are parts of use cases, shared between topics.
+
+pub mod galleries;
+
+use futures::FutureExt as _;
+
+use crate::error::Result;
+use crate::sql::{Db, Dialect, Migrated};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    db: Db,
+}
+
+impl Catalog {
+    /// Opens `sqlite:PATH` or `postgres://…`; does not migrate.
+    pub async fn open(url: &str) -> Result<Self> {
+        Ok(Catalog { db: Db::open(url).await? })
+    }
+
+    pub async fn migrate(&self) -> Result<Migrated> {
+        self.db.migrate().await
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.db.dialect()
+    }
+
+    /// Answers once the database does.
+    pub async fn ping(&self) -> Result<()> {
+        self.db.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await.map(drop) }.boxed()).await
+    }
+}

@@ -1,0 +1,79 @@
+//! Migrations: forward only, inside the binary, always in pairs.
+
+use futures::FutureExt as _;
+
+use super::{Db, Dialect, Tx};
+use crate::error::{Error, Result};
+use crate::params;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migration {
+    ($version:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../../../../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../../../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
+/// In the order they are applied. A released one is never changed: what it made gets a new one.
+const MIGRATIONS: [Migration; 4] = [
+    migration!(1, "0001_projects"),
+    migration!(2, "0002_images"),
+    migration!(3, "0003_galleries"),
+    migration!(4, "0004_events"),
+];
+
+/// What a call of [`Db::migrate`] found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// Names of the migrations applied by this call, in order.
+    pub applied: Vec<&'static str>,
+    /// The version reached.
+    pub version: i64,
+}
+
+impl Db {
+    /// Brings the catalog to this binary's version, all of it in one transaction; several processes may call it at
+    /// once. A catalog of a newer version is refused.
+    pub async fn migrate(&self) -> Result<Migrated> {
+        self.write(|tx| migrate(tx).boxed()).await
+    }
+}
+
+async fn migrate(tx: &mut Tx) -> Result<Migrated> {
+    if tx.dialect() == Dialect::Postgres {
+        // Only one process at a time; the number is this product's own.
+        tx.query("SELECT 1 AS locked FROM pg_advisory_xact_lock(7305118)", &[]).await?;
+    }
+    tx.run_script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
+        .await?;
+    let row = tx.query_one("SELECT coalesce(max(version), 0) AS version FROM schema_migrations", &[]).await?;
+    let reached: i64 = row.ok_or_else(|| Error::Corrupt("no schema version".to_owned()))?.take("version")?;
+    let newest = MIGRATIONS[MIGRATIONS.len() - 1].version;
+    if reached > newest {
+        return Err(Error::Conflict(format!(
+            "the catalog is at version {reached}, this binary knows up to {newest}: start a newer binary"
+        )));
+    }
+    let mut applied = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > reached) {
+        let script = match tx.dialect() {
+            Dialect::Sqlite => migration.sqlite,
+            Dialect::Postgres => migration.postgres,
+        };
+        tx.run_script(script).await?;
+        let sql = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)";
+        tx.execute(sql, params![migration.version, migration.name]).await?;
+        applied.push(migration.name);
+    }
+    Ok(Migrated { applied, version: newest })
+}

@@ -1,0 +1,312 @@
+//! SQLite: one writer thread with group commit, a few reading connections beside it.
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Kind, Row, Tx, Value};
+use crate::error::{Error, Result};
+
+/// Use cases that share one commit at the most.
+const GROUP_MAX: usize = 256;
+/// Use cases that may wait for the writer; one more is answered "busy" by waiting for a place.
+const QUEUE_MAX: usize = 1_024;
+const READERS: usize = 4;
+
+pub(super) struct Sqlite {
+    writer: mpsc::Sender<Job>,
+    readers: Readers,
+}
+
+/// Runs one use case inside the open transaction and gives what has to be told once the commit is known.
+type Job = Box<dyn FnOnce(&mut Tx) -> Finish + Send>;
+type Finish = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+struct Readers {
+    free: Mutex<Vec<Tx>>,
+    permits: Semaphore,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let opened = |error| Error::internal("opening the SQLite file", Box::new(error) as Box<_>);
+        let writing = Connection::open(path).map_err(opened)?;
+        prepare(&writing).map_err(opened)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut free = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let reading = Connection::open_with_flags(path, flags).map_err(opened)?;
+            reading.busy_timeout(Duration::from_secs(5)).map_err(opened)?;
+            reading.set_prepared_statement_cache_capacity(256);
+            free.push(Tx::Sqlite(reading));
+        }
+        let (writer, jobs) = mpsc::channel(QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write_groups(Tx::Sqlite(writing), jobs))
+            .map_err(|error| Error::internal("starting the SQLite writer", error))?;
+        Ok(Sqlite { writer, readers: Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) } })
+    }
+
+    pub(super) async fn write<T, F>(&self, use_case: F) -> Result<T>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let outcome = in_savepoint(tx, use_case);
+            Box::new(move |committed| {
+                let outcome = outcome.and_then(|value| match committed {
+                    Ok(()) => Ok(value),
+                    Err(error) => Err(Error::unavailable(format!("the catalog could not commit: {error}"))),
+                });
+                // The caller may have gone away; the write stands all the same.
+                let _ = answer.send(outcome);
+            })
+        });
+        let gone = || Error::unavailable("the catalog's writer has stopped; the server has to be started again");
+        self.writer.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    pub(super) async fn read<T, F>(&self, use_case: F) -> Result<T>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let _permit = self.readers.permits.acquire().await.map_err(|error| Error::internal("readers", error))?;
+        let tx = self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(mut tx) = tx else {
+            return Err(Error::unavailable("no reading connection is left; the server has to be started again"));
+        };
+        let (tx, outcome) = tokio::task::spawn_blocking(move || {
+            let outcome = on_snapshot(&mut tx, use_case);
+            (tx, outcome)
+        })
+        .await
+        .map_err(|error| Error::internal("reading SQLite", error))?;
+        self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(tx);
+        outcome
+    }
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit is on stable storage before it is answered. NORMAL would lose the last ones at a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(512);
+    Ok(())
+}
+
+/// Commits in groups: a group is what has gathered during the last commit, so nobody waits for company.
+fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>) {
+    let mut broken: Option<Error> = None;
+    while let Some(first) = jobs.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX
+            && let Ok(next) = jobs.try_recv()
+        {
+            group.push(next);
+        }
+        if let Some(error) = &broken {
+            // After a failed fsync the kernel may have dropped the dirty pages: nothing written since can be promised.
+            group.into_iter().for_each(|job| refuse(&mut tx, job, error));
+            continue;
+        }
+        if let Err(error) = write_group(&mut tx, group)
+            && matches!(error, Error::Corrupt(_))
+        {
+            tracing::error!(%error, "the catalog takes no more writes until the server is started again");
+            broken = Some(error);
+        }
+    }
+}
+
+/// Answers a job without running it: it is run against a transaction that is rolled back.
+fn refuse(tx: &mut Tx, job: Job, error: &Error) {
+    if begin(tx, "BEGIN").is_ok() {
+        let finish = job(tx);
+        rollback(tx);
+        finish(Err(error));
+    }
+}
+
+fn write_group(tx: &mut Tx, group: Vec<Job>) -> Result<()> {
+    if let Err(error) = begin(tx, "BEGIN IMMEDIATE") {
+        group.into_iter().for_each(|job| refuse(tx, job, &error));
+        return Err(error);
+    }
+    let mut finishes = Vec::with_capacity(group.len());
+    let mut lost = None;
+    for job in group {
+        finishes.push(job(tx));
+        if is_autocommit(tx) {
+            // A full disk or an I/O error made SQLite roll the whole transaction back: the use cases before this one
+            // are gone too, and the ones after it would each run in a transaction of their own.
+            lost = Some(Error::unavailable("the disk is full or failing"));
+            if let Err(error) = begin(tx, "BEGIN IMMEDIATE") {
+                lost = Some(error);
+                break;
+            }
+        }
+    }
+    let outcome = match lost {
+        Some(error) => {
+            rollback(tx);
+            Err(error)
+        }
+        None => commit(tx),
+    };
+    for finish in finishes {
+        finish(outcome.as_ref().copied());
+    }
+    outcome
+}
+
+fn connection(tx: &mut Tx) -> &mut Connection {
+    match tx {
+        Tx::Sqlite(connection) => connection,
+        Tx::Postgres(_) => unreachable!("the SQLite engine only ever makes SQLite transactions"),
+    }
+}
+
+fn is_autocommit(tx: &mut Tx) -> bool {
+    connection(tx).is_autocommit()
+}
+
+fn begin(tx: &mut Tx, statement: &str) -> Result<()> {
+    connection(tx).execute_batch(statement).map_err(|error| failure(&error, statement))
+}
+
+fn commit(tx: &mut Tx) -> Result<()> {
+    let outcome = connection(tx).execute_batch("COMMIT");
+    let Err(error) = outcome else { return Ok(()) };
+    rollback(tx);
+    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        return Err(Error::Corrupt(format!("writing to stable storage failed: {error}")));
+    }
+    Err(failure(&error, "COMMIT"))
+}
+
+fn rollback(tx: &mut Tx) {
+    if !is_autocommit(tx)
+        && let Err(error) = connection(tx).execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "could not roll back");
+    }
+}
+
+fn in_savepoint<T, F>(tx: &mut Tx, use_case: F) -> Result<T>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+{
+    begin(tx, "SAVEPOINT use_case")?;
+    let outcome = run(tx, use_case);
+    if is_autocommit(tx) {
+        return outcome.and_then(|_| Err(Error::unavailable("the disk is full or failing")));
+    }
+    match &outcome {
+        Ok(_) => begin(tx, "RELEASE use_case")?,
+        Err(_) => begin(tx, "ROLLBACK TO use_case; RELEASE use_case")?,
+    }
+    outcome
+}
+
+fn on_snapshot<T, F>(tx: &mut Tx, use_case: F) -> Result<T>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+{
+    begin(tx, "BEGIN")?;
+    let outcome = run(tx, use_case);
+    rollback(tx);
+    outcome
+}
+
+/// A use case awaits nothing but its transaction, which on SQLite never waits: so it ends at the first poll. A panic in
+/// it is that use case's failure alone.
+fn run<T, F>(tx: &mut Tx, use_case: F) -> Result<T>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+{
+    match std::panic::catch_unwind(AssertUnwindSafe(|| use_case(tx).now_or_never())) {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => Err(Error::internal("a use case waited inside a SQLite transaction", "it was dropped")),
+        Err(_) => Err(Error::internal("a use case panicked", "its changes were rolled back")),
+    }
+}
+
+pub(super) fn execute(connection: &mut Connection, sql: &str, params: &[Value]) -> Result<u64> {
+    let failed = |error: rusqlite::Error| failure(&error, sql);
+    let mut statement = connection.prepare_cached(&numbered(sql)).map_err(failed)?;
+    let changed = statement.execute(rusqlite::params_from_iter(params)).map_err(failed)?;
+    Ok(changed as u64)
+}
+
+pub(super) fn query(connection: &mut Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+    let failed = |error: rusqlite::Error| failure(&error, sql);
+    let mut statement = connection.prepare_cached(&numbered(sql)).map_err(failed)?;
+    let columns: std::sync::Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut found = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        let mut values = Vec::with_capacity(columns.len());
+        for index in 0..columns.len() {
+            values.push(match row.get_ref(index).map_err(failed)? {
+                ValueRef::Null => Value::Null(Kind::Text),
+                ValueRef::Integer(value) => Value::Int(value),
+                ValueRef::Real(value) => Value::Real(value),
+                ValueRef::Text(value) => Value::Text(
+                    String::from_utf8(value.to_vec())
+                        .map_err(|_| Error::Corrupt("a text column is not UTF-8".to_owned()))?,
+                ),
+                ValueRef::Blob(value) => Value::Bytes(value.to_vec()),
+            });
+        }
+        rows.push(Row::new(columns.clone(), values));
+    }
+    Ok(rows)
+}
+
+pub(super) fn run_script(connection: &mut Connection, sql: &str) -> Result<()> {
+    connection.execute_batch(sql).map_err(|error| failure(&error, sql))
+}
+
+/// SQLite takes `$1` for a name and numbers names by first appearance; `?1` is the number one.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null(_) => ValueRef::Null,
+            Value::Int(value) => ValueRef::Integer(*value),
+            Value::Real(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Bytes(value) => ValueRef::Blob(value),
+            Value::Id(value) => ValueRef::Blob(value.as_bytes()),
+            Value::Bool(value) => ValueRef::Integer(i64::from(*value)),
+        }))
+    }
+}
+
+fn failure(error: &rusqlite::Error, sql: &str) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::unavailable("the disk is full"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::unavailable("the catalog is busy"),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+            Error::unavailable(format!("the catalog's file cannot be used: {error}"))
+        }
+        _ => Error::internal("SQLite", format!("{error} in: {sql}")),
+    }
+}

@@ -1,0 +1,163 @@
+//! Reading a JSON body field by field, so that everything that is wrong with it is told at once.
+
+use std::str::FromStr;
+
+use eyeline_core::FieldErrors;
+use serde_json::{Map, Value};
+
+use super::problem::{Answer, Problem};
+
+/// A JSON object being read. Unknown fields are ignored; `null` counts as absent.
+pub struct Fields {
+    object: Map<String, Value>,
+    errors: FieldErrors,
+}
+
+impl Fields {
+    /// The whole body has to be a JSON object; an empty body counts as `{}`.
+    pub fn parse(body: &[u8]) -> Answer<Self> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Fields::new(Map::new()));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(object)) => Ok(Fields::new(object)),
+            Ok(_) => Err(Problem::invalid(FieldErrors::one("", "The body has to be a JSON object."))),
+            Err(error) => Err(Problem::invalid(FieldErrors::one("", format!("The body is not JSON: {error}.")))),
+        }
+    }
+
+    pub fn new(object: Map<String, Value>) -> Self {
+        Fields { object, errors: FieldErrors::new() }
+    }
+
+    /// The field as it is; absent and `null` are `None`.
+    pub fn value(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Text of 1 to `chars_max` characters without U+0000.
+    pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        let value = self.value(name)?;
+        let Value::String(text) = value else {
+            self.errors.add(name, "This has to be a text.");
+            return None;
+        };
+        match check_text(&text, chars_max) {
+            Ok(()) => Some(text),
+            Err(sentence) => {
+                self.errors.add(name, sentence);
+                None
+            }
+        }
+    }
+
+    pub fn required_text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        self.require(name);
+        self.text(name, chars_max)
+    }
+
+    /// Something written as text, such as an id or a time; `what` completes "This has to be …".
+    pub fn parsed<T>(&mut self, name: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = value.as_str().and_then(parse);
+        if parsed.is_none() {
+            self.errors.add(name, format!("This has to be {what}."));
+        }
+        parsed
+    }
+
+    pub fn id<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        self.parsed(name, "a UUID", |text| text.parse().ok())
+    }
+
+    pub fn required_id<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        self.require(name);
+        self.id(name)
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let value = self.value(name)?;
+        let number = value.as_u64().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.errors.add(name, format!("This has to be a whole number from {} to {}.", range.start(), range.end()));
+        }
+        number
+    }
+
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.value(name)?;
+        if !value.is_boolean() {
+            self.errors.add(name, "This has to be true or false.");
+        }
+        value.as_bool()
+    }
+
+    pub fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.value(name)? {
+            Value::Object(object) => Some(object),
+            _ => {
+                self.errors.add(name, "This has to be an object.");
+                None
+            }
+        }
+    }
+
+    /// An array of texts, at most `count_max` of at most `chars_max` characters.
+    pub fn texts(&mut self, name: &str, count_max: usize, chars_max: usize) -> Option<Vec<String>> {
+        let Value::Array(items) = self.value(name)? else {
+            self.errors.add(name, "This has to be an array of texts.");
+            return None;
+        };
+        if items.len() > count_max {
+            self.errors.add(name, format!("At most {count_max} are taken."));
+            return None;
+        }
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => match check_text(&text, chars_max) {
+                    Ok(()) => texts.push(text),
+                    Err(sentence) => self.errors.add(format!("{name}.{index}"), sentence),
+                },
+                _ => self.errors.add(format!("{name}.{index}"), "This has to be a text."),
+            }
+        }
+        Some(texts)
+    }
+
+    /// Notes the field as missing unless it is there.
+    pub fn require(&mut self, name: &str) {
+        if self.object.get(name).is_none_or(Value::is_null) {
+            self.errors.required(name);
+        }
+    }
+
+    /// Notes something wrong that only the caller can see.
+    pub fn error(&mut self, name: &str, sentence: impl Into<String>) {
+        self.errors.add(name, sentence);
+    }
+
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Ends the reading: 400 with all that is wrong, or nothing.
+    pub fn finish(self) -> Result<(), FieldErrors> {
+        self.errors.or(())
+    }
+}
+
+/// U+0000 is refused everywhere: PostgreSQL cannot keep it.
+pub fn check_text(text: &str, chars_max: usize) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("This may not be empty.".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("The character U+0000 cannot be stored.".to_owned());
+    }
+    if text.chars().count() > chars_max {
+        return Err(format!("At most {chars_max} characters are taken."));
+    }
+    Ok(())
+}

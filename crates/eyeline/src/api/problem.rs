@@ -1,0 +1,118 @@
+//! Errors as RFC 9457 problem documents. The only place that writes `application/problem+json`.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use eyeline_core::FieldErrors;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// What went wrong with a request, for the one who sent it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: FieldErrors,
+    retry_after: Option<Duration>,
+}
+
+pub type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Problem { status, detail: detail.into(), errors: FieldErrors::new(), retry_after: None }
+    }
+
+    /// 400 with everything that is wrong, by field.
+    pub fn invalid(errors: FieldErrors) -> Self {
+        Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "Some fields are missing or wrong.") }
+    }
+
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Not there, or not the caller's: both look the same.
+    pub fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<FieldErrors> for Problem {
+    fn from(errors: FieldErrors) -> Self {
+        Problem::invalid(errors)
+    }
+}
+
+impl From<eyeline_store::Error> for Problem {
+    fn from(error: eyeline_store::Error) -> Self {
+        use eyeline_store::Error;
+        match error {
+            Error::NotFound(what) => Problem::not_found(what),
+            Error::Conflict(detail) => Problem::new(StatusCode::CONFLICT, detail),
+            Error::QuotaExceeded(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Error::Invalid(errors) => Problem::invalid(errors),
+            Error::Unavailable { reason, retry_after } => {
+                tracing::warn!(%reason, "an engine is out");
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "A part of the server is out of reach; try again shortly.",
+                )
+                .retry_after(retry_after)
+            }
+            Error::LeaseLost(_) | Error::Corrupt(_) | Error::Internal { .. } => {
+                // Logged once, here; the source is never sent.
+                tracing::error!(%error, "a request failed");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the server; it was logged.")
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
+    errors: &'a FieldErrors,
+}
+
+impl IntoResponse for Problem {
+    /// `request_id` is added by the layer that knows it.
+    fn into_response(self) -> Response {
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response
+    }
+}

@@ -1,0 +1,1 @@
+//! The steps of the product. A step never calls the next one: it leaves a record.

@@ -1,0 +1,14 @@
+//! Eyeline in one binary: settings, wiring, HTTP, flow, workers, command line.
+//!
+//! `cli -> app`; `api, workers -> flow -> store, image, core`. A step of the flow never calls the next step: it leaves a
+//! record, and the next picks it up.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod flow;
+pub mod secrets;
+pub mod settings;
+pub mod supervisor;
+pub mod workers;

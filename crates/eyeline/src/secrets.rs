@@ -1,0 +1,134 @@
+//! What the installation's secret is used for: signing links, cookies and cursors, and encrypting secrets that are
+//! needed again. API keys are only hashed.
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The secrets in force: the first signs and encrypts, all of them verify and decrypt (for rotation).
+#[derive(Clone)]
+pub struct Secrets {
+    keys: Vec<[u8; 32]>,
+}
+
+impl Secrets {
+    /// At least one key.
+    pub fn new(first: [u8; 32], older: Vec<[u8; 32]>) -> Self {
+        let mut keys = vec![first];
+        keys.extend(older);
+        Secrets { keys }
+    }
+
+    /// A signature of `message` for one purpose, URL-safe; a signature for another purpose never fits.
+    pub fn sign(&self, purpose: &str, message: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(mac(&self.keys[0], purpose, message))
+    }
+
+    /// Whether `signature` is one that [`Secrets::sign`] gave, compared in constant time.
+    pub fn verify(&self, purpose: &str, message: &[u8], signature: &str) -> bool {
+        let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        self.keys.iter().any(|key| mac(key, purpose, message).ct_eq(&given).into())
+    }
+
+    /// A value and its signature in one URL-safe text, for cookies and cursors.
+    pub fn seal(&self, purpose: &str, value: &[u8]) -> String {
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(value), self.sign(purpose, value))
+    }
+
+    /// The value of a text that [`Secrets::seal`] gave for this purpose.
+    pub fn unseal(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
+        let (value, signature) = sealed.split_once('.')?;
+        let value = URL_SAFE_NO_PAD.decode(value).ok()?;
+        self.verify(purpose, &value, signature).then_some(value)
+    }
+
+    /// Encrypts (AES-256-GCM) what must be read again.
+    pub fn encrypt(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce: [u8; 12] = random();
+        let payload = Payload { msg: plain, aad: purpose.as_bytes() };
+        let sealed = cipher(&self.keys[0], purpose).encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    pub fn decrypt(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
+        self.keys.iter().find_map(|key| {
+            let payload = Payload { msg: sealed, aad: purpose.as_bytes() };
+            cipher(key, purpose).decrypt(&Nonce::from(*nonce), payload).ok()
+        })
+    }
+}
+
+fn mac(key: &[u8; 32], purpose: &str, message: &[u8]) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key)
+        .unwrap_or_else(|_| unreachable!("HMAC takes any key length"));
+    // The purpose's length keeps (purpose, message) apart from every other pair with the same concatenation.
+    mac.update(&(purpose.len() as u64).to_le_bytes());
+    mac.update(purpose.as_bytes());
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+fn cipher(key: &[u8; 32], purpose: &str) -> Aes256Gcm {
+    Aes256Gcm::new(&mac(key, "encryption key", purpose.as_bytes()).into())
+}
+
+/// SHA-256: of an API key (256 random bits need no slow hash), of a body, of a credential.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Compares secrets without telling by the time it takes where they differ.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// `N` bytes from the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The system's generator fails only where the process could not go on anyhow.
+    getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("the system gives no random bytes: {error}"));
+    bytes
+}
+
+/// A new secret of 256 bits with a prefix that says what it is: `eyl_sk_…`.
+pub fn new_key(prefix: &str) -> String {
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets::new([7; 32], vec![])
+    }
+
+    #[test]
+    fn a_signature_fits_its_purpose_and_message_alone() {
+        let signature = secrets().sign("link", b"message");
+        assert!(secrets().verify("link", b"message", &signature));
+        assert!(!secrets().verify("cookie", b"message", &signature));
+        assert!(!secrets().verify("link", b"messagf", &signature));
+        assert!(!Secrets::new([8; 32], vec![]).verify("link", b"message", &signature));
+    }
+
+    #[test]
+    fn an_older_secret_still_verifies_and_decrypts() {
+        let rotated = Secrets::new([9; 32], vec![[7; 32]]);
+        assert!(rotated.verify("link", b"message", &secrets().sign("link", b"message")));
+        assert_eq!(rotated.decrypt("x", &secrets().encrypt("x", b"plain")), Some(b"plain".to_vec()));
+    }
+
+    #[test]
+    fn what_was_changed_does_not_decrypt() {
+        let mut sealed = secrets().encrypt("x", b"plain");
+        assert_eq!(secrets().decrypt("y", &sealed), None);
+        sealed[14] ^= 1;
+        assert_eq!(secrets().decrypt("x", &sealed), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Background tasks of a process: they call the flow and own no rule.

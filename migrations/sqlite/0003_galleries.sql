@@ -1,0 +1,43 @@
+-- Galleries, their images and what visitors did with them.
+
+CREATE TABLE galleries (
+    gallery_id BLOB PRIMARY KEY,
+    project_id BLOB NOT NULL REFERENCES projects (project_id),
+    name TEXT NOT NULL,
+    page_size INTEGER NOT NULL,
+    visibility TEXT NOT NULL,
+    access_tier TEXT NOT NULL,
+    -- The ranking settings, as JSON text.
+    ranking TEXT NOT NULL,
+    -- The ordinal that the next image gets; never reused.
+    next_ordinal INTEGER NOT NULL DEFAULT 0,
+    -- Rises with every change of images or counters; ranking reads the rows changed since the revision it knows.
+    revision INTEGER NOT NULL DEFAULT 0,
+    -- View and click events counted so far.
+    applied_events INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX galleries_by_project ON galleries (project_id, created_at, gallery_id);
+
+CREATE TABLE gallery_images (
+    gallery_id BLOB NOT NULL REFERENCES galleries (gallery_id) ON DELETE CASCADE,
+    -- The image's permanent place in the gallery's numbering: its insertion number.
+    ordinal INTEGER NOT NULL,
+    image_id BLOB NOT NULL REFERENCES images (image_id) ON DELETE CASCADE,
+    external_id TEXT,
+    -- False once taken out: the counters stay, and are back when the image is.
+    listed INTEGER NOT NULL,
+    views INTEGER NOT NULL DEFAULT 0,
+    clicks INTEGER NOT NULL DEFAULT 0,
+    -- The gallery's revision at the last change of this row or of its image.
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (gallery_id, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX gallery_images_by_image ON gallery_images (gallery_id, image_id);
+CREATE INDEX gallery_images_of_image ON gallery_images (image_id);
+CREATE UNIQUE INDEX gallery_images_by_external_id ON gallery_images (gallery_id, external_id)
+    WHERE external_id IS NOT NULL;
+CREATE INDEX gallery_images_changed ON gallery_images (gallery_id, revision);

@@ -1,0 +1,39 @@
+-- What ingest has reached and knows. The events themselves are in the inbox.
+
+CREATE TABLE partitions (
+    partition INTEGER PRIMARY KEY,
+    -- Every event up to this offset is in the counters.
+    applied INTEGER NOT NULL
+) STRICT;
+
+-- Ids that clients gave, for seven days from the first receipt: what was sent again is found here.
+CREATE TABLE event_ids (
+    application_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    partition INTEGER NOT NULL,
+    event_offset INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    PRIMARY KEY (application_id, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX event_ids_by_age ON event_ids (received_at);
+
+-- Events kept apart with their reasons, to be tried again after a correction.
+CREATE TABLE quarantine (
+    partition INTEGER NOT NULL,
+    event_offset INTEGER NOT NULL,
+    project_id BLOB NOT NULL,
+    application_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    category TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- The cause in one word, and the field errors as JSON text.
+    reason TEXT NOT NULL,
+    errors TEXT NOT NULL,
+    -- The event as received, as JSON text.
+    event BLOB NOT NULL,
+    received_at INTEGER NOT NULL,
+    PRIMARY KEY (partition, event_offset)
+) STRICT;
+
+CREATE INDEX quarantine_by_project ON quarantine (project_id, received_at, event_id);

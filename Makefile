@@ -1,0 +1,42 @@
+# Two commands do everything: `make run` and `make test`.
+
+CARGO_FLAGS := --release
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
+.PHONY: help run build test check format bench
+
+help:
+	@echo "make run     install what is missing, build, start, print the link (first time: some minutes)"
+	@echo "make test    all tests, on every set of engines"
+	@echo "make check   format, lints, documentation, licences"
+	@echo "make format  format the code"
+	@echo "make bench   measure: 200 photos through the whole chain"
+
+run: build
+	@exec $(TARGET)/release/eyeline serve
+
+build:
+	@scripts/install-deps
+	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 6 to 12 minutes"
+	cargo build $(CARGO_FLAGS) --bin eyeline
+
+test:
+	@scripts/install-deps test
+	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
+	node --test web/test/
+
+check:
+	@scripts/install-deps
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --quiet
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --offline check licenses bans sources
+
+format:
+	cargo fmt --all
+
+bench:
+	@scripts/install-deps test
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(TARGET)/release/bench_photos

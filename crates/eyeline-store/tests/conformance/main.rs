@@ -1,0 +1,3 @@
+//! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
+
+mod engines;

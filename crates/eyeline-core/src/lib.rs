@@ -4,14 +4,17 @@
 //! function of its arguments.
 
 pub mod access;
+pub mod event;
 pub mod field_errors;
 pub mod id;
 pub mod image_state;
 pub mod preset;
+pub mod text;
 pub mod time;
 pub mod weight;
 
 pub use access::{AccessClass, Tier, Visibility};
+pub use event::{Envelope, Event};
 pub use field_errors::FieldErrors;
 pub use id::{ApplicationId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
 pub use image_state::ImageState;

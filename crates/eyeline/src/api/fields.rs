@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use eyeline_core::FieldErrors;
+pub use eyeline_core::text::check_text;
 use serde_json::{Map, Value};
 
 use super::problem::{Answer, Problem};
@@ -146,18 +147,4 @@ impl Fields {
     pub fn finish(self) -> Result<(), FieldErrors> {
         self.errors.or(())
     }
-}
-
-/// U+0000 is refused everywhere: PostgreSQL cannot keep it.
-pub fn check_text(text: &str, chars_max: usize) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("This may not be empty.".to_owned());
-    }
-    if text.contains('\0') {
-        return Err("The character U+0000 cannot be stored.".to_owned());
-    }
-    if text.chars().count() > chars_max {
-        return Err(format!("At most {chars_max} characters are taken."));
-    }
-    Ok(())
 }

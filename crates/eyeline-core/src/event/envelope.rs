@@ -1,0 +1,180 @@
+//! The envelope of an event: five fields that every event has, checked at the door.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::data::{check_object, gallery_act, text, uuid};
+use super::{Event, GalleryAct};
+use crate::text::check_text;
+use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp};
+
+/// Characters of `category`, `name` and `visitor_id`.
+pub const TEXT_CHARS_MAX: usize = 200;
+
+/// How far ahead of the server's clock a sender's clock may be.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An event as its sender wrote it, found to be in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub event_id: Option<EventId>,
+    pub session_id: SessionId,
+    pub visitor_id: Option<String>,
+    pub category: String,
+    pub name: String,
+    /// A JSON object, byte for byte as it was sent.
+    pub data: Box<str>,
+    pub timestamp: Timestamp,
+    /// Read from `data` when this is a gallery's view or click.
+    pub act: Option<GalleryAct>,
+}
+
+/// Every field left as it stands in the text, so that one wrong field does not hide another.
+#[derive(Deserialize)]
+struct Sent<'a> {
+    #[serde(borrow)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    visitor_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    category: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+}
+
+impl Envelope {
+    /// Reads one JSON object; unknown fields are ignored, `null` counts as absent. A `timestamp` more than 24 h after
+    /// `now` is refused. The error names everything that is wrong.
+    pub fn parse(json: &[u8], now: Timestamp) -> Result<Envelope, FieldErrors> {
+        let whole = |sentence: String| FieldErrors::one("", sentence);
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(whole("This has to be a JSON object.".to_owned()));
+        }
+        let sent: Sent<'_> =
+            serde_json::from_slice(json).map_err(|error| whole(format!("This is not JSON: {error}.")))?;
+        let mut reading = Reading::default();
+        let event_id = reading.uuid("event_id", sent.event_id).map(EventId);
+        let session_id = reading.required(Reading::uuid, "session_id", sent.session_id).map(SessionId);
+        let visitor_id = reading.text("visitor_id", sent.visitor_id);
+        let category = reading.required(Reading::text, "category", sent.category);
+        let name = reading.required(Reading::text, "name", sent.name);
+        let data = reading.required(Reading::object, "data", sent.data);
+        let timestamp = reading.required(Reading::timestamp, "timestamp", sent.timestamp);
+        if timestamp.is_some_and(|timestamp| timestamp > now.plus(AHEAD_MAX)) {
+            reading.errors.add("timestamp", "This is more than 24 hours ahead of the server's clock.");
+        }
+        let mut act = None;
+        if let (Some(category), Some(name), Some(data)) = (&category, &name, &data) {
+            match gallery_act(category, name, data) {
+                Ok(read) => act = read,
+                Err(errors) => reading.errors.merge(errors),
+            }
+        }
+        let (Some(session_id), Some(category), Some(name), Some(data), Some(timestamp)) =
+            (session_id, category, name, data, timestamp)
+        else {
+            return Err(reading.errors);
+        };
+        reading.errors.or(Envelope { event_id, session_id, visitor_id, category, name, data, timestamp, act })
+    }
+
+    /// Events of one gallery share a partition, as do the other events of one session.
+    pub fn partition_key(&self) -> Uuid {
+        self.act.as_ref().map_or(self.session_id.0, |act| act.gallery_id.0)
+    }
+
+    /// The event that is stored. `event_id` is the sender's name for it, or one that the server made.
+    pub fn into_event(
+        self,
+        event_id: EventId,
+        id_given: bool,
+        project_id: ProjectId,
+        application_id: ApplicationId,
+        received_at: Timestamp,
+    ) -> Event {
+        let Envelope { session_id, visitor_id, category, name, data, timestamp, .. } = self;
+        Event {
+            event_id,
+            id_given,
+            project_id,
+            application_id,
+            received_at,
+            session_id,
+            visitor_id,
+            category,
+            name,
+            data,
+            timestamp,
+        }
+    }
+}
+
+/// Reads fields and collects what is wrong with them.
+#[derive(Default)]
+struct Reading {
+    errors: FieldErrors,
+}
+
+impl Reading {
+    fn required<'a, T>(
+        &mut self,
+        read: impl FnOnce(&mut Self, &str, Option<&'a RawValue>) -> Option<T>,
+        field: &str,
+        raw: Option<&'a RawValue>,
+    ) -> Option<T> {
+        if raw.is_none() {
+            self.errors.required(field);
+        }
+        read(self, field, raw)
+    }
+
+    fn uuid(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Uuid> {
+        let read = uuid(raw?);
+        if read.is_none() {
+            self.errors.add(field, "This has to be a UUID.");
+        }
+        read
+    }
+
+    fn text(&mut self, field: &str, raw: Option<&RawValue>) -> Option<String> {
+        let Some(read) = text(raw?) else {
+            self.errors.add(field, "This has to be a text.");
+            return None;
+        };
+        match check_text(&read, TEXT_CHARS_MAX) {
+            Ok(()) => Some(read.into_owned()),
+            Err(sentence) => {
+                self.errors.add(field, sentence);
+                None
+            }
+        }
+    }
+
+    fn object(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Box<str>> {
+        let json = raw?.get();
+        match check_object(json) {
+            Ok(()) => Some(json.into()),
+            Err(sentence) => {
+                self.errors.add(field, sentence);
+                None
+            }
+        }
+    }
+
+    fn timestamp(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Timestamp> {
+        let read = text(raw?).and_then(|text| Timestamp::parse(&text));
+        if read.is_none() {
+            self.errors.add(field, "This has to be a time such as 2021-01-01T09:15:27.243860Z.");
+        }
+        read
+    }
+}

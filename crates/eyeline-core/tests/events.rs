@@ -1,0 +1,301 @@
+//! What the door takes, what it refuses and what is kept of an event.
+
+use eyeline_core::event::{ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, TEXT_CHARS_MAX};
+use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const SESSION: &str = "e2085be5-9137-4e4e-80b5-f1ffddc25423";
+const GALLERY: &str = "0197a2c4-0000-7000-8000-000000000001";
+const IMAGE: &str = "0197a2c4-0000-7000-8000-000000000002";
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-21T12:00:00Z").expect("a time")
+}
+
+fn sample() -> Value {
+    json!({
+        "session_id": SESSION, "category": "page interaction", "name": "pageview",
+        "data": {"host": "www.example.com", "path": "/"}, "timestamp": "2021-01-01 09:15:27.243860"
+    })
+}
+
+fn with(field: &str, value: Value) -> Value {
+    let mut event = sample();
+    event[field] = value;
+    event
+}
+
+fn gallery_event(name: &str, data: Value) -> Value {
+    let mut event = sample();
+    event["category"] = json!("gallery");
+    event["name"] = json!(name);
+    event["data"] = data;
+    event
+}
+
+fn parse(event: &Value) -> Result<Envelope, FieldErrors> {
+    Envelope::parse(event.to_string().as_bytes(), now())
+}
+
+fn fields(errors: &FieldErrors) -> Vec<&str> {
+    errors.iter().map(|(field, _)| field.as_str()).collect()
+}
+
+fn refused(event: &Value) -> Vec<String> {
+    let errors = parse(event).expect_err(&format!("{event} should be refused"));
+    fields(&errors).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_sample_of_the_contract_is_taken() {
+    let envelope = parse(&sample()).expect("the sample");
+    assert_eq!(envelope.session_id.to_string(), SESSION);
+    assert_eq!((envelope.category.as_str(), envelope.name.as_str()), ("page interaction", "pageview"));
+    assert_eq!(envelope.timestamp.to_string(), "2021-01-01T09:15:27.243860Z");
+    assert_eq!(envelope.event_id, None);
+    assert_eq!(envelope.act, None);
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    assert_eq!(refused(&json!({})), ["category", "data", "name", "session_id", "timestamp"]);
+    assert_eq!(
+        refused(&json!({"session_id": null, "name": "x", "data": {}, "timestamp": "2021-01-01 00:00:00"})),
+        ["category", "session_id"]
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let event = json!({
+        "event_id": 5, "session_id": "me", "visitor_id": [], "category": "", "name": 7, "data": [1], "timestamp": "now"
+    });
+    assert_eq!(refused(&event), ["category", "data", "event_id", "name", "session_id", "timestamp", "visitor_id"]);
+}
+
+#[test]
+fn what_is_no_object_at_all_is_told_for_the_body() {
+    for body in ["", "  ", "[]", "5", "{", "{}}", "{\"session_id\": }", "{\"a\": \"\u{1}\"}", "\u{feff}{}"] {
+        let errors = Envelope::parse(body.as_bytes(), now()).expect_err(body);
+        assert_eq!(fields(&errors), ["body"], "{body:?}");
+    }
+    let errors = Envelope::parse(b"{\"data\": {\"a\": \"\xff\"}}", now()).expect_err("not UTF-8");
+    assert_eq!(fields(&errors), ["body"]);
+}
+
+#[test]
+fn data_is_kept_byte_for_byte() {
+    let data = r#"{ "b":1.0,  "a":"\u00e9é" , "big":123456789012345678901234567890, "a2":null}"#;
+    let body = sample().to_string().replace(r#"{"host":"www.example.com","path":"/"}"#, data);
+    assert!(body.contains(data));
+    assert_eq!(&*Envelope::parse(body.as_bytes(), now()).expect("an event").data, data);
+}
+
+#[test]
+fn text_that_postgresql_cannot_keep_is_refused_wherever_it_stands() {
+    for field in ["category", "name", "visitor_id"] {
+        assert_eq!(refused(&with(field, json!("a\0b"))), [field]);
+    }
+    for data in [json!({"a": "\0"}), json!({"\0": 1}), json!({"a": [{"b": "x\0"}]})] {
+        assert_eq!(refused(&with("data", data)), ["data"]);
+    }
+    assert!(parse(&with("data", json!({"a": "\\u0000 spelled out"}))).is_ok());
+}
+
+#[test]
+fn data_that_other_readers_would_choke_on_is_refused() {
+    let sentences = |data: &str| {
+        let body = sample().to_string().replace(r#"{"host":"www.example.com","path":"/"}"#, data);
+        Envelope::parse(body.as_bytes(), now())
+    };
+    for data in [
+        r#"{"a":"\ud800"}"#,
+        r#"{"a":"\udc00x"}"#,
+        r#"{"a":"\ud800\u0041"}"#,
+        r#"{"\udfff":1}"#,
+        r#"{"a":1e999}"#,
+        r#"{"a":[-1e999]}"#,
+        &format!(r#"{{"a":{}}}"#, "9".repeat(400)),
+    ] {
+        assert_eq!(fields(&sentences(data).expect_err(data)), ["data"], "{data}");
+    }
+    for data in [r#"{"a":"\ud83d\ude00"}"#, r#"{"a":1e300,"b":-0.0E-5}"#, r#"{"a":"\\ud800"}"#, "{}"] {
+        assert!(sentences(data).is_ok(), "{data}");
+    }
+}
+
+#[test]
+fn data_is_bounded_in_depth_and_size() {
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+    assert!(parse(&with("data", nested(DATA_DEPTH_MAX))).is_ok());
+    assert_eq!(refused(&with("data", nested(DATA_DEPTH_MAX + 1))), ["data"]);
+    let hostile = format!("{{\"data\":{}", "[".repeat(1_000_000));
+    assert!(Envelope::parse(hostile.as_bytes(), now()).is_err());
+    let sized = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
+    assert!(parse(&with("data", sized(DATA_BYTES_MAX))).is_ok());
+    assert_eq!(refused(&with("data", sized(DATA_BYTES_MAX + 1))), ["data"]);
+}
+
+#[test]
+fn texts_are_bounded_in_characters_not_bytes() {
+    assert!(parse(&with("name", json!("ü".repeat(TEXT_CHARS_MAX)))).is_ok());
+    assert_eq!(refused(&with("name", json!("ü".repeat(TEXT_CHARS_MAX + 1)))), ["name"]);
+}
+
+#[test]
+fn any_past_is_taken_and_a_clock_a_day_ahead_is_not() {
+    for time in ["1907-05-01T00:00:00Z", "2026-11-22T12:00:00Z", "2026-11-22T13:30:00+02:00"] {
+        assert!(parse(&with("timestamp", json!(time))).is_ok(), "{time}");
+    }
+    for time in ["2026-11-22T12:00:00.000001Z", "2031-01-01 00:00:00"] {
+        assert_eq!(refused(&with("timestamp", json!(time))), ["timestamp"], "{time}");
+    }
+}
+
+#[test]
+fn a_view_and_a_click_of_a_gallery_are_read() {
+    let by_id = json!({"gallery_id": GALLERY, "image_id": IMAGE, "position": 3, "order_id": IMAGE});
+    let act = parse(&gallery_event("view", by_id)).expect("a view").act.expect("an act");
+    let gallery_id: GalleryId = GALLERY.parse().expect("an id");
+    let image_id: ImageId = IMAGE.parse().expect("an id");
+    assert_eq!(act, GalleryAct { kind: ActKind::View, gallery_id, image: ImageRef::Id(image_id) });
+
+    let by_external_id = json!({"gallery_id": GALLERY, "external_id": "sku-1"});
+    let act = parse(&gallery_event("click", by_external_id)).expect("a click").act.expect("an act");
+    assert_eq!(act, GalleryAct { kind: ActKind::Click, gallery_id, image: ImageRef::External("sku-1".to_owned()) });
+}
+
+#[test]
+fn a_misshapen_gallery_event_is_refused_with_the_path_of_each_field() {
+    assert_eq!(refused(&gallery_event("view", json!({}))), ["data.gallery_id", "data.image_id"]);
+    let wrong = json!({"gallery_id": 1, "image_id": "x", "external_id": 5, "position": 0, "order_id": "y"});
+    assert_eq!(
+        refused(&gallery_event("click", wrong)),
+        ["data.external_id", "data.gallery_id", "data.image_id", "data.order_id", "data.position"]
+    );
+}
+
+#[test]
+fn other_events_of_the_category_gallery_carry_what_they_like() {
+    assert_eq!(parse(&gallery_event("zoomed", json!({"gallery_id": 1}))).expect("an event").act, None);
+}
+
+#[test]
+fn events_of_a_gallery_share_a_partition_and_so_do_those_of_a_session() {
+    let data = json!({"gallery_id": GALLERY, "image_id": IMAGE});
+    assert_eq!(parse(&gallery_event("view", data)).expect("a view").partition_key().to_string(), GALLERY);
+    assert_eq!(parse(&sample()).expect("an event").partition_key().to_string(), SESSION);
+}
+
+fn json_values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let ids = prop::array::uniform4(any::<u128>().prop_map(Uuid::from_u128));
+    let texts = (any::<String>(), any::<String>(), any::<Option<String>>());
+    (ids, any::<bool>(), any::<i64>(), any::<i64>(), texts, json_values()).prop_map(
+        |([event, project, application, session], id_given, received, stamped, (category, name, visitor_id), data)| {
+            Event {
+                event_id: EventId(event),
+                id_given,
+                project_id: ProjectId(project),
+                application_id: ApplicationId(application),
+                received_at: Timestamp::from_micros(received),
+                session_id: session.into(),
+                visitor_id,
+                category,
+                name,
+                data: data.to_string().into(),
+                timestamp: Timestamp::from_micros(stamped),
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_taken_can_be_read_by_everybody(data in json_values()) {
+        let event = with("data", json!({"inside": data}));
+        match parse(&event) {
+            Ok(envelope) => {
+                let read: Value = serde_json::from_str(&envelope.data).expect("what was taken is JSON");
+                prop_assert_eq!(read, serde_json::from_str::<Value>(&event["data"].to_string()).expect("JSON"));
+            }
+            Err(errors) => {
+                prop_assert_eq!(fields(&errors), ["data"]);
+                prop_assert!(event["data"].to_string().contains("\\u0000"), "refused without a reason: {}", event);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _verdict = Envelope::parse(&bytes, now());
+    }
+
+    #[test]
+    fn no_spoiled_event_makes_the_parser_panic(at in 0usize..220, byte in any::<u8>()) {
+        let mut body = with("data", json!({"a": "\u{1f600}\\ \" \u{e9}", "b": [1.5e3, {}]})).to_string().into_bytes();
+        let length = body.len();
+        body[at % length] = byte;
+        let _verdict = Envelope::parse(&body, now());
+    }
+
+    #[test]
+    fn a_stored_event_reads_back_as_it_was(event in events()) {
+        prop_assert_eq!(Event::decode(&event.encode()), Some(event));
+    }
+
+    #[test]
+    fn a_cut_or_foreign_record_is_no_event(event in events(), cut in 1usize..40) {
+        let record = event.encode();
+        prop_assert_eq!(Event::decode(&record[..record.len() - cut.min(record.len())]), None);
+        let mut longer = record.clone();
+        longer.push(0);
+        prop_assert_eq!(Event::decode(&longer), None);
+        let mut foreign = record;
+        foreign[0] = 0;
+        prop_assert_eq!(Event::decode(&foreign), None);
+    }
+}
+
+#[test]
+fn a_record_of_the_first_layout_stays_readable() {
+    let event = Event {
+        event_id: EventId(Uuid::from_u128(1)),
+        id_given: true,
+        project_id: ProjectId(Uuid::from_u128(2)),
+        application_id: ApplicationId(Uuid::from_u128(3)),
+        received_at: Timestamp::from_micros(5),
+        session_id: Uuid::from_u128(4).into(),
+        visitor_id: Some("v".to_owned()),
+        category: "c".to_owned(),
+        name: "n".to_owned(),
+        data: "{}".into(),
+        timestamp: Timestamp::from_micros(6),
+    };
+    let mut record = vec![1, 3];
+    for id in 1..=4u128 {
+        record.extend(id.to_be_bytes());
+    }
+    record.extend([5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    record.extend([1, 0, 0, 0, b'c', 1, 0, 0, 0, b'n', 1, 0, 0, 0, b'v', 2, 0, 0, 0, b'{', b'}']);
+    assert_eq!(event.encode(), record);
+    assert_eq!(Event::decode(&record), Some(event));
+}

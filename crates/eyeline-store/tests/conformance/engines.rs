@@ -4,14 +4,29 @@
 //! reach it fails, so that no engine is left out silently.
 
 use eyeline_store::Catalog;
+use eyeline_store::sql::Db;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
 /// Runs `test` on an empty, migrated SQLite catalog, then on an empty, migrated PostgreSQL one.
 pub async fn on_every_engine(test: impl AsyncFn(Catalog)) {
+    on_every_url(async |url| {
+        let catalog = Catalog::open(url).await.expect("an open catalog");
+        catalog.migrate().await.expect("a migrated catalog");
+        test(catalog).await;
+    })
+    .await;
+}
+
+/// Runs `test` on an empty database of each kind, without the catalog's tables.
+pub async fn on_every_database(test: impl AsyncFn(Db)) {
+    on_every_url(async |url| test(Db::open(url).await.expect("an open database")).await).await;
+}
+
+async fn on_every_url(test: impl AsyncFn(&str)) {
     eprintln!("on SQLite:");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    test(opened(&format!("sqlite:{}", folder.path().join("catalog.sqlite").display())).await).await;
+    test(&format!("sqlite:{}", folder.path().join("catalog.sqlite").display())).await;
 
     eprintln!("on PostgreSQL:");
     let admin_url = std::env::var("EYELINE_TEST_POSTGRES_URL")
@@ -20,15 +35,9 @@ pub async fn on_every_engine(test: impl AsyncFn(Catalog)) {
     let name = format!("test_{}", Uuid::from_bytes(random()).simple());
     admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database for the test");
     let (server, _) = admin_url.rsplit_once('/').expect("a URL that ends with the name of a database");
-    test(opened(&format!("{server}/{name}")).await).await;
+    test(&format!("{server}/{name}")).await;
     // Not reached when the test fails: then the database is left for a look at it.
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("dropping the database");
-}
-
-async fn opened(url: &str) -> Catalog {
-    let catalog = Catalog::open(url).await.expect("an open catalog");
-    catalog.migrate().await.expect("a migrated catalog");
-    catalog
 }
 
 fn random() -> [u8; 16] {

@@ -1,3 +1,4 @@
 //! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
 
 mod engines;
+mod sql;

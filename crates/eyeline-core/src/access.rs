@@ -66,17 +66,17 @@ pub enum AccessClass {
 }
 
 impl AccessClass {
+    /// The least class whose order holds an image of this visibility and tier; every class above it sees it too.
+    pub fn least(visibility: Visibility, access_tier: Tier) -> Self {
+        match visibility {
+            Visibility::Public => access_tier.into(),
+            Visibility::Private => AccessClass::Project,
+        }
+    }
+
     /// Whether an image of this visibility and tier belongs to the class's order.
     pub fn sees(self, visibility: Visibility, access_tier: Tier) -> bool {
-        if self == AccessClass::Project {
-            return true;
-        }
-        let highest = match self {
-            AccessClass::Public => Tier::Free,
-            AccessClass::Premium => Tier::Premium,
-            AccessClass::Business | AccessClass::Project => Tier::Business,
-        };
-        visibility == Visibility::Public && access_tier <= highest
+        AccessClass::least(visibility, access_tier) <= self
     }
 }
 

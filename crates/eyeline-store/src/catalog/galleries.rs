@@ -1,13 +1,45 @@
 //! Galleries and the images in them.
 //!
 //! Every change of a row of `gallery_images`, or of the image behind it, raises the gallery's revision and marks the
-//! row with it: whoever ranks reads the rows changed since the revision it knows.
+//! row with it: whoever ranks reads the rows changed since the revision it knows. A transaction that changes a gallery
+//! changes its row in `galleries` first, and several of them in the order of their ids, so that no two transactions
+//! wait for each other.
 
-use eyeline_core::{GalleryId, ImageId};
+use std::collections::BTreeMap;
 
+use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visibility};
+use futures::FutureExt as _;
+
+use super::Catalog;
 use crate::error::{Error, Result};
 use crate::params;
-use crate::sql::{Tx, Value};
+use crate::sql::{Dialect, Row, Tx, Value};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gallery {
+    pub gallery_id: GalleryId,
+    pub project_id: ProjectId,
+    pub name: String,
+    /// Items of a page when the request does not say.
+    pub page_size: u32,
+    pub visibility: Visibility,
+    pub access_tier: Tier,
+    pub ranking: Ranking,
+    /// View and click events counted so far.
+    pub applied_events: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What may be changed of a gallery; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct GalleryPatch {
+    pub name: Option<String>,
+    pub page_size: Option<u32>,
+    pub visibility: Option<Visibility>,
+    pub access_tier: Option<Tier>,
+    pub ranking: Option<Ranking>,
+}
 
 /// What a batch of events adds to one image of one gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,48 +50,267 @@ pub struct CountDelta {
     pub clicks: u64,
 }
 
+impl Catalog {
+    /// `None` for one that was deleted, or whose project was.
+    pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Option<Gallery>> {
+        self.db.read(move |tx| async move { gallery(tx, gallery_id).await }.boxed()).await
+    }
+
+    /// The project's galleries, the newest first, after the one that `after` names by its creation time and id.
+    pub async fn galleries(
+        &self,
+        project_id: ProjectId,
+        after: Option<(Timestamp, GalleryId)>,
+        limit: u32,
+    ) -> Result<Vec<Gallery>> {
+        let first = "SELECT g.* FROM galleries g JOIN projects p ON p.project_id = g.project_id
+                     WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+                     ORDER BY g.created_at DESC, g.gallery_id DESC
+                     LIMIT $2";
+        let next = "SELECT g.* FROM galleries g JOIN projects p ON p.project_id = g.project_id
+                    WHERE g.project_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL
+                      AND (g.created_at, g.gallery_id) < ($3, $4)
+                    ORDER BY g.created_at DESC, g.gallery_id DESC
+                    LIMIT $2";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = match after {
+                        None => tx.query(first, params![project_id, limit]).await?,
+                        Some((created_at, gallery_id)) => {
+                            tx.query(next, params![project_id, limit, created_at, gallery_id]).await?
+                        }
+                    };
+                    rows.into_iter().map(read_gallery).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    pub async fn update_gallery(&self, gallery_id: GalleryId, patch: GalleryPatch, now: Timestamp) -> Result<Gallery> {
+        let sql = "UPDATE galleries
+                   SET name = $2, page_size = $3, visibility = $4, access_tier = $5, ranking = $6, updated_at = $7
+                   WHERE gallery_id = $1";
+        self.db
+            .write(move |tx| {
+                async move {
+                    raise_revision(tx, gallery_id).await?;
+                    let mut changed = gallery(tx, gallery_id).await?.ok_or(Error::NotFound("gallery"))?;
+                    changed.name = patch.name.unwrap_or(changed.name);
+                    changed.page_size = patch.page_size.unwrap_or(changed.page_size);
+                    changed.visibility = patch.visibility.unwrap_or(changed.visibility);
+                    changed.access_tier = patch.access_tier.unwrap_or(changed.access_tier);
+                    changed.ranking = patch.ranking.unwrap_or(changed.ranking);
+                    changed.updated_at = now;
+                    let bound = params![
+                        gallery_id,
+                        changed.name.clone(),
+                        changed.page_size,
+                        changed.visibility,
+                        changed.access_tier,
+                        ranking_text(&changed.ranking)?,
+                        now
+                    ];
+                    tx.execute(sql, bound).await?;
+                    Ok(changed)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Hides the gallery at once; [`Catalog::clear_deleted_galleries`] takes away what belongs to it.
+    pub async fn delete_gallery(&self, gallery_id: GalleryId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE galleries SET deleted_at = $2 WHERE gallery_id = $1";
+        self.db
+            .write(move |tx| {
+                async move {
+                    raise_revision(tx, gallery_id).await?;
+                    tx.execute(sql, params![gallery_id, now]).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes away up to `rows_max` images of a deleted gallery, those that a dataset made for it included, and the
+    /// gallery itself once none is left. False when there was nothing to do.
+    pub async fn clear_deleted_galleries(&self, rows_max: u32) -> Result<bool> {
+        self.db.write(move |tx| clear_deleted(tx, rows_max).boxed()).await
+    }
+
+    /// Puts an image of the gallery's project into the gallery, or back into it.
+    pub async fn list_image(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<()> {
+        let sql = "SELECT 1 AS one FROM images i JOIN galleries g ON g.project_id = i.project_id
+                   WHERE i.image_id = $1 AND g.gallery_id = $2";
+        self.db
+            .write(move |tx| {
+                async move {
+                    tx.query_one(sql, params![image_id, gallery_id]).await?.ok_or(Error::NotFound("image"))?;
+                    add_image(tx, gallery_id, image_id, None).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes an image out of the gallery; its counters are kept, unseen. Repeating it changes nothing.
+    pub async fn unlist_image(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<()> {
+        let sql = "UPDATE gallery_images SET listed = $3, revision = $4 WHERE gallery_id = $1 AND image_id = $2";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let revision = raise_revision(tx, gallery_id).await?;
+                    match tx.execute(sql, params![gallery_id, image_id, false, revision]).await? {
+                        0 => Err(Error::NotFound("image")),
+                        _ => Ok(()),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// Makes the gallery.
+pub(crate) async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
+    let project = "SELECT 1 AS one FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
+    tx.query_one(project, params![gallery.project_id]).await?.ok_or(Error::NotFound("project"))?;
+    let sql = "INSERT INTO galleries
+                   (gallery_id, project_id, name, page_size, visibility, access_tier, ranking, created_at, updated_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let bound = params![
+        gallery.gallery_id,
+        gallery.project_id,
+        gallery.name.clone(),
+        gallery.page_size,
+        gallery.visibility,
+        gallery.access_tier,
+        ranking_text(&gallery.ranking)?,
+        gallery.created_at,
+        gallery.updated_at
+    ];
+    tx.execute(sql, bound).await.map(drop)
+}
+
+pub(crate) async fn gallery(tx: &mut Tx, gallery_id: GalleryId) -> Result<Option<Gallery>> {
+    let sql = "SELECT g.* FROM galleries g JOIN projects p ON p.project_id = g.project_id
+               WHERE g.gallery_id = $1 AND g.deleted_at IS NULL AND p.deleted_at IS NULL";
+    tx.query_one(sql, params![gallery_id]).await?.map(read_gallery).transpose()
+}
+
+fn read_gallery(mut row: Row) -> Result<Gallery> {
+    let ranking: String = row.take("ranking")?;
+    Ok(Gallery {
+        gallery_id: row.take("gallery_id")?,
+        project_id: row.take("project_id")?,
+        name: row.take("name")?,
+        page_size: row.take("page_size")?,
+        visibility: row.take("visibility")?,
+        access_tier: row.take("access_tier")?,
+        ranking: serde_json::from_str(&ranking)
+            .map_err(|error| Error::Corrupt(format!("the ranking settings of a gallery: {error}")))?,
+        applied_events: row.take("applied_events")?,
+        created_at: row.take("created_at")?,
+        updated_at: row.take("updated_at")?,
+    })
+}
+
+fn ranking_text(ranking: &Ranking) -> Result<String> {
+    serde_json::to_string(ranking).map_err(|error| Error::internal("writing ranking settings", error))
+}
+
+/// Raises the gallery's revision because of its items and gives the new one; holds the gallery's row from here on.
+pub(super) async fn raise_revision(tx: &mut Tx, gallery_id: GalleryId) -> Result<i64> {
+    let sql = "UPDATE galleries SET revision = revision + 1, item_revision = revision + 1
+               WHERE gallery_id = $1 AND deleted_at IS NULL
+               RETURNING revision";
+    tx.query_one(sql, params![gallery_id]).await?.ok_or(Error::NotFound("gallery"))?.take("revision")
+}
+
+/// Holds the rows of galleries about to be changed, in the order of their ids. SQLite has one writer anyhow.
+pub(super) async fn lock(tx: &mut Tx, galleries: impl IntoIterator<Item = GalleryId>) -> Result<()> {
+    if tx.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let sorted: std::collections::BTreeSet<GalleryId> = galleries.into_iter().collect();
+    let rows: Vec<Vec<Value>> = sorted.into_iter().map(|gallery_id| vec![gallery_id.into()]).collect();
+    let sql = "SELECT 1 AS one FROM galleries g JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1
+               ORDER BY g.gallery_id
+               FOR UPDATE OF g";
+    tx.query_rows(sql, &rows).await.map(drop)
+}
+
 /// Puts an image into a gallery, behind all others in insertion order; one that was taken out comes back with its
-/// counters and its old ordinal.
+/// counters and its old ordinal. `NotFound` when the gallery is gone.
 pub(crate) async fn add_image(
     tx: &mut Tx,
     gallery_id: GalleryId,
     image_id: ImageId,
     external_id: Option<&str>,
 ) -> Result<()> {
-    let gallery = "UPDATE galleries SET next_ordinal = next_ordinal + 1, revision = revision + 1
-                   WHERE gallery_id = $1
-                   RETURNING next_ordinal - 1 AS ordinal, revision";
-    let mut row = tx.query_one(gallery, params![gallery_id]).await?.ok_or(Error::NotFound("gallery"))?;
-    let (ordinal, revision): (i64, i64) = (row.take("ordinal")?, row.take("revision")?);
-    let image = "INSERT INTO gallery_images (gallery_id, ordinal, image_id, external_id, listed, revision)
-                 VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (gallery_id, image_id)
-                 DO UPDATE SET listed = excluded.listed, revision = excluded.revision";
-    let external_id = external_id.map(str::to_owned);
-    tx.execute(image, params![gallery_id, ordinal, image_id, external_id, true, revision]).await?;
-    Ok(())
-}
-
-/// Marks the image changed in every gallery it is in.
-pub(crate) async fn image_changed(tx: &mut Tx, image_id: ImageId) -> Result<()> {
-    let galleries = "UPDATE galleries SET revision = revision + 1
-                     WHERE gallery_id IN (SELECT gallery_id FROM gallery_images WHERE image_id = $1)";
-    if tx.execute(galleries, params![image_id]).await? == 0 {
+    let revision = raise_revision(tx, gallery_id).await?;
+    let back = "UPDATE gallery_images SET listed = $3, revision = $4 WHERE gallery_id = $1 AND image_id = $2";
+    if tx.execute(back, params![gallery_id, image_id, true, revision]).await? > 0 {
         return Ok(());
     }
-    let images = "UPDATE gallery_images
-                  SET revision = (SELECT g.revision FROM galleries g WHERE g.gallery_id = gallery_images.gallery_id)
-                  WHERE image_id = $1";
-    tx.execute(images, params![image_id]).await?;
-    Ok(())
+    let next = "UPDATE galleries SET next_ordinal = next_ordinal + 1 WHERE gallery_id = $1
+                RETURNING next_ordinal - 1 AS ordinal";
+    let row = tx.query_one(next, params![gallery_id]).await?;
+    let ordinal: i64 = row.ok_or(Error::NotFound("gallery"))?.take("ordinal")?;
+    let image = "INSERT INTO gallery_images (gallery_id, ordinal, image_id, external_id, listed, revision)
+                 VALUES ($1, $2, $3, $4, $5, $6)";
+    let external_id = external_id.map(str::to_owned);
+    tx.execute(image, params![gallery_id, ordinal, image_id, external_id, true, revision]).await.map(drop)
+}
+
+/// Marks the image changed in every gallery it is in, and names these: once the change is committed each of them is
+/// to be hinted at.
+pub(crate) async fn image_changed(tx: &mut Tx, image_id: ImageId) -> Result<Vec<GalleryId>> {
+    images_changed(tx, &[image_id]).await
+}
+
+/// As [`image_changed`], for an image that this transaction deletes: its external ids are free again.
+pub(crate) async fn image_deleted(tx: &mut Tx, image_id: ImageId) -> Result<Vec<GalleryId>> {
+    let galleries = image_changed(tx, image_id).await?;
+    let sql = "UPDATE gallery_images SET listed = $2, external_id = NULL WHERE image_id = $1";
+    tx.execute(sql, params![image_id, false]).await?;
+    Ok(galleries)
+}
+
+pub(crate) async fn images_changed(tx: &mut Tx, images: &[ImageId]) -> Result<Vec<GalleryId>> {
+    let images: Vec<Vec<Value>> = images.iter().map(|image_id| vec![(*image_id).into()]).collect();
+    let found = "SELECT DISTINCT gi.gallery_id FROM gallery_images gi
+                 JOIN (VALUES {rows}) AS v ON gi.image_id = v.column1";
+    let mut galleries = std::collections::BTreeSet::<GalleryId>::new();
+    for mut row in tx.query_rows(found, &images).await? {
+        galleries.insert(row.take("gallery_id")?);
+    }
+    if galleries.is_empty() {
+        return Ok(Vec::new());
+    }
+    lock(tx, galleries.iter().copied()).await?;
+    let raise = "UPDATE galleries SET revision = revision + 1, item_revision = revision + 1
+                 FROM (VALUES {rows}) AS v
+                 WHERE galleries.gallery_id = v.column1";
+    let raised: Vec<Vec<Value>> = galleries.iter().map(|gallery_id| vec![(*gallery_id).into()]).collect();
+    tx.execute_rows(raise, &raised).await?;
+    let mark = "UPDATE gallery_images
+                SET revision = (SELECT g.revision FROM galleries g WHERE g.gallery_id = gallery_images.gallery_id)
+                FROM (VALUES {rows}) AS v
+                WHERE gallery_images.image_id = v.column1";
+    tx.execute_rows(mark, &images).await?;
+    Ok(galleries.into_iter().collect())
 }
 
 /// Adds to the counters; `deltas` names each (gallery, image) once and only ones that exist.
 pub(crate) async fn add_counts(tx: &mut Tx, deltas: &[CountDelta]) -> Result<()> {
-    let mut by_gallery = std::collections::BTreeMap::<GalleryId, u64>::new();
+    let mut by_gallery = BTreeMap::<GalleryId, u64>::new();
     for delta in deltas {
         *by_gallery.entry(delta.gallery_id).or_default() += delta.views + delta.clicks;
     }
+    lock(tx, by_gallery.keys().copied()).await?;
     let galleries: Vec<Vec<Value>> =
         by_gallery.iter().map(|(id, events)| vec![(*id).into(), (*events).into()]).collect();
     let sql = "UPDATE galleries SET revision = revision + 1, applied_events = applied_events + v.column2
@@ -67,8 +318,6 @@ pub(crate) async fn add_counts(tx: &mut Tx, deltas: &[CountDelta]) -> Result<()>
                WHERE galleries.gallery_id = v.column1";
     tx.execute_rows(sql, &galleries).await?;
 
-    let mut deltas = deltas.to_vec();
-    deltas.sort_by_key(|delta| (delta.gallery_id, delta.image_id));
     let images: Vec<Vec<Value>> = deltas
         .iter()
         .map(|delta| vec![delta.gallery_id.into(), delta.image_id.into(), delta.views.into(), delta.clicks.into()])
@@ -79,6 +328,33 @@ pub(crate) async fn add_counts(tx: &mut Tx, deltas: &[CountDelta]) -> Result<()>
                    revision = (SELECT g.revision FROM galleries g WHERE g.gallery_id = v.column1)
                FROM (VALUES {rows}) AS v
                WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
-    tx.execute_rows(sql, &images).await?;
-    Ok(())
+    tx.execute_rows(sql, &images).await.map(drop)
+}
+
+async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
+    let gone = "SELECT gallery_id FROM galleries WHERE deleted_at IS NOT NULL ORDER BY deleted_at, gallery_id LIMIT 1";
+    let Some(mut row) = tx.query_one(gone, &[]).await? else { return Ok(false) };
+    let gallery_id: GalleryId = row.take("gallery_id")?;
+    lock(tx, [gallery_id]).await?;
+    let some = "SELECT ordinal, image_id FROM gallery_images WHERE gallery_id = $1 ORDER BY ordinal LIMIT $2";
+    let mut images = Vec::new();
+    let mut last_ordinal = None;
+    for mut row in tx.query(some, params![gallery_id, rows_max]).await? {
+        last_ordinal = Some(row.take::<i64>("ordinal")?);
+        images.push(row.take::<ImageId>("image_id")?);
+    }
+    let Some(last_ordinal) = last_ordinal else {
+        tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;
+        return Ok(true);
+    };
+    let rows = "DELETE FROM gallery_images WHERE gallery_id = $1 AND ordinal <= $2";
+    tx.execute(rows, params![gallery_id, last_ordinal]).await?;
+    // An image of a dataset was made for this gallery alone, unless somebody has put it into another one too.
+    let orphans = "DELETE FROM images
+                   WHERE gallery_id = $1 AND url IS NOT NULL AND image_id = $2
+                     AND NOT EXISTS (SELECT 1 FROM gallery_images gi WHERE gi.image_id = images.image_id)";
+    for image_id in images {
+        tx.execute(orphans, params![gallery_id, image_id]).await?;
+    }
+    Ok(true)
 }

@@ -3,7 +3,9 @@
 //! One method is one use case and one transaction, written once for SQLite and PostgreSQL. Functions that take a `Tx`
 //! are parts of use cases, shared between topics.
 
+pub mod dataset;
 pub mod galleries;
+pub mod orders;
 
 use futures::FutureExt as _;
 

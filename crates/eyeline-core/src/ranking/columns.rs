@@ -1,0 +1,137 @@
+//! What ranking knows of a gallery's images, as flat columns: the permanent ordinal of an image is its index.
+
+use std::sync::Arc;
+
+use crate::{AccessClass, Timestamp};
+
+/// The exact numbers of one image of one gallery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub views: u64,
+    pub clicks: u64,
+}
+
+/// One image as ranking sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RankedImage {
+    pub created_at: Timestamp,
+    pub counts: Counts,
+    /// The least class that sees it; `None` while nobody does: not done, taken out or deleted.
+    pub shown_to: Option<AccessClass>,
+}
+
+/// About 25 bytes an image.
+#[derive(Debug, Default)]
+pub struct Columns {
+    created_at: Vec<i64>,
+    shown_to: Vec<Option<AccessClass>>,
+    counts: Vec<Arc<Block>>,
+}
+
+/// Counts that no later change touches: what a published order shows. Shares with the columns, and with other
+/// snapshots, every block that did not change in between.
+#[derive(Clone, Debug, Default)]
+pub struct CountsSnapshot(Vec<Arc<Block>>);
+
+const BLOCK: usize = 256;
+type Block = [Counts; BLOCK];
+
+impl Columns {
+    /// Ordinals known so far, gaps included.
+    pub fn len(&self) -> usize {
+        self.created_at.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.created_at.is_empty()
+    }
+
+    /// Sets what is known of one image; ordinals in between that were never set are shown to nobody.
+    pub fn set(&mut self, ordinal: u32, image: RankedImage) {
+        let index = ordinal as usize;
+        if index >= self.len() {
+            self.created_at.resize(index + 1, 0);
+            self.shown_to.resize(index + 1, None);
+            self.counts.resize_with(index / BLOCK + 1, || Arc::new([Counts::default(); BLOCK]));
+        }
+        self.created_at[index] = image.created_at.micros();
+        self.shown_to[index] = image.shown_to;
+        let block = &mut self.counts[index / BLOCK];
+        if block[index % BLOCK] != image.counts {
+            Arc::make_mut(block)[index % BLOCK] = image.counts;
+        }
+    }
+
+    /// Whether the class sees the image now.
+    pub fn shows(&self, ordinal: u32, class: AccessClass) -> bool {
+        self.shown_to.get(ordinal as usize).is_some_and(|least| least.is_some_and(|least| least <= class))
+    }
+
+    pub fn created_at(&self, ordinal: u32) -> Timestamp {
+        Timestamp::from_micros(self.created_at.get(ordinal as usize).copied().unwrap_or_default())
+    }
+
+    pub fn counts(&self, ordinal: u32) -> Counts {
+        counts_in(&self.counts, ordinal)
+    }
+
+    pub fn snapshot(&self) -> CountsSnapshot {
+        CountsSnapshot(self.counts.clone())
+    }
+
+    /// Bytes that the columns hold, about.
+    pub fn bytes(&self) -> usize {
+        self.created_at.capacity() * size_of::<i64>()
+            + self.shown_to.capacity() * size_of::<Option<AccessClass>>()
+            + self.counts.len() * size_of::<Block>()
+    }
+}
+
+impl CountsSnapshot {
+    pub fn get(&self, ordinal: u32) -> Counts {
+        counts_in(&self.0, ordinal)
+    }
+
+    /// Bytes that the snapshot holds if it shares nothing.
+    pub fn bytes_at_most(&self) -> usize {
+        self.0.len() * (size_of::<Block>() + size_of::<Arc<Block>>())
+    }
+}
+
+fn counts_in(blocks: &[Arc<Block>], ordinal: u32) -> Counts {
+    let index = ordinal as usize;
+    blocks.get(index / BLOCK).map_or_else(Counts::default, |block| block[index % BLOCK])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(views: u64) -> RankedImage {
+        RankedImage {
+            created_at: Timestamp::from_micros(1),
+            counts: Counts { views, clicks: 0 },
+            shown_to: Some(AccessClass::Public),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_numbers_while_the_columns_go_on() {
+        let mut columns = Columns::default();
+        columns.set(0, image(1));
+        columns.set(700, image(2));
+        let snapshot = columns.snapshot();
+        columns.set(700, image(3));
+        assert_eq!((snapshot.get(700).views, columns.counts(700).views), (2, 3));
+        assert!(Arc::ptr_eq(&snapshot.0[0], &columns.counts[0]), "an untouched block is shared");
+    }
+
+    #[test]
+    fn an_ordinal_never_set_is_shown_to_nobody() {
+        let mut columns = Columns::default();
+        columns.set(2, image(0));
+        assert!(!columns.shows(1, AccessClass::Project));
+        assert!(!columns.shows(3, AccessClass::Project));
+        assert!(columns.shows(2, AccessClass::Public));
+    }
+}

@@ -3,10 +3,12 @@
 pub mod cache;
 pub mod catalog;
 pub mod error;
+pub mod inbox;
 pub mod pubsub;
 pub mod sql;
 
 pub use cache::Cache;
 pub use catalog::Catalog;
 pub use error::{Error, Result};
+pub use inbox::Inbox;
 pub use pubsub::PubSub;

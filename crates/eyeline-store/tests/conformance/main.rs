@@ -1,4 +1,5 @@
 //! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
 
 mod engines;
+mod inbox;
 mod sql;

@@ -1,0 +1,71 @@
+//! Events one after the other in a chunk of bytes, each after its length.
+
+use bytes::{Buf as _, Bytes};
+
+use super::super::{Delivery, Entry, Offset};
+
+/// Bytes of a chunk at the most, unless it is a single larger event.
+pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// Events of one call that go into one chunk.
+#[derive(Default)]
+pub(super) struct Piece {
+    pub(super) count: i64,
+    bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Lays the entries out in as few pieces as the bound allows; done by the caller, so that the writer only copies.
+    pub(super) fn cut(entries: &[Entry]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut piece = Piece::default();
+        for entry in entries {
+            if !piece.bytes.is_empty() && piece.bytes.len() + entry.event.len() + 4 > CHUNK_BYTES_MAX {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            // The queue's bound keeps every event far below 4 GiB.
+            piece.bytes.extend(u32::try_from(entry.event.len()).unwrap_or(u32::MAX).to_le_bytes());
+            piece.bytes.extend(&entry.event);
+            piece.count += 1;
+        }
+        if piece.count > 0 {
+            pieces.push(piece);
+        }
+        pieces
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// True when `next` still fits behind this one.
+    pub(super) fn has_room_for(&self, next: &Piece) -> bool {
+        self.bytes.is_empty() || self.bytes.len() + next.bytes.len() <= CHUNK_BYTES_MAX
+    }
+
+    pub(super) fn push(&mut self, next: &Piece) {
+        self.bytes.extend(&next.bytes);
+        self.count += next.count;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+}
+
+/// The events of a chunk whose first one stands at `first`, without copying them.
+pub(super) fn split(chunk: &Bytes, first: Offset) -> impl Iterator<Item = Delivery> {
+    let mut rest = chunk.clone();
+    (first..).map_while(move |offset| {
+        if rest.len() < 4 {
+            return None;
+        }
+        let length = rest.get_u32_le() as usize;
+        (length <= rest.len()).then(|| Delivery { offset, event: rest.split_to(length) })
+    })
+}

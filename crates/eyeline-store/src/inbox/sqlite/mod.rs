@@ -1,0 +1,325 @@
+//! The inbox in a SQLite file of its own, one partition.
+//!
+//! One thread writes. What has gathered in its queue while the last commit ran is the next commit, so that one fsync
+//! answers many and nobody waits for company. A row holds a chunk of many events: singles of a group share one.
+
+mod chunk;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::{Delivery, Entry, Inbox, Offset, PULL_BYTES_MAX};
+use crate::error::{Error, Result};
+use chunk::Piece;
+use writer::Command;
+
+/// Bytes that may wait for the writer; more is answered "full".
+const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Calls that may wait for the writer.
+const QUEUE_CALLS_MAX: usize = 8 * 1024;
+const READERS: usize = 3;
+/// Version of the file's layout, kept in `user_version`.
+const LAYOUT: i64 = 1;
+
+pub(super) struct SqliteInbox {
+    /// Emptied when this is dropped, so that the writer ends.
+    commands: Option<mpsc::Sender<Command>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    space: Arc<Semaphore>,
+    head: watch::Receiver<Offset>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    free: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl SqliteInbox {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::open_limited(path, None)
+    }
+
+    /// With `pages_max` the file is full at that size, as a disk would be.
+    fn open_limited(path: &Path, pages_max: Option<u32>) -> Result<Self> {
+        let opened = |error: rusqlite::Error| Error::internal("opening the inbox's file", error);
+        let writing = Connection::open(path).map_err(opened)?;
+        prepare(&writing)?;
+        if let Some(pages_max) = pages_max {
+            writing.pragma_update(None, "max_page_count", pages_max).map_err(opened)?;
+        }
+        let newest = writer::newest_offset(&writing).map_err(opened)?;
+        let mut free = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let reading = Connection::open_with_flags(path, flags).map_err(opened)?;
+            reading.busy_timeout(Duration::from_secs(5)).map_err(opened)?;
+            free.push(reading);
+        }
+        let (commands, queue) = mpsc::channel(QUEUE_CALLS_MAX);
+        let (head_sender, head) = watch::channel(newest);
+        let writer = std::thread::Builder::new()
+            .name("inbox-writer".to_owned())
+            .spawn(move || writer::run(writing, queue, &head_sender))
+            .map_err(|error| Error::internal("starting the inbox's writer", error))?;
+        Ok(SqliteInbox {
+            commands: Some(commands),
+            writer: Some(writer),
+            space: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+            head,
+            readers: Arc::new(Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) }),
+        })
+    }
+
+    fn submit(&self, command: Command) -> Result<()> {
+        let Some(commands) = &self.commands else { return Err(stopped()) };
+        commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => full(),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let readers = self.readers.clone();
+        let _permit = self.readers.permits.acquire().await.map_err(|error| Error::internal("readers", error))?;
+        let read = tokio::task::spawn_blocking(move || {
+            let connection = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(connection) = connection else {
+                return Err(Error::unavailable("no reading connection of the inbox is left"));
+            };
+            let outcome = query(&connection).map_err(|error| failure(&error));
+            readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            outcome
+        });
+        read.await.map_err(|error| Error::internal("reading the inbox", error))?
+    }
+}
+
+/// Waits for the writer, so that whoever opens the file next finds nobody writing to it.
+impl Drop for SqliteInbox {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the inbox's writer had panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Inbox for SqliteInbox {
+    fn partitions(&self) -> u32 {
+        1
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        for entry in &entries {
+            check(entry.partition)?;
+        }
+        let pieces = Piece::cut(&entries);
+        let bytes = pieces.iter().map(Piece::len).sum::<usize>();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let permits = u32::try_from(bytes).map_err(|_| full())?;
+        let space = self.space.clone().try_acquire_many_owned(permits).map_err(|_| full())?;
+        let (answer, answered) = oneshot::channel();
+        self.submit(Command::Append { pieces, answer, _space: space })?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    async fn pull(&self, partition: u32, after: Offset, events_max: usize) -> Result<Vec<Delivery>> {
+        check(partition)?;
+        let sql = "SELECT first_offset, events FROM chunks
+                   WHERE first_offset >= coalesce((SELECT max(first_offset) FROM chunks WHERE first_offset <= ?1), 0)
+                   ORDER BY first_offset";
+        self.read(move |connection| {
+            let from = after.saturating_add(1);
+            collect(connection, sql, from, events_max, |offset| offset >= from, false)
+        })
+        .await
+    }
+
+    async fn pull_back(&self, partition: u32, before: Offset, events_max: usize) -> Result<Vec<Delivery>> {
+        check(partition)?;
+        let sql = "SELECT first_offset, events FROM chunks WHERE first_offset < ?1 ORDER BY first_offset DESC";
+        self.read(move |connection| collect(connection, sql, before, events_max, |offset| offset < before, true)).await
+    }
+
+    async fn head(&self, partition: u32) -> Result<Offset> {
+        check(partition)?;
+        Ok(*self.head.borrow())
+    }
+
+    async fn arrived(&self, _partition: u32, after: Offset) {
+        // The sender lives as long as the writer; once it has gone, nothing arrives any more.
+        if self.head.clone().wait_for(|head| *head > after).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn forget(&self, partition: u32, up_to: Offset) -> Result<()> {
+        check(partition)?;
+        loop {
+            let (answer, answered) = oneshot::channel();
+            self.submit(Command::Forget { up_to, answer })?;
+            if answered.await.map_err(|_| stopped())?? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn check(partition: u32) -> Result<()> {
+    if partition == 0 { Ok(()) } else { Err(Error::internal("the inbox", format!("it has no partition {partition}"))) }
+}
+
+/// Reads chunk after chunk until the bounds of a pull are reached.
+fn collect(
+    connection: &Connection,
+    sql: &str,
+    place: Offset,
+    events_max: usize,
+    wanted: impl Fn(Offset) -> bool,
+    newest_first: bool,
+) -> rusqlite::Result<Vec<Delivery>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([place])?;
+    let mut deliveries = Vec::new();
+    let mut bytes = 0;
+    while deliveries.len() < events_max
+        && bytes < PULL_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let first: Offset = row.get(0)?;
+        let mut events: Vec<Delivery> =
+            chunk::split(&Bytes::from(row.get::<_, Vec<u8>>(1)?), first).filter(|event| wanted(event.offset)).collect();
+        if newest_first {
+            events.reverse();
+        }
+        for event in events {
+            if deliveries.len() >= events_max || bytes >= PULL_BYTES_MAX {
+                break;
+            }
+            bytes += event.event.len();
+            deliveries.push(event);
+        }
+    }
+    Ok(deliveries)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    let prepared = |error: rusqlite::Error| Error::internal("preparing the inbox's file", error);
+    connection.busy_timeout(Duration::from_secs(5)).map_err(prepared)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(prepared)?;
+    // FULL: a commit is on stable storage before it is answered. NORMAL would lose the last ones at a power cut.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(prepared)?;
+    // The writer makes its checkpoints itself, after it has answered.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(prepared)?;
+    let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(prepared)?;
+    if layout > LAYOUT {
+        let sentence = format!("the inbox's file is of layout {layout}, this binary knows up to {LAYOUT}");
+        return Err(Error::Conflict(sentence));
+    }
+    if layout == 0 {
+        let table = "BEGIN IMMEDIATE;
+                     CREATE TABLE IF NOT EXISTS chunks (
+                         first_offset INTEGER PRIMARY KEY,
+                         -- How many offsets it takes, and the events one after the other, each after its length.
+                         count INTEGER NOT NULL,
+                         events BLOB NOT NULL
+                     ) STRICT;
+                     PRAGMA user_version = 1;
+                     COMMIT;";
+        connection.execute_batch(table).map_err(prepared)?;
+    }
+    Ok(())
+}
+
+fn full() -> Error {
+    Error::unavailable("the inbox's queue is full")
+}
+
+fn stopped() -> Error {
+    Error::unavailable("the inbox's writer has stopped; the server has to be started again")
+}
+
+fn failure(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => Error::unavailable("the inbox's disk is full"),
+        Some(
+            rusqlite::ErrorCode::DatabaseBusy
+            | rusqlite::ErrorCode::DatabaseLocked
+            | rusqlite::ErrorCode::SystemIoFailure
+            | rusqlite::ErrorCode::CannotOpen
+            | rusqlite::ErrorCode::ReadOnly,
+        ) => Error::unavailable(format!("the inbox's file cannot be used now: {error}")),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            Error::Corrupt(format!("the inbox's file: {error}"))
+        }
+        _ => Error::internal("the inbox", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(count: usize, bytes: usize) -> Vec<Entry> {
+        vec![Entry { partition: 0, event: vec![7; bytes] }; count]
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_whole_calls_and_takes_events_again_once_there_is_space() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inbox = SqliteInbox::open_limited(&folder.path().join("inbox.sqlite"), Some(64)).expect("an inbox");
+        let mut promised = 0;
+        let error = loop {
+            match inbox.append(entries(3, 8_000)).await {
+                Ok(()) => promised += 3,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.is_retryable(), "{error}");
+        assert!(promised > 0);
+        assert_eq!(inbox.head(0).await.expect("a head"), promised);
+        assert_eq!(inbox.pull(0, 0, 1_000).await.expect("events").len(), promised as usize);
+
+        inbox.forget(0, promised - 3).await.expect("space");
+        inbox.append(entries(3, 8_000)).await.expect("space again");
+        assert_eq!(inbox.head(0).await.expect("a head"), promised + 3);
+    }
+
+    #[tokio::test]
+    async fn more_than_the_queue_holds_is_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inbox = SqliteInbox::open(&folder.path().join("inbox.sqlite")).expect("an inbox");
+        let error = inbox.append(entries(1, QUEUE_BYTES_MAX)).await.expect_err("too much");
+        assert!(error.is_retryable(), "{error}");
+        let crowd = (0..64).map(|_| inbox.append(entries(1, QUEUE_BYTES_MAX / 16)));
+        let outcomes = futures::future::join_all(crowd).await;
+        let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert!((15..64).contains(&taken), "{taken} were taken");
+        assert_eq!(inbox.head(0).await.expect("a head"), taken as i64);
+    }
+
+    #[test]
+    fn a_file_of_a_newer_layout_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("inbox.sqlite");
+        drop(SqliteInbox::open(&path).expect("an inbox"));
+        Connection::open(&path).expect("the file").pragma_update(None, "user_version", LAYOUT + 1).expect("a version");
+        assert!(matches!(SqliteInbox::open(&path), Err(Error::Conflict(_))));
+    }
+}

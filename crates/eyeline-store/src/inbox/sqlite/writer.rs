@@ -1,0 +1,204 @@
+//! The one thread that writes to the inbox's file.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, ffi};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use super::super::Offset;
+use super::chunk::Piece;
+use super::failure;
+use crate::error::{Error, Result};
+
+/// Bytes that share one commit at the most, so that a commit stays short.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes written between two checkpoints of the write-ahead log.
+const CHECKPOINT_BYTES: usize = 8 * 1024 * 1024;
+/// Chunks deleted in one commit.
+const FORGET_CHUNKS_MAX: usize = 64;
+
+pub(super) enum Command {
+    Append {
+        pieces: Vec<Piece>,
+        answer: oneshot::Sender<Result<()>>,
+        /// Its part of the queue's bytes, given back when it is answered.
+        _space: OwnedSemaphorePermit,
+    },
+    /// Answered with the number of chunks deleted; none: there are no more to delete.
+    Forget { up_to: Offset, answer: oneshot::Sender<Result<usize>> },
+}
+
+/// Ends when the last sender of commands has gone.
+pub(super) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Command>, head: &watch::Sender<Offset>) {
+    let mut state = Writer { broken: None, unchecked_bytes: 0 };
+    while let Some(first) = queue.blocking_recv() {
+        let mut group = vec![first];
+        let mut bytes = size(&group[0]);
+        while bytes < GROUP_BYTES_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            bytes += size(&next);
+            group.push(next);
+        }
+        state.write(&mut connection, group, head);
+        if state.unchecked_bytes >= CHECKPOINT_BYTES && state.broken.is_none() {
+            state.checkpoint(&connection);
+        }
+    }
+}
+
+/// The offset of the newest event in the file.
+pub(super) fn newest_offset(connection: &Connection) -> rusqlite::Result<Offset> {
+    let sql = "SELECT first_offset + count - 1 FROM chunks ORDER BY first_offset DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+fn size(command: &Command) -> usize {
+    match command {
+        Command::Append { pieces, .. } => pieces.iter().map(Piece::len).sum(),
+        Command::Forget { .. } => 0,
+    }
+}
+
+struct Writer {
+    /// Set by a failed fsync: the kernel may have dropped what it could not write, so that a later fsync proves nothing.
+    /// From then on nothing is promised until the server is started again.
+    broken: Option<String>,
+    unchecked_bytes: usize,
+}
+
+impl Writer {
+    fn write(&mut self, connection: &mut Connection, group: Vec<Command>, head: &watch::Sender<Offset>) {
+        let mut appends = Vec::with_capacity(group.len());
+        for command in group {
+            match command {
+                Command::Append { pieces, answer, _space } => appends.push((pieces, answer, _space)),
+                Command::Forget { up_to, answer } => {
+                    let outcome = match &self.broken {
+                        Some(reason) => Err(Error::unavailable(reason.clone())),
+                        None => forget(connection, up_to).map_err(|error| self.failed(&error)),
+                    };
+                    // Whoever asked may have gone; the space is free all the same.
+                    let _ = answer.send(outcome);
+                }
+            }
+        }
+        if appends.is_empty() {
+            return;
+        }
+        let pieces = appends.iter().flat_map(|(pieces, ..)| pieces);
+        let outcome = match &self.broken {
+            Some(reason) => Err(Error::unavailable(reason.clone())),
+            None => append(connection, pieces).map_err(|error| self.failed(&error)),
+        };
+        if let Ok((newest, bytes)) = outcome {
+            self.unchecked_bytes += bytes;
+            head.send_replace(newest);
+        }
+        for (_, answer, _) in appends {
+            let told = match &outcome {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Error::unavailable(error.to_string())),
+            };
+            // The sender may have gone away; the events are counted all the same.
+            let _ = answer.send(told);
+        }
+    }
+
+    fn checkpoint(&mut self, connection: &Connection) {
+        match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            Ok(()) => self.unchecked_bytes = 0,
+            // The log keeps everything; the next commit tries again.
+            Err(error) => drop(self.failed(&error)),
+        }
+    }
+
+    fn failed(&mut self, error: &rusqlite::Error) -> Error {
+        if is_failed_fsync(error) {
+            let reason = format!("writing to stable storage failed ({error}); the server has to be started again");
+            tracing::error!(%error, "the inbox takes no more events until the server is started again");
+            self.broken = Some(reason.clone());
+            return Error::unavailable(reason);
+        }
+        tracing::warn!(%error, "the inbox could not write");
+        failure(error)
+    }
+}
+
+fn is_failed_fsync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+        && matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
+/// One commit for all pieces; gives the newest offset and the bytes written.
+fn append<'a>(
+    connection: &mut Connection,
+    pieces: impl Iterator<Item = &'a Piece>,
+) -> rusqlite::Result<(Offset, usize)> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut newest = newest_offset(&transaction)?;
+    let mut written = 0;
+    let mut insert = |chunk: &Piece| -> rusqlite::Result<()> {
+        let sql = "INSERT INTO chunks (first_offset, count, events) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(sql)?.execute((newest + 1, chunk.count, chunk.bytes()))?;
+        newest += chunk.count;
+        written += chunk.len();
+        Ok(())
+    };
+    let mut chunk = Piece::default();
+    for piece in pieces {
+        if !chunk.has_room_for(piece) {
+            insert(&chunk)?;
+            chunk.clear();
+        }
+        chunk.push(piece);
+    }
+    insert(&chunk)?;
+    transaction.commit()?;
+    Ok((newest, written))
+}
+
+/// Deletes some of the oldest chunks that lie wholly at or before `up_to`; the newest one stays and keeps the numbering.
+fn forget(connection: &Connection, up_to: Offset) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM chunks WHERE first_offset IN (
+                   SELECT first_offset FROM chunks
+                   WHERE first_offset <= ?1 AND first_offset + count - 1 <= ?1
+                     AND first_offset < (SELECT max(first_offset) FROM chunks)
+                   ORDER BY first_offset LIMIT ?2)";
+    connection.prepare_cached(sql)?.execute((up_to, FORGET_CHUNKS_MAX as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io_error(extended_code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None)
+    }
+
+    #[test]
+    fn a_failed_fsync_ends_all_promises() {
+        let mut writer = Writer { broken: None, unchecked_bytes: 0 };
+        assert!(writer.failed(&io_error(ffi::SQLITE_IOERR_FSYNC)).is_retryable());
+        assert!(writer.broken.is_some());
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut connection = Connection::open(folder.path().join("inbox.sqlite")).expect("a file");
+        super::super::prepare(&connection).expect("a table");
+        let (head, seen) = watch::channel(0);
+        let (answer, mut answered) = oneshot::channel();
+        let pieces = Piece::cut(&[super::super::Entry { partition: 0, event: vec![1] }]);
+        let _space = std::sync::Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().expect("space");
+        writer.write(&mut connection, vec![Command::Append { pieces, answer, _space }], &head);
+        assert!(answered.try_recv().expect("an answer").is_err());
+        assert_eq!(*seen.borrow(), 0);
+    }
+
+    #[test]
+    fn other_failures_pass() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
+            let mut writer = Writer { broken: None, unchecked_bytes: 0 };
+            assert!(writer.failed(&io_error(code)).is_retryable(), "{code}");
+            assert!(writer.broken.is_none(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What every inbox promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyeline_store::inbox::{self, Delivery, Entry, Inbox};
+use proptest::prelude::*;
+
+/// Opens an inbox, and the same one again after a restart.
+struct Engine {
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Engine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Engine { url: format!("sqlite:{}", folder.path().join("inbox.sqlite").display()), _folder: folder }
+    }
+
+    async fn open(&self) -> Arc<dyn Inbox> {
+        inbox::open(&self.url).await.expect("an open inbox")
+    }
+}
+
+fn entries(texts: &[&str]) -> Vec<Entry> {
+    texts.iter().map(|text| Entry { partition: 0, event: text.as_bytes().to_vec() }).collect()
+}
+
+fn texts(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries.iter().map(|delivery| String::from_utf8_lossy(&delivery.event).into_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_empty_inbox_has_nothing_to_give() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    assert_eq!(inbox.head(0).await.expect("a head"), 0);
+    assert_eq!(inbox.pull(0, 0, 10).await.expect("a pull"), []);
+    assert_eq!(inbox.pull_back(0, i64::MAX, 10).await.expect("a pull"), []);
+    inbox.append(Vec::new()).await.expect("nothing is easily kept");
+    assert_eq!(inbox.head(0).await.expect("a head"), 0);
+}
+
+#[tokio::test]
+async fn what_was_appended_is_pulled_in_order_and_again_after_a_restart() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    inbox.append(entries(&["a", "b"])).await.expect("durable");
+    inbox.append(entries(&["", "d"])).await.expect("durable");
+    let before = inbox.pull(0, 0, 10).await.expect("a pull");
+    assert_eq!(texts(&before), ["a", "b", "", "d"]);
+    assert!(before.is_sorted_by(|one, next| one.offset < next.offset));
+    assert_eq!(before[3].offset, inbox.head(0).await.expect("a head"));
+    drop(inbox);
+
+    let inbox = engine.open().await;
+    assert_eq!(inbox.head(0).await.expect("a head"), before[3].offset);
+    inbox.append(entries(&["e"])).await.expect("durable");
+    let after = inbox.pull(0, 0, 10).await.expect("a pull");
+    assert_eq!(after[..4], before[..]);
+    assert_eq!(texts(&after[4..]), ["e"]);
+    assert!(after[4].offset > before[3].offset);
+}
+
+#[tokio::test]
+async fn a_reader_finds_each_event_once_by_the_offset_it_has_reached() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    let all: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    for part in all.chunks(7) {
+        inbox.append(entries(&part.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
+    }
+    let (mut reached, mut read) = (0, Vec::new());
+    loop {
+        let deliveries = inbox.pull(0, reached, 9).await.expect("a pull");
+        assert!(deliveries.len() <= 9);
+        let Some(last) = deliveries.last() else { break };
+        reached = last.offset;
+        read.extend(texts(&deliveries));
+    }
+    assert_eq!(read, all);
+
+    let (mut reached, mut read) = (i64::MAX, Vec::new());
+    loop {
+        let deliveries = inbox.pull_back(0, reached, 9).await.expect("a pull");
+        let Some(last) = deliveries.last() else { break };
+        reached = last.offset;
+        read.extend(texts(&deliveries));
+    }
+    read.reverse();
+    assert_eq!(read, all);
+}
+
+#[tokio::test]
+async fn appends_at_the_same_time_are_all_kept_and_each_call_keeps_its_order() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    let calls = (0..200).map(|call| {
+        let inbox = inbox.clone();
+        async move {
+            let names: Vec<String> = (0..5).map(|number| format!("{call}-{number}")).collect();
+            inbox.append(entries(&names.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
+        }
+    });
+    futures::future::join_all(calls).await;
+    let read = texts(&inbox.pull(0, 0, 10_000).await.expect("a pull"));
+    assert_eq!(read.len(), 1_000);
+    for call in 0..200 {
+        let of_call: Vec<&String> = read.iter().filter(|text| text.starts_with(&format!("{call}-"))).collect();
+        assert_eq!(of_call.len(), 5);
+        assert!(of_call.is_sorted());
+    }
+}
+
+#[tokio::test]
+async fn an_arrival_is_noticed() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    assert!(tokio::time::timeout(Duration::from_millis(20), inbox.arrived(0, 0)).await.is_err(), "nothing is there");
+    let waiting = tokio::spawn({
+        let inbox = inbox.clone();
+        async move { inbox.arrived(0, 0).await }
+    });
+    inbox.append(entries(&["a"])).await.expect("durable");
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("noticed").expect("no panic");
+    inbox.arrived(0, 0).await;
+}
+
+#[tokio::test]
+async fn what_is_forgotten_makes_room_and_the_numbering_goes_on() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    for text in ["a", "b", "c"] {
+        inbox.append(entries(&[text])).await.expect("durable");
+    }
+    let all = inbox.pull(0, 0, 10).await.expect("a pull");
+    inbox.forget(0, all[1].offset).await.expect("room");
+    assert_eq!(inbox.pull(0, all[1].offset, 10).await.expect("a pull"), all[2..]);
+    inbox.forget(0, all[2].offset).await.expect("room");
+    drop(inbox);
+    let inbox = engine.open().await;
+    assert_eq!(inbox.head(0).await.expect("a head"), all[2].offset);
+    inbox.append(entries(&["d"])).await.expect("durable");
+    let next = inbox.pull(0, all[2].offset, 10).await.expect("a pull");
+    assert_eq!(texts(&next), ["d"]);
+    assert!(next[0].offset > all[2].offset);
+}
+
+#[tokio::test]
+async fn a_pull_is_bounded_in_bytes_and_still_gets_on() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    for _ in 0..3 {
+        inbox.append(vec![Entry { partition: 0, event: vec![1; 4 * 1024 * 1024] }]).await.expect("durable");
+    }
+    let first = inbox.pull(0, 0, 10).await.expect("a pull");
+    assert_eq!(first.len(), 2);
+    assert_eq!(inbox.pull(0, first[1].offset, 10).await.expect("a pull").len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_sizes_in_any_grouping_come_back_as_they_were(
+        calls in prop::collection::vec(prop::collection::vec(prop_oneof![0usize..300, 30_000usize..70_000], 0..6), 0..12),
+        events_max in 1usize..20,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let engine = Engine::new();
+            let inbox = engine.open().await;
+            let mut sent = Vec::new();
+            for sizes in &calls {
+                let entries: Vec<Entry> = sizes
+                    .iter()
+                    .enumerate()
+                    .map(|(index, size)| Entry { partition: 0, event: vec![(index + size) as u8; *size] })
+                    .collect();
+                sent.extend(entries.iter().map(|entry| entry.event.clone()));
+                inbox.append(entries).await.expect("durable");
+            }
+            let (mut reached, mut read) = (0, Vec::new());
+            loop {
+                let deliveries = inbox.pull(0, reached, events_max).await.expect("a pull");
+                let Some(last) = deliveries.last() else { break };
+                reached = last.offset;
+                read.extend(deliveries.into_iter().map(|delivery| delivery.event.to_vec()));
+            }
+            assert_eq!(read, sent);
+            assert_eq!(reached, inbox.head(0).await.expect("a head"));
+        });
+    }
+}

@@ -1,0 +1,206 @@
+//! From counters to published orders.
+//!
+//! A gallery that is asked for is held in memory as flat columns, read once and then kept by reading what changed.
+//! For each access class and strategy in use there is one current order; the ones before it are kept for those who are
+//! still scrolling through them. None of this is the truth: it is read again from the catalog after a restart.
+
+mod order;
+mod ranked;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use eyeline_core::{AccessClass, GalleryId, OrderId, ProjectId, Strategy, Timestamp};
+use eyeline_store::{Catalog, Error, PubSub, Result};
+
+pub use order::Order;
+pub use ranked::{Head, Ranked};
+
+use crate::clock::Clock;
+use ranked::lock;
+
+/// The message of the topic `gallery:<gallery_id>` that tells of counters alone; any other message, the empty one
+/// included, tells of what pages show.
+pub const COUNTS: &[u8] = b"counts";
+
+/// How long an order is kept after the last page served from it.
+pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of orders that were replaced; over it the oldest go, whoever still follows them.
+const REPLACED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of galleries in memory; over it those go that were not asked for the longest.
+const GALLERIES_BYTES_MAX: usize = 512 * 1024 * 1024;
+const GALLERIES_MAX: usize = 10_000;
+/// A gallery that nobody asked for is let go after this.
+const GALLERY_KEPT: Duration = Duration::from_secs(20 * 60);
+
+/// The topic on which changes of a gallery are hinted at.
+pub fn gallery_topic(gallery_id: GalleryId) -> String {
+    format!("gallery:{gallery_id}")
+}
+
+/// The topic on which new orders of a project's galleries are hinted at.
+pub fn order_topic(project_id: ProjectId) -> String {
+    format!("order:{project_id}")
+}
+
+/// Every gallery and order that this process holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Orders(Arc<Inner>);
+
+struct Inner {
+    catalog: Catalog,
+    pubsub: Arc<dyn PubSub>,
+    clock: Clock,
+    galleries: Mutex<HashMap<GalleryId, Arc<Ranked>>>,
+    replaced: Mutex<Replaced>,
+}
+
+#[derive(Default)]
+struct Replaced {
+    /// Ids rise with the time they were made at, so the oldest order comes first.
+    orders: BTreeMap<OrderId, Arc<Order>>,
+    bytes: usize,
+}
+
+impl Orders {
+    pub fn new(catalog: Catalog, pubsub: Arc<dyn PubSub>, clock: Clock) -> Self {
+        let (galleries, replaced) = (Mutex::default(), Mutex::default());
+        Orders(Arc::new(Inner { catalog, pubsub, clock, galleries, replaced }))
+    }
+
+    /// The gallery as it is now: nothing is older than a change that was hinted at before this call. `NotFound` when
+    /// there is none.
+    pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Arc<Ranked>> {
+        let found = lock(&self.0.galleries).get(&gallery_id).cloned();
+        let ranked = match found {
+            Some(ranked) => ranked,
+            None => {
+                let hints = self.0.pubsub.subscribe(&gallery_topic(gallery_id)).await?;
+                let ranked = Arc::new(Ranked::new(gallery_id, hints));
+                lock(&self.0.galleries).entry(gallery_id).or_insert(ranked).clone()
+            }
+        };
+        ranked.mark_used();
+        self.unless_gone(&ranked, ranked.freshen(&self.0.catalog).await)?;
+        Ok(ranked)
+    }
+
+    /// The newest order of the class by the strategy; the gallery's own strategy when `None`.
+    pub async fn current(
+        &self,
+        ranked: &Arc<Ranked>,
+        class: AccessClass,
+        strategy: Option<Strategy>,
+    ) -> Result<Arc<Order>> {
+        ranked.current(class, strategy, &self.0.clock).await
+    }
+
+    /// An order of the gallery that a page may still be served from.
+    pub fn kept(&self, ranked: &Ranked, order_id: OrderId) -> Option<Arc<Order>> {
+        if let Some(order) = ranked.current_by_id(order_id) {
+            return Some(order);
+        }
+        let order = lock(&self.0.replaced).orders.get(&order_id).cloned()?;
+        (order.gallery_id == ranked.gallery_id() && ranked::in_use(&order, self.0.clock.now())).then_some(order)
+    }
+
+    /// Reads what changed and publishes the orders in use anew, if anything did.
+    pub async fn publish(&self, ranked: &Arc<Ranked>) -> Result<()> {
+        let publication = ranked.publish(&self.0.catalog, &self.0.clock).await;
+        let publication = self.unless_gone(ranked, publication)?;
+        self.keep(publication.replaced);
+        if publication.published > 0
+            && let Some(head) = ranked.head()
+        {
+            let message = Bytes::from(ranked.gallery_id().to_string());
+            self.0.pubsub.publish(&order_topic(head.gallery.project_id), message).await?;
+        }
+        Ok(())
+    }
+
+    /// The galleries whose publication is due.
+    pub fn due(&self) -> Vec<Arc<Ranked>> {
+        self.held().into_iter().filter(|ranked| ranked.is_due()).collect()
+    }
+
+    /// Compares what is held with the catalog: a hint may be lost.
+    pub async fn poll(&self) -> Result<()> {
+        let held = self.held();
+        let ids: Vec<GalleryId> = held.iter().map(|ranked| ranked.gallery_id()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let revisions: HashMap<GalleryId, i64> = self.0.catalog.gallery_revisions(&ids).await?.into_iter().collect();
+        for ranked in held {
+            match revisions.get(&ranked.gallery_id()) {
+                None => self.let_go(&ranked),
+                Some(revision) if ranked.revision().is_some_and(|known| known < *revision) => ranked.mark_changed(),
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what nobody asks for, and of the oldest of what is over the bounds.
+    pub fn sweep(&self) {
+        let mut held = self.held();
+        held.sort_by_key(|ranked| ranked.used());
+        let mut bytes: usize = held.iter().map(|ranked| ranked.bytes()).sum();
+        let mut count = held.len();
+        let now = Instant::now();
+        for ranked in held {
+            let idle = now.duration_since(ranked.used()) > GALLERY_KEPT;
+            if !idle && bytes <= GALLERIES_BYTES_MAX && count <= GALLERIES_MAX {
+                break;
+            }
+            bytes -= ranked.bytes().min(bytes);
+            count -= 1;
+            self.let_go(&ranked);
+        }
+        lock(&self.0.replaced).forget_unused(self.0.clock.now());
+    }
+
+    fn held(&self) -> Vec<Arc<Ranked>> {
+        lock(&self.0.galleries).values().cloned().collect()
+    }
+
+    fn unless_gone<T>(&self, ranked: &Arc<Ranked>, outcome: Result<T>) -> Result<T> {
+        if matches!(outcome, Err(Error::NotFound(_))) {
+            self.let_go(ranked);
+        }
+        outcome
+    }
+
+    fn let_go(&self, ranked: &Arc<Ranked>) {
+        let mut galleries = lock(&self.0.galleries);
+        if galleries.get(&ranked.gallery_id()).is_some_and(|held| Arc::ptr_eq(held, ranked)) {
+            galleries.remove(&ranked.gallery_id());
+        }
+        drop(galleries);
+        self.keep(ranked.let_go());
+    }
+
+    /// Keeps the replaced orders that a cursor may lead into, within the bound.
+    fn keep(&self, orders: Vec<Arc<Order>>) {
+        let mut replaced = lock(&self.0.replaced);
+        for order in orders.into_iter().filter(|order| order.served_at().is_some()) {
+            replaced.bytes += order.bytes_at_most();
+            replaced.orders.insert(order.order_id, order);
+        }
+        while replaced.bytes > REPLACED_BYTES_MAX
+            && let Some((_, oldest)) = replaced.orders.pop_first()
+        {
+            replaced.bytes -= oldest.bytes_at_most();
+        }
+    }
+}
+
+impl Replaced {
+    fn forget_unused(&mut self, now: Timestamp) {
+        self.orders.retain(|_, order| ranked::in_use(order, now));
+        self.bytes = self.orders.values().map(|order| order.bytes_at_most()).sum();
+    }
+}

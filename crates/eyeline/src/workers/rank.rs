@@ -1,0 +1,47 @@
+//! Publishes orders as they fall due.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::flow::rank::Orders;
+use crate::secrets;
+
+/// How often hints are taken in: the shortest time between two orders of a gallery.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two comparisons with the catalog, about; drawn anew each time, so that several processes do not ask at
+/// the same moment.
+const POLL_TICKS: std::ops::Range<u8> = 9..12;
+const PUBLICATIONS_AT_ONCE: usize = 2;
+
+/// Runs until `stop`. A catalog that is away is tried again; pages go on from the orders there are.
+pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), String> {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut poll_in = POLL_TICKS.end;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        poll_in -= 1;
+        if poll_in == 0 {
+            let [drawn] = secrets::random::<1>();
+            poll_in = POLL_TICKS.start + drawn % (POLL_TICKS.end - POLL_TICKS.start);
+            if let Err(error) = orders.poll().await {
+                tracing::warn!(%error, "galleries could not be compared with the catalog");
+            }
+            orders.sweep();
+        }
+        let due = futures::stream::iter(orders.due());
+        due.for_each_concurrent(PUBLICATIONS_AT_ONCE, |ranked| async {
+            let ranked = ranked;
+            if let Err(error) = orders.publish(&ranked).await {
+                tracing::warn!(%error, gallery.id = %ranked.gallery_id(), "an order could not be published");
+            }
+        })
+        .await;
+    }
+}

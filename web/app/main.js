@@ -1,0 +1,98 @@
+/** Starts the page: session, choice of project, uploads. */
+
+import { api, sessionNews } from './api.js';
+import { $, say, wordsOf } from './dom.js';
+import { acceptDrops } from './drop.js';
+import { plural } from './format.js';
+import { connectNewProject, projectPicker } from './projects.js';
+import { parseRoute, writeRoute } from './route.js';
+import { connectSession } from './session.js';
+import { UNFINISHED_MAX, Uploads } from './upload.js';
+import { leftOutWords, showUploads } from './upload-view.js';
+import { Workspace } from './workspace.js';
+
+const uploads = new Uploads();
+const panel = showUploads($('#uploads'), uploads);
+const workspace = new Workspace(uploads);
+const projects = projectPicker($('#project'));
+let signedIn = null;
+/** Files chosen before sign-in; they go in as soon as it is done. */
+let held = [];
+
+function showSession() {
+  $('#intro').hidden = signedIn;
+  $('#project-bar').hidden = !signedIn;
+  $('#sign-out').hidden = !signedIn;
+}
+
+async function changed(now) {
+  if (now === signedIn) return;
+  const before = signedIn;
+  signedIn = now;
+  showSession();
+  if (now) return enter();
+  workspace.close();
+  uploads.clear({ all: true });
+  panel.forgetGone();
+  if (before) writeRoute({});
+}
+
+/** Opens what the address asks for, or the first project there is. */
+async function enter() {
+  say($('#upload-problem'), null);
+  say($('#sign-in-problem'), null);
+  const route = parseRoute(location.hash);
+  try {
+    uploads.limits = await api.limits();
+    const project = await projects.load(route.project);
+    if (project) await workspace.openProject(project, { galleryId: route.gallery, order: route.order });
+    const files = held;
+    held = [];
+    if (files.length) await take(files);
+  } catch (error) {
+    say($('#upload-problem'), wordsOf(error));
+  }
+}
+
+/** Takes chosen or dropped files; the first ever make their project and gallery by themselves. */
+async function take(files) {
+  if (files.length === 0) return;
+  if (!signedIn) {
+    held = files.slice(0, UNFINISHED_MAX);
+    say($('#upload-problem'), `Sign in first, with the admin link or the admin key above. ${plural(held.length, 'photo')} `
+      + 'chosen: they go in as soon as you are signed in.');
+    $('#admin-key').focus();
+    return;
+  }
+  try {
+    const place = await workspace.place();
+    if (place.madeProject) projects.add(place.madeProject);
+    say($('#upload-problem'), leftOutWords(uploads.add(files, place), UNFINISHED_MAX));
+  } catch (error) {
+    say($('#upload-problem'), wordsOf(error));
+  }
+}
+
+projects.addEventListener('chosen', ({ detail }) => workspace.openProject(detail));
+connectNewProject({
+  button: $('#new-project'),
+  dialog: $('#project-dialog'),
+  onMade: (project) => {
+    projects.add(project);
+    workspace.openProject(project);
+  },
+});
+$('#upload').addEventListener('change', ({ target }) => {
+  take([...target.files]);
+  target.value = '';
+});
+acceptDrops($('#drop'), take, (error) => say($('#upload-problem'), wordsOf(error)));
+sessionNews.addEventListener('signed-out', () => {
+  if (!signedIn) return;
+  changed(false);
+  say($('#sign-in-problem'), 'You have been signed out. Sign in again to go on.');
+});
+addEventListener('beforeunload', (event) => {
+  if (uploads.unfinished.some((item) => item.file && ['waiting', 'init'].includes(item.state))) event.preventDefault();
+});
+connectSession({ form: $('#sign-in'), signOut: $('#sign-out'), onChange: changed });

@@ -140,9 +140,9 @@ export class Workspace {
   #draw(gallery) {
     this.#view.show(gallery.items);
     $('#newer-order').hidden = true;
-    $('#gallery-hint').hidden = gallery.items.length < 2;
-    $('#order input[value=""] + span').textContent = gallery.strategy && !this.#order
-      ? `Its own (${gallery.strategy})` : 'Its own';
+    say($('#gallery-hint'), gallery.items.length < 2 ? null
+      : `Ordered by ${gallery.strategy}. Every view and click counts: open a few photos and watch them move.`);
+    $('#code').hidden = false;
     if (gallery.items.length) this.#drawEnd(gallery);
     else this.#showEmpty();
   }
@@ -191,7 +191,6 @@ export class Workspace {
   }
 
   #describe(galleryId) {
-    $('#code').hidden = false;
     $('#code-project').textContent = this.projectId;
     $('#code-gallery').textContent = galleryId;
     $('#code-sample').textContent =

@@ -18,22 +18,30 @@ CREATE TABLE event_ids (
 
 CREATE INDEX event_ids_by_age ON event_ids (received_at);
 
+-- Places in the inbox that count for nothing: the event was there before.
+CREATE TABLE dropped_events (
+    partition BIGINT NOT NULL,
+    event_offset BIGINT NOT NULL,
+    PRIMARY KEY (partition, event_offset)
+);
+
 -- Events kept apart with their reasons, to be tried again after a correction.
 CREATE TABLE quarantine (
     partition BIGINT NOT NULL,
     event_offset BIGINT NOT NULL,
-    project_id UUID NOT NULL,
-    application_id UUID NOT NULL,
-    event_id UUID NOT NULL,
-    category TEXT COLLATE "C" NOT NULL,
-    name TEXT COLLATE "C" NOT NULL,
+    -- All five are null when not even they could be read.
+    project_id UUID,
+    application_id UUID,
+    event_id UUID,
+    category TEXT COLLATE "C",
+    name TEXT COLLATE "C",
     -- The cause in one word, and the field errors as JSON text.
     reason TEXT COLLATE "C" NOT NULL,
     errors TEXT COLLATE "C" NOT NULL,
-    -- The event as received, as JSON text.
+    -- The record, byte for byte as it stands in the inbox.
     event BYTEA NOT NULL,
-    received_at BIGINT NOT NULL,
+    quarantined_at BIGINT NOT NULL,
     PRIMARY KEY (partition, event_offset)
 );
 
-CREATE INDEX quarantine_by_project ON quarantine (project_id, received_at, event_id);
+CREATE INDEX quarantine_by_project ON quarantine (project_id, quarantined_at, partition, event_offset);

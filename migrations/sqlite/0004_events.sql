@@ -18,22 +18,30 @@ CREATE TABLE event_ids (
 
 CREATE INDEX event_ids_by_age ON event_ids (received_at);
 
+-- Places in the inbox that count for nothing: the event was there before.
+CREATE TABLE dropped_events (
+    partition INTEGER NOT NULL,
+    event_offset INTEGER NOT NULL,
+    PRIMARY KEY (partition, event_offset)
+) STRICT, WITHOUT ROWID;
+
 -- Events kept apart with their reasons, to be tried again after a correction.
 CREATE TABLE quarantine (
     partition INTEGER NOT NULL,
     event_offset INTEGER NOT NULL,
-    project_id BLOB NOT NULL,
-    application_id BLOB NOT NULL,
-    event_id BLOB NOT NULL,
-    category TEXT NOT NULL,
-    name TEXT NOT NULL,
+    -- All five are null when not even they could be read.
+    project_id BLOB,
+    application_id BLOB,
+    event_id BLOB,
+    category TEXT,
+    name TEXT,
     -- The cause in one word, and the field errors as JSON text.
     reason TEXT NOT NULL,
     errors TEXT NOT NULL,
-    -- The event as received, as JSON text.
+    -- The record, byte for byte as it stands in the inbox.
     event BLOB NOT NULL,
-    received_at INTEGER NOT NULL,
+    quarantined_at INTEGER NOT NULL,
     PRIMARY KEY (partition, event_offset)
 ) STRICT;
 
-CREATE INDEX quarantine_by_project ON quarantine (project_id, received_at, event_id);
+CREATE INDEX quarantine_by_project ON quarantine (project_id, quarantined_at, partition, event_offset);

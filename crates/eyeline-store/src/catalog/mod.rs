@@ -4,6 +4,7 @@
 //! are parts of use cases, shared between topics.
 
 pub mod dataset;
+pub mod events;
 pub mod galleries;
 pub mod orders;
 
@@ -21,7 +22,7 @@ pub struct Catalog {
 impl Catalog {
     /// Opens `sqlite:PATH` or `postgres://…`; does not migrate.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Catalog { db: Db::open(url).await? })
+        Ok(Db::open(url).await?.into())
     }
 
     pub async fn migrate(&self) -> Result<Migrated> {
@@ -35,5 +36,11 @@ impl Catalog {
     /// Answers once the database does.
     pub async fn ping(&self) -> Result<()> {
         self.db.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await.map(drop) }.boxed()).await
+    }
+}
+
+impl From<Db> for Catalog {
+    fn from(db: Db) -> Self {
+        Catalog { db }
     }
 }

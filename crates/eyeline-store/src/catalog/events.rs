@@ -1,0 +1,283 @@
+//! What the catalog knows of events: how far each partition of the inbox is applied, the ids that clients gave, and
+//! what was kept apart. The events themselves are in the inbox.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
+use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use super::galleries::{self, CountDelta};
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::params;
+use crate::sql::{Tx, Value};
+
+/// Events that follow each other in a partition, ready to be applied.
+#[derive(Clone, Debug)]
+pub struct EventBatch {
+    pub partition: u32,
+    /// The mark that the batch begins after, and the one it leads to.
+    pub after: Offset,
+    pub reached: Offset,
+    /// In the order of their offsets. Events without an effect on the catalog may be left out.
+    pub events: Vec<BatchEvent>,
+    /// Records that cannot be applied whatever the catalog knows.
+    pub aside: Vec<Aside>,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct BatchEvent {
+    pub offset: Offset,
+    pub event: Event,
+    pub act: Option<GalleryAct>,
+}
+
+/// A record that goes into quarantine.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    pub offset: Offset,
+    /// `None` when the record cannot be read.
+    pub event: Option<Event>,
+    pub record: Vec<u8>,
+    /// The cause in one word.
+    pub reason: &'static str,
+    pub errors: FieldErrors,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    Done {
+        /// Galleries whose counters rose.
+        galleries: Vec<GalleryId>,
+        duplicates: usize,
+        quarantined: usize,
+    },
+    /// The partition's mark is not where the batch begins: somebody else applied it, or an earlier try did. Nothing was
+    /// changed.
+    MarkMoved,
+}
+
+/// Where the first event with a client's id stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPlace {
+    pub partition: u32,
+    pub offset: Offset,
+}
+
+impl Catalog {
+    /// Every event of the partition up to this offset is applied.
+    pub async fn applied_mark(&self, partition: u32) -> Result<Offset> {
+        let sql = "SELECT applied FROM partitions WHERE partition = $1";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![partition]).await?;
+                    row.map_or(Ok(0), |mut row| row.take("applied"))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Counts a batch and moves the partition's mark, both or neither: however often and by however many a batch is
+    /// tried, it counts once.
+    pub async fn apply_events(&self, batch: EventBatch) -> Result<Applied> {
+        self.db.write(move |tx| apply(tx, batch).boxed()).await
+    }
+
+    /// Where the first events with these ids stand, of those that are applied and not older than the ids are kept.
+    pub async fn event_places(
+        &self,
+        ids: Vec<(ApplicationId, EventId)>,
+    ) -> Result<HashMap<(ApplicationId, EventId), EventPlace>> {
+        let sql = "SELECT e.application_id AS application_id, e.event_id AS event_id, e.partition AS partition,
+                          e.event_offset AS event_offset
+                   FROM (VALUES {rows}) AS v
+                   JOIN event_ids e ON e.application_id = v.column1 AND e.event_id = v.column2";
+        let rows: Vec<Vec<Value>> = ids.into_iter().map(|(app, id)| vec![app.into(), id.into()]).collect();
+        self.db
+            .read(move |tx| {
+                async move {
+                    let mut places = HashMap::new();
+                    for mut row in tx.query_rows(sql, &rows).await? {
+                        let place = EventPlace { partition: row.take("partition")?, offset: row.take("event_offset")? };
+                        places.insert((row.take("application_id")?, row.take("event_id")?), place);
+                    }
+                    Ok(places)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Forgets up to `limit` clients' ids first received before `before`; tells how many.
+    pub async fn forget_event_ids(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let sql = "DELETE FROM event_ids WHERE (application_id, event_id) IN (
+                       SELECT application_id, event_id FROM event_ids
+                       WHERE received_at < $1 ORDER BY received_at LIMIT $2)";
+        self.db.write(move |tx| async move { tx.execute(sql, params![before, limit]).await }.boxed()).await
+    }
+}
+
+async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
+    if !move_mark(tx, &batch).await? {
+        return Ok(Applied::MarkMoved);
+    }
+    let duplicates = find_duplicates(tx, &batch).await?;
+    let acts = batch.events.iter().filter(|event| !duplicates.contains(&event.offset));
+    let acts: Vec<(&BatchEvent, &GalleryAct)> =
+        acts.filter_map(|event| event.act.as_ref().map(|act| (event, act))).collect();
+    let images = find_images(tx, &acts).await?;
+
+    let mut counts = BTreeMap::<(GalleryId, ImageId), (u64, u64)>::new();
+    let mut aside = batch.aside;
+    for (BatchEvent { offset, event, .. }, act) in acts {
+        let Some(image_id) = images.get(&(event.project_id, act.gallery_id, act.image.clone())) else {
+            aside.push(unknown_image(*offset, event));
+            continue;
+        };
+        let (views, clicks) = counts.entry((act.gallery_id, *image_id)).or_default();
+        match act.kind {
+            ActKind::View => *views += 1,
+            ActKind::Click => *clicks += 1,
+        }
+    }
+    let deltas: Vec<CountDelta> = counts
+        .into_iter()
+        .map(|((gallery_id, image_id), (views, clicks))| CountDelta { gallery_id, image_id, views, clicks })
+        .collect();
+    galleries::add_counts(tx, &deltas).await?;
+    drop_events(tx, batch.partition, &duplicates).await?;
+    quarantine(tx, batch.partition, &aside, batch.now).await?;
+
+    let galleries: BTreeSet<GalleryId> = deltas.iter().map(|delta| delta.gallery_id).collect();
+    Ok(Applied::Done {
+        galleries: galleries.into_iter().collect(),
+        duplicates: duplicates.len(),
+        quarantined: aside.len(),
+    })
+}
+
+/// False when the mark is not where the batch begins. On PostgreSQL the row stays locked, so that a rival waits and then
+/// finds it moved.
+async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<bool> {
+    if batch.after == 0 {
+        let first = "INSERT INTO partitions (partition, applied) VALUES ($1, 0) ON CONFLICT (partition) DO NOTHING";
+        tx.execute(first, params![batch.partition]).await?;
+    }
+    let sql = "UPDATE partitions SET applied = $3 WHERE partition = $1 AND applied = $2";
+    Ok(tx.execute(sql, params![batch.partition, batch.after, batch.reached]).await? == 1)
+}
+
+/// Notes the clients' ids of the batch; gives the offsets of events whose id was there before, in an earlier batch or
+/// earlier in this one. Ids go in sorted, so that two partitions with the same ids do not wait for each other.
+async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
+    let mut firsts = BTreeMap::new();
+    let mut duplicates = BTreeSet::new();
+    for BatchEvent { offset, event, .. } in batch.events.iter().filter(|event| event.event.id_given) {
+        let id = (event.application_id, event.event_id);
+        if firsts.contains_key(&id) {
+            duplicates.insert(*offset);
+        } else {
+            firsts.insert(id, (*offset, event.received_at));
+        }
+    }
+    let rows: Vec<Vec<Value>> = firsts
+        .iter()
+        .map(|((application_id, event_id), (offset, received_at))| {
+            params![*application_id, *event_id, batch.partition, *offset, *received_at].to_vec()
+        })
+        .collect();
+    let sql = "INSERT INTO event_ids (application_id, event_id, partition, event_offset, received_at) VALUES {rows}
+               ON CONFLICT (application_id, event_id) DO NOTHING
+               RETURNING application_id, event_id";
+    let mut fresh = HashSet::with_capacity(rows.len());
+    for mut row in tx.query_rows(sql, &rows).await? {
+        fresh.insert((row.take::<ApplicationId>("application_id")?, row.take::<EventId>("event_id")?));
+    }
+    duplicates.extend(firsts.into_iter().filter(|(id, _)| !fresh.contains(id)).map(|(_, (offset, _))| offset));
+    Ok(duplicates)
+}
+
+type Named = (ProjectId, GalleryId, ImageRef);
+
+/// The images that the acts name, of galleries that are the sender's project's own.
+async fn find_images(tx: &mut Tx, acts: &[(&BatchEvent, &GalleryAct)]) -> Result<HashMap<Named, ImageId>> {
+    let named: BTreeSet<(ProjectId, GalleryId, &ImageRef)> =
+        acts.iter().map(|(event, act)| (event.event.project_id, act.gallery_id, &act.image)).collect();
+    let (mut by_id, mut by_external_id) = (Vec::new(), Vec::new());
+    for (project_id, gallery_id, image) in named {
+        match image {
+            ImageRef::Id(id) => by_id.push(params![project_id, gallery_id, *id].to_vec()),
+            ImageRef::External(id) => by_external_id.push(params![project_id, gallery_id, id.clone()].to_vec()),
+        }
+    }
+    let mut images = HashMap::new();
+    let sql = "SELECT g.project_id AS project_id, i.gallery_id AS gallery_id, i.image_id AS image_id
+               FROM (VALUES {rows}) AS v
+               JOIN galleries g ON g.gallery_id = v.column2 AND g.project_id = v.column1 AND g.deleted_at IS NULL
+               JOIN gallery_images i ON i.gallery_id = g.gallery_id AND i.image_id = v.column3";
+    for mut row in tx.query_rows(sql, &by_id).await? {
+        let image_id: ImageId = row.take("image_id")?;
+        images.insert((row.take("project_id")?, row.take("gallery_id")?, ImageRef::Id(image_id)), image_id);
+    }
+    let sql = "SELECT g.project_id AS project_id, i.gallery_id AS gallery_id, i.image_id AS image_id,
+                      i.external_id AS external_id
+               FROM (VALUES {rows}) AS v
+               JOIN galleries g ON g.gallery_id = v.column2 AND g.project_id = v.column1 AND g.deleted_at IS NULL
+               JOIN gallery_images i ON i.gallery_id = g.gallery_id AND i.external_id = v.column3";
+    for mut row in tx.query_rows(sql, &by_external_id).await? {
+        let name = ImageRef::External(row.take("external_id")?);
+        images.insert((row.take("project_id")?, row.take("gallery_id")?, name), row.take("image_id")?);
+    }
+    Ok(images)
+}
+
+fn unknown_image(offset: Offset, event: &Event) -> Aside {
+    let sentence = "The project has no such gallery, or the gallery no such image.";
+    Aside {
+        offset,
+        record: event.encode(),
+        event: Some(event.clone()),
+        reason: "unknown_image",
+        errors: FieldErrors::one("data", sentence),
+    }
+}
+
+async fn drop_events(tx: &mut Tx, partition: u32, offsets: &BTreeSet<Offset>) -> Result<()> {
+    let rows: Vec<Vec<Value>> = offsets.iter().map(|offset| params![partition, *offset].to_vec()).collect();
+    let sql = "INSERT INTO dropped_events (partition, event_offset) VALUES {rows}";
+    tx.execute_rows(sql, &rows).await.map(drop)
+}
+
+async fn quarantine(tx: &mut Tx, partition: u32, aside: &[Aside], now: Timestamp) -> Result<()> {
+    let mut rows = Vec::with_capacity(aside.len());
+    for Aside { offset, event, record, reason, errors } in aside {
+        let errors = serde_json::to_string(errors).map_err(|error| Error::internal("writing field errors", error))?;
+        let event = event.as_ref();
+        rows.push(
+            params![
+                partition,
+                *offset,
+                event.map(|event| event.project_id),
+                event.map(|event| event.application_id),
+                event.map(|event| event.event_id),
+                event.map(|event| event.category.clone()),
+                event.map(|event| event.name.clone()),
+                *reason,
+                errors,
+                record.clone(),
+                now
+            ]
+            .to_vec(),
+        );
+    }
+    let sql = "INSERT INTO quarantine (partition, event_offset, project_id, application_id, event_id, category, name,
+                                       reason, errors, event, quarantined_at)
+               VALUES {rows}";
+    tx.execute_rows(sql, &rows).await.map(drop)
+}

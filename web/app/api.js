@@ -1,7 +1,6 @@
 /** The HTTP API as this page uses it: one function per request, one error type for everything that goes wrong. */
 
 import { retryAfterMs } from './backoff.js';
-import { uuid } from './format.js';
 
 const BASE = '/api/v1';
 
@@ -48,14 +47,10 @@ export function apiError(status, text, retryAfter) {
   return new ApiError(status, problem, retryAfterMs(retryAfter));
 }
 
-/**
- * Sends one request and gives its JSON (null for an empty answer). Every POST carries an `Idempotency-Key`, which the
- * caller passes in when it means to repeat the same request.
- */
+/** Sends one request and gives its JSON (null for an empty answer). */
 export async function request(method, path, { body, headers = {}, ...options } = {}) {
   const all = { Accept: 'application/json', ...headers };
   if (body !== undefined) all['Content-Type'] = 'application/json';
-  if (method === 'POST') all['Idempotency-Key'] ??= uuid();
   let response, text;
   try {
     response = await fetch(BASE + path, {
@@ -105,6 +100,7 @@ export const api = {
     post('/applications', { project_id: projectId, name, allowed_origins: origins }),
   allowOrigins: (id, origins) => request('PATCH', `/applications/${segment(id)}`, { body: { allowed_origins: origins } }),
 
+  /** Links for many files; the same `key` makes a repetition of the call give the same links. */
   imageLinks: (body, key) => post('/images/batch', body, { headers: { 'Idempotency-Key': key } }),
   completeImage: (id) => post(`/images/${segment(id)}/complete`),
   image: (id) => get(`/images/${segment(id)}`),

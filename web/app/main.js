@@ -32,26 +32,40 @@ async function changed(now) {
   showSession();
   if (now) return enter();
   workspace.close();
+  if (before === null) return;
   uploads.clear({ all: true });
   panel.forgetGone();
-  if (before) writeRoute({});
+  writeRoute({});
 }
 
-/** Opens what the address asks for, or the first project there is. */
+/** The server has ended the session: what was under way stays in sight, to go on with after signing in again. */
+function expired() {
+  if (!signedIn) return;
+  signedIn = false;
+  showSession();
+  workspace.close();
+  uploads.stop();
+  say($('#sign-in-problem'), 'You have been signed out. Sign in again to go on.');
+}
+
 async function enter() {
   say($('#upload-problem'), null);
   say($('#sign-in-problem'), null);
-  const route = parseRoute(location.hash);
   try {
     uploads.limits = await api.limits();
-    const project = await projects.load(route.project);
-    if (project) await workspace.openProject(project, { galleryId: route.gallery, order: route.order });
+    await open(parseRoute(location.hash));
     const files = held;
     held = [];
-    if (files.length) await take(files);
+    await take(files);
   } catch (error) {
     say($('#upload-problem'), wordsOf(error));
   }
+}
+
+/** Opens what the address asks for, or the first project there is. */
+async function open(route) {
+  const project = await projects.load(route.project);
+  if (project) await workspace.openProject(project, { galleryId: route.gallery, order: route.order });
 }
 
 /** Takes chosen or dropped files; the first ever make their project and gallery by themselves. */
@@ -87,10 +101,10 @@ $('#upload').addEventListener('change', ({ target }) => {
   target.value = '';
 });
 acceptDrops($('#drop'), take, (error) => say($('#upload-problem'), wordsOf(error)));
-sessionNews.addEventListener('signed-out', () => {
-  if (!signedIn) return;
-  changed(false);
-  say($('#sign-in-problem'), 'You have been signed out. Sign in again to go on.');
+sessionNews.addEventListener('signed-out', expired);
+addEventListener('hashchange', () => {
+  const route = parseRoute(location.hash);
+  if (signedIn && !route.ticket) open(route).catch((error) => say($('#upload-problem'), wordsOf(error)));
 });
 addEventListener('beforeunload', (event) => {
   if (uploads.unfinished.some((item) => item.file && ['waiting', 'init'].includes(item.state))) event.preventDefault();

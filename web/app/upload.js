@@ -110,11 +110,10 @@ export class Uploads extends EventTarget {
     else this.#advance(item, message.state, message.error);
   }
 
-  /** Reads the state of what is under way at the server, after news may have been missed. */
-  async reconcile() {
-    for (const item of this.unfinished) {
-      if (item.imageId && RANK[item.state] >= RANK.uploaded) await this.#read(item);
-    }
+  /** Reads the state of what is under way at the server, at most `max` files, when news of it may not come. */
+  async reconcile({ only = () => true, max = UNFINISHED_MAX } = {}) {
+    const under = this.unfinished.filter((item) => RANK[item.state] >= RANK.uploaded && only(item));
+    for (const item of under.slice(0, max)) await this.#read(item);
   }
 
   async #read(item) {

@@ -13,8 +13,9 @@ import { Tracker } from './tracker.js';
 
 /** A gallery is read again at most this often, however fast its order moves. */
 const REFRESH_EVERY_MS = 1000;
-/** How often states are asked for while there is no live connection to hear them from. */
+/** How often, and for how many files, states are asked for that no live connection will tell. */
 const POLL_MS = 5000;
+const POLL_FILES = 20;
 
 export class Workspace {
   #project = null;
@@ -44,7 +45,7 @@ export class Workspace {
     });
     document.addEventListener('visibilitychange', () => this.#visibility());
     addEventListener('pagehide', () => this.#tracker?.flush());
-    setInterval(() => this.#stream && !this.#stream.live && uploads.reconcile(), POLL_MS);
+    this.#poll();
   }
 
   get projectId() {
@@ -179,6 +180,13 @@ export class Workspace {
       if (detail) this.#view.focus(detail.image_id);
       this.#visibility();
     });
+  }
+
+  /** Asks after uploads whose news does not come here: the connection is down, or another project is open by now. */
+  async #poll() {
+    const unheard = (item) => !this.#stream?.live || item.projectId !== this.projectId;
+    if (this.#project) await this.#uploads.reconcile({ only: unheard, max: POLL_FILES });
+    setTimeout(() => this.#poll(), POLL_MS);
   }
 
   #visibility() {

@@ -1,0 +1,173 @@
+//! Requests as a client of the product makes them, and answers that explain themselves when they are not the expected.
+
+use std::fmt;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+/// A caller of the API with one credential (or none). Redirects are not followed, so that one is seen.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    origin: String,
+    credential: Credential,
+}
+
+#[derive(Clone)]
+enum Credential {
+    None,
+    Bearer(String),
+    Application(String),
+}
+
+impl Api {
+    /// A caller without a credential; `origin` is like `http://127.0.0.1:8009`.
+    pub fn anonymous(origin: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("an HTTP client without special settings can be built");
+        Api { http, origin: origin.to_owned(), credential: Credential::None }
+    }
+
+    /// The same caller with an admin key, a secret key or a user token.
+    pub fn with_bearer(&self, token: &str) -> Self {
+        Api { credential: Credential::Bearer(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same caller with the public id of an application.
+    pub fn with_application(&self, application_id: &str) -> Self {
+        Api { credential: Credential::Application(application_id.to_owned()), ..self.clone() }
+    }
+
+    pub fn without_credential(&self) -> Self {
+        Api { credential: Credential::None, ..self.clone() }
+    }
+
+    /// The address of `path` under `/api/v1`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.origin)
+    }
+
+    /// The address of `path` from the root of the server.
+    pub fn root_url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// The header that carries the credential, for clients other than this one (a WebSocket's handshake).
+    pub fn credential_header(&self) -> Option<(&'static str, String)> {
+        match &self.credential {
+            Credential::None => None,
+            Credential::Bearer(token) => Some(("authorization", format!("Bearer {token}"))),
+            Credential::Application(id) => Some(("application", id.clone())),
+        }
+    }
+
+    /// A request to a path under `/api/v1`, or to a full address.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") { path.to_owned() } else { self.url(path) };
+        let request = self.http.request(method, url);
+        match self.credential_header() {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// A POST with no body and no `Content-Type`.
+    pub async fn post_nothing(&self, path: &str) -> Answer {
+        send(self.request(Method::POST, path)).await
+    }
+
+    /// A POST of text as the given `Content-Type`.
+    pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<String>) -> Answer {
+        send(self.request(Method::POST, path).header(CONTENT_TYPE, content_type).body(body.into())).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+}
+
+/// Sends a request that is expected to be answered, whatever the status.
+pub async fn send(request: RequestBuilder) -> Answer {
+    try_send(request).await.expect("the server answers")
+}
+
+/// Sends a request; an error when the connection is refused or breaks before the whole answer is here.
+pub async fn try_send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    let asked = format!("{} {}", request.method(), request.url());
+    let response = client.execute(request).await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer { asked, status, headers, body: response.bytes().await?.to_vec() })
+}
+
+/// One answer, whole.
+#[derive(Clone)]
+pub struct Answer {
+    /// Method and address, for messages.
+    pub asked: String,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer itself, once its status is the expected one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "the status of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}) in {self}"))
+    }
+
+    /// The value of a header, empty when it is missing or no text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A problem document of this status, in the shape that every error has; returns its `errors` (null if none).
+    #[track_caller]
+    pub fn expect_problem(self, status: u16) -> Value {
+        let answer = self.expect(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json", "the content type of {answer}");
+        let problem = answer.json();
+        assert_eq!(problem["status"], status, "the status inside {answer}");
+        for field in ["type", "title", "detail", "request_id"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {answer}");
+        }
+        assert_eq!(problem["request_id"], answer.header("x-request-id"), "the request id of {answer}");
+        problem["errors"].clone()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_BYTES_MAX: usize = 2_000;
+        let shown = &self.body[..self.body.len().min(SHOWN_BYTES_MAX)];
+        write!(out, "{} -> {} {}", self.asked, self.status, String::from_utf8_lossy(shown))
+    }
+}

@@ -1,0 +1,164 @@
+//! A private PostgreSQL on a free port, stopped and deleted with its last user.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use tempfile::TempDir;
+
+use crate::server::free_port;
+
+const START_SECONDS_MAX: u64 = 30;
+
+/// Whether PostgreSQL waits for the disk. Tests kill the server, never PostgreSQL, and need not wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    Off,
+    On,
+}
+
+pub struct Postgres {
+    folder: TempDir,
+    programs: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+/// A database of its own within a running PostgreSQL, which lives as long as one of its databases is in use.
+pub struct Database {
+    pub url: String,
+    _postgres: Arc<Postgres>,
+}
+
+/// The PostgreSQL that the tests of this process share while any of them uses it.
+static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+
+impl Database {
+    /// An empty database. Blocks for about a second when PostgreSQL has to be started first.
+    pub fn create() -> Self {
+        let postgres = {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.upgrade().unwrap_or_else(|| {
+                let started = Arc::new(Postgres::start(Sync::Off));
+                *shared = Arc::downgrade(&started);
+                started
+            })
+        };
+        Self::create_in(postgres)
+    }
+
+    pub fn create_in(postgres: Arc<Postgres>) -> Self {
+        let name = format!("eyeline_{}", uuid::Uuid::now_v7().simple());
+        let port = postgres.port.to_string();
+        let made = Command::new(postgres.programs.join("createdb"))
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", "eyeline", &name])
+            .output()
+            .expect("createdb starts");
+        assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
+        Database { url: format!("postgres://eyeline@127.0.0.1:{port}/{name}"), _postgres: postgres }
+    }
+}
+
+impl Postgres {
+    pub fn start(sync: Sync) -> Self {
+        let programs = newest_installation();
+        let folder = tempfile::Builder::new().prefix("eyeline-postgres-").tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        if getuid().is_root() {
+            let given = Command::new("chown").arg("postgres").arg(folder.path()).status().expect("chown starts");
+            assert!(given.success(), "the user postgres, under whom PostgreSQL runs when we are root, is missing");
+        }
+
+        let made = as_its_user(&programs.join("initdb"))
+            .args(["-U", "eyeline", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data)
+            .current_dir(folder.path())
+            .output()
+            .expect("initdb starts");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+        let port = free_port();
+        let log = fs::File::create(folder.path().join("log")).expect("a log file");
+        let mut command = as_its_user(&programs.join("postgres"));
+        command.arg("-D").arg(&data).current_dir(folder.path());
+        command.args([
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "max_connections=200",
+        ]);
+        command.args(["-c", "jit=off", "-c"]).arg(format!("port={port}"));
+        if sync == Sync::Off {
+            command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle of the log"))
+            .stderr(log)
+            .spawn()
+            .expect("postgres starts");
+        let mut postgres = Postgres { folder, programs, port, child };
+        postgres.wait_until_ready();
+        postgres
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
+        let port = self.port.to_string();
+        loop {
+            // A refused connection is cheaper than a process for each look.
+            let ready = TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                && Command::new(self.programs.join("pg_isready"))
+                    .args(["-q", "-h", "127.0.0.1", "-p", &port])
+                    .status()
+                    .is_ok_and(|status| status.success());
+            if ready {
+                return;
+            }
+            let ended = self.child.try_wait().expect("the state of postgres").is_some();
+            assert!(!ended && Instant::now() < deadline, "PostgreSQL did not start: {}", self.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGINT is PostgreSQL's fast shutdown: it ends its sessions and its children.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        let _ = self.child.wait();
+    }
+}
+
+fn newest_installation() -> PathBuf {
+    let version = |folder: &Path| folder.file_name()?.to_str()?.parse::<u32>().ok();
+    fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|folder| folder.join("bin/initdb").exists())
+        .max_by_key(|folder| version(folder))
+        .map(|folder| folder.join("bin"))
+        .expect("PostgreSQL is missing; these tests need it: apt-get install -y postgresql")
+}
+
+/// initdb and postgres refuse root, so as root they run as the package's own user.
+fn as_its_user(program: &Path) -> Command {
+    if !getuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    command
+}

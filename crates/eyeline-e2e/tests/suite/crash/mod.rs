@@ -1,0 +1,174 @@
+//! kill -9 in the middle of uploads, processing and events, twenty times: what was promised before is kept after.
+
+mod actors;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use eyeline_e2e::photos::Picture;
+use eyeline_e2e::project::row;
+use eyeline_e2e::random::Random;
+use eyeline_e2e::{Project, Server, on_both_catalogs};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use actors::{Counts, News, Story, Upload};
+
+on_both_catalogs!(nothing_promised_is_lost_over_twenty_kills);
+
+const KILLS: u64 = 20;
+const IMAGES_IN_GALLERY: u32 = 12;
+const EVENT_SENDERS: u64 = 3;
+const UPLOADERS: u64 = 2;
+/// The sweep finds lost completion calls within a minute; then the work itself has to be done.
+const SETTLED_SECONDS_MAX: u64 = 120;
+
+async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
+    let project = Project::create(&server, "crashes").await;
+    let gallery_id = project.gallery("crashes").await;
+    let rows: Vec<Value> = (0..IMAGES_IN_GALLERY).map(|number| row(&number.to_string(), number)).collect();
+    project.load(&gallery_id, &json!(rows)).await;
+    let story = Arc::new(Story::new(project, gallery_id));
+
+    let events: Vec<_> =
+        (0..EVENT_SENDERS).map(|number| tokio::spawn(actors::send_events(story.clone(), number))).collect();
+    let uploads: Vec<_> =
+        (0..UPLOADERS).map(|number| tokio::spawn(actors::upload_photos(story.clone(), number))).collect();
+    let watcher = tokio::spawn(actors::watch_links(story.clone()));
+    let listener = tokio::spawn(actors::listen(story.clone()));
+
+    let mut random = Random::new(20);
+    let mut interrupted = Interrupted::default();
+    for kill in 0..KILLS {
+        wait_for_the_moment(&story, kill, &mut random).await;
+        interrupted.look(&story);
+        server.kill().await;
+        server.start_again().await;
+        expect_every_acknowledged_event(&story).await;
+        let ended = events.iter().any(JoinHandle::is_finished) || uploads.iter().any(JoinHandle::is_finished);
+        if ended || watcher.is_finished() || listener.is_finished() {
+            break;
+        }
+    }
+
+    story.stop();
+    let mut counted = Counts::default();
+    for sender in events {
+        counted.add(&sender.await.expect("a sender of events"));
+    }
+    let mut arrived = HashMap::new();
+    for uploader in uploads {
+        arrived.extend(uploader.await.expect("an uploader"));
+    }
+    expect_exact_counts(&story, &counted).await;
+    expect_all_arrived_to_end(&story, &arrived).await;
+    watcher.await.expect("the watcher of links");
+    story.hear_no_more(&arrived);
+    let news = timeout(Duration::from_secs(SETTLED_SECONDS_MAX), listener).await.expect("all news in time");
+    expect_whole_news(&news.expect("the listener"), &arrived);
+    interrupted.expect_all_kinds();
+}
+
+/// What was under way when the server was killed, over all kills.
+#[derive(Debug, Default)]
+struct Interrupted {
+    uploads: u64,
+    events: u64,
+    processing: u64,
+}
+
+impl Interrupted {
+    fn look(&mut self, story: &Story) {
+        self.uploads += story.uploads_under_way.load(Ordering::Relaxed);
+        self.events += story.events_under_way.load(Ordering::Relaxed);
+        self.processing += u64::from(story.news.borrow().is_processing());
+    }
+
+    /// A run in which no kill met an upload, say, would have shown nothing about uploads.
+    fn expect_all_kinds(&self) {
+        assert!(self.uploads > 0 && self.events > 0 && self.processing > 0, "killed in the middle of {self:?}");
+    }
+}
+
+/// A third of the kills waits for an upload to be under way, a third for a photo in processing, a third for nothing.
+async fn wait_for_the_moment(story: &Story, kill: u64, random: &mut Random) {
+    const MOMENT_SECONDS_MAX: u64 = 30;
+    sleep(Duration::from_millis(300 + random.below(1_500))).await;
+    let moment = async {
+        match kill % 3 {
+            0 => {
+                let mut news = story.news.subscribe();
+                news.wait_for(News::is_processing).await.expect("the story holds the sender");
+            }
+            1 => {
+                while story.uploads_under_way.load(Ordering::Relaxed) == 0 {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
+            _ => {}
+        }
+    };
+    timeout(Duration::from_secs(MOMENT_SECONDS_MAX), moment).await.expect("work goes on after a restart");
+}
+
+/// Right after a restart every event that was acknowledged before is counted, and none that was never sent.
+async fn expect_every_acknowledged_event(story: &Story) {
+    let acknowledged = story.events_acknowledged.load(Ordering::SeqCst);
+    let refreshed = story.project.refresh(&story.gallery_id).await;
+    let sent = story.events_sent.load(Ordering::SeqCst);
+    let applied = refreshed["applied_events"].as_u64().expect("applied_events");
+    assert!(acknowledged <= applied && applied <= sent, "{acknowledged} acknowledged, {applied} applied, {sent} sent");
+}
+
+/// Every sender has tried until its event was acknowledged, so the server's numbers must be the senders' own.
+async fn expect_exact_counts(story: &Story, counted: &Counts) {
+    let refreshed = story.project.refresh(&story.gallery_id).await;
+    assert_eq!(refreshed["applied_events"], counted.total(), "events in all");
+    let path = format!("/galleries/{}/images?limit=100", story.gallery_id);
+    let page = story.project.key.get(&path).await.expect(200).json();
+    let items = page["items"].as_array().expect("items");
+    assert_eq!(items.len(), IMAGES_IN_GALLERY as usize);
+    for item in items {
+        let (views, clicks) = counted.of(item["external_id"].as_str().expect("an external_id"));
+        let seen = json!([item["views"], item["clicks"], item["weight"]]);
+        assert_eq!(seen, json!([views, clicks, views + 7 * clicks]), "{item}");
+    }
+    let weights: Vec<u64> = items.iter().filter_map(|item| item["weight"].as_u64()).collect();
+    assert!(weights.is_sorted_by(|a, b| a >= b), "ordered by weight: {weights:?}");
+}
+
+/// A kill is no fault of a photo: the whole ones end `done`, the cut ones `error`, all with the bytes that were sent.
+async fn expect_all_arrived_to_end(story: &Story, arrived: &HashMap<String, Upload>) {
+    assert!(arrived.len() > KILLS as usize, "only {} uploads arrived", arrived.len());
+    let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    for (image_id, upload) in arrived {
+        let image = loop {
+            let image = story.project.key.get(&format!("/images/{image_id}")).await.expect(200).json();
+            if matches!(image["state"].as_str(), Some("done" | "error")) {
+                break image;
+            }
+            assert!(Instant::now() < deadline, "{SETTLED_SECONDS_MAX} s after the last kill: {image}");
+            sleep(Duration::from_millis(100)).await;
+        };
+        assert_eq!(image["state"], upload.final_state(), "{image}");
+        assert_eq!((&image["bytes"], &image["sha256"]), (&json!(upload.bytes), &json!(upload.sha256)), "{image}");
+        if !upload.is_cut {
+            let thumb = image["versions"]["thumb"].as_str().expect("a link");
+            let thumb = story.project.key.without_credential().get(thumb).await.expect(200);
+            Picture::decode(&thumb.body).expect_quarters_in_place();
+        }
+    }
+}
+
+/// No number is missing or twice, and every photo came to its end once.
+fn expect_whole_news(news: &News, arrived: &HashMap<String, Upload>) {
+    for (image_id, upload) in arrived {
+        let states = news.states_of(image_id);
+        let finals = states.iter().filter(|state| matches!(state.as_str(), "done" | "error")).count();
+        assert_eq!(finals, 1, "the states of {image_id}: {states:?}");
+        assert_eq!(states.last().map(String::as_str), Some(upload.final_state()), "{states:?}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The product as its users meet it, every behaviour on both catalogs.
+//!
+//! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`) and PostgreSQL's programs.
+
+mod crash;
+mod datasets;
+mod events;
+mod order;
+mod photos;
+mod requests;
+mod seeds;
+mod streams;
+mod tenants;
+mod uploads;

@@ -43,6 +43,7 @@ export class GalleryView extends EventTarget {
   #tiles = new Map();
   #onScreen;
   #nearEnd;
+  #measures = { width: 0, row: 220, gap: 6 };
 
   constructor(grid, sentinel) {
     super();
@@ -53,7 +54,7 @@ export class GalleryView extends EventTarget {
       { rootMargin: '0px 0px 1500px 0px' },
     );
     this.sentinel = sentinel;
-    new ResizeObserver(() => this.#arrange()).observe(grid);
+    new ResizeObserver(() => this.#measure()).observe(grid);
   }
 
   /** Shows these items in this order; tiles that stay glide to their new places. */
@@ -121,26 +122,31 @@ export class GalleryView extends EventTarget {
     this.#arrange();
   }
 
-  /** Gives every tile its size; a browser that has to is asked for the layout once, before anything is written. */
-  #arrange() {
+  /** Reads the grid's measures, which the style sheet sets by the width of the screen. */
+  #measure() {
     const { width } = this.#grid.getBoundingClientRect();
-    if (!width) return;
+    // Tiles that come change the height only, which is their own doing.
+    if (width === this.#measures.width) return;
+    const style = getComputedStyle(this.#grid);
+    this.#measures = {
+      width,
+      row: parseFloat(style.getPropertyValue('--row')),
+      gap: parseFloat(style.columnGap),
+    };
+    this.#arrange();
+  }
+
+  /** Gives every tile its size. Nothing is asked of the browser here: each question would cost a layout. */
+  #arrange() {
+    if (!this.#measures.width) return;
     const tiles = [...this.#grid.children].map((element) => element.tile);
-    const sizes = justify(tiles.map(({ item }) => aspectOf(item)), { width, row: this.#rowPx(), gap: this.#gapPx() });
+    const sizes = justify(tiles.map(({ item }) => aspectOf(item)), this.#measures);
     tiles.forEach((tile, index) => {
       const size = `${sizes[index].width}px ${sizes[index].height}px`;
       if (tile.size === size) return;
       tile.size = size;
       [tile.element.style.width, tile.element.style.height] = size.split(' ');
     });
-  }
-
-  #rowPx() {
-    return parseFloat(getComputedStyle(this.#grid).getPropertyValue('--row'));
-  }
-
-  #gapPx() {
-    return parseFloat(getComputedStyle(this.#grid).columnGap);
   }
 
   /** The tile of an item, made or brought up to date. */
@@ -188,7 +194,7 @@ export class GalleryView extends EventTarget {
     if (!broken && sameSource(item.srcset, old.srcset) && sameSource(item.url, old.url)) return;
     element.classList.remove('loaded', 'broken');
     image.loading = eager ? 'eager' : 'lazy';
-    image.sizes = `${Math.round(this.#rowPx() * aspectOf(item) * 1.2)}px`;
+    image.sizes = `${Math.round(this.#measures.row * aspectOf(item) * 1.2)}px`;
     if (item.srcset) image.srcset = item.srcset;
     else image.removeAttribute('srcset');
     image.src = (item.srcset ? item.preview : item.url) ?? item.preview;

@@ -22,17 +22,20 @@ pub enum Sync {
     On,
 }
 
+/// The environment names a running PostgreSQL with this, to be used instead of one of our own.
+const URL_VARIABLE: &str = "EYELINE_TEST_POSTGRES_URL";
+
 pub struct Postgres {
-    folder: TempDir,
     programs: PathBuf,
-    port: u16,
-    child: Child,
+    /// Up to the name of the database.
+    url: String,
+    _own: Option<Own>,
 }
 
-/// A database of its own within a running PostgreSQL, which lives as long as one of its databases is in use.
+/// A database of its own, dropped at the end, within a PostgreSQL that lives as long as one of its databases is in use.
 pub struct Database {
-    pub url: String,
-    _postgres: Arc<Postgres>,
+    name: String,
+    postgres: Arc<Postgres>,
 }
 
 /// The PostgreSQL that the tests of this process share while any of them uses it.
@@ -44,29 +47,64 @@ impl Database {
         let postgres = {
             let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
             shared.upgrade().unwrap_or_else(|| {
-                let started = Arc::new(Postgres::start(Sync::Off));
-                *shared = Arc::downgrade(&started);
-                started
+                let postgres = Arc::new(Postgres::named().unwrap_or_else(|| Postgres::start(Sync::Off)));
+                *shared = Arc::downgrade(&postgres);
+                postgres
             })
         };
         Self::create_in(postgres)
     }
 
     pub fn create_in(postgres: Arc<Postgres>) -> Self {
-        let name = format!("eyeline_{}", uuid::Uuid::now_v7().simple());
-        let port = postgres.port.to_string();
-        let made = Command::new(postgres.programs.join("createdb"))
-            .args(["-h", "127.0.0.1", "-p", &port, "-U", "eyeline", &name])
-            .output()
-            .expect("createdb starts");
+        let name = format!("eyeline_{}", uuid::Uuid::new_v4().simple());
+        let made = postgres.program_on_server("createdb").arg(&name).output().expect("createdb starts");
         assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
-        Database { url: format!("postgres://eyeline@127.0.0.1:{port}/{name}"), _postgres: postgres }
+        Database { name, postgres }
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}/{}", self.postgres.url, self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // The killed server's sessions may not have ended yet.
+        let _ = self.postgres.program_on_server("dropdb").args(["--force", &self.name]).output();
     }
 }
 
 impl Postgres {
+    /// The one that the environment names, if it does.
+    fn named() -> Option<Self> {
+        let url = std::env::var(URL_VARIABLE).ok()?;
+        let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("{URL_VARIABLE} is no address: {url}"));
+        Some(Postgres { programs: newest_installation(), url: server.to_owned(), _own: None })
+    }
+
+    /// A private one.
     pub fn start(sync: Sync) -> Self {
         let programs = newest_installation();
+        let own = Own::start(&programs, sync);
+        Postgres { programs, url: format!("postgres://eyeline@127.0.0.1:{}", own.port), _own: Some(own) }
+    }
+
+    fn program_on_server(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.arg(format!("--maintenance-db={}/postgres", self.url));
+        command
+    }
+}
+
+/// A running PostgreSQL with its data in a temporary folder.
+struct Own {
+    folder: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Own {
+    fn start(programs: &Path, sync: Sync) -> Self {
         let folder = tempfile::Builder::new().prefix("eyeline-postgres-").tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         if getuid().is_root() {
@@ -104,18 +142,18 @@ impl Postgres {
             .stderr(log)
             .spawn()
             .expect("postgres starts");
-        let mut postgres = Postgres { folder, programs, port, child };
-        postgres.wait_until_ready();
-        postgres
+        let mut own = Own { folder, port, child };
+        own.wait_until_ready(programs);
+        own
     }
 
-    fn wait_until_ready(&mut self) {
+    fn wait_until_ready(&mut self, programs: &Path) {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         let port = self.port.to_string();
         loop {
             // A refused connection is cheaper than a process for each look.
             let ready = TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-                && Command::new(self.programs.join("pg_isready"))
+                && Command::new(programs.join("pg_isready"))
                     .args(["-q", "-h", "127.0.0.1", "-p", &port])
                     .status()
                     .is_ok_and(|status| status.success());
@@ -133,7 +171,7 @@ impl Postgres {
     }
 }
 
-impl Drop for Postgres {
+impl Drop for Own {
     fn drop(&mut self) {
         // SIGINT is PostgreSQL's fast shutdown: it ends its sessions and its children.
         let _ = kill_process(Pid::from_child(&self.child), Signal::INT);

@@ -71,7 +71,7 @@ impl Server {
             ("EYELINE_ADMIN_KEY".to_owned(), admin_key.clone()),
         ];
         if let Some(database) = &database {
-            settings.push(("EYELINE_CATALOG_URL".to_owned(), database.url.clone()));
+            settings.push(("EYELINE_CATALOG_URL".to_owned(), database.url()));
         }
         settings.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 

@@ -222,7 +222,7 @@ async fn limits_are_told_before_a_byte_moves(server: Server) {
 
 /// The life of a link is a setting; the links of this server live for a second.
 async fn an_expired_link_is_refused(catalog: Catalog) {
-    let server = Server::start_with(catalog, &[("EYELINE_UPLOADS__LINK_SECONDS", "1")]).await;
+    let server = Server::start_with(catalog, &[("EYELINE_UPLOAD_LINK_SECONDS", "1")]).await;
     let project = Project::create(&server, "expiry").await;
     let photo = photos::jpeg(100, 80);
     for stated in [Stated::Name, Stated::SizeAndHash] {

@@ -7,9 +7,11 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2021-01-01T09:15:27.243860Z"))]
 pub struct Timestamp(i64);
 
 impl Timestamp {

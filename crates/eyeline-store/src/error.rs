@@ -17,6 +17,9 @@ pub enum Error {
     /// A rule about amounts forbids it.
     #[error("{0}")]
     QuotaExceeded(String),
+    /// Any other rule forbids it.
+    #[error("{0}")]
+    Refused(String),
     /// The input is well-formed but wrong, by field.
     #[error("invalid input")]
     Invalid(FieldErrors),

@@ -1,12 +1,19 @@
 //! The wiring: every engine of a process, opened from the settings.
 
+use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, PubSub};
+use eyeline_store::{Cache, Catalog, PubSub, cache, pubsub};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::secrets::Secrets;
+use crate::data_folder::DataFolder;
+use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
+
+/// How long an engine may take to say that it is there.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What handlers and workers are given. Cheap to clone.
 #[derive(Clone)]
@@ -16,7 +23,54 @@ pub struct App {
     pub secrets: Secrets,
     /// SHA-256 of the admin key.
     pub admin_key_hash: [u8; 32],
+    /// This process among those that share the catalog: the owner of its leases. The same after a restart.
+    pub node: Arc<str>,
+    /// Cancelled when the process should drain and stop: a long answer (a stream) ends on it.
+    pub stop: CancellationToken,
     pub catalog: Catalog,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
+    /// Held as long as the process serves, so that no second one opens the same data folder.
+    _lock: Arc<File>,
+}
+
+impl App {
+    /// Makes the data folder if need be, opens and migrates every engine. The error is one sentence for the operator.
+    pub async fn open(settings: Settings) -> Result<Self, String> {
+        let folder = DataFolder::open(&settings.data)?;
+        let lock = folder.lock()?;
+        let secrets = match &settings.secret {
+            Some(text) => Secrets::parse(text)?,
+            None => Secrets::new(folder.secret()?, Vec::new()),
+        };
+        let admin_key = match &settings.admin_key {
+            Some(key) => key.clone(),
+            None => folder.admin_key()?,
+        };
+        let node = folder.node()?;
+
+        let catalog = Catalog::open(&settings.catalog_url()).await.map_err(|error| format!("the catalog: {error}"))?;
+        catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
+        let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
+        let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
+
+        Ok(App {
+            clock: Clock::default(),
+            secrets,
+            admin_key_hash: secrets::sha256(admin_key.as_bytes()),
+            node: node.into(),
+            stop: CancellationToken::new(),
+            catalog,
+            cache,
+            pubsub,
+            settings: Arc::new(settings),
+            _lock: Arc::new(lock),
+        })
+    }
+    /// Asks every engine whether it answers, by name; one that takes longer than a moment counts as away.
+    pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
+        let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
+        let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
+        vec![("catalog", answers(catalog))]
+    }
 }

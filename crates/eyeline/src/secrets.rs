@@ -23,6 +23,13 @@ impl Secrets {
         Secrets { keys }
     }
 
+    /// Reads 64 hexadecimal digits, or several such separated by commas. The error is one sentence for the operator.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let keys: Option<Vec<[u8; 32]>> = text.split(',').map(|digits| from_hex(digits.trim())).collect();
+        let keys = keys.ok_or("EYELINE_SECRET has to be 64 hexadecimal digits, or two such separated by a comma")?;
+        Ok(Secrets { keys })
+    }
+
     /// A signature of `message` for one purpose, URL-safe; a signature for another purpose never fits.
     pub fn sign(&self, purpose: &str, message: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(mac(&self.keys[0], purpose, message))
@@ -87,6 +94,27 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
+/// Lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `None` unless `text` is exactly `2 * N` hexadecimal digits.
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    Some(bytes)
+}
+
 /// `N` bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -122,6 +150,15 @@ mod tests {
         let rotated = Secrets::new([9; 32], vec![[7; 32]]);
         assert!(rotated.verify("link", b"message", &secrets().sign("link", b"message")));
         assert_eq!(rotated.decrypt("x", &secrets().encrypt("x", b"plain")), Some(b"plain".to_vec()));
+    }
+
+    #[test]
+    fn a_secret_is_read_as_written_and_two_during_a_rotation() {
+        let new = to_hex(&[9; 32]);
+        let old = to_hex(&[7; 32]);
+        let rotated = Secrets::parse(&format!("{new},{old}")).expect("two secrets");
+        assert!(rotated.verify("link", b"message", &secrets().sign("link", b"message")));
+        assert!(Secrets::parse("abc").is_err() && Secrets::parse(&format!("{new},")).is_err());
     }
 
     #[test]

@@ -3,20 +3,20 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The long-running tasks of a process.
-#[derive(Default)]
 pub struct Supervisor {
     tasks: JoinSet<(&'static str, Result<(), String>)>,
     stop: CancellationToken,
 }
 
 impl Supervisor {
-    /// Cancelled when the process should drain and stop.
-    pub fn stop_token(&self) -> CancellationToken {
-        self.stop.clone()
+    /// `stop` is what the supervisor cancels for the tasks to drain and end.
+    pub fn new(stop: CancellationToken) -> Self {
+        Supervisor { tasks: JoinSet::new(), stop }
     }
 
     /// Starts a task that has to run until the stop token is cancelled.
@@ -27,11 +27,11 @@ impl Supervisor {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
-    /// Waits until `signal` or until a task ends by itself, then stops all and waits up to `patience` for them. The
-    /// error names the task that ended.
-    pub async fn run(mut self, signal: impl Future<Output = ()>, patience: Duration) -> Result<(), String> {
+    /// Waits until the first signal or until a task ends by itself, then stops all and waits for them, until the next
+    /// signal or `patience` is over. The error names the task that ended.
+    pub async fn run(mut self, mut signals: impl Stream<Item = ()> + Unpin, patience: Duration) -> Result<(), String> {
         let outcome = tokio::select! {
-            () = signal => Ok(()),
+            _ = signals.next() => Ok(()),
             ended = self.tasks.join_next() => Err(match ended {
                 Some(Ok((name, Ok(())))) => format!("the task {name} ended by itself"),
                 Some(Ok((name, Err(error)))) => format!("the task {name} failed: {error}"),
@@ -40,15 +40,17 @@ impl Supervisor {
             }),
         };
         self.stop.cancel();
-        let drained = tokio::time::timeout(patience, async {
+        let drained = async {
             while let Some(ended) = self.tasks.join_next().await {
                 if let Ok((name, Err(error))) = ended {
                     tracing::warn!(task = name, error, "a task ended with an error while stopping");
                 }
             }
-        });
-        if drained.await.is_err() {
-            tracing::warn!("some tasks did not stop in time and were cut off");
+        };
+        tokio::select! {
+            () = drained => {}
+            _ = signals.next() => tracing::warn!("asked again to stop: some tasks were cut off"),
+            () = tokio::time::sleep(patience) => tracing::warn!("some tasks did not stop in time and were cut off"),
         }
         outcome
     }

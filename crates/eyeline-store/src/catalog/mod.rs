@@ -6,6 +6,7 @@
 pub mod dataset;
 pub mod events;
 pub mod galleries;
+pub mod idempotency;
 pub mod orders;
 
 use futures::FutureExt as _;

@@ -31,6 +31,12 @@ impl Fields {
         Fields { object, errors: FieldErrors::new() }
     }
 
+    /// The parameters of a URL as fields, all of them texts; of a repeated one the last counts.
+    pub fn parse_query(query: &str) -> Self {
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+    }
+
     /// The field as it is; absent and `null` are `None`.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name).filter(|value| !value.is_null())
@@ -76,10 +82,10 @@ impl Fields {
         self.id(name)
     }
 
-    /// A whole number within `range`.
+    /// A whole number within `range`; the parameters of a URL give it as text.
     pub fn integer(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(name)?;
-        let number = value.as_u64().filter(|number| range.contains(number));
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|number| range.contains(number));
         if number.is_none() {
             self.errors.add(name, format!("This has to be a whole number from {} to {}.", range.start(), range.end()));
         }

@@ -1,9 +1,53 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
 pub mod auth;
+mod envelope;
+mod events;
 pub mod fields;
+mod galleries;
+pub mod idempotency;
+mod images;
+mod operations;
 pub mod problem;
+pub mod query;
+mod streams;
+mod uploads;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use tower::Layer as _;
+use tower_http::normalize_path::NormalizePathLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::Credential;
 pub use fields::Fields;
+pub use idempotency::{Idempotency, answer_once};
 pub use problem::{Answer, Problem};
+pub use query::{Next, Paging, Query};
+
+use crate::app::App;
+
+/// Bytes of a body where a topic sets no other limit.
+const BODY_MAX: usize = 1024 * 1024;
+
+/// Everything that the server answers. Connections may tell their peer by `ConnectInfo<SocketAddr>`.
+pub fn router(app: App) -> Router {
+    let (routes, _openapi) = described().split_for_parts();
+    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).with_state(app.clone());
+    // A trailing slash has to go before a route is looked for: hence the normaliser around the router.
+    let normalised = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    Router::new().fallback_service(normalised).layer(from_fn_with_state(app, envelope::wrap))
+}
+
+/// Every route with its description. A topic's `routes()` stand below `/api/v1`, its `root_routes()` (links that are no
+/// part of the API) at the root.
+fn described() -> OpenApiRouter<App> {
+    let api = OpenApiRouter::new()
+        .merge(images::routes())
+        .merge(uploads::routes())
+        .merge(streams::routes())
+        .merge(galleries::routes())
+        .merge(events::routes());
+    OpenApiRouter::new().merge(operations::root_routes()).nest("/api/v1", api)
+}

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What went wrong with a request, for the one who sent it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
     detail: String,
@@ -49,6 +49,19 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// The document, naming the request so that its sender and the log speak of the same one.
+    pub fn body(&self, request_id: Option<&str>) -> Vec<u8> {
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            request_id,
+            errors: &self.errors,
+        };
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
 }
 
 impl From<FieldErrors> for Problem {
@@ -63,7 +76,9 @@ impl From<eyeline_store::Error> for Problem {
         match error {
             Error::NotFound(what) => Problem::not_found(what),
             Error::Conflict(detail) => Problem::new(StatusCode::CONFLICT, detail),
-            Error::QuotaExceeded(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Error::QuotaExceeded(detail) | Error::Refused(detail) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            }
             Error::Invalid(errors) => Problem::invalid(errors),
             Error::Unavailable { reason, retry_after } => {
                 tracing::warn!(%reason, "an engine is out");
@@ -82,6 +97,8 @@ impl From<eyeline_store::Error> for Problem {
     }
 }
 
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
@@ -89,30 +106,25 @@ struct Document<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "FieldErrors::is_empty")]
     errors: &'a FieldErrors,
 }
 
 impl IntoResponse for Problem {
-    /// `request_id` is added by the layer that knows it.
+    /// The problem rides along, so that the layer that knows the request's id can write it in.
     fn into_response(self) -> Response {
-        let document = Document {
-            kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            errors: &self.errors,
-        };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.status, self.body(None)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,4 +1,10 @@
-//! Background tasks of a process: they call the flow and own no rule.
+//! Background tasks of a process: they call the flow and own no rule. Each belongs to the supervisor.
 
 pub mod clear;
 pub mod rank;
+
+use crate::app::App;
+use crate::supervisor::Supervisor;
+
+/// Starts every loop; each runs until `app.stop` is cancelled.
+pub fn spawn(_app: &App, _supervisor: &mut Supervisor) {}

@@ -1,0 +1,131 @@
+//! The parameters of a URL, and lists in pages by cursor.
+
+use std::convert::Infallible;
+use std::ops::{Deref, DerefMut};
+
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::response::{IntoResponseParts, ResponseParts};
+use eyeline_core::FieldErrors;
+use http::request::Parts;
+use http::{HeaderValue, Uri, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use super::Fields;
+use crate::app::App;
+
+/// Rows of a page when the request does not say.
+pub const LIMIT_DEFAULT: u32 = 20;
+pub const LIMIT_MAX: u32 = 100;
+
+/// Handlers take `Query` as an argument and read it like a body, so that everything wrong with it is told at once.
+pub struct Query {
+    fields: Fields,
+    uri: Uri,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        // Within a nested router the plain URI has lost its beginning.
+        let uri =
+            parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
+        Ok(Query { fields: Fields::parse_query(uri.query().unwrap_or_default()), uri })
+    }
+}
+
+impl Deref for Query {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+impl DerefMut for Query {
+    fn deref_mut(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+}
+
+impl Query {
+    /// Reads `limit` and `cursor` of a list that is sorted by `K`, the sort key of its rows.
+    pub fn paging<K: Serialize + DeserializeOwned>(&mut self, app: &App) -> Paging<K> {
+        let limit = self.integer("limit", 1..=u64::from(LIMIT_MAX));
+        let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
+        // A cursor belongs to one list: the signature covers the path.
+        let purpose = format!("cursor {}", self.uri.path().trim_end_matches('/'));
+        let secrets = app.secrets.clone();
+        let after = self.parsed("cursor", "the cursor of an earlier page of this list", |text| {
+            serde_json::from_slice(&secrets.unseal(&purpose, text)?).ok()
+        });
+        Paging { limit, after, app: app.clone(), purpose, uri: self.uri.clone() }
+    }
+
+    /// Ends the reading: 400 with all that is wrong, or nothing.
+    pub fn finish(self) -> Result<(), FieldErrors> {
+        self.fields.finish()
+    }
+}
+
+/// Which page of a list was asked for.
+pub struct Paging<K> {
+    /// Rows of the page.
+    pub limit: u32,
+    /// The key of the last row of the page before.
+    pub after: Option<K>,
+    app: App,
+    purpose: String,
+    uri: Uri,
+}
+
+impl<K: Serialize> Paging<K> {
+    /// The rows to ask the catalog for: one more than the page holds tells whether there is a next one.
+    pub fn rows(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// Cuts the rows that the catalog gave to the page, and tells where the next one begins.
+    pub fn cut<T>(self, mut rows: Vec<T>, key: impl FnOnce(&T) -> K) -> (Vec<T>, Next) {
+        let limit = self.limit as usize;
+        if rows.len() <= limit {
+            return (rows, Next { cursor: None, link: None });
+        }
+        rows.truncate(limit);
+        let next = rows.last().map(|row| {
+            let sealed = serde_json::to_vec(&key(row)).unwrap_or_default();
+            self.app.secrets.seal(&self.purpose, &sealed)
+        });
+        let link = next.as_deref().and_then(|cursor| self.link(cursor));
+        (rows, Next { cursor: next, link })
+    }
+
+    fn link(&self, cursor: &str) -> Option<HeaderValue> {
+        let given = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        // The credential of a beacon or a socket has no place in an answer.
+        let kept = given.filter(|(name, _)| !matches!(name.as_ref(), "cursor" | "ticket"));
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
+        let url = format!("<{}{}?{query}>; rel=\"next\"", self.app.settings.public_url(), self.uri.path());
+        HeaderValue::from_str(&url).ok()
+    }
+}
+
+/// Where a list goes on: `next_cursor` for the answer, and (as a part of the response) its `Link` header.
+pub struct Next {
+    pub cursor: Option<String>,
+    link: Option<HeaderValue>,
+}
+
+impl IntoResponseParts for Next {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        if let Some(link) = self.link {
+            parts.headers_mut().insert(header::LINK, link);
+        }
+        Ok(parts)
+    }
+}

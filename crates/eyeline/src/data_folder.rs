@@ -1,0 +1,149 @@
+//! The folder of what an installation keeps by itself: the lock, its secrets, its name.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::secrets;
+
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+impl DataFolder {
+    /// Makes the folder, for its owner alone, when it is not there. The error is one sentence for the operator.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+            format!(
+                "the data folder {} cannot be made ({error}): choose another with EYELINE_DATA, or see to its rights",
+                path.display()
+            )
+        })?;
+        Ok(DataFolder { path: path.to_owned() })
+    }
+
+    /// Keeps every other process out as long as the file is open.
+    pub fn lock(&self) -> Result<File, String> {
+        let path = self.path.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| self.unusable(&error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(format!(
+                "the data folder {} is in use by a running eyeline: stop that one, or choose another folder with \
+                 EYELINE_DATA",
+                self.path.display()
+            )),
+            Err(TryLockError::Error(error)) => Err(self.unusable(&error)),
+        }
+    }
+
+    /// The installation's secret, made on the first call.
+    pub fn secret(&self) -> Result<[u8; 32], String> {
+        let text = self.read_or_make("secret", || secrets::to_hex(&secrets::random::<32>()))?;
+        secrets::from_hex(&text).ok_or_else(|| {
+            format!("{} does not hold 64 hexadecimal digits: restore it from a backup", self.path("secret").display())
+        })
+    }
+
+    /// The admin key, made on the first call.
+    pub fn admin_key(&self) -> Result<String, String> {
+        self.read_or_make("admin.key", || secrets::new_key("eyl_admin_"))
+    }
+
+    /// The admin key, if the folder holds one; made nowhere.
+    pub fn known_admin_key(path: &Path) -> Option<String> {
+        let text = fs::read_to_string(path.join("admin.key")).ok()?;
+        Some(text.trim().to_owned()).filter(|key| !key.is_empty())
+    }
+
+    /// The name of this node, made on the first call.
+    pub fn node(&self) -> Result<String, String> {
+        self.read_or_make("node", || format!("node-{}", secrets::to_hex(&secrets::random::<8>())))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A small file for its owner alone. It is written under another name first, so that a crash leaves no half of it.
+    fn read_or_make(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, String> {
+        let path = self.path(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => return Ok(text.trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(self.unusable(&error)),
+        }
+        let text = make();
+        let written = || -> std::io::Result<()> {
+            let half = self.path(&format!("{name}.new"));
+            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&half)?;
+            writeln!(file, "{text}")?;
+            file.sync_all()?;
+            fs::rename(&half, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        written().map_err(|error| self.unusable(&error))?;
+        Ok(text)
+    }
+
+    fn unusable(&self, error: &std::io::Error) -> String {
+        format!(
+            "the data folder {} cannot be used ({error}): choose another with EYELINE_DATA, or see to its rights",
+            self.path.display()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_was_made_once_is_found_again() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let path = parent.path().join("a/b");
+        let folder = DataFolder::open(&path).expect("a data folder");
+        let first = (folder.secret().expect("one"), folder.admin_key().expect("one"), folder.node().expect("one"));
+        let again = DataFolder::open(&path).expect("the data folder");
+        assert_eq!((again.secret(), again.admin_key(), again.node()), (Ok(first.0), Ok(first.1), Ok(first.2)));
+    }
+
+    #[test]
+    fn nobody_else_may_read_it() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let path = parent.path().join("data");
+        let folder = DataFolder::open(&path).expect("a data folder");
+        folder.secret().expect("a secret");
+        folder.admin_key().expect("a key");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(mode(&path.join("secret")), 0o600);
+        assert_eq!(mode(&path.join("admin.key")), 0o600);
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        let lock = folder.lock().expect("the lock");
+        assert!(folder.lock().expect_err("held").contains("in use by a running eyeline"));
+        drop(lock);
+        folder.lock().expect("the lock, free again");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_told_in_a_sentence() {
+        let parent = tempfile::NamedTempFile::new().expect("a file");
+        let error = DataFolder::open(&parent.path().join("data")).err().expect("no folder under a file");
+        assert!(error.contains("EYELINE_DATA"), "{error}");
+    }
+}

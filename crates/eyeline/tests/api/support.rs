@@ -1,0 +1,83 @@
+//! A server in this process, on fresh embedded engines, and requests to it.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use eyeline::app::App;
+use eyeline::settings::Settings;
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
+
+pub struct Server {
+    pub app: App,
+    router: Router,
+    _folder: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Server {
+    /// No loop of the background runs: a test that needs one calls its flow.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings = Settings {
+            data: folder.path().to_owned(),
+            admin_key: Some(ADMIN_KEY.to_owned()),
+            test_clock: true,
+            ..Settings::default()
+        };
+        let app = App::open(settings).await.expect("an open app");
+        Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn get(&self, path: &str, key: &str) -> Answer {
+        self.send(request("GET", path, key).body(Body::empty()).expect("a request")).await
+    }
+
+    pub async fn delete(&self, path: &str, key: &str) -> Answer {
+        self.send(request("DELETE", path, key).body(Body::empty()).expect("a request")).await
+    }
+
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.write("POST", path, key, body).await
+    }
+
+    /// Sends `body` as JSON.
+    pub async fn write(&self, method: &str, path: &str, key: &str, body: &Value) -> Answer {
+        let request = request(method, path, key).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
+    }
+}
+
+/// A request to build upon; an empty `key` sends no credential.
+pub fn request(method: &str, path: &str, key: &str) -> http::request::Builder {
+    let request = Request::builder().method(method).uri(path);
+    if key.is_empty() { request } else { request.header("authorization", format!("Bearer {key}")) }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+}

@@ -7,4 +7,6 @@ use crate::app::App;
 use crate::supervisor::Supervisor;
 
 /// Starts every loop; each runs until `app.stop` is cancelled.
-pub fn spawn(_app: &App, _supervisor: &mut Supervisor) {}
+pub fn spawn(app: &App, supervisor: &mut Supervisor) {
+    supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
+}

@@ -180,7 +180,7 @@ export class GalleryView extends EventTarget {
 
   #fill(tile, item, eager) {
     const { element, item: old } = tile;
-    $('a', element).href = item.url ?? item.preview;
+    $('a', element).href = item.url ?? item.preview ?? '';
     if (item.thumbhash !== old.thumbhash) paint($('canvas', element), item.thumbhash);
     this.#fillImage($('img', element), element, item, old, eager);
     this.#fillNumbers(element, item, old);

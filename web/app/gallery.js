@@ -74,7 +74,8 @@ export class Gallery extends EventTarget {
 
   #page(limit, cursor) {
     const asked = { limit, cursor, order: this.#order, sessionId: sessionId() };
-    return api.galleryPage(this.#galleryId, asked, { signal: this.#abort.signal });
+    // A page may be a few seconds old in the browser's cache, and we ask because the order has just moved.
+    return api.galleryPage(this.#galleryId, asked, { signal: this.#abort.signal, cache: 'no-cache' });
   }
 
   #begin(page) {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::data_folder::DataFolder;
+use crate::flow::rank::Orders;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 
@@ -30,6 +31,7 @@ pub struct App {
     pub catalog: Catalog,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
+    pub orders: Orders,
     /// Held as long as the process serves, so that no second one opens the same data folder.
     _lock: Arc<File>,
 }
@@ -54,8 +56,10 @@ impl App {
         let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
 
+        let clock = Clock::default();
         Ok(App {
-            clock: Clock::default(),
+            orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
+            clock,
             secrets,
             admin_key_hash: secrets::sha256(admin_key.as_bytes()),
             node: node.into(),

@@ -11,6 +11,7 @@ use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visi
 use futures::FutureExt as _;
 
 use super::Catalog;
+use super::idempotency::{Once, Repeatable};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Dialect, Row, Tx, Value};
@@ -51,6 +52,22 @@ pub struct CountDelta {
 }
 
 impl Catalog {
+    /// Makes the gallery; `NotFound` when the project is gone.
+    pub async fn create_gallery(
+        &self,
+        gallery: Gallery,
+        repeatable: Option<Repeatable<Gallery>>,
+    ) -> Result<Once<Gallery>> {
+        self.write_once(repeatable, move |tx| {
+            async move {
+                insert_gallery(tx, &gallery).await?;
+                Ok(gallery)
+            }
+            .boxed()
+        })
+        .await
+    }
+
     /// `None` for one that was deleted, or whose project was.
     pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Option<Gallery>> {
         self.db.read(move |tx| async move { gallery(tx, gallery_id).await }.boxed()).await
@@ -173,8 +190,7 @@ impl Catalog {
     }
 }
 
-/// Makes the gallery.
-pub(crate) async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
+async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
     let project = "SELECT 1 AS one FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
     tx.query_one(project, params![gallery.project_id]).await?.ok_or(Error::NotFound("project"))?;
     let sql = "INSERT INTO galleries

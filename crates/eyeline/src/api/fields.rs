@@ -145,6 +145,15 @@ impl Fields {
         self.errors.add(name, sentence);
     }
 
+    /// Notes what is wrong inside of an object that is one of the fields.
+    pub fn errors_below(&mut self, name: &str, errors: FieldErrors) {
+        for (field, sentences) in errors.iter() {
+            for sentence in sentences {
+                self.errors.add(format!("{name}.{field}"), sentence);
+            }
+        }
+    }
+
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }

@@ -1,6 +1,7 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
 pub mod auth;
+mod dataset;
 mod envelope;
 mod events;
 pub mod fields;
@@ -8,6 +9,7 @@ mod galleries;
 pub mod idempotency;
 mod images;
 mod operations;
+mod pages;
 pub mod problem;
 pub mod query;
 mod streams;
@@ -48,6 +50,8 @@ fn described() -> OpenApiRouter<App> {
         .merge(uploads::routes())
         .merge(streams::routes())
         .merge(galleries::routes())
+        .merge(dataset::routes())
+        .merge(pages::routes())
         .merge(events::routes());
     OpenApiRouter::new().merge(operations::root_routes()).nest("/api/v1", api)
 }

@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use super::Fields;
 use crate::app::App;
+use crate::secrets::Secrets;
 
 /// Rows of a page when the request does not say.
 pub const LIMIT_DEFAULT: u32 = 20;
@@ -61,7 +62,12 @@ impl Query {
         let after = self.parsed("cursor", "the cursor of an earlier page of this list", |text| {
             serde_json::from_slice(&secrets.unseal(&purpose, text)?).ok()
         });
-        Paging { limit, after, app: app.clone(), purpose, uri: self.uri.clone() }
+        Paging { limit, after, secrets: app.secrets.clone(), purpose, links: self.links(app) }
+    }
+
+    /// What spells the address of the page after this one.
+    pub fn links(&self, app: &App) -> Links {
+        Links { public_url: app.settings.public_url(), uri: self.uri.clone() }
     }
 
     /// Ends the reading: 400 with all that is wrong, or nothing.
@@ -76,9 +82,27 @@ pub struct Paging<K> {
     pub limit: u32,
     /// The key of the last row of the page before.
     pub after: Option<K>,
-    app: App,
+    secrets: Secrets,
     purpose: String,
+    links: Links,
+}
+
+/// The same request with another cursor, as a `Link` header.
+pub struct Links {
+    public_url: String,
     uri: Uri,
+}
+
+impl Links {
+    pub fn next(&self, cursor: &str) -> Option<HeaderValue> {
+        let given = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        // The credential of a beacon or a socket has no place in an answer; a cursor takes the place of a page's number.
+        let kept = given.filter(|(name, _)| !matches!(name.as_ref(), "cursor" | "ticket" | "page" | "order_id"));
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
+        let url = format!("<{}{}?{query}>; rel=\"next\"", self.public_url, self.uri.path());
+        HeaderValue::from_str(&url).ok()
+    }
 }
 
 impl<K: Serialize> Paging<K> {
@@ -96,20 +120,10 @@ impl<K: Serialize> Paging<K> {
         rows.truncate(limit);
         let next = rows.last().map(|row| {
             let sealed = serde_json::to_vec(&key(row)).unwrap_or_default();
-            self.app.secrets.seal(&self.purpose, &sealed)
+            self.secrets.seal(&self.purpose, &sealed)
         });
-        let link = next.as_deref().and_then(|cursor| self.link(cursor));
+        let link = next.as_deref().and_then(|cursor| self.links.next(cursor));
         (rows, Next { cursor: next, link })
-    }
-
-    fn link(&self, cursor: &str) -> Option<HeaderValue> {
-        let given = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
-        // The credential of a beacon or a socket has no place in an answer.
-        let kept = given.filter(|(name, _)| !matches!(name.as_ref(), "cursor" | "ticket"));
-        let query =
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
-        let url = format!("<{}{}?{query}>; rel=\"next\"", self.app.settings.public_url(), self.uri.path());
-        HeaderValue::from_str(&url).ok()
     }
 }
 

@@ -1,3 +1,6 @@
 //! The steps of the product. A step never calls the next one: it leaves a record.
 
+pub mod dataset;
+pub mod links;
+pub mod page;
 pub mod rank;

@@ -9,4 +9,5 @@ use crate::supervisor::Supervisor;
 /// Starts every loop; each runs until `app.stop` is cancelled.
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
+    supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));
 }

@@ -1,0 +1,275 @@
+//! From a published order to the page that a gallery shows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp};
+use eyeline_store::catalog::orders::GalleryItem;
+use eyeline_store::{Error, Result};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::links::{self, Window};
+use super::rank::{Head, Order, Ranked};
+use crate::app::App;
+use crate::secrets::{Secrets, sha256};
+
+/// How long a page's bytes are kept for the next one who asks.
+const CACHED: Duration = Duration::from_secs(5 * 60);
+
+/// A page as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub class: AccessClass,
+    /// `None`: the gallery's own.
+    pub strategy: Option<Strategy>,
+    pub start: Start,
+    /// `None`: the gallery's own.
+    pub limit: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Start {
+    First,
+    Cursor(Cursor),
+    /// `number` counts from 1; of the order with this id, or of the newest.
+    Page {
+        number: u64,
+        order_id: Option<OrderId>,
+    },
+}
+
+/// A place in an order. In the API a signed, URL-safe text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub gallery_id: GalleryId,
+    pub order_id: OrderId,
+    pub strategy: Strategy,
+    /// 0 is the first place.
+    pub place: u32,
+}
+
+const CURSOR: &str = "place in an order";
+
+impl Cursor {
+    pub fn seal(&self, secrets: &Secrets) -> String {
+        let strategy = Strategy::ALL.iter().position(|strategy| *strategy == self.strategy).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(37);
+        bytes.extend_from_slice(self.gallery_id.0.as_bytes());
+        bytes.extend_from_slice(self.order_id.0.as_bytes());
+        bytes.push(u8::try_from(strategy).unwrap_or_default());
+        bytes.extend_from_slice(&self.place.to_be_bytes());
+        secrets.seal(CURSOR, &bytes)
+    }
+
+    pub fn unseal(secrets: &Secrets, text: &str) -> Option<Self> {
+        let bytes = secrets.unseal(CURSOR, text)?;
+        let (gallery_id, rest) = bytes.split_first_chunk::<16>()?;
+        let (order_id, rest) = rest.split_first_chunk::<16>()?;
+        let (strategy, place) = rest.split_first()?;
+        Some(Cursor {
+            gallery_id: uuid::Uuid::from_bytes(*gallery_id).into(),
+            order_id: uuid::Uuid::from_bytes(*order_id).into(),
+            strategy: *Strategy::ALL.get(usize::from(*strategy))?,
+            place: u32::from_be_bytes(place.try_into().ok()?),
+        })
+    }
+}
+
+/// A page that was found in an order, before anything of it was read.
+pub struct Placed {
+    ranked: Arc<Ranked>,
+    head: Head,
+    order: Arc<Order>,
+    class: AccessClass,
+    start: usize,
+    limit: usize,
+    restarted: bool,
+    window: Window,
+}
+
+/// One page of a gallery in its order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page {
+    #[schema(value_type = uuid::Uuid)]
+    gallery_id: GalleryId,
+    /// The published order that the page is of.
+    #[schema(value_type = uuid::Uuid)]
+    order_id: OrderId,
+    #[schema(value_type = String, example = "weight")]
+    strategy: Strategy,
+    #[schema(value_type = String, format = DateTime)]
+    published_at: Timestamp,
+    /// True when the cursor's order is no longer kept, so that images may repeat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    restarted: bool,
+    items: Vec<Item>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Item {
+    /// From 1; null for an image that the order does not have yet.
+    position: Option<u64>,
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    external_id: Option<String>,
+    name: Option<String>,
+    /// The largest picture.
+    url: Option<String>,
+    /// The smallest.
+    preview: Option<String>,
+    /// For an `<img>`: every version with its width.
+    srcset: Option<String>,
+    link: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    thumbhash: Option<String>,
+    /// The numbers are for keys alone.
+    #[serde(flatten)]
+    numbers: Option<Numbers>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Numbers {
+    weight: u64,
+    views: u64,
+    clicks: u64,
+}
+
+/// Finds the page's order and place.
+pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Placed> {
+    let head = ranked.head().ok_or(Error::NotFound("gallery"))?;
+    let limit = asked.limit.unwrap_or(head.gallery.page_size as usize).max(1);
+    let of_class = |order_id| app.orders.kept(&ranked, order_id).filter(|order| order.class == asked.class);
+    let (kept, wanted, strategy, start) = match asked.start {
+        Start::First => (None, None, asked.strategy, 0),
+        Start::Cursor(cursor) => {
+            (of_class(cursor.order_id), Some(cursor.order_id), Some(cursor.strategy), cursor.place as usize)
+        }
+        Start::Page { number, order_id } => {
+            let start = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX).saturating_mul(limit);
+            (order_id.and_then(of_class), order_id, asked.strategy, start)
+        }
+    };
+    let restarted = wanted.is_some() && kept.is_none();
+    let order = match kept {
+        Some(order) => order,
+        None => app.orders.current(&ranked, asked.class, strategy).await?,
+    };
+    order.mark_served(app.clock.now());
+    let window = Window::at(app, asked.class);
+    Ok(Placed { ranked, head, order, class: asked.class, start, limit, restarted, window })
+}
+
+impl Placed {
+    /// The same for the same bytes: what an `ETag` holds between its quotes.
+    pub fn validator(&self) -> String {
+        let parts = format!(
+            "{} {} {:?} {} {} {} {}",
+            self.order.order_id,
+            self.head.item_revision,
+            self.class,
+            self.window,
+            self.start,
+            self.limit,
+            self.restarted
+        );
+        URL_SAFE_NO_PAD.encode(&sha256(parts.as_bytes())[..15])
+    }
+
+    /// Where the next page begins; `None` at the end.
+    pub fn next(&self, secrets: &Secrets) -> Option<String> {
+        let place = self.start.checked_add(self.limit).filter(|place| *place < self.order.len())?;
+        let cursor = Cursor {
+            gallery_id: self.order.gallery_id,
+            order_id: self.order.order_id,
+            strategy: self.order.ranking.strategy,
+            place: u32::try_from(place).ok()?,
+        };
+        Some(cursor.seal(secrets))
+    }
+
+    /// The page as JSON: from the cache, or by one query. Images that were hidden since the order was published are
+    /// left out, so a page may be shorter.
+    pub async fn json(&self, app: &App) -> Result<Bytes> {
+        let key = format!("page:{}", self.validator());
+        // A cache that is away costs time, not the page.
+        if let Ok(Some(bytes)) = app.cache.get(&key).await {
+            return Ok(bytes);
+        }
+        let bytes = Bytes::from(
+            serde_json::to_vec(&self.read(app).await?).map_err(|error| Error::internal("writing a page", error))?,
+        );
+        if let Err(error) = app.cache.set(&key, bytes.clone(), CACHED).await {
+            tracing::debug!(%error, "a page could not be cached");
+        }
+        Ok(bytes)
+    }
+
+    async fn read(&self, app: &App) -> Result<Page> {
+        let (places, ordinals): (Vec<usize>, Vec<u32>) = self.order.slice(self.start, self.limit).unzip();
+        let shown = self.ranked.shows(&ordinals, self.class);
+        let shown: Vec<(usize, u32)> = places
+            .into_iter()
+            .zip(ordinals)
+            .zip(shown)
+            .filter_map(|(place_and_ordinal, shown)| shown.then_some(place_and_ordinal))
+            .collect();
+        let ordinals: Vec<u32> = shown.iter().map(|(_, ordinal)| *ordinal).collect();
+        let read = app.catalog.gallery_items(self.order.gallery_id, &ordinals).await?;
+        let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
+        let items = shown.into_iter().filter_map(|(place, ordinal)| {
+            Some(item(app, &self.order, self.window, Some(place), read.remove(&ordinal)?))
+        });
+        Ok(Page {
+            gallery_id: self.order.gallery_id,
+            order_id: self.order.order_id,
+            strategy: self.order.ranking.strategy,
+            published_at: self.order.published_at,
+            restarted: self.restarted,
+            items: items.collect(),
+            next_cursor: self.next(&app.secrets),
+        })
+    }
+}
+
+/// One image of a gallery as the class sees it now, with its place and numbers in the newest order. `NotFound` when the
+/// class does not see it.
+pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
+    let ordinal = app.catalog.gallery_ordinal(ranked.gallery_id(), image_id).await?;
+    let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], class) == [true]);
+    let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
+    let read = app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop();
+    let read = read.ok_or(Error::NotFound("image"))?;
+    let order = app.orders.current(ranked, class, None).await?;
+    Ok(item(app, &order, Window::at(app, class), order.place_of(ordinal), read))
+}
+
+fn item(app: &App, order: &Order, window: Window, place: Option<usize>, item: GalleryItem) -> Item {
+    let counts = order.counts(item.ordinal);
+    let numbers = (order.class == AccessClass::Project).then(|| Numbers {
+        weight: order.ranking.factors.weight(counts.views, counts.clicks),
+        views: counts.views,
+        clicks: counts.clicks,
+    });
+    let links = links::of_item(app, window, &item);
+    Item {
+        position: place.map(|place| place as u64 + 1),
+        image_id: item.image_id,
+        external_id: item.external_id,
+        name: item.name.or(Some(item.filename)),
+        url: links.largest,
+        preview: links.smallest,
+        srcset: links.srcset,
+        link: item.link,
+        width: item.width,
+        height: item.height,
+        thumbhash: item.thumbhash.map(|hash| STANDARD.encode(hash)),
+        numbers,
+    }
+}

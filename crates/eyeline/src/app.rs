@@ -4,11 +4,13 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, PubSub, cache, pubsub};
+use eyeline_store::{Cache, Catalog, Inbox, PubSub, cache, inbox, pubsub};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::data_folder::DataFolder;
+use crate::flow::collect::Collector;
+use crate::flow::ingest::Ingest;
 use crate::flow::rank::Orders;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
@@ -32,6 +34,9 @@ pub struct App {
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
     pub orders: Orders,
+    pub inbox: Arc<dyn Inbox>,
+    pub collector: Collector,
+    pub ingest: Ingest,
     /// Held as long as the process serves, so that no second one opens the same data folder.
     _lock: Arc<File>,
 }
@@ -55,10 +60,14 @@ impl App {
         catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
         let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
+        let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
 
         let clock = Clock::default();
         Ok(App {
             orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
+            collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
+            ingest: Ingest::new(inbox.clone(), catalog.clone(), pubsub.clone(), clock.clone()),
+            inbox,
             clock,
             secrets,
             admin_key_hash: secrets::sha256(admin_key.as_bytes()),

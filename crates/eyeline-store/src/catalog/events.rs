@@ -1,6 +1,7 @@
 //! What the catalog knows of events: how far each partition of the inbox is applied, the ids that clients gave, and
 //! what was kept apart. The events themselves are in the inbox.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
@@ -180,10 +181,9 @@ async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Off
     let mut duplicates = BTreeSet::new();
     for BatchEvent { offset, event, .. } in batch.events.iter().filter(|event| event.event.id_given) {
         let id = (event.application_id, event.event_id);
-        if firsts.contains_key(&id) {
-            duplicates.insert(*offset);
-        } else {
-            firsts.insert(id, (*offset, event.received_at));
+        match firsts.entry(id) {
+            Entry::Vacant(first) => drop(first.insert((*offset, event.received_at))),
+            Entry::Occupied(_) => drop(duplicates.insert(*offset)),
         }
     }
     let rows: Vec<Vec<Value>> = firsts

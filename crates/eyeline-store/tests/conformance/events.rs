@@ -297,8 +297,11 @@ async fn a_large_batch_is_applied_in_one_piece() {
     .await;
 }
 
-/// One event of a random history: an image (the last one unknown), click or view, and perhaps an id from a few.
-fn histories() -> impl Strategy<Value = Vec<(Vec<(u128, bool, Option<u128>)>, usize)>> {
+/// An image (the last one unknown), click or view, and perhaps an id from a few.
+type Sent = (u128, bool, Option<u128>);
+
+/// Batches, and how often each is tried.
+fn histories() -> impl Strategy<Value = Vec<(Vec<Sent>, usize)>> {
     let event = (0..=IMAGES, any::<bool>(), prop::option::of(0u128..8));
     prop::collection::vec((prop::collection::vec(event, 0..12), 1usize..4), 0..8)
 }

@@ -1,6 +1,8 @@
 //! The steps of the product. A step never calls the next one: it leaves a record.
 
+pub mod collect;
 pub mod dataset;
+pub mod ingest;
 pub mod links;
 pub mod page;
 pub mod rank;

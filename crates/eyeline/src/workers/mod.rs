@@ -1,6 +1,7 @@
 //! Background tasks of a process: they call the flow and own no rule. Each belongs to the supervisor.
 
 pub mod clear;
+pub mod ingest;
 pub mod rank;
 
 use crate::app::App;
@@ -10,4 +11,6 @@ use crate::supervisor::Supervisor;
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
     supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));
+    supervisor.spawn("ingest", ingest::run(app.ingest.clone(), app.stop.clone()));
+    supervisor.spawn("event ids", ingest::forget_ids(app.ingest.clone(), app.stop.clone()));
 }

@@ -1,0 +1,190 @@
+//! Taking events in: each is on stable storage in the inbox before it is answered.
+//!
+//! What was sent again is answered as such where this process knows of it: from what it has accepted lately, and from
+//! the ids that are applied. That is a courtesy to the sender. What makes an event count once is the check that `ingest`
+//! makes in the same transaction as the count.
+
+mod recent;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyeline_core::{ApplicationId, Envelope, Event, EventId, ProjectId};
+use eyeline_store::catalog::events::EventPlace;
+use eyeline_store::inbox::Entry;
+use eyeline_store::{Catalog, Inbox, Result};
+use uuid::Uuid;
+
+use self::recent::{Claim, Recent};
+use crate::clock::Clock;
+
+/// How long the door waits for the catalog to tell what it knows of an event's id.
+const LOOKUP_PATIENCE: Duration = Duration::from_millis(250);
+
+/// The name that an application gives to an event.
+type Id = (ApplicationId, EventId);
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub application_id: ApplicationId,
+    pub project_id: ProjectId,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug)]
+pub enum Receipt {
+    /// Durable from now on; it will be counted exactly once.
+    Accepted(Event),
+    /// It was accepted before, and nothing was changed.
+    Duplicate(First),
+}
+
+/// Where the first event of the same id is found.
+#[derive(Clone, Debug)]
+pub enum First {
+    /// Accepted by this process not long ago; the record as it stands in the inbox.
+    Recent(Arc<[u8]>),
+    Applied(EventPlace),
+    /// Earlier in the same call.
+    SameCall,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Collector {
+    inbox: Arc<dyn Inbox>,
+    catalog: Catalog,
+    clock: Clock,
+    recent: Arc<Recent>,
+}
+
+impl Collector {
+    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, clock: Clock) -> Self {
+        Collector { inbox, catalog, clock, recent: Arc::default() }
+    }
+
+    /// Takes events in and tells what became of each, in their order, once all of them are on stable storage. After an
+    /// error none of them is promised.
+    pub async fn collect(&self, sender: Sender, envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
+        let received_at = self.clock.now();
+        let partitions = u128::from(self.inbox.partitions().max(1));
+        let mut named = HashSet::new();
+        let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(envelopes.len());
+        let mut open = Vec::with_capacity(envelopes.len());
+        for (index, envelope) in envelopes.into_iter().enumerate() {
+            if let Some(event_id) = envelope.event_id
+                && !named.insert(event_id)
+            {
+                receipts.push(Some(Receipt::Duplicate(First::SameCall)));
+                continue;
+            }
+            let partition = u32::try_from(envelope.partition_key().as_u128() % partitions).unwrap_or(0);
+            let given = envelope.event_id;
+            let event_id = given.unwrap_or_else(|| self.clock.new_id());
+            let Sender { application_id, project_id } = sender;
+            let event = envelope.into_event(event_id, given.is_some(), project_id, application_id, received_at);
+            receipts.push(None);
+            open.push(Open { index, partition, event });
+        }
+        while !open.is_empty() {
+            open = self.take_in(open, &mut receipts).await?;
+        }
+        Ok(receipts.into_iter().flatten().collect())
+    }
+
+    /// The event that a duplicate was first. `None` when it cannot be read any more.
+    pub async fn first(&self, first: &First) -> Result<Option<Event>> {
+        match first {
+            First::Recent(record) => Ok(Event::decode(record)),
+            First::Applied(place) => {
+                let found = self.inbox.pull(place.partition, place.offset - 1, 1).await?;
+                let found = found.first().filter(|delivery| delivery.offset == place.offset);
+                Ok(found.and_then(|delivery| Event::decode(&delivery.event)))
+            }
+            First::SameCall => Ok(None),
+        }
+    }
+
+    /// Settles what can be settled now. What is left is being taken in by another call at this moment: it is given back
+    /// once that call has ended. A call never waits for another one while others wait for it.
+    async fn take_in(&self, open: Vec<Open>, receipts: &mut [Option<Receipt>]) -> Result<Vec<Open>> {
+        let ids: Vec<Option<Id>> = open.iter().map(Open::id).collect();
+        let (claims, verdicts) = self.recent.claim(&ids);
+        let mut ours = Vec::with_capacity(open.len());
+        let mut busy = Vec::new();
+        let mut other_call = None;
+        for (open, verdict) in open.into_iter().zip(verdicts) {
+            match verdict {
+                Claim::Ours => ours.push(open),
+                Claim::Known(record) => receipts[open.index] = Some(Receipt::Duplicate(First::Recent(record))),
+                Claim::Busy(call) => {
+                    busy.push(open);
+                    other_call = Some(call);
+                }
+            }
+        }
+        let applied = self.applied(ours.iter().filter_map(Open::id).collect()).await;
+        let mut accepted = Vec::with_capacity(ours.len());
+        let mut entries = Vec::with_capacity(ours.len());
+        for open in ours {
+            if let Some(place) = open.id().and_then(|id| applied.get(&id)) {
+                receipts[open.index] = Some(Receipt::Duplicate(First::Applied(*place)));
+                continue;
+            }
+            entries.push(Entry { partition: open.partition, event: open.event.encode() });
+            accepted.push(open);
+        }
+        let named = accepted.iter().zip(&entries);
+        let named: Vec<(Id, Arc<[u8]>)> =
+            named.filter_map(|(open, entry)| open.id().map(|id| (id, entry.event.as_slice().into()))).collect();
+        self.inbox.append(entries).await?;
+        claims.keep(named);
+        for open in accepted {
+            receipts[open.index] = Some(Receipt::Accepted(open.event));
+        }
+        if let Some(other_call) = other_call {
+            other_call.ended().await;
+        }
+        Ok(busy)
+    }
+
+    /// What the catalog knows of these ids; nothing when it is away or slow, since then the door goes on all the same.
+    async fn applied(&self, ids: Vec<Id>) -> HashMap<Id, EventPlace> {
+        if ids.is_empty() {
+            return HashMap::new();
+        }
+        match tokio::time::timeout(LOOKUP_PATIENCE, self.catalog.event_places(ids)).await {
+            Ok(Ok(places)) => places,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "ids of events were not looked up");
+                HashMap::new()
+            }
+            Err(_) => HashMap::new(),
+        }
+    }
+}
+
+/// An event that has no receipt yet.
+struct Open {
+    index: usize,
+    partition: u32,
+    event: Event,
+}
+
+impl Open {
+    fn id(&self) -> Option<Id> {
+        self.event.id_given.then_some((self.event.application_id, self.event.event_id))
+    }
+}
+
+/// The event id that an `Idempotency-Key` stands for; `index` tells the events of a batch apart.
+pub fn event_id_of_key(application_id: ApplicationId, key: &str, index: Option<usize>) -> EventId {
+    // A header's value cannot hold U+0000: no key with an index reads like another key without one.
+    let name = match index {
+        Some(index) => format!("{key}\0{index}"),
+        None => key.to_owned(),
+    };
+    EventId(Uuid::new_v5(&application_id.0, name.as_bytes()))
+}

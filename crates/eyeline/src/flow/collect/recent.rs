@@ -1,0 +1,112 @@
+//! The events with a sender's id that this process is taking in or has accepted lately.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Id;
+
+const KEPT_MAX: usize = 64 * 1024;
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+#[derive(Default)]
+pub(super) struct Recent(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Being taken in by a call; its end drops the sender.
+    claimed: HashMap<Id, watch::Receiver<()>>,
+    kept: HashMap<Id, Arc<[u8]>>,
+    /// Of the kept ones, the oldest first.
+    order: VecDeque<Id>,
+    bytes: usize,
+}
+
+/// What is known of an id.
+pub(super) enum Claim {
+    /// Nothing: it is the caller's to take in. Events without an id always are.
+    Ours,
+    /// The record of the first event.
+    Known(Arc<[u8]>),
+    /// Another call is taking it in.
+    Busy(OtherCall),
+}
+
+pub(super) struct OtherCall(watch::Receiver<()>);
+
+impl OtherCall {
+    pub(super) async fn ended(mut self) {
+        // Nothing is ever sent: this returns when the sender has gone.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// The ids that a call is taking in. Dropped, it sets them free and wakes whoever waits for them.
+pub(super) struct Claims<'a> {
+    recent: &'a Recent,
+    ids: Vec<Id>,
+    _end: watch::Sender<()>,
+}
+
+impl Recent {
+    pub(super) fn claim(&self, ids: &[Option<Id>]) -> (Claims<'_>, Vec<Claim>) {
+        let (end, ended) = watch::channel(());
+        let mut claims = Claims { recent: self, ids: Vec::new(), _end: end };
+        if ids.iter().all(Option::is_none) {
+            return (claims, ids.iter().map(|_| Claim::Ours).collect());
+        }
+        let mut state = self.lock();
+        let mut verdicts = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(id) = id else {
+                verdicts.push(Claim::Ours);
+                continue;
+            };
+            if let Some(record) = state.kept.get(id) {
+                verdicts.push(Claim::Known(record.clone()));
+            } else if let Some(other) = state.claimed.get(id) {
+                verdicts.push(Claim::Busy(OtherCall(other.clone())));
+            } else {
+                state.claimed.insert(*id, ended.clone());
+                claims.ids.push(*id);
+                verdicts.push(Claim::Ours);
+            }
+        }
+        (claims, verdicts)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claims<'_> {
+    /// Remembers what the call has accepted, then ends the claims.
+    pub(super) fn keep(self, accepted: Vec<(Id, Arc<[u8]>)>) {
+        let mut state = self.recent.lock();
+        for (id, record) in accepted {
+            state.bytes += record.len();
+            state.kept.insert(id, record);
+            state.order.push_back(id);
+        }
+        while state.order.len() > KEPT_MAX || state.bytes > KEPT_BYTES_MAX {
+            let Some(oldest) = state.order.pop_front() else { break };
+            if let Some(record) = state.kept.remove(&oldest) {
+                state.bytes -= record.len();
+            }
+        }
+    }
+}
+
+impl Drop for Claims<'_> {
+    fn drop(&mut self) {
+        if self.ids.is_empty() {
+            return;
+        }
+        let mut state = self.recent.lock();
+        for id in &self.ids {
+            state.claimed.remove(id);
+        }
+    }
+}

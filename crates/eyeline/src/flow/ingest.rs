@@ -1,0 +1,167 @@
+//! From the inbox to the counters: batch by batch in the order of offsets, each counted once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use eyeline_core::{Event, FieldErrors, Timestamp};
+use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch};
+use eyeline_store::inbox::{Delivery, Offset};
+use eyeline_store::{Catalog, Error, Inbox, PubSub, Result};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+
+/// How long the ids that clients gave are found again, from the first receipt.
+pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Ids forgotten in one transaction.
+const FORGET_MAX: u32 = 2_000;
+/// How long a caller waits for the events before it to be applied.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks where another process applies them.
+const CATCH_UP_POLL: Duration = Duration::from_millis(50);
+
+/// Cheap to clone; clones share their signals.
+#[derive(Clone)]
+pub struct Ingest {
+    inbox: Arc<dyn Inbox>,
+    catalog: Catalog,
+    pubsub: Arc<dyn PubSub>,
+    clock: Clock,
+    /// Somebody waits for events to be applied.
+    hurry: watch::Sender<()>,
+    /// A mark has moved.
+    moved: watch::Sender<()>,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing to apply.
+    Idle,
+    /// Everything up to `reached` is applied; `more` when there is more at hand.
+    Applied { reached: Offset, more: bool },
+    /// Somebody else moved the mark: read it again.
+    MarkMoved,
+}
+
+impl Ingest {
+    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, pubsub: Arc<dyn PubSub>, clock: Clock) -> Self {
+        Ingest { inbox, catalog, pubsub, clock, hurry: watch::Sender::new(()), moved: watch::Sender::new(()) }
+    }
+
+    pub fn partitions(&self) -> u32 {
+        self.inbox.partitions()
+    }
+
+    /// Hears when somebody waits.
+    pub fn hurried(&self) -> watch::Receiver<()> {
+        self.hurry.subscribe()
+    }
+
+    /// Returns when there may be an event after `after`.
+    pub async fn arrived(&self, partition: u32, after: Offset) {
+        self.inbox.arrived(partition, after).await;
+    }
+
+    /// Where the partition stands. `Conflict` when the inbox has never reached the catalog's mark: then they are not of
+    /// one installation, and new events would be taken for old ones.
+    pub async fn mark(&self, partition: u32) -> Result<Offset> {
+        let mark = self.catalog.applied_mark(partition).await?;
+        let head = self.inbox.head(partition).await?;
+        if mark > head {
+            return Err(Error::Conflict(format!(
+                "the catalog has counted events up to {mark}, but the inbox ends at {head}: it was lost or exchanged"
+            )));
+        }
+        Ok(mark)
+    }
+
+    /// Applies the next events after `mark`, at most `events_max`.
+    pub async fn step(&self, partition: u32, mark: Offset, events_max: usize) -> Result<Step> {
+        let deliveries = self.inbox.pull(partition, mark, events_max).await?;
+        let Some(last) = deliveries.last() else { return Ok(Step::Idle) };
+        let (reached, more) = (last.offset, deliveries.len() == events_max);
+        let batch = batch(partition, mark, reached, deliveries, self.clock.now());
+        self.apply(batch, more).await
+    }
+
+    /// Keeps the next event after `mark` apart unread: for one whose application fails again and again.
+    pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
+        let deliveries = self.inbox.pull(partition, mark, 1).await?;
+        let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
+        tracing::error!(partition, offset, error = %reason, "an event could not be applied and was kept apart");
+        let errors = FieldErrors::one("", "The server could not apply this event; it was logged.");
+        let aside = vec![aside(offset, None, event, "failed", errors)];
+        let now = self.clock.now();
+        let batch = EventBatch { partition, after: mark, reached: offset, events: Vec::new(), aside, now };
+        self.apply(batch, true).await
+    }
+
+    /// Returns once every event that was accepted before the call is applied.
+    pub async fn caught_up(&self) -> Result<()> {
+        let waiting = async {
+            for partition in 0..self.inbox.partitions() {
+                let head = self.inbox.head(partition).await?;
+                let mut moved = self.moved.subscribe();
+                while self.catalog.applied_mark(partition).await? < head {
+                    self.hurry.send_replace(());
+                    // Applied by another process, it is found by looking again.
+                    let _ = tokio::time::timeout(CATCH_UP_POLL, moved.changed()).await;
+                }
+            }
+            Ok(())
+        };
+        let late = |_| Error::unavailable("events are still waiting to be applied");
+        tokio::time::timeout(CATCH_UP_PATIENCE, waiting).await.map_err(late)?
+    }
+
+    /// Forgets ids that are old enough; true when there may be more of them.
+    pub async fn forget_ids(&self) -> Result<bool> {
+        let before = self.clock.now().minus(IDS_KEPT);
+        Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
+    }
+
+    async fn apply(&self, batch: EventBatch, more: bool) -> Result<Step> {
+        let (partition, reached) = (batch.partition, batch.reached);
+        match self.catalog.apply_events(batch).await? {
+            Applied::MarkMoved => Ok(Step::MarkMoved),
+            Applied::Done { galleries, duplicates, quarantined } => {
+                self.moved.send_replace(());
+                for gallery_id in galleries {
+                    // Whoever ranks also looks by itself: a lost hint only makes it later.
+                    if let Err(error) = self.pubsub.publish(&format!("gallery:{gallery_id}"), Bytes::new()).await {
+                        tracing::debug!(%error, "a hint was lost");
+                    }
+                }
+                tracing::debug!(partition, reached, duplicates, quarantined, "events applied");
+                Ok(Step::Applied { reached, more })
+            }
+        }
+    }
+}
+
+/// Reads the records; what cannot be read or has the wrong shape is put aside and never stops the line.
+fn batch(partition: u32, after: Offset, reached: Offset, deliveries: Vec<Delivery>, now: Timestamp) -> EventBatch {
+    let mut events = Vec::new();
+    let mut asides = Vec::new();
+    for Delivery { offset, event: record } in deliveries {
+        let Some(event) = Event::decode(&record) else {
+            let errors = FieldErrors::one("", "This is no event that this version can read.");
+            asides.push(aside(offset, None, record, "unreadable", errors));
+            continue;
+        };
+        match event.gallery_act() {
+            Ok(act) if act.is_some() || event.id_given => events.push(BatchEvent { offset, event, act }),
+            // Nothing in the catalog changes by it.
+            Ok(_) => {}
+            Err(errors) => asides.push(aside(offset, Some(event), record, "invalid", errors)),
+        }
+    }
+    EventBatch { partition, after, reached, events, aside: asides, now }
+}
+
+fn aside(offset: Offset, event: Option<Event>, record: Bytes, reason: &'static str, errors: FieldErrors) -> Aside {
+    Aside { offset, event, record: record.into(), reason, errors }
+}

@@ -1,0 +1,158 @@
+//! Keeps the counters up with the inbox, one loop a partition.
+
+use std::time::Duration;
+
+use eyeline_store::Error;
+use eyeline_store::inbox::Offset;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::flow::ingest::{Ingest, Step};
+
+/// Events of one transaction.
+const EVENTS_MAX: usize = 4_096;
+/// Batches follow each other at this pace unless they are full or somebody waits, so that few events cost few commits.
+const PACE: Duration = Duration::from_millis(50);
+/// An arrival that was not noticed is found after this time.
+const POLL: Duration = Duration::from_secs(1);
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// Tries of a single event, with growing pauses, before it is kept apart as the one at fault.
+const TRIES_OF_ONE_MAX: u32 = 5;
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// Applies events until `stop`. The error is a sentence: going on would lose events.
+pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+    let loops = (0..ingest.partitions()).map(|partition| {
+        let follower = Follower {
+            ingest: ingest.clone(),
+            partition,
+            events_max: EVENTS_MAX,
+            tries_of_one: 0,
+            back_off: BACK_OFF_MIN,
+        };
+        follower.run(stop.clone())
+    });
+    futures::future::try_join_all(loops).await.map(drop)
+}
+
+/// Forgets the ids of events that are older than the promise, until `stop`.
+pub async fn forget_ids(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+        }
+        loop {
+            match ingest.forget_ids().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old ids of events were not forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+struct Follower {
+    ingest: Ingest,
+    partition: u32,
+    /// Halved while a batch fails, down to the one event that is at fault.
+    events_max: usize,
+    tries_of_one: u32,
+    back_off: Duration,
+}
+
+impl Follower {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), String> {
+        let mut hurried = self.ingest.hurried();
+        let mut mark: Option<Offset> = None;
+        loop {
+            let pause = self.step(&mut mark).await?;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.wait(pause, mark, &mut hurried) => {}
+            }
+        }
+    }
+
+    /// One step from `mark`, which is read first when it is not known.
+    async fn step(&mut self, mark: &mut Option<Offset>) -> Result<Pause, String> {
+        let from = match *mark {
+            Some(from) => from,
+            None => match self.ingest.mark(self.partition).await {
+                Ok(from) => from,
+                Err(Error::Conflict(sentence)) => return Err(sentence),
+                Err(error) => return Ok(self.failed(&error)),
+            },
+        };
+        *mark = Some(from);
+        let mut outcome = self.ingest.step(self.partition, from, self.events_max).await;
+        if let Err(error) = &outcome
+            && !error.is_retryable()
+        {
+            if self.events_max > 1 {
+                tracing::error!(%error, events_max = self.events_max, "a batch of events could not be applied");
+                self.events_max /= 2;
+                return Ok(Pause::None);
+            }
+            self.tries_of_one += 1;
+            if self.tries_of_one >= TRIES_OF_ONE_MAX {
+                // Should that fail as well, then the event is not at fault.
+                self.tries_of_one = 0;
+                outcome = self.ingest.step_over(self.partition, from, error).await;
+            }
+        }
+        match outcome {
+            Ok(Step::Idle) => Ok(Pause::Arrival),
+            Ok(Step::Applied { reached, more }) => {
+                *mark = Some(reached);
+                self.back_off = BACK_OFF_MIN;
+                self.tries_of_one = 0;
+                self.events_max = (self.events_max * 2).min(EVENTS_MAX);
+                Ok(if more { Pause::None } else { Pause::Pace })
+            }
+            Ok(Step::MarkMoved) => {
+                *mark = None;
+                Ok(Pause::Pace)
+            }
+            Err(error) => {
+                // Whether the last commit went through may be unknown: the mark tells.
+                *mark = None;
+                Ok(self.failed(&error))
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &Error) -> Pause {
+        tracing::warn!(%error, partition = self.partition, "events wait to be applied");
+        let pause = Pause::BackOff(self.back_off);
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+        pause
+    }
+
+    async fn wait(&self, pause: Pause, mark: Option<Offset>, hurried: &mut watch::Receiver<()>) {
+        match pause {
+            Pause::None => {}
+            Pause::Pace => {
+                // Ends early when somebody waits.
+                let _ = tokio::time::timeout(PACE, hurried.changed()).await;
+            }
+            Pause::Arrival => {
+                let arrived = self.ingest.arrived(self.partition, mark.unwrap_or(0));
+                let _ = tokio::time::timeout(POLL, arrived).await;
+            }
+            Pause::BackOff(pause) => tokio::time::sleep(pause).await,
+        }
+    }
+}
+
+/// What to wait for before the next step.
+enum Pause {
+    None,
+    Pace,
+    Arrival,
+    BackOff(Duration),
+}

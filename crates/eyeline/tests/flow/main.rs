@@ -1,0 +1,3 @@
+//! The steps of the flow on embedded engines, without HTTP: one file a step.
+
+mod events;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one view and one click add to a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WeightFactors {
     pub view_weight: u32,
     pub click_weight: u32,

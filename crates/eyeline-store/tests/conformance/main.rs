@@ -2,5 +2,6 @@
 
 mod engines;
 mod events;
+mod galleries;
 mod inbox;
 mod sql;

@@ -10,6 +10,7 @@ use eyeline_core::{
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -342,8 +343,9 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
     let strategy = given.parsed("strategy", "newest or weight", Strategy::parse);
     let mut factor = |name| given.integer(name, 0..=FACTOR_MAX).and_then(|factor| u32::try_from(factor).ok());
     let (view_weight, click_weight) = (factor("view_weight"), factor("click_weight"));
-    for (name, only) in [("half_life", "null"), ("guard", "false"), ("holdout_percent", "0")] {
-        if given.value(name).is_some_and(|value| value.to_string() != only) {
+    let fixed = [("half_life", Value::Null), ("guard", Value::Bool(false)), ("holdout_percent", Value::from(0))];
+    for (name, only) in fixed {
+        if given.value(name).is_some_and(|value| value != only) {
             given.error(name, format!("This has to be {only}: counts are taken as they are."));
         }
     }

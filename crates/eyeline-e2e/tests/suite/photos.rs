@@ -1,8 +1,9 @@
 //! From a file to its versions, the news and the gallery.
 
+use eyeline_e2e::api::send;
 use eyeline_e2e::photos::{self, Photo, Picture, format_of};
 use eyeline_e2e::streams::{self, ServerSentEvents, Socket};
-use eyeline_e2e::uploads::{Stated, id, upload, upload_until_done, wait_until_final};
+use eyeline_e2e::uploads::{Stated, expect_taken, id, through_link, upload, upload_until_done, wait_until_final};
 use eyeline_e2e::{Answer, Project, Server, on_both_catalogs};
 use image::ImageFormat;
 use serde_json::{Value, json};
@@ -241,29 +242,23 @@ async fn a_deleted_image_is_gone_with_its_versions(server: Server) {
 async fn an_uploaded_photo_is_in_its_gallery_once_done(server: Server) {
     let project = Project::create(&server, "gallery of uploads").await;
     let gallery_id = project.gallery("uploads").await;
+    let path = format!("/galleries/{gallery_id}/images");
     let mut uploaded = Vec::new();
     for number in 0..3 {
         let photo = photos::jpeg(100, 80).with_comment(&format!("number {number}"));
         let mut request = Stated::Name.request(&project.id, &photo);
         request["gallery_id"] = json!(gallery_id);
         let link = project.key.post("/images", &request).await.expect(201).json();
-        let sent = eyeline_e2e::api::send(eyeline_e2e::uploads::through_link(&project.key, &link, &photo)).await;
-        eyeline_e2e::uploads::expect_taken(sent);
-        uploaded.push(id(&link, "image_id"));
-    }
-    // Nothing is in the gallery before it is done: the last two are never completed here.
-    project.key.post_nothing(&format!("/images/{}/complete", uploaded[0])).await.expect(202);
-    wait_until_final(&project, &uploaded[0]).await;
-    project.refresh(&gallery_id).await;
-    let path = format!("/galleries/{gallery_id}/images");
-    let page = project.public.get(&path).await.expect(200).json();
-    assert_eq!(page["items"][0]["image_id"], *uploaded[0], "{page}");
-
-    for image_id in &uploaded[1..] {
+        let before = project.refresh(&gallery_id).await;
+        let page = project.public.get(&path).await.expect(200).json();
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(number), "nothing unfinished after {before}: {page}");
+        expect_taken(send(through_link(&project.key, &link, &photo)).await);
+        let image_id = id(&link, "image_id");
         project.key.post_nothing(&format!("/images/{image_id}/complete")).await.expect(202);
-        wait_until_final(&project, image_id).await;
+        wait_until_final(&project, &image_id).await;
+        project.refresh(&gallery_id).await;
+        uploaded.push(image_id);
     }
-    project.refresh(&gallery_id).await;
     let page = project.public.get(&path).await.expect(200).json();
     let shown: Vec<&str> =
         page["items"].as_array().expect("items").iter().filter_map(|i| i["image_id"].as_str()).collect();

@@ -1,0 +1,192 @@
+//! The commands of the binary, and how a server starts and stops.
+
+use std::fs;
+use std::process::Output;
+
+use eyeline_e2e::photos::{self, Picture};
+use eyeline_e2e::project::{gallery_event, row};
+use eyeline_e2e::uploads::id;
+use eyeline_e2e::{Project, Server, on_both_catalogs};
+use serde_json::{Value, json};
+
+on_both_catalogs!(
+    versions_of_local_files_are_written_side_by_side,
+    a_catalogue_is_imported_once_however_often,
+    a_folder_of_photos_is_imported_once_however_often,
+    a_second_server_on_the_same_folder_is_refused,
+    a_migration_beside_a_running_server_is_refused,
+    a_server_that_is_asked_to_stop_ends_in_order_and_has_kept_everything,
+    a_wrong_setting_is_named,
+    the_settings_are_shown_without_their_secrets,
+    a_key_is_created_that_works,
+);
+
+/// Runs a command of the binary with the server's settings to its end.
+fn run(server: &Server, arguments: &[&str]) -> Output {
+    server.command().args(arguments).output().expect("the binary starts")
+}
+
+/// Both outputs, for messages and for what is said in one of them.
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn expect_success(output: &Output) {
+    assert!(output.status.success(), "{}: {}", output.status, said(output));
+}
+
+/// Failed with a sentence that has this word in it, not with a panic.
+#[track_caller]
+fn expect_refusal(output: &Output, word: &str) {
+    let said = said(output);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains(word) && !said.contains("panicked"), "no {word} in: {said}");
+}
+
+async fn versions_of_local_files_are_written_side_by_side(server: Server) {
+    let folder = server.folder();
+    fs::write(folder.join("beach.jpg"), photos::jpeg(1000, 700).bytes.as_slice()).expect("a photo");
+    fs::write(folder.join("logo.png"), photos::png_half_transparent(400, 300).bytes.as_slice()).expect("a picture");
+    expect_success(&run(&server, &["versions", "beach.jpg", "logo.png", "--out", "out"]));
+    let expected = [
+        ("beach-thumb.jpg", 150, 105),
+        ("beach-big_thumb.jpg", 700, 490),
+        ("beach-big_1920.jpg", 1000, 700),
+        ("beach-d2500.jpg", 1000, 700),
+        ("logo-thumb.png", 150, 113),
+        ("logo-d2500.png", 400, 300),
+    ];
+    for (name, width, height) in expected {
+        let version = fs::read(folder.join("out").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let picture = Picture::decode(&version);
+        assert_eq!((picture.width, picture.height), (width, height), "{name}");
+    }
+
+    fs::write(folder.join("broken.jpg"), b"no photo").expect("a file");
+    fs::remove_dir_all(folder.join("out")).expect("the folder of versions");
+    expect_refusal(&run(&server, &["versions", "broken.jpg", "beach.jpg", "--out", "out"]), "broken.jpg");
+    assert!(folder.join("out/beach-thumb.jpg").exists(), "one bad file does not stop the others");
+}
+
+/// Imports a file or folder twice into the same gallery; returns what the gallery shows after each.
+async fn import_twice(server: &Server, source: &str) -> [Vec<Value>; 2] {
+    let mut shown = [Vec::new(), Vec::new()];
+    for shown in &mut shown {
+        let arguments = ["import", source, "--project", "Imported shop", "--gallery", "Imported pictures"];
+        let output = server.command().env("EYELINE_URL", server.admin.root_url("")).args(arguments).output();
+        expect_success(&output.expect("the binary starts"));
+        let projects = server.admin.get("/projects").await.expect(200).json();
+        assert_eq!(projects["projects"].as_array().map(Vec::len), Some(1), "made by name, once: {projects}");
+        let project_id = id(&projects["projects"][0], "project_id");
+        let galleries = server.admin.get(&format!("/galleries?project_id={project_id}")).await.expect(200).json();
+        assert_eq!(galleries["galleries"].as_array().map(Vec::len), Some(1), "made by name, once: {galleries}");
+        let gallery_id = id(&galleries["galleries"][0], "gallery_id");
+        let images = format!("/projects/{project_id}/images");
+        for image in server.admin.get(&images).await.expect(200).json()["images"].as_array().expect("images") {
+            wait_until_final(server, &id(image, "image_id")).await;
+        }
+        server.admin.post_nothing(&format!("/galleries/{gallery_id}/refresh")).await.expect(200);
+        let page = server.admin.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
+        *shown = page["items"].as_array().expect("items").clone();
+    }
+    shown
+}
+
+async fn wait_until_final(server: &Server, image_id: &str) {
+    for _ in 0..600 {
+        let image = server.admin.get(&format!("/images/{image_id}")).await.expect(200).json();
+        if matches!(image["state"].as_str(), Some("done" | "error")) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{image_id} is not final after 30 s");
+}
+
+async fn a_catalogue_is_imported_once_however_often(server: Server) {
+    let csv = "external_id,name,url,created_at\n\
+        a,First,https://cdn.example/a.jpg,2024-01-01T00:00:00Z\n\
+        b,Second,https://cdn.example/b.jpg,2024-01-02T00:00:00Z\n";
+    fs::write(server.folder().join("catalogue.csv"), csv).expect("a catalogue");
+    for items in import_twice(&server, "catalogue.csv").await {
+        let names: Vec<&Value> = items.iter().map(|item| &item["name"]).collect();
+        assert_eq!(names, ["Second", "First"]);
+    }
+}
+
+async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {
+    let folder = server.folder().join("photos");
+    fs::create_dir(&folder).expect("a folder");
+    for number in 0..3 {
+        let photo = photos::jpeg(100, 80).with_comment(&number.to_string());
+        fs::write(folder.join(format!("{number}.jpg")), photo.bytes.as_slice()).expect("a photo");
+    }
+    for items in import_twice(&server, "photos").await {
+        assert_eq!(items.len(), 3, "{items:?}");
+    }
+}
+
+async fn a_second_server_on_the_same_folder_is_refused(server: Server) {
+    let listen = format!("127.0.0.1:{}", eyeline_e2e::server::free_port());
+    let second = server.command().env("EYELINE_LISTEN", listen).arg("serve").output().expect("the binary starts");
+    expect_refusal(&second, "data");
+    server.admin.get("/projects").await.expect(200);
+}
+
+async fn a_migration_beside_a_running_server_is_refused(mut server: Server) {
+    expect_refusal(&run(&server, &["migrate"]), "running");
+    server.stop().await;
+    expect_success(&run(&server, &["migrate"]));
+    server.start_again().await;
+}
+
+async fn a_server_that_is_asked_to_stop_ends_in_order_and_has_kept_everything(mut server: Server) {
+    let project = Project::create(&server, "restart").await;
+    let gallery_id = project.gallery("restart").await;
+    project.load(&gallery_id, &json!([row("a", 0), row("b", 1)])).await;
+    for _ in 0..5 {
+        project.send_event(&gallery_event("view", &gallery_id, "a")).await.expect(201);
+    }
+    let before = project.refresh(&gallery_id).await;
+    assert_eq!(before["applied_events"], 5);
+    project.send_event(&gallery_event("view", &gallery_id, "a")).await.expect(201);
+
+    let status = server.stop().await;
+    assert!(status.success(), "{status}: {}", server.log());
+    server.start_again().await;
+    let after = project.refresh(&gallery_id).await;
+    assert_eq!(after["applied_events"], 6);
+    let page = project.key.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
+    assert_eq!((&page["items"][0]["external_id"], &page["items"][0]["weight"]), (&json!("a"), &json!(6)));
+}
+
+async fn a_wrong_setting_is_named(server: Server) {
+    let wrong = |name: &str, value: &str| {
+        server.command().env(name, value).args(["config", "check"]).output().expect("the binary starts")
+    };
+    expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "listen");
+    expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "catalog");
+    expect_success(&run(&server, &["config", "check"]));
+}
+
+async fn the_settings_are_shown_without_their_secrets(server: Server) {
+    let output = run(&server, &["config", "show"]);
+    expect_success(&output);
+    let said = said(&output);
+    let (_, authorization) = server.admin.credential_header().expect("the admin key");
+    let admin_key = authorization.trim_start_matches("Bearer ");
+    assert!(said.contains(&server.port().to_string()), "{said}");
+    assert!(!said.contains(admin_key), "the admin key is shown: {said}");
+}
+
+async fn a_key_is_created_that_works(server: Server) {
+    let project = Project::create(&server, "keys").await;
+    let arguments = ["keys", "create", "--project", &project.id, "--name", "second shop", "--json"];
+    let output = server.command().env("EYELINE_URL", server.admin.root_url("")).args(arguments).output();
+    let output = output.expect("the binary starts");
+    expect_success(&output);
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON for scripts");
+    let key = server.admin.with_bearer(&id(&made, "secret_key"));
+    key.get(&format!("/projects/{}/images", project.id)).await.expect(200);
+}

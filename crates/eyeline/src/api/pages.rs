@@ -152,6 +152,7 @@ async fn refresh(
 ) -> Answer<Json<Refreshed>> {
     let gallery = managed(&app, &credential, gallery_id).await?;
     let class = reader(&credential, &gallery)?;
+    app.ingest.caught_up().await?;
     let gallery = app.orders.gallery(gallery_id).await?;
     app.orders.publish(&gallery).await?;
     let order = app.orders.current(&gallery, class, None).await?;

@@ -1,0 +1,188 @@
+//! Many events in one request, each with its own verdict.
+
+use std::fmt;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::{Envelope, FieldErrors, Timestamp};
+use http::{HeaderMap, StatusCode};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Kind, SentEvent, event_key, sender};
+use crate::api::{Answer, Credential, Problem};
+use crate::app::App;
+use crate::flow::collect::{Receipt, event_id_of_key};
+
+const BATCH_BYTES_MAX: usize = 5 * 1024 * 1024;
+const BATCH_EVENTS_MAX: usize = 10_000;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(collect_batch)).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
+}
+
+#[derive(Serialize, ToSchema)]
+struct BatchAnswer {
+    /// Durable, and counted exactly once from now on.
+    accepted: usize,
+    /// Sent before, or twice in this batch; nothing was changed.
+    duplicates: usize,
+    rejected: Vec<Rejected>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Rejected {
+    /// The event's place in the batch, from zero; empty lines do not count.
+    index: usize,
+    /// Field path to sentences.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    errors: FieldErrors,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which may also be an array or lines")]
+struct SentBatch {
+    #[schema(max_items = 10000)]
+    events: Vec<SentEvent>,
+}
+
+/// Takes many events in: a JSON array, `{"events": […]}` or one event a line (NDJSON); at most 10,000 and 5 MB. The
+/// status is 400, with the same body, when none was accepted and none was a duplicate.
+#[utoipa::path(
+    post, path = "/events/batch", tag = "events", request_body = SentBatch,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Stands, with its index, for each event_id")),
+    responses(
+        (status = 200, body = BatchAnswer),
+        (status = 400, body = BatchAnswer, description = "Nothing to take in; or a problem document"),
+        (status = "4XX", description = "A problem document"),
+        (status = 503, description = "Nothing was taken in; a problem document, with Retry-After"),
+    )
+)]
+async fn collect_batch(
+    State(app): State<App>,
+    credential: Credential,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Response> {
+    let sender = sender(&credential)?;
+    let key = event_key(&headers)?;
+    let kind = Kind::of(&headers).ok_or_else(|| {
+        let sentence = "Events are sent as application/json, application/x-ndjson or text/plain.";
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+    })?;
+    let mut envelopes = Vec::new();
+    let mut rejected = Vec::new();
+    for (index, parsed) in read(&body, kind, app.clock.now())?.into_iter().enumerate() {
+        match parsed {
+            Ok(mut envelope) => {
+                if let Some(key) = key {
+                    let id = || event_id_of_key(sender.application_id, key, Some(index));
+                    envelope.event_id.get_or_insert_with(id);
+                }
+                envelopes.push(envelope);
+            }
+            Err(errors) => rejected.push(Rejected { index, errors }),
+        }
+    }
+    let receipts = app.collector.collect(sender, envelopes).await?;
+    let accepted = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Accepted(_))).count();
+    let status = if receipts.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let answer = BatchAnswer { accepted, duplicates: receipts.len() - accepted, rejected };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Reads each event by itself, so that one that is wrong does not spoil the others.
+fn read(body: &[u8], kind: Kind, now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
+    let first = body.trim_ascii_start().first();
+    match (kind, first) {
+        (Kind::Json | Kind::Text, Some(b'[')) => {
+            let elements: Elements<'_> = serde_json::from_slice(body).map_err(not_json)?;
+            elements.read(now)
+        }
+        (Kind::Json, _) => {
+            let sent: SentObject<'_> = serde_json::from_slice(body).map_err(not_json)?;
+            let mut errors = FieldErrors::new();
+            errors.required("events");
+            sent.events.ok_or(errors)?.read(now)
+        }
+        (Kind::Text, Some(b'{')) => match serde_json::from_slice(body) {
+            Ok(SentObject { events: Some(elements) }) => elements.read(now),
+            _ => read_lines(body, now),
+        },
+        (Kind::Lines | Kind::Text, _) => read_lines(body, now),
+    }
+}
+
+fn read_lines(body: &[u8], now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
+    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let lines: Vec<&[u8]> = lines.take(BATCH_EVENTS_MAX + 1).collect();
+    if lines.len() > BATCH_EVENTS_MAX {
+        return Err(too_many());
+    }
+    Ok(lines.into_iter().map(|line| Envelope::parse(line, now)).collect())
+}
+
+fn not_json(error: serde_json::Error) -> Problem {
+    FieldErrors::one("", format!("The body is not JSON of events: {error}.")).into()
+}
+
+fn too_many() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("At most {BATCH_EVENTS_MAX} events are taken in one batch."))
+}
+
+#[derive(Deserialize)]
+struct SentObject<'a> {
+    #[serde(borrow)]
+    events: Option<Elements<'a>>,
+}
+
+/// The events of an array as they stand in it, no more of them than are taken.
+struct Elements<'a> {
+    events: Vec<&'a RawValue>,
+    too_many: bool,
+}
+
+impl Elements<'_> {
+    fn read(self, now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
+        if self.too_many {
+            return Err(too_many());
+        }
+        Ok(self.events.into_iter().map(|event| Envelope::parse(event.get().as_bytes(), now)).collect())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Elements<'de>, A::Error> {
+        let mut events = Vec::new();
+        while events.len() < BATCH_EVENTS_MAX
+            && let Some(event) = sequence.next_element()?
+        {
+            events.push(event);
+        }
+        let mut too_many = false;
+        while sequence.next_element::<IgnoredAny>()?.is_some() {
+            too_many = true;
+        }
+        Ok(Elements { events, too_many })
+    }
+}

@@ -1,0 +1,170 @@
+//! Events: sent one by one or in batches, durable before the answer, never changed.
+
+mod batch;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, SessionId, Timestamp};
+use eyeline_store::Error;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Answer, Credential, Problem};
+use crate::app::App;
+use crate::flow::collect::{Receipt, Sender, event_id_of_key};
+
+/// Bytes of one event with its envelope.
+const EVENT_BYTES_MAX: usize = 128 * 1024;
+const KEY_CHARS_MAX: usize = 255;
+
+pub fn routes() -> OpenApiRouter<App> {
+    let one = OpenApiRouter::new().routes(routes!(collect)).layer(DefaultBodyLimit::max(EVENT_BYTES_MAX));
+    one.merge(batch::routes())
+}
+
+#[derive(Serialize, ToSchema)]
+struct EventAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    event_id: EventId,
+    #[schema(value_type = uuid::Uuid)]
+    application: ApplicationId,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
+    #[schema(value_type = uuid::Uuid)]
+    session_id: SessionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visitor_id: Option<String>,
+    category: String,
+    name: String,
+    #[schema(value_type = Object)]
+    data: Box<RawValue>,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+}
+
+impl TryFrom<Event> for EventAnswer {
+    type Error = Problem;
+
+    fn try_from(event: Event) -> Answer<Self> {
+        let data = RawValue::from_string(event.data.into());
+        Ok(EventAnswer {
+            event_id: event.event_id,
+            application: event.application_id,
+            received_at: event.received_at,
+            session_id: event.session_id,
+            visitor_id: event.visitor_id,
+            category: event.category,
+            name: event.name,
+            data: data.map_err(|error| Error::Corrupt(format!("the data of event {}: {error}", event.event_id)))?,
+            timestamp: event.timestamp,
+        })
+    }
+}
+
+/// What an event looks like on its way in; unknown fields are ignored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; the envelope is parsed field by field to tell all errors at once")]
+struct SentEvent {
+    session_id: uuid::Uuid,
+    #[schema(max_length = 200)]
+    category: String,
+    #[schema(max_length = 200)]
+    name: String,
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+    /// At most 24 hours ahead of the server's clock.
+    #[schema(format = DateTime, example = "2021-01-01T09:15:27.243860Z")]
+    timestamp: String,
+    /// The sender's name for the event, so that it can be sent again without counting twice.
+    event_id: Option<uuid::Uuid>,
+    visitor_id: Option<String>,
+}
+
+/// Takes one event in. Once this has answered 201 it is on stable storage and will be counted exactly once; 200 gives
+/// the first event of the same `event_id` (or `Idempotency-Key`), and nothing was changed.
+#[utoipa::path(
+    post, path = "/events", tag = "events", request_body = SentEvent,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Stands for an event_id")),
+    responses(
+        (status = 201, body = EventAnswer, description = "Durable"),
+        (status = 200, body = EventAnswer, description = "Sent before"),
+        (status = "4XX", description = "A problem document"),
+        (status = 503, description = "Nothing was taken in; a problem document, with Retry-After"),
+    )
+)]
+async fn collect(State(app): State<App>, credential: Credential, headers: HeaderMap, body: Bytes) -> Answer<Response> {
+    let sender = sender(&credential)?;
+    let key = event_key(&headers)?;
+    if !matches!(Kind::of(&headers), Some(Kind::Json | Kind::Text)) {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "An event is sent as application/json."));
+    }
+    let mut envelope = Envelope::parse(&body, app.clock.now())?;
+    if let Some(key) = key {
+        envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
+    }
+    let receipts = app.collector.collect(sender, vec![envelope]).await?;
+    let (status, event) = match receipts.into_iter().next() {
+        Some(Receipt::Accepted(event)) => (StatusCode::CREATED, event),
+        Some(Receipt::Duplicate(first)) => {
+            let event = app.collector.first(&first).await?;
+            (StatusCode::OK, event.ok_or_else(|| Error::Corrupt("an event's first record is gone".to_owned()))?)
+        }
+        None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),
+    };
+    Ok((status, Json(EventAnswer::try_from(event)?)).into_response())
+}
+
+/// Whose event it is: the application of the credential, or the one that the admin names.
+fn sender(credential: &Credential) -> Answer<Sender> {
+    match *credential {
+        Credential::Key { application_id, project_id }
+        | Credential::Application { application_id, project_id }
+        | Credential::Admin { application: Some((application_id, project_id)) } => {
+            Ok(Sender { application_id, project_id })
+        }
+        Credential::Admin { application: None } => {
+            let sentence = "With the admin key this header (or parameter) is required: the application that sends.";
+            Err(FieldErrors::one("application", sentence).into())
+        }
+        Credential::User { .. } => Err(Problem::forbidden("Events are sent by an application, not by a user.")),
+    }
+}
+
+/// The `Idempotency-Key` of the request, if it has one.
+fn event_key(headers: &HeaderMap) -> Answer<Option<&str>> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let sane = |key: &&str| (1..=KEY_CHARS_MAX).contains(&key.len());
+    key.to_str().ok().filter(sane).map(Some).ok_or_else(|| {
+        let sentence = format!("This has to be 1 to {KEY_CHARS_MAX} printable ASCII characters.");
+        FieldErrors::one("Idempotency-Key", sentence).into()
+    })
+}
+
+/// What a body says to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Lines,
+    /// Of a beacon, which cannot say more; or nothing was said.
+    Text,
+}
+
+impl Kind {
+    /// `None` for a kind that is not taken.
+    fn of(headers: &HeaderMap) -> Option<Kind> {
+        let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Some(Kind::Text) };
+        let kind = kind.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "application/json" => Some(Kind::Json),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Kind::Lines),
+            "text/plain" | "" => Some(Kind::Text),
+            _ => None,
+        }
+    }
+}

@@ -7,6 +7,9 @@ const BASE = '/api/v1';
 /** Says `signed-out` when the server no longer knows this page's session. */
 export const sessionNews = new EventTarget();
 
+/** One entry of `errors` as a text; what concerns the whole body has the empty name. */
+export const fieldWords = ([name, sentences]) => (name ? `${name}: ` : '') + [].concat(sentences).join(' ');
+
 /** The server said no. `message` is a sentence for people, `errors` maps a field to its sentences. */
 export class ApiError extends Error {
   constructor(status, problem, waitMs) {
@@ -19,8 +22,7 @@ export class ApiError extends Error {
 
   /** Message and field errors in one text, for places that have no fields of their own. */
   get words() {
-    const fields = Object.entries(this.errors).map(([field, list]) => `${field}: ${[].concat(list).join(' ')}`);
-    return [this.message, ...fields].join(' ');
+    return [this.message, ...Object.entries(this.errors).map(fieldWords)].join(' ');
   }
 }
 

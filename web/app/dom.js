@@ -1,5 +1,7 @@
 /** The few helpers the page needs around the DOM, and how an error is shown near where it belongs. */
 
+import { fieldWords } from './api.js';
+
 export const $ = (selector, root = document) => root.querySelector(selector);
 
 /** A fresh copy of the one element inside `<template id>`. */
@@ -30,10 +32,10 @@ export function showProblems(form, error) {
   const rest = [];
   let first = null;
   for (const [name, sentences] of Object.entries(error.errors ?? {})) {
-    const field = form.elements.namedItem(name);
+    const field = name && form.elements.namedItem(name);
     const note = field && document.getElementById(`${field.id}-problem`);
     if (!note) {
-      rest.push(`${name}: ${[].concat(sentences).join(' ')}`);
+      rest.push(fieldWords([name, sentences]));
       continue;
     }
     say(note, [].concat(sentences).join(' '));

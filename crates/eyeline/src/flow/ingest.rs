@@ -10,6 +10,7 @@ use eyeline_store::inbox::{Delivery, Offset};
 use eyeline_store::{Catalog, Error, Inbox, PubSub, Result};
 use tokio::sync::watch;
 
+use super::rank::{COUNTS, gallery_topic};
 use crate::clock::Clock;
 
 /// How long the ids that clients gave are found again, from the first receipt.
@@ -131,7 +132,7 @@ impl Ingest {
                 self.moved.send_replace(());
                 for gallery_id in galleries {
                     // Whoever ranks also looks by itself: a lost hint only makes it later.
-                    if let Err(error) = self.pubsub.publish(&format!("gallery:{gallery_id}"), Bytes::new()).await {
+                    if let Err(error) = self.pubsub.publish(&gallery_topic(gallery_id), COUNTS).await {
                         tracing::debug!(%error, "a hint was lost");
                     }
                 }

@@ -260,3 +260,153 @@ impl ArrayCutter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Reads `bytes` in pieces of the given length.
+    fn read_in_pieces(format: Format, bytes: &[u8], length: usize) -> Result<Vec<ReadRow>, FieldErrors> {
+        let mut reader = RowReader::new(format);
+        for piece in bytes.chunks(length) {
+            reader.feed(piece)?;
+        }
+        reader.finish()?;
+        Ok(std::iter::from_fn(|| reader.take()).collect())
+    }
+
+    fn read(format: Format, text: &str) -> Vec<ReadRow> {
+        read_in_pieces(format, text.as_bytes(), 7).expect("a whole stream")
+    }
+
+    fn objects(rows: Vec<ReadRow>) -> Vec<Value> {
+        rows.into_iter().map(|(_, row)| Value::Object(row.expect("a row"))).collect()
+    }
+
+    fn rejected(rows: &[ReadRow]) -> Vec<u64> {
+        rows.iter().filter(|(_, row)| row.is_err()).map(|(number, _)| *number).collect()
+    }
+
+    #[test]
+    fn the_same_rows_come_from_all_three_formats() {
+        let expected = vec![
+            json!({"external_id": "a", "url": "https://x/1", "tags": ["red", "big"], "width": 40}),
+            json!({"external_id": "b", "url": "https://x/2"}),
+        ];
+        let lines = format!("{}\n\n{}\r\n", expected[0], expected[1]);
+        let csv = "external_id,url,tags,width\r\na,https://x/1,red | big,40\r\n\r\nb,https://x/2,,\r\n";
+        assert_eq!(objects(read(Format::Json, &json!(expected).to_string())), expected);
+        assert_eq!(objects(read(Format::Ndjson, &lines)), expected);
+        assert_eq!(objects(read(Format::Csv, csv)), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_read_over() {
+        for (format, text) in [
+            (Format::Json, "\u{feff}[{\"external_id\": \"a\"}]"),
+            (Format::Ndjson, "\u{feff}{\"external_id\": \"a\"}"),
+            (Format::Csv, "\u{feff}external_id,url\na,"),
+        ] {
+            assert_eq!(objects(read(format, text)), [json!({"external_id": "a"})], "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_does_not_stop_the_others() {
+        let array = read(Format::Json, r#" [{"a": 1}, 7, {"a" 1}, [1, 2], {"a": "]},{"}, , {"a": 2} ] "#);
+        assert_eq!((array.len(), rejected(&array)), (7, vec![2, 3, 4, 6]));
+        let lines = read(Format::Ndjson, "{\"a\": 1}\nnull\n{\n{\"a\": 2}");
+        assert_eq!((lines.len(), rejected(&lines)), (4, vec![2, 3]));
+        let csv = read(Format::Csv, "external_id,url\na,1\nb\nc,1,2\nd,\"4\n,\"\"5\"");
+        assert_eq!((csv.len(), rejected(&csv)), (4, vec![2, 3]));
+        assert_eq!(csv[3].1.as_ref().expect("a row")["url"], "4\n,\"5");
+    }
+
+    #[test]
+    fn a_row_over_the_bound_is_rejected_and_costs_no_more_memory_than_the_bound() {
+        let long = "x".repeat(3 * ROW_BYTES_MAX);
+        let array = read(Format::Json, &json!([{"a": long}, {"a": 1}]).to_string());
+        assert_eq!((array.len(), rejected(&array)), (2, vec![1]));
+        let lines = read(Format::Ndjson, &format!("{}\n{}", json!({"a": long}), json!({"a": 1})));
+        assert_eq!((lines.len(), rejected(&lines)), (2, vec![1]));
+        let csv = read(Format::Csv, &format!("external_id,url\na,\"{long}\"\n{}\nb,2\n", ",".repeat(300)));
+        assert_eq!((csv.len(), rejected(&csv)), (3, vec![1, 2]));
+        let mut cutter = LineCutter::default();
+        cutter.feed(long.as_bytes(), &mut VecDeque::new());
+        assert!(cutter.line.bytes.capacity() <= ROW_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_stream_that_is_no_table_is_refused_as_a_whole() {
+        for (format, text) in [
+            (Format::Json, ""),
+            (Format::Json, "{}"),
+            (Format::Json, "[{\"a\": 1}"),
+            (Format::Json, "[{\"a\": \"]"),
+            (Format::Json, "[] []"),
+            (Format::Csv, ""),
+            (Format::Csv, "external_id,name\na,b\n"),
+            (Format::Csv, "external_id,url,url\n"),
+        ] {
+            assert!(read_in_pieces(format, text.as_bytes(), 3).is_err(), "{format:?} {text:?}");
+        }
+        assert!(read(Format::Json, " [ ] ").is_empty());
+        assert!(read(Format::Ndjson, "\n \n").is_empty());
+        assert!(read(Format::Csv, "external_id,url\n").is_empty());
+    }
+
+    /// Names and values full of what the cutting looks for.
+    fn object() -> impl Strategy<Value = Value> {
+        let text = "[\\[\\]{},:\"\\\\a\u{e9}\n\r]{0,8}";
+        let leaf = prop_oneof![text.prop_map(Value::from), any::<i32>().prop_map(Value::from), Just(Value::Null)];
+        let value = leaf.prop_recursive(3, 12, 3, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::hash_map(text, inner, 0..3).prop_map(|map| Value::from_iter(map)),
+            ]
+        });
+        prop::collection::hash_map(text, value, 0..4).prop_map(|map| Value::from_iter(map))
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_was_written_wherever_the_stream_is_cut(
+            rows in prop::collection::vec(object(), 0..8),
+            length in 1..40usize,
+            pretty in any::<bool>(),
+        ) {
+            let array = if pretty { serde_json::to_string_pretty(&rows) } else { serde_json::to_string(&rows) };
+            let array = array.expect("JSON");
+            prop_assert_eq!(&objects(read_in_pieces(Format::Json, array.as_bytes(), length).expect("rows")), &rows);
+            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            prop_assert_eq!(&objects(read_in_pieces(Format::Ndjson, lines.as_bytes(), length).expect("rows")), &rows);
+        }
+
+        #[test]
+        fn cells_are_what_was_written_wherever_the_stream_is_cut(
+            cells in prop::collection::vec(("[a,\"\n \u{e9}]{1,6}", "[a,\"\n \u{e9}]{1,6}"), 0..8),
+            length in 1..40usize,
+        ) {
+            let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
+            let records: String =
+                cells.iter().map(|(id, url)| format!("{},{}\n", quoted(id), quoted(url))).collect();
+            let csv = format!("external_id,url\n{records}");
+            let expected: Vec<Value> =
+                cells.iter().map(|(id, url)| json!({"external_id": id, "url": url})).collect();
+            prop_assert_eq!(objects(read_in_pieces(Format::Csv, csv.as_bytes(), length).expect("rows")), expected);
+        }
+
+        #[test]
+        fn any_bytes_end_in_rows_or_a_refusal(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            length in 1..40usize,
+        ) {
+            for format in [Format::Json, Format::Ndjson, Format::Csv] {
+                let _either = read_in_pieces(format, &bytes, length);
+            }
+        }
+    }
+}

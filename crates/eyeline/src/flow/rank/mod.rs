@@ -23,7 +23,7 @@ use ranked::lock;
 
 /// The message of the topic `gallery:<gallery_id>` that tells of counters alone; any other message, the empty one
 /// included, tells of what pages show.
-pub const COUNTS: &[u8] = b"counts";
+pub const COUNTS: Bytes = Bytes::from_static(b"counts");
 
 /// How long an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);

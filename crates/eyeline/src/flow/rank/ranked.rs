@@ -135,7 +135,7 @@ impl Ranked {
         let mut hints = lock(&self.hints);
         while let Some(Some(hint)) = hints.next().now_or_never() {
             match hint {
-                Hint::Message(message) if message.as_ref() == COUNTS => self.dirty.store(true, Ordering::Release),
+                Hint::Message(message) if message == COUNTS => self.dirty.store(true, Ordering::Release),
                 Hint::Message(_) | Hint::Lagged => self.mark_changed(),
             }
         }

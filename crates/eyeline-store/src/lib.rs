@@ -4,6 +4,7 @@ pub mod cache;
 pub mod catalog;
 pub mod error;
 pub mod inbox;
+pub mod objects;
 pub mod pubsub;
 pub mod sql;
 
@@ -11,4 +12,5 @@ pub use cache::Cache;
 pub use catalog::Catalog;
 pub use error::{Error, Result};
 pub use inbox::Inbox;
+pub use objects::{ObjectKey, Objects};
 pub use pubsub::PubSub;

@@ -1,0 +1,281 @@
+//! Objects in a local folder. Every file is synced before it gets its name, and the folder after that: a name that can
+//! be seen after a power cut has all its bytes.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+
+use super::{Area, Head, ObjectKey};
+use crate::error::{Error, Result};
+
+/// Where files grow before they get a name; emptied when the folder is opened.
+const TEMPORARY: &str = "tmp";
+/// Bytes of one piece of an object being read.
+const PIECE_BYTES: u64 = 64 * 1024;
+
+#[derive(Clone)]
+pub(super) struct Folder {
+    root: Arc<Path>,
+    temporary_count: Arc<AtomicU64>,
+}
+
+/// A file under no key; removed when dropped.
+pub(super) struct Temporary {
+    path: PathBuf,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // One that has been kept, or cannot be removed, is cleared at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A file being written.
+pub(super) struct Writing {
+    file: Arc<File>,
+    temporary: Temporary,
+}
+
+impl Folder {
+    /// The folder belongs to one process at a time.
+    pub(super) async fn open(root: PathBuf) -> Result<Self> {
+        blocking(move || {
+            let temporary = root.join(TEMPORARY);
+            match fs::remove_dir_all(&temporary) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            fs::create_dir_all(&temporary)?;
+            for area in Area::ALL {
+                fs::create_dir_all(root.join(area.as_str()))?;
+            }
+            sync_folder(&root)?;
+            Ok(Folder { root: root.into(), temporary_count: Arc::default() })
+        })
+        .await
+    }
+
+    pub(super) async fn ping(&self) -> Result<()> {
+        let path = self.root.join(TEMPORARY);
+        blocking(move || fs::metadata(path).map(drop)).await
+    }
+
+    pub(super) async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<()> {
+        let (temporary, path) = (self.temporary(), self.path(key));
+        blocking(move || {
+            write_synced(&temporary.path, &bytes)?;
+            make_parent(&path)?;
+            fs::rename(&temporary.path, &path)?;
+            sync_parent(&path)
+        })
+        .await
+    }
+
+    pub(super) async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
+        let (temporary, path) = (self.temporary().path.clone(), self.path(folder));
+        blocking(move || {
+            let written = write_folder(&temporary, &path, &objects);
+            if written.is_err() {
+                // What could not be completed is cleared; at the next start if not now.
+                let _ = fs::remove_dir_all(&temporary);
+            }
+            written
+        })
+        .await
+    }
+
+    pub(super) async fn begin(&self) -> Result<Writing> {
+        let temporary = self.temporary();
+        blocking(move || {
+            let file = Arc::new(File::create_new(&temporary.path)?);
+            Ok(Writing { file, temporary })
+        })
+        .await
+    }
+
+    pub(super) async fn keep(&self, temporary: Temporary, key: &ObjectKey) -> Result<bool> {
+        let path = self.path(key);
+        blocking(move || {
+            make_parent(&path)?;
+            // A link fails where a rename would replace what is there.
+            match fs::hard_link(&temporary.path, &path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+                linked => linked?,
+            }
+            sync_parent(&path)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(super) async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
+        let path = self.path(key);
+        blocking(move || found(fs::read(path).map(Bytes::from))).await
+    }
+
+    /// The size of the whole object, and the pieces asked for.
+    pub(super) async fn read(
+        &self,
+        key: &ObjectKey,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<(u64, BoxStream<'static, io::Result<Vec<u8>>>)>> {
+        let path = self.path(key);
+        let opened = blocking(move || {
+            let Some(mut file) = found(File::open(path))? else { return Ok(None) };
+            let bytes_total = file.metadata()?.len();
+            let range = range.unwrap_or(0..bytes_total);
+            let (start, end) = (range.start.min(bytes_total), range.end.min(bytes_total));
+            if start > 0 {
+                file.seek(SeekFrom::Start(start))?;
+            }
+            let mut left = end.saturating_sub(start);
+            // Most versions are a piece or two: the first comes with the opening, which spares them a second hop.
+            let first = read_piece(&mut file, &mut left)?;
+            Ok(Some((bytes_total, first, file, left)))
+        });
+        let Some((bytes_total, first, file, left)) = opened.await? else { return Ok(None) };
+        let rest = stream::try_unfold((file, left), |(mut file, mut left)| async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            let read = tokio::task::spawn_blocking(move || {
+                let piece = read_piece(&mut file, &mut left)?;
+                Ok::<_, io::Error>((piece, file, left))
+            });
+            let (piece, file, left) = read.await.map_err(io::Error::other)??;
+            Ok(Some((piece, (file, left))))
+        });
+        Ok(Some((bytes_total, stream::once(async { Ok(first) }).chain(rest).boxed())))
+    }
+
+    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
+        let path = self.path(key);
+        blocking(move || Ok(found(fs::metadata(path))?.map(|metadata| Head { bytes: metadata.len() }))).await
+    }
+
+    /// A hard link: nothing is ever changed in place, so both names keep the same bytes.
+    pub(super) async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
+        let (from, to) = (self.path(from), self.path(to));
+        blocking(move || {
+            make_parent(&to)?;
+            if found(fs::hard_link(from, &to))?.is_none() {
+                return Ok(false);
+            }
+            sync_parent(&to)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(super) async fn delete(&self, key: &ObjectKey) -> Result<()> {
+        let path = self.path(key);
+        blocking(move || {
+            let Some(metadata) = found(fs::metadata(&path))? else { return Ok(()) };
+            if metadata.is_dir() {
+                found(fs::remove_dir_all(&path)).map(drop)
+            } else {
+                found(fs::remove_file(&path)).map(drop)
+            }
+        })
+        .await
+    }
+
+    fn path(&self, key: &ObjectKey) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    fn temporary(&self) -> Temporary {
+        let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
+        Temporary { path: self.root.join(TEMPORARY).join(number.to_string()) }
+    }
+}
+
+impl Writing {
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let file = self.file.clone();
+        blocking(move || (&*file).write_all(&bytes)).await
+    }
+
+    pub(super) async fn finish(self) -> Result<Temporary> {
+        blocking(move || {
+            self.file.sync_all()?;
+            Ok(self.temporary)
+        })
+        .await
+    }
+}
+
+fn write_folder(temporary: &Path, path: &Path, objects: &[(String, Bytes)]) -> io::Result<()> {
+    fs::create_dir(temporary)?;
+    for (name, bytes) in objects {
+        write_synced(&temporary.join(name), bytes)?;
+    }
+    sync_folder(temporary)?;
+    fs::rename(temporary, path)?;
+    sync_parent(path)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn read_piece(file: &mut File, left: &mut u64) -> io::Result<Vec<u8>> {
+    let length = (*left).min(PIECE_BYTES);
+    let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    let read = file.take(length).read_to_end(&mut piece)? as u64;
+    if read < length {
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, "the object is shorter than it was"));
+    }
+    *left -= read;
+    Ok(piece)
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    match fs::create_dir(parent) {
+        Ok(()) => sync_parent(parent),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// `None` for what is not there.
+fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
+    let outcome = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("objects", error))?;
+    outcome.map_err(|error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::unavailable("the disk of the objects is full"),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Error::unavailable(format!("the folder of the objects cannot be used: {error}"))
+        }
+        _ if error.raw_os_error() == Some(EIO) => Error::unavailable(format!("the disk of the objects fails: {error}")),
+        _ => Error::internal("objects", error),
+    })
+}
+
+/// "Input/output error" on Linux and macOS.
+const EIO: i32 = 5;

@@ -1,0 +1,168 @@
+//! How objects are called: the only place that spells a key.
+//!
+//! ```text
+//! incoming/<random>                what a client sends through its link
+//! originals/<image>/<random>       the immutable copy that counts
+//! public/<random>/<name>.<ext>     versions that everybody may see
+//! private/<random>/<name>.<ext>    versions behind signed links
+//! ```
+//! A random part has 128 bits, so that no link can be guessed from another.
+
+use std::fmt;
+
+use eyeline_core::ImageId;
+
+use crate::error::{Error, Result};
+use crate::sql::{Column, Kind, Value};
+
+/// Where objects of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    Incoming,
+    Originals,
+    Public,
+    Private,
+}
+
+impl Area {
+    pub(super) const ALL: [Area; 4] = [Area::Incoming, Area::Originals, Area::Public, Area::Private];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Area::Incoming => "incoming",
+            Area::Originals => "originals",
+            Area::Public => "public",
+            Area::Private => "private",
+        }
+    }
+}
+
+/// The name of one object, or of a folder of them; only ever of the forms above.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// A new key for a client to write to.
+    pub fn incoming() -> Self {
+        ObjectKey(format!("incoming/{}", random()))
+    }
+
+    /// A new key for the copy of an image's original.
+    pub fn original(image_id: ImageId) -> Self {
+        ObjectKey(format!("originals/{image_id}/{}", random()))
+    }
+
+    /// The folder of all originals that an image ever had.
+    pub fn originals_of(image_id: ImageId) -> Self {
+        ObjectKey(format!("originals/{image_id}"))
+    }
+
+    /// A new folder for the versions of one image.
+    pub fn versions(public: bool) -> Self {
+        let area = if public { Area::Public } else { Area::Private };
+        ObjectKey(format!("{}/{}", area.as_str(), random()))
+    }
+
+    /// The object `name` in this folder.
+    pub fn join(&self, name: &str) -> Self {
+        ObjectKey(format!("{}/{name}", self.0))
+    }
+
+    /// The folder that the object is in.
+    pub fn folder(&self) -> Self {
+        ObjectKey(self.0.rsplit_once('/').map_or_else(|| self.0.clone(), |(folder, _)| folder.to_owned()))
+    }
+
+    /// The part after the last slash.
+    pub fn name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
+    }
+
+    /// Takes what somebody else wrote: `None` unless it has one of the forms above.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let area = Area::ALL.into_iter().find(|area| area.as_str() == parts[0])?;
+        let lengths = if area == Area::Incoming { 2..=2 } else { 2..=3 };
+        let plain = |part: &&str| {
+            !part.is_empty()
+                && part.len() <= 64
+                && !part.starts_with('.')
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        };
+        (lengths.contains(&parts.len()) && parts.iter().all(plain)).then(|| ObjectKey(text.to_owned()))
+    }
+
+    pub fn area(&self) -> Area {
+        let first = self.0.split('/').next().unwrap_or_default();
+        Area::ALL.into_iter().find(|area| area.as_str() == first).unwrap_or(Area::Private)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl Column for ObjectKey {
+    const KIND: Kind = Kind::Text;
+
+    fn into_value(self) -> Value {
+        Value::Text(self.0)
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => ObjectKey::parse(&text),
+            _ => None,
+        }
+    }
+}
+
+/// 128 bits as 32 hexadecimal digits.
+fn random() -> String {
+    let mut bytes = [0; 16];
+    // The system's generator fails only where the process could not go on anyhow.
+    getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("the system gives no random bytes: {error}"));
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl TryFrom<&str> for ObjectKey {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        ObjectKey::parse(text).ok_or(Error::NotFound("object"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_of_the_known_forms_are_taken_from_outside() {
+        let image_id: ImageId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
+        for key in [ObjectKey::incoming(), ObjectKey::original(image_id), ObjectKey::versions(true).join("thumb.jpg")] {
+            assert_eq!(ObjectKey::parse(key.as_str()), Some(key));
+        }
+        for text in [
+            "",
+            "public",
+            "public/",
+            "/etc/passwd",
+            "public/../originals/x",
+            "public/a/.hidden",
+            "incoming/a/b",
+            "public/a/b/c",
+            "tmp/a",
+            "public/a\0/b",
+            "public/a%2e/b",
+        ] {
+            assert_eq!(ObjectKey::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Bytes under keys: what clients send, originals and versions.
+//!
+//! What is written is complete and on stable storage before the call returns, or it is not there at all. Nothing is
+//! ever changed in place: a key names the same bytes for as long as it exists.
+
+mod file;
+mod key;
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+pub use key::{Area, ObjectKey};
+
+use crate::error::{Error, Result};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Objects {
+    engine: file::Folder,
+}
+
+/// What is known of an object without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub bytes: u64,
+}
+
+/// An object, or a part of one, being read.
+pub struct Reading {
+    /// The size of the whole object.
+    pub bytes_total: u64,
+    /// The bytes asked for, in pieces of at most 64 KiB.
+    pub stream: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// Why a stream was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    #[error("more than {bytes_max} bytes")]
+    TooLarge { bytes_max: u64 },
+    /// The sender broke off; nothing of what it sent remains.
+    #[error("the sender broke off: {0}")]
+    BrokenOff(String),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Bytes that have arrived and are on stable storage, but under no key yet. Dropped, they are gone.
+pub struct Received {
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+    temporary: file::Temporary,
+}
+
+impl Objects {
+    /// Opens `file:PATH` (made when absent).
+    pub async fn open(url: &str) -> Result<Self> {
+        let Some(path) = url.strip_prefix("file:") else {
+            return Err(Error::Conflict("the objects' URL has to start with file:".to_owned()));
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        Ok(Objects { engine: file::Folder::open(path.into()).await? })
+    }
+
+    /// Answers once the engine does.
+    pub async fn ping(&self) -> Result<()> {
+        self.engine.ping().await
+    }
+
+    /// Writes one object.
+    pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<()> {
+        self.engine.put(key, bytes).await
+    }
+
+    /// Writes all `objects` (name and bytes) of a new folder; they appear together.
+    pub async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
+        self.engine.put_folder(folder, objects).await
+    }
+
+    /// Takes a stream in constant memory, at most `bytes_max` bytes of it; [`Objects::keep`] gives it a key.
+    pub async fn receive<E: std::fmt::Display>(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, E>>,
+        bytes_max: u64,
+    ) -> Result<Received, ReceiveError> {
+        let mut writing = self.engine.begin().await?;
+        let mut hash = Sha256::new();
+        let mut bytes = 0;
+        // Small pieces are gathered, so that a slow client does not cost a write per packet.
+        let mut gathered = BytesMut::new();
+        let mut stream = std::pin::pin!(stream);
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|error| ReceiveError::BrokenOff(error.to_string()))?;
+            bytes += piece.len() as u64;
+            if bytes > bytes_max {
+                return Err(ReceiveError::TooLarge { bytes_max });
+            }
+            hash.update(&piece);
+            gathered.extend_from_slice(&piece);
+            if gathered.len() >= WRITE_BYTES {
+                writing.write(gathered.split().freeze()).await?;
+            }
+        }
+        writing.write(gathered.freeze()).await?;
+        Ok(Received { bytes, sha256: hash.finalize().into(), temporary: writing.finish().await? })
+    }
+
+    /// Puts what was received under a key. False when something is there already: then that stays.
+    pub async fn keep(&self, received: Received, key: &ObjectKey) -> Result<bool> {
+        self.engine.keep(received.temporary, key).await
+    }
+
+    /// The whole object, for one known to be small; `None` when it is not there.
+    pub async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
+        self.engine.get(key).await
+    }
+
+    /// Reads the object, or `range` of it (cut to its size), in pieces; `None` when it is not there.
+    pub async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Option<Reading>> {
+        let Some(reading) = self.engine.read(key, range).await? else { return Ok(None) };
+        Ok(Some(Reading { bytes_total: reading.0, stream: reading.1.map_ok(Bytes::from).boxed() }))
+    }
+
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
+        self.engine.head(key).await
+    }
+
+    /// Gives the object a second key. False when it is not there.
+    pub async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
+        self.engine.copy(from, to).await
+    }
+
+    /// Removes the object, or the folder with all that is in it. One that is not there is fine.
+    pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
+        self.engine.delete(key).await
+    }
+}
+
+/// Bytes gathered for one write.
+const WRITE_BYTES: usize = 256 * 1024;

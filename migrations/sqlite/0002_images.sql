@@ -41,7 +41,9 @@ CREATE TABLE images (
 
 CREATE INDEX images_by_project ON images (project_id, created_at, image_id);
 CREATE INDEX images_by_user ON images (project_id, user_id, created_at, image_id) WHERE user_id IS NOT NULL;
-CREATE INDEX images_waiting_for_bytes ON images (link_expires_at) WHERE state = 'init';
+CREATE INDEX images_waiting_for_bytes ON images (link_expires_at, image_id) WHERE state = 'init';
+CREATE INDEX images_by_sha256 ON images (project_id, sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX images_by_stated_sha256 ON images (project_id, stated_sha256) WHERE stated_sha256 IS NOT NULL;
 CREATE UNIQUE INDEX images_by_incoming_key ON images (incoming_key) WHERE incoming_key IS NOT NULL;
 
 CREATE TABLE versions (
@@ -63,6 +65,15 @@ CREATE TABLE user_usage (
     images INTEGER NOT NULL,
     PRIMARY KEY (project_id, user_id)
 ) STRICT;
+
+-- Objects, and folders of them, that nothing refers to from a time on: noted in the transaction that gives them up, or
+-- before they are written at all, so that no crash leaves one behind for ever.
+CREATE TABLE unwanted_objects (
+    object_key TEXT PRIMARY KEY,
+    unwanted_from INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX unwanted_objects_by_age ON unwanted_objects (unwanted_from);
 
 CREATE TABLE jobs (
     job_id BLOB PRIMARY KEY,
@@ -106,5 +117,6 @@ CREATE TABLE stream_tickets (
     -- SHA-256 of the credential it was made with: a revoked key closes its streams.
     credential BLOB NOT NULL,
     expires_at INTEGER NOT NULL,
-    used_at INTEGER
+    -- websocket: used up. sse: good for the same stream until it expires, as a browser reconnects with the same URL.
+    used_for TEXT
 ) STRICT;

@@ -7,7 +7,13 @@ pub mod dataset;
 pub mod events;
 pub mod galleries;
 pub mod idempotency;
+pub mod images;
+pub mod jobs;
+pub mod news;
+pub mod objects;
 pub mod orders;
+pub mod processing;
+pub mod uploads;
 
 use futures::FutureExt as _;
 

@@ -1,0 +1,273 @@
+//! From an original that has arrived to versions that are published, or to an error with its reason.
+//!
+//! A transaction takes the rows it changes in this order: job, galleries, image, project; so that no two wait for each
+//! other.
+
+use std::time::Duration;
+
+use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use futures::FutureExt as _;
+
+use super::jobs::{self, Failure, Job, Lease, PROCESS_IMAGE};
+use super::{Catalog, galleries, news, objects};
+use crate::error::{Error, Result};
+use crate::objects::ObjectKey;
+use crate::params;
+use crate::sql::{Tx, Value};
+
+/// Longer than any attempt can last: until then what an attempt writes is not taken for rubbish.
+const ATTEMPT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What a committed change should tell others: lost hints only make them slower.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    pub galleries: Vec<GalleryId>,
+    /// Projects with news, and the number of the newest.
+    pub news: Vec<(ProjectId, u64)>,
+    /// A job waits.
+    pub jobs: bool,
+}
+
+/// An image to be made versions of.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub job: Job,
+    pub image_id: ImageId,
+    pub original_key: ObjectKey,
+    /// What the client said about the file before it sent it.
+    pub stated_bytes: Option<u64>,
+    pub stated_sha256: Option<[u8; 32]>,
+    pub stated_type: Option<String>,
+    pub visibility: Visibility,
+    pub access_tier: Tier,
+    /// A new folder for the versions of this attempt.
+    pub folder: ObjectKey,
+}
+
+/// What was found in an original, and the versions that are in the folder of the attempt.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+    pub content_type: String,
+    /// Pixels, upright.
+    pub width: u32,
+    pub height: u32,
+    pub thumbhash: Vec<u8>,
+    pub versions: Vec<MadeVersion>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MadeVersion {
+    pub name: String,
+    /// Within the folder.
+    pub object_name: String,
+    pub content_type: String,
+    pub width: u32,
+    pub height: u32,
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+}
+
+impl Catalog {
+    /// Claims up to `max` images for a node and shows them as `processing`.
+    pub async fn claim_images(&self, node: String, max: u32, now: Timestamp) -> Result<(Vec<Work>, Hints)> {
+        self.db.write(move |tx| async move { claim(tx, &node, max, now).await }.boxed()).await
+    }
+
+    /// Publishes the versions: from the commit on the image is `done` and in its gallery. `LeaseLost` when somebody else
+    /// has the job or the image is gone; `Conflict` when who may see the image changed meanwhile. In both cases nothing
+    /// is published and what was written is swept away.
+    pub async fn publish_image(&self, work: Work, made: Made, now: Timestamp) -> Result<Hints> {
+        self.db.write(move |tx| async move { publish(tx, work, made, now).await }.boxed()).await
+    }
+
+    /// Ends the image with a reason that lies in the file: `code` in one word, `sentence` for its owner.
+    pub async fn refuse_image(&self, work: Work, code: String, sentence: String, now: Timestamp) -> Result<Hints> {
+        self.db
+            .write(move |tx| {
+                async move {
+                    jobs::complete(tx, work.job.lease).await?;
+                    end_with_error(tx, &[work.image_id], &code, &sentence, now).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The attempt came to nothing: the job runs again after a while, or is a dead letter now and the image ends with
+    /// the reason.
+    pub async fn fail_image(&self, lease: Lease, image_id: ImageId, failure: Failure, now: Timestamp) -> Result<Hints> {
+        self.db
+            .write(move |tx| {
+                async move {
+                    match jobs::fail(tx, lease, &failure).await? {
+                        None => Ok(Hints::default()),
+                        Some(reason) => end_with_error(tx, &[image_id], "processing_failed", &reason, now).await,
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+async fn claim(tx: &mut Tx, node: &str, max: u32, now: Timestamp) -> Result<(Vec<Work>, Hints)> {
+    let claimed = jobs::claim(tx, PROCESS_IMAGE, node, max).await?;
+    let asked: Vec<Vec<Value>> = claimed.iter().map(|job| vec![job.subject.into()]).collect();
+    let sql =
+        "SELECT i.image_id, i.project_id, i.state, i.original_key, i.stated_bytes, i.stated_sha256, i.stated_type,
+                      i.visibility, i.access_tier
+               FROM (VALUES {rows}) AS v JOIN images i ON i.image_id = v.column1";
+    let mut work = Vec::with_capacity(claimed.len());
+    let mut started = Vec::new();
+    for mut row in tx.query_rows(sql, &asked).await? {
+        let image_id: ImageId = row.take("image_id")?;
+        let Some(job) = claimed.iter().find(|job| job.subject == image_id.0) else { continue };
+        let (visibility, access_tier) = (row.take("visibility")?, row.take("access_tier")?);
+        if row.take::<ImageState>("state")? == ImageState::Uploaded {
+            started.push(news::Item::image(row.take("project_id")?, image_id, ImageState::Processing));
+        }
+        work.push(Work {
+            job: job.clone(),
+            image_id,
+            original_key: row.take("original_key")?,
+            stated_bytes: row.take("stated_bytes")?,
+            stated_sha256: row.take("stated_sha256")?,
+            stated_type: row.take("stated_type")?,
+            visibility,
+            access_tier,
+            folder: ObjectKey::versions(eyeline_core::AccessClass::Public.sees(visibility, access_tier)),
+        });
+    }
+    for job in claimed.iter().filter(|job| !work.iter().any(|work| work.job.lease == job.lease)) {
+        // The image was deleted just before its job was made.
+        jobs::complete(tx, job.lease).await?;
+    }
+    let sql = "UPDATE images SET state = 'processing', updated_at = v.column2
+               FROM (VALUES {rows}) AS v
+               WHERE image_id = v.column1";
+    let rows: Vec<Vec<Value>> = started.iter().map(|item| vec![item.image_id.into(), now.into()]).collect();
+    tx.execute_rows(sql, &rows).await?;
+    let folders: Vec<ObjectKey> = work.iter().map(|work| work.folder.clone()).collect();
+    let real_now = tx.real_now().await?;
+    objects::unwanted(tx, &folders, real_now.plus(ATTEMPT_MAX)).await?;
+    let news = news::append(tx, now, &started).await?;
+    Ok((work, Hints { news, ..Hints::default() }))
+}
+
+async fn publish(tx: &mut Tx, work: Work, made: Made, now: Timestamp) -> Result<Hints> {
+    let image_id = work.image_id;
+    jobs::complete(tx, work.job.lease).await?;
+    let found = "SELECT project_id, gallery_id FROM images WHERE image_id = $1";
+    let row = tx.query_one(found, params![image_id]).await?;
+    let mut row = row.ok_or(Error::LeaseLost(work.job.lease.job_id))?;
+    let (project_id, gallery_id) = (row.take("project_id")?, row.take("gallery_id")?);
+    let galleries = join_galleries(tx, gallery_id, image_id).await?;
+
+    let update = "UPDATE images
+                  SET state = 'done', bytes = $2, sha256 = $3, content_type = $4, width = $5, height = $6, thumbhash = $7,
+                      error_code = NULL, error = NULL, updated_at = $8
+                  WHERE image_id = $1 AND visibility = $9 AND access_tier = $10";
+    let bound = params![
+        image_id,
+        made.bytes,
+        made.sha256,
+        made.content_type,
+        made.width,
+        made.height,
+        made.thumbhash,
+        now,
+        work.visibility,
+        work.access_tier
+    ];
+    if tx.execute(update, bound).await? == 0 {
+        return Err(Error::Conflict("who may see the image was changed while its versions were made".to_owned()));
+    }
+    replace_versions(tx, &work, &made.versions).await?;
+    let item = news::Item::image(project_id, image_id, ImageState::Done);
+    Ok(Hints { galleries, news: news::append(tx, now, &[item]).await?, jobs: false })
+}
+
+/// Puts the image into the gallery it was sent for, the first time; tells every gallery it is in of the change.
+async fn join_galleries(tx: &mut Tx, gallery_id: Option<GalleryId>, image_id: ImageId) -> Result<Vec<GalleryId>> {
+    let mut changed = galleries::image_changed(tx, image_id).await?;
+    // One that was taken out of its gallery is still known there, and stays out.
+    let Some(gallery_id) = gallery_id.filter(|gallery_id| !changed.contains(gallery_id)) else { return Ok(changed) };
+    match galleries::add_image(tx, gallery_id, image_id, None).await {
+        Ok(()) => changed.push(gallery_id),
+        // The gallery was deleted meanwhile; the image stands without it.
+        Err(Error::NotFound(_)) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(changed)
+}
+
+async fn replace_versions(tx: &mut Tx, work: &Work, versions: &[MadeVersion]) -> Result<()> {
+    let sql = "DELETE FROM versions WHERE image_id = $1 RETURNING object_key";
+    let mut old = Vec::new();
+    for mut row in tx.query(sql, params![work.image_id]).await? {
+        let key: ObjectKey = row.take("object_key")?;
+        if !old.contains(&key.folder()) {
+            old.push(key.folder());
+        }
+    }
+    let real_now = tx.real_now().await?;
+    objects::unwanted(tx, &old, real_now).await?;
+    objects::wanted(tx, &work.folder).await?;
+    let sql = "INSERT INTO versions (image_id, name, object_key, content_type, width, height, bytes, sha256)
+               VALUES {rows}";
+    let rows: Vec<Vec<Value>> = versions
+        .iter()
+        .map(|version| {
+            vec![
+                work.image_id.into(),
+                version.name.clone().into(),
+                work.folder.join(&version.object_name).into(),
+                version.content_type.clone().into(),
+                version.width.into(),
+                version.height.into(),
+                version.bytes.into(),
+                version.sha256.into(),
+            ]
+        })
+        .collect();
+    tx.execute_rows(sql, &rows).await.map(drop)
+}
+
+/// Shows images as ended with an error. Those that are gone are left out.
+pub(super) async fn end_with_error(
+    tx: &mut Tx,
+    images: &[ImageId],
+    code: &str,
+    sentence: &str,
+    now: Timestamp,
+) -> Result<Hints> {
+    let galleries = galleries::images_changed(tx, images).await?;
+    let sql = "UPDATE images SET state = v.column2, error_code = v.column3, error = v.column4, updated_at = v.column5
+               FROM (VALUES {rows}) AS v
+               WHERE image_id = v.column1
+               RETURNING image_id, project_id";
+    let mut sorted = images.to_vec();
+    sorted.sort();
+    let rows: Vec<Vec<Value>> = sorted
+        .into_iter()
+        .map(|image_id| vec![image_id.into(), ImageState::Error.into(), code.into(), sentence.into(), now.into()])
+        .collect();
+    let mut items = Vec::with_capacity(rows.len());
+    for mut row in tx.query_rows(sql, &rows).await? {
+        items.push(news::Item::image(row.take("project_id")?, row.take("image_id")?, ImageState::Error));
+    }
+    Ok(Hints { galleries, news: news::append(tx, now, &items).await?, jobs: false })
+}
+
+/// Shows an image as waiting for its versions again.
+pub(super) async fn wait_again(tx: &mut Tx, image_id: ImageId, now: Timestamp) -> Result<Hints> {
+    let galleries = galleries::image_changed(tx, image_id).await?;
+    let sql = "UPDATE images SET state = $2, error_code = NULL, error = NULL, updated_at = $3 WHERE image_id = $1
+               RETURNING project_id";
+    let bound = params![image_id, ImageState::Uploaded, now];
+    let mut row = tx.query_one(sql, bound).await?.ok_or(Error::NotFound("image"))?;
+    let item = news::Item::image(row.take("project_id")?, image_id, ImageState::Uploaded);
+    Ok(Hints { galleries, news: news::append(tx, now, &[item]).await?, jobs: true })
+}

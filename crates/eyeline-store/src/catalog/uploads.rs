@@ -1,0 +1,361 @@
+//! Images on their way in: links given out, files that arrived, links that nobody used.
+
+use std::collections::HashMap;
+
+use eyeline_core::{GalleryId, ImageId, ImageState, JobId, ProjectId, Tier, Timestamp, Visibility};
+use futures::FutureExt as _;
+
+use super::idempotency::{Once, Repeatable};
+use super::processing::{Hints, end_with_error};
+use super::{Catalog, images, jobs, news, objects};
+use crate::error::{Error, Result};
+use crate::objects::ObjectKey;
+use crate::params;
+use crate::sql::{Tx, Value};
+
+/// The `error` of an image whose link was never used.
+pub const NEVER_ARRIVED: &str = "never_arrived";
+
+/// An image that a link is given out for.
+#[derive(Clone, Debug)]
+pub struct NewImage {
+    pub image_id: ImageId,
+    pub filename: String,
+    pub stated_bytes: Option<u64>,
+    pub stated_sha256: Option<[u8; 32]>,
+    pub stated_type: Option<String>,
+    /// Where the link lets the client write, and until when (real time).
+    pub incoming_key: ObjectKey,
+    pub link_expires_at: Timestamp,
+    pub gallery_id: Option<GalleryId>,
+    pub visibility: Visibility,
+    pub access_tier: Tier,
+    pub link: Option<String>,
+    pub tags: Vec<String>,
+    /// JSON text of an object.
+    pub metadata: String,
+}
+
+/// What became of one of several new images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Created,
+    /// The project has an image with this SHA-256.
+    Duplicate(ImageId),
+    /// The project holds as many images as its tier allows.
+    OverQuota,
+}
+
+/// An image whose link was given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenUpload {
+    pub image_id: ImageId,
+    pub incoming_key: ObjectKey,
+    /// Real time.
+    pub link_expires_at: Timestamp,
+}
+
+/// What the server knows when something is sent to a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadTarget {
+    pub image_id: ImageId,
+    /// Nothing was taken in through the link so far.
+    pub open: bool,
+}
+
+impl Catalog {
+    /// Makes images in state `init`, as many as `images_max` leaves room for. With `refuse_duplicates`, one whose stated
+    /// SHA-256 the project has already, or that came earlier in the same list, is not made.
+    pub async fn create_images(
+        &self,
+        project_id: ProjectId,
+        images: Vec<NewImage>,
+        images_max: Option<u64>,
+        refuse_duplicates: bool,
+        now: Timestamp,
+        repeatable: Option<Repeatable<(Vec<Verdict>, Hints)>>,
+    ) -> Result<Once<(Vec<Verdict>, Hints)>> {
+        self.write_once(repeatable, move |tx| {
+            async move { create(tx, project_id, images, images_max, refuse_duplicates, now).await }.boxed()
+        })
+        .await
+    }
+
+    /// Makes an image of a user, private to it, if the user holds fewer than `images_max`; the place is taken at once.
+    pub async fn create_user_image(
+        &self,
+        project_id: ProjectId,
+        user_id: String,
+        image: NewImage,
+        images_max: u64,
+        now: Timestamp,
+    ) -> Result<Hints> {
+        let sql = "INSERT INTO user_usage (project_id, user_id, images) VALUES ($1, $2, 1)
+                   ON CONFLICT (project_id, user_id) DO UPDATE SET images = user_usage.images + 1
+                   WHERE user_usage.images < $3";
+        self.db
+            .write(move |tx| {
+                async move {
+                    check_project(tx, project_id).await?;
+                    let taken =
+                        images_max > 0 && tx.execute(sql, params![project_id, user_id.clone(), images_max]).await? == 1;
+                    if !taken {
+                        return Err(Error::QuotaExceeded(format!("At most {images_max} images are kept for a user.")));
+                    }
+                    insert(tx, project_id, Some(&user_id), &[image], now).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The image that a key under `incoming/` was given out for.
+    pub async fn upload_target(&self, incoming_key: ObjectKey) -> Result<Option<UploadTarget>> {
+        let sql = "SELECT i.image_id, i.state FROM images i JOIN projects p ON p.project_id = i.project_id
+                   WHERE i.incoming_key = $1 AND p.deleted_at IS NULL";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let Some(mut row) = tx.query_one(sql, params![incoming_key]).await? else { return Ok(None) };
+                    let open = row.take::<ImageState>("state")? == ImageState::Init;
+                    Ok(Some(UploadTarget { image_id: row.take("image_id")?, open }))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The upload of an image: `None` once something was taken in, or given up.
+    pub async fn open_upload(&self, image_id: ImageId) -> Result<Option<OpenUpload>> {
+        let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
+                   WHERE image_id = $1 AND state = 'init' AND incoming_key IS NOT NULL";
+        self.db
+            .read(move |tx| {
+                async move { tx.query_one(sql, params![image_id]).await?.map(read_open).transpose() }.boxed()
+            })
+            .await
+    }
+
+    /// Up to `limit` uploads that nothing was taken in for, those whose links expire first.
+    pub async fn open_uploads(&self, after: Option<&OpenUpload>, limit: u32) -> Result<Vec<OpenUpload>> {
+        let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
+                   WHERE state = 'init' AND incoming_key IS NOT NULL AND (link_expires_at, image_id) > ($1, $2)
+                   ORDER BY link_expires_at, image_id
+                   LIMIT $3";
+        let (expires_at, image_id) = after
+            .map_or((Timestamp::from_micros(i64::MIN), ImageId(uuid::Uuid::nil())), |after| {
+                (after.link_expires_at, after.image_id)
+            });
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, params![expires_at, image_id, limit]).await?;
+                    rows.into_iter().map(read_open).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// What was sent has been copied to `original_key`: the image is `uploaded` and its job waits. `None` when the image
+    /// had been taken in before, or is gone: then the copy is not needed.
+    pub async fn take_in(
+        &self,
+        upload: OpenUpload,
+        original_key: ObjectKey,
+        bytes: u64,
+        job_id: JobId,
+        now: Timestamp,
+    ) -> Result<Option<Hints>> {
+        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, updated_at = $4
+                   WHERE image_id = $1 AND state = 'init'
+                   RETURNING project_id";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let bound = params![upload.image_id, original_key, bytes, now];
+                    let Some(mut row) = tx.query_one(sql, bound).await? else { return Ok(None) };
+                    jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, upload.image_id.0).await?;
+                    let real_now = tx.real_now().await?;
+                    objects::unwanted(tx, &[upload.incoming_key], real_now).await?;
+                    let item = news::Item::image(row.take("project_id")?, upload.image_id, ImageState::Uploaded);
+                    Ok(Some(Hints { news: news::append(tx, now, &[item]).await?, jobs: true, ..Hints::default() }))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Gives up on uploads that nothing arrived for: each ends in `error`, and its user's place is free again.
+    pub async fn give_up_uploads(&self, uploads: Vec<OpenUpload>, now: Timestamp) -> Result<Hints> {
+        let sql = "SELECT i.image_id, i.project_id, i.user_id FROM (VALUES {rows}) AS v
+                   JOIN images i ON i.image_id = v.column1
+                   WHERE i.state = 'init'
+                   ORDER BY i.image_id";
+        let asked: Vec<Vec<Value>> = uploads.iter().map(|upload| vec![upload.image_id.into()]).collect();
+        let keys: Vec<ObjectKey> = uploads.into_iter().map(|upload| upload.incoming_key).collect();
+        self.db
+            .write(move |tx| {
+                async move {
+                    if tx.dialect() == crate::sql::Dialect::Postgres {
+                        let hold = "SELECT 1 AS one FROM images i JOIN (VALUES {rows}) AS v ON i.image_id = v.column1
+                                    ORDER BY i.image_id
+                                    FOR UPDATE OF i";
+                        tx.query_rows(hold, &asked).await?;
+                    }
+                    let mut given_up = Vec::new();
+                    for mut row in tx.query_rows(sql, &asked).await? {
+                        given_up.push(row.take("image_id")?);
+                        // Few of them are users' own: those end with the request that sent them.
+                        if let Some(user_id) = row.take::<Option<String>>("user_id")? {
+                            free_place(tx, row.take("project_id")?, &user_id).await?;
+                        }
+                    }
+                    let real_now = tx.real_now().await?;
+                    objects::unwanted(tx, &keys, real_now).await?;
+                    end_with_error(tx, &given_up, NEVER_ARRIVED, "Nothing was sent to the upload link in time.", now)
+                        .await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The tier of a project that is there.
+    pub async fn project_tier(&self, project_id: ProjectId) -> Result<Tier> {
+        self.db.read(move |tx| async move { check_project(tx, project_id).await }.boxed()).await
+    }
+}
+
+async fn check_project(tx: &mut Tx, project_id: ProjectId) -> Result<Tier> {
+    let sql = "SELECT tier FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
+    tx.query_one(sql, params![project_id]).await?.ok_or(Error::NotFound("project"))?.take("tier")
+}
+
+async fn create(
+    tx: &mut Tx,
+    project_id: ProjectId,
+    new: Vec<NewImage>,
+    images_max: Option<u64>,
+    refuse_duplicates: bool,
+    now: Timestamp,
+) -> Result<(Vec<Verdict>, Hints)> {
+    check_project(tx, project_id).await?;
+    let mut galleries: Vec<GalleryId> = new.iter().filter_map(|image| image.gallery_id).collect();
+    galleries.sort();
+    galleries.dedup();
+    for gallery_id in galleries {
+        images::check_gallery(tx, project_id, gallery_id).await?;
+    }
+    let mut places = match images_max {
+        None => u64::MAX,
+        Some(images_max) => places_left(tx, project_id, images_max).await?,
+    };
+    let mut known = if refuse_duplicates { known_hashes(tx, project_id, &new).await? } else { HashMap::new() };
+    let mut verdicts = Vec::with_capacity(new.len());
+    let mut created = Vec::with_capacity(new.len());
+    for image in new {
+        if let Some(first) = image.stated_sha256.and_then(|sha256| known.get(&sha256)) {
+            verdicts.push(Verdict::Duplicate(*first));
+        } else if places == 0 {
+            verdicts.push(Verdict::OverQuota);
+        } else {
+            places -= 1;
+            if let Some(sha256) = image.stated_sha256.filter(|_| refuse_duplicates) {
+                known.insert(sha256, image.image_id);
+            }
+            verdicts.push(Verdict::Created);
+            created.push(image);
+        }
+    }
+    let hints = insert(tx, project_id, None, &created, now).await?;
+    Ok((verdicts, hints))
+}
+
+/// How many images the project may still take; holds the project until the commit, so that the answer stays true.
+async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: u64) -> Result<u64> {
+    let hold = "UPDATE projects SET news_seq = news_seq WHERE project_id = $1";
+    tx.execute(hold, params![project_id]).await?;
+    // Counted no further than needed: the tiers that have a limit have a small one.
+    let sql = "SELECT CAST(count(*) AS BIGINT) AS images FROM
+                   (SELECT 1 FROM images WHERE project_id = $1 AND (error_code IS NULL OR error_code <> $2)
+                    LIMIT $3) AS held";
+    let row = tx.query_one(sql, params![project_id, NEVER_ARRIVED, images_max]).await?;
+    let held: u64 = row.map_or(Ok(0), |mut row| row.take("images"))?;
+    Ok(images_max.saturating_sub(held))
+}
+
+async fn known_hashes(tx: &mut Tx, project_id: ProjectId, new: &[NewImage]) -> Result<HashMap<[u8; 32], ImageId>> {
+    let asked: Vec<Vec<Value>> = new
+        .iter()
+        .filter_map(|image| image.stated_sha256)
+        .map(|sha256| vec![project_id.into(), sha256.into()])
+        .collect();
+    let sql = "WITH asked (project_id, sha256) AS (VALUES {rows})
+               SELECT i.stated_sha256 AS sha256, i.image_id
+               FROM asked a JOIN images i ON i.project_id = a.project_id AND i.stated_sha256 = a.sha256
+               WHERE i.state <> 'error' AND i.user_id IS NULL
+               UNION ALL
+               SELECT i.sha256, i.image_id
+               FROM asked a JOIN images i ON i.project_id = a.project_id AND i.sha256 = a.sha256
+               WHERE i.state = 'done' AND i.user_id IS NULL";
+    let mut known = HashMap::new();
+    for mut row in tx.query_rows(sql, &asked).await? {
+        known.insert(row.take("sha256")?, row.take("image_id")?);
+    }
+    Ok(known)
+}
+
+async fn insert(
+    tx: &mut Tx,
+    project_id: ProjectId,
+    user_id: Option<&str>,
+    new: &[NewImage],
+    now: Timestamp,
+) -> Result<Hints> {
+    let sql = "INSERT INTO images
+                   (image_id, project_id, gallery_id, user_id, filename, state, stated_bytes, stated_sha256, stated_type,
+                    incoming_key, link_expires_at, link, visibility, access_tier, tags, metadata, created_at, updated_at)
+               VALUES {rows}";
+    let mut rows: Vec<Vec<Value>> = Vec::with_capacity(new.len());
+    for image in new {
+        rows.push(vec![
+            image.image_id.into(),
+            project_id.into(),
+            image.gallery_id.into(),
+            user_id.map(str::to_owned).into(),
+            image.filename.clone().into(),
+            ImageState::Init.into(),
+            image.stated_bytes.into(),
+            image.stated_sha256.into(),
+            image.stated_type.clone().into(),
+            image.incoming_key.clone().into(),
+            image.link_expires_at.into(),
+            image.link.clone().into(),
+            image.visibility.into(),
+            image.access_tier.into(),
+            images::tags_text(&image.tags)?.into(),
+            image.metadata.clone().into(),
+            now.into(),
+            now.into(),
+        ]);
+    }
+    tx.execute_rows(sql, &rows).await?;
+    let items: Vec<_> =
+        new.iter().map(|image| news::Item::image(project_id, image.image_id, ImageState::Init)).collect();
+    Ok(Hints { news: news::append(tx, now, &items).await?, ..Hints::default() })
+}
+
+fn read_open(mut row: crate::sql::Row) -> Result<OpenUpload> {
+    Ok(OpenUpload {
+        image_id: row.take("image_id")?,
+        incoming_key: row.take("incoming_key")?,
+        link_expires_at: row.take("link_expires_at")?,
+    })
+}
+
+/// One image less is held for the user.
+pub(super) async fn free_place(tx: &mut Tx, project_id: ProjectId, user_id: &str) -> Result<()> {
+    let sql = "UPDATE user_usage SET images = images - 1 WHERE project_id = $1 AND user_id = $2 AND images > 0";
+    tx.execute(sql, params![project_id, user_id]).await.map(drop)
+}

@@ -11,19 +11,30 @@ CREATE TABLE projects (
     news_seq BIGINT NOT NULL DEFAULT 0
 );
 
+CREATE INDEX projects_by_age ON projects (created_at, project_id);
+CREATE INDEX projects_to_clear ON projects (deleted_at) WHERE deleted_at IS NOT NULL;
+
 CREATE TABLE applications (
     application_id UUID PRIMARY KEY,
     project_id UUID NOT NULL REFERENCES projects (project_id),
     name TEXT COLLATE "C" NOT NULL,
-    -- JSON array of origins; empty: from no browser.
-    allowed_origins TEXT COLLATE "C" NOT NULL,
     -- Encrypted: needed again to check user tokens.
     signing_secret BYTEA NOT NULL,
     ed25519_public_key TEXT COLLATE "C",
     created_at BIGINT NOT NULL
 );
 
-CREATE INDEX applications_by_project ON applications (project_id, application_id);
+CREATE INDEX applications_by_project ON applications (project_id, created_at, application_id);
+
+-- Where browsers may use the application's public id from; none: from nowhere.
+CREATE TABLE application_origins (
+    -- As browsers send it: https://shop.example
+    origin TEXT COLLATE "C" NOT NULL,
+    application_id UUID NOT NULL REFERENCES applications (application_id) ON DELETE CASCADE,
+    PRIMARY KEY (origin, application_id)
+);
+
+CREATE INDEX application_origins_by_application ON application_origins (application_id);
 
 CREATE TABLE api_keys (
     -- SHA-256 of the key; the key itself has 256 random bits, so no slow hash is needed.

@@ -8,6 +8,7 @@ use eyeline_store::{Cache, Catalog, Inbox, PubSub, cache, inbox, pubsub};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
 use crate::flow::collect::Collector;
 use crate::flow::ingest::Ingest;
@@ -31,6 +32,7 @@ pub struct App {
     /// Cancelled when the process should drain and stop: a long answer (a stream) ends on it.
     pub stop: CancellationToken,
     pub catalog: Catalog,
+    pub credentials: Credentials,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
     pub orders: Orders,
@@ -73,6 +75,7 @@ impl App {
             admin_key_hash: secrets::sha256(admin_key.as_bytes()),
             node: node.into(),
             stop: CancellationToken::new(),
+            credentials: Credentials::new(catalog.clone()),
             catalog,
             cache,
             pubsub,

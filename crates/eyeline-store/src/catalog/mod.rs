@@ -3,8 +3,10 @@
 //! One method is one use case and one transaction, written once for SQLite and PostgreSQL. Functions that take a `Tx`
 //! are parts of use cases, shared between topics.
 
+pub mod applications;
 pub mod dataset;
 pub mod events;
+pub mod facts;
 pub mod galleries;
 pub mod idempotency;
 pub mod images;
@@ -13,6 +15,7 @@ pub mod news;
 pub mod objects;
 pub mod orders;
 pub mod processing;
+pub mod projects;
 pub mod uploads;
 
 use futures::FutureExt as _;

@@ -1,12 +1,12 @@
 //! Who is asking: the credential of a request, as an extractor.
 
-use eyeline_core::{ApplicationId, ProjectId, Tier};
-
 use axum::extract::FromRequestParts;
-use http::header;
+use eyeline_core::{ApplicationId, ProjectId, Tier};
 use http::request::Parts;
+use http::{HeaderMap, header};
 
 use super::problem::{Answer, Problem};
+use super::{session, user_token};
 use crate::app::App;
 use crate::secrets::{same, sha256};
 
@@ -47,6 +47,13 @@ impl Credential {
         }
     }
 
+    pub fn admin(&self) -> Answer<()> {
+        match self {
+            Credential::Admin { .. } => Ok(()),
+            _ => Err(Problem::forbidden("This takes the admin key.")),
+        }
+    }
+
     /// What the credential is known by among all: the same for both keys of a rotation and for every token of a user.
     pub fn fingerprint(&self) -> [u8; 32] {
         let identity = match self {
@@ -57,13 +64,6 @@ impl Credential {
         };
         sha256(identity.as_bytes())
     }
-
-    pub fn admin(&self) -> Answer<()> {
-        match self {
-            Credential::Admin { .. } => Ok(()),
-            _ => Err(Problem::forbidden("This takes the admin key.")),
-        }
-    }
 }
 
 impl FromRequestParts<App> for Credential {
@@ -73,14 +73,81 @@ impl FromRequestParts<App> for Credential {
         if let Some(known) = parts.extensions.get::<Credential>() {
             return Ok(known.clone());
         }
-        let sent = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = sent.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-        let credential = match bearer {
-            Some(key) if same(&sha256(key.as_bytes()), &app.admin_key_hash) => Credential::Admin { application: None },
-            Some(_) => return Err(Problem::unauthorized("This key is not known.")),
-            None => return Err(Problem::unauthorized("This takes a credential: Authorization: Bearer <key>.")),
-        };
+        let credential = identify(parts, app).await?;
         parts.extensions.insert(credential.clone());
         Ok(credential)
     }
+}
+
+/// The strongest credential that was sent counts: `Authorization`, then the cookie of a signed-in browser, then the
+/// public id. A bad one is never passed over for a weaker one.
+async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
+    if let Some(sent) = parts.headers.get(header::AUTHORIZATION) {
+        let Some(token) = sent.to_str().ok().and_then(bearer) else {
+            return Err(Problem::unauthorized("Authorization has to be: Bearer <key or token>."));
+        };
+        return by_bearer(token, parts, app).await;
+    }
+    if session::is_signed_in(parts, app) {
+        return Ok(Credential::Admin { application: named_application(parts, app).await? });
+    }
+    match named_application(parts, app).await? {
+        Some((application_id, project_id)) => {
+            check_origin(parts, app, application_id).await?;
+            Ok(Credential::Application { application_id, project_id })
+        }
+        None => Err(Problem::unauthorized(
+            "This takes a credential: Authorization: Bearer <key or token>, or the header application: <id>.",
+        )),
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+async fn by_bearer(token: &str, parts: &Parts, app: &App) -> Answer<Credential> {
+    if token.starts_with("eyl_admin_") {
+        if !same(&sha256(token.as_bytes()), &app.admin_key_hash) {
+            return Err(Problem::unauthorized("This key is not known, or it was revoked."));
+        }
+        return Ok(Credential::Admin { application: named_application(parts, app).await? });
+    }
+    if token.starts_with("eyl_sk_") {
+        // Found by its hash: nothing about the key itself can be learnt from the time that takes.
+        let found = app.credentials.by_key(sha256(token.as_bytes()), app.clock.now()).await?;
+        let application = found.ok_or_else(|| Problem::unauthorized("This key is not known, or it was revoked."))?;
+        let (application_id, project_id) = (application.application_id, application.project_id);
+        return Ok(Credential::Key { application_id, project_id });
+    }
+    user_token::verify(token, app).await
+}
+
+/// The application that the header or the parameter of that name gives, and its project.
+async fn named_application(parts: &Parts, app: &App) -> Answer<Option<(ApplicationId, ProjectId)>> {
+    let Some(text) = application_text(&parts.headers, parts.uri.query()) else { return Ok(None) };
+    let unknown = || Problem::unauthorized("This application is not known.");
+    let application_id: ApplicationId = text.parse().map_err(|_| unknown())?;
+    let application = app.credentials.application(application_id).await?.ok_or_else(unknown)?;
+    Ok(Some((application_id, application.project_id)))
+}
+
+/// What the request gives as its application, the header before the parameter.
+pub(super) fn application_text(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    if let Some(value) = headers.get("application") {
+        return Some(value.to_str().unwrap_or_default().to_owned());
+    }
+    let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(name, _)| name == "application").map(|(_, value)| value.into_owned())
+}
+
+/// A browser says where it asks from: the public id is taken only from its application's origins. A server says nothing.
+async fn check_origin(parts: &Parts, app: &App, application_id: ApplicationId) -> Answer<()> {
+    let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    if app.credentials.allows_origin(origin, Some(application_id)).await? {
+        return Ok(());
+    }
+    Err(Problem::forbidden("This origin is not one of the application's allowed_origins."))
 }

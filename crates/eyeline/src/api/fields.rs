@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use super::problem::{Answer, Problem};
 
+/// Characters of a name that people give to a thing.
+pub const NAME_CHARS_MAX: usize = 200;
+
 /// A JSON object being read. Unknown fields are ignored; `null` counts as absent.
 pub struct Fields {
     object: Map<String, Value>,

@@ -1,6 +1,8 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
+mod applications;
 pub mod auth;
+pub mod body;
 mod dataset;
 mod envelope;
 mod events;
@@ -11,9 +13,12 @@ mod images;
 mod operations;
 mod pages;
 pub mod problem;
+mod projects;
 pub mod query;
+pub mod session;
 mod streams;
 mod uploads;
+mod user_token;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -23,9 +28,10 @@ use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::Credential;
+pub use body::JsonBody;
 pub use fields::Fields;
 pub use idempotency::{Idempotency, answer_once};
-pub use problem::{Answer, Problem};
+pub use problem::{Answer, Problem, ProblemDocument};
 pub use query::{Next, Paging, Query};
 
 use crate::app::App;
@@ -46,6 +52,9 @@ pub fn router(app: App) -> Router {
 /// part of the API) at the root.
 fn described() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(projects::routes())
+        .merge(applications::routes())
         .merge(images::routes())
         .merge(uploads::routes())
         .merge(streams::routes())

@@ -1,11 +1,13 @@
 //! Errors as RFC 9457 problem documents. The only place that writes `application/problem+json`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use eyeline_core::FieldErrors;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What went wrong with a request, for the one who sent it.
 #[derive(Clone, Debug)]
@@ -14,6 +16,21 @@ pub struct Problem {
     detail: String,
     errors: FieldErrors,
     retry_after: Option<Duration>,
+}
+
+/// How a problem reads, for the description of the API.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the answer, which is written from a Problem")]
+pub struct ProblemDocument {
+    r#type: String,
+    title: String,
+    status: u16,
+    /// One sentence.
+    detail: String,
+    /// Names the request here and in the log.
+    request_id: String,
+    /// What is wrong by field, in sentences; only with 400.
+    errors: Option<BTreeMap<String, Vec<String>>>,
 }
 
 pub type Answer<T> = Result<T, Problem>;

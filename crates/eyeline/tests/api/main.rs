@@ -1,4 +1,9 @@
 //! The API on embedded engines, in process: one file a topic.
 
+mod applications;
+mod credentials;
+mod idempotency;
 mod operations;
+mod projects;
+mod session;
 mod support;

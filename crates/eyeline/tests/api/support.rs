@@ -5,7 +5,7 @@ use axum::body::{Body, to_bytes};
 use eyeline::app::App;
 use eyeline::settings::Settings;
 use http::{HeaderMap, Request, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -80,4 +80,35 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
+}
+
+/// A project with an application, and what a client of theirs holds.
+pub struct Tenant {
+    pub project_id: String,
+    pub application_id: String,
+    pub secret_key: String,
+    pub signing_secret: String,
+}
+
+impl Server {
+    /// Makes a project whose application may be used by browsers from `https://shop.example`.
+    pub async fn tenant(&self, name: &str) -> Tenant {
+        let project = self.post("/api/v1/projects", ADMIN_KEY, &json!({"name": name})).await;
+        assert_eq!(project.status, StatusCode::CREATED, "{project:?}");
+        let project_id = text(&project.json(), "project_id");
+        let body = json!({"project_id": project_id, "name": name, "allowed_origins": ["https://shop.example"]});
+        let application = self.post("/api/v1/applications", ADMIN_KEY, &body).await;
+        assert_eq!(application.status, StatusCode::CREATED, "{application:?}");
+        let application = application.json();
+        Tenant {
+            project_id,
+            application_id: text(&application, "application_id"),
+            secret_key: text(&application, "secret_key"),
+            signing_secret: text(&application, "signing_secret"),
+        }
+    }
+}
+
+pub fn text(object: &Value, field: &str) -> String {
+    object[field].as_str().unwrap_or_else(|| panic!("{field} in {object}")).to_owned()
 }

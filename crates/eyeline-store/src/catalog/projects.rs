@@ -1,0 +1,142 @@
+//! Projects: the owners of everything else.
+
+use eyeline_core::{ProjectId, Tier, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use super::idempotency::{Once, Repeatable};
+use crate::error::{Error, Result};
+use crate::params;
+use crate::sql::{Row, Tx};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    pub project_id: ProjectId,
+    pub name: String,
+    pub tier: Tier,
+    pub created_at: Timestamp,
+}
+
+/// What may be changed of a project; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectPatch {
+    pub name: Option<String>,
+    pub tier: Option<Tier>,
+}
+
+/// What a project holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectUsage {
+    /// Images, those of datasets included.
+    pub images: u64,
+    /// Bytes of the originals.
+    pub bytes: u64,
+}
+
+impl Catalog {
+    pub async fn create_project(
+        &self,
+        project: Project,
+        repeatable: Option<Repeatable<Project>>,
+    ) -> Result<Once<Project>> {
+        let sql = "INSERT INTO projects (project_id, name, tier, created_at) VALUES ($1, $2, $3, $4)";
+        self.write_once(repeatable, move |tx| {
+            async move {
+                let bound = params![project.project_id, project.name.clone(), project.tier, project.created_at];
+                tx.execute(sql, bound).await?;
+                Ok(project)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// `None` for one that was deleted.
+    pub async fn project(&self, project_id: ProjectId) -> Result<Option<Project>> {
+        self.db.read(move |tx| async move { project(tx, project_id).await }.boxed()).await
+    }
+
+    /// All projects, the newest first, after the one that `after` names by its creation time and id.
+    pub async fn projects(&self, after: Option<(Timestamp, ProjectId)>, limit: u32) -> Result<Vec<Project>> {
+        let first = "SELECT * FROM projects WHERE deleted_at IS NULL
+                     ORDER BY created_at DESC, project_id DESC LIMIT $1";
+        let next = "SELECT * FROM projects WHERE deleted_at IS NULL AND (created_at, project_id) < ($2, $3)
+                    ORDER BY created_at DESC, project_id DESC LIMIT $1";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = match after {
+                        None => tx.query(first, params![limit]).await?,
+                        Some((created_at, project_id)) => {
+                            tx.query(next, params![limit, created_at, project_id]).await?
+                        }
+                    };
+                    rows.into_iter().map(read_project).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    pub async fn update_project(&self, project_id: ProjectId, patch: ProjectPatch) -> Result<Project> {
+        let sql = "UPDATE projects SET name = coalesce($2, name), tier = coalesce($3, tier)
+                   WHERE project_id = $1 AND deleted_at IS NULL
+                   RETURNING *";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![project_id, patch.name.clone(), patch.tier]).await?;
+                    row.map(read_project).ok_or(Error::NotFound("project"))?
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Hides the project, with all that belongs to it, at once; what belongs to it is taken away later.
+    pub async fn delete_project(&self, project_id: ProjectId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE projects SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL";
+        self.db
+            .write(move |tx| {
+                async move {
+                    match tx.execute(sql, params![project_id, now]).await? {
+                        0 => Err(Error::NotFound("project")),
+                        _ => Ok(()),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    pub async fn project_usage(&self, project_id: ProjectId) -> Result<(Project, ProjectUsage)> {
+        let sql = "SELECT count(*) AS images, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes
+                   FROM images WHERE project_id = $1";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let known = project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
+                    let row = tx.query_one(sql, params![project_id]).await?;
+                    let mut row = row.ok_or_else(|| Error::Corrupt("a count without a row".to_owned()))?;
+                    Ok((known, ProjectUsage { images: row.take("images")?, bytes: row.take("bytes")? }))
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// `None` for one that was deleted.
+pub(crate) async fn project(tx: &mut Tx, project_id: ProjectId) -> Result<Option<Project>> {
+    let sql = "SELECT * FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
+    tx.query_one(sql, params![project_id]).await?.map(read_project).transpose()
+}
+
+fn read_project(mut row: Row) -> Result<Project> {
+    Ok(Project {
+        project_id: row.take("project_id")?,
+        name: row.take("name")?,
+        tier: row.take("tier")?,
+        created_at: row.take("created_at")?,
+    })
+}

@@ -1,0 +1,374 @@
+//! Applications: the trusted senders of a project. A secret is shown once, in the answer that made it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use eyeline_core::{ApplicationId, ProjectId, Timestamp};
+use eyeline_store::catalog::applications::{Application, ApplicationPatch, Rotation};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::fields::NAME_CHARS_MAX;
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, Problem, ProblemDocument, Query, answer_once};
+use crate::app::App;
+use crate::secrets::{new_key, sha256};
+
+/// What signing secrets are encrypted for.
+pub(super) const SIGNING_SECRET: &str = "signing secret";
+
+const ORIGINS_MAX: usize = 100;
+const ORIGIN_CHARS_MAX: usize = 255;
+
+/// Seconds that a replaced key goes on working unless the rotation says otherwise: a day.
+const OVERLAP_SECONDS: u64 = 24 * 60 * 60;
+const OVERLAP_SECONDS_MAX: u64 = 30 * OVERLAP_SECONDS;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create_application, list_applications))
+        .routes(routes!(get_application, patch_application, delete_application))
+        .routes(routes!(rotate_key))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ApplicationAnswer {
+    application_id: ApplicationId,
+    project_id: ProjectId,
+    name: String,
+    /// Where browsers may use the `application_id` from; empty: from nowhere.
+    allowed_origins: Vec<String>,
+    /// Base64url of the 32 bytes; null: user tokens are signed with the signing secret.
+    ed25519_public_key: Option<String>,
+    created_at: Timestamp,
+}
+
+impl From<&Application> for ApplicationAnswer {
+    fn from(application: &Application) -> Self {
+        ApplicationAnswer {
+            application_id: application.application_id,
+            project_id: application.project_id,
+            name: application.name.clone(),
+            allowed_origins: application.allowed_origins.clone(),
+            ed25519_public_key: application.ed25519_public_key.clone(),
+            created_at: application.created_at,
+        }
+    }
+}
+
+/// An application with what is shown this once.
+#[derive(Serialize, ToSchema)]
+struct WithSecrets {
+    #[serde(flatten)]
+    application: ApplicationAnswer,
+    #[serde(flatten)]
+    secrets: Secrets,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Secrets {
+    Shown {
+        /// `eyl_sk_…`
+        secret_key: String,
+        /// `eyl_ss_…`: the text itself is the HS256 key of user tokens.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signing_secret: Option<String>,
+        /// Until when the older keys work too.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        older_keys_until: Option<Timestamp>,
+    },
+    /// The answer to a repetition: the first one held the secrets.
+    NotAgain { secret_shown: bool },
+}
+
+#[derive(Serialize, ToSchema)]
+struct ApplicationList {
+    applications: Vec<ApplicationAnswer>,
+    next_cursor: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct NewApplication {
+    project_id: ProjectId,
+    #[schema(max_length = 200)]
+    name: String,
+    /// Such as `https://shop.example`; none unless given.
+    allowed_origins: Option<Vec<String>>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct ApplicationChange {
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    allowed_origins: Option<Vec<String>>,
+    /// 32 bytes as base64 or base64url, or a PEM; the empty text takes it away. While it is there, user tokens have to
+    /// be signed with its private half (EdDSA).
+    ed25519_public_key: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct RotationOrder {
+    /// How long the older keys go on working: a day unless given; 0 ends them at once.
+    #[schema(maximum = 2_592_000)]
+    overlap_seconds: Option<u64>,
+    /// True replaces the signing secret too; tokens signed with the old one end at once.
+    signing_secret: Option<bool>,
+}
+
+/// Make an application.
+#[utoipa::path(
+    post, path = "/applications", tag = "applications", request_body = NewApplication,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second one")),
+    responses((status = 201, body = WithSecrets), (status = "4XX", body = ProblemDocument))
+)]
+async fn create_application(
+    State(app): State<App>,
+    credential: Credential,
+    once: Idempotency,
+    JsonBody(body): JsonBody,
+) -> Answer<Response> {
+    let mut fields = Fields::parse(&body)?;
+    let project_id: Option<ProjectId> = fields.required_id("project_id");
+    let name = fields.required_text("name", NAME_CHARS_MAX);
+    let allowed_origins = read_origins(&mut fields);
+    fields.finish()?;
+    let (project_id, name) = project_id.zip(name).ok_or_else(|| Problem::not_found("project"))?;
+    credential.manage(project_id, "project")?;
+
+    let (secret_key, signing_secret) = (new_key("eyl_sk_"), new_key("eyl_ss_"));
+    let application = Application {
+        application_id: app.clock.new_id(),
+        project_id,
+        name,
+        allowed_origins: allowed_origins.unwrap_or_default(),
+        signing_secret: app.secrets.encrypt(SIGNING_SECRET, signing_secret.as_bytes()),
+        ed25519_public_key: None,
+        created_at: app.clock.now(),
+    };
+    let key_hash = sha256(secret_key.as_bytes());
+    let repeatable = once.repeatable(&body, StatusCode::CREATED, not_again);
+    let created = app.catalog.create_application(application, key_hash, repeatable).await?;
+    app.credentials.forget();
+    let secrets = Secrets::Shown { secret_key, signing_secret: Some(signing_secret), older_keys_until: None };
+    Ok(answer_once(created, StatusCode::CREATED, |application| WithSecrets {
+        application: ApplicationAnswer::from(&application),
+        secrets,
+    }))
+}
+
+/// List a project's applications, the newest first.
+#[utoipa::path(
+    get, path = "/applications", tag = "applications",
+    params(
+        ("project_id" = Option<ProjectId>, Query, description = "Needed by the admin; a key's own unless given"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)
+    ),
+    responses((status = 200, body = ApplicationList), (status = "4XX", body = ProblemDocument))
+)]
+async fn list_applications(
+    State(app): State<App>,
+    credential: Credential,
+    mut query: Query,
+) -> Answer<(Next, Json<ApplicationList>)> {
+    if credential.project().is_none() {
+        query.require("project_id");
+    }
+    let project_id = query.id("project_id").or(credential.project());
+    let paging = query.paging::<(i64, ApplicationId)>(&app);
+    query.finish()?;
+    let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
+    credential.manage(project_id, "project")?;
+    let after = paging.after.map(|(micros, application_id)| (Timestamp::from_micros(micros), application_id));
+    let found = app.catalog.applications(project_id, after, paging.rows()).await?;
+    let (applications, next) = paging.cut(found, |last| (last.created_at.micros(), last.application_id));
+    let applications = applications.iter().map(ApplicationAnswer::from).collect();
+    let next_cursor = next.cursor.clone();
+    Ok((next, Json(ApplicationList { applications, next_cursor })))
+}
+
+/// One application, without its secrets.
+#[utoipa::path(
+    get, path = "/applications/{application_id}", tag = "applications",
+    params(("application_id" = ApplicationId, Path)),
+    responses((status = 200, body = ApplicationAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn get_application(
+    State(app): State<App>,
+    credential: Credential,
+    Path(application_id): Path<ApplicationId>,
+) -> Answer<Json<ApplicationAnswer>> {
+    let application = managed(&app, &credential, application_id).await?;
+    Ok(Json(ApplicationAnswer::from(&application)))
+}
+
+/// Change the name, the allowed origins or the registered public key.
+#[utoipa::path(
+    patch, path = "/applications/{application_id}", tag = "applications",
+    params(("application_id" = ApplicationId, Path)), request_body = ApplicationChange,
+    responses((status = 200, body = ApplicationAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn patch_application(
+    State(app): State<App>,
+    credential: Credential,
+    Path(application_id): Path<ApplicationId>,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<ApplicationAnswer>> {
+    managed(&app, &credential, application_id).await?;
+    let mut fields = Fields::parse(&body)?;
+    let patch = ApplicationPatch {
+        name: fields.text("name", NAME_CHARS_MAX),
+        allowed_origins: read_origins(&mut fields),
+        ed25519_public_key: fields.parsed(
+            "ed25519_public_key",
+            "an Ed25519 public key: 32 bytes as base64 or base64url, or a PEM",
+            |text| if text.is_empty() { Some(None) } else { read_public_key(text).map(Some) },
+        ),
+    };
+    fields.finish()?;
+    let changed = app.catalog.update_application(application_id, patch).await;
+    app.credentials.forget();
+    Ok(Json(ApplicationAnswer::from(&changed?)))
+}
+
+/// Revoke an application: its keys and tokens end at once, what it sent stays.
+#[utoipa::path(
+    delete, path = "/applications/{application_id}", tag = "applications",
+    params(("application_id" = ApplicationId, Path)),
+    responses((status = 204), (status = "4XX", body = ProblemDocument))
+)]
+async fn delete_application(
+    State(app): State<App>,
+    credential: Credential,
+    Path(application_id): Path<ApplicationId>,
+) -> Answer<StatusCode> {
+    managed(&app, &credential, application_id).await?;
+    let deleted = app.catalog.delete_application(application_id).await;
+    app.credentials.forget();
+    deleted?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Make a new secret key; the older ones go on working for a while.
+#[utoipa::path(
+    post, path = "/applications/{application_id}/rotate", tag = "applications",
+    params(
+        ("application_id" = ApplicationId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second key")
+    ),
+    request_body = Option<RotationOrder>,
+    responses((status = 201, body = WithSecrets), (status = "4XX", body = ProblemDocument))
+)]
+async fn rotate_key(
+    State(app): State<App>,
+    credential: Credential,
+    Path(application_id): Path<ApplicationId>,
+    once: Idempotency,
+    JsonBody(body): JsonBody,
+) -> Answer<Response> {
+    managed(&app, &credential, application_id).await?;
+    let mut fields = Fields::parse(&body)?;
+    let overlap = fields.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX).unwrap_or(OVERLAP_SECONDS);
+    let signing_secret = fields.boolean("signing_secret").unwrap_or(false).then(|| new_key("eyl_ss_"));
+    fields.finish()?;
+    let (secret_key, now) = (new_key("eyl_sk_"), app.clock.now());
+    let rotation = Rotation {
+        key_hash: sha256(secret_key.as_bytes()),
+        older_until: now.plus(Duration::from_secs(overlap)),
+        signing_secret: signing_secret.as_ref().map(|text| app.secrets.encrypt(SIGNING_SECRET, text.as_bytes())),
+    };
+    let older_keys_until = Some(rotation.older_until);
+    let repeatable = once.repeatable(&body, StatusCode::CREATED, not_again);
+    let rotated = app.catalog.rotate_key(application_id, rotation, now, repeatable).await;
+    app.credentials.forget();
+    let secrets = Secrets::Shown { secret_key, signing_secret, older_keys_until };
+    Ok(answer_once(rotated?, StatusCode::CREATED, |application| WithSecrets {
+        application: ApplicationAnswer::from(&application),
+        secrets,
+    }))
+}
+
+fn not_again(application: &Application) -> WithSecrets {
+    WithSecrets { application: application.into(), secrets: Secrets::NotAgain { secret_shown: true } }
+}
+
+async fn managed(app: &App, credential: &Credential, application_id: ApplicationId) -> Answer<Application> {
+    let application = app.catalog.application(application_id).await?;
+    let application = application.ok_or_else(|| Problem::not_found("application"))?;
+    credential.manage(application.project_id, "application")?;
+    Ok(application)
+}
+
+/// Origins as browsers send them: scheme, host, a port that is not the scheme's own; sorted, each once.
+fn read_origins(fields: &mut Fields) -> Option<Vec<String>> {
+    let given = fields.texts("allowed_origins", ORIGINS_MAX, ORIGIN_CHARS_MAX)?;
+    let mut origins = BTreeSet::new();
+    for (index, text) in given.iter().enumerate() {
+        match read_origin(text) {
+            Some(origin) => drop(origins.insert(origin)),
+            None => {
+                fields.error(
+                    &format!("allowed_origins.{index}"),
+                    "This has to be an origin such as https://shop.example.",
+                );
+            }
+        }
+    }
+    Some(origins.into_iter().collect())
+}
+
+fn read_origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    (matches!(url.scheme(), "http" | "https") && bare).then(|| url.origin().ascii_serialization())
+}
+
+/// Base64url of the key's 32 bytes.
+fn read_public_key(text: &str) -> Option<String> {
+    /// What stands before the 32 bytes of an Ed25519 key in a PEM (SubjectPublicKeyInfo, RFC 8410).
+    const PEM_START: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+    let digits: String = lines.collect();
+    let engines = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
+    let bytes = engines.iter().find_map(|engine| engine.decode(&digits).ok())?;
+    let key = bytes.strip_prefix(&PEM_START).unwrap_or(&bytes);
+    (key.len() == 32).then(|| URL_SAFE_NO_PAD.encode(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_kept_as_browsers_send_them() {
+        assert_eq!(read_origin("https://Shop.example/").as_deref(), Some("https://shop.example"));
+        assert_eq!(read_origin("https://shop.example:443").as_deref(), Some("https://shop.example"));
+        assert_eq!(read_origin("http://localhost:3000").as_deref(), Some("http://localhost:3000"));
+        for text in
+            ["*", "shop.example", "https://shop.example/path", "ftp://shop.example", "null", "https://a@b.example"]
+        {
+            assert_eq!(read_origin(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_read_in_every_usual_spelling() {
+        let key = URL_SAFE_NO_PAD.encode([251u8; 32]);
+        assert_eq!(read_public_key(&key).as_ref(), Some(&key));
+        assert_eq!(read_public_key(&STANDARD.encode([251u8; 32])).as_ref(), Some(&key));
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=\n-----END PUBLIC KEY-----\n";
+        assert_eq!(read_public_key(pem).as_ref(), Some(&key));
+        assert_eq!(read_public_key("c2hvcnQ"), None);
+    }
+}

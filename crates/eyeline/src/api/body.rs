@@ -1,0 +1,35 @@
+//! JSON bodies as bytes, to be read with [`Fields`](super::Fields).
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+
+use super::Problem;
+use crate::app::App;
+
+/// The bytes of a body that says to be JSON, or of an empty one, which needs not say anything; 415 for any other.
+pub struct JsonBody(pub Bytes);
+
+impl FromRequest<App> for JsonBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
+        let kind = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let body = Bytes::from_request(request, app).await.map_err(|refusal| refusal.into_response())?;
+        if body.is_empty() || kind.as_deref().is_some_and(is_json) {
+            return Ok(JsonBody(body));
+        }
+        let sent = kind.unwrap_or_else(|| "no Content-Type".to_owned());
+        Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("The body has to be sent as Content-Type: application/json; this came as {sent}."),
+        )
+        .into_response())
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}

@@ -1,0 +1,201 @@
+//! Projects: the walls between tenants.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use eyeline_core::{ProjectId, Tier, Timestamp};
+use eyeline_store::catalog::projects::{Project, ProjectPatch};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::fields::NAME_CHARS_MAX;
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, ProblemDocument, Query, answer_once};
+use crate::app::App;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create_project, list_projects))
+        .routes(routes!(get_project, patch_project, delete_project))
+        .routes(routes!(project_usage))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ProjectAnswer {
+    project_id: ProjectId,
+    name: String,
+    tier: Tier,
+    created_at: Timestamp,
+}
+
+impl From<&Project> for ProjectAnswer {
+    fn from(project: &Project) -> Self {
+        let Project { project_id, tier, created_at, .. } = *project;
+        ProjectAnswer { project_id, name: project.name.clone(), tier, created_at }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct ProjectList {
+    projects: Vec<ProjectAnswer>,
+    next_cursor: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct NewProject {
+    #[schema(max_length = 200)]
+    name: String,
+    /// `business` unless given.
+    tier: Option<Tier>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct ProjectChange {
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    tier: Option<Tier>,
+}
+
+/// Make a project.
+#[utoipa::path(
+    post, path = "/projects", tag = "projects", request_body = NewProject,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second project")),
+    responses((status = 201, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn create_project(
+    State(app): State<App>,
+    credential: Credential,
+    once: Idempotency,
+    JsonBody(body): JsonBody,
+) -> Answer<Response> {
+    credential.admin()?;
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.required_text("name", NAME_CHARS_MAX);
+    let tier = read_tier(&mut fields);
+    fields.finish()?;
+    let project = Project {
+        project_id: app.clock.new_id(),
+        name: name.unwrap_or_default(),
+        tier: tier.unwrap_or(Tier::Business),
+        created_at: app.clock.now(),
+    };
+    let repeatable = once.repeatable(&body, StatusCode::CREATED, |project: &Project| ProjectAnswer::from(project));
+    let created = app.catalog.create_project(project, repeatable).await?;
+    Ok(answer_once(created, StatusCode::CREATED, |project| ProjectAnswer::from(&project)))
+}
+
+/// List the projects, the newest first; a secret key sees its own alone.
+#[utoipa::path(
+    get, path = "/projects", tag = "projects",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = ProjectList), (status = "4XX", body = ProblemDocument))
+)]
+async fn list_projects(
+    State(app): State<App>,
+    credential: Credential,
+    mut query: Query,
+) -> Answer<(Next, Json<ProjectList>)> {
+    let paging = query.paging::<(i64, ProjectId)>(&app);
+    query.finish()?;
+    let found = match credential.project() {
+        None => {
+            let after = paging.after.map(|(micros, project_id)| (Timestamp::from_micros(micros), project_id));
+            app.catalog.projects(after, paging.rows()).await?
+        }
+        Some(own) => {
+            credential.manage(own, "project")?;
+            app.catalog.project(own).await?.into_iter().collect()
+        }
+    };
+    let (projects, next) = paging.cut(found, |last| (last.created_at.micros(), last.project_id));
+    let projects = projects.iter().map(ProjectAnswer::from).collect();
+    let next_cursor = next.cursor.clone();
+    Ok((next, Json(ProjectList { projects, next_cursor })))
+}
+
+/// One project.
+#[utoipa::path(
+    get, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
+    responses((status = 200, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn get_project(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+) -> Answer<Json<ProjectAnswer>> {
+    credential.manage(project_id, "project")?;
+    let project = app.catalog.project(project_id).await?.ok_or_else(|| super::Problem::not_found("project"))?;
+    Ok(Json(ProjectAnswer::from(&project)))
+}
+
+/// Change the name or (the admin alone) the tier.
+#[utoipa::path(
+    patch, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
+    request_body = ProjectChange,
+    responses((status = 200, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn patch_project(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<ProjectAnswer>> {
+    credential.manage(project_id, "project")?;
+    let mut fields = Fields::parse(&body)?;
+    let patch = ProjectPatch { name: fields.text("name", NAME_CHARS_MAX), tier: read_tier(&mut fields) };
+    fields.finish()?;
+    if patch.tier.is_some() {
+        credential.admin()?;
+    }
+    let project = app.catalog.update_project(project_id, patch).await?;
+    Ok(Json(ProjectAnswer::from(&project)))
+}
+
+/// Delete a project with everything in it: hidden at once, cleared in the background.
+#[utoipa::path(
+    delete, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
+    responses((status = 202), (status = "4XX", body = ProblemDocument))
+)]
+async fn delete_project(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+) -> Answer<StatusCode> {
+    credential.manage(project_id, "project")?;
+    let deleted = app.catalog.delete_project(project_id, app.clock.now()).await;
+    app.credentials.forget();
+    deleted?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Serialize, ToSchema)]
+struct Usage {
+    tier: Tier,
+    /// Images, those of datasets included.
+    images: u64,
+    /// Bytes of the originals.
+    bytes: u64,
+}
+
+/// What the project holds.
+#[utoipa::path(
+    get, path = "/projects/{project_id}/usage", tag = "projects", params(("project_id" = ProjectId, Path)),
+    responses((status = 200, body = Usage), (status = "4XX", body = ProblemDocument))
+)]
+async fn project_usage(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+) -> Answer<Json<Usage>> {
+    credential.manage(project_id, "project")?;
+    let (project, usage) = app.catalog.project_usage(project_id).await?;
+    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes }))
+}
+
+fn read_tier(fields: &mut Fields) -> Option<Tier> {
+    fields.parsed("tier", "free, premium or business", Tier::parse)
+}

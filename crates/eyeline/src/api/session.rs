@@ -1,0 +1,135 @@
+//! The operator's browser: signed in by a one-time ticket or the admin key, then known by a cookie.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::Timestamp;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Answer, JsonBody, Problem};
+use crate::app::App;
+use crate::secrets::{new_key, same, sha256, to_hex};
+
+const COOKIE: &str = "eyeline_session";
+const PURPOSE: &str = "session";
+
+/// How long a browser stays signed in.
+const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(sign_in, session, sign_out))
+}
+
+/// A new one-time ticket; the one made for this node before is void.
+pub async fn new_ticket(app: &App) -> Answer<String> {
+    let ticket = new_key("eyl_ticket_");
+    app.catalog.set_admin_ticket(&app.node, to_hex(&sha256(ticket.as_bytes()))).await?;
+    Ok(ticket)
+}
+
+#[derive(Serialize, ToSchema)]
+struct Session {
+    /// Whether the request came with the cookie of a signed-in browser.
+    signed_in: bool,
+}
+
+/// The body of [`sign_in`]: one of the two.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct SignIn {
+    /// From the link that the server prints at its start; works once.
+    ticket: Option<String>,
+    admin_key: Option<String>,
+}
+
+/// Sign a browser in.
+///
+/// Sets an `HttpOnly`, `SameSite=Strict` cookie that stands for the admin key for seven days.
+#[utoipa::path(
+    post, path = "/session", tag = "session", request_body = SignIn, security(()),
+    responses((status = 204), (status = 400), (status = 401), (status = 403))
+)]
+async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): JsonBody) -> Answer<Response> {
+    if !is_same_origin(&headers, &app) {
+        return Err(Problem::forbidden("Signing in takes a page of this server."));
+    }
+    let mut fields = super::Fields::parse(&body)?;
+    let ticket = fields.text("ticket", 200);
+    let admin_key = fields.text("admin_key", 200);
+    if ticket.is_none() && admin_key.is_none() && !fields.has_errors() {
+        fields.error("", "One of ticket and admin_key is required.");
+    }
+    fields.finish()?;
+    let known = match (ticket, admin_key) {
+        (_, Some(key)) => same(&sha256(key.as_bytes()), &app.admin_key_hash),
+        (Some(ticket), None) => app.catalog.use_admin_ticket(to_hex(&sha256(ticket.as_bytes()))).await?,
+        (None, None) => false,
+    };
+    if !known {
+        return Err(Problem::unauthorized("This ticket or key is not known, or the ticket was used."));
+    }
+    let until = app.clock.real_now().plus(LIFETIME);
+    let sealed = app.secrets.seal(PURPOSE, format!("{} {}", until.micros(), to_hex(&app.admin_key_hash)).as_bytes());
+    cookie(&app, &sealed, LIFETIME)
+}
+
+/// Is this browser signed in?
+#[utoipa::path(get, path = "/session", tag = "session", security(()), responses((status = 200, body = Session)))]
+async fn session(State(app): State<App>, request: Request) -> Json<Session> {
+    let (parts, _) = request.into_parts();
+    Json(Session { signed_in: is_signed_in(&parts, &app) })
+}
+
+/// Sign this browser out.
+#[utoipa::path(delete, path = "/session", tag = "session", security(()), responses((status = 204)))]
+async fn sign_out(State(app): State<App>) -> Answer<Response> {
+    cookie(&app, "", Duration::ZERO)
+}
+
+fn cookie(app: &App, value: &str, lifetime: Duration) -> Answer<Response> {
+    let secure = if app.settings.public_url().starts_with("https:") { "; Secure" } else { "" };
+    let seconds = lifetime.as_secs();
+    let text = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let value = HeaderValue::from_str(&text)
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The cookie cannot be set."))?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, value)]).into_response())
+}
+
+/// Whether the request carries a good cookie and comes from a page of this server. `SameSite` alone would take a page
+/// on another port of this host for one of ours.
+pub(super) fn is_signed_in(parts: &Parts, app: &App) -> bool {
+    is_same_origin(&parts.headers, app) && cookies(&parts.headers).any(|sealed| is_good(sealed, app))
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+fn is_good(sealed: &str, app: &App) -> bool {
+    let Some(value) = app.secrets.unseal(PURPOSE, sealed) else { return false };
+    let text = String::from_utf8_lossy(&value);
+    let Some((until, admin_key)) = text.split_once(' ') else { return false };
+    let until = until.parse().map_or(Timestamp::from_micros(0), Timestamp::from_micros);
+    // Another admin key ends every session.
+    until > app.clock.real_now() && same(admin_key.as_bytes(), to_hex(&app.admin_key_hash).as_bytes())
+}
+
+/// False when a browser says that another page than one of this server's asks.
+fn is_same_origin(headers: &HeaderMap, app: &App) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site_is_ours = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let origin_is_ours = text("origin").is_none_or(|origin| {
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        origin == app.settings.public_url() || Some(host) == text("host")
+    });
+    site_is_ours && origin_is_ours
+}

@@ -1,0 +1,105 @@
+//! Who holds which key, remembered for a moment: a request costs no query as a rule, and a revoked key is out at once.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use eyeline_core::{ApplicationId, Timestamp};
+use eyeline_store::catalog::applications::Application;
+use eyeline_store::{Catalog, Result};
+
+/// How long a change made by another process may go unseen.
+const REMEMBERED: Duration = Duration::from_secs(1);
+const ENTRIES_MAX: usize = 10_000;
+
+/// Cheap to clone; clones share what is remembered.
+#[derive(Clone)]
+pub struct Credentials {
+    catalog: Catalog,
+    keys: Arc<Recent<[u8; 32], (Arc<Application>, Option<Timestamp>)>>,
+    applications: Arc<Recent<ApplicationId, Arc<Application>>>,
+    origins: Arc<Recent<String, bool>>,
+}
+
+impl Credentials {
+    pub fn new(catalog: Catalog) -> Self {
+        Credentials { catalog, keys: Arc::default(), applications: Arc::default(), origins: Arc::default() }
+    }
+
+    /// The application of a secret key that has not ended by `now`.
+    pub async fn by_key(&self, key_hash: [u8; 32], now: Timestamp) -> Result<Option<Arc<Application>>> {
+        let load = async {
+            let found = self.catalog.application_by_key(key_hash).await?;
+            Ok(found.map(|(application, expires_at)| (Arc::new(application), expires_at)))
+        };
+        let found = self.keys.get_or_load(key_hash, load).await?;
+        Ok(found.and_then(|(application, expires_at)| expires_at.is_none_or(|end| end > now).then_some(application)))
+    }
+
+    pub async fn application(&self, application_id: ApplicationId) -> Result<Option<Arc<Application>>> {
+        let load = async { Ok(self.catalog.application(application_id).await?.map(Arc::new)) };
+        self.applications.get_or_load(application_id, load).await
+    }
+
+    /// Whether browsers may ask from `origin`: for any application, or for the one that is named.
+    pub async fn allows_origin(&self, origin: &str, application_id: Option<ApplicationId>) -> Result<bool> {
+        if let Some(application_id) = application_id {
+            let application = self.application(application_id).await?;
+            return Ok(application.is_some_and(|application| application.allows_origin(origin)));
+        }
+        let load = async { self.catalog.is_allowed_origin(origin.to_owned()).await.map(Some) };
+        Ok(self.origins.get_or_load(origin.to_owned(), load).await?.unwrap_or(false))
+    }
+
+    /// To be called after every change of a project, an application or a key.
+    pub fn forget(&self) {
+        self.keys.forget();
+        self.applications.forget();
+        self.origins.forget();
+    }
+}
+
+/// A bounded map whose entries live for [`REMEMBERED`]. What is not there is not remembered: a new key works at once.
+struct Recent<K, V> {
+    entries: Mutex<HashMap<K, (V, Instant)>>,
+    /// Raised by [`Recent::forget`], so that what was read before it is not remembered after it.
+    generation: AtomicU64,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Recent { entries: Mutex::default(), generation: AtomicU64::new(0) }
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+    async fn get_or_load(&self, key: K, load: impl Future<Output = Result<Option<V>>>) -> Result<Option<V>> {
+        let now = Instant::now();
+        if let Some((value, until)) = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && now < *until
+        {
+            return Ok(Some(value.clone()));
+        }
+        let generation = self.generation.load(Ordering::SeqCst);
+        let loaded = load.await?;
+        if let Some(value) = &loaded {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.generation.load(Ordering::SeqCst) == generation {
+                if entries.len() >= ENTRIES_MAX {
+                    entries.clear();
+                }
+                entries.insert(key, (value.clone(), now + REMEMBERED));
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn forget(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        entries.clear();
+    }
+}

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
 use crate::flow::collect::Collector;
+use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
 use crate::flow::rank::Orders;
 use crate::secrets::{self, Secrets};
@@ -39,6 +40,7 @@ pub struct App {
     pub inbox: Arc<dyn Inbox>,
     pub collector: Collector,
     pub ingest: Ingest,
+    pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
     _lock: Arc<File>,
 }
@@ -68,6 +70,7 @@ impl App {
         Ok(App {
             orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
             collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
+            history: History::new(inbox.clone(), catalog.clone()),
             ingest: Ingest::new(inbox.clone(), catalog.clone(), pubsub.clone(), clock.clone()),
             inbox,
             clock,

@@ -115,6 +115,21 @@ impl Catalog {
             .await
     }
 
+    /// The places from `from` to `to`, both included, whose events count for nothing because they were there before.
+    pub async fn dropped_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
+        let sql = "SELECT event_offset FROM dropped_events
+                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, params![partition, from, to]).await?;
+                    rows.into_iter().map(|mut row| row.take("event_offset")).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
     /// Forgets up to `limit` clients' ids first received before `before`; tells how many.
     pub async fn forget_event_ids(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let sql = "DELETE FROM event_ids WHERE (application_id, event_id) IN (

@@ -115,15 +115,18 @@ impl<K: Serialize> Paging<K> {
     pub fn cut<T>(self, mut rows: Vec<T>, key: impl FnOnce(&T) -> K) -> (Vec<T>, Next) {
         let limit = self.limit as usize;
         if rows.len() <= limit {
-            return (rows, Next { cursor: None, link: None });
+            return (rows, self.next(None));
         }
         rows.truncate(limit);
-        let next = rows.last().map(|row| {
-            let sealed = serde_json::to_vec(&key(row)).unwrap_or_default();
-            self.secrets.seal(&self.purpose, &sealed)
-        });
-        let link = next.as_deref().and_then(|cursor| self.links.next(cursor));
-        (rows, Next { cursor: next, link })
+        let last = rows.last().map(key);
+        (rows, self.next(last))
+    }
+
+    /// Where the next page begins, for a list that knows it by itself: after the row with this key.
+    pub fn next(self, after: Option<K>) -> Next {
+        let cursor = after.map(|key| self.secrets.seal(&self.purpose, &serde_json::to_vec(&key).unwrap_or_default()));
+        let link = cursor.as_deref().and_then(|cursor| self.links.next(cursor));
+        Next { cursor, link }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod dataset;
+pub mod history;
 pub mod ingest;
 pub mod links;
 pub mod page;

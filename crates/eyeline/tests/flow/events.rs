@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use eyeline::clock::Clock;
 use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key};
+use eyeline::flow::history::{History, Wanted};
 use eyeline::flow::ingest::Ingest;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
@@ -22,6 +23,7 @@ const SENDER: Sender =
     Sender { application_id: ApplicationId(Uuid::from_u128(1)), project_id: ProjectId(Uuid::from_u128(2)) };
 const GALLERY: GalleryId = GalleryId(Uuid::from_u128(3));
 const IMAGE: ImageId = ImageId(Uuid::from_u128(4));
+const NONE: [u64; 0] = [];
 const POISONED_IMAGE: ImageId = ImageId(Uuid::from_u128(5));
 
 /// An installation on disk, with one gallery of two images.
@@ -36,6 +38,7 @@ struct Process {
     pubsub: Arc<dyn PubSub>,
     collector: Collector,
     ingest: Ingest,
+    history: History,
     stop: CancellationToken,
 }
 
@@ -72,6 +75,7 @@ impl Installation {
         let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
         Process {
             collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
+            history: History::new(inbox.clone(), catalog.clone()),
             ingest: Ingest::new(inbox.clone(), catalog, pubsub.clone(), clock),
             inbox,
             pubsub,
@@ -339,4 +343,81 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
     let process = installation.start().await;
     let ended = process.work().await.expect("no panic");
     assert!(ended.expect_err("a sentence").contains("lost or exchanged"));
+}
+
+/// The numbers in the data of all events that are wanted, read page by page.
+async fn listed(process: &Process, project_id: ProjectId, wanted: &Wanted, limit: usize) -> Vec<u64> {
+    let (mut numbers, mut after) = (Vec::new(), None);
+    loop {
+        let (events, reached) = process.history.list(project_id, wanted, after, limit).await.expect("a page");
+        assert!(events.len() <= limit);
+        for event in events {
+            let data: Value = serde_json::from_str(&event.data).expect("JSON");
+            numbers.push(data["n"].as_u64().expect("a number"));
+        }
+        after = reached;
+        if after.is_none() {
+            return numbers;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_are_listed_newest_first_within_the_project_and_without_repetitions() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let other = Sender { project_id: ProjectId(Uuid::from_u128(99)), ..SENDER };
+    for number in 0..30u64 {
+        process.collect(vec![named(number.into(), number)]).await;
+        process.collector.collect(other, vec![named(1_000 + u128::from(number), 7)]).await.expect("receipts");
+    }
+    drop(process);
+    // This process knows nothing of what the one before it took in: both stand in the inbox until they are applied.
+    let process = installation.start().await;
+    process.collect(vec![named(3, 33)]).await;
+    let worker = process.work();
+    process.ingest.caught_up().await.expect("applied");
+    let everything: Vec<u64> = (0..30).rev().collect();
+    for limit in [1, 7, 30, 100] {
+        assert_eq!(listed(&process, SENDER.project_id, &Wanted::default(), limit).await, everything, "{limit} a page");
+    }
+    let nobody = Wanted { session_id: Some(Uuid::from_u128(123).into()), ..Wanted::default() };
+    assert_eq!(listed(&process, SENDER.project_id, &nobody, 10).await, NONE);
+    let at = |text: &str| eyeline_core::Timestamp::parse(text);
+    let that_day = Wanted { from: at("2021-01-01T00:00:00Z"), to: at("2021-01-02T00:00:00Z"), ..Wanted::default() };
+    assert_eq!(listed(&process, SENDER.project_id, &that_day, 50).await.len(), 30);
+    let day_before = Wanted { from: at("2020-12-31T00:00:00Z"), to: at("2021-01-01T00:00:00Z"), ..Wanted::default() };
+    assert_eq!(listed(&process, SENDER.project_id, &day_before, 50).await, NONE);
+    process.stop.cancel();
+    worker.await.expect("no panic").expect("a clean stop");
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_id_before_and_after_it_is_applied() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let mut ids = Vec::new();
+    for number in 0..40u64 {
+        let envelope = if number % 2 == 0 { named(number.into(), number) } else { envelope(|_| {}) };
+        for receipt in process.collect(vec![envelope]).await {
+            let Receipt::Accepted(event) = receipt else { panic!("nothing was sent before") };
+            ids.push(event.event_id);
+        }
+    }
+    let find_all = async || {
+        for id in &ids {
+            let found = process.history.find(SENDER.application_id, *id).await.expect("an answer");
+            assert_eq!(found.expect("the event").event_id, *id);
+        }
+    };
+    find_all().await;
+    let worker = process.work();
+    process.ingest.caught_up().await.expect("applied");
+    find_all().await;
+    let absent: EventId = Clock::default().new_id();
+    assert_eq!(process.history.find(SENDER.application_id, absent).await.expect("an answer"), None);
+    let other = ApplicationId(Uuid::from_u128(99));
+    assert_eq!(process.history.find(other, ids[0]).await.expect("an answer"), None);
+    process.stop.cancel();
+    worker.await.expect("no panic").expect("a clean stop");
 }

@@ -1,6 +1,7 @@
 //! Events: sent one by one or in batches, durable before the answer, never changed.
 
 mod batch;
+mod read;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -25,7 +26,7 @@ const KEY_CHARS_MAX: usize = 255;
 
 pub fn routes() -> OpenApiRouter<App> {
     let one = OpenApiRouter::new().routes(routes!(collect)).layer(DefaultBodyLimit::max(EVENT_BYTES_MAX));
-    one.merge(batch::routes())
+    one.merge(batch::routes()).merge(read::routes())
 }
 
 #[derive(Serialize, ToSchema)]

@@ -2,6 +2,8 @@
 
 mod applications;
 mod credentials;
+mod dataset;
+mod galleries;
 mod idempotency;
 mod operations;
 mod projects;

@@ -28,7 +28,18 @@ pub struct Answer {
 impl Server {
     /// No loop of the background runs: a test that needs one calls its flow.
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Server::open(tempfile::tempdir().expect("a temporary folder")).await
+    }
+
+    /// Stops and opens again on the same data folder.
+    pub async fn restart(self) -> Self {
+        let Server { app, router, _folder: folder } = self;
+        app.stop.cancel();
+        drop((app, router));
+        Server::open(folder).await
+    }
+
+    async fn open(folder: TempDir) -> Self {
         let settings = Settings {
             data: folder.path().to_owned(),
             admin_key: Some(ADMIN_KEY.to_owned()),

@@ -3,6 +3,7 @@
 mod applications;
 mod credentials;
 mod dataset;
+mod events;
 mod galleries;
 mod idempotency;
 mod operations;

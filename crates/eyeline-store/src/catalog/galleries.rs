@@ -1,11 +1,11 @@
 //! Galleries and the images in them.
 //!
 //! Every change of a row of `gallery_images`, or of the image behind it, raises the gallery's revision and marks the
-//! row with it: whoever ranks reads the rows changed since the revision it knows. A transaction that changes a gallery
-//! changes its row in `galleries` first, and several of them in the order of their ids, so that no two transactions
-//! wait for each other.
+//! row with it: whoever ranks reads the rows changed since the revision it knows. A transaction that changes images and
+//! galleries holds the rows of the images first, then those of the galleries, each in the order of their ids: so that no
+//! two transactions wait for each other, and none misses a gallery that an image is just put into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
@@ -164,6 +164,7 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
+                    lock_images(tx, &[image_id]).await?;
                     tx.query_one(sql, params![image_id, gallery_id]).await?.ok_or(Error::NotFound("image"))?;
                     add_image(tx, gallery_id, image_id, None).await
                 }
@@ -250,11 +251,24 @@ pub(super) async fn lock(tx: &mut Tx, galleries: impl IntoIterator<Item = Galler
     if tx.dialect() == Dialect::Sqlite {
         return Ok(());
     }
-    let sorted: std::collections::BTreeSet<GalleryId> = galleries.into_iter().collect();
+    let sorted: BTreeSet<GalleryId> = galleries.into_iter().collect();
     let rows: Vec<Vec<Value>> = sorted.into_iter().map(|gallery_id| vec![gallery_id.into()]).collect();
     let sql = "SELECT 1 AS one FROM galleries g JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1
                ORDER BY g.gallery_id
                FOR UPDATE OF g";
+    tx.query_rows(sql, &rows).await.map(drop)
+}
+
+/// As [`lock`], for the rows of images.
+async fn lock_images(tx: &mut Tx, images: &[ImageId]) -> Result<()> {
+    if tx.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let sorted: BTreeSet<ImageId> = images.iter().copied().collect();
+    let rows: Vec<Vec<Value>> = sorted.into_iter().map(|image_id| vec![image_id.into()]).collect();
+    let sql = "SELECT 1 AS one FROM images i JOIN (VALUES {rows}) AS v ON i.image_id = v.column1
+               ORDER BY i.image_id
+               FOR UPDATE OF i";
     tx.query_rows(sql, &rows).await.map(drop)
 }
 
@@ -296,10 +310,11 @@ pub(crate) async fn image_deleted(tx: &mut Tx, image_id: ImageId) -> Result<Vec<
 }
 
 pub(crate) async fn images_changed(tx: &mut Tx, images: &[ImageId]) -> Result<Vec<GalleryId>> {
+    lock_images(tx, images).await?;
     let images: Vec<Vec<Value>> = images.iter().map(|image_id| vec![(*image_id).into()]).collect();
     let found = "SELECT DISTINCT gi.gallery_id FROM gallery_images gi
                  JOIN (VALUES {rows}) AS v ON gi.image_id = v.column1";
-    let mut galleries = std::collections::BTreeSet::<GalleryId>::new();
+    let mut galleries = BTreeSet::<GalleryId>::new();
     for mut row in tx.query_rows(found, &images).await? {
         galleries.insert(row.take("gallery_id")?);
     }

@@ -11,6 +11,7 @@ use eyeline_core::{
 use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow};
 use eyeline_store::catalog::events::{Applied, BatchEvent, EventBatch};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
+use eyeline_store::catalog::images::ImagePatch;
 use eyeline_store::catalog::orders::{ChangeMark, GalleryItem};
 use eyeline_store::sql::Db;
 use eyeline_store::{Catalog, Error, params};
@@ -370,6 +371,50 @@ async fn what_belongs_to_a_deleted_gallery_is_cleared_in_pieces_and_uploads_stay
             .expect("images");
         let left: Vec<ImageId> = left.into_iter().map(|mut row| row.take("image_id").expect("an id")).collect();
         assert_eq!(left, [image(0), image(9)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_put_into_a_gallery_while_it_is_made_private_is_read_as_private() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let mut known = BTreeMap::new();
+        let mut mark = ChangeMark::START;
+        for number in 0..30 {
+            insert_upload(&db, PROJECT, image(number)).await;
+            let private = ImagePatch { visibility: Some(Visibility::Private), ..ImagePatch::default() };
+            let (listed, changed) = tokio::join!(
+                catalog.list_image(GALLERY, image(number)),
+                catalog.update_image(image(number), private, None, at(9)),
+            );
+            listed.expect("an image in the gallery");
+            changed.expect("a private image");
+            mark = read_all(&catalog, mark, 10, &mut known).await;
+            let ordinal = u32::try_from(number).expect("small");
+            assert_eq!(known[&ordinal].shown_to, Some(AccessClass::Project), "image {number}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_that_was_deleted_is_shown_to_nobody_and_its_external_id_is_free() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        catalog.load_dataset(GALLERY, vec![row(1, "a"), row(2, "b")], at(1)).await.expect("a load");
+        let mut known = BTreeMap::new();
+        let mark = read_all(&catalog, ChangeMark::START, 10, &mut known).await;
+        let (_, hints) = catalog.delete_image(image(1)).await.expect("a deletion");
+        assert_eq!(hints.galleries, [GALLERY]);
+        read_all(&catalog, mark, 10, &mut known).await;
+        assert_eq!(known[&0].shown_to, None);
+        assert_eq!(known[&1].shown_to, Some(AccessClass::Public));
+        assert!(items(&catalog, &[0]).await.is_empty());
+
+        let again = catalog.load_dataset(GALLERY, vec![row(3, "a"), row(2, "b")], at(2)).await.expect("a load");
+        assert_eq!(again, DatasetLoaded { created: 1, updated: 0, unchanged: 1 });
+        assert_eq!(items(&catalog, &[2]).await[0].image_id, image(3));
     })
     .await;
 }

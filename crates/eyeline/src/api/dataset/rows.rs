@@ -365,10 +365,10 @@ mod tests {
         let value = leaf.prop_recursive(3, 12, 3, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::hash_map(text, inner, 0..3).prop_map(|map| Value::from_iter(map)),
+                prop::collection::hash_map(text, inner, 0..3).prop_map(Value::from_iter),
             ]
         });
-        prop::collection::hash_map(text, value, 0..4).prop_map(|map| Value::from_iter(map))
+        prop::collection::hash_map(text, value, 0..4).prop_map(Value::from_iter)
     }
 
     proptest! {

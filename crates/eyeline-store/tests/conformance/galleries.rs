@@ -1,6 +1,7 @@
 //! Galleries, the catalogues loaded into them, and what ranking reads of them.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
 use eyeline_core::ranking::{Columns, Counts, RankedImage};
@@ -11,9 +12,8 @@ use eyeline_core::{
 use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow};
 use eyeline_store::catalog::events::{Applied, BatchEvent, EventBatch};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
-use eyeline_store::catalog::images::ImagePatch;
 use eyeline_store::catalog::orders::{ChangeMark, GalleryItem};
-use eyeline_store::sql::Db;
+use eyeline_store::sql::{Db, Dialect};
 use eyeline_store::{Catalog, Error, params};
 use futures::FutureExt as _;
 use uuid::Uuid;
@@ -375,25 +375,34 @@ async fn what_belongs_to_a_deleted_gallery_is_cleared_in_pieces_and_uploads_stay
     .await;
 }
 
+/// Otherwise its change would be marked in the galleries it was in before, and be missed by this one. SQLite has one
+/// writer at a time anyhow.
 #[tokio::test]
-async fn an_image_put_into_a_gallery_while_it_is_made_private_is_read_as_private() {
+async fn an_image_is_put_into_a_gallery_after_the_change_of_it_that_is_under_way() {
     on_every_database(async |db| {
-        let catalog = catalog_with_a_gallery(&db).await;
-        let mut known = BTreeMap::new();
-        let mut mark = ChangeMark::START;
-        for number in 0..30 {
-            insert_upload(&db, PROJECT, image(number)).await;
-            let private = ImagePatch { visibility: Some(Visibility::Private), ..ImagePatch::default() };
-            let (listed, changed) = tokio::join!(
-                catalog.list_image(GALLERY, image(number)),
-                catalog.update_image(image(number), private, None, at(9)),
-            );
-            listed.expect("an image in the gallery");
-            changed.expect("a private image");
-            mark = read_all(&catalog, mark, 10, &mut known).await;
-            let ordinal = u32::try_from(number).expect("small");
-            assert_eq!(known[&ordinal].shown_to, Some(AccessClass::Project), "image {number}");
+        if db.dialect() == Dialect::Sqlite {
+            return;
         }
+        let catalog = catalog_with_a_gallery(&db).await;
+        insert_upload(&db, PROJECT, image(1)).await;
+        let (under_way, seen) = tokio::sync::oneshot::channel();
+        let change = db.write(|tx| {
+            async move {
+                let sql = "UPDATE images SET visibility = 'private' WHERE image_id = $1";
+                tx.execute(sql, params![image(1)]).await?;
+                under_way.send(()).expect("somebody who waits");
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Ok(Instant::now())
+            }
+            .boxed()
+        });
+        let put_in = async {
+            seen.await.expect("a change under way");
+            catalog.list_image(GALLERY, image(1)).await.expect("an image in the gallery");
+            Instant::now()
+        };
+        let (changed_at, put_in_at) = tokio::join!(change, put_in);
+        assert!(put_in_at >= changed_at.expect("a change"));
     })
     .await;
 }

@@ -78,3 +78,22 @@ impl Stat {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_below_its_parent_until_it_ends() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep starts");
+        let below = tree(std::process::id());
+        let found = below.iter().find(|process| process.pid == child.id()).copied().expect("the child is found");
+        assert!(found.is_alive());
+        assert!(resident_bytes(&below) > resident_bytes(&[found]));
+        child.kill().expect("SIGKILL can be sent");
+        child.wait().expect("the end of the child");
+        assert!(!found.is_alive());
+    }
+}

@@ -191,7 +191,9 @@ export class GalleryView extends EventTarget {
   #fillImage(image, element, item, old, eager) {
     image.alt = nameOf(item);
     const broken = element.classList.contains('broken');
-    if (!broken && sameSource(item.srcset, old.srcset) && sameSource(item.url, old.url)) return;
+    // Signed links are ours and come with a srcset; elsewhere the query may well name the picture.
+    const same = item.srcset ? sameSource(item.srcset, old.srcset) : item.url === old.url && !old.srcset;
+    if (same && !broken) return;
     element.classList.remove('loaded', 'broken');
     image.loading = eager ? 'eager' : 'lazy';
     image.sizes = `${Math.round(this.#measures.row * aspectOf(item) * 1.2)}px`;

@@ -120,3 +120,5 @@ CREATE TABLE stream_tickets (
     -- websocket: used up. sse: good for the same stream until it expires, as a browser reconnects with the same URL.
     used_for TEXT COLLATE "C"
 );
+
+CREATE INDEX stream_tickets_by_age ON stream_tickets (expires_at);

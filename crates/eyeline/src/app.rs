@@ -4,8 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, pubsub};
-use tokio::sync::Notify;
+use eyeline_store::{Cache, Catalog, Inbox, PubSub, cache, inbox, pubsub};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -14,6 +13,7 @@ use crate::data_folder::DataFolder;
 use crate::flow::collect::Collector;
 use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
+use crate::flow::notify::Newsroom;
 use crate::flow::rank::Orders;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
@@ -34,9 +34,6 @@ pub struct App {
     /// Cancelled when the process should drain and stop: a long answer (a stream) ends on it.
     pub stop: CancellationToken,
     pub catalog: Catalog,
-    pub objects: Objects,
-    /// Told when a job waits, so that a worker of this process looks at once.
-    pub waiting_jobs: Arc<Notify>,
     pub credentials: Credentials,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
@@ -44,6 +41,7 @@ pub struct App {
     pub inbox: Arc<dyn Inbox>,
     pub collector: Collector,
     pub ingest: Ingest,
+    pub newsroom: Newsroom,
     pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
     _lock: Arc<File>,
@@ -66,7 +64,6 @@ impl App {
 
         let catalog = Catalog::open(&settings.catalog_url()).await.map_err(|error| format!("the catalog: {error}"))?;
         catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
-        let objects = Objects::open(&settings.objects_url()).await.map_err(|error| format!("the objects: {error}"))?;
         let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
@@ -77,6 +74,7 @@ impl App {
             collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
             history: History::new(inbox.clone(), catalog.clone()),
             ingest: Ingest::new(inbox.clone(), catalog.clone(), pubsub.clone(), clock.clone()),
+            newsroom: Newsroom::default(),
             inbox,
             clock,
             secrets,
@@ -85,8 +83,6 @@ impl App {
             stop: CancellationToken::new(),
             credentials: Credentials::new(catalog.clone()),
             catalog,
-            objects,
-            waiting_jobs: Arc::default(),
             cache,
             pubsub,
             settings: Arc::new(settings),
@@ -97,7 +93,6 @@ impl App {
     pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
         let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
         let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
-        let objects = tokio::time::timeout(ENGINE_PATIENCE, self.objects.ping()).await;
-        vec![("catalog", answers(catalog)), ("objects", answers(objects))]
+        vec![("catalog", answers(catalog))]
     }
 }

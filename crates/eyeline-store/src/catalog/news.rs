@@ -50,11 +50,25 @@ impl Catalog {
                     let newest: u64 = row.ok_or(Error::NotFound("project"))?.take("news_seq")?;
                     let rows = tx.query(news, params![project_id, after, limit]).await?;
                     let news = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-                    let gap = match news.first() {
-                        Some(first) => first.seq != after + 1,
+                    let gap = match news.last() {
+                        Some(last) => last.seq - after != news.len() as u64,
                         None => after != newest,
                     };
                     Ok(NewsPage { newest, gap, news })
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The number of the project's newest piece of news; 0 when there was none.
+    pub async fn newest_news(&self, project_id: ProjectId) -> Result<u64> {
+        let sql = "SELECT news_seq FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![project_id]).await?;
+                    row.ok_or(Error::NotFound("project"))?.take("news_seq")
                 }
                 .boxed()
             })
@@ -112,9 +126,11 @@ impl Catalog {
             .await
     }
 
-    pub async fn forget_stream_tickets(&self, before: Timestamp) -> Result<u64> {
-        let sql = "DELETE FROM stream_tickets WHERE expires_at < $1";
-        self.db.write(move |tx| async move { tx.execute(sql, params![before]).await }.boxed()).await
+    /// Forgets up to `rows_max` tickets that have expired; tells how many.
+    pub async fn forget_stream_tickets(&self, now: Timestamp, rows_max: u32) -> Result<u64> {
+        let sql = "DELETE FROM stream_tickets WHERE ticket_hash IN
+                       (SELECT ticket_hash FROM stream_tickets WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        self.db.write(move |tx| async move { tx.execute(sql, params![now, rows_max]).await }.boxed()).await
     }
 }
 

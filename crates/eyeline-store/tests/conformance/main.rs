@@ -4,4 +4,6 @@ mod engines;
 mod events;
 mod galleries;
 mod inbox;
+mod news;
 mod sql;
+mod user_uploads;

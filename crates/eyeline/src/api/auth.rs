@@ -115,13 +115,26 @@ async fn by_bearer(token: &str, parts: &Parts, app: &App) -> Answer<Credential> 
         return Ok(Credential::Admin { application: named_application(parts, app).await? });
     }
     if token.starts_with("eyl_sk_") {
-        // Found by its hash: nothing about the key itself can be learnt from the time that takes.
-        let found = app.credentials.by_key(sha256(token.as_bytes()), app.clock.now()).await?;
-        let application = found.ok_or_else(|| Problem::unauthorized("This key is not known, or it was revoked."))?;
-        let (application_id, project_id) = (application.application_id, application.project_id);
-        return Ok(Credential::Key { application_id, project_id });
+        return by_key_hash(sha256(token.as_bytes()), app).await;
     }
     user_token::verify(token, app).await
+}
+
+/// Whose key has this hash.
+pub(super) async fn by_key_hash(key_hash: [u8; 32], app: &App) -> Answer<Credential> {
+    if same(&key_hash, &app.admin_key_hash) {
+        return Ok(Credential::Admin { application: None });
+    }
+    // Found by its hash: nothing about the key itself can be learnt from the time that takes.
+    let found = app.credentials.by_key(key_hash, app.clock.now()).await?;
+    let application = found.ok_or_else(|| Problem::unauthorized("This key is not known, or it was revoked."))?;
+    Ok(Credential::Key { application_id: application.application_id, project_id: application.project_id })
+}
+
+/// The hash of the key that the request was sent with.
+pub(super) fn sent_key_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    bearer(sent).map(|token| sha256(token.as_bytes()))
 }
 
 /// The application that the header or the parameter of that name gives, and its project.

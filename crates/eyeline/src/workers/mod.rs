@@ -1,18 +1,29 @@
 //! Background tasks of a process: they call the flow and own no rule. Each belongs to the supervisor.
 
 pub mod clear;
+pub mod forget;
 pub mod ingest;
 pub mod rank;
-pub mod sweep;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::flow::notify::Newsroom;
 use crate::supervisor::Supervisor;
 
 /// Starts every loop; each runs until `app.stop` is cancelled.
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
-    supervisor.spawn("sweep", sweep::run(app.clone()));
+    supervisor.spawn("forget", forget::run(app.catalog.clone(), app.clock.clone(), app.stop.clone()));
+    supervisor.spawn("streams", wait_for_streams(app.newsroom.clone(), app.stop.clone()));
     supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));
     supervisor.spawn("ingest", ingest::run(app.ingest.clone(), app.stop.clone()));
     supervisor.spawn("event ids", ingest::forget_ids(app.ingest.clone(), app.stop.clone()));
+}
+
+/// Open streams end by themselves once the process is asked to stop; it has to wait until they have said so.
+async fn wait_for_streams(newsroom: Newsroom, stop: CancellationToken) -> Result<(), String> {
+    stop.cancelled().await;
+    newsroom.emptied().await;
+    Ok(())
 }

@@ -9,4 +9,5 @@ mod idempotency;
 mod operations;
 mod projects;
 mod session;
+mod streams;
 mod support;

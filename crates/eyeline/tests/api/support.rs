@@ -1,5 +1,7 @@
 //! A server in this process, on fresh embedded engines, and requests to it.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use eyeline::app::App;
@@ -7,6 +9,7 @@ use eyeline::settings::Settings;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
@@ -48,6 +51,15 @@ impl Server {
         };
         let app = App::open(settings).await.expect("an open app");
         Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
+    }
+
+    /// Serves on a free port as well, for what takes a connection; gives its address.
+    pub async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -1,0 +1,214 @@
+//! Brings what a listener is told to its client, for as long as the client keeps up and may listen.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::ProjectId;
+use eyeline_store::Error;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt as _, StreamExt as _};
+use http::StatusCode;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Holder;
+use crate::app::App;
+use crate::flow::notify::{Listener, Message};
+
+/// Shows that the connection stands, to both sides and to what is between them.
+const PING: Duration = Duration::from_secs(25);
+/// A client of which nothing was heard for this long, not even an answer to a ping, is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How soon a revoked credential closes its streams.
+const CHECK: Duration = Duration::from_secs(10);
+/// A client that takes nothing in for this long is too slow; it may come back with its last `seq`.
+const SEND_MAX: Duration = Duration::from_secs(20);
+/// How long to wait after the catalog gave an error.
+const RETRY: Duration = Duration::from_secs(1);
+/// Bytes of a message of the client: it has nothing to say.
+const HEARD_BYTES_MAX: usize = 4 * 1024;
+/// Events on their way to the connection.
+const EVENTS_WAITING_MAX: usize = 16;
+/// How soon a browser comes back.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+/// What a listener is told, and what its stream needs besides.
+pub(super) struct Stream {
+    app: App,
+    listener: Listener,
+    holder: Holder,
+    project_id: ProjectId,
+    ping: Interval,
+    check: Interval,
+}
+
+enum Next {
+    Messages(Vec<Message>),
+    Ping,
+    End(End),
+}
+
+/// Why the server ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Stopping,
+    NotAllowed,
+    Gone,
+    TooSlow,
+}
+
+impl End {
+    fn reason(self) -> &'static str {
+        match self {
+            End::Stopping => "the server stops",
+            End::NotAllowed => "the credential is no longer valid",
+            End::Gone => "the project was deleted",
+            End::TooSlow => "too slow: come back with your last seq",
+        }
+    }
+
+    fn frame(self) -> Frame {
+        let code = match self {
+            End::Stopping => close_code::AWAY,
+            End::NotAllowed | End::Gone => close_code::POLICY,
+            End::TooSlow => close_code::AGAIN,
+        };
+        Frame::Close(Some(CloseFrame { code, reason: self.reason().into() }))
+    }
+}
+
+impl Stream {
+    pub(super) fn new(app: App, listener: Listener, holder: Holder, project_id: ProjectId) -> Self {
+        Stream { app, listener, holder, project_id, ping: every(PING), check: every(CHECK) }
+    }
+
+    async fn next(&mut self) -> Next {
+        loop {
+            tokio::select! {
+                () = self.app.stop.cancelled() => return Next::End(End::Stopping),
+                told = self.listener.next() => match told {
+                    Ok(messages) => return Next::Messages(messages),
+                    Err(Error::NotFound(_)) => return Next::End(End::Gone),
+                    Err(error) => {
+                        tracing::warn!(%error, project.id = %self.project_id, "news could not be read; tried again");
+                        sleep(RETRY).await;
+                    }
+                },
+                _ = self.ping.tick() => return Next::Ping,
+                _ = self.check.tick() => {
+                    if let Err(problem) = self.holder.check(&self.app, self.project_id).await
+                        // An engine that is away says nothing about the credential.
+                        && problem.status().is_client_error()
+                    {
+                        let gone = problem.status() == StatusCode::NOT_FOUND;
+                        return Next::End(if gone { End::Gone } else { End::NotAllowed });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Ticks, the first time after `span`.
+fn every(span: Duration) -> Interval {
+    let mut ticks = interval(span);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
+}
+
+pub(super) fn over_socket(upgrade: WebSocketUpgrade, stream: Stream) -> Response {
+    upgrade.max_message_size(HEARD_BYTES_MAX).max_frame_size(HEARD_BYTES_MAX).on_upgrade(|socket| async move {
+        let (sink, heard) = socket.split();
+        // Both at once: a client that takes nothing in may still say that it goes.
+        tokio::select! {
+            () = say(sink, stream) => {}
+            () = hear(heard) => {}
+        }
+    })
+}
+
+/// Takes in what the client sends, which is of no interest, until it is gone.
+async fn hear(mut heard: SplitStream<WebSocket>) {
+    while let Ok(Some(Ok(frame))) = timeout(SILENCE_MAX, heard.next()).await {
+        if matches!(frame, Frame::Close(_)) {
+            break;
+        }
+    }
+}
+
+async fn say(mut sink: SplitSink<WebSocket, Frame>, mut stream: Stream) {
+    let end = loop {
+        let sent = match stream.next().await {
+            Next::Messages(messages) => timeout(SEND_MAX, send(&mut sink, &messages)).await,
+            Next::Ping => timeout(SEND_MAX, sink.send(Frame::Ping(Default::default()))).await,
+            Next::End(end) => break end,
+        };
+        match sent {
+            Ok(Ok(())) => {}
+            // The connection broke.
+            Ok(Err(_)) => return,
+            Err(_) => break End::TooSlow,
+        }
+    };
+    tracing::debug!(project.id = %stream.project_id, reason = end.reason(), "a stream ends");
+    // Whoever takes nothing in does not hear why either.
+    let _ = timeout(RETRY, sink.send(end.frame())).await;
+}
+
+/// All messages go out together.
+async fn send(sink: &mut SplitSink<WebSocket, Frame>, messages: &[Message]) -> Result<(), axum::Error> {
+    for message in messages {
+        sink.feed(Frame::Text(message.text().into())).await?;
+    }
+    sink.flush().await
+}
+
+pub(super) fn as_events(stream: Stream) -> Response {
+    let (sender, events) = mpsc::channel(EVENTS_WAITING_MAX);
+    tokio::spawn(send_events(sender, stream));
+    let no_buffering = [("x-accel-buffering", "no")];
+    (no_buffering, Sse::new(ReceiverStream::new(events).map(Ok::<Event, Infallible>))).into_response()
+}
+
+/// Ends when the client is gone, which is seen by the channel being closed.
+async fn send_events(sender: mpsc::Sender<Event>, mut stream: Stream) {
+    // An id without data is remembered by browsers: one that reconnects before the first news misses nothing either.
+    let reached = Event::default().id(stream.listener.reached().to_string()).retry(RECONNECT);
+    let mut waiting = vec![reached];
+    let end = loop {
+        for event in waiting.drain(..) {
+            match sender.send_timeout(event, SEND_MAX).await {
+                Ok(()) => {}
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                    tracing::debug!(project.id = %stream.project_id, "a listener was too slow");
+                    return;
+                }
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => return,
+            }
+        }
+        let next = tokio::select! {
+            () = sender.closed() => return,
+            next = stream.next() => next,
+        };
+        match next {
+            Next::Messages(messages) => waiting.extend(messages.iter().map(event)),
+            Next::Ping => waiting.push(Event::default().comment("")),
+            Next::End(end) => break end,
+        }
+    };
+    tracing::debug!(project.id = %stream.project_id, reason = end.reason(), "a stream ends");
+    let _ = sender.send_timeout(Event::default().comment(end.reason()), RETRY).await;
+}
+
+fn event(message: &Message) -> Event {
+    let event = Event::default().data(message.text());
+    match message.seq() {
+        Some(seq) => event.id(seq.to_string()),
+        None => event,
+    }
+}

@@ -1,0 +1,163 @@
+//! Live news of a project, over a WebSocket or as server-sent events.
+
+mod deliver;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts as _, Path, Request, State};
+use axum::response::Response;
+use eyeline_core::{ProjectId, Timestamp};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Answer, Credential, Problem, ProblemDocument, Query, auth};
+use crate::app::App;
+use crate::flow::notify::NewsMessage;
+use crate::secrets::{new_key, sha256};
+use deliver::Stream;
+
+/// How long a ticket opens a stream.
+const TICKET_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Numbers are kept as signed ones.
+const SEQ_MAX: u64 = i64::MAX.unsigned_abs();
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(open_stream)).routes(routes!(create_stream_ticket))
+}
+
+/// Who opened a stream: asked again and again whether that still holds.
+enum Holder {
+    /// Whoever sent the request.
+    Sender { headers: HeaderMap, uri: Uri },
+    /// The holder of the key, given by its hash, that the ticket was made with.
+    Key([u8; 32]),
+}
+
+impl Holder {
+    /// Fails once the credential is revoked or has ended.
+    async fn check(&self, app: &App, project_id: ProjectId) -> Answer<()> {
+        let credential = match self {
+            Holder::Key(key_hash) => auth::by_key_hash(*key_hash, app).await?,
+            Holder::Sender { headers, uri } => {
+                let (mut parts, ()) = http::Request::new(()).into_parts();
+                parts.headers = headers.clone();
+                parts.uri = uri.clone();
+                Credential::from_request_parts(&mut parts, app).await?
+            }
+        };
+        credential.manage(project_id, "project")
+    }
+}
+
+/// Listen to a project's news.
+///
+/// A WebSocket, or with `Accept: text/event-stream` the same as server-sent events. Each message is a JSON text: news
+/// with their `seq`; `{"type":"reset","seq":N}` when some are missing that are no longer kept: read again what you
+/// show, and go on from `N`; and, without `seq`, `gallery.order` when a gallery has a new order. Without `since`, what
+/// happens from now on. A browser, which can set no header, sends a ticket.
+#[utoipa::path(
+    get, path = "/projects/{project_id}/stream", tag = "live updates",
+    params(
+        ("project_id" = uuid::Uuid, Path),
+        ("since" = Option<u64>, Query, description = "The last `seq` that you have: nothing after it is missed"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; goes before `since`"),
+        ("ticket" = Option<String>, Query, description = "In place of a credential"),
+    ),
+    responses(
+        (status = 101, description = "A WebSocket"),
+        (status = 200, content_type = "text/event-stream", body = NewsMessage),
+        (status = 426, body = ProblemDocument, description = "Neither of the two was asked for"),
+        (status = "4XX", body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+async fn open_stream(
+    State(app): State<App>,
+    Path(project_id): Path<ProjectId>,
+    mut query: Query,
+    request: Request,
+) -> Answer<Response> {
+    let (mut parts, _) = request.into_parts();
+    let since = query.integer("since", 0..=SEQ_MAX);
+    let ticket = query.text("ticket", 200);
+    let last_event_id = last_event_id(&parts.headers, &mut query);
+    query.finish()?;
+    let upgrade = if wants_events(&parts.headers) { None } else { Some(upgrade(&mut parts, &app).await?) };
+
+    // A ticket is used up by this, so nothing that the request may be refused for comes after it.
+    let holder = match ticket {
+        Some(ticket) => {
+            let hash = sha256(ticket.as_bytes());
+            let used = app.catalog.use_stream_ticket(hash, project_id, upgrade.is_some(), app.clock.now()).await?;
+            let refused = || Problem::unauthorized("This ticket is not known here, or it was used, or has expired.");
+            Holder::Key(used.ok_or_else(refused)?)
+        }
+        None => Holder::Sender { headers: parts.headers.clone(), uri: parts.uri.clone() },
+    };
+    holder.check(&app, project_id).await?;
+    let listener = app.newsroom.listen(&app, project_id, last_event_id.or(since)).await?;
+    let stream = Stream::new(app, listener, holder, project_id);
+    Ok(match upgrade {
+        Some(upgrade) => deliver::over_socket(upgrade, stream),
+        None => deliver::as_events(stream),
+    })
+}
+
+fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
+    let sent = headers.get("last-event-id")?;
+    let seq = sent.to_str().ok().and_then(|text| text.parse().ok()).filter(|seq| *seq <= SEQ_MAX);
+    if seq.is_none() {
+        query.error("Last-Event-ID", "This has to be the id of an event of this stream.");
+    }
+    seq
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut kinds = accepted.flat_map(|text| text.split(',')).filter_map(|kind| kind.split(';').next());
+    !headers.contains_key(header::UPGRADE) && kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+async fn upgrade(parts: &mut Parts, app: &App) -> Answer<WebSocketUpgrade> {
+    WebSocketUpgrade::from_request_parts(parts, app).await.map_err(|_| {
+        let detail = "This address takes a WebSocket (version 13), or a request with Accept: text/event-stream.";
+        Problem::new(StatusCode::UPGRADE_REQUIRED, detail)
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+struct StreamTicket {
+    /// For `?ticket=` of the stream.
+    ticket: String,
+    expires_at: Timestamp,
+}
+
+/// Make a ticket that opens the project's stream.
+///
+/// It opens one WebSocket; or a stream of server-sent events, which it opens again until it expires, since browsers
+/// reconnect with the same address.
+#[utoipa::path(
+    post, path = "/projects/{project_id}/stream-tickets", tag = "live updates",
+    params(("project_id" = uuid::Uuid, Path)),
+    responses((status = 201, body = StreamTicket), (status = "4XX", body = ProblemDocument))
+)]
+async fn create_stream_ticket(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+    headers: HeaderMap,
+) -> Answer<(StatusCode, Json<StreamTicket>)> {
+    credential.manage(project_id, "project")?;
+    let ticket = new_key("eyl_stream_");
+    let expires_at = app.clock.now().plus(TICKET_LIFETIME);
+    // A signed-in browser stands for the admin key.
+    let key_hash = auth::sent_key_hash(&headers).unwrap_or(app.admin_key_hash);
+    app.catalog.create_stream_ticket(sha256(ticket.as_bytes()), project_id, key_hash, expires_at).await?;
+    Ok((StatusCode::CREATED, Json(StreamTicket { ticket, expires_at })))
+}

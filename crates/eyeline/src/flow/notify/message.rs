@@ -1,0 +1,209 @@
+//! What a listener is told, as JSON text.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Timestamp};
+use eyeline_store::catalog::news::News;
+use eyeline_store::{Error, Result};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::flow::versions::Versions;
+
+/// Cheap to clone: listeners share the text.
+#[derive(Clone, Debug)]
+pub struct Message {
+    seq: Option<u64>,
+    reset: bool,
+    text: Arc<str>,
+}
+
+/// One piece of news of a project.
+#[derive(Serialize, ToSchema)]
+pub struct NewsMessage {
+    /// Rises by one within a project.
+    seq: u64,
+    /// `image.state` or `events.quarantined`.
+    #[serde(rename = "type")]
+    #[schema(example = "image.state")]
+    kind: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    #[schema(value_type = uuid::Uuid)]
+    project_id: ProjectId,
+    #[serde(flatten)]
+    image: Option<ImageNews>,
+}
+
+/// The part of `image.state` that is about the image.
+#[derive(Serialize, ToSchema)]
+struct ImageNews {
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    /// The state at that time.
+    state: Option<ImageState>,
+    versions: Versions,
+}
+
+#[derive(Serialize)]
+struct OrderMessage {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    at: Timestamp,
+    project_id: ProjectId,
+    gallery_id: GalleryId,
+}
+
+#[derive(Serialize)]
+struct ResetMessage {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    seq: u64,
+}
+
+impl Message {
+    /// The number to go on from after this message; `None` for one that is only a hint.
+    pub fn seq(&self) -> Option<u64> {
+        self.seq
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.reset
+    }
+
+    /// JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// There is a gap: the listener has to read everything again, and goes on from `seq`.
+    pub(super) fn reset(seq: u64) -> Self {
+        // Neither of the two plain messages can fail to be written.
+        let text = serde_json::to_string(&ResetMessage { kind: "reset", seq }).unwrap_or_default();
+        Message { seq: Some(seq), reset: true, text: text.into() }
+    }
+
+    /// The gallery has a new order.
+    pub(super) fn order(project_id: ProjectId, gallery_id: GalleryId, at: Timestamp) -> Self {
+        let message = OrderMessage { kind: "gallery.order", at, project_id, gallery_id };
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        Message { seq: None, reset: false, text: text.into() }
+    }
+}
+
+/// Writes news as messages, with the links that images have now; one query for all of them.
+pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -> Result<Vec<Message>> {
+    let finished = |news: &News| news.state.is_some_and(ImageState::is_final);
+    let mut ids: Vec<ImageId> = news.iter().filter(|news| finished(news)).filter_map(|news| news.image_id).collect();
+    ids.sort();
+    ids.dedup();
+    let images = if ids.is_empty() { HashMap::new() } else { app.catalog.images_by_id(ids).await? };
+    let write = |news: News| {
+        let seq = news.seq;
+        let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));
+        // Whoever may listen to a project may see all of it.
+        let versions = shown.map(|image| Versions::of(app, image)).unwrap_or_default();
+        let message = NewsMessage {
+            seq,
+            kind: news.kind,
+            at: news.at,
+            project_id,
+            image: news.image_id.map(|image_id| ImageNews { image_id, state: news.state, versions }),
+        };
+        let text = serde_json::to_string(&message).map_err(|error| Error::internal("writing news", error))?;
+        Ok(Message { seq: Some(seq), reset: false, text: text.into() })
+    };
+    news.into_iter().map(write).collect()
+}
+
+/// Messages kept for those who ask a moment later.
+const KEPT_MAX: usize = 128;
+/// Links within messages expire, some time later than this.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// The newest messages of a project, in their order and without a gap.
+#[derive(Default)]
+pub(super) struct Recent {
+    messages: VecDeque<(Instant, Message)>,
+    polled: Option<(Instant, u64)>,
+}
+
+impl Recent {
+    /// The kept messages after number `after`; none when what comes right after it is not kept.
+    pub(super) fn after(&mut self, after: u64) -> Vec<Message> {
+        while self.messages.front().is_some_and(|(written, _)| written.elapsed() > KEPT) {
+            self.messages.pop_front();
+        }
+        let first = self.messages.front().and_then(|(_, message)| message.seq);
+        let Some(skipped) = first.and_then(|first| (after + 1).checked_sub(first)) else { return Vec::new() };
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        self.messages.iter().skip(skipped).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// Keeps messages that reach up to the newest news.
+    pub(super) fn keep(&mut self, messages: &[Message]) {
+        let next = self.messages.back().and_then(|(_, message)| message.seq).map(|seq| seq + 1);
+        if next != messages.first().and_then(|message| message.seq) {
+            self.messages.clear();
+        }
+        let now = Instant::now();
+        self.messages.extend(messages.iter().map(|message| (now, message.clone())));
+        self.messages.drain(..self.messages.len().saturating_sub(KEPT_MAX));
+    }
+
+    /// The newest number, if it was read within `span`.
+    pub(super) fn polled(&self, span: Duration) -> Option<u64> {
+        self.polled.filter(|(read, _)| read.elapsed() < span).map(|(_, newest)| newest)
+    }
+
+    pub(super) fn set_polled(&mut self, newest: u64) {
+        self.polled = Some((Instant::now(), newest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(seq: u64) -> Message {
+        Message { seq: Some(seq), reset: false, text: seq.to_string().into() }
+    }
+
+    fn seqs(messages: &[Message]) -> Vec<u64> {
+        messages.iter().filter_map(Message::seq).collect()
+    }
+
+    #[test]
+    fn what_follows_is_given_only_without_a_gap() {
+        let mut recent = Recent::default();
+        assert!(recent.after(0).is_empty());
+        recent.keep(&[message(5), message(6), message(7)]);
+        assert_eq!(seqs(&recent.after(4)), [5, 6, 7]);
+        assert_eq!(seqs(&recent.after(6)), [7]);
+        assert!(recent.after(7).is_empty() && recent.after(100).is_empty());
+        assert!(recent.after(3).is_empty(), "number 4 is not kept");
+    }
+
+    #[test]
+    fn messages_with_a_gap_before_them_replace_what_was_kept() {
+        let mut recent = Recent::default();
+        recent.keep(&[message(1), message(2)]);
+        recent.keep(&[message(3)]);
+        assert_eq!(seqs(&recent.after(0)), [1, 2, 3]);
+        recent.keep(&[message(9)]);
+        assert!(recent.after(0).is_empty());
+        assert_eq!(seqs(&recent.after(8)), [9]);
+    }
+
+    #[test]
+    fn only_the_newest_messages_are_kept() {
+        let mut recent = Recent::default();
+        let many: Vec<Message> = (1..=1_000).map(message).collect();
+        recent.keep(&many);
+        assert_eq!(recent.after(1_000 - KEPT_MAX as u64).len(), KEPT_MAX);
+        assert!(recent.after(1).is_empty());
+    }
+}

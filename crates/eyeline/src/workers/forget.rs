@@ -1,0 +1,40 @@
+//! Forgets what is kept for a while only, a piece at a time, so that no other write waits long.
+
+use std::time::Duration;
+
+use eyeline_store::{Catalog, Result};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+const PAUSE: Duration = Duration::from_secs(60);
+/// Between two pieces the writer belongs to the others too.
+const BREATH: Duration = Duration::from_millis(10);
+const ROWS_MAX: u32 = 500;
+/// How long a listener may be away and still miss nothing.
+const NEWS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs until `stop`.
+pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Result<(), String> {
+    loop {
+        let more = forget(&catalog, &clock).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is old was not forgotten; tried again shortly");
+            false
+        });
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(if more { BREATH } else { PAUSE }) => {}
+        }
+    }
+}
+
+/// Forgets a piece of each kind; tells whether there may be more.
+async fn forget(catalog: &Catalog, clock: &Clock) -> Result<bool> {
+    let now = clock.now();
+    let pieces = [
+        catalog.forget_news(now.minus(NEWS_KEPT), ROWS_MAX).await?,
+        catalog.forget_stream_tickets(now, ROWS_MAX).await?,
+        catalog.forget_idempotency_keys(now, ROWS_MAX).await?,
+    ];
+    Ok(pieces.contains(&u64::from(ROWS_MAX)))
+}

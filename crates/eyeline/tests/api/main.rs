@@ -6,6 +6,7 @@ mod dataset;
 mod events;
 mod galleries;
 mod idempotency;
+mod images;
 mod operations;
 mod projects;
 mod session;

@@ -31,7 +31,12 @@ pub struct Answer {
 impl Server {
     /// No loop of the background runs: a test that needs one calls its flow.
     pub async fn start() -> Self {
-        Server::open(tempfile::tempdir().expect("a temporary folder")).await
+        Server::start_with(|_| {}).await
+    }
+
+    /// With other settings than a test usually has.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Server::open(tempfile::tempdir().expect("a temporary folder"), change).await
     }
 
     /// Stops and opens again on the same data folder.
@@ -39,16 +44,17 @@ impl Server {
         let Server { app, router, _folder: folder } = self;
         app.stop.cancel();
         drop((app, router));
-        Server::open(folder).await
+        Server::open(folder, |_| {}).await
     }
 
-    async fn open(folder: TempDir) -> Self {
-        let settings = Settings {
+    async fn open(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
             data: folder.path().to_owned(),
             admin_key: Some(ADMIN_KEY.to_owned()),
             test_clock: true,
             ..Settings::default()
         };
+        change(&mut settings);
         let app = App::open(settings).await.expect("an open app");
         Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
     }

@@ -89,7 +89,7 @@ export const api = {
   projects: (cursor) => get(`/projects${query({ limit: 100, cursor })}`),
   project: (id) => get(`/projects/${segment(id)}`),
   createProject: (name) => post('/projects', { name }),
-  limits: () => get('/limits'),
+  limits: (projectId) => get(`/limits${query({ project_id: projectId })}`),
 
   gallery: (id) => get(`/galleries/${segment(id)}`),
   galleries: (projectId, cursor) => get(`/galleries${query({ project_id: projectId, limit: 100, cursor })}`),

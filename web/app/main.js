@@ -52,7 +52,6 @@ async function enter() {
   say($('#upload-problem'), null);
   say($('#sign-in-problem'), null);
   try {
-    uploads.limits = await api.limits();
     await open(parseRoute(location.hash));
     const files = held;
     held = [];
@@ -81,6 +80,7 @@ async function take(files) {
   try {
     const place = await workspace.place();
     if (place.madeProject) projects.add(place.madeProject);
+    uploads.limits = await api.limits(place.projectId);
     say($('#upload-problem'), leftOutWords(uploads.add(files, place), UNFINISHED_MAX));
   } catch (error) {
     say($('#upload-problem'), wordsOf(error));

@@ -102,12 +102,12 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /** Takes a message of the project's stream. */
+  /** Takes a message of the project's stream. Why a photo failed, and that it was deleted, the image itself tells. */
   news(message) {
     const item = message.type === 'image.state' && this.#byImage.get(message.image_id);
     if (!item) return;
-    if (message.state === 'error' && !message.error) this.#read(item);
-    else this.#advance(item, message.state, message.error);
+    if (message.state === 'error' || !message.state) this.#read(item);
+    else this.#advance(item, message.state);
   }
 
   /** Reads the state of what is under way at the server, at most `max` files, when news of it may not come. */
@@ -118,7 +118,7 @@ export class Uploads extends EventTarget {
 
   async #read(item) {
     try {
-      const image = await this.client.image(item.imageId);
+      const image = await withRetry(() => this.client.image(item.imageId));
       this.#advance(item, image.state, image.error);
     } catch (error) {
       if (error.status === 404) this.#fail(item, 'The image has been deleted.');
@@ -127,7 +127,7 @@ export class Uploads extends EventTarget {
 
   #advance(item, state, error) {
     if (!advances(item.state, state)) return;
-    if (state === 'error') return this.#fail(item, error || 'The server could not process the photo.');
+    if (state === 'error') return this.#fail(item, error);
     item.state = state;
     if (state === 'done') item.file = null;
     this.#emit('changed', item);

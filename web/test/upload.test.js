@@ -99,8 +99,9 @@ test('a failed file can be sent again, as a new image', async () => {
   const { uploads, sendAll } = setUp();
   uploads.add([photo('a.jpg')], PLACE);
   await sendAll();
-  uploads.news({ type: 'image.state', image_id: 'image-1', state: 'error', error: 'It was cut.' });
-  assert.equal(uploads.items[0].problem, 'It was cut.');
+  uploads.news({ type: 'image.state', image_id: 'image-1', state: 'error' });
+  await later();
+  assert.equal(uploads.items[0].problem, 'It is no photo.');
   uploads.retry(uploads.items[0]);
   await sendAll();
   assert.deepEqual(states(uploads), ['uploaded']);

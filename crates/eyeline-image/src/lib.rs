@@ -1,1 +1,23 @@
 //! Bytes in, bytes out: probe, decode within limits, fit, encode.
+//!
+//! [`make_versions`] turns an original file into the versions of the contract: it reads the file strictly, decodes it
+//! once, and makes every version from the next larger one. It does no I/O and knows neither catalog nor network.
+
+mod color;
+mod decode;
+mod error;
+mod jpeg;
+mod limits;
+mod orientation;
+mod packed;
+mod planar;
+mod png;
+mod resize;
+mod sniff;
+mod turbo;
+mod versions;
+
+pub use error::{ErrorKind, ImageError};
+pub use limits::Limits;
+pub use sniff::sniff;
+pub use versions::{Made, Version, make_versions};

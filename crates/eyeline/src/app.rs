@@ -4,7 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, Inbox, PubSub, cache, inbox, pubsub};
+use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, pubsub};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -34,6 +35,9 @@ pub struct App {
     /// Cancelled when the process should drain and stop: a long answer (a stream) ends on it.
     pub stop: CancellationToken,
     pub catalog: Catalog,
+    pub objects: Objects,
+    /// Told when a job waits, so that a worker of this process looks at once.
+    pub waiting_jobs: Arc<Notify>,
     pub credentials: Credentials,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
@@ -64,6 +68,7 @@ impl App {
 
         let catalog = Catalog::open(&settings.catalog_url()).await.map_err(|error| format!("the catalog: {error}"))?;
         catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
+        let objects = Objects::open(&settings.objects_url()).await.map_err(|error| format!("the objects: {error}"))?;
         let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
@@ -83,6 +88,8 @@ impl App {
             stop: CancellationToken::new(),
             credentials: Credentials::new(catalog.clone()),
             catalog,
+            objects,
+            waiting_jobs: Arc::default(),
             cache,
             pubsub,
             settings: Arc::new(settings),
@@ -93,6 +100,7 @@ impl App {
     pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
         let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
         let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
-        vec![("catalog", answers(catalog))]
+        let objects = tokio::time::timeout(ENGINE_PATIENCE, self.objects.ping()).await;
+        vec![("catalog", answers(catalog)), ("objects", answers(objects))]
     }
 }

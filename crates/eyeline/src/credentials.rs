@@ -13,6 +13,8 @@ use eyeline_store::{Catalog, Result};
 
 /// How long a change made by another process may go unseen.
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// How long the catalog is waited for when there is an older answer.
+const PATIENCE: Duration = Duration::from_millis(250);
 const ENTRIES_MAX: usize = 10_000;
 
 /// Cheap to clone; clones share what is remembered.
@@ -62,37 +64,48 @@ impl Credentials {
     }
 }
 
-/// A bounded map whose entries live for [`REMEMBERED`]. What is not there is not remembered: a new key works at once.
+/// A bounded map whose entries are looked up again after `remembered`. What is not there is not remembered: a new key works at once.
 struct Recent<K, V> {
     entries: Mutex<HashMap<K, (V, Instant)>>,
     /// Raised by [`Recent::forget`], so that what was read before it is not remembered after it.
     generation: AtomicU64,
+    remembered: Duration,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Recent { entries: Mutex::default(), generation: AtomicU64::new(0) }
+        Recent { entries: Mutex::default(), generation: AtomicU64::new(0), remembered: REMEMBERED }
     }
 }
 
 impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     async fn get_or_load(&self, key: K, load: impl Future<Output = Result<Option<V>>>) -> Result<Option<V>> {
-        let now = Instant::now();
-        if let Some((value, until)) = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
-            && now < *until
+        let remembered = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some((value, until)) = &remembered
+            && Instant::now() < *until
         {
             return Ok(Some(value.clone()));
         }
         let generation = self.generation.load(Ordering::SeqCst);
-        let loaded = load.await?;
-        if let Some(value) = &loaded {
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.generation.load(Ordering::SeqCst) == generation {
+        let loaded = match remembered {
+            None => load.await?,
+            // While the catalog is away nobody can have changed there what is remembered here.
+            Some((value, _)) => match tokio::time::timeout(PATIENCE, load).await {
+                Err(_) => Some(value),
+                Ok(Err(error)) if error.is_retryable() => Some(value),
+                Ok(loaded) => loaded?,
+            },
+        };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        match &loaded {
+            None => drop(entries.remove(&key)),
+            Some(value) if self.generation.load(Ordering::SeqCst) == generation => {
                 if entries.len() >= ENTRIES_MAX {
                     entries.clear();
                 }
-                entries.insert(key, (value.clone(), now + REMEMBERED));
+                entries.insert(key, (value.clone(), Instant::now() + self.remembered));
             }
+            Some(_) => {}
         }
         Ok(loaded)
     }
@@ -101,5 +114,30 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::SeqCst);
         entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eyeline_store::Error;
+
+    #[tokio::test]
+    async fn what_is_remembered_outlasts_a_catalog_that_is_away_but_not_a_change() {
+        let recent = Recent::<u8, u8> { remembered: Duration::ZERO, ..Recent::default() };
+        let away = async || recent.get_or_load(1, async { Err(Error::unavailable("away")) }).await;
+        let silent = async || recent.get_or_load(1, std::future::pending()).await;
+        assert!(away().await.is_err(), "nothing is remembered yet");
+        assert_eq!(recent.get_or_load(1, async { Ok(Some(7)) }).await.expect("an answer"), Some(7));
+        for _ in 0..2 {
+            assert_eq!(away().await.expect("the older answer"), Some(7));
+            assert_eq!(silent().await.expect("the older answer"), Some(7));
+        }
+        assert_eq!(recent.get_or_load(1, async { Ok(None) }).await.expect("an answer"), None);
+        assert!(away().await.is_err(), "a key that was seen to be gone does not come back");
+
+        assert_eq!(recent.get_or_load(1, async { Ok(Some(7)) }).await.expect("an answer"), Some(7));
+        recent.forget();
+        assert!(away().await.is_err(), "a change in this process is not passed over");
     }
 }

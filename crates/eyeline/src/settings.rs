@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use eyeline_core::Tier;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -31,10 +32,16 @@ pub struct Settings {
     pub cache_url: String,
     /// Seconds that an upload link lives.
     pub upload_link_seconds: u32,
-    /// Seconds that a signed download link lives.
+    /// Seconds after the end of an upload link in which what was sent through it is still looked for.
+    pub upload_grace_seconds: u32,
+    /// Seconds between two looks for uploads whose end nobody told.
+    pub sweep_seconds: u32,
+    /// Seconds that a signed download link lives, at least.
     pub download_link_seconds: u32,
     /// Bytes of one photo sent with a key.
     pub upload_bytes_max: u64,
+    /// What a user of each tier may keep and send, and a project of the lower two.
+    pub tiers: Tiers,
     /// Photos processed at once; the number of cores when unset.
     pub workers: Option<usize>,
     /// Accept `POST /api/v1/test/clock`. Never in production.
@@ -43,6 +50,33 @@ pub struct Settings {
     pub log: String,
     /// `text` or `json`.
     pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierLimits {
+    /// Bytes of one file.
+    pub file_bytes_max: u64,
+    /// Images kept.
+    pub images_max: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tiers {
+    pub free: TierLimits,
+    pub premium: TierLimits,
+    pub business: TierLimits,
+}
+
+impl Default for Tiers {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Tiers {
+            free: TierLimits { file_bytes_max: 10 * MIB, images_max: 50 },
+            premium: TierLimits { file_bytes_max: 10 * MIB, images_max: 1_000 },
+            business: TierLimits { file_bytes_max: 50 * MIB, images_max: 100_000 },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,8 +99,11 @@ impl Default for Settings {
             inbox_url: None,
             cache_url: "memory:".to_owned(),
             upload_link_seconds: 15 * 60,
+            upload_grace_seconds: 60 * 60,
+            sweep_seconds: 30,
             download_link_seconds: 15 * 60,
             upload_bytes_max: 50 * 1024 * 1024,
+            tiers: Tiers::default(),
             workers: None,
             test_clock: false,
             log: "info".to_owned(),
@@ -93,8 +130,8 @@ impl Settings {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.upload_link_seconds == 0 || self.download_link_seconds == 0 {
-            return Err("upload_link_seconds and download_link_seconds have to be at least 1".to_owned());
+        if self.upload_link_seconds == 0 || self.download_link_seconds == 0 || self.sweep_seconds == 0 {
+            return Err("upload_link_seconds, download_link_seconds and sweep_seconds have to be at least 1".to_owned());
         }
         if self.admin_key.as_ref().is_some_and(|key| !key.starts_with("eyl_admin_") || key.len() < 26) {
             return Err("admin_key has to be eyl_admin_ followed by at least 16 characters".to_owned());
@@ -120,6 +157,14 @@ impl Settings {
 
     pub fn inbox_url(&self) -> String {
         self.inbox_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("inbox.sqlite").display()))
+    }
+
+    pub fn tier(&self, tier: Tier) -> TierLimits {
+        match tier {
+            Tier::Free => self.tiers.free,
+            Tier::Premium => self.tiers.premium,
+            Tier::Business => self.tiers.business,
+        }
     }
 
     pub fn workers(&self) -> usize {

@@ -284,7 +284,6 @@ async fn update(
     now: Timestamp,
 ) -> Result<(Image, Hints)> {
     let galleries = galleries::image_changed(tx, image_id).await?;
-    hold(tx, image_id).await?;
     let mut changed = image(tx, image_id).await?.ok_or(Error::NotFound("image"))?;
     let seen_before = (changed.visibility, changed.access_tier);
     changed.visibility = patch.visibility.unwrap_or(changed.visibility);
@@ -324,14 +323,6 @@ async fn update(
     ];
     tx.execute(sql, bound).await?;
     Ok((changed, Hints { galleries, ..Hints::default() }))
-}
-
-/// Nobody else changes the image until the commit. SQLite has one writer anyhow.
-async fn hold(tx: &mut Tx, image_id: ImageId) -> Result<()> {
-    if tx.dialect() == Dialect::Postgres {
-        tx.query("SELECT 1 AS one FROM images WHERE image_id = $1 FOR UPDATE", params![image_id]).await?;
-    }
-    Ok(())
 }
 
 async fn delete(tx: &mut Tx, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints)> {

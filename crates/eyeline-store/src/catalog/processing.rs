@@ -1,6 +1,6 @@
 //! From an original that has arrived to versions that are published, or to an error with its reason.
 //!
-//! A transaction takes the rows it changes in this order: job, galleries, image, project; so that no two wait for each
+//! A transaction takes the rows it changes in this order: job, images, galleries, project; so that no two wait for each
 //! other.
 
 use std::time::Duration;

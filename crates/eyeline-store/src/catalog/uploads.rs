@@ -64,6 +64,31 @@ pub struct UploadTarget {
 }
 
 impl Catalog {
+    /// Makes an image in state `init`; `QuotaExceeded` when the project holds `images_max` already.
+    pub async fn create_image(
+        &self,
+        project_id: ProjectId,
+        image: NewImage,
+        images_max: Option<u64>,
+        now: Timestamp,
+        repeatable: Option<Repeatable<Hints>>,
+    ) -> Result<Once<Hints>> {
+        self.write_once(repeatable, move |tx| {
+            async move {
+                let (verdicts, hints) = create(tx, project_id, vec![image], images_max, false, now).await?;
+                match verdicts.first() {
+                    Some(Verdict::Created) => Ok(hints),
+                    _ => Err(Error::QuotaExceeded(format!(
+                        "At most {} images are kept for this project.",
+                        images_max.unwrap_or_default()
+                    ))),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+
     /// Makes images in state `init`, as many as `images_max` leaves room for. With `refuse_duplicates`, one whose stated
     /// SHA-256 the project has already, or that came earlier in the same list, is not made.
     pub async fn create_images(

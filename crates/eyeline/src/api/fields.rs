@@ -45,6 +45,15 @@ impl Fields {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
+    /// True when the field is there as `null` or as an empty text, which takes something away; the field is read then.
+    pub fn is_null(&mut self, name: &str) -> bool {
+        let takes_away = self.object.get(name).is_some_and(|value| value.is_null() || value == "");
+        if takes_away {
+            self.object.remove(name);
+        }
+        takes_away
+    }
+
     /// Text of 1 to `chars_max` characters without U+0000.
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         let value = self.value(name)?;

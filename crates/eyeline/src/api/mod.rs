@@ -4,6 +4,7 @@ mod applications;
 pub mod auth;
 pub mod body;
 mod dataset;
+mod downloads;
 mod envelope;
 mod events;
 pub mod fields;
@@ -17,6 +18,7 @@ mod projects;
 pub mod query;
 pub mod session;
 mod streams;
+mod upload_links;
 mod uploads;
 mod user_token;
 
@@ -56,11 +58,12 @@ fn described() -> OpenApiRouter<App> {
         .merge(projects::routes())
         .merge(applications::routes())
         .merge(images::routes())
+        .merge(upload_links::routes())
         .merge(uploads::routes())
         .merge(streams::routes())
         .merge(galleries::routes())
         .merge(dataset::routes())
         .merge(pages::routes())
         .merge(events::routes());
-    OpenApiRouter::new().merge(operations::root_routes()).nest("/api/v1", api)
+    OpenApiRouter::new().merge(operations::root_routes()).merge(downloads::root_routes()).nest("/api/v1", api)
 }

@@ -19,7 +19,7 @@ pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Ids forgotten in one transaction.
 const FORGET_MAX: u32 = 2_000;
 /// How long a caller waits for the events before it to be applied.
-const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often it looks where another process applies them.
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 

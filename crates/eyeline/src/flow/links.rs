@@ -1,23 +1,90 @@
-//! The addresses of an image's pictures in a page.
+//! The addresses under which versions and originals are fetched: public ones stay for ever, others are signed and expire.
 
 use std::fmt;
 
-use eyeline_core::{AccessClass, Visibility};
+use eyeline_core::AccessClass;
+use eyeline_store::ObjectKey;
 use eyeline_store::catalog::orders::GalleryItem;
+use eyeline_store::objects::Area;
+use url::form_urlencoded;
 
 use crate::app::App;
+use crate::secrets::Secrets;
 
-/// Links that expire are the same within a window of five minutes, so that what holds them can be cached.
+/// Signed links are the same within a window of five minutes, so that what holds them can be cached.
+const WINDOW_SECONDS: i64 = 5 * 60;
+
+const PURPOSE: &str = "download link";
+
+/// Spells links as of one moment.
+pub struct Links {
+    public_url: String,
+    secrets: Secrets,
+    /// Seconds since 1970 (real time) until which a signed link holds.
+    expires: i64,
+}
+
+impl Links {
+    pub fn at(app: &App) -> Self {
+        let window = window_seconds(app);
+        let end_of_window = (now_seconds(app) / window + 1) * window;
+        Links {
+            public_url: app.settings.public_url(),
+            secrets: app.secrets.clone(),
+            expires: end_of_window + i64::from(app.settings.download_link_seconds),
+        }
+    }
+
+    /// Of a version.
+    pub fn version(&self, key: &ObjectKey) -> String {
+        match key.area() {
+            Area::Public => format!("{}/{key}", self.public_url),
+            _ => self.signed(key, ""),
+        }
+    }
+
+    /// Of an original, which is saved as `filename`.
+    pub fn original(&self, key: &ObjectKey, filename: &str) -> String {
+        self.signed(key, filename)
+    }
+
+    fn signed(&self, key: &ObjectKey, filename: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !filename.is_empty() {
+            query.append_pair("filename", filename);
+        }
+        query.append_pair("expires", &self.expires.to_string());
+        let signature = self.secrets.sign(PURPOSE, &signed_text(key, self.expires, filename));
+        format!("{}/{key}?{}", self.public_url, query.append_pair("signature", &signature).finish())
+    }
+}
+
+/// Whether a link to the object with these parts was given out and holds still.
+pub fn is_valid(app: &App, key: &ObjectKey, expires: i64, filename: &str, signature: &str) -> bool {
+    app.secrets.verify(PURPOSE, &signed_text(key, expires, filename), signature) && now_seconds(app) <= expires
+}
+
+fn signed_text(key: &ObjectKey, expires: i64, filename: &str) -> Vec<u8> {
+    format!("{key}\n{expires}\n{filename}").into_bytes()
+}
+
+fn now_seconds(app: &App) -> i64 {
+    app.clock.real_now().micros() / 1_000_000
+}
+
+/// No longer than the links' own life, for settings that make that short.
+fn window_seconds(app: &App) -> i64 {
+    WINDOW_SECONDS.min(i64::from(app.settings.download_link_seconds)).max(1)
+}
+
+/// Which links a page may hold: those of one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window(Option<i64>);
 
-const WINDOW_SECONDS: i64 = 5 * 60;
-
 impl Window {
-    /// Only the project's own keys see images whose links expire.
+    /// What everybody sees has links that never expire.
     pub fn at(app: &App, class: AccessClass) -> Self {
-        let number = app.clock.real_now().micros() / 1_000_000 / WINDOW_SECONDS;
-        Window((class == AccessClass::Project).then_some(number))
+        Window((class != AccessClass::Public).then(|| now_seconds(app) / window_seconds(app)))
     }
 }
 
@@ -37,19 +104,26 @@ pub struct ItemLinks {
     pub srcset: Option<String>,
 }
 
-/// A dataset's picture has its own address; an upload its versions.
-pub fn of_item(app: &App, _window: Window, item: &GalleryItem) -> ItemLinks {
-    if let Some(url) = &item.url {
-        return ItemLinks { largest: Some(url.clone()), smallest: Some(url.clone()), srcset: None };
-    }
-    let link = |key: &str| match item.visibility {
-        Visibility::Public | Visibility::Private => format!("{}/{key}", app.settings.public_url()),
-    };
-    let described: Vec<String> =
-        item.versions.iter().map(|version| format!("{} {}w", link(&version.object_key), version.width)).collect();
-    ItemLinks {
-        largest: item.versions.last().map(|version| link(&version.object_key)),
-        smallest: item.versions.first().map(|version| link(&version.object_key)),
-        srcset: (!described.is_empty()).then(|| described.join(", ")),
+impl Links {
+    /// A dataset's picture has its own address; an upload its versions.
+    pub fn of_item(&self, item: &GalleryItem) -> ItemLinks {
+        if let Some(url) = &item.url {
+            return ItemLinks { largest: Some(url.clone()), smallest: Some(url.clone()), srcset: None };
+        }
+        let link = |key: &str| ObjectKey::parse(key).map(|key| self.version(&key));
+        let mut described = Vec::with_capacity(item.versions.len());
+        for version in &item.versions {
+            if let Some(link) = link(&version.object_key) {
+                described.push((link, version.width));
+            }
+        }
+        // A small original gives several versions of one width, of which one is enough.
+        described.dedup_by_key(|(_, width)| *width);
+        let widths: Vec<String> = described.iter().map(|(link, width)| format!("{link} {width}w")).collect();
+        ItemLinks {
+            largest: described.last().map(|(link, _)| link.clone()),
+            smallest: described.first().map(|(link, _)| link.clone()),
+            srcset: (!widths.is_empty()).then(|| widths.join(", ")),
+        }
     }
 }

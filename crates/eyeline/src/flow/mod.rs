@@ -1,11 +1,15 @@
 //! The steps of the product. A step never calls the next one: it leaves a record.
 
+pub mod change;
 pub mod collect;
 pub mod dataset;
+pub mod hints;
 pub mod history;
 pub mod ingest;
 pub mod links;
 pub mod notify;
 pub mod page;
 pub mod rank;
+pub mod sweep;
+pub mod upload;
 pub mod versions;

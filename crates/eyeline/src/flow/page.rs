@@ -13,7 +13,7 @@ use eyeline_store::{Error, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::links::{self, Window};
+use super::links::{Links, Window};
 use super::rank::{Head, Order, Ranked};
 use crate::app::App;
 use crate::secrets::{Secrets, sha256};
@@ -223,9 +223,10 @@ impl Placed {
         let ordinals: Vec<u32> = shown.iter().map(|(_, ordinal)| *ordinal).collect();
         let read = app.catalog.gallery_items(self.order.gallery_id, &ordinals).await?;
         let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
-        let items = shown.into_iter().filter_map(|(place, ordinal)| {
-            Some(item(app, &self.order, self.window, Some(place), read.remove(&ordinal)?))
-        });
+        let links = Links::at(app);
+        let items = shown
+            .into_iter()
+            .filter_map(|(place, ordinal)| Some(item(&links, &self.order, Some(place), read.remove(&ordinal)?)));
         Ok(Page {
             gallery_id: self.order.gallery_id,
             order_id: self.order.order_id,
@@ -247,17 +248,17 @@ pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image
     let read = app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop();
     let read = read.ok_or(Error::NotFound("image"))?;
     let order = app.orders.current(ranked, class, None).await?;
-    Ok(item(app, &order, Window::at(app, class), order.place_of(ordinal), read))
+    Ok(item(&Links::at(app), &order, order.place_of(ordinal), read))
 }
 
-fn item(app: &App, order: &Order, window: Window, place: Option<usize>, item: GalleryItem) -> Item {
+fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {
     let counts = order.counts(item.ordinal);
     let numbers = (order.class == AccessClass::Project).then(|| Numbers {
         weight: order.ranking.factors.weight(counts.views, counts.clicks),
         views: counts.views,
         clicks: counts.clicks,
     });
-    let links = links::of_item(app, window, &item);
+    let links = links.of_item(&item);
     Item {
         position: place.map(|place| place as u64 + 1),
         image_id: item.image_id,

@@ -4,6 +4,7 @@ pub mod clear;
 pub mod forget;
 pub mod ingest;
 pub mod rank;
+pub mod sweep;
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::supervisor::Supervisor;
 /// Starts every loop; each runs until `app.stop` is cancelled.
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
+    supervisor.spawn("sweep", sweep::run(app.clone()));
     supervisor.spawn("forget", forget::run(app.catalog.clone(), app.clock.clone(), app.stop.clone()));
     supervisor.spawn("streams", wait_for_streams(app.newsroom.clone(), app.stop.clone()));
     supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));

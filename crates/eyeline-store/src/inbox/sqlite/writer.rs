@@ -38,8 +38,9 @@ pub(super) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Command>
             bytes += size(&next);
             group.push(next);
         }
+        let newest = *head.borrow();
         state.write(&mut connection, group, head);
-        if state.unchecked_bytes >= CHECKPOINT_BYTES && state.broken.is_none() {
+        if state.unchecked_bytes >= CHECKPOINT_BYTES && *head.borrow() > newest {
             state.checkpoint(&connection);
         }
     }
@@ -106,8 +107,8 @@ impl Writer {
     fn checkpoint(&mut self, connection: &Connection) {
         match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             Ok(()) => self.unchecked_bytes = 0,
-            // The log keeps everything; the next commit tries again.
-            Err(error) => drop(self.failed(&error)),
+            // The log keeps everything; after the next commit it is tried again.
+            Err(error) => tracing::warn!(error = %self.failed(&error), "the inbox's log could not be checkpointed"),
         }
     }
 
@@ -118,7 +119,6 @@ impl Writer {
             self.broken = Some(reason.clone());
             return Error::unavailable(reason);
         }
-        tracing::warn!(%error, "the inbox could not write");
         failure(error)
     }
 }

@@ -1,0 +1,149 @@
+//! Colours as every screen understands them: from the profile of the file to sRGB.
+
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+
+use crate::ImageError;
+use crate::packed::{Packed, Space};
+use crate::planar::Planar;
+use crate::turbo;
+
+/// What has to be done to a picture's colours.
+pub(crate) enum Conversion {
+    /// They are sRGB already, or nobody can tell.
+    None,
+    From(Box<ColorProfile>),
+}
+
+impl Conversion {
+    /// From a file's ICC profile. A profile that cannot be read, or that is for another kind of colours than the
+    /// picture's, is passed over, as browsers do.
+    pub fn from_icc(icc: &[u8], space: Space) -> Self {
+        if icc.is_empty() {
+            return Self::None;
+        }
+        let Ok(profile) = ColorProfile::new_from_slice(icc) else { return Self::None };
+        let expected = match space {
+            Space::Grey => DataColorSpace::Gray,
+            Space::Rgb => DataColorSpace::Rgb,
+            Space::InvertedCmyk => DataColorSpace::Cmyk,
+        };
+        if profile.color_space != expected || is_srgb(&profile) { Self::None } else { Self::From(Box::new(profile)) }
+    }
+
+    /// Planes in sRGB.
+    pub fn planar(&self, picture: Planar) -> Result<Planar, ImageError> {
+        let Self::From(profile) = self else { return Ok(picture) };
+        if picture.chroma.is_none() {
+            return Ok(match grey_curve(profile) {
+                Some(curve) => {
+                    let mut picture = picture;
+                    picture.luma.samples.iter_mut().for_each(|sample| *sample = curve[usize::from(*sample)]);
+                    picture
+                }
+                None => picture,
+            });
+        }
+        let rgb = turbo::to_rgb(&picture).map_err(|failure| ImageError::crashed(failure.message))?;
+        turbo::from_rgb(&self.packed(rgb)?).map_err(|failure| ImageError::crashed(failure.message))
+    }
+
+    /// Pixels in sRGB, or in its grey; inks become RGB in any case.
+    pub fn packed(&self, mut picture: Packed) -> Result<Packed, ImageError> {
+        match (self, picture.space) {
+            (Self::None, Space::Grey | Space::Rgb) => Ok(picture),
+            (Self::None, Space::InvertedCmyk) => Ok(plain_inks_to_rgb(&picture)),
+            (Self::From(profile), Space::Grey) => {
+                if let Some(curve) = grey_curve(profile) {
+                    picture.samples.iter_mut().for_each(|sample| *sample = curve[usize::from(*sample)]);
+                }
+                Ok(picture)
+            }
+            (Self::From(profile), Space::Rgb) => {
+                rgb_in_place(profile, &mut picture);
+                Ok(picture)
+            }
+            (Self::From(profile), Space::InvertedCmyk) => Ok(inks_to_rgb(profile, &picture)),
+        }
+    }
+}
+
+/// Rows at a time, so that the copy beside the picture stays small.
+const ROWS: usize = 64;
+
+fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
+    let layout = if picture.channels == 4 { Layout::Rgba } else { Layout::Rgb };
+    let srgb = ColorProfile::new_srgb();
+    let Ok(transform) = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()) else {
+        return;
+    };
+    let mut before = Vec::new();
+    for rows in picture.samples.chunks_mut(picture.width as usize * picture.channels * ROWS) {
+        before.clear();
+        before.extend_from_slice(rows);
+        if transform.transform(&before, rows).is_err() {
+            rows.copy_from_slice(&before);
+        }
+    }
+}
+
+fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Packed {
+    let srgb = ColorProfile::new_srgb();
+    // Profiles count ink, Adobe's files count its absence.
+    let transform = profile.create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, TransformOptions::default());
+    let Ok(transform) = transform else { return plain_inks_to_rgb(picture) };
+    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb);
+    let width = picture.width as usize;
+    let mut inks = Vec::new();
+    for (from, to) in picture.samples.chunks(width * 4 * ROWS).zip(rgb.samples.chunks_mut(width * 3 * ROWS)) {
+        inks.clear();
+        inks.extend(from.iter().map(|sample| 255 - sample));
+        if transform.transform(&inks, to).is_err() {
+            return plain_inks_to_rgb(picture);
+        }
+    }
+    rgb
+}
+
+/// Inks without a profile: each takes away its complement, black takes away from all.
+fn plain_inks_to_rgb(picture: &Packed) -> Packed {
+    let (pixels, _) = picture.samples.as_chunks::<4>();
+    let light = |ink: u8, black: u8| ((u16::from(ink) * u16::from(black) + 127) / 255) as u8;
+    let samples = pixels.iter().flat_map(|[c, m, y, k]| [light(*c, *k), light(*m, *k), light(*y, *k)]).collect();
+    Packed { width: picture.width, height: picture.height, channels: 3, space: Space::Rgb, samples }
+}
+
+/// The sRGB grey of each of the 256 greys of a profile.
+fn grey_curve(profile: &ColorProfile) -> Option<Vec<u8>> {
+    let srgb = ColorProfile::new_srgb();
+    let transform =
+        profile.create_transform_8bit(Layout::Gray, &srgb, Layout::Rgb, TransformOptions::default()).ok()?;
+    let greys: Vec<u8> = (0..=255).collect();
+    let mut rgb = vec![0; 256 * 3];
+    transform.transform(&greys, &mut rgb).ok()?;
+    Some(rgb.chunks_exact(3).map(|pixel| pixel[1]).collect())
+}
+
+/// Whether a profile says nothing else than sRGB does: converting a few telling colours changes none by more than the
+/// rounding. Most photos carry such a profile, and converting them would cost as much as a version.
+fn is_srgb(profile: &ColorProfile) -> bool {
+    if profile.color_space != DataColorSpace::Rgb {
+        return false;
+    }
+    let srgb = ColorProfile::new_srgb();
+    let Ok(transform) = profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, TransformOptions::default())
+    else {
+        return true;
+    };
+    const LEVELS: [u8; 6] = [0, 24, 64, 128, 192, 255];
+    let mut colors = Vec::with_capacity(LEVELS.len().pow(3) * 3);
+    for red in LEVELS {
+        for green in LEVELS {
+            colors.extend(LEVELS.iter().flat_map(|blue| [red, green, *blue]));
+        }
+    }
+    let mut converted = vec![0; colors.len()];
+    if transform.transform(&colors, &mut converted).is_err() {
+        return true;
+    }
+    colors.iter().zip(&converted).all(|(before, after)| before.abs_diff(*after) <= 1)
+}

@@ -1,0 +1,53 @@
+//! A picture as most formats keep it: all channels of a pixel side by side.
+
+use crate::ImageError;
+use crate::resize::Resizer;
+
+/// What the channels of a pixel mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// One channel.
+    Grey,
+    /// Three channels, and a fourth for opacity if there are four.
+    Rgb,
+    /// Four channels; 255 is no ink, as Adobe's programs write it.
+    InvertedCmyk,
+}
+
+/// A picture of `width` x `height` pixels of `channels` bytes, rows without gaps. Opacity is not multiplied in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packed {
+    pub width: u32,
+    pub height: u32,
+    pub channels: usize,
+    pub space: Space,
+    pub samples: Vec<u8>,
+}
+
+impl Packed {
+    pub fn new(width: u32, height: u32, channels: usize, space: Space) -> Self {
+        Self { width, height, channels, space, samples: vec![0; width as usize * height as usize * channels] }
+    }
+
+    pub fn has_alpha(&self) -> bool {
+        self.space == Space::Rgb && self.channels == 4
+    }
+
+    /// Whether some pixel lets something shine through.
+    pub fn is_transparent(&self) -> bool {
+        self.has_alpha() && self.samples.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX)
+    }
+
+    /// The colours alone. Meant for pictures without a transparent pixel: what is transparent becomes what lies under it.
+    pub fn without_alpha(self) -> Self {
+        if !self.has_alpha() {
+            return self;
+        }
+        let samples = self.samples.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+        Self { channels: 3, samples, ..self }
+    }
+
+    pub fn resized(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
+        resizer.packed(self, width, height)
+    }
+}

@@ -1,0 +1,138 @@
+//! A picture as JPEG keeps it: one plane of brightness and two of colour, the latter often at half the size.
+//!
+//! Staying in this form from decoder to encoder saves the conversion to RGB and back, and half of the resizing.
+
+use crate::ImageError;
+use crate::resize::Resizer;
+
+/// One plane of samples, a byte each, rows without gaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plane {
+    pub width: u32,
+    pub height: u32,
+    pub samples: Vec<u8>,
+}
+
+impl Plane {
+    pub fn new(width: u32, height: u32) -> Self {
+        Self { width, height, samples: vec![0; width as usize * height as usize] }
+    }
+}
+
+/// How many luma samples, across and down, share one chroma sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subsampling {
+    pub across: u32,
+    pub down: u32,
+}
+
+impl Subsampling {
+    pub const HALF: Self = Self { across: 2, down: 2 };
+}
+
+/// The two planes of colour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chroma {
+    pub subsampling: Subsampling,
+    pub planes: [Plane; 2],
+}
+
+/// A picture of `width` x `height` pixels in YCbCr, or in grey when it has no chroma.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Planar {
+    pub width: u32,
+    pub height: u32,
+    /// Padded on the right and below to a multiple of the subsampling; the padding repeats the edge.
+    pub luma: Plane,
+    pub chroma: Option<Chroma>,
+}
+
+impl Planar {
+    /// Whether the planes are laid out as the encoder takes them: 4:2:0 or grey.
+    pub fn is_encodable(&self) -> bool {
+        self.chroma.as_ref().is_none_or(|chroma| chroma.subsampling == Subsampling::HALF)
+    }
+
+    /// This picture at `width` x `height` pixels, in 4:2:0 or grey.
+    pub fn resized(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
+        let luma_source = (f64::from(self.width), f64::from(self.height));
+        let Some(chroma) = &self.chroma else {
+            let mut luma = Plane::new(width, height);
+            resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
+            return Ok(Self { width, height, luma, chroma: None });
+        };
+        let mut luma = Plane::new(width.next_multiple_of(2), height.next_multiple_of(2));
+        resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
+        pad(&mut luma, width, height);
+
+        let Subsampling { across, down } = chroma.subsampling;
+        let (columns, source_width) = chroma_span(self.width, across, width);
+        let (rows, source_height) = chroma_span(self.height, down, height);
+        let mut planes = [0, 1].map(|_| Plane::new(luma.width / 2, luma.height / 2));
+        for (from, to) in chroma.planes.iter().zip(&mut planes) {
+            let source = (source_width.min(f64::from(from.width)), source_height.min(f64::from(from.height)));
+            resizer.plane(from, source, to, (columns, rows))?;
+            pad(to, columns, rows);
+        }
+        Ok(Self { width, height, luma, chroma: Some(Chroma { subsampling: Subsampling::HALF, planes }) })
+    }
+}
+
+/// How many whole chroma samples fit on a side of `target` pixels, and how many of the source, of `side` pixels, lie
+/// under them. The half sample at the end of an odd side has no whole one under it and repeats its neighbour.
+fn chroma_span(side: u32, subsampling: u32, target: u32) -> (u32, f64) {
+    let count = (target / 2).max(1);
+    (count, f64::from(2 * count) * f64::from(side) / f64::from(target) / f64::from(subsampling))
+}
+
+/// Repeats the last column and row of the visible `width` x `height` samples over the rest of the plane.
+pub(crate) fn pad(plane: &mut Plane, width: u32, height: u32) {
+    let (stride, width, height) = (plane.width as usize, width as usize, height as usize);
+    if width < stride {
+        for row in plane.samples.chunks_exact_mut(stride) {
+            let edge = row[width - 1];
+            row[width..].fill(edge);
+        }
+    }
+    let edge = (height - 1) * stride;
+    for row in height..plane.height as usize {
+        plane.samples.copy_within(edge..edge + stride, row * stride);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_repeats_the_edge() {
+        let mut plane = Plane { width: 4, height: 4, samples: (0..16).collect() };
+        pad(&mut plane, 3, 3);
+        assert_eq!(plane.samples, [0, 1, 2, 2, 4, 5, 6, 6, 8, 9, 10, 10, 8, 9, 10, 10]);
+    }
+
+    #[test]
+    fn a_resized_picture_of_odd_size_has_planes_the_encoder_can_take() {
+        let picture = Planar {
+            width: 9,
+            height: 7,
+            luma: Plane { width: 9, height: 7, samples: vec![200; 63] },
+            chroma: Some(Chroma {
+                subsampling: Subsampling { across: 1, down: 1 },
+                planes: [
+                    Plane { width: 9, height: 7, samples: vec![90; 63] },
+                    Plane { width: 9, height: 7, samples: vec![160; 63] },
+                ],
+            }),
+        };
+        assert!(!picture.is_encodable());
+        let small = picture.resized(5, 3, &mut Resizer::default()).expect("resizes");
+        assert!(small.is_encodable());
+        assert_eq!((small.luma.width, small.luma.height), (6, 4));
+        let chroma = small.chroma.expect("colour stays");
+        assert_eq!((chroma.planes[0].width, chroma.planes[0].height), (3, 2));
+        assert!(small.luma.samples.iter().all(|sample| *sample == 200));
+        assert!(chroma.planes[0].samples.iter().all(|sample| *sample == 90));
+        assert!(chroma.planes[1].samples.iter().all(|sample| *sample == 160));
+    }
+}

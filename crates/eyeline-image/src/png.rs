@@ -1,0 +1,95 @@
+//! PNG, in and out.
+
+use std::io::Cursor;
+
+use ::png::{BitDepth, ColorType, Compression, DecodingError, Encoder, Transformations};
+
+use crate::decode::{Decoded, Picture};
+use crate::orientation::Orientation;
+use crate::packed::{Packed, Space};
+use crate::{ErrorKind, ImageError, Limits};
+
+/// For colour profiles and what else stands beside the pixels. A larger profile is passed over.
+const BESIDE_PIXELS_BYTES_MAX: usize = 16 << 20;
+
+/// Decodes a file that begins as PNG does; of an animation, the picture shown where animations are not.
+pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
+    let mut decoder =
+        ::png::Decoder::new_with_limits(Cursor::new(file), ::png::Limits { bytes: BESIDE_PIXELS_BYTES_MAX });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let header = decoder.read_header_info().map_err(judge)?;
+    let size = (header.width, header.height);
+    limits.check_size(size.0, size.1)?;
+    let mut reader = decoder.read_info().map_err(judge)?;
+    if let Some(animation) = reader.info().animation_control {
+        limits.check_frames(animation.num_frames, size.0, size.1)?;
+    }
+    let (color, depth) = reader.output_color_type();
+    if depth != BitDepth::Eight {
+        return Err(ImageError::unsupported("A PNG picture of that bit depth"));
+    }
+    let (channels, space) = match color {
+        ColorType::Grayscale => (1, Space::Grey),
+        ColorType::GrayscaleAlpha => (2, Space::Grey),
+        ColorType::Rgba => (4, Space::Rgb),
+        ColorType::Rgb | ColorType::Indexed => (3, Space::Rgb),
+    };
+    let mut picture = Packed::new(size.0, size.1, channels, space);
+    let frame = reader.next_frame(&mut picture.samples).map_err(judge)?;
+    if (frame.width, frame.height) != size || frame.buffer_size() != picture.samples.len() {
+        return Err(ImageError::damaged("a frame of another size than the picture"));
+    }
+    // Reads on to the end marker, so that a file cut behind its pixels is not taken for a whole one.
+    reader.finish().map_err(judge)?;
+
+    let info = reader.info();
+    let orientation = info.exif_metadata.as_deref().map_or(Orientation::default(), Orientation::from_exif_block);
+    let icc = if info.srgb.is_some() { None } else { info.icc_profile.as_deref() };
+    let icc = icc.map(<[u8]>::to_vec).unwrap_or_default();
+    Ok(Decoded { size, orientation, icc, picture: Picture::Packed(with_grey_spread(picture)) })
+}
+
+/// Grey with opacity becomes RGB with opacity, the one form of transparent pictures from here on.
+fn with_grey_spread(picture: Packed) -> Packed {
+    if picture.channels != 2 {
+        return picture;
+    }
+    let (pixels, _) = picture.samples.as_chunks::<2>();
+    let samples = pixels.iter().flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha]).collect();
+    Packed { channels: 4, space: Space::Rgb, samples, ..picture }
+}
+
+/// Compresses RGB with opacity. Quick rather than small: a slower search costs more than all other versions together.
+pub(crate) fn compress(picture: &Packed) -> Result<Vec<u8>, ImageError> {
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, picture.width, picture.height);
+    encoder.set_color(ColorType::Rgba);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    let mut writer = encoder.write_header().map_err(ImageError::crashed)?;
+    writer.write_image_data(&picture.samples).map_err(ImageError::crashed)?;
+    writer.finish().map_err(ImageError::crashed)?;
+    Ok(file)
+}
+
+fn judge(error: DecodingError) -> ImageError {
+    match error {
+        DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => ImageError::truncated(),
+        DecodingError::LimitsExceeded => {
+            ImageError::new(ErrorKind::TooManyPixels, "The picture needs more memory to decode than is allowed.")
+        }
+        other => {
+            // The library's own words name chunks and types, which tell the owner of a photo nothing.
+            let words = other.to_string();
+            let detail = if words.starts_with("CRC") {
+                "a checksum does not match"
+            } else if words.contains("deflate") {
+                "its compressed pixels cannot be unpacked"
+            } else {
+                "it does not follow the PNG format"
+            };
+            ImageError::damaged(detail)
+        }
+    }
+}

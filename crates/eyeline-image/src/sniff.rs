@@ -1,0 +1,109 @@
+//! What a file is, by its first bytes alone: names and declared types are not believed.
+
+use crate::ImageError;
+
+/// A format that versions can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Jpeg,
+    Png,
+}
+
+impl Format {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+}
+
+/// Whether a file begins in a way, from its first bytes.
+type Test = fn(&[u8]) -> bool;
+
+/// Formats that are known and refused, so that the refusal can name them.
+const REFUSED: [(Test, &str, &str); 9] = [
+    (|bytes| bytes.starts_with(b"BM"), "image/bmp", "A BMP picture"),
+    (|bytes| bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*"), "image/tiff", "A TIFF picture"),
+    (|bytes| bytes.starts_with(b"\0\0\x01\0"), "image/x-icon", "An icon file"),
+    (|bytes| is_brand(bytes, &[b"avif", b"avis"]), "image/avif", "An AVIF picture"),
+    (|bytes| is_brand(bytes, &[b"heic", b"heix", b"hevc", b"mif1", b"msf1"]), "image/heic", "A HEIC picture"),
+    (|bytes| bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL "), "image/jxl", "A JPEG XL picture"),
+    (|bytes| bytes.starts_with(b"8BPS"), "image/vnd.adobe.photoshop", "A Photoshop file"),
+    (|bytes| bytes.starts_with(b"%PDF-"), "application/pdf", "A PDF file"),
+    (is_svg, "image/svg+xml", "An SVG drawing"),
+];
+
+const JPEG: &[u8] = b"\xff\xd8\xff";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// The content type of a file, told from its first bytes; 512 are enough. `None` for what is no known picture format.
+pub fn sniff(first_bytes: &[u8]) -> Option<&'static str> {
+    match format(first_bytes) {
+        Ok(format) => Some(format.content_type()),
+        Err(_) => REFUSED.iter().find(|(test, _, _)| test(first_bytes)).map(|(_, content_type, _)| *content_type),
+    }
+}
+
+/// The format of a whole file, or why it is refused.
+pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
+    for (magic, format) in [(JPEG, Format::Jpeg), (PNG, Format::Png)] {
+        if bytes.starts_with(magic) {
+            return Ok(format);
+        }
+        // A file cut within its first bytes is still told from one that never was a picture.
+        if magic.starts_with(bytes) {
+            return Err(ImageError::truncated());
+        }
+    }
+    Err(match REFUSED.iter().find(|(test, _, _)| test(bytes)) {
+        Some((_, _, name)) => ImageError::unsupported(name),
+        None => ImageError::not_an_image(),
+    })
+}
+
+/// Whether this is an ISO media file whose major brand is one of `brands`.
+fn is_brand(bytes: &[u8], brands: &[&[u8; 4]]) -> bool {
+    bytes.get(4..8) == Some(b"ftyp") && brands.iter().any(|brand| bytes.get(8..12) == Some(brand.as_slice()))
+}
+
+/// Whether this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
+fn is_svg(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(512)];
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    text.starts_with(b"<") && text.windows(4).any(|window| window == b"<svg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn the_type_follows_from_the_first_bytes() {
+        assert_eq!(sniff(b"\xff\xd8\xff\xe0\0\x10JFIF"), Some("image/jpeg"));
+        assert_eq!(sniff(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), Some("image/png"));
+        assert_eq!(sniff(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("image/avif"));
+        assert_eq!(sniff(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">"), Some("image/svg+xml"));
+        assert_eq!(sniff(b"<html><body>"), None);
+        assert_eq!(sniff(b""), None);
+    }
+
+    #[test]
+    fn a_refused_format_is_named_in_the_sentence() {
+        let refusal = format(b"BM\x36\0\0\0").expect_err("BMP is refused");
+        assert_eq!(refusal.kind, ErrorKind::Unsupported);
+        assert_eq!(refusal.sentence, "A BMP picture cannot be read here.");
+    }
+
+    #[test]
+    fn a_file_cut_in_its_first_bytes_is_truncated_and_not_unknown() {
+        for cut in 0..JPEG.len() {
+            assert_eq!(format(&JPEG[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
+        }
+        for cut in 0..PNG.len() {
+            assert_eq!(format(&PNG[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
+        }
+        assert_eq!(format(b"\xff\xd7").expect_err("not JPEG").kind, ErrorKind::NotAnImage);
+    }
+}

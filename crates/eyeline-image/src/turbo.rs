@@ -1,0 +1,393 @@
+//! libjpeg-turbo behind a safe surface: the only unsafe code of the product, and the only file that names the library.
+//!
+//! Every call passes pointers into buffers that are sized here, by the library's own functions, from the header that
+//! the library itself read; every buffer outlives its call. A handle is used for one file and then destroyed.
+#![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file alone calls it")]
+
+use std::ffi::{CStr, c_int, c_uint};
+use std::ptr;
+
+use turbojpeg_sys as tj;
+
+use crate::packed::{Packed, Space};
+use crate::planar::{Chroma, Planar, Plane, Subsampling, pad};
+
+/// Why the library stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The library's own words.
+    pub message: String,
+}
+
+/// How a JPEG file stores colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colorspace {
+    Grey,
+    YCbCr,
+    Rgb,
+    /// Four inks, as they are or as YCCK.
+    Inks,
+}
+
+/// What the library reads from the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub width: u32,
+    pub height: u32,
+    pub colorspace: Colorspace,
+    sampling: c_int,
+}
+
+/// A fraction of the full size, in eighths, at which the inverse DCT gives the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Eighths(pub u32);
+
+impl Eighths {
+    pub const ALL: Self = Self(8);
+
+    /// A side of `full` pixels at this scale.
+    pub fn of(self, full: u32) -> u32 {
+        (full * self.0).div_ceil(8)
+    }
+
+    /// The library knows its factors in lowest terms only.
+    fn factor(self) -> tj::tjscalingfactor {
+        let shift = self.0.trailing_zeros().min(3);
+        tj::tjscalingfactor { num: int(self.0 >> shift), denom: 8 >> shift }
+    }
+}
+
+/// Bounds on the library's own memory and patience.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub memory_bytes: u64,
+    pub scans: u32,
+}
+
+struct Handle(tj::tjhandle);
+
+impl Handle {
+    fn new(kind: c_uint) -> Result<Self, Failure> {
+        // SAFETY: has no preconditions; a null answer is checked.
+        let handle = unsafe { tj::tj3Init(int(kind)) };
+        if handle.is_null() { Err(Failure { message: "out of memory".into() }) } else { Ok(Self(handle)) }
+    }
+
+    fn set(&mut self, parameter: c_uint, value: c_int) -> Result<(), Failure> {
+        // SAFETY: the handle is live; parameter and value are checked by the library.
+        let status = unsafe { tj::tj3Set(self.0, int(parameter), value) };
+        self.check(status)
+    }
+
+    fn get(&self, parameter: c_uint) -> c_int {
+        // SAFETY: the handle is live; the parameter is checked by the library.
+        unsafe { tj::tj3Get(self.0, int(parameter)) }
+    }
+
+    fn check(&self, status: c_int) -> Result<(), Failure> {
+        if status == 0 { Ok(()) } else { Err(self.failure()) }
+    }
+
+    fn check_but_for_warnings(&self, status: c_int) -> Result<(), Failure> {
+        // SAFETY: the handle is live.
+        let code = unsafe { tj::tj3GetErrorCode(self.0) };
+        if code == int(tj::TJERR_TJERR_WARNING) { Ok(()) } else { self.check(status) }
+    }
+
+    fn failure(&self) -> Failure {
+        // SAFETY: the answer is a string that ends with 0 and lives until the next call with this handle.
+        let message = unsafe { CStr::from_ptr(tj::tj3GetErrorStr(self.0)) };
+        Failure { message: message.to_string_lossy().into_owned() }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle is live and never used again.
+        unsafe { tj::tj3Destroy(self.0) };
+    }
+}
+
+/// Decodes one file.
+pub(crate) struct Decoder<'a> {
+    handle: Handle,
+    file: &'a [u8],
+    header: Header,
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads the header of a file.
+    pub fn open(file: &'a [u8], bounds: Bounds) -> Result<Self, Failure> {
+        let mut handle = Handle::new(tj::TJINIT_TJINIT_DECOMPRESS)?;
+        handle.set(tj::TJPARAM_TJPARAM_SCANLIMIT, int(bounds.scans))?;
+        handle.set(tj::TJPARAM_TJPARAM_MAXMEMORY, int(bounds.memory_bytes >> 20))?;
+        handle.set(tj::TJPARAM_TJPARAM_SAVEMARKERS, 0)?;
+        // SAFETY: the pointer and the length are those of one slice, which outlives the call.
+        let status = unsafe { tj::tj3DecompressHeader(handle.0, file.as_ptr(), file.len() as tj::size_t) };
+        // What is warned of here is met again, and judged, while decoding.
+        handle.check_but_for_warnings(status)?;
+        let side = |parameter| u32::try_from(handle.get(parameter)).unwrap_or(0);
+        let (width, height) = (side(tj::TJPARAM_TJPARAM_JPEGWIDTH), side(tj::TJPARAM_TJPARAM_JPEGHEIGHT));
+        let colorspace = match unsigned(handle.get(tj::TJPARAM_TJPARAM_COLORSPACE)) {
+            tj::TJCS_TJCS_GRAY => Colorspace::Grey,
+            tj::TJCS_TJCS_YCbCr => Colorspace::YCbCr,
+            tj::TJCS_TJCS_RGB => Colorspace::Rgb,
+            tj::TJCS_TJCS_CMYK | tj::TJCS_TJCS_YCCK => Colorspace::Inks,
+            _ => return Err(Failure { message: "unknown color space".into() }),
+        };
+        if width == 0 || height == 0 {
+            return Err(Failure { message: "no size in the header".into() });
+        }
+        let sampling = handle.get(tj::TJPARAM_TJPARAM_SUBSAMP);
+        Ok(Self { handle, file, header: Header { width, height, colorspace, sampling } })
+    }
+
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The planes of a YCbCr or grey file as they are stored, at a scale.
+    pub fn planes(&mut self, scale: Eighths) -> Result<Planar, Failure> {
+        let subsampling = subsampling(self.header.sampling);
+        let is_planar = matches!(self.header.colorspace, Colorspace::Grey | Colorspace::YCbCr);
+        let Some(subsampling) = subsampling.filter(|_| is_planar) else {
+            return Err(Failure { message: "not stored in planes".into() });
+        };
+        self.scale(scale)?;
+        let (width, height) = (scale.of(self.header.width), scale.of(self.header.height));
+        let sampling = self.header.sampling;
+        let mut luma = empty_plane(0, width, height, sampling)?;
+        let mut chroma = match self.header.colorspace {
+            Colorspace::Grey => None,
+            _ => Some([empty_plane(1, width, height, sampling)?, empty_plane(2, width, height, sampling)?]),
+        };
+        let mut pointers = [luma.samples.as_mut_ptr(), ptr::null_mut(), ptr::null_mut()];
+        if let Some(planes) = &mut chroma {
+            for (pointer, plane) in pointers[1..].iter_mut().zip(planes) {
+                *pointer = plane.samples.as_mut_ptr();
+            }
+        }
+        // SAFETY: the planes have the sizes that the library computes for this header, scale and sampling, with rows
+        // one behind the other (which no strides mean); the file is the slice the header was read from.
+        let status = unsafe {
+            tj::tj3DecompressToYUVPlanes8(
+                self.handle.0,
+                self.file.as_ptr(),
+                self.file.len() as tj::size_t,
+                pointers.as_mut_ptr(),
+                ptr::null_mut(),
+            )
+        };
+        self.check(status)?;
+        // Behind the edge of the picture the file may hold anything.
+        pad(&mut luma, width, height);
+        Ok(Planar { width, height, luma, chroma: chroma.map(|planes| Chroma { subsampling, planes }) })
+    }
+
+    /// The pixels as the library converts them, at a scale: grey, RGB, or inks as they are stored.
+    pub fn packed(&mut self, scale: Eighths) -> Result<Packed, Failure> {
+        self.scale(scale)?;
+        let (format, channels, space) = match self.header.colorspace {
+            Colorspace::Grey => (tj::TJPF_TJPF_GRAY, 1, Space::Grey),
+            Colorspace::YCbCr | Colorspace::Rgb => (tj::TJPF_TJPF_RGB, 3, Space::Rgb),
+            Colorspace::Inks => (tj::TJPF_TJPF_CMYK, 4, Space::InvertedCmyk),
+        };
+        let (width, height) = (scale.of(self.header.width), scale.of(self.header.height));
+        let mut picture = Packed::new(width, height, channels, space);
+        // SAFETY: the buffer holds height rows of width pixels of this format, without gaps (which a pitch of 0 means),
+        // at the size that the library computes for this header and scale.
+        let status = unsafe {
+            tj::tj3Decompress8(
+                self.handle.0,
+                self.file.as_ptr(),
+                self.file.len() as tj::size_t,
+                picture.samples.as_mut_ptr(),
+                0,
+                format,
+            )
+        };
+        self.check(status)?;
+        Ok(picture)
+    }
+
+    fn scale(&mut self, scale: Eighths) -> Result<(), Failure> {
+        // SAFETY: the handle is live; the factor is checked by the library.
+        let status = unsafe { tj::tj3SetScalingFactor(self.handle.0, scale.factor()) };
+        self.handle.check(status)
+    }
+
+    /// A picture with a warning is complete; of several warnings the library tells the first. One after which samples
+    /// are missing or guessed counts as a failure.
+    fn check(&self, status: c_int) -> Result<(), Failure> {
+        const HARMLESS: [&str; 5] = [
+            "extraneous bytes before marker",
+            "unknown JFIF revision",
+            "Unknown Adobe color transform",
+            "Inconsistent progression sequence",
+            "Invalid SOS parameters for sequential",
+        ];
+        self.handle.check(status).or_else(|failure| {
+            let is_harmless = HARMLESS.iter().any(|known| failure.message.contains(known));
+            if is_harmless { Ok(()) } else { Err(failure) }
+        })
+    }
+}
+
+/// Compresses a picture, which must be in 4:2:0 or grey, at a quality from 1 to 100. Baseline, no metadata.
+pub(crate) fn compress(picture: &Planar, quality: u32) -> Result<Vec<u8>, Failure> {
+    let sampling = encodable_sampling(picture)?;
+    let mut handle = Handle::new(tj::TJINIT_TJINIT_COMPRESS)?;
+    handle.set(tj::TJPARAM_TJPARAM_QUALITY, int(quality))?;
+    handle.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
+    handle.set(tj::TJPARAM_TJPARAM_NOREALLOC, 1)?;
+    let (pointers, strides) = readable_planes(picture, sampling)?;
+    // SAFETY: pure arithmetic.
+    let most = unsafe { tj::tj3JPEGBufSize(int(picture.width), int(picture.height), sampling) } as usize;
+    if most == 0 {
+        return Err(handle.failure());
+    }
+    // Reserved and not filled, so that only the pages of the file itself are ever touched.
+    let mut file: Vec<u8> = Vec::with_capacity(most);
+    let (mut start, mut length) = (file.as_mut_ptr(), most as tj::size_t);
+    // SAFETY: each plane was checked to hold all rows that the library reads at this stride. It writes at most `length`
+    // bytes and, told not to reallocate, leaves `start` as it is.
+    let status = unsafe {
+        tj::tj3CompressFromYUVPlanes8(
+            handle.0,
+            pointers.as_ptr(),
+            int(picture.width),
+            strides.as_ptr(),
+            int(picture.height),
+            &raw mut start,
+            &raw mut length,
+        )
+    };
+    handle.check(status)?;
+    let length = length as usize;
+    assert!(start == file.as_mut_ptr() && length <= most, "the encoder kept to its buffer");
+    // SAFETY: the library has written the first `length` bytes, within the capacity.
+    unsafe { file.set_len(length) };
+    Ok(file.as_slice().to_vec())
+}
+
+/// RGB pixels of a picture in 4:2:0 or grey.
+pub(crate) fn to_rgb(picture: &Planar) -> Result<Packed, Failure> {
+    let sampling = encodable_sampling(picture)?;
+    let mut handle = Handle::new(tj::TJINIT_TJINIT_DECOMPRESS)?;
+    handle.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
+    let (pointers, strides) = readable_planes(picture, sampling)?;
+    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb);
+    // SAFETY: each plane was checked to hold all rows that the library reads at this stride; the target holds height
+    // rows of width pixels of 3 bytes without gaps.
+    let status = unsafe {
+        tj::tj3DecodeYUVPlanes8(
+            handle.0,
+            pointers.as_ptr(),
+            strides.as_ptr(),
+            rgb.samples.as_mut_ptr(),
+            int(picture.width),
+            0,
+            int(picture.height),
+            tj::TJPF_TJPF_RGB,
+        )
+    };
+    handle.check(status)?;
+    Ok(rgb)
+}
+
+/// RGB pixels as planes in 4:2:0.
+pub(crate) fn from_rgb(rgb: &Packed) -> Result<Planar, Failure> {
+    let (width, height) = (rgb.width, rgb.height);
+    assert!(rgb.channels == 3 && rgb.samples.len() == width as usize * height as usize * 3, "RGB without gaps");
+    let sampling = tj::TJSAMP_TJSAMP_420;
+    let mut handle = Handle::new(tj::TJINIT_TJINIT_COMPRESS)?;
+    handle.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
+    let mut luma = empty_plane(0, width, height, sampling)?;
+    let mut planes = [empty_plane(1, width, height, sampling)?, empty_plane(2, width, height, sampling)?];
+    let [cb, cr] = &mut planes;
+    let mut pointers = [luma.samples.as_mut_ptr(), cb.samples.as_mut_ptr(), cr.samples.as_mut_ptr()];
+    // SAFETY: the source was checked to hold height rows of width pixels; the planes have the sizes that the library
+    // computes for this picture, without gaps (which no strides mean).
+    let status = unsafe {
+        tj::tj3EncodeYUVPlanes8(
+            handle.0,
+            rgb.samples.as_ptr(),
+            int(width),
+            0,
+            int(height),
+            tj::TJPF_TJPF_RGB,
+            pointers.as_mut_ptr(),
+            ptr::null_mut(),
+        )
+    };
+    handle.check(status)?;
+    Ok(Planar { width, height, luma, chroma: Some(Chroma { subsampling: Subsampling::HALF, planes }) })
+}
+
+/// An empty plane of the size the library needs for component `number` of a picture.
+fn empty_plane(number: c_int, width: u32, height: u32, sampling: c_int) -> Result<Plane, Failure> {
+    let (plane_width, plane_height) = plane_size(number, width, height, sampling);
+    if plane_width == 0 || plane_height == 0 {
+        return Err(Failure { message: "the picture has no size".into() });
+    }
+    Ok(Plane::new(plane_width, plane_height))
+}
+
+fn plane_size(number: c_int, width: u32, height: u32, sampling: c_int) -> (u32, u32) {
+    // SAFETY: pure arithmetic; 0 for what makes no sense.
+    let (plane_width, plane_height) = unsafe {
+        (tj::tj3YUVPlaneWidth(number, int(width), sampling), tj::tj3YUVPlaneHeight(number, int(height), sampling))
+    };
+    (unsigned(plane_width), unsigned(plane_height))
+}
+
+/// Pointers to the planes and their strides, after a check that the library can read all of each.
+fn readable_planes(picture: &Planar, sampling: c_int) -> Result<([*const u8; 3], [c_int; 3]), Failure> {
+    let mut pointers = [ptr::null(); 3];
+    let mut strides = [0; 3];
+    let chroma = picture.chroma.iter().flat_map(|chroma| &chroma.planes);
+    for (number, plane) in (0..).zip(std::iter::once(&picture.luma).chain(chroma)) {
+        let (width, height) = plane_size(number, picture.width, picture.height, sampling);
+        let is_whole = width > 0
+            && height > 0
+            && plane.width >= width
+            && plane.height >= height
+            && plane.samples.len() == plane.width as usize * plane.height as usize;
+        if !is_whole {
+            return Err(Failure { message: "a plane is smaller than its picture".into() });
+        }
+        pointers[number as usize] = plane.samples.as_ptr();
+        strides[number as usize] = int(plane.width);
+    }
+    Ok((pointers, strides))
+}
+
+fn encodable_sampling(picture: &Planar) -> Result<c_int, Failure> {
+    match &picture.chroma {
+        None => Ok(tj::TJSAMP_TJSAMP_GRAY),
+        Some(chroma) if chroma.subsampling == Subsampling::HALF => Ok(tj::TJSAMP_TJSAMP_420),
+        Some(_) => Err(Failure { message: "planes that are not in 4:2:0".into() }),
+    }
+}
+
+fn subsampling(sampling: c_int) -> Option<Subsampling> {
+    let (across, down) = match sampling {
+        tj::TJSAMP_TJSAMP_444 | tj::TJSAMP_TJSAMP_GRAY => (1, 1),
+        tj::TJSAMP_TJSAMP_422 => (2, 1),
+        tj::TJSAMP_TJSAMP_420 => (2, 2),
+        tj::TJSAMP_TJSAMP_440 => (1, 2),
+        tj::TJSAMP_TJSAMP_411 => (4, 1),
+        tj::TJSAMP_TJSAMP_441 => (1, 4),
+        _ => return None,
+    };
+    Some(Subsampling { across, down })
+}
+
+/// Sizes here are at most 65,535 and parameters small; what would not fit is refused by the library as too large.
+fn int(value: impl TryInto<c_int>) -> c_int {
+    value.try_into().unwrap_or(c_int::MAX)
+}
+
+fn unsigned(value: c_int) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,184 @@
+//! One original in, all its versions out: decoded once, each version made from the next larger one.
+
+use eyeline_core::Preset;
+
+use crate::color::Conversion;
+use crate::decode::{Picture, decode};
+use crate::packed::{Packed, Space};
+use crate::planar::{Planar, Plane};
+use crate::resize::Resizer;
+use crate::{ImageError, Limits, png, sniff, turbo};
+
+/// JPEG quality of every version, as libjpeg counts it.
+const QUALITY: u32 = 82;
+
+/// The box that a picture is fitted into before its ThumbHash is taken.
+const HASH_BOX: Preset = Preset { name: "thumbhash", width: 100, height: 100 };
+
+/// What was made of one original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Pixels of the original, upright.
+    pub width: u32,
+    /// Pixels of the original, upright.
+    pub height: u32,
+    /// Of the original, as its bytes say.
+    pub content_type: &'static str,
+    /// A placeholder of about 25 bytes, in the form of the ThumbHash libraries.
+    pub thumbhash: Vec<u8>,
+    /// One for each preset, in the order of the presets.
+    pub versions: Vec<Version>,
+}
+
+/// One finished version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The preset's name.
+    pub name: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// `image/jpeg`, or `image/png` for a picture with a transparent pixel.
+    pub content_type: &'static str,
+    /// The file: upright, in sRGB, without any metadata.
+    pub bytes: Vec<u8>,
+}
+
+/// Makes the version of each preset from an original file, within the limits. Nothing of the original but its pixels
+/// reaches a version. Uses up to about ten bytes of memory a pixel; for files of strangers, call it through a
+/// [`WorkerProcess`](crate::worker::WorkerProcess), which bounds time and memory as well.
+pub fn make_versions(original: &[u8], presets: &[Preset], limits: &Limits) -> Result<Made, ImageError> {
+    let format = sniff::format(original)?;
+    let largest = |(width, height)| {
+        let sizes = presets.iter().map(|preset| preset.fit(width, height));
+        sizes.max_by_key(area).unwrap_or(HASH_BOX.fit(width, height))
+    };
+    let decoded = decode(original, format, limits, largest)?;
+    let (width, height) = decoded.orientation.turned(decoded.size);
+    let (stored_width, stored_height) = decoded.orientation.turned(largest((width, height)));
+
+    let mut resizer = Resizer::default();
+    let canvas = match decoded.picture {
+        Picture::Planar(picture) => {
+            let picture = if (picture.width, picture.height) == (stored_width, stored_height) && picture.is_encodable()
+            {
+                picture
+            } else {
+                picture.resized(stored_width, stored_height, &mut resizer)?
+            };
+            let colors =
+                Conversion::from_icc(&decoded.icc, if picture.chroma.is_some() { Space::Rgb } else { Space::Grey });
+            Canvas::Opaque(colors.planar(decoded.orientation.planar(picture))?)
+        }
+        Picture::Packed(picture) => {
+            let picture = if (picture.width, picture.height) == (stored_width, stored_height) {
+                picture
+            } else {
+                picture.resized(stored_width, stored_height, &mut resizer)?
+            };
+            let colors = Conversion::from_icc(&decoded.icc, picture.space);
+            Canvas::from_packed(colors.packed(decoded.orientation.packed(picture))?)?
+        }
+    };
+    let (versions, smallest) = chain(canvas, (width, height), presets, &mut resizer)?;
+    let thumbhash = smallest.thumbhash(&mut resizer)?;
+    Ok(Made { width, height, content_type: format.content_type(), thumbhash, versions })
+}
+
+fn area((width, height): &(u32, u32)) -> u64 {
+    u64::from(*width) * u64::from(*height)
+}
+
+/// Makes the versions, the largest first, each from the one before it; and hands back the smallest canvas.
+fn chain(
+    mut canvas: Canvas,
+    (width, height): (u32, u32),
+    presets: &[Preset],
+    resizer: &mut Resizer,
+) -> Result<(Vec<Version>, Canvas), ImageError> {
+    let mut places: Vec<usize> = (0..presets.len()).collect();
+    places.sort_by_key(|place| std::cmp::Reverse(area(&presets[*place].fit(width, height))));
+    let mut versions: Vec<Option<Version>> = vec![None; presets.len()];
+    let mut previous: Option<usize> = None;
+    for place in places {
+        let preset = &presets[place];
+        let size = preset.fit(width, height);
+        // A small picture has the same size in several boxes; it is compressed once.
+        let same = previous.and_then(|place| versions[place].as_ref()).filter(|made| (made.width, made.height) == size);
+        let made = match same {
+            Some(made) => Version { name: preset.name.to_owned(), ..made.clone() },
+            None => {
+                if canvas.size() != size {
+                    canvas = canvas.resized(size, resizer)?;
+                }
+                let (content_type, bytes) = canvas.compress()?;
+                Version { name: preset.name.to_owned(), width: size.0, height: size.1, content_type, bytes }
+            }
+        };
+        versions[place] = Some(made);
+        previous = Some(place);
+    }
+    Ok((versions.into_iter().flatten().collect(), canvas))
+}
+
+/// An upright picture in sRGB, in the form that its versions are compressed from.
+enum Canvas {
+    /// In 4:2:0 or grey.
+    Opaque(Planar),
+    /// RGB with opacity.
+    Transparent(Packed),
+}
+
+impl Canvas {
+    fn from_packed(picture: Packed) -> Result<Self, ImageError> {
+        if picture.is_transparent() {
+            return Ok(Self::Transparent(picture));
+        }
+        if picture.space == Space::Grey {
+            let Packed { width, height, samples, .. } = picture;
+            return Ok(Self::Opaque(Planar { width, height, luma: Plane { width, height, samples }, chroma: None }));
+        }
+        let planar = turbo::from_rgb(&picture.without_alpha());
+        Ok(Self::Opaque(planar.map_err(|failure| ImageError::crashed(failure.message))?))
+    }
+
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Opaque(picture) => (picture.width, picture.height),
+            Self::Transparent(picture) => (picture.width, picture.height),
+        }
+    }
+
+    fn resized(&self, (width, height): (u32, u32), resizer: &mut Resizer) -> Result<Self, ImageError> {
+        match self {
+            Self::Opaque(picture) => picture.resized(width, height, resizer).map(Self::Opaque),
+            Self::Transparent(picture) => picture.resized(width, height, resizer).map(Self::Transparent),
+        }
+    }
+
+    fn compress(&self) -> Result<(&'static str, Vec<u8>), ImageError> {
+        match self {
+            Self::Opaque(picture) => {
+                let bytes =
+                    turbo::compress(picture, QUALITY).map_err(|failure| ImageError::crashed(failure.message))?;
+                Ok(("image/jpeg", bytes))
+            }
+            Self::Transparent(picture) => Ok(("image/png", png::compress(picture)?)),
+        }
+    }
+
+    fn thumbhash(&self, resizer: &mut Resizer) -> Result<Vec<u8>, ImageError> {
+        let (width, height) = self.size();
+        let small = self.resized(HASH_BOX.fit(width, height), resizer)?;
+        let rgba = match small {
+            Self::Transparent(picture) => picture.samples,
+            Self::Opaque(picture) => {
+                let rgb = turbo::to_rgb(&picture).map_err(|failure| ImageError::crashed(failure.message))?;
+                rgb.samples.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX]).collect()
+            }
+        };
+        let (width, height) = HASH_BOX.fit(width, height);
+        Ok(thumbhash::rgba_to_thumb_hash(width as usize, height as usize, &rgba))
+    }
+}

@@ -1,0 +1,137 @@
+//! Every file of the shared corpus of odd and hostile pictures gets the outcome that its index expects.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use eyeline_core::PRESETS;
+use eyeline_image::{Limits, Made, make_versions};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Index {
+    files: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "f")]
+    path: String,
+    expect: String,
+    format: Option<String>,
+    upright_w: Option<u32>,
+    upright_h: Option<u32>,
+    /// Mean colours of a 4 x 4 grid of the upright picture, in hex, where nothing is transparent.
+    rgb4x4: Option<String>,
+}
+
+/// The folders of pictures; the others hold JSON and text.
+const FOLDERS: [&str; 5] = ["gif", "image", "jpeg-decoder", "orientation", "png"];
+
+/// Files that lenient readers accept and that are refused here, because samples are missing in them and were guessed:
+/// the decoder met a marker before the data of a scan was complete.
+const REFUSED_FOR_LOST_DATA: [&str; 5] = [
+    "jpeg-decoder/tests__crashtest__images__dc-predictor-overflow.jpg",
+    "jpeg-decoder/tests__crashtest__images__imagetestsuite__1cbb1bb37d62c44f67374cd451643dc4.jpg",
+    "jpeg-decoder/tests__crashtest__images__imagetestsuite__5482a54657765056f1a94116a8dbffe7.jpg",
+    "jpeg-decoder/tests__crashtest__images__imagetestsuite__7997b6b229f25315d33f5c7085e37500.jpg",
+    "jpeg-decoder/tests__reftest__images__partial_progressive.jpg",
+];
+
+/// Formats that are not read yet.
+const NOT_READ: [&str; 2] = ["GIF", "WEBP"];
+
+/// A file with a colour profile that is not sRGB's. The index has its colours unconverted.
+const CONVERTED: &str = "image/tests__images__jpg__portrait_2.jpg";
+
+/// Below this a side, colour at half the size says little of the original's.
+const COMPARED_SIDE_MIN: u32 = 64;
+
+/// How far a mean of a grid's cell may lie from the reference: one version's compression, and another converter's view
+/// of the same profile.
+const GRID_TOLERANCE: i16 = 10;
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus")
+}
+
+#[test]
+fn every_file_of_the_corpus_gets_its_expected_outcome() {
+    let folder = corpus();
+    let Ok(index) = std::fs::read_to_string(folder.join("INDEX.json")) else {
+        eprintln!("the corpus is absent: 0 files tried");
+        return;
+    };
+    let index: Index = serde_json::from_str(&index).expect("a readable index");
+    let pictures = index.files.iter().filter(|entry| FOLDERS.iter().any(|folder| entry.path.starts_with(folder)));
+    let (mut tried, mut accepted, mut grids, mut wrong) = (0, 0, 0, Vec::new());
+    for entry in pictures {
+        let bytes = std::fs::read(folder.join(&entry.path)).expect("a file of the corpus");
+        let start = Instant::now();
+        let outcome = make_versions(&bytes, &PRESETS, &Limits::default());
+        tried += 1;
+        accepted += usize::from(outcome.is_ok());
+        if start.elapsed() > Duration::from_secs(10) {
+            wrong.push(format!("{}: took {:?}", entry.path, start.elapsed()));
+        }
+        let is_refused_here = REFUSED_FOR_LOST_DATA.contains(&entry.path.as_str())
+            || entry.format.as_ref().is_some_and(|format| NOT_READ.contains(&format.as_str()));
+        match (entry.expect.as_str(), outcome) {
+            ("accept", Err(_)) if is_refused_here => {}
+            ("accept", Ok(_)) if is_refused_here => wrong.push(format!("{}: accepted", entry.path)),
+            ("accept", Err(error)) => wrong.push(format!("{}: {} ({error})", entry.path, error.kind.code())),
+            ("reject", Ok(_)) => wrong.push(format!("{}: accepted", entry.path)),
+            ("accept", Ok(made)) => {
+                if (Some(made.width), Some(made.height)) != (entry.upright_w, entry.upright_h) {
+                    wrong.push(format!("{}: {} x {}", entry.path, made.width, made.height));
+                } else if made.width.min(made.height) >= COMPARED_SIDE_MIN
+                    && entry.path != CONVERTED
+                    && let Some(expected) = &entry.rgb4x4
+                {
+                    grids += 1;
+                    let difference = grid_difference(&made, expected);
+                    if difference > GRID_TOLERANCE {
+                        wrong.push(format!("{}: colours differ by {difference}", entry.path));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    eprintln!("{tried} files tried, {accepted} accepted, {grids} compared by colour");
+    assert!(tried > 500, "only {tried} files in the corpus");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The largest difference of a channel's mean in a 4 x 4 grid between the largest version and the reference.
+fn grid_difference(made: &Made, expected: &str) -> i16 {
+    let version = made.versions.last().expect("four versions");
+    let picture = image::load_from_memory(&version.bytes).expect("a version is a picture").to_rgb8();
+    let (width, height) = picture.dimensions();
+    let expected: Vec<i16> =
+        (0..48).map(|n| i16::from_str_radix(&expected[2 * n..2 * n + 2], 16).expect("hex")).collect();
+    let mut worst = 0;
+    for cell in 0..16 {
+        let columns = shares(cell % 4, width);
+        let rows = shares(cell / 4, height);
+        let mut sums = [0.0; 3];
+        for (y, down) in &rows {
+            for (x, across) in &columns {
+                for (sum, sample) in sums.iter_mut().zip(picture.get_pixel(*x, *y).0) {
+                    *sum += f64::from(sample) * across * down;
+                }
+            }
+        }
+        let area = f64::from(width) * f64::from(height) / 16.0;
+        for (channel, sum) in sums.into_iter().enumerate() {
+            worst = worst.max(((sum / area).round() as i16 - expected[cell as usize * 3 + channel]).abs());
+        }
+    }
+    worst
+}
+
+/// The pixels of a side that lie in quarter number `quarter` of it, each with the share of it that does.
+fn shares(quarter: u32, side: u32) -> Vec<(u32, f64)> {
+    let (start, end) = (f64::from(quarter * side) / 4.0, f64::from((quarter + 1) * side) / 4.0);
+    let share = |pixel: u32| (f64::from(pixel + 1).min(end) - f64::from(pixel).max(start)).max(0.0);
+    (0..side).map(|pixel| (pixel, share(pixel))).filter(|(_, share)| *share > 0.0).collect()
+}

@@ -1,0 +1,239 @@
+//! What is made of a picture, seen from outside: sizes, orientation, colours, transparency, and what is refused.
+
+use std::io::Cursor;
+
+use eyeline_core::PRESETS;
+use eyeline_image::{ErrorKind, Limits, Made, make_versions};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
+
+/// A smooth picture whose four corners differ: red, green, blue and white, clockwise from the top left.
+fn four_corners(width: u32, height: u32) -> RgbImage {
+    let corners = [[220.0, 40.0, 40.0], [40.0, 200.0, 60.0], [230.0, 230.0, 230.0], [50.0, 60.0, 210.0]];
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = ((f64::from(x) + 0.5) / f64::from(width), (f64::from(y) + 0.5) / f64::from(height));
+        let shares = [(1.0 - x) * (1.0 - y), x * (1.0 - y), x * y, (1.0 - x) * y];
+        let mix = |channel: usize| (0..4).map(|corner| corners[corner][channel] * shares[corner]).sum::<f64>();
+        Rgb([mix(0) as u8, mix(1) as u8, mix(2) as u8])
+    })
+}
+
+fn jpeg(picture: &RgbImage) -> Vec<u8> {
+    let mut file = Vec::new();
+    let (width, height) = picture.dimensions();
+    JpegEncoder::new_with_quality(&mut file, 92)
+        .write_image(picture, width, height, ExtendedColorType::Rgb8)
+        .expect("encodes");
+    file
+}
+
+fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    picture.into().write_to(&mut file, image::ImageFormat::Png).expect("encodes");
+    file.into_inner()
+}
+
+/// A JPEG file with one more segment behind its first marker.
+fn with_segment(file: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len() + 2).expect("a short segment").to_be_bytes();
+    [&file[..2], &[0xff, marker], &length, payload, &file[2..]].concat()
+}
+
+/// An EXIF segment's payload that holds nothing but an orientation.
+fn exif_with_orientation(value: u8) -> Vec<u8> {
+    [b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[value, 0, 0, 0, 0, 0, 0]].concat()
+}
+
+fn made(file: &[u8]) -> Made {
+    make_versions(file, &PRESETS, &Limits::default()).expect("a picture")
+}
+
+fn refusal(file: &[u8]) -> ErrorKind {
+    make_versions(file, &PRESETS, &Limits::default()).expect_err("no picture").kind
+}
+
+fn sizes(made: &Made) -> Vec<(u32, u32)> {
+    made.versions.iter().map(|version| (version.width, version.height)).collect()
+}
+
+fn decoded(made: &Made, name: &str) -> DynamicImage {
+    let version = made.versions.iter().find(|version| version.name == name).expect("a version of that name");
+    let picture = image::load_from_memory(&version.bytes).expect("a version is a picture");
+    assert_eq!((picture.width(), picture.height()), (version.width, version.height), "stated and real size of {name}");
+    picture
+}
+
+fn assert_near(actual: [u8; 3], expected: [u8; 3], tolerance: u8, what: &str) {
+    let is_near = actual.iter().zip(expected).all(|(actual, expected)| actual.abs_diff(expected) <= tolerance);
+    assert!(is_near, "{what}: {actual:?} instead of {expected:?}");
+}
+
+/// Compares the corners of a version with those of `expected`, a picture of any size.
+fn assert_same_corners(version: &RgbImage, expected: &RgbImage, what: &str) {
+    for (across, down) in [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)] {
+        let at = |picture: &RgbImage| {
+            let x = (f64::from(picture.width()) * across) as u32;
+            let y = (f64::from(picture.height()) * down) as u32;
+            picture.get_pixel(x, y).0
+        };
+        assert_near(at(version), at(expected), 12, &format!("{what} at {across}, {down}"));
+    }
+}
+
+#[test]
+fn the_versions_have_the_sizes_of_the_contract_in_the_order_of_the_presets() {
+    let cases = [
+        ((4000, 3000), [(150, 113), (700, 525), (1440, 1080), (2500, 1875)]),
+        ((3000, 4000), [(90, 120), (525, 700), (810, 1080), (1875, 2500)]),
+        ((1000, 700), [(150, 105), (700, 490), (1000, 700), (1000, 700)]),
+        ((100, 80), [(100, 80); 4]),
+    ];
+    for ((width, height), expected) in cases {
+        let made = made(&jpeg(&four_corners(width, height)));
+        assert_eq!((made.width, made.height, made.content_type), (width, height, "image/jpeg"));
+        assert_eq!(sizes(&made), expected);
+        for (version, preset) in made.versions.iter().zip(PRESETS) {
+            assert_eq!((version.name.as_str(), version.content_type), (preset.name, "image/jpeg"));
+            let picture = decoded(&made, preset.name).to_rgb8();
+            assert_same_corners(&picture, &four_corners(80, 60), preset.name);
+        }
+    }
+}
+
+#[test]
+fn every_orientation_comes_out_upright() {
+    let upright = four_corners(90, 60);
+    for value in 1..=8 {
+        // The camera's sensor saw the scene turned; undoing that is the orientation's meaning.
+        let scene = DynamicImage::from(upright.clone());
+        let stored = match value {
+            2 => scene.fliph(),
+            3 => scene.rotate180(),
+            4 => scene.flipv(),
+            5 => scene.rotate90().fliph(),
+            6 => scene.rotate270(),
+            7 => scene.rotate270().fliph(),
+            8 => scene.rotate90(),
+            _ => scene,
+        };
+        let file = with_segment(&jpeg(&stored.to_rgb8()), 0xe1, &exif_with_orientation(value));
+        let made = made(&file);
+        assert_eq!((made.width, made.height), (90, 60), "orientation {value}");
+        assert_same_corners(&decoded(&made, "thumb").to_rgb8(), &upright, &format!("orientation {value}"));
+    }
+}
+
+#[test]
+fn a_large_photo_is_turned_after_it_was_shrunk() {
+    let file = with_segment(&jpeg(&four_corners(4032, 3024)), 0xe1, &exif_with_orientation(6));
+    let made = made(&file);
+    assert_eq!((made.width, made.height), (3024, 4032));
+    assert_eq!(sizes(&made), [(90, 120), (525, 700), (810, 1080), (1875, 2500)]);
+    let expected = DynamicImage::from(four_corners(80, 60)).rotate90().to_rgb8();
+    assert_same_corners(&decoded(&made, "d2500").to_rgb8(), &expected, "d2500");
+}
+
+#[test]
+fn colours_of_another_profile_become_srgb() {
+    let profile = moxcms::ColorProfile::new_display_p3().encode().expect("a profile");
+    let payload = [b"ICC_PROFILE\0\x01\x01".as_slice(), &profile].concat();
+    let picture = RgbImage::from_pixel(3000, 2000, Rgb([200, 100, 50]));
+    let file = with_segment(&jpeg(&picture), 0xe2, &payload);
+    let converted = decoded(&made(&file), "big_1920").to_rgb8().get_pixel(500, 500).0;
+    // By the definitions of Display P3 and sRGB, computed by hand.
+    assert_near(converted, [214, 95, 30], 4, "P3 in sRGB");
+    let untouched = decoded(&made(&jpeg(&picture)), "big_1920").to_rgb8().get_pixel(500, 500).0;
+    assert_near(untouched, [200, 100, 50], 4, "sRGB stays");
+}
+
+#[test]
+fn no_version_holds_metadata() {
+    let file =
+        with_segment(&jpeg(&four_corners(900, 600)), 0xe1, b"Exif\0\0MM\0\x2a\0\0\0\x08\0\0GPS: 52.37 N, 4.89 E");
+    let file = with_segment(&file, 0xfe, b"GPS: a comment");
+    let file = [file.as_slice(), b"GPS: behind the end"].concat();
+    for version in made(&file).versions {
+        assert!(!version.bytes.windows(4).any(|bytes| bytes == b"GPS:" || bytes == b"Exif"), "{}", version.name);
+    }
+}
+
+#[test]
+fn a_transparent_picture_becomes_png_and_keeps_its_colours_at_the_edge() {
+    let picture =
+        RgbaImage::from_fn(1000, 800, |x, _| if x < 500 { Rgba([250, 10, 10, 255]) } else { Rgba([0, 255, 0, 0]) });
+    let made = made(&png(picture));
+    assert_eq!(made.content_type, "image/png");
+    for version in &made.versions {
+        assert_eq!(version.content_type, "image/png");
+        let picture = decoded(&made, &version.name).to_rgba8();
+        assert_eq!(picture.get_pixel(0, 0).0, [250, 10, 10, 255]);
+        assert_eq!(picture.get_pixel(version.width - 1, 0).0[3], 0);
+        // What cannot be seen must not shine through where it begins to be seen.
+        assert!(
+            picture.pixels().all(|pixel| pixel.0[3] < 8 || pixel.0[1] < 40),
+            "green at the edge of {}",
+            version.name
+        );
+    }
+}
+
+#[test]
+fn an_opaque_png_becomes_jpeg_whether_or_not_it_could_be_transparent() {
+    let picture = four_corners(900, 600);
+    for file in [png(picture.clone()), png(DynamicImage::from(picture.clone()).to_rgba8())] {
+        let made = made(&file);
+        assert_eq!((made.content_type, made.versions[0].content_type), ("image/png", "image/jpeg"));
+        assert_same_corners(&decoded(&made, "big_thumb").to_rgb8(), &picture, "big_thumb");
+    }
+}
+
+#[test]
+fn grey_stays_grey() {
+    let picture = DynamicImage::from(four_corners(900, 600)).to_luma8();
+    let made = made(&png(picture));
+    assert!(matches!(decoded(&made, "thumb"), DynamicImage::ImageLuma8(_)));
+}
+
+#[test]
+fn the_thumbhash_shows_the_mean_colour() {
+    let made = made(&jpeg(&RgbImage::from_pixel(640, 480, Rgb([30, 120, 200]))));
+    let (red, green, blue, alpha) = thumbhash::thumb_hash_to_average_rgba(&made.thumbhash).expect("a thumbhash");
+    let byte = |share: f32| (share * 255.0).round() as u8;
+    assert_near([byte(red), byte(green), byte(blue)], [30, 120, 200], 10, "mean colour");
+    assert!(alpha > 0.99);
+}
+
+#[test]
+fn a_file_cut_anywhere_is_truncated() {
+    for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40))] {
+        for cut in (0..file.len()).step_by(7).chain(file.len() - 12..file.len()) {
+            assert_eq!(refusal(&file[..cut]), ErrorKind::Truncated, "cut at {cut} of {}", file.len());
+        }
+    }
+}
+
+#[test]
+fn a_photo_with_data_missing_inside_is_refused() {
+    let file = jpeg(&four_corners(300, 200));
+    let half = [&file[..file.len() / 2], b"\xff\xd9".as_slice()].concat();
+    assert_eq!(refusal(&half), ErrorKind::Damaged);
+}
+
+#[test]
+fn the_size_is_judged_by_the_header_alone() {
+    let mut file = jpeg(&four_corners(16, 16));
+    let frame = file.windows(2).position(|bytes| bytes == [0xff, 0xc0]).expect("a frame");
+    file[frame + 5..frame + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
+    assert_eq!(refusal(&file), ErrorKind::TooManyPixels);
+    file[frame + 5..frame + 9].copy_from_slice(&[0x00, 0x10, 0x40, 0x01]);
+    assert_eq!(refusal(&file), ErrorKind::TooManyPixels);
+}
+
+#[test]
+fn what_is_no_picture_says_so_in_a_sentence() {
+    let error = make_versions(b"Dear customer,", &PRESETS, &Limits::default()).expect_err("a letter");
+    assert_eq!(error.kind.code(), "not_an_image");
+    assert_eq!(error.sentence, "The file is not a picture in a format that can be read here.");
+    assert_eq!(refusal(b"GIF99a"), ErrorKind::NotAnImage);
+    assert_eq!(refusal(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ErrorKind::Unsupported);
+}

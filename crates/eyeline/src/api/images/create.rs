@@ -1,0 +1,333 @@
+//! Links to send images through, one or many at once.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_store::catalog::idempotency::Once;
+use eyeline_store::catalog::processing::Hints;
+use eyeline_store::catalog::uploads::{NewImage, Verdict};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{TAG_CHARS_MAX, TAGS_MAX, access_tier, link, metadata, visibility};
+use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
+use crate::app::App;
+use crate::flow::hints;
+use crate::flow::upload::{self, CONTENT_TYPES, ProjectLimits, Stated};
+
+/// Files of one batch.
+pub(super) const BATCH_MAX: usize = 500;
+
+const FILENAME_CHARS_MAX: usize = 255;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(create_batch))
+}
+
+/// A file about to be sent; only the name is required.
+#[derive(ToSchema)]
+#[schema(as = NewImage)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct NewImageInput {
+    filename: String,
+    #[schema(value_type = uuid::Uuid)]
+    project_id: ProjectId,
+    content_type: Option<String>,
+    /// Bytes.
+    size: Option<u64>,
+    /// Hexadecimal.
+    sha256: Option<String>,
+    /// The gallery that the image joins once it is done.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    gallery_id: Option<GalleryId>,
+    #[schema(example = "public")]
+    visibility: Option<String>,
+    #[schema(example = "free")]
+    access_tier: Option<String>,
+    tags: Option<Vec<String>>,
+    /// A page to go to from the image.
+    link: Option<String>,
+    metadata: Option<Value>,
+}
+
+/// An image in state `init` and how to send its file, without any credential.
+#[derive(Clone, Serialize, ToSchema)]
+struct LinkAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    #[schema(value_type = String, example = "init")]
+    state: ImageState,
+    upload_link: String,
+    params: LinkParams,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+struct LinkParams {
+    /// `PUT` with all `headers` and the file as the body, or `POST` of a form of all `fields` with the file as the field
+    /// `file`, last.
+    method: &'static str,
+    fields: BTreeMap<&'static str, String>,
+    headers: BTreeMap<&'static str, String>,
+}
+
+impl LinkAnswer {
+    fn new(app: &App, image: &NewImage, file_bytes_max: u64) -> Self {
+        let link = upload::link(app, image, file_bytes_max);
+        LinkAnswer {
+            image_id: image.image_id,
+            state: ImageState::Init,
+            upload_link: link.url,
+            params: LinkParams {
+                method: link.method,
+                fields: link.fields.into_iter().collect(),
+                headers: link.headers.into_iter().collect(),
+            },
+            expires_at: link.expires_at,
+        }
+    }
+}
+
+/// Gives a link to send an image through.
+#[utoipa::path(
+    post, path = "/images", tag = "images", request_body = NewImageInput,
+    responses(
+        (status = 201, body = LinkAnswer),
+        (status = "4XX", description = "A problem document: 413 too large, 415 no image, 422 over quota"),
+    )
+)]
+async fn create(
+    State(app): State<App>,
+    credential: Credential,
+    idempotency: Idempotency,
+    body: Bytes,
+) -> Answer<Response> {
+    let mut fields = Fields::parse(&body)?;
+    let project_id = fields.required_id("project_id");
+    let stated = stated(&mut fields, &Defaults::default());
+    fields.finish()?;
+    let (Some(project_id), Some(stated)) = (project_id, stated) else { return Err(Problem::not_found("project")) };
+    credential.manage(project_id, "project")?;
+    let limits = ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?);
+    if let Some((status, detail)) = refusal(&stated, &limits) {
+        return Err(Problem::new(status, detail));
+    }
+    let image = upload::new_image(&app, stated);
+    let answer = LinkAnswer::new(&app, &image, limits.file_bytes_max);
+    let kept = answer.clone();
+    let repeatable = idempotency.repeatable(&body, StatusCode::CREATED, move |_: &Hints| kept);
+    let now = app.clock.now();
+    let once = app.catalog.create_image(project_id, image, limits.images_max, now, repeatable).await?;
+    if let Once::Done(made) = &once {
+        hints::publish(&app, made.clone()).await;
+    }
+    Ok(answer_once(once, StatusCode::CREATED, |_| answer))
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct BatchInput {
+    #[schema(value_type = uuid::Uuid)]
+    project_id: ProjectId,
+    /// Up to 500.
+    files: Vec<NewImageInput>,
+    /// What a file does not say itself is taken from here.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    gallery_id: Option<GalleryId>,
+    visibility: Option<String>,
+    access_tier: Option<String>,
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+struct BatchAnswer {
+    /// One for each file, in their order.
+    images: Vec<FileAnswer>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+struct FileAnswer {
+    filename: Option<String>,
+    /// `created` (then a link is there), `duplicate` (of `image_id`, by its hash), `over_quota`, `too_large`,
+    /// `wrong_type` or `invalid`.
+    verdict: &'static str,
+    /// What is wrong, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    errors: Option<eyeline_core::FieldErrors>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    duplicate_of: Option<ImageId>,
+    #[serde(flatten)]
+    link: Option<LinkAnswer>,
+}
+
+impl FileAnswer {
+    fn refused(filename: Option<String>, verdict: &'static str, detail: String) -> Self {
+        FileAnswer { filename, verdict, detail: Some(detail), errors: None, duplicate_of: None, link: None }
+    }
+}
+
+/// Gives up to 500 links at once; every file gets its own verdict before a byte of it moves.
+#[utoipa::path(
+    post, path = "/images/batch", tag = "images", request_body = BatchInput,
+    responses((status = 200, body = BatchAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn create_batch(
+    State(app): State<App>,
+    credential: Credential,
+    idempotency: Idempotency,
+    body: Bytes,
+) -> Answer<Response> {
+    let mut fields = Fields::parse(&body)?;
+    let project_id = fields.required_id("project_id");
+    let defaults = Defaults::read(&mut fields);
+    fields.require("files");
+    let files = match fields.value("files") {
+        Some(Value::Array(files)) if (1..=BATCH_MAX).contains(&files.len()) => files,
+        None => Vec::new(),
+        Some(_) => {
+            fields.error("files", format!("This has to be an array of 1 to {BATCH_MAX} files."));
+            Vec::new()
+        }
+    };
+    fields.finish()?;
+    let Some(project_id) = project_id else { return Err(Problem::not_found("project")) };
+    credential.manage(project_id, "project")?;
+    let limits = ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?);
+
+    let mut answers = Vec::with_capacity(files.len());
+    let mut images = Vec::with_capacity(files.len());
+    for file in files {
+        match read_file(file, &defaults, &limits) {
+            Err(refused) => answers.push(*refused),
+            Ok(stated) => {
+                let (filename, image) = (stated.filename.clone(), upload::new_image(&app, stated));
+                let link = Some(LinkAnswer::new(&app, &image, limits.file_bytes_max));
+                answers.push(FileAnswer {
+                    filename: Some(filename),
+                    verdict: "created",
+                    detail: None,
+                    errors: None,
+                    duplicate_of: None,
+                    link,
+                });
+                images.push(image);
+            }
+        }
+    }
+    let quota = over_quota(&limits);
+    let answer = move |(verdicts, _): &(Vec<Verdict>, Hints)| with_verdicts(answers, verdicts, &quota);
+    let kept = answer.clone();
+    let repeatable = idempotency.repeatable(&body, StatusCode::OK, kept);
+    let now = app.clock.now();
+    let once = app.catalog.create_images(project_id, images, limits.images_max, true, now, repeatable).await?;
+    if let Once::Done((_, made)) = &once {
+        hints::publish(&app, made.clone()).await;
+    }
+    Ok(answer_once(once, StatusCode::OK, |outcome| answer(&outcome)))
+}
+
+/// The answers, of which those that were to be created get what the catalog said, in their order.
+fn with_verdicts(mut answers: Vec<FileAnswer>, verdicts: &[Verdict], over_quota: &str) -> BatchAnswer {
+    let asked = answers.iter_mut().filter(|answer| answer.link.is_some());
+    for (answer, verdict) in asked.zip(verdicts) {
+        match verdict {
+            Verdict::Created => {}
+            Verdict::Duplicate(image_id) => {
+                let detail = "The project has this very file already.".to_owned();
+                *answer = FileAnswer::refused(answer.filename.take(), "duplicate", detail);
+                answer.duplicate_of = Some(*image_id);
+            }
+            Verdict::OverQuota => {
+                *answer = FileAnswer::refused(answer.filename.take(), "over_quota", over_quota.to_owned());
+            }
+        }
+    }
+    BatchAnswer { images: answers }
+}
+
+fn over_quota(limits: &ProjectLimits) -> String {
+    format!("At most {} images are kept for this project.", limits.images_max.unwrap_or_default())
+}
+
+fn read_file(file: Value, defaults: &Defaults, limits: &ProjectLimits) -> Result<Stated, Box<FileAnswer>> {
+    let Value::Object(object) = file else {
+        return Err(FileAnswer::refused(None, "invalid", "This has to be an object.".to_owned()).into());
+    };
+    let filename = object.get("filename").and_then(Value::as_str).map(str::to_owned);
+    let mut fields = Fields::new(object);
+    let stated = stated(&mut fields, defaults);
+    let stated = match (fields.finish(), stated) {
+        (Ok(()), Some(stated)) => stated,
+        (outcome, _) => {
+            let detail = "Some fields are missing or wrong.".to_owned();
+            return Err(FileAnswer { errors: outcome.err(), ..FileAnswer::refused(filename, "invalid", detail) }.into());
+        }
+    };
+    match refusal(&stated, limits) {
+        None => Ok(stated),
+        Some((StatusCode::PAYLOAD_TOO_LARGE, detail)) => Err(FileAnswer::refused(filename, "too_large", detail).into()),
+        Some((_, detail)) => Err(FileAnswer::refused(filename, "wrong_type", detail).into()),
+    }
+}
+
+/// What the files of a batch have in common.
+#[derive(Default)]
+struct Defaults {
+    gallery_id: Option<GalleryId>,
+    visibility: Visibility,
+    access_tier: Tier,
+    tags: Vec<String>,
+}
+
+impl Defaults {
+    fn read(fields: &mut Fields) -> Self {
+        Defaults {
+            gallery_id: fields.id("gallery_id"),
+            visibility: visibility(fields).unwrap_or_default(),
+            access_tier: access_tier(fields).unwrap_or_default(),
+            tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX).unwrap_or_default(),
+        }
+    }
+}
+
+/// `None` when the name is missing, which is noted.
+fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
+    let filename = fields.required_text("filename", FILENAME_CHARS_MAX);
+    let content_type = fields.text("content_type", 100);
+    let stated = Stated {
+        filename: filename.unwrap_or_default(),
+        bytes: fields.integer("size", 1..=u64::from(u32::MAX) * 1024),
+        sha256: fields.parsed("sha256", "64 hexadecimal digits", upload::parse_sha256),
+        content_type: content_type.map(|kind| kind.trim().to_ascii_lowercase()),
+        gallery_id: fields.id("gallery_id").or(defaults.gallery_id),
+        visibility: visibility(fields).unwrap_or(defaults.visibility),
+        access_tier: access_tier(fields).unwrap_or(defaults.access_tier),
+        link: link(fields),
+        tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX).unwrap_or_else(|| defaults.tags.clone()),
+        metadata: metadata(fields).unwrap_or_else(|| "{}".to_owned()),
+    };
+    (!stated.filename.is_empty()).then_some(stated)
+}
+
+/// Why a well-formed file is not taken.
+fn refusal(stated: &Stated, limits: &ProjectLimits) -> Option<(StatusCode, String)> {
+    if let Some(bytes) = stated.bytes.filter(|bytes| *bytes > limits.file_bytes_max) {
+        let detail = format!("The file has {bytes} bytes; at most {} are taken.", limits.file_bytes_max);
+        return Some((StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let kind = stated.likely_type().filter(|kind| !CONTENT_TYPES.contains(&kind.as_str()))?;
+    let detail = format!("Files of type {kind} are not taken; these are: {}.", CONTENT_TYPES.join(", "));
+    Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}

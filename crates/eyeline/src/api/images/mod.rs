@@ -1,0 +1,286 @@
+//! Images: links to send them, what became of them, changes, removal.
+
+mod answer;
+mod create;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::{AccessClass, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_store::Error;
+use eyeline_store::catalog::images::{From as PageFrom, Image, ImageFilter, ImagePatch};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Answer, Credential, Fields, Problem, Query};
+use crate::app::App;
+use crate::flow::links::Links;
+use crate::flow::upload::{Arrival, CONTENT_TYPES, ProjectLimits};
+use crate::flow::{change, hints, upload};
+
+pub use answer::ImageAnswer;
+
+pub(super) const TAGS_MAX: usize = 100;
+pub(super) const TAG_CHARS_MAX: usize = 100;
+const LINK_CHARS_MAX: usize = 2_000;
+const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(limits))
+        .routes(routes!(show, update, delete))
+        .routes(routes!(complete))
+        .routes(routes!(reprocess))
+        .routes(routes!(list))
+        .merge(create::routes())
+}
+
+#[derive(Serialize, ToSchema)]
+struct LimitsAnswer {
+    /// Bytes of a file.
+    max_file_bytes: u64,
+    /// Images that are kept; null: no limit.
+    max_images: Option<u64>,
+    /// Types of files that are taken.
+    content_types: Vec<&'static str>,
+    /// Files of one batch of links.
+    max_batch_files: usize,
+    /// Seconds that an upload link lives.
+    upload_link_seconds: u32,
+}
+
+/// What may be sent with this credential.
+#[utoipa::path(
+    get, path = "/limits", tag = "images",
+    params(("project_id" = Option<uuid::Uuid>, Query, description = "For the admin key: the limits of this project")),
+    responses((status = 200, body = LimitsAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn limits(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<LimitsAnswer>> {
+    let asked: Option<ProjectId> = query.id("project_id");
+    query.finish()?;
+    let limits = match &credential {
+        Credential::User { tier, .. } => {
+            let limits = app.settings.tier(*tier);
+            ProjectLimits { file_bytes_max: limits.file_bytes_max, images_max: Some(limits.images_max) }
+        }
+        credential => match credential.project().or(asked) {
+            Some(project_id) => ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?),
+            None => ProjectLimits::of(&app.settings, Tier::Business),
+        },
+    };
+    Ok(Json(LimitsAnswer {
+        max_file_bytes: limits.file_bytes_max,
+        max_images: limits.images_max,
+        content_types: CONTENT_TYPES.to_vec(),
+        max_batch_files: create::BATCH_MAX,
+        upload_link_seconds: app.settings.upload_link_seconds,
+    }))
+}
+
+/// One image.
+#[utoipa::path(
+    get, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    responses((status = 200, body = ImageAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn show(
+    State(app): State<App>,
+    credential: Credential,
+    Path(image_id): Path<ImageId>,
+) -> Answer<Json<ImageAnswer>> {
+    let image = app.catalog.image(image_id).await?.ok_or_else(missing)?;
+    let with_original = match &credential {
+        Credential::User { project_id, user_id, tier, .. } => {
+            let own = image.user_id.as_ref() == Some(user_id);
+            let seen = AccessClass::from(*tier).sees(image.visibility, image.access_tier);
+            if *project_id != image.project_id || !(own || seen) {
+                return Err(missing());
+            }
+            own
+        }
+        credential => {
+            credential.manage(image.project_id, "image")?;
+            true
+        }
+    };
+    Ok(Json(ImageAnswer::new(image, &Links::at(&app), with_original)))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ImagesAnswer {
+    images: Vec<ImageAnswer>,
+    next_cursor: Option<String>,
+}
+
+/// The images of a project, the newest first.
+#[utoipa::path(
+    get, path = "/projects/{project_id}/images", tag = "images",
+    params(
+        ("project_id" = uuid::Uuid, Path), ("state" = Option<String>, Query), ("tag" = Option<String>, Query),
+        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = ImagesAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn list(
+    State(app): State<App>,
+    credential: Credential,
+    Path(project_id): Path<ProjectId>,
+    mut query: Query,
+) -> Answer<Response> {
+    credential.manage(project_id, "project")?;
+    let paging = query.paging::<(i64, ImageId)>(&app);
+    let filter = ImageFilter {
+        state: query.parsed("state", "init, uploaded, processing, done or error", ImageState::parse),
+        tag: query.text("tag", TAG_CHARS_MAX),
+        user_id: None,
+    };
+    query.finish()?;
+    app.catalog.project_tier(project_id).await?;
+    let after = paging.after.map(|(created_at, id)| PageFrom::After(Timestamp::from_micros(created_at), id));
+    let images = app.catalog.images(project_id, filter, after, paging.rows()).await?;
+    let (images, next) = paging.cut(images, |image| (image.created_at.micros(), image.image_id));
+    let links = Links::at(&app);
+    let images = images.into_iter().map(|image| ImageAnswer::new(image, &links, true)).collect();
+    let answer = ImagesAnswer { images, next_cursor: next.cursor.clone() };
+    Ok((next, Json(answer)).into_response())
+}
+
+/// What may be changed; what is left out stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct ImageChange {
+    tags: Option<Vec<String>>,
+    /// Null or empty takes it away.
+    link: Option<String>,
+    metadata: Option<serde_json::Value>,
+    #[schema(example = "public")]
+    visibility: Option<String>,
+    #[schema(example = "free")]
+    access_tier: Option<String>,
+}
+
+/// Changes an image. Versions get new addresses when who may see them changes; the old ones end at once.
+#[utoipa::path(
+    patch, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    request_body = ImageChange,
+    responses((status = 200, body = ImageAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn update(
+    State(app): State<App>,
+    credential: Credential,
+    Path(image_id): Path<ImageId>,
+    body: Bytes,
+) -> Answer<Json<ImageAnswer>> {
+    managed(&app, &credential, image_id).await?;
+    let mut fields = Fields::parse(&body)?;
+    let removes_link = fields.is_null("link");
+    let link = link(&mut fields);
+    let patch = ImagePatch {
+        tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX),
+        link: if removes_link { Some(None) } else { link.map(Some) },
+        metadata: metadata(&mut fields),
+        visibility: visibility(&mut fields),
+        access_tier: access_tier(&mut fields),
+    };
+    fields.finish()?;
+    let image = change::apply(&app, image_id, patch).await?;
+    Ok(Json(ImageAnswer::new(image, &Links::at(&app), true)))
+}
+
+/// Removes an image with its original and versions. What was counted for it stays.
+#[utoipa::path(
+    delete, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    responses((status = 204), (status = "4XX", description = "A problem document"))
+)]
+async fn delete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<StatusCode> {
+    managed(&app, &credential, image_id).await?;
+    change::delete(&app, image_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, ToSchema)]
+struct StateAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    #[schema(value_type = String, example = "uploaded")]
+    state: ImageState,
+}
+
+/// Says that the file was sent through the link.
+#[utoipa::path(
+    post, path = "/images/{image_id}/complete", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 202, body = StateAnswer),
+        (status = 409, description = "A problem document: nothing has arrived"),
+        (status = "4XX", description = "A problem document"),
+    )
+)]
+async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
+    let image = managed(&app, &credential, image_id).await?;
+    let state = match image.state {
+        ImageState::Init => match upload::take_in(&app, image_id).await? {
+            Arrival::TakenIn => ImageState::Uploaded,
+            Arrival::Earlier => managed(&app, &credential, image_id).await?.state,
+            Arrival::Nothing => ImageState::Init,
+        },
+        state => state,
+    };
+    let arrived = image.original_key.is_some() || !matches!(state, ImageState::Init | ImageState::Error);
+    if !arrived && image.url.is_none() {
+        return Err(Problem::new(StatusCode::CONFLICT, "Nothing has arrived through the upload link of this image."));
+    }
+    Ok((StatusCode::ACCEPTED, Json(StateAnswer { image_id, state })).into_response())
+}
+
+/// Makes the versions anew from the original.
+#[utoipa::path(
+    post, path = "/images/{image_id}/reprocess", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    responses((status = 202, body = StateAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn reprocess(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
+    managed(&app, &credential, image_id).await?;
+    let changed = app.catalog.reprocess_image(image_id, app.clock.new_id(), app.clock.now()).await?;
+    hints::publish(&app, changed).await;
+    Ok((StatusCode::ACCEPTED, Json(StateAnswer { image_id, state: ImageState::Uploaded })).into_response())
+}
+
+/// The image, if the credential may change it.
+async fn managed(app: &App, credential: &Credential, image_id: ImageId) -> Answer<Image> {
+    let image = app.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;
+    credential.manage(image.project_id, "image")?;
+    Ok(image)
+}
+
+fn missing() -> Problem {
+    Problem::not_found("image")
+}
+
+fn visibility(fields: &mut Fields) -> Option<Visibility> {
+    fields.parsed("visibility", "public or private", Visibility::parse)
+}
+
+fn access_tier(fields: &mut Fields) -> Option<Tier> {
+    fields.parsed("access_tier", "free, premium or business", Tier::parse)
+}
+
+/// A page to go to from the image; only the web's own schemes, so that no click runs a script.
+fn link(fields: &mut Fields) -> Option<String> {
+    let link = fields.text("link", LINK_CHARS_MAX)?;
+    let sane = url::Url::parse(&link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if !sane {
+        fields.error("link", "This has to be an http or https address.");
+    }
+    sane.then_some(link)
+}
+
+fn metadata(fields: &mut Fields) -> Option<String> {
+    let text = serde_json::Value::Object(fields.object("metadata")?).to_string();
+    if text.len() > METADATA_BYTES_MAX {
+        fields.error("metadata", format!("At most {METADATA_BYTES_MAX} bytes of JSON are taken."));
+        return None;
+    }
+    Some(text)
+}

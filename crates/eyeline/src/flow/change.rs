@@ -1,0 +1,63 @@
+//! Changes of finished images: who may see them, and that they are there at all.
+
+use std::time::Duration;
+
+use eyeline_core::{AccessClass, ImageId};
+use eyeline_store::catalog::images::{Image, ImagePatch, Move};
+use eyeline_store::{Error, ObjectKey};
+
+use super::{hints, upload};
+use crate::app::App;
+
+/// Longer than the copying of an image's versions can take: until then the copies are not taken for rubbish.
+const COPYING_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Looks again so often when the image changes while its versions are copied.
+const TRIES_MAX: usize = 5;
+
+/// Applies a patch. Versions move to new keys when who may see them changes, and the old ones are gone at once.
+pub async fn apply(app: &App, image_id: ImageId, patch: ImagePatch) -> Result<Image, Error> {
+    let mut tries = 1;
+    loop {
+        match attempt(app, image_id, patch.clone()).await {
+            Err(Error::Conflict(_)) if tries < TRIES_MAX => tries += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn attempt(app: &App, image_id: ImageId, patch: ImagePatch) -> Result<Image, Error> {
+    let image = app.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;
+    let moved = copy_versions(app, &image, &patch).await?;
+    let old = moved.as_ref().map(|moved| moved.from.clone());
+    let (image, changed) = app.catalog.update_image(image_id, patch, moved, app.clock.now()).await?;
+    upload::remove(app, old.into_iter().collect()).await;
+    hints::publish(app, changed).await;
+    Ok(image)
+}
+
+/// Copies the versions to a new folder if the patch changes who may see them.
+async fn copy_versions(app: &App, image: &Image, patch: &ImagePatch) -> Result<Option<Move>, Error> {
+    let visibility = patch.visibility.unwrap_or(image.visibility);
+    let access_tier = patch.access_tier.unwrap_or(image.access_tier);
+    let stays = (visibility, access_tier) == (image.visibility, image.access_tier);
+    let Some(first) = image.versions.first().filter(|_| !stays) else { return Ok(None) };
+    let from = first.object_key.folder();
+    let to = ObjectKey::versions(AccessClass::Public.sees(visibility, access_tier));
+    // Noted before it is written, so that a crash in between leaves nothing behind for ever.
+    app.catalog.note_unwanted(to.clone(), app.clock.real_now().plus(COPYING_MAX)).await?;
+    for version in &image.versions {
+        if !app.objects.copy(&version.object_key, &to.join(version.object_key.name())).await? {
+            return Err(Error::Conflict("The image is being changed by somebody else.".to_owned()));
+        }
+    }
+    Ok(Some(Move { from, to }))
+}
+
+/// Removes an image with its objects.
+pub async fn delete(app: &App, image_id: ImageId) -> Result<(), Error> {
+    let (keys, changed) = app.catalog.delete_image(image_id).await?;
+    upload::remove(app, keys).await;
+    hints::publish(app, changed).await;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What nobody comes to tell: files whose completion call was lost, links that were never used, objects that nothing
+//! refers to. Every part can be cut off anywhere and done again.
+
+use std::time::Duration;
+
+use eyeline_store::Error;
+
+use super::{hints, upload};
+use crate::app::App;
+
+/// Rows of one piece of work, so that no other write waits long.
+const ROWS_MAX: u32 = 200;
+
+/// One look at everything.
+pub async fn sweep(app: &App) -> Result<(), Error> {
+    uploads(app).await?;
+    objects(app).await
+}
+
+/// Takes in what has arrived through links, and gives up those that are past their time.
+pub async fn uploads(app: &App) -> Result<(), Error> {
+    let grace = Duration::from_secs(app.settings.upload_grace_seconds.into());
+    let mut last = None;
+    loop {
+        let open = app.catalog.open_uploads(last.as_ref(), ROWS_MAX).await?;
+        let complete = open.len() < ROWS_MAX as usize;
+        last = open.last().cloned();
+        let mut dead = Vec::new();
+        for upload in open {
+            if app.objects.head(&upload.incoming_key).await?.is_some() {
+                upload::take_in(app, upload.image_id).await?;
+            } else if upload.link_expires_at.plus(grace) < app.clock.real_now() {
+                dead.push(upload);
+            }
+        }
+        if !dead.is_empty() {
+            hints::publish(app, app.catalog.give_up_uploads(dead, app.clock.now()).await?).await;
+        }
+        if complete {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes objects that nothing refers to.
+async fn objects(app: &App) -> Result<(), Error> {
+    loop {
+        let keys = app.catalog.unwanted_objects(ROWS_MAX).await?;
+        let complete = keys.len() < ROWS_MAX as usize;
+        for key in &keys {
+            app.objects.delete(key).await?;
+        }
+        app.catalog.forget_unwanted(keys).await?;
+        if complete {
+            return Ok(());
+        }
+    }
+}

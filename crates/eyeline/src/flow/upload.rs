@@ -1,0 +1,318 @@
+//! From a link that is given out to a file that is taken in.
+//!
+//! A client writes to a key of its own under `incoming/`; what arrived is copied to an immutable key, and only that copy
+//! counts. Whoever notices the arrival (the request that brought it, the completion call, the sweep) calls [`take_in`];
+//! repeating it is harmless.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use eyeline_core::{GalleryId, ImageId, Tier, Timestamp, Visibility};
+use eyeline_store::catalog::uploads::NewImage;
+use eyeline_store::objects::ReceiveError;
+use eyeline_store::{Error, ObjectKey};
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use tokio_stream::StreamExt as _;
+
+use super::hints;
+use crate::app::App;
+use crate::settings::Settings;
+
+/// What may be sent; what it really is, the worker finds out.
+pub const CONTENT_TYPES: [&str; 2] = ["image/jpeg", "image/png"];
+
+/// A sender that is silent for so long has gone.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+const PURPOSE: &str = "upload link";
+
+/// What a project of the tier may send. A project of the highest tier has no limit on its number of images.
+pub struct ProjectLimits {
+    pub file_bytes_max: u64,
+    pub images_max: Option<u64>,
+}
+
+impl ProjectLimits {
+    pub fn of(settings: &Settings, tier: Tier) -> Self {
+        let limits = settings.tier(tier);
+        ProjectLimits {
+            file_bytes_max: limits.file_bytes_max.min(settings.upload_bytes_max),
+            images_max: (tier != Tier::Business).then_some(limits.images_max),
+        }
+    }
+}
+
+/// What a client says of a file before it sends it.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    pub filename: String,
+    pub bytes: Option<u64>,
+    pub sha256: Option<[u8; 32]>,
+    pub content_type: Option<String>,
+    pub gallery_id: Option<GalleryId>,
+    pub visibility: Visibility,
+    pub access_tier: Tier,
+    pub link: Option<String>,
+    pub tags: Vec<String>,
+    /// JSON text of an object.
+    pub metadata: String,
+}
+
+impl Stated {
+    /// The type that was stated, or that the name's ending speaks of.
+    pub fn likely_type(&self) -> Option<String> {
+        if self.content_type.is_some() {
+            return self.content_type.clone();
+        }
+        let ending = self.filename.rsplit_once('.')?.1.to_ascii_lowercase();
+        let kind = match ending.as_str() {
+            "jpg" | "jpeg" | "jpe" | "jfif" => "image/jpeg",
+            "png" => "image/png",
+            "webp" => "image/webp",
+            "gif" => "image/gif",
+            "svg" => "image/svg+xml",
+            "pdf" => "application/pdf",
+            "htm" | "html" => "text/html",
+            _ => return None,
+        };
+        Some(kind.to_owned())
+    }
+}
+
+/// A new image for the file, with a place of its own to send it to.
+pub fn new_image(app: &App, stated: Stated) -> NewImage {
+    NewImage {
+        image_id: app.clock.new_id(),
+        stated_bytes: stated.bytes,
+        stated_sha256: stated.sha256,
+        stated_type: stated.likely_type(),
+        filename: stated.filename,
+        incoming_key: ObjectKey::incoming(),
+        link_expires_at: app.clock.real_now().plus(Duration::from_secs(app.settings.upload_link_seconds.into())),
+        gallery_id: stated.gallery_id,
+        visibility: stated.visibility,
+        access_tier: stated.access_tier,
+        link: stated.link,
+        tags: stated.tags,
+        metadata: stated.metadata,
+    }
+}
+
+/// What the holder of a link may send; signed, so that nobody can change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub key: String,
+    /// Microseconds since 1970, real time.
+    expires_at: i64,
+    pub bytes_max: u64,
+    /// Exactly so many bytes with this SHA-256 (hexadecimal), when the client stated both.
+    pub bytes: Option<u64>,
+    pub sha256: Option<String>,
+    pub content_type: Option<String>,
+}
+
+/// How to send a file.
+pub struct Link {
+    pub url: String,
+    pub method: &'static str,
+    pub fields: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, String)>,
+    pub expires_at: Timestamp,
+}
+
+/// A PUT of just these bytes when size and hash are known, else a form that bounds the size.
+pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
+    let exact = image.stated_bytes.zip(image.stated_sha256);
+    let policy = Policy {
+        key: image.incoming_key.to_string(),
+        expires_at: image.link_expires_at.micros(),
+        bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
+        bytes: exact.map(|(bytes, _)| bytes),
+        sha256: exact.map(|(_, sha256)| hex(&sha256)),
+        content_type: image.stated_type.clone(),
+    };
+    let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&policy).unwrap_or_default());
+    let signature = app.secrets.sign(PURPOSE, text.as_bytes());
+    let (public_url, expires_at) = (app.settings.public_url(), image.link_expires_at);
+    let Some((_, sha256)) = exact else {
+        let url = format!("{public_url}/api/v1/incoming");
+        let mut fields = vec![("key", policy.key), ("policy", text), ("signature", signature)];
+        fields.extend(policy.content_type.map(|kind| ("Content-Type", kind)));
+        return Link { url, method: "POST", fields, headers: Vec::new(), expires_at };
+    };
+    let url = format!("{public_url}/api/v1/{}?policy={text}&signature={signature}", policy.key);
+    // Content-Length is bound by the policy too, but no browser lets a page set it.
+    let mut headers = vec![("If-None-Match", "*".to_owned()), ("x-amz-checksum-sha256", STANDARD.encode(sha256))];
+    headers.extend(policy.content_type.map(|kind| ("Content-Type", kind)));
+    Link { url, method: "PUT", fields: Vec::new(), headers, expires_at }
+}
+
+/// The policy of a link that was given out and holds still; the error is a sentence.
+pub fn verify(app: &App, key: &str, text: &str, signature: &str) -> Result<Policy, &'static str> {
+    if !app.secrets.verify(PURPOSE, text.as_bytes(), signature) {
+        return Err("This upload link was not given out by this server, or was changed.");
+    }
+    let policy: Option<Policy> = URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let Some(policy) = policy.filter(|policy| policy.key == key) else {
+        return Err("This upload link belongs to another upload.");
+    };
+    if app.clock.real_now().micros() > policy.expires_at {
+        return Err("This upload link has expired; ask for a new one.");
+    }
+    Ok(policy)
+}
+
+/// Why what was sent through a link was not taken.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Something was sent through the link before.
+    Used,
+    /// The image was deleted.
+    Gone,
+    Empty,
+    TooLarge {
+        bytes_max: u64,
+    },
+    /// Another size than stated.
+    OtherSize {
+        stated: u64,
+        sent: u64,
+    },
+    /// Another SHA-256 than stated.
+    OtherHash,
+    /// The sender broke off or fell silent; the same link may be used again.
+    BrokenOff,
+    Store(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Store(error)
+    }
+}
+
+impl From<ReceiveError> for Refusal {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::TooLarge { bytes_max } => Refusal::TooLarge { bytes_max },
+            ReceiveError::BrokenOff(_) => Refusal::BrokenOff,
+            ReceiveError::Store(error) => Refusal::Store(error),
+        }
+    }
+}
+
+/// Whether something may be sent through the link, before a byte of it is read.
+pub async fn admit(app: &App, policy: &Policy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
+    let key = ObjectKey::try_from(policy.key.as_str())?;
+    let target = app.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
+    if !target.open || app.objects.head(&key).await?.is_some() {
+        return Err(Refusal::Used);
+    }
+    match (bytes_announced, policy.bytes) {
+        (Some(sent), _) if sent > policy.bytes_max => Err(Refusal::TooLarge { bytes_max: policy.bytes_max }),
+        (Some(sent), Some(stated)) if sent != stated => Err(Refusal::OtherSize { stated, sent }),
+        _ => Ok(target.image_id),
+    }
+}
+
+/// Takes what is sent through an admitted link, in constant memory. When this returns `Ok` the file is on stable storage
+/// and will end as `done` or `error`.
+pub async fn receive<E: std::fmt::Display>(
+    app: &App,
+    image_id: ImageId,
+    policy: &Policy,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<(), Refusal> {
+    let body = body.timeout(SILENCE_MAX).map(|piece| match piece {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the sender fell silent".to_owned()),
+    });
+    let received = app.objects.receive(body, policy.bytes_max).await?;
+    if received.bytes == 0 {
+        return Err(Refusal::Empty);
+    }
+    if let Some(stated) = policy.bytes.filter(|stated| *stated != received.bytes) {
+        return Err(Refusal::OtherSize { stated, sent: received.bytes });
+    }
+    if policy.sha256.as_ref().is_some_and(|stated| *stated != hex(&received.sha256)) {
+        return Err(Refusal::OtherHash);
+    }
+    let key = ObjectKey::try_from(policy.key.as_str())?;
+    if !app.objects.keep(received, &key).await? {
+        return Err(Refusal::Used);
+    }
+    // The file is safe from here on: what fails now, the completion call or the sweep makes up for.
+    if let Err(error) = take_in(app, image_id).await {
+        tracing::warn!(%error, image.id = %image_id, "a file that arrived is left to the sweep");
+    }
+    Ok(())
+}
+
+/// What was found when looking for the file of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    TakenIn,
+    /// It was taken in, or given up, before.
+    Earlier,
+    Nothing,
+}
+
+/// Copies what was sent for the image to a key that nobody can write to, and leaves the job of making versions.
+pub async fn take_in(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
+    let Some(upload) = app.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
+    let Some(head) = app.objects.head(&upload.incoming_key).await? else { return nothing(app, image_id).await };
+    let original_key = ObjectKey::original(image_id);
+    if !app.objects.copy(&upload.incoming_key, &original_key).await? {
+        return nothing(app, image_id).await;
+    }
+    let incoming_key = upload.incoming_key.clone();
+    let taken =
+        app.catalog.take_in(upload, original_key.clone(), head.bytes, app.clock.new_id(), app.clock.now()).await?;
+    let Some(hints) = taken else {
+        // Somebody else was quicker.
+        app.objects.delete(&original_key).await?;
+        return Ok(Arrival::Earlier);
+    };
+    hints::publish(app, hints).await;
+    remove(app, vec![incoming_key]).await;
+    Ok(Arrival::TakenIn)
+}
+
+/// There is nothing now; but somebody else may just have taken it in.
+async fn nothing(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
+    let open = app.catalog.open_upload(image_id).await?.is_some();
+    Ok(if open { Arrival::Nothing } else { Arrival::Earlier })
+}
+
+/// Removes objects that the catalog has noted as unwanted; what fails is left to the sweep.
+pub async fn remove(app: &App, keys: Vec<ObjectKey>) {
+    for key in &keys {
+        if let Err(error) = app.objects.delete(key).await {
+            tracing::warn!(%error, %key, "an object is left to the sweep");
+            return;
+        }
+    }
+    if let Err(error) = app.catalog.forget_unwanted(keys).await {
+        tracing::debug!(%error, "removed objects are still noted; the sweep forgets them");
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn parse_sha256(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,20 @@
+//! Sweeps at a steady pace.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::flow::sweep::sweep;
+
+/// Runs until the process stops.
+pub async fn run(app: App) -> Result<(), String> {
+    let pace = Duration::from_secs(app.settings.sweep_seconds.into());
+    loop {
+        if let Err(error) = sweep(&app).await {
+            tracing::warn!(%error, "the sweep was cut off; it goes on at the next round");
+        }
+        tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pace) => {}
+        }
+    }
+}

@@ -45,6 +45,7 @@ impl Sqlite {
             let reading = Connection::open_with_flags(path, flags).map_err(opened)?;
             reading.busy_timeout(Duration::from_secs(5)).map_err(opened)?;
             reading.set_prepared_statement_cache_capacity(256);
+            plan_by_our_indexes(&reading).map_err(opened)?;
             free.push(Tx::Sqlite(reading));
         }
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
@@ -105,7 +106,13 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(512);
-    Ok(())
+    plan_by_our_indexes(connection)
+}
+
+/// Rows given to a statement (`VALUES`) are few, the tables they are joined with large. Without this the planner reads
+/// the whole table and looks each of its rows up in an index that it builds over the few.
+fn plan_by_our_indexes(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "automatic_index", "OFF")
 }
 
 /// Commits in groups: a group is what has gathered during the last commit, so nobody waits for company.

@@ -427,3 +427,27 @@ async fn an_image_that_was_deleted_is_shown_to_nobody_and_its_external_id_is_fre
     })
     .await;
 }
+
+/// SQLite's planner had rather read the whole gallery for each chunk of a dataset.
+#[tokio::test]
+async fn the_rows_of_a_chunk_are_looked_up_by_an_index() {
+    on_every_database(async |db| {
+        if db.dialect() == Dialect::Postgres {
+            return;
+        }
+        catalog_with_a_gallery(&db).await;
+        let plan = db.read(|tx| {
+            async move {
+                let sql = "EXPLAIN QUERY PLAN
+                           SELECT gi.ordinal FROM (VALUES {rows}) AS v
+                           JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.external_id = v.column2";
+                tx.query_rows(sql, &vec![params![GALLERY, "sku"].to_vec(); 256]).await
+            }
+            .boxed()
+        });
+        let steps: Vec<String> =
+            plan.await.expect("a plan").into_iter().map(|mut row| row.take("detail").expect("a step")).collect();
+        assert!(steps.iter().any(|step| step.starts_with("SEARCH gi USING")), "{steps:?}");
+    })
+    .await;
+}

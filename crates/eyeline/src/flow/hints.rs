@@ -1,16 +1,11 @@
 //! After a commit: telling those who wait for what it changed. A lost hint makes them slower, never wrong.
 
 use bytes::Bytes;
-use eyeline_core::ProjectId;
 use eyeline_store::catalog::processing::Hints;
 
+use super::notify::news_topic;
 use super::rank::gallery_topic;
 use crate::app::App;
-
-/// The topic on which a project's newest piece of news is hinted at, by its number as text.
-pub fn news_topic(project_id: ProjectId) -> String {
-    format!("news:{project_id}")
-}
 
 pub async fn publish(app: &App, hints: Hints) {
     if hints.jobs {

@@ -9,6 +9,7 @@ pub mod ingest;
 pub mod links;
 pub mod notify;
 pub mod page;
+pub mod process;
 pub mod rank;
 pub mod sweep;
 pub mod upload;

@@ -4,7 +4,7 @@ use eyeline_store::catalog::images::Image;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::flow::links::Links;
 
 /// Null where there is no such version, or not yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -17,17 +17,19 @@ pub struct Versions {
 }
 
 impl Versions {
-    pub fn of(app: &App, image: &Image) -> Self {
-        let link = |name: &str| {
+    /// The original is there for those who may have it, once the image is `done` or ended in `error`.
+    pub fn of(image: &Image, links: &Links, with_original: bool) -> Self {
+        let version = |name: &str| {
             let version = image.versions.iter().find(|version| version.name == name)?;
-            Some(format!("{}/{}", app.settings.public_url(), version.object_key))
+            Some(links.version(&version.object_key))
         };
+        let original = image.original_key.as_ref().filter(|_| with_original && image.state.is_final());
         Versions {
-            original: None,
-            thumb: link("thumb"),
-            big_thumb: link("big_thumb"),
-            big_1920: link("big_1920"),
-            d2500: link("d2500"),
+            original: original.map(|key| links.original(key, &image.filename)),
+            thumb: version("thumb"),
+            big_thumb: version("big_thumb"),
+            big_1920: version("big_1920"),
+            d2500: version("d2500"),
         }
     }
 }

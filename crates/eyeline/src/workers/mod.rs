@@ -3,6 +3,7 @@
 pub mod clear;
 pub mod forget;
 pub mod ingest;
+pub mod process;
 pub mod rank;
 pub mod sweep;
 
@@ -15,6 +16,7 @@ use crate::supervisor::Supervisor;
 /// Starts every loop; each runs until `app.stop` is cancelled.
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
+    supervisor.spawn("process", process::run(app.clone()));
     supervisor.spawn("sweep", sweep::run(app.clone()));
     supervisor.spawn("forget", forget::run(app.catalog.clone(), app.clock.clone(), app.stop.clone()));
     supervisor.spawn("streams", wait_for_streams(app.newsroom.clone(), app.stop.clone()));

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::flow::links::Links;
 use crate::flow::upload::hex;
+use crate::flow::versions::Versions;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImageAnswer {
@@ -20,7 +21,8 @@ pub struct ImageAnswer {
     filename: String,
     #[schema(value_type = String, example = "done")]
     state: ImageState,
-    versions: VersionLinks,
+    /// All null until the image is `done`; `original` is there on `error` too, and only for keys and the image's own user.
+    versions: Versions,
     renditions: Vec<Rendition>,
     /// Pixels, upright.
     width: Option<u32>,
@@ -48,34 +50,6 @@ pub struct ImageAnswer {
     error: Option<String>,
 }
 
-/// Links, all null until the image is `done`. `original` is there on `error` too, and only for keys and the image's own
-/// user.
-#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
-pub struct VersionLinks {
-    original: Option<String>,
-    thumb: Option<String>,
-    big_thumb: Option<String>,
-    big_1920: Option<String>,
-    d2500: Option<String>,
-}
-
-impl VersionLinks {
-    pub fn of(image: &Image, links: &Links, with_original: bool) -> Self {
-        let version = |name: &str| {
-            let version = image.versions.iter().find(|version| version.name == name)?;
-            Some(links.version(&version.object_key))
-        };
-        let original = image.original_key.as_ref().filter(|_| with_original && image.state.is_final());
-        VersionLinks {
-            original: original.map(|key| links.original(key, &image.filename)),
-            thumb: version("thumb"),
-            big_thumb: version("big_thumb"),
-            big_1920: version("big_1920"),
-            d2500: version("d2500"),
-        }
-    }
-}
-
 #[derive(Debug, Serialize, ToSchema)]
 struct Rendition {
     name: String,
@@ -98,7 +72,7 @@ impl ImageAnswer {
             bytes: version.bytes,
         });
         ImageAnswer {
-            versions: VersionLinks::of(&image, links, with_original),
+            versions: Versions::of(&image, links, with_original),
             renditions: renditions.collect(),
             image_id: image.image_id,
             project_id: image.project_id,

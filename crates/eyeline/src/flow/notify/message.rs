@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::flow::links::Links;
 use crate::flow::versions::Versions;
 
 /// Cheap to clone: listeners share the text.
@@ -101,11 +102,12 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
     ids.sort();
     ids.dedup();
     let images = if ids.is_empty() { HashMap::new() } else { app.catalog.images_by_id(ids).await? };
+    let links = Links::at(app);
     let write = |news: News| {
         let seq = news.seq;
         let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));
         // Whoever may listen to a project may see all of it.
-        let versions = shown.map(|image| Versions::of(app, image)).unwrap_or_default();
+        let versions = shown.map(|image| Versions::of(image, &links, true)).unwrap_or_default();
         let message = NewsMessage {
             seq,
             kind: news.kind,

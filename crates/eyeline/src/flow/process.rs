@@ -1,0 +1,160 @@
+//! From an original to versions: read, checked, made, written, then published in one transaction.
+//!
+//! Every step can be cut off at any point: nothing is seen of an attempt until its transaction, and what it wrote was
+//! noted as unwanted before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use eyeline_core::PRESETS;
+use eyeline_image::Limits;
+use eyeline_store::Error;
+use eyeline_store::catalog::jobs::Failure;
+use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Work};
+
+use super::hints;
+use super::upload::hex;
+use crate::app::App;
+use crate::secrets::sha256;
+
+/// The pause after an engine was found away.
+const ENGINE_PAUSE: Duration = Duration::from_secs(2);
+/// The catalog is told the outcome of an attempt again and again, with pauses up to this.
+const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How an attempt ended.
+enum Outcome {
+    Made(Made),
+    /// The file is at fault: a word and a sentence for its owner.
+    Refused(String, String),
+    NotDone(Failure),
+}
+
+/// Processes one claimed image to the end: published, refused, or given back.
+pub async fn process(app: &App, work: Work) {
+    let outcome = attempt(app, &work).await.unwrap_or_else(|error| {
+        Outcome::NotDone(match error {
+            Error::Unavailable { reason, .. } => {
+                tracing::warn!(reason, image.id = %work.image_id, "an engine is away; the photo waits");
+                Failure::PutBack(ENGINE_PAUSE)
+            }
+            error => {
+                tracing::error!(%error, image.id = %work.image_id, "a photo could not be processed");
+                Failure::Failed("Something went wrong in the server; it was logged.".to_owned())
+            }
+        })
+    });
+    settle(app, &work, outcome).await;
+}
+
+/// Brings the outcome to the catalog, however long that is away: while the lease is held nobody else does the job, and
+/// once it is lost the outcome is refused.
+async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let told = tell(app, work, &outcome).await;
+        match told {
+            Ok(changed) => return hints::publish(app, changed).await,
+            Err(Error::LeaseLost(_)) => {
+                tracing::info!(image.id = %work.image_id, "somebody else has the photo, or it was deleted");
+                return;
+            }
+            // Who may see the image was changed meanwhile: its versions belong into another folder.
+            Err(Error::Conflict(_)) => outcome = Outcome::NotDone(Failure::PutBack(Duration::ZERO)),
+            Err(error) => {
+                tracing::warn!(%error, image.id = %work.image_id, "the outcome of a photo could not be stored yet");
+                tokio::select! {
+                    // The leases of this node are released at its end, or at its next start.
+                    () = app.stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(SETTLE_PAUSE_MAX),
+                }
+            }
+        }
+    }
+}
+
+async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error> {
+    let now = app.clock.now();
+    match outcome {
+        Outcome::Made(made) => app.catalog.publish_image(work.clone(), made.clone(), now).await,
+        Outcome::Refused(code, sentence) => {
+            app.catalog.refuse_image(work.clone(), code.clone(), sentence.clone(), now).await
+        }
+        Outcome::NotDone(failure) => {
+            let mut changed = app.catalog.fail_image(work.job.lease, work.image_id, failure.clone(), now).await?;
+            changed.jobs = *failure == Failure::PutBack(Duration::ZERO);
+            Ok(changed)
+        }
+    }
+}
+
+async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
+    let Some(original) = app.objects.get(&work.original_key).await? else {
+        return Ok(Outcome::NotDone(Failure::Failed("The stored original is missing.".to_owned())));
+    };
+    let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
+    let bytes = original.len() as u64;
+    let task = tokio::task::spawn_blocking(move || {
+        let found = sha256(&original);
+        if stated_bytes.is_some_and(|stated| stated != bytes) || stated_sha256.is_some_and(|stated| stated != found) {
+            return (found, None);
+        }
+        (found, Some(eyeline_image::make_versions(&original, &PRESETS, &Limits::default())))
+    });
+    let (sha256, made) = match task.await {
+        Ok(done) => done,
+        Err(panic) => return Ok(Outcome::NotDone(Failure::WorkerDied(format!("The decoder crashed: {panic}.")))),
+    };
+    let Some(made) = made else {
+        let sentence =
+            format!("The file that arrived ({bytes} bytes, SHA-256 {}) is not the one announced.", hex(&sha256));
+        return Ok(Outcome::Refused("not_as_stated".to_owned(), sentence));
+    };
+    match made {
+        Ok(made) => Ok(Outcome::Made(write(app, work, made, bytes, sha256).await?)),
+        Err(error) => Ok(Outcome::Refused(error.kind.code().to_owned(), error.sentence)),
+    }
+}
+
+/// Writes the versions to the folder of the attempt.
+async fn write(
+    app: &App,
+    work: &Work,
+    made: eyeline_image::Made,
+    bytes: u64,
+    original_sha256: [u8; 32],
+) -> Result<Made, Error> {
+    let mut objects = Vec::with_capacity(made.versions.len());
+    let mut versions = Vec::with_capacity(made.versions.len());
+    for version in made.versions {
+        let object_name = format!("{}.{}", version.name, ending(version.content_type));
+        versions.push(MadeVersion {
+            name: version.name.to_string(),
+            object_name: object_name.clone(),
+            content_type: version.content_type.to_owned(),
+            width: version.width,
+            height: version.height,
+            bytes: version.bytes.len() as u64,
+            sha256: sha256(&version.bytes),
+        });
+        objects.push((object_name, Bytes::from(version.bytes)));
+    }
+    app.objects.put_folder(&work.folder, objects).await?;
+    Ok(Made {
+        bytes,
+        sha256: original_sha256,
+        content_type: made.content_type.to_owned(),
+        width: made.width,
+        height: made.height,
+        thumbhash: made.thumbhash,
+        versions,
+    })
+}
+
+fn ending(content_type: &str) -> &'static str {
+    match content_type {
+        "image/png" => "png",
+        "image/webp" => "webp",
+        _ => "jpg",
+    }
+}

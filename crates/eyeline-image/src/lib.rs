@@ -16,6 +16,7 @@ mod resize;
 mod sniff;
 mod turbo;
 mod versions;
+pub mod worker;
 
 pub use error::{ErrorKind, ImageError};
 pub use limits::Limits;

@@ -1,10 +1,12 @@
 //! The bounds that every file is held to, whatever it claims to be.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ErrorKind, ImageError};
 
 /// The bounds of one file. The sizes are checked on the file's header, before anything is decoded; time and memory are
 /// enforced on the process that decodes, see [`worker`](crate::worker).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pixels of one frame.
     pub max_pixels: u64,

@@ -1,0 +1,44 @@
+//! Decoding in a process of its own, where a hostile file can do no more than spoil its own picture.
+//!
+//! A server spawns a few [`WorkerProcess`]es and keeps them; each makes the versions of one file at a time. A worker
+//! has two pipes, no network, no files, no environment and no way to start anything; its memory is bounded, and it is
+//! killed when a file takes too long. What a file can break is that one worker, which the server replaces.
+
+mod child;
+mod parent;
+mod protocol;
+mod sandbox;
+
+use serde::{Deserialize, Serialize};
+
+pub use child::run;
+pub use parent::{WorkerFailure, WorkerProcess};
+pub use sandbox::confine;
+
+/// How far the kernel holds a worker to its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// No file can be opened and no connection made (Landlock).
+    pub landlock: Enforcement,
+    /// Every system call but the few that decoding needs is refused (seccomp).
+    pub seccomp: Enforcement,
+}
+
+impl Confinement {
+    /// Whether nothing is missing.
+    pub fn is_full(&self) -> bool {
+        self.landlock == Enforcement::Full && self.seccomp == Enforcement::Full
+    }
+}
+
+/// How much of a restriction the kernel enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// All that was asked for.
+    Full,
+    /// What this kernel's version knows.
+    Partial,
+    /// Nothing: the kernel lacks it or has it switched off.
+    None,
+}

@@ -1,0 +1,172 @@
+//! What a server and its worker say to each other over two pipes: short messages in JSON, each behind its length, and
+//! files as they are. The server believes nothing that a worker says without checking it.
+
+use std::io::{self, Read, Write};
+
+use eyeline_core::Preset;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Confinement;
+use crate::{ErrorKind, ImageError, Limits, Made, Version};
+
+/// Far more than a message with a few presets takes.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// A worker's first words, once it is confined and ready.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub confinement: Confinement,
+}
+
+/// One file to make versions of; its bytes follow.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Request {
+    pub original_bytes: usize,
+    /// Width and height of each preset's box.
+    pub boxes: Vec<(u32, u32)>,
+    pub limits: Limits,
+}
+
+/// The answer; the bytes of the versions follow, in their order.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Reply {
+    Made { width: u32, height: u32, content_type: String, thumbhash: Vec<u8>, versions: Vec<VersionHead> },
+    Refused { code: String, sentence: String },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct VersionHead {
+    pub width: u32,
+    pub height: u32,
+    pub content_type: String,
+    pub bytes: usize,
+}
+
+/// Sends a message.
+pub(super) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+    to.write_all(&[length.to_le_bytes().as_slice(), &text].concat())
+}
+
+/// Receives a message; `None` at the end of the pipe.
+pub(super) fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MESSAGE_BYTES_MAX {
+        return Err(broken("a message that is too long"));
+    }
+    Ok(Some(serde_json::from_slice(&read_bytes(from, length)?)?))
+}
+
+/// Receives `length` bytes.
+pub(super) fn read_bytes(from: impl Read, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(io::Error::other)?;
+    from.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Receives the answer to a request for these presets. The outer error is a worker's failure, the inner one a file's.
+pub(super) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
+    match read(&mut from)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+        Reply::Refused { code, sentence } => {
+            let kind = ErrorKind::from_code(&code).ok_or_else(|| broken("an unknown error"))?;
+            Ok(Err(ImageError { kind, sentence }))
+        }
+        Reply::Made { width, height, content_type, thumbhash, versions } => {
+            if versions.len() != presets.len() {
+                return Err(broken("another number of versions than was asked for"));
+            }
+            let versions =
+                versions.into_iter().zip(presets).map(|(head, preset)| read_version(&mut from, head, preset));
+            let versions = versions.collect::<io::Result<_>>()?;
+            Ok(Ok(Made { width, height, content_type: known_type(&content_type)?, thumbhash, versions }))
+        }
+    }
+}
+
+fn read_version(from: impl Read, head: VersionHead, preset: &Preset) -> io::Result<Version> {
+    let VersionHead { width, height, content_type, bytes } = head;
+    // No compressor writes more than this for pixels of four bytes.
+    let most = preset.width as usize * preset.height as usize * 5 + MESSAGE_BYTES_MAX;
+    if width > preset.width || height > preset.height || bytes > most {
+        return Err(broken("a version that is too large"));
+    }
+    let content_type = known_type(&content_type)?;
+    Ok(Version { name: preset.name.to_owned(), width, height, content_type, bytes: read_bytes(from, bytes)? })
+}
+
+fn known_type(content_type: &str) -> io::Result<&'static str> {
+    const KNOWN: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+    KNOWN.into_iter().find(|known| *known == content_type).ok_or_else(|| broken("an unknown content type"))
+}
+
+fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the worker sent {what}"))
+}
+
+/// Sends the outcome of a request.
+pub(super) fn write_reply(mut to: impl Write, outcome: &Result<Made, ImageError>) -> io::Result<()> {
+    let made = match outcome {
+        Ok(made) => made,
+        Err(error) => {
+            let reply = Reply::Refused { code: error.kind.code().to_owned(), sentence: error.sentence.clone() };
+            return write(to, &reply);
+        }
+    };
+    let head = |version: &Version| VersionHead {
+        width: version.width,
+        height: version.height,
+        content_type: version.content_type.to_owned(),
+        bytes: version.bytes.len(),
+    };
+    let reply = Reply::Made {
+        width: made.width,
+        height: made.height,
+        content_type: made.content_type.to_owned(),
+        thumbhash: made.thumbhash.clone(),
+        versions: made.versions.iter().map(head).collect(),
+    };
+    write(&mut to, &reply)?;
+    made.versions.iter().try_for_each(|version| to.write_all(&version.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eyeline_core::PRESETS;
+
+    fn answer(reply: &Reply) -> io::Error {
+        let mut pipe = Vec::new();
+        write(&mut pipe, reply).expect("writes");
+        read_reply(pipe.as_slice(), &PRESETS[..1]).expect_err("a lie")
+    }
+
+    fn made(content_type: &str, width: u32, bytes: usize) -> Reply {
+        let version = VersionHead { width, height: 100, content_type: "image/jpeg".to_owned(), bytes };
+        let content_type = content_type.to_owned();
+        Reply::Made { width: 100, height: 100, content_type, thumbhash: Vec::new(), versions: vec![version] }
+    }
+
+    #[test]
+    fn a_worker_that_was_taken_over_cannot_make_the_server_believe_it() {
+        assert_eq!(answer(&made("text/html", 100, 0)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 151, 0)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 100, 1 << 40)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 100, 5)).kind(), io::ErrorKind::UnexpectedEof);
+        let unknown = Reply::Refused { code: "unknown".to_owned(), sentence: String::new() };
+        assert_eq!(answer(&unknown).kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn an_endless_message_is_not_read() {
+        let pipe = io::repeat(0xff);
+        assert_eq!(read::<Hello>(pipe).err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData));
+    }
+}

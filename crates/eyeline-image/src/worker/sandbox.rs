@@ -1,0 +1,112 @@
+//! Giving up everything that decoding a picture does not need, for good.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use super::{Confinement, Enforcement};
+
+/// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds its
+/// address space. What the kernel does not know is left out and told in the answer; an error means that a bound which
+/// every kernel knows could not be set.
+pub fn confine(memory_bytes: u64) -> io::Result<Confinement> {
+    limit(Resource::As, memory_bytes)?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Nofile, 0)?;
+    let landlock = restrict_access().unwrap_or(Enforcement::None);
+    let seccomp = restrict_calls().map_or(Enforcement::None, |()| Enforcement::Full);
+    Ok(Confinement { landlock, seccomp })
+}
+
+/// Lets this process compute for so much longer and then die. The server's clock is the first to kill a worker that
+/// hangs; this one does so when the server is gone.
+pub(super) fn allow_cpu_time(more: Duration) -> io::Result<()> {
+    let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(used + more.as_secs() + 1), maximum })?)
+}
+
+fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+}
+
+/// No file, no port, no process outside: a Landlock ruleset that handles everything and allows nothing.
+fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
+    const NEWEST: ABI = ABI::V6;
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?
+        .restrict_self()?;
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Enforcement::Full,
+        RulesetStatus::PartiallyEnforced => Enforcement::Partial,
+        RulesetStatus::NotEnforced => Enforcement::None,
+    })
+}
+
+/// System calls that work on memory, the two pipes and the process itself.
+const CALLS: [i64; 27] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_getrusage,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_rseq,
+    libc::SYS_set_robust_list,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// Refuses every system call that is not needed, as if this process had no permission.
+fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.into_iter().map(|call| (call, Vec::new())).collect();
+    // Memory, but none that can be executed.
+    let executable = libc::PROT_EXEC as u64;
+    let protection = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, vec![SeccompRule::new(vec![protection.clone()])?]);
+    }
+    // Its own limits, but only that of CPU time.
+    let own = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
+    let cpu = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CPU))?;
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own, cpu])?]);
+    // Signals, but only to itself: this is how a process aborts.
+    let myself = u64::from(std::process::id());
+    let to_self = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, myself)?;
+    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![to_self])?]);
+
+    let refusal = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter: BpfProgram = SeccompFilter::new(rules, refusal, SeccompAction::Allow, architecture)?.try_into()?;
+    seccompiler::apply_filter(&filter)?;
+    Ok(())
+}

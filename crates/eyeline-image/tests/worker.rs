@@ -1,0 +1,232 @@
+//! The sandboxed worker: that it works, that it is held to its bounds from inside, and that its end is told apart from
+//! a bad file. This program is its own worker: called with an argument, it plays the part that the argument names.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use eyeline_core::PRESETS;
+use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
+use eyeline_image::{ErrorKind, Limits, make_versions};
+use image::codecs::jpeg::JpegEncoder;
+use image::{Rgb, RgbImage};
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some("image-worker") => worker::run(),
+        Some("try-everything") => try_everything(),
+        Some("hang") => play(|| {
+            loop {
+                std::hint::spin_loop();
+            }
+        }),
+        Some("die") => play(|| std::process::abort()),
+        Some("lie") => play(|| {
+            io::stdout().write_all(b"\x05\0\0\0hello").expect("writes");
+        }),
+        _ => run_tests().exit_code(),
+    }
+}
+
+fn run_tests() -> libtest_mimic::Conclusion {
+    let test = |name: &str, run: fn()| {
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+    };
+    let tests = vec![
+        test("a_worker_makes_the_same_versions_as_a_call", a_worker_makes_the_same_versions_as_a_call),
+        test("a_bad_file_leaves_the_worker_alive", a_bad_file_leaves_the_worker_alive),
+        test("a_worker_cannot_open_connect_start_or_hoard", a_worker_cannot_open_connect_start_or_hoard),
+        test("what_the_worker_cannot_do_works_outside", what_the_worker_cannot_do_works_outside),
+        test(
+            "a_worker_that_hangs_is_killed_and_the_file_timed_out",
+            a_worker_that_hangs_is_killed_and_the_file_timed_out,
+        ),
+        test("a_worker_that_dies_is_told_apart_from_a_bad_file", a_worker_that_dies_is_told_apart_from_a_bad_file),
+        test("a_worker_that_lies_is_killed", a_worker_that_lies_is_killed),
+        test("a_worker_ends_when_its_server_does", a_worker_ends_when_its_server_does),
+        test("a_worker_has_no_environment", a_worker_has_no_environment),
+        test("a_warm_worker_stays_small", a_warm_worker_stays_small),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), tests)
+}
+
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().expect("this program")
+}
+
+fn spawn(part: &str) -> WorkerProcess {
+    WorkerProcess::spawn(&program(), &[part]).expect("a worker")
+}
+
+/// A photo with detail everywhere, so that it is about as large as a camera's.
+fn photo(width: u32, height: u32) -> Vec<u8> {
+    let picture = RgbImage::from_fn(width, height, |x, y| {
+        let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(2_246_822_519)).rotate_left(11) % 48;
+        Rgb([(x * 200 / width + noise) as u8, (y * 200 / height + noise) as u8, (100 + noise) as u8])
+    });
+    let mut file = Vec::new();
+    JpegEncoder::new_with_quality(&mut file, 90).encode_image(&picture).expect("encodes");
+    file
+}
+
+fn gone(worker: &mut WorkerProcess, limits: &Limits) -> ErrorKind {
+    match worker.make_versions(&photo(64, 64), &PRESETS, limits) {
+        Err(WorkerFailure::Gone(error)) => error.kind,
+        other => panic!("the worker should be gone: {other:?}"),
+    }
+}
+
+fn a_worker_makes_the_same_versions_as_a_call() {
+    let (file, limits) = (photo(1200, 900), Limits::default());
+    let mut worker = spawn("image-worker");
+    for _ in 0..2 {
+        let made = worker.make_versions(&file, &PRESETS, &limits).expect("versions");
+        assert_eq!(made, make_versions(&file, &PRESETS, &limits).expect("versions"));
+    }
+}
+
+fn a_bad_file_leaves_the_worker_alive() {
+    let (file, limits) = (photo(300, 200), Limits::default());
+    let mut worker = spawn("image-worker");
+    for (bad, kind) in [(&file[..file.len() / 2], ErrorKind::Truncated), (b"Dear customer,", ErrorKind::NotAnImage)] {
+        let expected = make_versions(bad, &PRESETS, &limits).expect_err("a bad file");
+        assert_eq!(expected.kind, kind);
+        assert_eq!(worker.make_versions(bad, &PRESETS, &limits), Err(WorkerFailure::Refused(expected)));
+        worker.make_versions(&file, &PRESETS, &limits).expect("the worker goes on");
+    }
+}
+
+/// An attempt at what a taken-over decoder would like to do.
+type Attempt = (&'static str, fn() -> io::Result<()>);
+
+const ATTEMPTS: [Attempt; 9] = [
+    ("open a file", || File::open("/etc/passwd").map(drop)),
+    ("create a file", || {
+        let path = std::env::temp_dir().join(format!("eyeline-attempt-{}", std::process::id()));
+        File::create(&path)?;
+        std::fs::remove_file(path)
+    }),
+    ("list a folder", || std::fs::read_dir("/").map(drop)),
+    ("listen", || TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("send a datagram", || UdpSocket::bind("127.0.0.1:0").map(drop)),
+    ("open a local socket", || UnixDatagram::unbound().map(drop)),
+    ("fork and execute a program", || Command::new("/bin/true").status().map(drop)),
+    ("start a thread", || std::thread::Builder::new().spawn(|| ()).map(drop)),
+    ("allocate 2 GiB", || {
+        let mut hoard: Vec<u8> = Vec::new();
+        hoard.try_reserve_exact(2 << 30).map_err(io::Error::other)
+    }),
+];
+
+fn a_worker_cannot_open_connect_start_or_hoard() {
+    let output = Command::new(program()).arg("try-everything").output().expect("runs");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "a worker managed to:\n{report}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(report.lines().count(), ATTEMPTS.len(), "every attempt was made:\n{report}");
+    // The kernel of a build machine has seccomp; a part of Landlock may be missing on an old one.
+    let confinement = spawn("image-worker").confinement();
+    assert_eq!(confinement.seccomp, worker::Enforcement::Full, "{confinement:?}");
+}
+
+fn try_everything() -> ExitCode {
+    if let Err(error) = worker::confine(Limits::default().max_memory_bytes) {
+        eprintln!("cannot confine: {error}");
+        return ExitCode::FAILURE;
+    }
+    let mut managed = false;
+    for (what, attempt) in ATTEMPTS {
+        let outcome = attempt();
+        managed |= outcome.is_ok();
+        let line = match outcome {
+            Ok(()) => format!("{what}: done\n"),
+            Err(error) => format!("{what}: {error}\n"),
+        };
+        io::stdout().write_all(line.as_bytes()).expect("standard output stays open");
+    }
+    if managed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Else the test above would also pass on a machine where these fail anyway.
+fn what_the_worker_cannot_do_works_outside() {
+    for (what, attempt) in ATTEMPTS {
+        attempt().unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+}
+
+/// Behaves as a worker up to its first request, and then as told.
+fn play(then: fn()) -> ExitCode {
+    let hello = br#"{"confinement":{"landlock":"none","seccomp":"none"}}"#;
+    let length = u32::try_from(hello.len()).expect("short").to_le_bytes();
+    let mut output = io::stdout();
+    output.write_all(&[length.as_slice(), hello].concat()).and_then(|()| output.flush()).expect("says hello");
+    let mut first = [0; 4];
+    io::stdin().read_exact(&mut first).expect("a request");
+    then();
+    output.flush().expect("flushes");
+    ExitCode::SUCCESS
+}
+
+fn a_worker_that_hangs_is_killed_and_the_file_timed_out() {
+    let limits = Limits { max_seconds: 1, ..Limits::default() };
+    let mut worker = spawn("hang");
+    let start = Instant::now();
+    assert_eq!(gone(&mut worker, &limits), ErrorKind::TimedOut);
+    assert!(start.elapsed() < Duration::from_secs(5), "killed after {:?}", start.elapsed());
+    assert!(!is_alive(worker.id()), "the process is gone");
+}
+
+fn a_worker_that_dies_is_told_apart_from_a_bad_file() {
+    let mut worker = spawn("die");
+    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+    // And stays gone, until the server replaces it.
+    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+}
+
+fn a_worker_that_lies_is_killed() {
+    let mut worker = spawn("lie");
+    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+    assert!(!is_alive(worker.id()), "the process is gone");
+}
+
+fn a_worker_ends_when_its_server_does() {
+    let mut child = Command::new(program())
+        .arg("image-worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a worker");
+    let mut hello = [0; 4];
+    child.stdout.as_mut().expect("piped").read_exact(&mut hello).expect("it is ready");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("ends").success());
+}
+
+fn a_worker_has_no_environment() {
+    let worker = spawn("image-worker");
+    let environment = std::fs::read(format!("/proc/{}/environ", worker.id())).expect("readable");
+    assert_eq!(String::from_utf8_lossy(&environment), "");
+}
+
+fn a_warm_worker_stays_small() {
+    let (file, limits) = (photo(4000, 3000), Limits::default());
+    let mut worker = spawn("image-worker");
+    for _ in 0..3 {
+        worker.make_versions(&file, &PRESETS, &limits).expect("versions");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("readable");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak_kib < 80 * 1024, "{} MiB at the peak", peak_kib / 1024);
+    eprintln!("peak of a warm worker over a photo of {} KiB: {} MiB", file.len() / 1024, peak_kib / 1024);
+}
+
+fn is_alive(process: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{process}")).exists()
+}

@@ -16,6 +16,8 @@ use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
 use crate::flow::notify::Newsroom;
 use crate::flow::rank::Orders;
+use crate::metrics::Metrics;
+use crate::rate_limits::RateLimits;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 
@@ -39,6 +41,9 @@ pub struct App {
     /// Told when a job waits, so that a worker of this process looks at once.
     pub waiting_jobs: Arc<Notify>,
     pub credentials: Credentials,
+    /// What the public credential may send.
+    pub rate_limits: RateLimits,
+    pub metrics: Metrics,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
     pub orders: Orders,
@@ -74,6 +79,9 @@ impl App {
         let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
 
         let clock = Clock::default();
+        if settings.test_clock {
+            clock.set_offset(catalog.clock_offset().await.map_err(|error| format!("the catalog: {error}"))?);
+        }
         Ok(App {
             orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
             collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
@@ -87,6 +95,8 @@ impl App {
             node: node.into(),
             stop: CancellationToken::new(),
             credentials: Credentials::new(catalog.clone()),
+            rate_limits: RateLimits::new(settings.application_events_per_second, settings.address_events_per_second),
+            metrics: Metrics::default(),
             catalog,
             objects,
             waiting_jobs: Arc::default(),
@@ -96,11 +106,13 @@ impl App {
             _lock: Arc::new(lock),
         })
     }
+
     /// Asks every engine whether it answers, by name; one that takes longer than a moment counts as away.
     pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
         let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
         let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
         let objects = tokio::time::timeout(ENGINE_PATIENCE, self.objects.ping()).await;
-        vec![("catalog", answers(catalog)), ("objects", answers(objects))]
+        let inbox = tokio::time::timeout(ENGINE_PATIENCE, self.inbox.head(0)).await.map(|head| head.map(drop));
+        vec![("catalog", answers(catalog)), ("objects", answers(objects)), ("inbox", answers(inbox))]
     }
 }

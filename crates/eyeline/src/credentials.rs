@@ -64,7 +64,8 @@ impl Credentials {
     }
 }
 
-/// A bounded map whose entries are looked up again after `remembered`. What is not there is not remembered: a new key works at once.
+/// A bounded map whose entries are looked up again after `remembered`. What is not there is not remembered: a new key
+/// works at once.
 struct Recent<K, V> {
     entries: Mutex<HashMap<K, (V, Instant)>>,
     /// Raised by [`Recent::forget`], so that what was read before it is not remembered after it.
@@ -80,13 +81,13 @@ impl<K, V> Default for Recent<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     async fn get_or_load(&self, key: K, load: impl Future<Output = Result<Option<V>>>) -> Result<Option<V>> {
+        let generation = self.generation.load(Ordering::SeqCst);
         let remembered = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some((value, until)) = &remembered
             && Instant::now() < *until
         {
             return Ok(Some(value.clone()));
         }
-        let generation = self.generation.load(Ordering::SeqCst);
         let loaded = match remembered {
             None => load.await?,
             // While the catalog is away nobody can have changed there what is remembered here.

@@ -10,6 +10,8 @@ pub mod clock;
 mod credentials;
 mod data_folder;
 pub mod flow;
+mod metrics;
+mod rate_limits;
 pub mod secrets;
 pub mod server;
 pub mod settings;

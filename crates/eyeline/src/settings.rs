@@ -1,12 +1,22 @@
 //! Settings: defaults in the binary < `eyeline.toml` < `.env` and `EYELINE_*` < flags.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use eyeline_core::Tier;
-use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::secrets::Secrets;
+
+const PREFIX: &str = "EYELINE_";
+
+/// Names of the environment that are not settings of the server: where its commands find it, and where its data is
+/// read from with `_FILE`.
+const NOT_SETTINGS: [&str; 1] = ["url"];
 
 /// Everything that two installations may need different; each name is also `EYELINE_<NAME>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +54,12 @@ pub struct Settings {
     pub tiers: Tiers,
     /// Photos processed at once; the number of cores when unset.
     pub workers: Option<usize>,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed, separated by commas.
+    pub trusted_proxies: Networks,
+    /// Events a second that an application's public id may send.
+    pub application_events_per_second: u32,
+    /// Events a second that one address may send with a public id; loopback is not limited.
+    pub address_events_per_second: u32,
     /// Accept `POST /api/v1/test/clock`. Never in production.
     pub test_clock: bool,
     /// Filter of the log, as in `info,eyeline=debug`.
@@ -105,6 +121,9 @@ impl Default for Settings {
             upload_bytes_max: 50 * 1024 * 1024,
             tiers: Tiers::default(),
             workers: None,
+            trusted_proxies: Networks::default(),
+            application_events_per_second: 1_000,
+            address_events_per_second: 100,
             test_clock: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -121,22 +140,75 @@ impl Settings {
         {
             return Err(format!(".env cannot be read: {error}"));
         }
-        let figment = Figment::from(Serialized::defaults(Settings::default()))
-            .merge(Toml::file(file))
-            .merge(Env::prefixed("EYELINE_").ignore(&["url"]));
+        let environment = Environment::read(std::env::vars())?;
+        let figment =
+            Figment::from(Serialized::defaults(Settings::default())).merge(Toml::file(file)).merge(environment);
         let settings: Settings = figment.extract().map_err(|error| format!("a setting is wrong: {error}"))?;
         settings.validate()?;
         Ok(settings)
     }
 
+    /// The error names everything that is wrong.
     fn validate(&self) -> Result<(), String> {
-        if self.upload_link_seconds == 0 || self.download_link_seconds == 0 || self.sweep_seconds == 0 {
-            return Err("upload_link_seconds, download_link_seconds and sweep_seconds have to be at least 1".to_owned());
+        let mut wrong = Vec::new();
+        let mut check = |is_right: bool, sentence: &str| {
+            if !is_right {
+                wrong.push(sentence.to_owned());
+            }
+        };
+        check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
+        check(self.download_link_seconds > 0, "download_link_seconds has to be at least 1");
+        check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
+        check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
+        check(self.workers != Some(0), "workers has to be at least 1");
+        check(self.application_events_per_second > 0, "application_events_per_second has to be at least 1");
+        check(self.address_events_per_second > 0, "address_events_per_second has to be at least 1");
+        let key_is_long = |key: &String| key.starts_with("eyl_admin_") && key.len() >= 26;
+        check(
+            self.admin_key.as_ref().is_none_or(key_is_long),
+            "admin_key has to be eyl_admin_ followed by at least 16 characters",
+        );
+        let scheme_is = |url: &str, schemes: &[&str]| schemes.iter().any(|scheme| url.starts_with(scheme));
+        check(
+            scheme_is(&self.catalog_url(), &["sqlite:", "postgres://", "postgresql://"]),
+            "catalog_url has to start with sqlite: or postgres://",
+        );
+        check(scheme_is(&self.objects_url(), &["file:"]), "objects_url has to start with file:");
+        check(scheme_is(&self.inbox_url(), &["sqlite:"]), "inbox_url has to start with sqlite:");
+        check(scheme_is(&self.cache_url, &["memory:"]), "cache_url has to start with memory:");
+        check(
+            self.public_url.as_ref().is_none_or(|url| scheme_is(url, &["http://", "https://"])),
+            "public_url has to start with http:// or https://",
+        );
+        if let Some(secret) = &self.secret
+            && let Err(sentence) = Secrets::parse(secret)
+        {
+            wrong.push(sentence);
         }
-        if self.admin_key.as_ref().is_some_and(|key| !key.starts_with("eyl_admin_") || key.len() < 26) {
-            return Err("admin_key has to be eyl_admin_ followed by at least 16 characters".to_owned());
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    }
+
+    /// With every default worked out and every secret masked, for people to read.
+    pub fn masked(&self) -> Self {
+        let mask = |secret: &String| {
+            // The prefix tells what it is, and no more.
+            let shown = if secret.starts_with("eyl_admin_") { "eyl_admin_" } else { "" };
+            format!("{shown}********")
+        };
+        Settings {
+            public_url: Some(self.public_url()),
+            admin_key: self.admin_key.as_ref().map(mask),
+            secret: self.secret.as_ref().map(mask),
+            catalog_url: Some(without_password(&self.catalog_url())),
+            objects_url: Some(self.objects_url()),
+            inbox_url: Some(without_password(&self.inbox_url())),
+            workers: Some(self.workers()),
+            ..self.clone()
         }
-        Ok(())
+    }
+
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.0.iter().any(|network| network.contains(&address))
     }
 
     /// Without a slash at the end.
@@ -145,6 +217,16 @@ impl Settings {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("http://localhost:{}", self.listen.port()),
         }
+    }
+
+    /// Where a command on this machine reaches the server, without a slash at the end.
+    pub fn local_url(&self) -> String {
+        let mut address = self.listen;
+        if address.ip().is_unspecified() {
+            let loopback = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            address.set_ip(loopback);
+        }
+        format!("http://{address}")
     }
 
     pub fn catalog_url(&self) -> String {
@@ -169,5 +251,150 @@ impl Settings {
 
     pub fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1)
+    }
+}
+
+/// Networks separated by commas; an address stands for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Networks(Vec<IpNet>);
+
+impl TryFrom<String> for Networks {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = |text: &str| {
+            let address = text.parse::<IpAddr>().map(IpNet::from).ok();
+            let network = address.or_else(|| text.parse::<IpNet>().ok());
+            network.ok_or_else(|| format!("{text} is neither an address nor a network such as 10.0.0.0/8"))
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(parse).collect::<Result<_, _>>().map(Networks)
+    }
+}
+
+impl From<Networks> for String {
+    fn from(networks: Networks) -> Self {
+        networks.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// `EYELINE_*`, and `EYELINE_*_FILE` for a value that stands in a file.
+struct Environment(Dict);
+
+impl Environment {
+    fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut values = Dict::new();
+        for (variable, value) in variables {
+            let Some(name) = variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { continue };
+            let (name, value) = match name.strip_suffix("_file") {
+                None => (name, value),
+                Some(name) => {
+                    let text = std::fs::read_to_string(&value)
+                        .map_err(|error| format!("{variable} names {value}, which cannot be read: {error}"))?;
+                    (name.to_owned(), text.trim().to_owned())
+                }
+            };
+            if NOT_SETTINGS.contains(&name.as_str()) {
+                continue;
+            }
+            // What looks like a number is one, but never in a secret.
+            let is_text = matches!(name.as_str(), "secret" | "admin_key");
+            let value = if is_text { value.into() } else { value.parse().unwrap_or_else(|never| match never {}) };
+            values.insert(name, value);
+        }
+        Ok(Environment(values))
+    }
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        let spelt = |_: &Profile, keys: &[&str]| format!("{PREFIX}{}", keys.join("_").to_ascii_uppercase());
+        Metadata::named("the environment").interpolater(spelt)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.0.clone()))
+    }
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            let _has_a_host = parsed.set_password(Some("********"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let figment = Figment::from(Serialized::defaults(Settings::default())).merge(Environment::read(variables)?);
+        let settings: Settings = figment.extract().map_err(|error| error.to_string())?;
+        settings.validate().map(|()| settings)
+    }
+
+    #[test]
+    fn the_environment_says_what_differs_from_the_defaults() {
+        let settings = read(&[("EYELINE_LISTEN", "0.0.0.0:80"), ("EYELINE_TEST_CLOCK", "true"), ("HOME", "/x")]);
+        let settings = settings.expect("settings");
+        assert_eq!((settings.listen.port(), settings.test_clock, settings.log.as_str()), (80, true, "info"));
+    }
+
+    #[test]
+    fn a_wrong_or_unknown_setting_is_named() {
+        for (name, value) in
+            [("EYELINE_LISTEN", "nowhere"), ("EYELINE_LISTN", "127.0.0.1:80"), ("EYELINE_WORKERS", "x")]
+        {
+            let error = read(&[(name, value)]).expect_err(name);
+            assert!(error.to_ascii_uppercase().contains(&name[PREFIX.len()..]), "{error}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let error =
+            read(&[("EYELINE_CATALOG_URL", "mysql://x"), ("EYELINE_ADMIN_KEY", "short"), ("EYELINE_SECRET", "12")]);
+        let error = error.expect_err("three wrong settings");
+        for name in ["catalog_url", "admin_key", "EYELINE_SECRET"] {
+            assert!(error.contains(name), "{name} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_and_look_like_a_number() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let digits = "1".repeat(64);
+        std::fs::write(file.path(), format!("{digits}\n")).expect("a secret");
+        let settings = read(&[("EYELINE_SECRET_FILE", file.path().to_str().expect("a path"))]).expect("settings");
+        assert_eq!(settings.secret, Some(digits));
+        assert!(read(&[("EYELINE_SECRET_FILE", "/nowhere")]).expect_err("no file").contains("EYELINE_SECRET_FILE"));
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let settings = read(&[
+            ("EYELINE_ADMIN_KEY", "eyl_admin_0123456789abcdef"),
+            ("EYELINE_SECRET", &"ab".repeat(32)),
+            ("EYELINE_CATALOG_URL", "postgres://me:hush@db.example/eyeline"),
+        ]);
+        let shown = serde_json::to_string(&settings.expect("settings").masked()).expect("JSON");
+        for secret in ["0123456789abcdef", "abab", "hush"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("postgres://me:********@db.example/eyeline"), "{shown}");
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let settings = read(&[("EYELINE_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")]).expect("settings");
+        let trusts = |text: &str| settings.is_trusted_proxy(text.parse().expect("an address"));
+        assert!(trusts("10.1.2.3") && trusts("192.0.2.1") && !trusts("192.0.2.2"));
+        assert!(read(&[("EYELINE_TRUSTED_PROXIES", "everyone")]).is_err());
     }
 }

@@ -45,6 +45,7 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
     response.headers_mut().insert(REQUEST_ID, id);
 
     let status = response.status().as_u16();
+    app.metrics.count_request(status, began.elapsed());
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     if path.starts_with("/api/") {
         tracing::info!(parent: &span, status, elapsed_us, "answered");

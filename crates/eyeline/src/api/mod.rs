@@ -1,11 +1,16 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
 mod applications;
+mod assets;
 pub mod auth;
 pub mod body;
+pub mod client_address;
+mod cors;
 mod dataset;
+mod docs;
 mod downloads;
 mod envelope;
+pub mod etag;
 mod events;
 pub mod fields;
 mod galleries;
@@ -24,7 +29,7 @@ mod user_token;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower::Layer as _;
 use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,17 +48,22 @@ const BODY_MAX: usize = 1024 * 1024;
 
 /// Everything that the server answers. Connections may tell their peer by `ConnectInfo<SocketAddr>`.
 pub fn router(app: App) -> Router {
-    let (routes, _openapi) = described().split_for_parts();
+    let (described, api) = described().split_for_parts();
+    let routes = described.merge(docs::routes(&api)).merge(assets::routes());
     let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).with_state(app.clone());
     // A trailing slash has to go before a route is looked for: hence the normaliser around the router.
     let normalised = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    Router::new().fallback_service(normalised).layer(from_fn_with_state(app, envelope::wrap))
+    Router::new()
+        .fallback_service(normalised)
+        .layer(from_fn_with_state(app.clone(), cors::wrap))
+        .layer(from_fn_with_state(app, envelope::wrap))
 }
 
 /// Every route with its description. A topic's `routes()` stand below `/api/v1`, its `root_routes()` (links that are no
 /// part of the API) at the root.
 fn described() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
+        .merge(operations::routes())
         .merge(session::routes())
         .merge(projects::routes())
         .merge(applications::routes())
@@ -65,5 +75,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(dataset::routes())
         .merge(pages::routes())
         .merge(events::routes());
-    OpenApiRouter::new().merge(operations::root_routes()).merge(downloads::root_routes()).nest("/api/v1", api)
+    let api = api.layer(from_fn(etag::wrap));
+    let root = operations::root_routes().merge(downloads::root_routes());
+    OpenApiRouter::with_openapi(docs::frame()).merge(root).nest("/api/v1", api)
 }

@@ -1,17 +1,25 @@
-//! Is it alive, is it ready.
+//! For the operator: is it alive, is it ready, what does it count; and the clock of tests.
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::Timestamp;
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::client_address::ClientAddress;
+use super::{Answer, Credential, Fields, JsonBody, Problem, ProblemDocument};
 use crate::app::App;
 
 pub fn root_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+}
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(set_test_clock))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -53,4 +61,75 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let ready = !stopping && engines.iter().all(|engine| engine.reachable);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, stopping, engines }))
+}
+
+/// Numbers for Prometheus; with the admin key, or without one from this very machine.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", security(("key" = []), ("session" = []), ()),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = ProblemDocument))
+)]
+async fn metrics(
+    State(app): State<App>,
+    client: ClientAddress,
+    credential: Result<Credential, Problem>,
+) -> Answer<Response> {
+    if !client.is_local {
+        credential?.admin()?;
+    }
+    let mut text = app.metrics.render();
+    text.family("eyeline_engine_up", "gauge", "Whether an engine answers.");
+    for (name, reachable) in app.check_engines().await {
+        text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(reachable)));
+    }
+    let now = app.clock.real_now();
+    let depths = app.catalog.job_depths().await?;
+    text.family("eyeline_jobs", "gauge", "Jobs by kind and state.");
+    for depth in &depths {
+        let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
+        text.sample("eyeline_jobs", &labels, depth.jobs as f64);
+    }
+    text.family("eyeline_jobs_oldest_seconds", "gauge", "How long the oldest of these jobs could have run.");
+    for depth in &depths {
+        let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
+        text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
+    }
+    text.family("eyeline_inbox_waiting", "gauge", "Offsets between the newest event and the last one counted.");
+    for partition in 0..app.inbox.partitions() {
+        let (head, applied) = (app.inbox.head(partition).await?, app.catalog.applied_mark(partition).await?);
+        let labels = format!("{{partition=\"{partition}\"}}");
+        text.sample("eyeline_inbox_waiting", &labels, head.saturating_sub(applied).max(0) as f64);
+    }
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], text.finish()).into_response())
+}
+
+#[derive(Serialize, ToSchema)]
+struct TestClock {
+    /// What the product's clock tells; it runs on from there.
+    now: Timestamp,
+}
+
+/// Set the product's clock, forth or back: for tests, where `EYELINE_TEST_CLOCK` allows it.
+#[utoipa::path(
+    post, path = "/test/clock", tag = "operations", request_body = TestClock,
+    responses((status = 200, body = TestClock), (status = "4XX", body = ProblemDocument))
+)]
+async fn set_test_clock(
+    State(app): State<App>,
+    credential: Credential,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<TestClock>> {
+    credential.admin()?;
+    if !app.settings.test_clock {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "The test clock is off; EYELINE_TEST_CLOCK=true turns it on."));
+    }
+    let mut fields = Fields::parse(&body)?;
+    fields.require("now");
+    let now = fields.parsed("now", "a time such as 2021-01-01T09:15:27.243860Z", Timestamp::parse);
+    fields.finish()?;
+    let now = now.unwrap_or_default();
+    let offset = now.micros().saturating_sub(app.clock.real_now().micros());
+    app.catalog.set_clock_offset(offset).await?;
+    app.clock.set_offset(offset);
+    Ok(Json(TestClock { now: app.clock.now() }))
 }

@@ -81,6 +81,12 @@ impl Problem {
     }
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.detail)
+    }
+}
+
 impl From<FieldErrors> for Problem {
     fn from(errors: FieldErrors) -> Self {
         Problem::invalid(errors)

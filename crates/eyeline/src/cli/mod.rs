@@ -1,7 +1,14 @@
 //! The command line.
 
+mod client;
+mod config;
+mod keys;
+mod migrate;
 mod serve;
+mod versions;
 
+use std::future::Future;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,8 +16,23 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
 
+const EXAMPLES: &str = "\
+Examples:
+  eyeline serve                                  start with everything embedded, data in ./data
+  EYELINE_LISTEN=0.0.0.0:80 eyeline serve        the same for the whole network
+  eyeline keys create --project ID --name shop   an application with its keys
+  eyeline versions beach.jpg --out versions      the versions of a local photo
+  eyeline config show                            every setting, secrets masked
+
+Settings come from eyeline.toml, then .env, then EYELINE_* in the environment.";
+
 #[derive(Parser)]
-#[command(name = "eyeline", version, about = "Photos in by link, galleries out in the order that visitors like.")]
+#[command(
+    name = "eyeline",
+    version,
+    about = "Photos in by link, galleries out in the order that visitors like, usage understood.",
+    after_help = EXAMPLES
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -18,16 +40,27 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API, the page and the background work.
+    /// Serve the API, the page and the background work
     Serve(serve::Arguments),
+    /// Bring the catalog to this version; `serve` does it by itself
+    Migrate,
+    /// Make, rotate and revoke the keys of applications, on a running server
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Check the settings, or show them
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Make the versions of local photos, as the server does
+    Versions(versions::Arguments),
 }
 
 /// Runs the command that the process was started with. Errors are one sentence on stderr.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = Settings::load(Path::new("eyeline.toml")).and_then(|settings| match arguments.command {
-        Command::Serve(arguments) => serve::run(settings, arguments),
-    });
+    let outcome = match arguments.command {
+        Command::Versions(arguments) => versions::run(&arguments),
+        command => settings().and_then(|settings| with_settings(command, settings)),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,4 +68,29 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn with_settings(command: Command, settings: Settings) -> Result<(), String> {
+    match command {
+        Command::Serve(arguments) => serve::run(settings, &arguments),
+        Command::Migrate => block_on(migrate::run(&settings)),
+        Command::Keys(command) => block_on(keys::run(&settings, command)),
+        Command::Config(command) => config::run(&settings, &command),
+        Command::Versions(arguments) => versions::run(&arguments),
+    }
+}
+
+fn settings() -> Result<Settings, String> {
+    Settings::load(Path::new("eyeline.toml"))
+}
+
+/// Runs a command that waits for something.
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?.block_on(work)
+}
+
+/// Writes what a command has to say to stdout; a closed pipe ends it quietly.
+fn say(text: &str) {
+    let _reader_may_be_gone = writeln!(std::io::stdout(), "{text}");
 }

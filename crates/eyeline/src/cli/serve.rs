@@ -3,32 +3,90 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
+use eyeline_store::sql::Dialect;
 use futures::Stream;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::api;
 use crate::app::App;
 use crate::server;
 use crate::settings::{LogFormat, Settings};
 
 #[derive(clap::Args)]
-pub(super) struct Arguments {}
+#[command(after_help = "\
+Stop it with Ctrl-C: what is under way is ended first; a second Ctrl-C cuts it off.
+Settings: `eyeline config show` lists them all. The first are
+  EYELINE_LISTEN      address and port [127.0.0.1:8009]
+  EYELINE_PUBLIC_URL  where clients reach it [http://localhost:PORT]
+  EYELINE_DATA        the folder of everything it keeps [./data]")]
+pub(super) struct Arguments {
+    /// What this process does: api, worker, ingest; all of them unless given
+    #[arg(long, value_enum, value_delimiter = ',')]
+    roles: Vec<Role>,
+}
 
-pub(super) fn run(settings: Settings, _arguments: Arguments) -> Result<(), String> {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// Answers requests
+    Api,
+    /// Makes versions, sweeps
+    Worker,
+    /// Counts events, ranks galleries
+    Ingest,
+}
+
+pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), String> {
+    let is_subset = |roles: &[Role]| [Role::Api, Role::Worker, Role::Ingest].iter().any(|role| !roles.contains(role));
+    if !arguments.roles.is_empty() && is_subset(&arguments.roles) {
+        return Err(
+            "a part of the roles needs engines that several processes can share, and the embedded ones cannot be \
+                    shared: leave --roles out"
+                .to_owned(),
+        );
+    }
     start_log(&settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("the runtime cannot be started: {error}"))?;
-    runtime.block_on(serve(settings))
+    super::block_on(serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     let listener = listen(settings.listen).await?;
     let app = App::open(settings).await?;
+    let ticket = api::session::new_ticket(&app).await.map_err(|problem| problem.to_string())?;
+    super::say(&banner(&app, &ticket));
     server::serve(app, listener, Box::pin(signals)).await
+}
+
+fn banner(app: &App, ticket: &str) -> String {
+    let settings = &app.settings;
+    let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
+    let catalog = match app.catalog.dialect() {
+        Dialect::Sqlite => "SQLite",
+        Dialect::Postgres => "PostgreSQL",
+    };
+    let embedded = if catalog == "SQLite" { "catalog, " } else { "" };
+    let clock = if settings.test_clock {
+        "\n\n  WARNING    EYELINE_TEST_CLOCK is on: anyone with the admin key can set the clock. Never in production."
+    } else {
+        ""
+    };
+    format!(
+        "
+  Eyeline {version} is serving.
+
+  Open       {url}
+  Sign in    {url}/#ticket={ticket}   (works once)
+  API        {url}/docs
+  Data       {data}
+  Engines    catalog: {catalog}; embedded: {embedded}jobs, objects, inbox, cache
+  Stop       Ctrl-C{clock}
+",
+        version = env!("CARGO_PKG_VERSION"),
+        url = settings.public_url(),
+        data = data.display(),
+    )
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

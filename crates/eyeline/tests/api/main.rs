@@ -1,6 +1,7 @@
 //! The API on embedded engines, in process: one file a topic.
 
 mod applications;
+mod cors;
 mod credentials;
 mod dataset;
 mod events;
@@ -8,6 +9,7 @@ mod galleries;
 mod idempotency;
 mod images;
 mod operations;
+mod pages_of_the_server;
 mod projects;
 mod session;
 mod streams;

@@ -1,7 +1,11 @@
-use axum::body::Body;
-use http::StatusCode;
+use std::net::SocketAddr;
 
-use crate::support::{Server, request};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::{ADMIN_KEY, Answer, Server, request};
 
 #[tokio::test]
 async fn a_server_that_serves_is_alive_and_ready_until_it_is_asked_to_stop() {
@@ -46,4 +50,52 @@ async fn a_request_keeps_the_id_it_came_with_unless_that_is_no_sane_one() {
 async fn a_slash_at_the_end_changes_nothing() {
     let server = Server::start().await;
     assert_eq!(server.get("/healthz/", "").await.status, StatusCode::OK);
+}
+
+async fn metrics(server: &Server, peer: &str, forwarded_for: Option<&str>, key: &str) -> Answer {
+    let mut sent = request("GET", "/metrics", key);
+    if let Some(address) = forwarded_for {
+        sent = sent.header("x-forwarded-for", address);
+    }
+    let mut sent = sent.body(Body::empty()).expect("a request");
+    let peer: SocketAddr = peer.parse().expect("an address");
+    sent.extensions_mut().insert(ConnectInfo(peer));
+    server.send(sent).await
+}
+
+#[tokio::test]
+async fn metrics_are_for_the_admin_and_for_this_machine() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let local = metrics(&server, "127.0.0.1:5000", None, "").await;
+    assert_eq!(local.status, StatusCode::OK);
+    assert!(local.header("content-type").starts_with("text/plain"));
+    let text = String::from_utf8(local.body).expect("text");
+    assert!(text.contains("eyeline_http_requests_total{status=\"2xx\"} 2\n"), "{text}");
+    assert!(text.contains("eyeline_http_request_duration_seconds_count 2\n"), "{text}");
+    assert!(text.contains("eyeline_engine_up{engine=\"catalog\"} 1\n"), "{text}");
+
+    assert_eq!(metrics(&server, "192.0.2.1:5000", None, "").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(metrics(&server, "192.0.2.1:5000", None, &tenant.secret_key).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(metrics(&server, "192.0.2.1:5000", None, ADMIN_KEY).await.status, StatusCode::OK);
+    // A proxy on this machine asks for somebody else.
+    let proxied = metrics(&server, "127.0.0.1:5000", Some("192.0.2.1"), "").await;
+    assert_eq!(proxied.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_test_clock_is_set_by_the_admin_and_shows_in_stamps() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let then = json!({"now": "2031-05-01 12:00:00"});
+    let path = "/api/v1/test/clock";
+    assert_eq!(server.post(path, &tenant.secret_key, &then).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(server.post(path, ADMIN_KEY, &json!({})).await.status, StatusCode::BAD_REQUEST);
+    let set = server.post(path, ADMIN_KEY, &then).await;
+    assert_eq!(set.status, StatusCode::OK);
+    assert!(set.json()["now"].as_str().is_some_and(|now| now.starts_with("2031-05-01T12:00:0")));
+    let project = server.post("/api/v1/projects", ADMIN_KEY, &json!({"name": "later"})).await.json();
+    assert!(project["created_at"].as_str().is_some_and(|at| at.starts_with("2031-05-01T12:00")), "{project}");
+    let offset = server.app.catalog.clock_offset().await.expect("an offset");
+    assert_eq!(offset, server.app.clock.offset());
 }

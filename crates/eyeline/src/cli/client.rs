@@ -1,0 +1,87 @@
+//! Requests of a command to a running server. Nothing is written past it.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::Value;
+
+use crate::data_folder::DataFolder;
+use crate::settings::Settings;
+
+/// A server and the admin's key to it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    /// Without a slash at the end.
+    base: String,
+    admin_key: String,
+}
+
+impl Client {
+    /// The server of `EYELINE_URL`, else the one that these settings start on this machine.
+    pub(super) fn new(settings: &Settings) -> Result<Self, String> {
+        let base = std::env::var("EYELINE_URL").unwrap_or_else(|_| settings.local_url());
+        let admin_key = settings.admin_key.clone().or_else(|| DataFolder::known_admin_key(&settings.data));
+        let admin_key = admin_key.ok_or_else(|| {
+            format!(
+                "no admin key: set EYELINE_ADMIN_KEY, or start the server once, which keeps one in {}",
+                settings.data.join("admin.key").display()
+            )
+        })?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(60))
+            .build()
+            .map_err(|error| format!("HTTP cannot be used: {error}"))?;
+        Ok(Client { http, base: base.trim_end_matches('/').to_owned(), admin_key })
+    }
+
+    /// Sends a request to `path` below `/api/v1`; gives the answer's JSON, null when there is none. The error is what
+    /// the server said, with every field.
+    pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let mut request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.admin_key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let away = |error: reqwest::Error| {
+            format!(
+                "the server at {} cannot be reached ({error}): is `eyeline serve` running? EYELINE_URL names another",
+                self.base
+            )
+        };
+        let response = request.send().await.map_err(away)?;
+        let status = response.status();
+        let text = response.text().await.map_err(away)?;
+        let json: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() { Ok(json) } else { Err(sentence(status, &json)) }
+    }
+}
+
+fn sentence(status: http::StatusCode, problem: &Value) -> String {
+    let detail = problem["detail"].as_str().unwrap_or("The server gave no reason.");
+    let fields = problem["errors"].as_object().into_iter().flatten().map(|(field, sentences)| {
+        let sentences = sentences.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        format!(" {field}: {}", sentences.join(" "))
+    });
+    format!("the server answered {}: {detail}{}", status.as_u16(), fields.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_every_field() {
+        let problem = json!({"detail": "Some fields are wrong.", "errors": {"name": ["This field is required."]}});
+        assert_eq!(
+            sentence(StatusCode::BAD_REQUEST, &problem),
+            "the server answered 400: Some fields are wrong. name: This field is required."
+        );
+        assert_eq!(
+            sentence(StatusCode::BAD_GATEWAY, &Value::Null),
+            "the server answered 502: The server gave no reason."
+        );
+    }
+}

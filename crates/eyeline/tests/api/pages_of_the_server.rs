@@ -1,0 +1,109 @@
+use axum::body::Body;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{ADMIN_KEY, Server, request};
+
+#[tokio::test]
+async fn the_pages_and_every_file_they_name_are_served_without_a_credential() {
+    let server = Server::start().await;
+    for page in ["/", "/docs"] {
+        let answer = server.get(page, "").await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+        let html = String::from_utf8(answer.body).expect("text");
+        let named: Vec<&str> =
+            html.split(['"', '\'']).filter(|text| text.starts_with("/app/") || text.starts_with("/vendor/")).collect();
+        assert!(!named.is_empty(), "{page} names its parts");
+        for path in named {
+            let part = server.get(path, "").await;
+            assert_eq!(part.status, StatusCode::OK, "{path}");
+            assert_eq!(part.header("x-content-type-options"), "nosniff");
+        }
+    }
+    assert_eq!(server.get("/app/main.js", "").await.header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(server.get("/app/style.css", "").await.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(server.get("/app/icon.svg", "").await.header("content-type"), "image/svg+xml");
+}
+
+#[tokio::test]
+async fn what_is_not_for_browsers_is_not_served() {
+    let server = Server::start().await;
+    for path in
+        ["/app/none.js", "/app/../package.json", "/app/..%2fpackage.json", "/package.json", "/test/page.test.js"]
+    {
+        assert_eq!(server.get(path, "").await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_did_not_change_is_not_sent_again() {
+    let server = Server::start().await;
+    let tag = server.get("/", "").await.header("etag").to_owned();
+    let again = request("GET", "/", "").header("if-none-match", &tag).body(Body::empty()).expect("a request");
+    let again = server.send(again).await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+}
+
+#[tokio::test]
+async fn an_answer_that_did_not_change_is_not_sent_again() {
+    let server = Server::start().await;
+    let first = server.get("/api/v1/projects", ADMIN_KEY).await;
+    let tag = first.header("etag").to_owned();
+    let ask = |tag: &str| {
+        request("GET", "/api/v1/projects", ADMIN_KEY)
+            .header("if-none-match", tag)
+            .body(Body::empty())
+            .expect("a request")
+    };
+    assert_eq!(server.send(ask(&format!("\"x\", W/{tag}"))).await.status, StatusCode::NOT_MODIFIED);
+    server.post("/api/v1/projects", ADMIN_KEY, &json!({"name": "shop"})).await;
+    let changed = server.send(ask(&tag)).await;
+    assert_eq!(changed.status, StatusCode::OK);
+    assert_ne!(changed.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn the_description_knows_every_route_and_what_it_names() {
+    let server = Server::start().await;
+    let document = server.get("/api/v1/openapi.json", "").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let operations = document["paths"].as_object().expect("paths").values();
+    let operations: Vec<&Value> = operations.flat_map(|path| path.as_object().expect("operations").values()).collect();
+    let mut ids: Vec<&str> =
+        operations.iter().map(|operation| operation["operationId"].as_str().expect("an id")).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "each operation has a name of its own");
+    for operation in operations {
+        assert!(operation["tags"][0].is_string() && operation["responses"].is_object(), "{operation}");
+        assert!(operation["summary"].is_string() || operation["description"].is_string(), "{operation}");
+    }
+    // Every reference leads somewhere, and every credential that is asked for is described.
+    let text = document.to_string();
+    for reference in text.split("\"#/components/").skip(1) {
+        let pointer = format!("/components/{}", reference.split('"').next().unwrap_or_default());
+        assert!(document.pointer(&pointer).is_some(), "{pointer} leads nowhere");
+    }
+    for name in ["key", "user_token", "application", "session"] {
+        assert!(document["components"]["securitySchemes"][name].is_object(), "{name}");
+    }
+    assert_eq!(document["paths"]["/healthz"]["get"]["security"], json!([]));
+}
+
+#[tokio::test]
+async fn the_description_and_the_router_agree() {
+    let server = Server::start().await;
+    let document = server.get("/api/v1/openapi.json", "").await.json();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for method in methods.as_object().expect("methods").keys() {
+            let concrete = path.replace('{', "").replace('}', "");
+            let sent = request(&method.to_uppercase(), &concrete, "").body(Body::empty()).expect("a request");
+            let answer = server.send(sent).await;
+            let is_routed = answer.status != StatusCode::METHOD_NOT_ALLOWED
+                && !(answer.status == StatusCode::NOT_FOUND
+                    && answer.json()["detail"] == "There is nothing at this address.");
+            assert!(is_routed, "{method} {path}: {answer:?}");
+        }
+    }
+}

@@ -191,6 +191,17 @@ impl Catalog {
     }
 }
 
+/// Hides all galleries of a project.
+pub(super) async fn delete_all(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<()> {
+    let there = "SELECT gallery_id FROM galleries WHERE project_id = $1 AND deleted_at IS NULL";
+    let rows = tx.query(there, params![project_id]).await?;
+    let galleries = rows.into_iter().map(|mut row| row.take("gallery_id")).collect::<Result<Vec<GalleryId>>>()?;
+    lock(tx, galleries).await?;
+    let sql = "UPDATE galleries SET deleted_at = $2, revision = revision + 1
+               WHERE project_id = $1 AND deleted_at IS NULL";
+    tx.execute(sql, params![project_id, now]).await.map(drop)
+}
+
 async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
     let project = "SELECT 1 AS one FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
     tx.query_one(project, params![gallery.project_id]).await?.ok_or(Error::NotFound("project"))?;

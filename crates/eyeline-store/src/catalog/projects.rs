@@ -1,10 +1,10 @@
 //! Projects: the owners of everything else.
 
-use eyeline_core::{ProjectId, Tier, Timestamp};
+use eyeline_core::{ImageId, ProjectId, Tier, Timestamp};
 use futures::FutureExt as _;
 
-use super::Catalog;
 use super::idempotency::{Once, Repeatable};
+use super::{Catalog, galleries};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx};
@@ -99,10 +99,57 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
-                    match tx.execute(sql, params![project_id, now]).await? {
-                        0 => Err(Error::NotFound("project")),
-                        _ => Ok(()),
+                    if tx.execute(sql, params![project_id, now]).await? == 0 {
+                        return Err(Error::NotFound("project"));
                     }
+                    galleries::delete_all(tx, project_id, now).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// A deleted project without galleries, and up to `images_max` of its images; first the one deleted first.
+    pub async fn project_to_clear(&self, images_max: u32) -> Result<Option<(ProjectId, Vec<ImageId>)>> {
+        let oldest = "SELECT p.project_id FROM projects p
+                      WHERE p.deleted_at IS NOT NULL
+                        AND NOT EXISTS (SELECT 1 FROM galleries g WHERE g.project_id = p.project_id)
+                      ORDER BY p.deleted_at, p.project_id LIMIT 1";
+        let some = "SELECT image_id FROM images WHERE project_id = $1 ORDER BY created_at, image_id LIMIT $2";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let Some(mut row) = tx.query_one(oldest, &[]).await? else { return Ok(None) };
+                    let project_id: ProjectId = row.take("project_id")?;
+                    let images = tx.query(some, params![project_id, images_max]).await?;
+                    let images = images.into_iter().map(|mut row| row.take("image_id")).collect::<Result<_>>()?;
+                    Ok(Some((project_id, images)))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes away what is left of a deleted project without images: up to `rows_max` events kept apart, then all else.
+    /// True when there is more to take away. News and tickets go by their age.
+    pub async fn clear_project(&self, project_id: ProjectId, rows_max: u32) -> Result<bool> {
+        let kept_apart = "DELETE FROM quarantine WHERE (partition, event_offset) IN (
+                              SELECT partition, event_offset FROM quarantine WHERE project_id = $1 LIMIT $2)";
+        let rest = [
+            "DELETE FROM applications WHERE project_id = $1",
+            "DELETE FROM user_usage WHERE project_id = $1",
+            "DELETE FROM projects WHERE project_id = $1 AND deleted_at IS NOT NULL",
+        ];
+        self.db
+            .write(move |tx| {
+                async move {
+                    if tx.execute(kept_apart, params![project_id, rows_max]).await? > 0 {
+                        return Ok(true);
+                    }
+                    for sql in rest {
+                        tx.execute(sql, params![project_id]).await?;
+                    }
+                    Ok(false)
                 }
                 .boxed()
             })

@@ -5,5 +5,6 @@ mod events;
 mod galleries;
 mod inbox;
 mod news;
+mod projects;
 mod sql;
 mod user_uploads;

@@ -16,6 +16,9 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
 
+/// The command that a decoding process is started with.
+pub const WORKER_COMMAND: &str = "image-worker";
+
 const EXAMPLES: &str = "\
 Examples:
   eyeline serve                                  start with everything embedded, data in ./data
@@ -52,14 +55,22 @@ enum Command {
     Config(config::Command),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
+    /// Decodes what its parent sends; started by the other commands
+    #[command(name = WORKER_COMMAND, hide = true)]
+    ImageWorker,
 }
 
 /// Runs the command that the process was started with. Errors are one sentence on stderr.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
+        Command::Serve(arguments) => settings().and_then(|settings| serve::run(settings, &arguments)),
+        Command::Migrate => settings().and_then(|settings| block_on(migrate::run(&settings))),
+        Command::Keys(command) => settings().and_then(|settings| block_on(keys::run(&settings, command))),
+        Command::Config(command) => settings().and_then(|settings| config::run(&settings, &command)),
         Command::Versions(arguments) => versions::run(&arguments),
-        command => settings().and_then(|settings| with_settings(command, settings)),
+        // No thread was started yet, so nothing stays unconfined.
+        Command::ImageWorker => return eyeline_image::worker::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,16 +78,6 @@ pub fn run() -> ExitCode {
             eprintln!("eyeline: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-fn with_settings(command: Command, settings: Settings) -> Result<(), String> {
-    match command {
-        Command::Serve(arguments) => serve::run(settings, &arguments),
-        Command::Migrate => block_on(migrate::run(&settings)),
-        Command::Keys(command) => block_on(keys::run(&settings, command)),
-        Command::Config(command) => config::run(&settings, &command),
-        Command::Versions(arguments) => versions::run(&arguments),
     }
 }
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use eyeline_core::PRESETS;
-use eyeline_image::{Limits, make_versions};
+use eyeline_image::Limits;
+use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 
-use super::say;
+use super::{WORKER_COMMAND, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -26,22 +27,45 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let out = &arguments.out;
     fs::create_dir_all(out).map_err(|error| format!("{} cannot be made: {error}", out.display()))?;
-    let failed = arguments.files.iter().filter_map(|file| {
-        let why = write_versions(file, out).err()?;
-        Some(format!("{}: {why}", file.display()))
-    });
-    let failed: Vec<String> = failed.collect();
+    let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
+    let start = || {
+        WorkerProcess::spawn(&program, &[WORKER_COMMAND])
+            .map_err(|error| format!("the decoding process cannot be started: {error}"))
+    };
+    let mut worker = start()?;
+    let mut failed = Vec::new();
+    for file in &arguments.files {
+        match write_versions(&mut worker, file, out) {
+            Ok(()) => {}
+            Err(Failure::File(why)) => failed.push(format!("{}: {why}", file.display())),
+            Err(Failure::Worker(why)) => {
+                failed.push(format!("{}: {why}", file.display()));
+                worker = start()?;
+            }
+        }
+    }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\neyeline: ")) }
 }
 
-fn write_versions(file: &Path, out: &Path) -> Result<(), String> {
-    let original = fs::read(file).map_err(|error| error.to_string())?;
-    let made = make_versions(&original, &PRESETS, &Limits::default()).map_err(|error| error.to_string())?;
+enum Failure {
+    /// The file's fault, or the folder's.
+    File(String),
+    /// The worker died over the file.
+    Worker(String),
+}
+
+fn write_versions(worker: &mut WorkerProcess, file: &Path, out: &Path) -> Result<(), Failure> {
+    let original = fs::read(file).map_err(|error| Failure::File(error.to_string()))?;
+    let made = worker.make_versions(&original, &PRESETS, &Limits::default()).map_err(|failure| match failure {
+        WorkerFailure::Refused(error) => Failure::File(error.to_string()),
+        WorkerFailure::Gone(error) => Failure::Worker(error.to_string()),
+    })?;
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for version in &made.versions {
         let ending = if version.content_type == "image/png" { "png" } else { "jpg" };
         let path = out.join(format!("{name}-{}.{ending}", version.name));
-        fs::write(&path, &version.bytes).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        fs::write(&path, &version.bytes)
+            .map_err(|error| Failure::File(format!("{} cannot be written: {error}", path.display())))?;
         say(&format!("{}  {} x {}", path.display(), version.width, version.height));
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The steps of the product. A step never calls the next one: it leaves a record.
 
 pub mod change;
+pub mod clear;
 pub mod collect;
 pub mod dataset;
 pub mod hints;

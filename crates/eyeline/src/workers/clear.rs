@@ -1,25 +1,33 @@
-//! Takes away what belongs to deleted galleries, a piece at a time, so that no other write waits long.
+//! Takes away what belongs to deleted galleries and projects, a piece at a time, so that no other write waits long.
 
 use std::time::Duration;
 
-use eyeline_store::Catalog;
-use tokio_util::sync::CancellationToken;
+use eyeline_store::Result;
+
+use crate::app::App;
+use crate::flow::clear;
 
 const PAUSE: Duration = Duration::from_secs(5);
+/// Between two pieces the writer belongs to the others too.
+const BREATH: Duration = Duration::from_millis(10);
 const ROWS_MAX: u32 = 500;
 
-/// Runs until `stop`.
-pub async fn run(catalog: Catalog, stop: CancellationToken) -> Result<(), String> {
+/// Runs until the process is asked to stop.
+pub async fn run(app: App) -> std::result::Result<(), String> {
     loop {
-        let more = catalog.clear_deleted_galleries(ROWS_MAX).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "deleted galleries could not be cleared; tried again shortly");
+        let more = clear_piece(&app).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was deleted could not be cleared; tried again shortly");
             false
         });
-        // Between two pieces the writer belongs to the others too.
-        let pause = if more { Duration::from_millis(10) } else { PAUSE };
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(pause) => {}
+            () = app.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(if more { BREATH } else { PAUSE }) => {}
         }
     }
+}
+
+async fn clear_piece(app: &App) -> Result<bool> {
+    let galleries = app.catalog.clear_deleted_galleries(ROWS_MAX).await?;
+    let projects = clear::clear_deleted_projects(app).await?;
+    Ok(galleries || projects)
 }

@@ -15,7 +15,7 @@ use crate::supervisor::Supervisor;
 
 /// Starts every loop; each runs until `app.stop` is cancelled.
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
-    supervisor.spawn("clear", clear::run(app.catalog.clone(), app.stop.clone()));
+    supervisor.spawn("clear", clear::run(app.clone()));
     supervisor.spawn("process", process::run(app.clone()));
     supervisor.spawn("sweep", sweep::run(app.clone()));
     supervisor.spawn("forget", forget::run(app.catalog.clone(), app.clock.clone(), app.stop.clone()));

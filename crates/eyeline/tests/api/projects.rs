@@ -117,3 +117,32 @@ async fn usage_of_an_empty_project_is_zero() {
     let usage = server.get(&format!("/api/v1/projects/{}/usage", tenant.project_id), &tenant.secret_key).await.json();
     assert_eq!((&usage["tier"], &usage["images"], &usage["bytes"]), (&json!("business"), &json!(0), &json!(0)));
 }
+
+#[tokio::test]
+async fn a_deleted_project_is_taken_away_piece_by_piece_with_its_galleries_and_images() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let gallery = json!({"project_id": tenant.project_id, "name": "all"});
+    let gallery = server.post("/api/v1/galleries", &tenant.secret_key, &gallery).await.json();
+    let rows: Vec<_> = (0..3)
+        .map(|row| json!({"external_id": format!("sku-{row}"), "name": "n", "url": "https://cdn.example/1.jpg"}))
+        .collect();
+    let dataset = format!("/api/v1/galleries/{}/dataset", text(&gallery, "gallery_id"));
+    assert_eq!(server.post(&dataset, &tenant.secret_key, &json!(rows)).await.status, StatusCode::OK);
+    let image = json!({"project_id": tenant.project_id, "filename": "a.jpg"});
+    assert_eq!(server.post("/api/v1/images", &tenant.secret_key, &image).await.status, StatusCode::CREATED);
+
+    server.delete(&format!("/api/v1/projects/{}", tenant.project_id), ADMIN_KEY).await;
+    let mut pieces = 0;
+    loop {
+        let galleries = server.app.catalog.clear_deleted_galleries(2).await.expect("a piece");
+        let projects = eyeline::flow::clear::clear_deleted_projects(&server.app).await.expect("a piece");
+        if !galleries && !projects {
+            break;
+        }
+        pieces += 1;
+        assert!(pieces < 20, "it comes to an end");
+    }
+    assert!(pieces > 2, "no piece is all of it");
+    assert_eq!(server.app.catalog.project_to_clear(1).await.expect("an answer"), None);
+}

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use eyeline_core::{GalleryId, ImageId, OrderId, SessionId, Strategy};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, SessionId, Strategy};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,13 +14,13 @@ use utoipa_axum::routes;
 use super::galleries::{managed, reader};
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
-use crate::flow::page::{self, Asked, Cursor, Item, Page, Start};
+use crate::flow::page::{self, Asked, Cursor, Item, Page, Preview, Start};
 
 const LIMIT_MAX: u64 = 100;
 const PAGE_MAX: u64 = 1 << 40;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ranked)).routes(routes!(one)).routes(routes!(refresh))
+    OpenApiRouter::new().routes(routes!(ranked)).routes(routes!(one)).routes(routes!(preview)).routes(routes!(refresh))
 }
 
 /// A page of the gallery in its order. A cursor goes on in the order that it began in, which is kept for 15 minutes
@@ -126,6 +126,52 @@ async fn one(
     let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
     let class = reader(&credential, &head.gallery)?;
     Ok(Json(page::one_item(&app, &gallery, class, image_id).await?))
+}
+
+/// The smallest version's bytes, for an `<img>`: what everybody may see needs no credential. A dataset's picture is
+/// fetched from its own address.
+#[utoipa::path(
+    get, path = "/galleries/{gallery_id}/images/{image_id}/preview", tag = "galleries",
+    params(("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, description = "The picture", content_type = "image/*"),
+        (status = 304),
+        (status = 307, description = "The address of a dataset's picture"),
+        (status = "4XX", description = "A problem document"),
+    ),
+    security(()),
+)]
+async fn preview(
+    State(app): State<App>,
+    credential: Result<Credential, Problem>,
+    Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let gallery = app.orders.gallery(gallery_id).await?;
+    let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
+    let class = match credential {
+        Ok(credential) => reader(&credential, &head.gallery)?,
+        Err(_) if AccessClass::Public.sees(head.gallery.visibility, head.gallery.access_tier) => AccessClass::Public,
+        Err(problem) => return Err(problem),
+    };
+    let preview = match page::preview(&app, &gallery, class, image_id).await? {
+        Preview::At(url) => return Ok(Redirect::temporary(&url).into_response()),
+        Preview::Bytes(preview) => preview,
+    };
+    let validator = format!("\"{}\"", preview.validator);
+    let mut response = if is_known(&headers, &validator) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(preview.bytes).into_response()
+    };
+    let answered = response.headers_mut();
+    answered.extend(HeaderValue::from_str(&preview.content_type).ok().map(|kind| (header::CONTENT_TYPE, kind)));
+    answered.extend(HeaderValue::from_str(&validator).ok().map(|validator| (header::ETAG, validator)));
+    answered.insert(header::VARY, HeaderValue::from_static("Authorization, application"));
+    answered.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let caching = if class == AccessClass::Public { "public, max-age=300" } else { "private, max-age=300" };
+    answered.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    Ok(response)
 }
 
 #[derive(Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp};
 use eyeline_store::catalog::orders::GalleryItem;
-use eyeline_store::{Error, Result};
+use eyeline_store::{Error, ObjectKey, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -242,13 +242,54 @@ impl Placed {
 /// One image of a gallery as the class sees it now, with its place and numbers in the newest order. `NotFound` when the
 /// class does not see it.
 pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
+    let read = read_one(app, ranked, class, image_id).await?;
+    let order = app.orders.current(ranked, class, None).await?;
+    Ok(item(&Links::at(app), &order, order.place_of(read.ordinal), read))
+}
+
+async fn read_one(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<GalleryItem> {
     let ordinal = app.catalog.gallery_ordinal(ranked.gallery_id(), image_id).await?;
     let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], class) == [true]);
     let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
-    let read = app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop();
-    let read = read.ok_or(Error::NotFound("image"))?;
-    let order = app.orders.current(ranked, class, None).await?;
-    Ok(item(&Links::at(app), &order, order.place_of(ordinal), read))
+    app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))
+}
+
+/// What an image's preview is.
+pub enum Preview {
+    /// A dataset's picture has an address of its own.
+    At(String),
+    Bytes(PreviewBytes),
+}
+
+pub struct PreviewBytes {
+    pub content_type: String,
+    /// The same for the same bytes.
+    pub validator: String,
+    pub bytes: Bytes,
+}
+
+/// The smallest version of an image that the class sees: from the cache, or from the objects.
+pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
+    let item = read_one(app, ranked, class, image_id).await?;
+    if let Some(url) = item.url {
+        return Ok(Preview::At(url));
+    }
+    let version = item.versions.into_iter().next().ok_or(Error::NotFound("version"))?;
+    let object = ObjectKey::parse(&version.object_key);
+    let object = object.ok_or_else(|| Error::Corrupt(format!("{} is no key of an object", version.object_key)))?;
+    let key = format!("preview:{}", version.object_key);
+    let bytes = match app.cache.get(&key).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) | Err(_) => {
+            let bytes = app.objects.get(&object).await?.ok_or(Error::NotFound("version"))?;
+            if let Err(error) = app.cache.set(&key, bytes.clone(), CACHED).await {
+                tracing::debug!(%error, "a preview could not be cached");
+            }
+            bytes
+        }
+    };
+    let validator = version.object_key.replace('/', "-");
+    Ok(Preview::Bytes(PreviewBytes { content_type: version.content_type, validator, bytes }))
 }
 
 fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {

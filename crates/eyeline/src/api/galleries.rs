@@ -123,7 +123,7 @@ struct RankingInput {
 
 /// Makes a gallery.
 #[utoipa::path(
-    post, path = "/galleries", tag = "galleries", request_body = GalleryInput,
+    post, path = "/galleries", operation_id = "create_gallery", tag = "galleries", request_body = GalleryInput,
     responses(
         (status = 201, body = GalleryAnswer),
         (status = "4XX", description = "A problem document"),
@@ -162,7 +162,7 @@ async fn create(
 
 /// The galleries of a project, the newest first.
 #[utoipa::path(
-    get, path = "/galleries", tag = "galleries",
+    get, path = "/galleries", operation_id = "list_galleries", tag = "galleries",
     params(
         ("project_id" = Option<uuid::Uuid>, Query, description = "Needed with the admin key alone."),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
@@ -192,7 +192,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
 }
 
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
+    get, path = "/galleries/{gallery_id}", operation_id = "get_gallery", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = GalleryAnswer),
         (status = "4XX", description = "A problem document"),
@@ -235,7 +235,7 @@ async fn change(
 /// Deletes the gallery with its counters and the images that a dataset made for it; uploaded images stay in their
 /// project.
 #[utoipa::path(
-    delete, path = "/galleries/{gallery_id}", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
+    delete, path = "/galleries/{gallery_id}", operation_id = "delete_gallery", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
     responses(
         (status = 204),
         (status = "4XX", description = "A problem document"),

@@ -1,5 +1,6 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
+pub mod allowance;
 mod applications;
 mod assets;
 pub mod auth;

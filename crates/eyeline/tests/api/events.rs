@@ -365,3 +365,23 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
     let wrong = server.get("/api/v1/events?session_id=x&from=y&limit=0", &tenant.secret_key).await;
     assert_eq!(fields(&wrong), ["from", "limit", "session_id"]);
 }
+
+#[tokio::test]
+async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_is_not() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let batch = json!(vec![with("data", json!({})); 10_000]).to_string();
+    let public = || {
+        let sent = request("POST", "/api/v1/events/batch", "").header("application", &tenant.application_id);
+        sent.header("content-type", "application/json").body(Body::from(batch.clone())).expect("a request")
+    };
+    let taken = server.send(public()).await;
+    assert_eq!(taken.status, StatusCode::OK, "{taken:?}");
+    assert_eq!(taken.header("ratelimit-policy"), "\"events\";q=1000;w=1");
+    assert_eq!(taken.header("ratelimit"), "\"events\";r=0;t=10");
+    let refused = server.send(public()).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+    let by_key = send_batch(&server, &tenant, "application/json", "[{}]").await;
+    assert_eq!((by_key.status, by_key.header("ratelimit")), (StatusCode::BAD_REQUEST, ""), "{by_key:?}");
+}

@@ -16,7 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Kind, SentEvent, event_key, sender};
-use crate::api::{Answer, Credential, Problem};
+use crate::api::client_address::ClientAddress;
+use crate::api::{Answer, Credential, Problem, allowance};
 use crate::app::App;
 use crate::flow::collect::{Receipt, event_id_of_key};
 
@@ -67,6 +68,7 @@ struct SentBatch {
 async fn collect_batch(
     State(app): State<App>,
     credential: Credential,
+    client: ClientAddress,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Response> {
@@ -78,7 +80,9 @@ async fn collect_batch(
     })?;
     let mut envelopes = Vec::new();
     let mut rejected = Vec::new();
-    for (index, parsed) in read(&body, kind, app.clock.now())?.into_iter().enumerate() {
+    let sent = read(&body, kind, app.clock.now())?;
+    let rate_limit = allowance::take_events(&app, &credential, client, sent.len())?;
+    for (index, parsed) in sent.into_iter().enumerate() {
         match parsed {
             Ok(mut envelope) => {
                 if let Some(key) = key {
@@ -94,7 +98,7 @@ async fn collect_batch(
     let accepted = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Accepted(_))).count();
     let status = if receipts.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let answer = BatchAnswer { accepted, duplicates: receipts.len() - accepted, rejected };
-    Ok((status, Json(answer)).into_response())
+    Ok((status, rate_limit, Json(answer)).into_response())
 }
 
 /// Reads each event by itself, so that one that is wrong does not spoil the others.

@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Problem};
+use super::client_address::ClientAddress;
+use super::{Answer, Credential, Problem, allowance};
 use crate::app::App;
 use crate::flow::collect::{Receipt, Sender, event_id_of_key};
 
@@ -99,8 +100,15 @@ struct SentEvent {
         (status = 503, description = "Nothing was taken in; a problem document, with Retry-After"),
     )
 )]
-async fn collect(State(app): State<App>, credential: Credential, headers: HeaderMap, body: Bytes) -> Answer<Response> {
+async fn collect(
+    State(app): State<App>,
+    credential: Credential,
+    client: ClientAddress,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Response> {
     let sender = sender(&credential)?;
+    let rate_limit = allowance::take_events(&app, &credential, client, 1)?;
     let key = event_key(&headers)?;
     if !matches!(Kind::of(&headers), Some(Kind::Json | Kind::Text)) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "An event is sent as application/json."));
@@ -118,7 +126,7 @@ async fn collect(State(app): State<App>, credential: Credential, headers: Header
         }
         None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),
     };
-    Ok((status, Json(EventAnswer::try_from(event)?)).into_response())
+    Ok((status, rate_limit, Json(EventAnswer::try_from(event)?)).into_response())
 }
 
 /// Whose event it is: the application of the credential, or the one that the admin names.

@@ -30,7 +30,7 @@ struct EventList {
 
 /// The project's events, the last to arrive first.
 #[utoipa::path(
-    get, path = "/events", tag = "events",
+    get, path = "/events", operation_id = "list_events", tag = "events",
     params(
         ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
         ("session_id" = Option<uuid::Uuid>, Query), ("application" = Option<uuid::Uuid>, Query),
@@ -67,7 +67,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
 
 /// One event, as it was received.
 #[utoipa::path(
-    get, path = "/events/{event_id}", tag = "events",
+    get, path = "/events/{event_id}", operation_id = "get_event", tag = "events",
     params(
         ("event_id" = uuid::Uuid, Path),
         ("application" = Option<uuid::Uuid>, Query, description = "Whose event; required with the admin key"),

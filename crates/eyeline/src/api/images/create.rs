@@ -98,7 +98,7 @@ impl LinkAnswer {
 
 /// Gives a link to send an image through.
 #[utoipa::path(
-    post, path = "/images", tag = "images", request_body = NewImageInput,
+    post, path = "/images", operation_id = "create_image", tag = "images", request_body = NewImageInput,
     responses(
         (status = 201, body = LinkAnswer),
         (status = "4XX", description = "A problem document: 413 too large, 415 no image, 422 over quota"),

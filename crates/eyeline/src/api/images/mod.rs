@@ -83,7 +83,7 @@ async fn limits(State(app): State<App>, credential: Credential, mut query: Query
 
 /// One image.
 #[utoipa::path(
-    get, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    get, path = "/images/{image_id}", operation_id = "get_image", tag = "images", params(("image_id" = uuid::Uuid, Path)),
     responses((status = 200, body = ImageAnswer), (status = "4XX", description = "A problem document"))
 )]
 async fn show(
@@ -117,7 +117,7 @@ struct ImagesAnswer {
 
 /// The images of a project, the newest first.
 #[utoipa::path(
-    get, path = "/projects/{project_id}/images", tag = "images",
+    get, path = "/projects/{project_id}/images", operation_id = "list_images", tag = "images",
     params(
         ("project_id" = uuid::Uuid, Path), ("state" = Option<String>, Query), ("tag" = Option<String>, Query),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
@@ -192,7 +192,7 @@ async fn update(
 
 /// Removes an image with its original and versions. What was counted for it stays.
 #[utoipa::path(
-    delete, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    delete, path = "/images/{image_id}", operation_id = "delete_image", tag = "images", params(("image_id" = uuid::Uuid, Path)),
     responses((status = 204), (status = "4XX", description = "A problem document"))
 )]
 async fn delete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<StatusCode> {

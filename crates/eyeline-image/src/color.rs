@@ -62,7 +62,7 @@ impl Conversion {
                 rgb_in_place(profile, &mut picture);
                 Ok(picture)
             }
-            (Self::From(profile), Space::InvertedCmyk) => Ok(inks_to_rgb(profile, &picture)),
+            (Self::From(profile), Space::InvertedCmyk) => inks_to_rgb(profile, &picture),
         }
     }
 }
@@ -86,22 +86,22 @@ fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
     }
 }
 
-fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Packed {
+fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Result<Packed, ImageError> {
     let srgb = ColorProfile::new_srgb();
     // Profiles count ink, Adobe's files count its absence.
     let transform = profile.create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, TransformOptions::default());
-    let Ok(transform) = transform else { return plain_inks_to_rgb(picture) };
-    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb);
+    let Ok(transform) = transform else { return Ok(plain_inks_to_rgb(picture)) };
+    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb)?;
     let width = picture.width as usize;
     let mut inks = Vec::new();
     for (from, to) in picture.samples.chunks(width * 4 * ROWS).zip(rgb.samples.chunks_mut(width * 3 * ROWS)) {
         inks.clear();
         inks.extend(from.iter().map(|sample| 255 - sample));
         if transform.transform(&inks, to).is_err() {
-            return plain_inks_to_rgb(picture);
+            return Ok(plain_inks_to_rgb(picture));
         }
     }
-    rgb
+    Ok(rgb)
 }
 
 /// Inks without a profile: each takes away its complement, black takes away from all.

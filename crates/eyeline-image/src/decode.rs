@@ -4,7 +4,7 @@ use crate::orientation::Orientation;
 use crate::packed::Packed;
 use crate::planar::Planar;
 use crate::sniff::Format;
-use crate::{ImageError, Limits, jpeg, png};
+use crate::{ImageError, Limits, gif, jpeg, png, webp};
 
 /// Pixels as the decoder of a format leaves them.
 pub(crate) enum Picture {
@@ -32,5 +32,7 @@ pub(crate) fn decode(
     match format {
         Format::Jpeg => jpeg::decode(file, limits, largest),
         Format::Png => png::decode(file, limits),
+        Format::WebP => webp::decode(file, limits),
+        Format::Gif => gif::decode(file, limits),
     }
 }

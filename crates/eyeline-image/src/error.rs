@@ -75,6 +75,10 @@ impl ImageError {
         Self::new(ErrorKind::NotAnImage, "The file is not a picture in a format that can be read here.")
     }
 
+    pub(crate) fn too_much_memory() -> Self {
+        Self::new(ErrorKind::TooManyPixels, "The picture needs more memory to decode than is allowed.")
+    }
+
     pub(crate) fn unsupported(what: &str) -> Self {
         Self::new(ErrorKind::Unsupported, format!("{what} cannot be read here."))
     }

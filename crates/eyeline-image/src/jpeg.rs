@@ -5,7 +5,7 @@ mod structure;
 use crate::decode::{Decoded, Picture};
 use crate::orientation::Orientation;
 use crate::turbo::{Bounds, Colorspace, Decoder, Eighths, Failure};
-use crate::{ErrorKind, ImageError, Limits};
+use crate::{ImageError, Limits};
 use structure::Structure;
 
 /// More than any encoder writes (about ten), few enough that a file cannot make the decoder go over it for ever.
@@ -80,7 +80,7 @@ fn judge(failure: &Failure) -> ImageError {
     if has("Premature end of JPEG file") {
         ImageError::truncated()
     } else if has("memory") {
-        ImageError::new(ErrorKind::TooManyPixels, "The picture needs more memory to decode than is allowed.")
+        ImageError::too_much_memory()
     } else if has("nsupported") || has("not supported") {
         ImageError::unsupported(&format!("This kind of JPEG picture ({message})"))
     } else {

@@ -6,6 +6,7 @@
 mod color;
 mod decode;
 mod error;
+mod gif;
 mod jpeg;
 mod limits;
 mod orientation;
@@ -16,6 +17,7 @@ mod resize;
 mod sniff;
 mod turbo;
 mod versions;
+mod webp;
 pub mod worker;
 
 pub use error::{ErrorKind, ImageError};

@@ -14,6 +14,13 @@ pub(crate) enum Space {
     InvertedCmyk,
 }
 
+/// Samples of zero; an error if there is no memory for them, where the usual allocation would end the process.
+pub(crate) fn zeroed(length: usize) -> Result<Vec<u8>, ImageError> {
+    // Reserving costs next to nothing, and only fresh memory comes zeroed for free.
+    Vec::<u8>::new().try_reserve_exact(length).map_err(|_| ImageError::too_much_memory())?;
+    Ok(vec![0; length])
+}
+
 /// A picture of `width` x `height` pixels of `channels` bytes, rows without gaps. Opacity is not multiplied in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
@@ -25,8 +32,9 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    pub fn new(width: u32, height: u32, channels: usize, space: Space) -> Self {
-        Self { width, height, channels, space, samples: vec![0; width as usize * height as usize * channels] }
+    /// A black picture; an error if there is no memory for it.
+    pub fn new(width: u32, height: u32, channels: usize, space: Space) -> Result<Self, ImageError> {
+        Ok(Self { width, height, channels, space, samples: zeroed(width as usize * height as usize * channels)? })
     }
 
     pub fn has_alpha(&self) -> bool {
@@ -47,7 +55,8 @@ impl Packed {
         Self { channels: 3, samples, ..self }
     }
 
-    pub fn resized(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
+    /// This picture at another size; it is used up, to have both in memory no longer than needed.
+    pub fn resized(self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
         resizer.packed(self, width, height)
     }
 }

@@ -3,6 +3,7 @@
 //! Staying in this form from decoder to encoder saves the conversion to RGB and back, and half of the resizing.
 
 use crate::ImageError;
+use crate::packed::zeroed;
 use crate::resize::Resizer;
 
 /// One plane of samples, a byte each, rows without gaps.
@@ -14,8 +15,9 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    pub fn new(width: u32, height: u32) -> Self {
-        Self { width, height, samples: vec![0; width as usize * height as usize] }
+    /// A plane of zeros; an error if there is no memory for it.
+    pub fn new(width: u32, height: u32) -> Result<Self, ImageError> {
+        Ok(Self { width, height, samples: zeroed(width as usize * height as usize)? })
     }
 }
 
@@ -57,18 +59,19 @@ impl Planar {
     pub fn resized(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
         let luma_source = (f64::from(self.width), f64::from(self.height));
         let Some(chroma) = &self.chroma else {
-            let mut luma = Plane::new(width, height);
+            let mut luma = Plane::new(width, height)?;
             resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
             return Ok(Self { width, height, luma, chroma: None });
         };
-        let mut luma = Plane::new(width.next_multiple_of(2), height.next_multiple_of(2));
+        let mut luma = Plane::new(width.next_multiple_of(2), height.next_multiple_of(2))?;
         resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
         pad(&mut luma, width, height);
 
         let Subsampling { across, down } = chroma.subsampling;
         let (columns, source_width) = chroma_span(self.width, across, width);
         let (rows, source_height) = chroma_span(self.height, down, height);
-        let mut planes = [0, 1].map(|_| Plane::new(luma.width / 2, luma.height / 2));
+        let half = || Plane::new(luma.width / 2, luma.height / 2);
+        let mut planes = [half()?, half()?];
         for (from, to) in chroma.planes.iter().zip(&mut planes) {
             let source = (source_width.min(f64::from(from.width)), source_height.min(f64::from(from.height)));
             resizer.plane(from, source, to, (columns, rows))?;

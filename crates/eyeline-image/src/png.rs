@@ -7,7 +7,7 @@ use ::png::{BitDepth, ColorType, Compression, DecodingError, Encoder, Transforma
 use crate::decode::{Decoded, Picture};
 use crate::orientation::Orientation;
 use crate::packed::{Packed, Space};
-use crate::{ErrorKind, ImageError, Limits};
+use crate::{ImageError, Limits};
 
 /// For colour profiles and what else stands beside the pixels. A larger profile is passed over.
 const BESIDE_PIXELS_BYTES_MAX: usize = 16 << 20;
@@ -35,7 +35,7 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
         ColorType::Rgba => (4, Space::Rgb),
         ColorType::Rgb | ColorType::Indexed => (3, Space::Rgb),
     };
-    let mut picture = Packed::new(size.0, size.1, channels, space);
+    let mut picture = Packed::new(size.0, size.1, channels, space)?;
     let frame = reader.next_frame(&mut picture.samples).map_err(judge)?;
     if (frame.width, frame.height) != size || frame.buffer_size() != picture.samples.len() {
         return Err(ImageError::damaged("a frame of another size than the picture"));
@@ -76,9 +76,7 @@ pub(crate) fn compress(picture: &Packed) -> Result<Vec<u8>, ImageError> {
 fn judge(error: DecodingError) -> ImageError {
     match error {
         DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => ImageError::truncated(),
-        DecodingError::LimitsExceeded => {
-            ImageError::new(ErrorKind::TooManyPixels, "The picture needs more memory to decode than is allowed.")
-        }
+        DecodingError::LimitsExceeded => ImageError::too_much_memory(),
         other => {
             // The library's own words name chunks and types, which tell the owner of a photo nothing.
             let words = other.to_string();

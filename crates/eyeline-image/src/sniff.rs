@@ -7,6 +7,8 @@ use crate::ImageError;
 pub(crate) enum Format {
     Jpeg,
     Png,
+    WebP,
+    Gif,
 }
 
 impl Format {
@@ -14,6 +16,8 @@ impl Format {
         match self {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
         }
     }
 }
@@ -34,8 +38,17 @@ const REFUSED: [(Test, &str, &str); 9] = [
     (is_svg, "image/svg+xml", "An SVG drawing"),
 ];
 
-const JPEG: &[u8] = b"\xff\xd8\xff";
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Stands in a magic number where any byte may stand.
+const ANY: u8 = b'?';
+
+/// How each format begins.
+const MAGICS: [(&[u8], Format); 5] = [
+    (b"\xff\xd8\xff", Format::Jpeg),
+    (b"\x89PNG\r\n\x1a\n", Format::Png),
+    (b"RIFF????WEBP", Format::WebP),
+    (b"GIF87a", Format::Gif),
+    (b"GIF89a", Format::Gif),
+];
 
 /// The content type of a file, told from its first bytes; 512 are enough. `None` for what is no known picture format.
 pub fn sniff(first_bytes: &[u8]) -> Option<&'static str> {
@@ -47,14 +60,12 @@ pub fn sniff(first_bytes: &[u8]) -> Option<&'static str> {
 
 /// The format of a whole file, or why it is refused.
 pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
-    for (magic, format) in [(JPEG, Format::Jpeg), (PNG, Format::Png)] {
-        if bytes.starts_with(magic) {
-            return Ok(format);
+    for (magic, format) in MAGICS {
+        if !bytes.iter().zip(magic).all(|(byte, magic)| byte == magic || *magic == ANY) {
+            continue;
         }
         // A file cut within its first bytes is still told from one that never was a picture.
-        if magic.starts_with(bytes) {
-            return Err(ImageError::truncated());
-        }
+        return if bytes.len() < magic.len() { Err(ImageError::truncated()) } else { Ok(format) };
     }
     Err(match REFUSED.iter().find(|(test, _, _)| test(bytes)) {
         Some((_, _, name)) => ImageError::unsupported(name),
@@ -98,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_file_cut_in_its_first_bytes_is_truncated_and_not_unknown() {
-        for cut in 0..JPEG.len() {
-            assert_eq!(format(&JPEG[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
-        }
-        for cut in 0..PNG.len() {
-            assert_eq!(format(&PNG[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
+        for (magic, expected) in MAGICS {
+            assert_eq!(format(magic), Ok(expected));
+            for cut in 0..magic.len() {
+                assert_eq!(format(&magic[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
+            }
         }
         assert_eq!(format(b"\xff\xd7").expect_err("not JPEG").kind, ErrorKind::NotAnImage);
     }

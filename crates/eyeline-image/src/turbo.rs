@@ -9,6 +9,7 @@ use std::ptr;
 
 use turbojpeg_sys as tj;
 
+use crate::ImageError;
 use crate::packed::{Packed, Space};
 use crate::planar::{Chroma, Planar, Plane, Subsampling, pad};
 
@@ -17,6 +18,13 @@ use crate::planar::{Chroma, Planar, Plane, Subsampling, pad};
 pub(crate) struct Failure {
     /// The library's own words.
     pub message: String,
+}
+
+/// The only error outside of the library is the lack of memory for its buffers.
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Self { message: error.sentence }
+    }
 }
 
 /// How a JPEG file stores colour.
@@ -193,7 +201,7 @@ impl<'a> Decoder<'a> {
             Colorspace::Inks => (tj::TJPF_TJPF_CMYK, 4, Space::InvertedCmyk),
         };
         let (width, height) = (scale.of(self.header.width), scale.of(self.header.height));
-        let mut picture = Packed::new(width, height, channels, space);
+        let mut picture = Packed::new(width, height, channels, space)?;
         // SAFETY: the buffer holds height rows of width pixels of this format, without gaps (which a pitch of 0 means),
         // at the size that the library computes for this header and scale.
         let status = unsafe {
@@ -276,7 +284,7 @@ pub(crate) fn to_rgb(picture: &Planar) -> Result<Packed, Failure> {
     let mut handle = Handle::new(tj::TJINIT_TJINIT_DECOMPRESS)?;
     handle.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
     let (pointers, strides) = readable_planes(picture, sampling)?;
-    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb);
+    let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb)?;
     // SAFETY: each plane was checked to hold all rows that the library reads at this stride; the target holds height
     // rows of width pixels of 3 bytes without gaps.
     let status = unsafe {
@@ -330,7 +338,7 @@ fn empty_plane(number: c_int, width: u32, height: u32, sampling: c_int) -> Resul
     if plane_width == 0 || plane_height == 0 {
         return Err(Failure { message: "the picture has no size".into() });
     }
-    Ok(Plane::new(plane_width, plane_height))
+    Ok(Plane::new(plane_width, plane_height)?)
 }
 
 fn plane_size(number: c_int, width: u32, height: u32, sampling: c_int) -> (u32, u32) {

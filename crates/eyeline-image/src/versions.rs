@@ -150,7 +150,7 @@ impl Canvas {
         }
     }
 
-    fn resized(&self, (width, height): (u32, u32), resizer: &mut Resizer) -> Result<Self, ImageError> {
+    fn resized(self, (width, height): (u32, u32), resizer: &mut Resizer) -> Result<Self, ImageError> {
         match self {
             Self::Opaque(picture) => picture.resized(width, height, resizer).map(Self::Opaque),
             Self::Transparent(picture) => picture.resized(width, height, resizer).map(Self::Transparent),
@@ -168,7 +168,7 @@ impl Canvas {
         }
     }
 
-    fn thumbhash(&self, resizer: &mut Resizer) -> Result<Vec<u8>, ImageError> {
+    fn thumbhash(self, resizer: &mut Resizer) -> Result<Vec<u8>, ImageError> {
         let (width, height) = self.size();
         let small = self.resized(HASH_BOX.fit(width, height), resizer)?;
         let rgba = match small {

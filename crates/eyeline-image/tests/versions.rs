@@ -205,7 +205,15 @@ fn the_thumbhash_shows_the_mean_colour() {
 
 #[test]
 fn a_file_cut_anywhere_is_truncated() {
-    for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40))] {
+    let picture = DynamicImage::from(four_corners(60, 40));
+    let in_format = |format| {
+        let mut file = Cursor::new(Vec::new());
+        picture.write_to(&mut file, format).expect("encodes");
+        file.into_inner()
+    };
+    let webp = in_format(image::ImageFormat::WebP);
+    let gif = in_format(image::ImageFormat::Gif);
+    for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40)), webp, gif] {
         for cut in (0..file.len()).step_by(7).chain(file.len() - 12..file.len()) {
             assert_eq!(refusal(&file[..cut]), ErrorKind::Truncated, "cut at {cut} of {}", file.len());
         }
@@ -234,6 +242,35 @@ fn what_is_no_picture_says_so_in_a_sentence() {
     let error = make_versions(b"Dear customer,", &PRESETS, &Limits::default()).expect_err("a letter");
     assert_eq!(error.kind.code(), "not_an_image");
     assert_eq!(error.sentence, "The file is not a picture in a format that can be read here.");
-    assert_eq!(refusal(b"GIF99a"), ErrorKind::NotAnImage);
+    assert_eq!(refusal(b"GIF99a and more"), ErrorKind::NotAnImage);
     assert_eq!(refusal(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ErrorKind::Unsupported);
+}
+
+#[test]
+fn webp_and_gif_come_in_and_jpeg_or_png_goes_out() {
+    let picture = four_corners(900, 600);
+    for (format, content_type) in [(image::ImageFormat::WebP, "image/webp"), (image::ImageFormat::Gif, "image/gif")] {
+        let mut file = Cursor::new(Vec::new());
+        DynamicImage::from(picture.clone()).write_to(&mut file, format).expect("encodes");
+        let made = made(&file.into_inner());
+        assert_eq!((made.content_type, made.width, made.height), (content_type, 900, 600));
+        assert_same_corners(&decoded(&made, "big_thumb").to_rgb8(), &picture, content_type);
+    }
+}
+
+#[test]
+fn an_animation_is_shown_by_its_first_frame_and_held_to_a_number_of_frames() {
+    let animation = |frames: u32| {
+        let mut file = Vec::new();
+        let mut encoder = image::codecs::gif::GifEncoder::new(&mut file);
+        for number in 0..frames {
+            let color = if number == 0 { [200, 30, 30, 255] } else { [0, 0, 250, 255] };
+            encoder.encode_frame(image::Frame::new(RgbaImage::from_pixel(80, 60, Rgba(color)))).expect("encodes");
+        }
+        drop(encoder);
+        file
+    };
+    let first = decoded(&made(&animation(3)), "thumb").to_rgb8().get_pixel(40, 30).0;
+    assert_near(first, [200, 30, 30], 8, "first frame");
+    assert_eq!(refusal(&animation(101)), ErrorKind::TooManyPixels);
 }

@@ -1,0 +1,52 @@
+//! Reading WebP, by a decoder without unsafe code; the first frame of an animation stands for it.
+
+use std::io::{Cursor, ErrorKind};
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use crate::decode::{Decoded, Picture};
+use crate::orientation::Orientation;
+use crate::packed::{Packed, Space};
+use crate::{ImageError, Limits};
+
+/// For what stands beside the pixels.
+const BESIDE_PIXELS_BYTES_MAX: usize = 16 << 20;
+
+/// Decodes a file that begins as WebP does.
+pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
+    let file = whole_file(file)?;
+    let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(judge)?;
+    decoder.set_memory_limit(BESIDE_PIXELS_BYTES_MAX);
+    let size = decoder.dimensions();
+    limits.check_size(size.0, size.1)?;
+    limits.check_frames(decoder.num_frames(), size.0, size.1)?;
+    let channels = if decoder.has_alpha() { 4 } else { 3 };
+    let mut picture = Packed::new(size.0, size.1, channels, Space::Rgb)?;
+    if decoder.is_animated() {
+        decoder.read_frame(&mut picture.samples).map_err(judge)?;
+    } else {
+        decoder.read_image(&mut picture.samples).map_err(judge)?;
+    }
+    // What stands beside the pixels and cannot be read says nothing.
+    let exif = decoder.exif_metadata().ok().flatten().unwrap_or_default();
+    let orientation = Orientation::from_exif_block(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif));
+    let icc = decoder.icc_profile().ok().flatten().unwrap_or_default();
+    Ok(Decoded { size, orientation, icc, picture: Picture::Packed(picture) })
+}
+
+/// The file up to the length that it states, which must all be there.
+fn whole_file(file: &[u8]) -> Result<&[u8], ImageError> {
+    let stated = file.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let end = stated.map(|length| length as usize + 8);
+    end.and_then(|end| file.get(..end)).ok_or_else(ImageError::truncated)
+}
+
+fn judge(error: DecodingError) -> ImageError {
+    match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ImageError::damaged("its parts are longer than the whole")
+        }
+        DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => ImageError::too_much_memory(),
+        _ => ImageError::damaged("it does not follow the WebP format"),
+    }
+}

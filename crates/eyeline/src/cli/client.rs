@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 use crate::data_folder::DataFolder;
@@ -42,6 +42,42 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.answer(request).await
+    }
+
+    /// As [`Client::send`], for a `POST` of a body of any length, which may take as long as it takes.
+    pub(super) async fn send_stream(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: reqwest::Body,
+    ) -> Result<Value, String> {
+        let request = self.http.post(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.admin_key);
+        self.answer(request.header(header::CONTENT_TYPE, content_type).timeout(UNHURRIED).body(body)).await
+    }
+
+    /// Sends a file of `bytes` bytes through an upload link, which needs no credential; `link` is what the server
+    /// answered to whoever asked for it.
+    pub(super) async fn send_file(&self, link: &Value, bytes: u64, body: reqwest::Body) -> Result<(), SendError> {
+        let url = link["upload_link"].as_str().unwrap_or_default();
+        let mut request = self.http.put(url).timeout(UNHURRIED).header(header::CONTENT_LENGTH, bytes);
+        for (name, value) in link["params"]["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        let away =
+            |error: reqwest::Error| SendError { sentence: format!("it could not be sent: {error}"), passing: true };
+        let response = request.body(body).send().await.map_err(away)?;
+        let status = response.status();
+        // 412: it is there already, by an earlier try whose answer was lost.
+        if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
+            return Ok(());
+        }
+        let problem = response.json().await.unwrap_or(Value::Null);
+        let passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        Err(SendError { sentence: sentence(status, &problem), passing })
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {
         let away = |error: reqwest::Error| {
             format!(
                 "the server at {} cannot be reached ({error}): is `eyeline serve` running? EYELINE_URL names another",
@@ -56,7 +92,17 @@ impl Client {
     }
 }
 
-fn sentence(status: http::StatusCode, problem: &Value) -> String {
+/// For a body whose length the client does not choose.
+const UNHURRIED: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Why a file was not sent.
+pub(super) struct SendError {
+    pub sentence: String,
+    /// The same may go through later.
+    pub passing: bool,
+}
+
+fn sentence(status: StatusCode, problem: &Value) -> String {
     let detail = problem["detail"].as_str().unwrap_or("The server gave no reason.");
     let fields = problem["errors"].as_object().into_iter().flatten().map(|(field, sentences)| {
         let sentences = sentences.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
@@ -67,7 +113,6 @@ fn sentence(status: http::StatusCode, problem: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
     use serde_json::json;
 
     use super::*;

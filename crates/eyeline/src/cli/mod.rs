@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod import;
 mod keys;
 mod migrate;
 mod serve;
@@ -24,6 +25,8 @@ Examples:
   eyeline serve                                  start with everything embedded, data in ./data
   EYELINE_LISTEN=0.0.0.0:80 eyeline serve        the same for the whole network
   eyeline keys create --project ID --name shop   an application with its keys
+  eyeline import photos/ --project shop --gallery shoes
+                                                 photos of a folder into a gallery
   eyeline versions beach.jpg --out versions      the versions of a local photo
   eyeline config show                            every setting, secrets masked
 
@@ -50,6 +53,8 @@ enum Command {
     /// Make, rotate and revoke the keys of applications, on a running server
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Bring a folder of photos or a catalogue into a gallery of a running server
+    Import(import::Arguments),
     /// Check the settings, or show them
     #[command(subcommand)]
     Config(config::Command),
@@ -67,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => settings().and_then(|settings| serve::run(settings, &arguments)),
         Command::Migrate => settings().and_then(|settings| block_on(migrate::run(&settings))),
         Command::Keys(command) => settings().and_then(|settings| block_on(keys::run(&settings, command))),
+        Command::Import(arguments) => settings().and_then(|settings| block_on(import::run(&settings, arguments))),
         Command::Config(command) => settings().and_then(|settings| config::run(&settings, &command)),
         Command::Versions(arguments) => versions::run(&arguments),
         // No thread was started yet, so nothing stays unconfined.

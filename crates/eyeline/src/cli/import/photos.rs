@@ -1,0 +1,236 @@
+//! The photos of a folder, each through a link of its own.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::Method;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio_util::io::ReaderStream;
+
+use super::super::say;
+use super::{Target, bytes_bar, conclude, text};
+use crate::secrets::to_hex;
+
+/// Photos whose links are asked for at once; a link lives for minutes.
+const BATCH: usize = 50;
+const UPLOADS_AT_ONCE: usize = 4;
+const TRIES: u32 = 4;
+/// How long nothing may happen to the photos that were sent before the command stops waiting for their versions.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOKS_AT_ONCE: usize = 8;
+
+struct Photo {
+    path: PathBuf,
+    name: String,
+    content_type: &'static str,
+    bytes: u64,
+}
+
+#[derive(Default)]
+struct Outcome {
+    /// Image ids of what was sent, with the photo's name.
+    sent: Vec<(String, String)>,
+    known: u64,
+    trouble: Vec<String>,
+}
+
+pub(super) async fn import(target: &Target, folder: &Path) -> Result<(), String> {
+    let (photos, others) = find(folder)?;
+    let bar = bytes_bar(photos.iter().map(|photo| photo.bytes).sum()).with_message("photos");
+    let mut outcome = Outcome::default();
+    for batch in photos.chunks(BATCH) {
+        import_batch(target, batch, &bar, &mut outcome).await?;
+    }
+    bar.finish_and_clear();
+    let sent = outcome.sent.len();
+    let done = wait_for_versions(target, outcome.sent, &mut outcome.trouble).await?;
+    say(&format!("{sent} sent, {done} of them done, {} already there, {others} files are no photos", outcome.known));
+    conclude(&outcome.trouble, outcome.trouble.len() as u64, "photos")
+}
+
+/// All photos of the folder and those below it, by name, and how many other files there are.
+fn find(folder: &Path) -> Result<(Vec<Photo>, u64), String> {
+    let (mut photos, mut others) = (Vec::new(), 0);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            // A link may lead in a circle; what it names is found under its own path if it is below the folder.
+            let about = std::fs::symlink_metadata(&path).map_err(unreadable)?;
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            match content_type(&path) {
+                _ if about.is_dir() => folders.push(path),
+                Some(content_type) if about.is_file() && !name.is_empty() => {
+                    photos.push(Photo { path, name, content_type, bytes: about.len() });
+                }
+                _ => others += 1,
+            }
+        }
+    }
+    photos.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok((photos, others))
+}
+
+fn content_type(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => Some("image/jpeg"),
+        "png" => Some("image/png"),
+        "webp" => Some("image/webp"),
+        "gif" => Some("image/gif"),
+        _ => None,
+    }
+}
+
+async fn import_batch(
+    target: &Target,
+    photos: &[Photo],
+    bar: &ProgressBar,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let mut asked = Vec::with_capacity(photos.len());
+    let mut readable = Vec::with_capacity(photos.len());
+    for photo in photos {
+        match sha256(photo.path.clone()).await {
+            Ok(sha256) => {
+                asked.push(json!({"filename": photo.name, "size": photo.bytes, "sha256": sha256,
+                                  "content_type": photo.content_type}));
+                readable.push(photo);
+            }
+            Err(error) => outcome.trouble.push(format!("{}: {error}", photo.path.display())),
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let body = json!({"project_id": target.project_id, "gallery_id": target.gallery_id, "files": asked});
+    let answer = target.client.send(Method::POST, "/images/batch", Some(&body)).await?;
+    let verdicts = answer["images"].as_array().cloned().unwrap_or_default();
+    let work = readable.into_iter().zip(&asked).zip(verdicts).map(async |((photo, asked), verdict)| {
+        let outcome = import_one(target, photo, asked, verdict, bar).await;
+        (photo, outcome)
+    });
+    let mut finished = futures::stream::iter(work).buffer_unordered(UPLOADS_AT_ONCE);
+    while let Some((photo, imported)) = finished.next().await {
+        match imported {
+            Ok(Some(image_id)) => outcome.sent.push((image_id, photo.path.display().to_string())),
+            Ok(None) => outcome.known += 1,
+            Err(error) => outcome.trouble.push(format!("{}: {error}", photo.path.display())),
+        }
+    }
+    Ok(())
+}
+
+/// The image's id once the photo is sent; `None` when the project has it already.
+async fn import_one(
+    target: &Target,
+    photo: &Photo,
+    asked: &Value,
+    verdict: Value,
+    bar: &ProgressBar,
+) -> Result<Option<String>, String> {
+    match verdict["verdict"].as_str() {
+        Some("created") => {
+            send(target, photo, &verdict, bar).await?;
+            Ok(Some(text(&verdict["image_id"])))
+        }
+        Some("duplicate") => {
+            let image_id = text(&verdict["duplicate_of"]);
+            let image = target.client.send(Method::GET, &format!("/images/{image_id}"), None).await?;
+            if image["state"] == "init" {
+                // An earlier import was interrupted between the link and the file.
+                target.client.send(Method::DELETE, &format!("/images/{image_id}"), None).await?;
+                let mut body = asked.clone();
+                body["project_id"] = json!(target.project_id);
+                body["gallery_id"] = json!(target.gallery_id);
+                let link = target.client.send(Method::POST, "/images", Some(&body)).await?;
+                send(target, photo, &link, bar).await?;
+                return Ok(Some(text(&link["image_id"])));
+            }
+            bar.inc(photo.bytes);
+            let path = format!("/galleries/{}/images/{image_id}", target.gallery_id);
+            target.client.send(Method::PUT, &path, None).await?;
+            Ok(None)
+        }
+        _ => Err(verdict["detail"].as_str().unwrap_or("the server took it not, without a reason").to_owned()),
+    }
+}
+
+/// Sends the file through its link; what may be a passing trouble is tried again.
+async fn send(target: &Target, photo: &Photo, link: &Value, bar: &ProgressBar) -> Result<(), String> {
+    let mut pause = Duration::from_millis(500);
+    for attempt in 1.. {
+        let file = tokio::fs::File::open(&photo.path).await.map_err(|error| error.to_string())?;
+        let progress = bar.clone();
+        let pieces = ReaderStream::new(file).inspect_ok(move |piece| progress.inc(piece.len() as u64));
+        match target.client.send_file(link, photo.bytes, reqwest::Body::wrap_stream(pieces)).await {
+            Ok(()) => return Ok(()),
+            Err(failed) if failed.passing && attempt < TRIES => {
+                tokio::time::sleep(pause).await;
+                pause *= 3;
+            }
+            Err(failed) => return Err(failed.sentence),
+        }
+    }
+    Ok(())
+}
+
+async fn sha256(path: PathBuf) -> Result<String, String> {
+    let hashed = tokio::task::spawn_blocking(move || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let (mut hash, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(to_hex(&hash.finalize())),
+                length => hash.update(&piece[..length]),
+            }
+        }
+    });
+    hashed.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Looks at the images until each is done or ended with an error; tells how many are done.
+async fn wait_for_versions(
+    target: &Target,
+    sent: Vec<(String, String)>,
+    trouble: &mut Vec<String>,
+) -> Result<usize, String> {
+    let bar = ProgressBar::new(sent.len() as u64).with_message("versions");
+    let mut waiting = VecDeque::from(sent);
+    let (mut done, mut last) = (0, Instant::now());
+    while !waiting.is_empty() && last.elapsed() < PATIENCE {
+        let looks: Vec<_> = waiting.drain(..waiting.len().min(LOOKS_AT_ONCE)).collect();
+        let looked = futures::future::join_all(looks.into_iter().map(async |(image_id, path)| {
+            let image = target.client.send(Method::GET, &format!("/images/{image_id}"), None).await;
+            (image_id, path, image)
+        }));
+        let before = waiting.len();
+        for (image_id, path, image) in looked.await {
+            let image = image?;
+            match image["state"].as_str() {
+                Some("done") => done += 1,
+                Some("error") => trouble.push(format!("{path}: {}", text(&image["error"]))),
+                _ => {
+                    waiting.push_back((image_id, path));
+                    continue;
+                }
+            }
+            last = Instant::now();
+            bar.inc(1);
+        }
+        if waiting.len() > before {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    bar.finish_and_clear();
+    if !waiting.is_empty() {
+        say(&format!("{} photos still wait for their versions; the server goes on by itself.", waiting.len()));
+    }
+    Ok(done)
+}

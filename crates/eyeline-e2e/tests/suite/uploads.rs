@@ -199,15 +199,19 @@ async fn a_batch_gives_every_file_its_own_verdict(server: Server) {
         file("large.jpg", "image/jpeg", 11 * MIB, &"0".repeat(64)),
         file("page.html", "text/html", 10, &"1".repeat(64)),
     ]});
-    let answer = project.key.post("/images/batch", &batch).await;
-    assert!(matches!(answer.status, 200 | 201 | 207), "{answer}");
-    let answer = answer.json();
-    let verdicts = answer.as_object().expect("an object").values().find(|value| value.is_array());
-    let verdicts = verdicts.and_then(Value::as_array).unwrap_or_else(|| panic!("a list of verdicts in {answer}"));
-    assert_eq!(verdicts.len(), 3, "{answer}");
-    let linked: Vec<bool> = verdicts.iter().map(|verdict| verdict["upload_link"].is_string()).collect();
+    let answer = project.key.post("/images/batch", &batch).await.expect(200).json();
+    let files = answer["images"].as_array().expect("images");
+    let verdicts: Vec<&Value> = files.iter().map(|file| &file["verdict"]).collect();
+    assert_eq!(verdicts, ["created", "too_large", "wrong_type"], "{answer}");
+    let linked: Vec<bool> = files.iter().map(|file| file["upload_link"].is_string()).collect();
     assert_eq!(linked, [true, false, false], "{answer}");
-    expect_taken(send(through_link(&project.key, &verdicts[0], &good)).await);
+    expect_taken(send(through_link(&project.key, &files[0], &good)).await);
+
+    let again =
+        json!({"project_id": project.id, "files": [file("copy.jpg", "image/jpeg", good.bytes.len(), &good.sha256())]});
+    let again = project.key.post("/images/batch", &again).await.expect(200).json();
+    assert_eq!(again["images"][0]["verdict"], "duplicate", "{again}");
+    assert_eq!(again["images"][0]["duplicate_of"], files[0]["image_id"], "{again}");
 }
 
 async fn limits_are_told_before_a_byte_moves(server: Server) {

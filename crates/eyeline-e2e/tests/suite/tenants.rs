@@ -96,7 +96,7 @@ async fn another_projects_private_gallery_does_not_exist(server: Server) {
     owner.key.get(&path).await.expect(200);
     stranger.key.get(&path).await.expect_problem(404);
     stranger.public.get(&path).await.expect_problem(404);
-    owner.public.get(&path).await.expect_problem(404);
+    owner.public.get(&path).await.expect_problem(403);
 }
 
 async fn what_a_foreign_key_tried_has_changed_nothing(server: Server) {

@@ -165,7 +165,7 @@ async fn a_wrong_setting_is_named(server: Server) {
     let wrong = |name: &str, value: &str| {
         server.command().env(name, value).args(["config", "check"]).output().expect("the binary starts")
     };
-    expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "listen");
+    expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "EYELINE_LISTEN");
     expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "catalog");
     expect_success(&run(&server, &["config", "check"]));
 }

@@ -85,7 +85,7 @@ async fn every_error_is_a_problem_document(server: Server) {
     let missing = "/images/01890000-0000-7000-8000-000000000000";
     project.key.get(missing).await.expect_problem(404);
     project.key.get("/no/such/route").await.expect_problem(404);
-    project.key.get("/images/no-uuid").await.expect_problem(404);
+    project.key.get("/images/no-uuid").await.expect_problem(400);
     project.key.patch("/projects", &json!({})).await.expect_problem(405);
     project.key.post_text("/images", "application/json", "{").await.expect_problem(400);
     project.key.post_text("/images", "text/html", "<p>").await.expect_problem(415);

@@ -44,7 +44,6 @@ fn attempts(owned: &Owned) -> Vec<(Method, String, Value)> {
         (Method::DELETE, format!("/projects/{project}"), Value::Null),
         (Method::GET, format!("/projects/{project}/usage"), Value::Null),
         (Method::GET, format!("/projects/{project}/images"), Value::Null),
-        (Method::GET, format!("/projects/{project}/stream"), Value::Null),
         (Method::POST, format!("/projects/{project}/stream-tickets"), Value::Null),
         (Method::GET, format!("/applications?project_id={project}"), Value::Null),
         (Method::PATCH, format!("/applications/{application}"), name.clone()),

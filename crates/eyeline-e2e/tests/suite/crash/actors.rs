@@ -201,7 +201,9 @@ pub async fn watch_links(story: Arc<Story>) {
     let mut fetched = HashSet::new();
     while !story.is_stopped() {
         let listed = until_answered(|| key.request(Method::GET, &path), &nobody).await.expect(200).json();
-        for image in listed["images"].as_array().expect("images") {
+        // The pictures of the catalogue are served from elsewhere and have no versions; they alone have a link.
+        let uploads = listed["images"].as_array().expect("images").iter().filter(|image| image["link"].is_null());
+        for image in uploads {
             expect_versions_only_when_done(image);
             let is_new = image["state"] == "done" && fetched.insert(id(image, "image_id"));
             for name in ["thumb", "d2500"].into_iter().filter(|_| is_new) {

@@ -18,6 +18,7 @@ use eyeline_core::Timestamp;
 use futures::future::BoxFuture;
 
 pub use migrate::Migrated;
+pub(crate) use sqlite::is_failed_fsync;
 pub use value::{Column, Kind, Row, Value};
 
 use crate::error::{Error, Result};

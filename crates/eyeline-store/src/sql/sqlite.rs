@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Kind, Row, Tx, Value};
@@ -199,10 +199,16 @@ fn commit(tx: &mut Tx) -> Result<()> {
     let outcome = connection(tx).execute_batch("COMMIT");
     let Err(error) = outcome else { return Ok(()) };
     rollback(tx);
-    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+    if is_failed_fsync(&error) {
         return Err(Error::Corrupt(format!("writing to stable storage failed: {error}")));
     }
     Err(failure(&error, "COMMIT"))
+}
+
+/// After it the kernel may have dropped what it could not write, so that a later fsync proves nothing.
+pub(crate) fn is_failed_fsync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }
 
 fn rollback(tx: &mut Tx) {

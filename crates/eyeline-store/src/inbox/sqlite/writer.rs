@@ -1,12 +1,13 @@
 //! The one thread that writes to the inbox's file.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, ffi};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::super::Offset;
 use super::chunk::Piece;
 use super::failure;
 use crate::error::{Error, Result};
+use crate::sql::is_failed_fsync;
 
 /// Bytes that share one commit at the most, so that a commit stays short.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -123,12 +124,6 @@ impl Writer {
     }
 }
 
-fn is_failed_fsync(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-        && matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
-}
-
 /// One commit for all pieces; gives the newest offset and the bytes written.
 fn append<'a>(
     connection: &mut Connection,
@@ -169,6 +164,8 @@ fn forget(connection: &Connection, up_to: Offset) -> rusqlite::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::ffi;
+
     use super::*;
 
     fn io_error(extended_code: i32) -> rusqlite::Error {

@@ -1,6 +1,7 @@
 //! The wiring: every engine of a process, opened from the settings.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::data_folder::DataFolder;
 use crate::flow::collect::Collector;
 use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
+use crate::flow::makers::Makers;
 use crate::flow::notify::Newsroom;
 use crate::flow::rank::Orders;
 use crate::metrics::Metrics;
@@ -40,6 +42,7 @@ pub struct App {
     pub objects: Objects,
     /// Told when a job waits, so that a worker of this process looks at once.
     pub waiting_jobs: Arc<Notify>,
+    pub makers: Makers,
     pub credentials: Credentials,
     /// What the public credential may send.
     pub rate_limits: RateLimits,
@@ -58,7 +61,8 @@ pub struct App {
 
 impl App {
     /// Makes the data folder if need be, opens and migrates every engine. The error is one sentence for the operator.
-    pub async fn open(settings: Settings) -> Result<Self, String> {
+    /// `program` is this product's binary, which is its own image worker.
+    pub async fn open(settings: Settings, program: PathBuf) -> Result<Self, String> {
         let folder = DataFolder::open(&settings.data)?;
         let lock = folder.lock()?;
         let secrets = match &settings.secret {
@@ -100,6 +104,7 @@ impl App {
             catalog,
             objects,
             waiting_jobs: Arc::default(),
+            makers: Makers::new(program),
             cache,
             pubsub,
             settings: Arc::new(settings),

@@ -53,7 +53,8 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), Strin
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     let listener = listen(settings.listen).await?;
-    let app = App::open(settings).await?;
+    // Names this very program even after its file was replaced by a newer one.
+    let app = App::open(settings, "/proc/self/exe".into()).await?;
     let ticket = api::session::new_ticket(&app).await.map_err(|problem| problem.to_string())?;
     super::say(&banner(&app, &ticket));
     server::serve(app, listener, Box::pin(signals)).await

@@ -8,6 +8,7 @@ pub mod hints;
 pub mod history;
 pub mod ingest;
 pub mod links;
+pub mod makers;
 pub mod notify;
 pub mod page;
 pub mod process;

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyeline_core::PRESETS;
-use eyeline_image::Limits;
+use eyeline_image::worker::WorkerFailure;
 use eyeline_store::Error;
 use eyeline_store::catalog::jobs::Failure;
 use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Work};
 
 use super::hints;
+use super::makers::MakeError;
 use super::upload::hex;
 use crate::app::App;
 use crate::secrets::sha256;
@@ -93,27 +93,33 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
         return Ok(Outcome::NotDone(Failure::Failed("The stored original is missing.".to_owned())));
     };
     let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
-    let bytes = original.len() as u64;
+    let (bytes, makers) = (original.len() as u64, app.makers.clone());
     let task = tokio::task::spawn_blocking(move || {
         let found = sha256(&original);
         if stated_bytes.is_some_and(|stated| stated != bytes) || stated_sha256.is_some_and(|stated| stated != found) {
             return (found, None);
         }
-        (found, Some(eyeline_image::make_versions(&original, &PRESETS, &Limits::default())))
+        (found, Some(makers.make(&original)))
     });
-    let (sha256, made) = match task.await {
-        Ok(done) => done,
-        Err(panic) => return Ok(Outcome::NotDone(Failure::WorkerDied(format!("The decoder crashed: {panic}.")))),
-    };
+    let (sha256, made) = task.await.map_err(|error| Error::internal("making versions", error))?;
     let Some(made) = made else {
         let sentence =
             format!("The file that arrived ({bytes} bytes, SHA-256 {}) is not the one announced.", hex(&sha256));
         return Ok(Outcome::Refused("not_as_stated".to_owned(), sentence));
     };
-    match made {
-        Ok(made) => Ok(Outcome::Made(write(app, work, made, bytes, sha256).await?)),
-        Err(error) => Ok(Outcome::Refused(error.kind.code().to_owned(), error.sentence)),
-    }
+    Ok(match made {
+        Ok(made) => Outcome::Made(write(app, work, made, bytes, sha256).await?),
+        Err(MakeError::Worker(WorkerFailure::Refused(error))) => {
+            Outcome::Refused(error.kind.code().to_owned(), error.sentence)
+        }
+        Err(MakeError::Worker(WorkerFailure::Gone(error))) => {
+            tracing::warn!(image.id = %work.image_id, code = error.kind.code(), "a worker died over a photo");
+            Outcome::NotDone(Failure::WorkerDied(error.sentence))
+        }
+        Err(MakeError::NotStarted(error)) => {
+            return Err(Error::unavailable(format!("no image worker could be started: {error}")));
+        }
+    })
 }
 
 /// Writes the versions to the folder of the attempt.

@@ -21,19 +21,19 @@ fn stated(tenant: &Tenant) -> Value {
     })
 }
 
-async fn link(server: &Server, tenant: &Tenant, body: &Value) -> Value {
+pub async fn link(server: &Server, tenant: &Tenant, body: &Value) -> Value {
     let made = server.post("/api/v1/images", &tenant.secret_key, body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     made.json()
 }
 
-fn path_of(url: &str) -> &str {
+pub fn path_of(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     &url[start + url[start..].find('/').expect("a path")..]
 }
 
 /// Sends `file` as the link says to, without a credential.
-async fn send(server: &Server, link: &Value, file: &[u8]) -> Answer {
+pub async fn send(server: &Server, link: &Value, file: &[u8]) -> Answer {
     let url = text(link, "upload_link");
     let params = &link["params"];
     let mut sent = request(params["method"].as_str().expect("a method"), path_of(&url), "");

@@ -10,6 +10,7 @@ mod idempotency;
 mod images;
 mod operations;
 mod pages_of_the_server;
+mod processing;
 mod projects;
 mod session;
 mod streams;

@@ -55,7 +55,7 @@ impl Server {
             ..Settings::default()
         };
         change(&mut settings);
-        let app = App::open(settings).await.expect("an open app");
+        let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
         Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
     }
 

@@ -17,6 +17,7 @@ pub mod fields;
 mod galleries;
 pub mod idempotency;
 mod images;
+mod jobs;
 mod operations;
 mod pages;
 pub mod problem;
@@ -69,6 +70,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(projects::routes())
         .merge(applications::routes())
         .merge(images::routes())
+        .merge(jobs::routes())
         .merge(upload_links::routes())
         .merge(uploads::routes())
         .merge(streams::routes())

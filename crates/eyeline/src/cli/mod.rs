@@ -15,10 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::flow::makers::WORKER_COMMAND;
 use crate::settings::Settings;
-
-/// The command that a decoding process is started with.
-pub const WORKER_COMMAND: &str = "image-worker";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 use eyeline_image::{Limits, Made};
 
 /// The hidden command that makes this program a worker.
-const ARGUMENTS: [&str; 1] = ["image-worker"];
+pub const WORKER_COMMAND: &str = "image-worker";
 
 /// Cheap to clone. Holds as many processes as files were worked on at once.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Makers {
         let warm = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut worker = match warm {
             Some(worker) => worker,
-            None => WorkerProcess::spawn(&self.program, &ARGUMENTS).map_err(MakeError::NotStarted)?,
+            None => WorkerProcess::spawn(&self.program, &[WORKER_COMMAND]).map_err(MakeError::NotStarted)?,
         };
         let outcome = worker.make_versions(original, &PRESETS, &Limits::default());
         if !matches!(outcome, Err(WorkerFailure::Gone(_))) {

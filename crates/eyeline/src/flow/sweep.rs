@@ -28,7 +28,13 @@ pub async fn uploads(app: &App) -> Result<(), Error> {
         let mut dead = Vec::new();
         for upload in open {
             if app.objects.head(&upload.incoming_key).await?.is_some() {
-                upload::take_in(app, upload.image_id).await?;
+                match upload::take_in(app, upload.image_id).await {
+                    // One that cannot be taken in must not keep the others waiting.
+                    Err(error) if !error.is_retryable() => {
+                        tracing::error!(%error, image.id = %upload.image_id, "an arrived file could not be taken in");
+                    }
+                    outcome => drop(outcome?),
+                }
             } else if upload.link_expires_at.plus(grace) < app.clock.real_now() {
                 dead.push(upload);
             }

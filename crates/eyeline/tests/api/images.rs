@@ -223,7 +223,9 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
         file("new.jpg", 5, &new), file("known.jpg", 5, &known), file("again.jpg", 5, &new),
         file("large.jpg", 1 << 40, &new), file("a.svg", 5, &"cd".repeat(32)), {"size": "x"}, 7,
     ]});
-    let sent = request("POST", "/api/v1/images/batch", &tenant.secret_key).header("idempotency-key", "once");
+    let sent = request("POST", "/api/v1/images/batch", &tenant.secret_key)
+        .header("idempotency-key", "once")
+        .header("content-type", "application/json");
     let answer = server.send(sent.body(Body::from(body.to_string())).expect("a request")).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let answer = answer.json();
@@ -239,7 +241,9 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
     assert!(images[5]["errors"]["filename"].is_array() && images[5]["errors"]["size"].is_array(), "{answer}");
 
     // Sent again under the same key, it makes nothing new.
-    let sent = request("POST", "/api/v1/images/batch", &tenant.secret_key).header("idempotency-key", "once");
+    let sent = request("POST", "/api/v1/images/batch", &tenant.secret_key)
+        .header("idempotency-key", "once")
+        .header("content-type", "application/json");
     let again = server.send(sent.body(Body::from(body.to_string())).expect("a request")).await;
     assert_eq!(again.json(), answer);
     let tagged =

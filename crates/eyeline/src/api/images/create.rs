@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
@@ -17,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{TAG_CHARS_MAX, TAGS_MAX, access_tier, link, metadata, visibility};
+use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
 use crate::app::App;
 use crate::flow::hints;
@@ -108,7 +108,7 @@ async fn create(
     State(app): State<App>,
     credential: Credential,
     idempotency: Idempotency,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     let mut fields = Fields::parse(&body)?;
     let project_id = fields.required_id("project_id");
@@ -187,7 +187,7 @@ async fn create_batch(
     State(app): State<App>,
     credential: Credential,
     idempotency: Idempotency,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     let mut fields = Fields::parse(&body)?;
     let project_id = fields.required_id("project_id");

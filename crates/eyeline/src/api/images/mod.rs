@@ -4,7 +4,6 @@ mod answer;
 mod create;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{AccessClass, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
@@ -16,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::body::JsonBody;
 use super::{Answer, Credential, Fields, Problem, Query};
 use crate::app::App;
 use crate::flow::links::Links;
@@ -172,7 +172,7 @@ async fn update(
     State(app): State<App>,
     credential: Credential,
     Path(image_id): Path<ImageId>,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Answer<Json<ImageAnswer>> {
     managed(&app, &credential, image_id).await?;
     let mut fields = Fields::parse(&body)?;

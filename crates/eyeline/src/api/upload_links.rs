@@ -123,11 +123,11 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
     Err(Problem::new(StatusCode::BAD_REQUEST, format!("At most {FIELDS_MAX} fields may come before `file`.")))
 }
 
-async fn text(field: &mut axum::extract::multipart::Field<'_>) -> Answer<String> {
+pub(super) async fn text(field: &mut axum::extract::multipart::Field<'_>) -> Answer<String> {
     let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(broken_form)? {
         if bytes.len() + piece.len() > FIELD_BYTES_MAX {
-            let detail = format!("A field before `file` may have at most {FIELD_BYTES_MAX} bytes.");
+            let detail = format!("A field before the file may have at most {FIELD_BYTES_MAX} bytes.");
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
         bytes.extend_from_slice(&piece);
@@ -135,7 +135,7 @@ async fn text(field: &mut axum::extract::multipart::Field<'_>) -> Answer<String>
     String::from_utf8(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "A field of the form is not UTF-8."))
 }
 
-fn broken_form(error: axum::extract::multipart::MultipartError) -> Problem {
+pub(super) fn broken_form(error: axum::extract::multipart::MultipartError) -> Problem {
     Problem::new(error.status(), format!("The form cannot be read: {}.", error.body_text()))
 }
 
@@ -170,7 +170,7 @@ impl From<Refusal> for Problem {
             Refusal::Gone => return Problem::not_found("image"),
             Refusal::Empty => (StatusCode::BAD_REQUEST, "The file is empty.".to_owned()),
             Refusal::TooLarge { bytes_max } => {
-                (StatusCode::PAYLOAD_TOO_LARGE, format!("This link takes at most {bytes_max} bytes."))
+                (StatusCode::PAYLOAD_TOO_LARGE, format!("At most {bytes_max} bytes are taken."))
             }
             Refusal::OtherSize { stated, sent } => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -180,9 +180,7 @@ impl From<Refusal> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The SHA-256 of the file is not the one stated for this link.".to_owned(),
             ),
-            Refusal::BrokenOff => {
-                (StatusCode::BAD_REQUEST, "The file did not arrive whole; the link may be used again.".to_owned())
-            }
+            Refusal::BrokenOff => (StatusCode::BAD_REQUEST, "The file did not arrive whole; send it again.".to_owned()),
         };
         Problem::new(status, detail)
     }
@@ -195,7 +193,7 @@ async fn drain(headers: &HeaderMap, body: &mut BodyDataStream) {
     }
 }
 
-async fn drain_form(headers: &HeaderMap, mut form: Multipart) {
+pub(super) async fn drain_form(headers: &HeaderMap, mut form: Multipart) {
     if headers.contains_key(header::EXPECT) {
         return;
     }

@@ -1,7 +1,269 @@
-use utoipa_axum::router::OpenApiRouter;
+//! A user's own uploads.
 
+use axum::Json;
+use axum::extract::multipart::Field;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::{FieldErrors, ImageId, ProjectId, Tier, Timestamp};
+use eyeline_store::catalog::images::{From as PageFrom, Image, ImageFilter};
+use futures::StreamExt as _;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
+use super::upload_links::{broken_form, drain_form, text};
+use super::{Answer, Credential, Fields, Next, Problem, ProblemDocument, Query};
 use crate::app::App;
+use crate::flow::change;
+use crate::flow::links::Links;
+use crate::flow::upload::{ProjectLimits, Stated};
+use crate::flow::user_upload::{self, Owner};
+
+const USER_CHARS_MAX: usize = 255;
+const PAGE_MAX: u64 = 1_000_000;
+/// Fields of a form before the file.
+const FIELDS_MAX: usize = 20;
+/// What the form adds to the bytes of its file at the most.
+const FORM_BYTES_MAX: u64 = 256 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    // Bounded by the user's tier, to a byte.
+    let create = OpenApiRouter::new().routes(routes!(create_upload)).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new().merge(create).routes(routes!(list_uploads)).routes(routes!(show_upload, delete_upload))
+}
+
+/// The body of [`create_upload`].
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form, which is read field by field")]
+struct UploadForm {
+    /// With a secret key, whose upload it is; before the file, or as a parameter of the address.
+    user_id: Option<String>,
+    /// With a secret key, the user's tier; `free` unless given.
+    tier: Option<Tier>,
+    /// The file.
+    #[schema(value_type = String, format = Binary)]
+    data: Vec<u8>,
+}
+
+/// Upload an image of a user.
+///
+/// It is private to the user. The answer comes once the image is `done` or has ended with an error (201), or after a
+/// while as it is then (202).
+#[utoipa::path(
+    post, path = "/uploads", tag = "uploads",
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    params(("user_id" = Option<String>, Query), ("tier" = Option<Tier>, Query)),
+    responses(
+        (status = 201, body = ImageAnswer), (status = 202, body = ImageAnswer),
+        (status = 413, body = ProblemDocument, description = "Larger than the user's tier takes"),
+        (status = 422, body = ProblemDocument, description = "As many images as the user's tier keeps"),
+        (status = "4XX", body = ProblemDocument), (status = 503, body = ProblemDocument),
+    )
+)]
+async fn create_upload(
+    State(app): State<App>,
+    credential: Credential,
+    query: Query,
+    request: Request,
+) -> Answer<Response> {
+    let headers = request.headers().clone();
+    let sender = Sender::of(&credential, query)?;
+    let mut form = Multipart::from_request(request, &app)
+        .await
+        .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    match take_form(&app, &headers, sender, &mut form).await {
+        Ok((project_id, image_id)) => {
+            let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
+            let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+            Ok((status, Json(ImageAnswer::new(image, &Links::at(&app), true))).into_response())
+        }
+        Err(problem) => {
+            drain_form(&headers, form).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Who sends, as far as it is known before the form is read.
+enum Sender {
+    User(Owner),
+    Key { project_id: ProjectId, user_id: Option<String>, tier: Option<String> },
+}
+
+impl Sender {
+    fn of(credential: &Credential, mut query: Query) -> Answer<Self> {
+        if let Some(owner) = user(credential) {
+            return Ok(Sender::User(owner));
+        }
+        let project_id = keeper(credential)?;
+        let (user_id, tier) = (query.text("user_id", USER_CHARS_MAX), query.text("tier", 20));
+        query.finish()?;
+        Ok(Sender::Key { project_id, user_id, tier })
+    }
+
+    fn owner(self) -> Result<Owner, FieldErrors> {
+        let (project_id, user_id, tier) = match self {
+            Sender::User(owner) => return Ok(owner),
+            Sender::Key { project_id, user_id, tier } => (project_id, user_id, tier),
+        };
+        let given = [("user_id", user_id), ("tier", tier)];
+        let given = given.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))));
+        let mut fields = Fields::new(given.collect());
+        let user_id = fields.required_text("user_id", USER_CHARS_MAX);
+        let tier = fields.parsed("tier", "free, premium or business", Tier::parse);
+        fields.finish()?;
+        Ok(Owner { project_id, user_id: user_id.unwrap_or_default(), tier: tier.unwrap_or_default() })
+    }
+}
+
+async fn take_form(
+    app: &App,
+    headers: &HeaderMap,
+    mut sender: Sender,
+    form: &mut Multipart,
+) -> Answer<(ProjectId, ImageId)> {
+    for _ in 0..=FIELDS_MAX {
+        let Some(mut field) = form.next_field().await.map_err(broken_form)? else {
+            let mut errors = sender.owner().err().unwrap_or_default();
+            errors.required("data");
+            return Err(errors.into());
+        };
+        match (field.name().unwrap_or_default(), &mut sender) {
+            ("data", _) => return take_file(app, headers, sender.owner()?, field).await,
+            ("user_id", Sender::Key { user_id, .. }) => *user_id = Some(text(&mut field).await?),
+            ("tier", Sender::Key { tier, .. }) => *tier = Some(text(&mut field).await?),
+            _ => drop(text(&mut field).await?),
+        }
+    }
+    Err(FieldErrors::one("data", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
+}
+
+async fn take_file(app: &App, headers: &HeaderMap, owner: Owner, mut field: Field<'_>) -> Answer<(ProjectId, ImageId)> {
+    let tier = app.settings.tier(owner.tier);
+    let filename = field.file_name().filter(|name| !name.is_empty()).unwrap_or("upload");
+    let filename = filename.chars().filter(|char| *char != '\0').take(FILENAME_CHARS_MAX).collect();
+    let content_type = field.content_type().filter(|kind| *kind != "application/octet-stream").map(str::to_owned);
+    let stated = user_upload::private(filename, content_type);
+    // What is surely too large, whatever else the form holds, is refused before a place is taken.
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let at_least = Stated { bytes: announced.map(|bytes| bytes.saturating_sub(FORM_BYTES_MAX)), ..stated.clone() };
+    let limits = ProjectLimits { file_bytes_max: tier.file_bytes_max, images_max: Some(tier.images_max) };
+    if let Some((status, detail)) = refusal(&at_least, &limits) {
+        return Err(Problem::new(status, detail));
+    }
+    let project_id = owner.project_id;
+    let file = futures::stream::poll_fn(|context| field.poll_next_unpin(context));
+    Ok((project_id, user_upload::receive(app, owner, stated, file).await?))
+}
+
+/// The user that a token speaks of.
+fn user(credential: &Credential) -> Option<Owner> {
+    match credential {
+        Credential::User { project_id, user_id, tier, .. } => {
+            Some(Owner { project_id: *project_id, user_id: user_id.clone(), tier: *tier })
+        }
+        _ => None,
+    }
+}
+
+/// The project whose keys may act for its users.
+fn keeper(credential: &Credential) -> Answer<ProjectId> {
+    let project_id = match credential {
+        Credential::Admin { application } => application.map(|(_, project_id)| project_id),
+        credential => credential.project(),
+    };
+    let sentence = "With the admin key, this has to name the application whose user it is.";
+    let project_id = project_id.ok_or_else(|| Problem::from(FieldErrors::one("application", sentence)))?;
+    credential.manage(project_id, "project")?;
+    Ok(project_id)
+}
+
+#[derive(Serialize, ToSchema)]
+struct UploadsAnswer {
+    images: Vec<ImageAnswer>,
+    next_cursor: Option<String>,
+}
+
+/// List a user's uploads, the newest first.
+#[utoipa::path(
+    get, path = "/uploads", tag = "uploads",
+    params(
+        ("page" = Option<u64>, Query, minimum = 1, description = "In place of a cursor"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+        ("user_id" = Option<String>, Query, description = "With a secret key, whose uploads"),
+    ),
+    responses((status = 200, body = UploadsAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn list_uploads(
+    State(app): State<App>,
+    credential: Credential,
+    mut query: Query,
+) -> Answer<(Next, Json<UploadsAnswer>)> {
+    let paging = query.paging::<(i64, ImageId)>(&app);
+    let page = query.integer("page", 1..=PAGE_MAX);
+    if page.is_some() && paging.after.is_some() {
+        query.error("page", "A cursor and a page exclude each other.");
+    }
+    let (project_id, user_id) = match user(&credential) {
+        Some(owner) => (owner.project_id, Some(owner.user_id)),
+        None => (keeper(&credential)?, query.required_text("user_id", USER_CHARS_MAX)),
+    };
+    query.finish()?;
+    let filter = ImageFilter { user_id: Some(user_id.unwrap_or_default()), ..ImageFilter::default() };
+    let from = match (paging.after, page) {
+        (Some((micros, image_id)), _) => Some(PageFrom::After(Timestamp::from_micros(micros), image_id)),
+        (None, Some(page)) => Some(PageFrom::Offset((page - 1) * u64::from(paging.limit))),
+        (None, None) => None,
+    };
+    let images = app.catalog.images(project_id, filter, from, paging.rows()).await?;
+    let (images, next) = paging.cut(images, |image| (image.created_at.micros(), image.image_id));
+    let links = Links::at(&app);
+    let images = images.into_iter().map(|image| ImageAnswer::new(image, &links, true)).collect();
+    let next_cursor = next.cursor.clone();
+    Ok((next, Json(UploadsAnswer { images, next_cursor })))
+}
+
+/// One of a user's uploads.
+#[utoipa::path(
+    get, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = uuid::Uuid, Path)),
+    responses((status = 200, body = ImageAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn show_upload(
+    State(app): State<App>,
+    credential: Credential,
+    Path(image_id): Path<ImageId>,
+) -> Answer<Json<ImageAnswer>> {
+    let image = owned(&app, &credential, image_id).await?;
+    Ok(Json(ImageAnswer::new(image, &Links::at(&app), true)))
+}
+
+/// Remove an upload; its user has a place more.
+#[utoipa::path(
+    delete, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = uuid::Uuid, Path)),
+    responses((status = 204), (status = "4XX", body = ProblemDocument))
+)]
+async fn delete_upload(
+    State(app): State<App>,
+    credential: Credential,
+    Path(image_id): Path<ImageId>,
+) -> Answer<StatusCode> {
+    owned(&app, &credential, image_id).await?;
+    change::delete(&app, image_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The upload, if it is the user's own, or the credential may act for the user.
+async fn owned(app: &App, credential: &Credential, image_id: ImageId) -> Answer<Image> {
+    let missing = || Problem::not_found("upload");
+    let image = app.catalog.image(image_id).await?.filter(|image| image.user_id.is_some()).ok_or_else(missing)?;
+    match user(credential) {
+        None => credential.manage(image.project_id, "upload")?,
+        Some(owner) if owner.project_id == image.project_id && Some(&owner.user_id) == image.user_id.as_ref() => {}
+        Some(_) => return Err(missing()),
+    }
+    Ok(image)
 }

@@ -15,4 +15,5 @@ pub mod process;
 pub mod rank;
 pub mod sweep;
 pub mod upload;
+pub mod user_upload;
 pub mod versions;

@@ -114,6 +114,21 @@ pub struct Policy {
     pub content_type: Option<String>,
 }
 
+impl Policy {
+    /// What may be sent for the image, of at most `file_bytes_max` bytes.
+    pub fn of(image: &NewImage, file_bytes_max: u64) -> Self {
+        let exact = image.stated_bytes.zip(image.stated_sha256);
+        Policy {
+            key: image.incoming_key.to_string(),
+            expires_at: image.link_expires_at.micros(),
+            bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
+            bytes: exact.map(|(bytes, _)| bytes),
+            sha256: exact.map(|(_, sha256)| hex(&sha256)),
+            content_type: image.stated_type.clone(),
+        }
+    }
+}
+
 /// How to send a file.
 pub struct Link {
     pub url: String,
@@ -126,14 +141,7 @@ pub struct Link {
 /// A PUT of just these bytes when size and hash are known, else a form that bounds the size.
 pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
     let exact = image.stated_bytes.zip(image.stated_sha256);
-    let policy = Policy {
-        key: image.incoming_key.to_string(),
-        expires_at: image.link_expires_at.micros(),
-        bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
-        bytes: exact.map(|(bytes, _)| bytes),
-        sha256: exact.map(|(_, sha256)| hex(&sha256)),
-        content_type: image.stated_type.clone(),
-    };
+    let policy = Policy::of(image, file_bytes_max);
     let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&policy).unwrap_or_default());
     let signature = app.secrets.sign(PURPOSE, text.as_bytes());
     let (public_url, expires_at) = (app.settings.public_url(), image.link_expires_at);

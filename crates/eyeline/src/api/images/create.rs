@@ -25,7 +25,7 @@ use crate::flow::upload::{self, CONTENT_TYPES, ProjectLimits, Stated};
 /// Files of one batch.
 pub(super) const BATCH_MAX: usize = 500;
 
-const FILENAME_CHARS_MAX: usize = 255;
+pub(in crate::api) const FILENAME_CHARS_MAX: usize = 255;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create)).routes(routes!(create_batch))
@@ -322,7 +322,7 @@ fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
 }
 
 /// Why a well-formed file is not taken.
-fn refusal(stated: &Stated, limits: &ProjectLimits) -> Option<(StatusCode, String)> {
+pub(in crate::api) fn refusal(stated: &Stated, limits: &ProjectLimits) -> Option<(StatusCode, String)> {
     if let Some(bytes) = stated.bytes.filter(|bytes| *bytes > limits.file_bytes_max) {
         let detail = format!("The file has {bytes} bytes; at most {} are taken.", limits.file_bytes_max);
         return Some((StatusCode::PAYLOAD_TOO_LARGE, detail));

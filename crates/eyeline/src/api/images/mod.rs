@@ -23,6 +23,7 @@ use crate::flow::upload::{Arrival, CONTENT_TYPES, ProjectLimits};
 use crate::flow::{change, hints, upload};
 
 pub use answer::ImageAnswer;
+pub(super) use create::{FILENAME_CHARS_MAX, refusal};
 
 pub(super) const TAGS_MAX: usize = 100;
 pub(super) const TAG_CHARS_MAX: usize = 100;

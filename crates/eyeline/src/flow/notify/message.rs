@@ -19,6 +19,7 @@ use crate::flow::versions::Versions;
 pub struct Message {
     seq: Option<u64>,
     reset: bool,
+    image_id: Option<ImageId>,
     text: Arc<str>,
 }
 
@@ -75,6 +76,11 @@ impl Message {
         self.reset
     }
 
+    /// The image whose state changed.
+    pub fn image_id(&self) -> Option<ImageId> {
+        self.image_id
+    }
+
     /// JSON.
     pub fn text(&self) -> &str {
         &self.text
@@ -84,14 +90,14 @@ impl Message {
     pub(super) fn reset(seq: u64) -> Self {
         // Neither of the two plain messages can fail to be written.
         let text = serde_json::to_string(&ResetMessage { kind: "reset", seq }).unwrap_or_default();
-        Message { seq: Some(seq), reset: true, text: text.into() }
+        Message { seq: Some(seq), reset: true, image_id: None, text: text.into() }
     }
 
     /// The gallery has a new order.
     pub(super) fn order(project_id: ProjectId, gallery_id: GalleryId, at: Timestamp) -> Self {
         let message = OrderMessage { kind: "gallery.order", at, project_id, gallery_id };
         let text = serde_json::to_string(&message).unwrap_or_default();
-        Message { seq: None, reset: false, text: text.into() }
+        Message { seq: None, reset: false, image_id: None, text: text.into() }
     }
 }
 
@@ -104,7 +110,7 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
     let images = if ids.is_empty() { HashMap::new() } else { app.catalog.images_by_id(ids).await? };
     let links = Links::at(app);
     let write = |news: News| {
-        let seq = news.seq;
+        let (seq, image_id) = (news.seq, news.image_id);
         let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));
         // Whoever may listen to a project may see all of it.
         let versions = shown.map(|image| Versions::of(image, &links, true)).unwrap_or_default();
@@ -116,7 +122,7 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
             image: news.image_id.map(|image_id| ImageNews { image_id, state: news.state, versions }),
         };
         let text = serde_json::to_string(&message).map_err(|error| Error::internal("writing news", error))?;
-        Ok(Message { seq: Some(seq), reset: false, text: text.into() })
+        Ok(Message { seq: Some(seq), reset: false, image_id, text: text.into() })
     };
     news.into_iter().map(write).collect()
 }
@@ -171,7 +177,7 @@ mod tests {
     use super::*;
 
     fn message(seq: u64) -> Message {
-        Message { seq: Some(seq), reset: false, text: seq.to_string().into() }
+        Message { seq: Some(seq), reset: false, image_id: None, text: seq.to_string().into() }
     }
 
     fn seqs(messages: &[Message]) -> Vec<u64> {

@@ -136,7 +136,9 @@ pub(super) async fn text(field: &mut axum::extract::multipart::Field<'_>) -> Ans
 }
 
 pub(super) fn broken_form(error: axum::extract::multipart::MultipartError) -> Problem {
-    Problem::new(error.status(), format!("The form cannot be read: {}.", error.body_text()))
+    // What the framework takes for its own failure is a connection that broke.
+    let status = if error.status().is_server_error() { StatusCode::BAD_REQUEST } else { error.status() };
+    Problem::new(status, format!("The form cannot be read: {}.", error.body_text()))
 }
 
 fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<Policy> {

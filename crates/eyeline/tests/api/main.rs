@@ -15,3 +15,4 @@ mod projects;
 mod session;
 mod streams;
 mod support;
+mod uploads;

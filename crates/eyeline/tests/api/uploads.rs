@@ -1,0 +1,195 @@
+//! A user's own uploads, with user tokens and with the application's key.
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use eyeline::settings::Settings;
+use eyeline::workers;
+use futures::{StreamExt as _, stream};
+use http::StatusCode;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server, Tenant, request, text};
+
+/// Two by two red pixels.
+fn png() -> Vec<u8> {
+    let text = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==";
+    STANDARD.decode(text).expect("base64")
+}
+
+/// A server that makes versions, and takes three images of at most 1,000 bytes from a free user.
+async fn start() -> Server {
+    let server = Server::start_with(|settings: &mut Settings| {
+        settings.tiers.free.images_max = 3;
+        settings.tiers.free.file_bytes_max = 1_000;
+    })
+    .await;
+    tokio::spawn(workers::process::run(server.app.clone()));
+    server
+}
+
+fn user(server: &Server, tenant: &Tenant, name: &str) -> String {
+    let exp = server.app.clock.now().micros() / 1_000_000 + 3_600;
+    let claims = json!({"sub": name, "tier": "free", "exp": exp, "aud": tenant.project_id});
+    let header = Header { kid: Some(tenant.application_id.clone()), ..Header::new(Algorithm::HS256) };
+    let key = EncodingKey::from_secret(tenant.signing_secret.as_bytes());
+    jsonwebtoken::encode(&header, &claims, &key).expect("a token")
+}
+
+fn form(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
+    let mut form = Vec::new();
+    for (name, value) in fields {
+        let part = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        form.extend(part.into_bytes());
+    }
+    let head = format!("--edge\r\nContent-Disposition: form-data; name=\"data\"; filename=\"{filename}\"\r\n\r\n");
+    form.extend(head.into_bytes());
+    form.extend(file);
+    form.extend(b"\r\n--edge--\r\n");
+    form
+}
+
+async fn post(server: &Server, key: &str, body: impl Into<Body>) -> Answer {
+    let sent = request("POST", "/api/v1/uploads", key).header("content-type", "multipart/form-data; boundary=edge");
+    server.send(sent.body(body.into()).expect("a request")).await
+}
+
+async fn upload(server: &Server, key: &str, file: &[u8]) -> Answer {
+    post(server, key, form(&[], "mine.png", file)).await
+}
+
+async fn images(server: &Server, key: &str, query: &str) -> Vec<Value> {
+    let list = server.get(&format!("/api/v1/uploads{query}"), key).await;
+    assert_eq!(list.status, StatusCode::OK, "{list:?}");
+    list.json()["images"].as_array().expect("a list").clone()
+}
+
+#[tokio::test]
+async fn an_upload_is_answered_when_it_is_done_and_is_private_to_its_user() {
+    let server = start().await;
+    let tenant = server.tenant("emoji").await;
+    let (anna, bert) = (user(&server, &tenant, "anna"), user(&server, &tenant, "bert"));
+    let made = upload(&server, &anna, &png()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let image = made.json();
+    assert_eq!((&image["state"], &image["visibility"]), (&json!("done"), &json!("private")), "{image}");
+    assert_eq!((&image["width"], &image["filename"]), (&json!(2), &json!("mine.png")), "{image}");
+    for name in ["original", "thumb", "big_thumb", "big_1920", "d2500"] {
+        assert!(image["versions"][name].is_string(), "{name} of {image}");
+    }
+
+    let path = format!("/api/v1/uploads/{}", text(&image, "image_id"));
+    assert_eq!(server.get(&path, &anna).await.json()["image_id"], image["image_id"]);
+    assert_eq!(server.get(&path, &tenant.secret_key).await.status, StatusCode::OK);
+    assert_eq!(images(&server, &anna, "?page=1").await.len(), 1);
+    assert_eq!(images(&server, &tenant.secret_key, "?user_id=anna").await.len(), 1);
+
+    let other = server.tenant("another").await;
+    let same_name = user(&server, &other, "anna");
+    for stranger in [&bert, &same_name, &other.secret_key] {
+        assert_eq!(server.get(&path, stranger).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(server.delete(&path, stranger).await.status, StatusCode::NOT_FOUND);
+    }
+    assert!(images(&server, &bert, "").await.is_empty());
+    assert!(images(&server, &same_name, "").await.is_empty());
+    assert_eq!(server.delete(&path, &anna).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&path, &anna).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_picture_ends_with_its_reason() {
+    let server = start().await;
+    let tenant = server.tenant("emoji").await;
+    let made = upload(&server, &user(&server, &tenant, "anna"), b"no picture at all").await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let image = made.json();
+    assert_eq!(image["state"], "error", "{image}");
+    assert!(image["error"].is_string() && image["versions"]["thumb"].is_null(), "{image}");
+}
+
+#[tokio::test]
+async fn however_many_come_at_once_a_user_never_keeps_one_above_the_limit() {
+    let server = start().await;
+    let tenant = server.tenant("emoji").await;
+    let anna = user(&server, &tenant, "anna");
+    let file = png();
+    let answers = futures::future::join_all((0..8).map(|_| upload(&server, &anna, &file))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort();
+    assert_eq!(statuses, [201, 201, 201, 422, 422, 422, 422, 422], "{answers:?}");
+    let first = images(&server, &anna, "").await.swap_remove(0);
+
+    let path = format!("/api/v1/uploads/{}", text(&first, "image_id"));
+    assert_eq!(server.delete(&path, &anna).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::CREATED, "the place is free again");
+    assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    // With the key, the tier that it gives counts.
+    let premium = form(&[("user_id", "anna"), ("tier", "premium")], "mine.png", &file);
+    assert_eq!(post(&server, &tenant.secret_key, premium).await.status, StatusCode::CREATED);
+    let pages = [images(&server, &anna, "?limit=3&page=1").await, images(&server, &anna, "?limit=3&page=2").await];
+    assert_eq!(pages.map(|page| page.len()), [3, 1]);
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_breaks_off_is_not_taken_and_holds_no_place() {
+    let server = start().await;
+    let tenant = server.tenant("emoji").await;
+    let anna = user(&server, &tenant, "anna");
+    let exact = [png(), vec![0; 1_000 - png().len()]].concat();
+    for _ in 0..4 {
+        let large = upload(&server, &anna, &[0; 1_001]).await;
+        assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+        let empty = upload(&server, &anna, b"").await;
+        assert_eq!(empty.status, StatusCode::BAD_REQUEST, "{empty:?}");
+        let half = Bytes::from(form(&[], "mine.png", &exact)[..600].to_vec());
+        let breaks = stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
+        let broken = post(&server, &anna, Body::from_stream(breaks)).await;
+        assert_eq!(broken.status, StatusCode::BAD_REQUEST, "{broken:?}");
+        // A sender that goes away leaves nobody who waits for the answer.
+        let silent = stream::iter([Ok::<_, std::io::Error>(Bytes::from(form(&[], "a.png", &exact)[..600].to_vec()))]);
+        let gone = post(&server, &anna, Body::from_stream(silent.chain(stream::pending())));
+        let gone = tokio::time::timeout(std::time::Duration::from_millis(300), gone).await;
+        assert!(gone.is_err(), "an answer before the file was there");
+    }
+    let announced = request("POST", "/api/v1/uploads", &anna)
+        .header("content-type", "multipart/form-data; boundary=edge")
+        .header("content-length", 10_000_000);
+    let body = Body::from(form(&[], "mine.png", &png()));
+    let refused = server.send(announced.body(body).expect("a request")).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{refused:?}");
+
+    // What is left behind is removed a moment later.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !images(&server, &anna, "").await.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "places stay taken");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let taken = upload(&server, &anna, &exact).await;
+    assert_eq!(taken.status, StatusCode::CREATED, "a file of just the limit: {taken:?}");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_form_is_told_at_once() {
+    let server = start().await;
+    let tenant = server.tenant("emoji").await;
+    let nothing = post(&server, &tenant.secret_key, "--edge--\r\n").await;
+    assert_eq!(nothing.status, StatusCode::BAD_REQUEST, "{nothing:?}");
+    let required = json!({"user_id": ["This field is required."], "data": ["This field is required."]});
+    assert_eq!(nothing.json()["errors"], required);
+
+    let wrong = form(&[("user_id", ""), ("tier", "gold")], "mine.png", &png());
+    let wrong = post(&server, &tenant.secret_key, wrong).await.json();
+    assert!(wrong["errors"]["user_id"].is_array() && wrong["errors"]["tier"].is_array(), "{wrong}");
+
+    let drawing = post(&server, &user(&server, &tenant, "anna"), form(&[], "a.svg", b"<svg/>")).await;
+    assert_eq!(drawing.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{drawing:?}");
+    let sent = request("POST", "/api/v1/uploads", "").header("application", &tenant.application_id);
+    let sent = sent.header("content-type", "multipart/form-data; boundary=edge");
+    let public = server.send(sent.body(Body::from(form(&[], "a.png", &png()))).expect("a request")).await;
+    assert_eq!(public.status, StatusCode::FORBIDDEN, "{public:?}");
+    let list = server.get("/api/v1/uploads", &tenant.secret_key).await;
+    assert_eq!(list.json()["errors"]["user_id"], json!(["This field is required."]));
+}

@@ -191,6 +191,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(answer)))
 }
 
+/// One gallery.
 #[utoipa::path(
     get, path = "/galleries/{gallery_id}", operation_id = "get_gallery", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
     responses(

@@ -17,11 +17,14 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(250);
 const ENTRIES_MAX: usize = 10_000;
 
+/// Whose a key is, and when it ends.
+type KnownKey = (Arc<Application>, Option<Timestamp>);
+
 /// Cheap to clone; clones share what is remembered.
 #[derive(Clone)]
 pub struct Credentials {
     catalog: Catalog,
-    keys: Arc<Recent<[u8; 32], (Arc<Application>, Option<Timestamp>)>>,
+    keys: Arc<Recent<[u8; 32], KnownKey>>,
     applications: Arc<Recent<ApplicationId, Arc<Application>>>,
     origins: Arc<Recent<String, bool>>,
 }

@@ -6,7 +6,7 @@ mod galleries;
 mod inbox;
 mod jobs;
 mod news;
-mod projects;
 mod objects;
+mod projects;
 mod sql;
 mod user_uploads;

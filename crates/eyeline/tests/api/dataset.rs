@@ -106,7 +106,7 @@ async fn every_naughty_string_comes_back_as_it_was_or_is_rejected_with_a_reason(
         .collect();
     let answer = shop.load("application/json", json!(rows).to_string()).await.json();
     let bad = texts.iter().filter(|text| text.is_empty() || text.contains('\0') || text.chars().count() > 500).count();
-    println!("{} texts, {bad} to be rejected", texts.len());
+    eprintln!("{} texts, {bad} to be rejected", texts.len());
     assert_eq!(answer["rejected_count"], bad);
     assert_eq!(answer["created"], texts.len() - bad);
     let mut next = Some(String::new());
@@ -133,7 +133,7 @@ async fn any_document_is_answered_and_the_gallery_still_works() {
     for entry in std::fs::read_dir(corpus("json-parsing")).into_iter().flatten() {
         documents.push(std::fs::read(entry.expect("an entry").path()).expect("a file"));
     }
-    println!("{} documents", documents.len());
+    eprintln!("{} documents", documents.len());
     for document in documents {
         for content_type in ["application/json", "application/x-ndjson", "text/csv"] {
             let answer = shop.load(content_type, document.clone()).await;

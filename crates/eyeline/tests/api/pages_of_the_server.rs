@@ -97,7 +97,7 @@ async fn the_description_and_the_router_agree() {
     let document = server.get("/api/v1/openapi.json", "").await.json();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for method in methods.as_object().expect("methods").keys() {
-            let concrete = path.replace('{', "").replace('}', "");
+            let concrete = path.replace(['{', '}'], "");
             let sent = request(&method.to_uppercase(), &concrete, "").body(Body::empty()).expect("a request");
             let answer = server.send(sent).await;
             let is_routed = answer.status != StatusCode::METHOD_NOT_ALLOWED

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::settings::Settings;
 
 /// What may be sent; what it really is, the worker finds out.
-pub const CONTENT_TYPES: [&str; 2] = ["image/jpeg", "image/png"];
+pub const CONTENT_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 
 /// A sender that is silent for so long has gone.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

@@ -382,6 +382,7 @@ async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_i
     let refused = server.send(public()).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
-    let by_key = send_batch(&server, &tenant, "application/json", "[{}]").await;
+    let by_key = request("POST", "/api/v1/events/batch", &tenant.secret_key).header("content-type", "application/json");
+    let by_key = server.send(by_key.body(Body::from("[{}]")).expect("a request")).await;
     assert_eq!((by_key.status, by_key.header("ratelimit")), (StatusCode::BAD_REQUEST, ""), "{by_key:?}");
 }

@@ -121,7 +121,7 @@ async fn an_application_is_found_by_its_key_and_listed_in_its_project() {
         assert_eq!(found, Some((application.clone(), None)));
         assert_eq!(catalog.application_by_key(OTHER_KEY).await.expect("an answer"), None);
         let listed = catalog.applications(project.project_id, None, 10).await.expect("applications");
-        assert_eq!(listed, [application.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&application));
         let after = Some((application.created_at, application.application_id));
         assert!(catalog.applications(project.project_id, after, 10).await.expect("applications").is_empty());
         assert!(catalog.is_allowed_origin("https://b.example".to_owned()).await.expect("an answer"));

@@ -22,7 +22,6 @@ build:
 
 test:
 	@scripts/install-deps test
-	cargo build $(CARGO_FLAGS) --bin eyeline   # The end-to-end suite drives it.
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
 

@@ -7,6 +7,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;
+mod connections;
 mod credentials;
 mod data_folder;
 pub mod flow;

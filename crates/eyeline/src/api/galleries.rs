@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Fields, Idempotency, Problem, Query, answer_once};
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, Problem, Query, answer_once};
 use crate::app::App;
 use crate::flow::rank::gallery_topic;
 
@@ -133,7 +133,7 @@ async fn create(
     State(app): State<App>,
     credential: Credential,
     idempotency: Idempotency,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     let mut fields = Fields::parse(&body)?;
     let project_id = fields.required_id("project_id");
@@ -222,7 +222,7 @@ async fn change(
     State(app): State<App>,
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
-    body: Bytes,
+    JsonBody(body): JsonBody,
 ) -> Answer<Json<GalleryAnswer>> {
     let gallery = managed(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;

@@ -308,6 +308,13 @@ async fn only_those_who_may_manage_a_project_listen_to_it() {
     let foreign = format!("/api/v1/projects/{}/stream-tickets", tenant.project_id);
     assert_eq!(server.post(&foreign, &other.secret_key, &json!({})).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.post(&foreign, "", &json!({})).await.status, StatusCode::UNAUTHORIZED);
+    let nowhere = "/api/v1/projects/00000000-0000-7000-8000-000000000000/stream-tickets";
+    assert_eq!(server.post(nowhere, ADMIN_KEY, &json!({})).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        server.get(&tenant.stream(""), "").await.status,
+        StatusCode::UNAUTHORIZED,
+        "before it asks for a socket"
+    );
     let neither = server.get(&tenant.stream(""), &tenant.secret_key).await;
     assert_eq!(neither.status, StatusCode::UPGRADE_REQUIRED, "{neither:?}");
 

@@ -88,6 +88,10 @@ async fn open_stream(
     let ticket = query.text("ticket", 200);
     let last_event_id = last_event_id(&parts.headers, &mut query);
     query.finish()?;
+    let sender = Holder::Sender { headers: parts.headers.clone(), uri: parts.uri.clone() };
+    if ticket.is_none() {
+        sender.check(&app, project_id).await?;
+    }
     let upgrade = if wants_events(&parts.headers) { None } else { Some(upgrade(&mut parts, &app).await?) };
 
     // A ticket is used up by this, so nothing that the request may be refused for comes after it.
@@ -98,9 +102,11 @@ async fn open_stream(
             let refused = || Problem::unauthorized("This ticket is not known here, or it was used, or has expired.");
             Holder::Key(used.ok_or_else(refused)?)
         }
-        None => Holder::Sender { headers: parts.headers.clone(), uri: parts.uri.clone() },
+        None => sender,
     };
-    holder.check(&app, project_id).await?;
+    if matches!(holder, Holder::Key(_)) {
+        holder.check(&app, project_id).await?;
+    }
     let listener = app.newsroom.listen(&app, project_id, last_event_id.or(since)).await?;
     let stream = Stream::new(app, listener, holder, project_id);
     Ok(match upgrade {
@@ -154,6 +160,7 @@ async fn create_stream_ticket(
     headers: HeaderMap,
 ) -> Answer<(StatusCode, Json<StreamTicket>)> {
     credential.manage(project_id, "project")?;
+    app.catalog.project_tier(project_id).await?;
     let ticket = new_key("eyl_stream_");
     let expires_at = app.clock.now().plus(TICKET_LIFETIME);
     // A signed-in browser stands for the admin key.

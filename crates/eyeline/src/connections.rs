@@ -1,0 +1,104 @@
+//! Connections: how many are held, and how long a silent one is waited for. A client that opens many and says nothing
+//! must not keep the others out.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::{Layer as _, ServiceExt as _};
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+/// Connections held at once; the next ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 10_000;
+/// Open files that the rest of the process needs beside its connections.
+const FILES_BESIDE: u64 = 256;
+/// How long the head of a request may take, and a connection may be idle between two requests.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body may be silent before the request ends.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait after the kernel refused a connection, for lack of files or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then ends what is idle and waits for what is open.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), String> {
+    let places = Arc::new(Semaphore::new(connections_max()));
+    let service = RequestBodyTimeoutLayer::new(BODY_PATIENCE).layer(router);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    let open = TaskTracker::new();
+    while let Some((place, stream, peer)) = next(&listener, &places, &stop).await {
+        let service = service.clone().map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let stop = stop.clone();
+        open.spawn(async move {
+            let mut connection = pin!(connection.with_upgrades());
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, %peer, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    open.close();
+    open.wait().await;
+    Ok(())
+}
+
+/// The next connection with its place among those that are held; `None` once the server stops.
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(OwnedSemaphorePermit, tokio::net::TcpStream, SocketAddr)> {
+    let accepted = async {
+        let place = places.clone().acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    // Answers are written whole: waiting for more of them would only make them late.
+                    let _works_without = stream.set_nodelay(true);
+                    return Some((place, stream, peer));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => None,
+        connection = accepted => connection,
+    }
+}
+
+/// As many as the process may have open files for, after asking the system for all that it gives.
+fn connections_max() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let files = if raised.is_ok() { limit.maximum } else { limit.current };
+    // No limit given: none in force.
+    let places = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_BESIDE).max(FILES_BESIDE));
+    usize::try_from(places).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)
+}

@@ -31,6 +31,7 @@ check:
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --quiet
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@cargo fetch --locked --quiet # The build leaves out what other systems need, and licences are read of all.
 	cargo deny --offline check licenses bans sources
 
 format:

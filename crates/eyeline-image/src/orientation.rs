@@ -107,21 +107,51 @@ impl Orientation {
             return to;
         }
         // Rows become columns; in blocks, so that both sides of the copy stay in the nearest cache.
-        const BLOCK: usize = 32;
         for block_y in (0..height).step_by(BLOCK) {
             for block_x in (0..width).step_by(BLOCK) {
-                for y in block_y..height.min(block_y + BLOCK) {
+                let (end_y, end_x) = (height.min(block_y + BLOCK), width.min(block_x + BLOCK));
+                let is_whole = N == 1 && end_y - block_y == BLOCK && end_x - block_x == BLOCK;
+                if is_whole {
+                    let first_x = if self.mirror_y { height - end_y } else { block_y };
+                    let rows = std::array::from_fn(|row| {
+                        let x = block_x + row;
+                        let y = if self.mirror_x { width - 1 - x } else { x };
+                        u64::from_le_bytes(std::array::from_fn(|column| from[y * stride + first_x + column][0]))
+                    });
+                    for (row, samples) in transposed(rows).into_iter().enumerate() {
+                        let y = if self.mirror_y { end_y - 1 - row } else { block_y + row };
+                        let target = &mut pixels[y * to_stride + block_x..][..BLOCK];
+                        target.as_flattened_mut().copy_from_slice(&samples.to_le_bytes());
+                    }
+                    continue;
+                }
+                for y in block_y..end_y {
                     let source_x = if self.mirror_y { height - 1 - y } else { y };
-                    let row = &mut pixels[y * to_stride..][..width];
-                    for (x, pixel) in row.iter_mut().enumerate().take(width.min(block_x + BLOCK)).skip(block_x) {
+                    for x in block_x..end_x {
                         let source_y = if self.mirror_x { width - 1 - x } else { x };
-                        *pixel = from[source_y * stride + source_x];
+                        pixels[y * to_stride + x] = from[source_y * stride + source_x];
                     }
                 }
             }
         }
         to
     }
+}
+
+/// Pixels of a block's side when rows become columns.
+const BLOCK: usize = 8;
+
+/// Eight rows of eight bytes as eight columns: halves, then quarters, then bytes change places across the diagonal
+/// (Warren, Hacker's Delight, 7-3).
+fn transposed(mut rows: [u64; BLOCK]) -> [u64; BLOCK] {
+    for (distance, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
+        for row in (0..BLOCK).filter(|row| row & distance == 0) {
+            let changed = ((rows[row] >> (8 * distance)) ^ rows[row + distance]) & mask;
+            rows[row + distance] ^= changed;
+            rows[row] ^= changed << (8 * distance);
+        }
+    }
+    rows
 }
 
 #[cfg(test)]

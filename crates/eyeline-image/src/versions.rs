@@ -12,8 +12,9 @@ use crate::{ImageError, Limits, png, sniff, turbo};
 /// JPEG quality of every version, as libjpeg counts it.
 const QUALITY: u32 = 82;
 
-/// The box that a picture is fitted into before its ThumbHash is taken.
-const HASH_BOX: Preset = Preset { name: "thumbhash", width: 100, height: 100 };
+/// The box that a picture is fitted into before its ThumbHash is taken. The hash keeps seven waves across at the most,
+/// and costs a cosine for each pixel and wave: the 100 pixels that it takes would be 2 ms for the same hash.
+const HASH_BOX: Preset = Preset { name: "thumbhash", width: 32, height: 32 };
 
 /// What was made of one original.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,11 +113,12 @@ impl Orientation {
                 let is_whole = N == 1 && end_y - block_y == BLOCK && end_x - block_x == BLOCK;
                 if is_whole {
                     let first_x = if self.mirror_y { height - end_y } else { block_y };
-                    let rows = std::array::from_fn(|row| {
-                        let x = block_x + row;
+                    let mut rows = [0; BLOCK];
+                    for (x, row) in (block_x..end_x).zip(&mut rows) {
                         let y = if self.mirror_x { width - 1 - x } else { x };
-                        u64::from_le_bytes(std::array::from_fn(|column| from[y * stride + first_x + column][0]))
-                    });
+                        let samples = from[y * stride + first_x..].as_flattened().first_chunk();
+                        *row = samples.map_or(0, |samples| u64::from_le_bytes(*samples));
+                    }
                     for (row, samples) in transposed(rows).into_iter().enumerate() {
                         let y = if self.mirror_y { end_y - 1 - row } else { block_y + row };
                         let target = &mut pixels[y * to_stride + block_x..][..BLOCK];

@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format bench
+.PHONY: help run build test check format bench bench-images
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: some minutes)"
@@ -11,6 +11,7 @@ help:
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
 	@echo "make bench   measure: 200 photos through the whole chain"
+	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 
 run: build
 	@exec $(TARGET)/release/eyeline serve
@@ -41,3 +42,6 @@ bench:
 	@scripts/install-deps test
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(TARGET)/release/bench_photos
+
+bench-images: build
+	bench/images/run $(TARGET)/release/eyeline

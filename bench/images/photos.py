@@ -24,11 +24,11 @@ def make(folder):
     turned[0x0112] = 6
     jpeg = {"quality": 92, "subsampling": 2}
     kinds = {
-        "4032x3024.jpg": ("coffee", 4032, 3024, 5.5, jpeg),
-        "4032x3024-turned.jpg": ("coffee", 4032, 3024, 5.5, {**jpeg, "exif": turned}),
+        "4032x3024.jpg": ("coffee", 4032, 3024, 3.8, jpeg),
+        "4032x3024-turned.jpg": ("coffee", 4032, 3024, 3.8, {**jpeg, "exif": turned}),
         "4032x3024-turned-p3.jpg": (
-            "coffee", 4032, 3024, 5.5, {**jpeg, "exif": turned, "icc_profile": wide.tobytes()}),
-        "4032x3024-progressive.jpg": ("chelsea", 4032, 3024, 5.5, {**jpeg, "progressive": True}),
+            "coffee", 4032, 3024, 3.8, {**jpeg, "exif": turned, "icc_profile": wide.tobytes()}),
+        "4032x3024-progressive.jpg": ("chelsea", 4032, 3024, 3.8, {**jpeg, "progressive": True}),
         "6000x4000.jpg": ("astronaut", 6000, 4000, 6.0, jpeg),
         "2400x1600.png": ("chelsea", 2400, 1600, 0.0, {}),
         "2400x1600.webp": ("coffee", 2400, 1600, 2.0, {"quality": 90}),

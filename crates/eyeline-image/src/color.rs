@@ -31,20 +31,17 @@ impl Conversion {
     }
 
     /// Planes in sRGB.
-    pub fn planar(&self, picture: Planar) -> Result<Planar, ImageError> {
+    pub fn planar(&self, mut picture: Planar) -> Result<Planar, ImageError> {
         let Self::From(profile) = self else { return Ok(picture) };
-        if picture.chroma.is_none() {
-            return Ok(match grey_curve(profile) {
-                Some(curve) => {
-                    let mut picture = picture;
-                    picture.luma.samples.iter_mut().for_each(|sample| *sample = curve[usize::from(*sample)]);
-                    picture
-                }
-                None => picture,
-            });
+        if picture.chroma.is_some() {
+            if let Some(mut convert) = rgb_conversion(profile, Layout::Rgb) {
+                let outcome = turbo::change_rgb(&mut picture, |rows| convert(rows));
+                outcome.map_err(|failure| ImageError::crashed(failure.message))?;
+            }
+        } else if let Some(curve) = grey_curve(profile) {
+            picture.luma.samples.iter_mut().for_each(|sample| *sample = curve[usize::from(*sample)]);
         }
-        let rgb = turbo::to_rgb(&picture).map_err(|failure| ImageError::crashed(failure.message))?;
-        turbo::from_rgb(&self.packed(rgb)?).map_err(|failure| ImageError::crashed(failure.message))
+        Ok(picture)
     }
 
     /// Pixels in sRGB, or in its grey; inks become RGB in any case.
@@ -72,18 +69,23 @@ const ROWS: usize = 64;
 
 fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
     let layout = if picture.channels == 4 { Layout::Rgba } else { Layout::Rgb };
+    if let Some(mut convert) = rgb_conversion(profile, layout) {
+        picture.samples.chunks_mut(picture.width as usize * picture.channels * ROWS).for_each(|rows| convert(rows));
+    }
+}
+
+/// What converts some rows in place, with a copy of them beside; `None` if the profile is of no use.
+fn rgb_conversion(profile: &ColorProfile, layout: Layout) -> Option<impl FnMut(&mut [u8])> {
     let srgb = ColorProfile::new_srgb();
-    let Ok(transform) = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()) else {
-        return;
-    };
+    let transform = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()).ok()?;
     let mut before = Vec::new();
-    for rows in picture.samples.chunks_mut(picture.width as usize * picture.channels * ROWS) {
+    Some(move |rows: &mut [u8]| {
         before.clear();
         before.extend_from_slice(rows);
         if transform.transform(&before, rows).is_err() {
             rows.copy_from_slice(&before);
         }
-    }
+    })
 }
 
 fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Result<Packed, ImageError> {

@@ -33,8 +33,7 @@ pub(crate) fn decode(
     if (header.width, header.height) != size {
         return Err(ImageError::damaged("two headers that differ"));
     }
-    let splits_pairs = scale == Eighths::ALL && target == size && orientation.splits_pairs(size.0, size.1);
-    let is_planar = has_plain_planes(&structure, header.colorspace) && !splits_pairs;
+    let is_planar = has_plain_planes(&structure, header.colorspace);
     let picture =
         if is_planar { decoder.planes(scale).map(Picture::Planar) } else { decoder.packed(scale).map(Picture::Packed) };
     let picture = picture.map_err(|failure| judge(&failure))?;

@@ -15,6 +15,7 @@ mod planar;
 mod png;
 mod resize;
 mod sniff;
+mod transpose;
 mod turbo;
 mod versions;
 mod webp;

@@ -3,8 +3,9 @@
 //! Staying in this form from decoder to encoder saves the conversion to RGB and back, and half of the resizing.
 
 use crate::ImageError;
+use crate::orientation::Orientation;
 use crate::packed::zeroed;
-use crate::resize::Resizer;
+use crate::resize::{Resizer, Span};
 
 /// One plane of samples, a byte each, rows without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,37 +56,52 @@ impl Planar {
         self.chroma.as_ref().is_none_or(|chroma| chroma.subsampling == Subsampling::HALF)
     }
 
-    /// This picture at `width` x `height` pixels, in 4:2:0 or grey.
-    pub fn resized(&self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
-        let luma_source = (f64::from(self.width), f64::from(self.height));
-        let Some(chroma) = &self.chroma else {
+    /// This picture turned upright, at `width` x `height` pixels, in 4:2:0 or grey.
+    pub fn upright(
+        self,
+        orientation: Orientation,
+        (width, height): (u32, u32),
+        resizer: &mut Resizer,
+    ) -> Result<Self, ImageError> {
+        let (across, down) = orientation.turned((width, height));
+        let whole = |side, samples| Span { start: 0.0, length: f64::from(side), samples };
+        let spans = (whole(self.width, across), whole(self.height, down));
+        let Some(chroma) = self.chroma else {
             let mut luma = Plane::new(width, height)?;
-            resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
+            resizer.plane(self.luma, spans, orientation, &mut luma)?;
             return Ok(Self { width, height, luma, chroma: None });
         };
         let mut luma = Plane::new(width.next_multiple_of(2), height.next_multiple_of(2))?;
-        resizer.plane(&self.luma, luma_source, &mut luma, (width, height))?;
+        resizer.plane(self.luma, spans, orientation, &mut luma)?;
         pad(&mut luma, width, height);
 
-        let Subsampling { across, down } = chroma.subsampling;
-        let (columns, source_width) = chroma_span(self.width, across, width);
-        let (rows, source_height) = chroma_span(self.height, down, height);
-        let half = || Plane::new(luma.width / 2, luma.height / 2);
-        let mut planes = [half()?, half()?];
-        for (from, to) in chroma.planes.iter().zip(&mut planes) {
-            let source = (source_width.min(f64::from(from.width)), source_height.min(f64::from(from.height)));
-            resizer.plane(from, source, to, (columns, rows))?;
-            pad(to, columns, rows);
-        }
+        let subsampling = chroma.subsampling;
+        let (reverses_across, reverses_down) = orientation.reverses();
+        let spans = (
+            chroma_span(self.width, subsampling.across, across, reverses_across),
+            chroma_span(self.height, subsampling.down, down, reverses_down),
+        );
+        let [cb, cr] = chroma.planes;
+        let mut half = |from: Plane| {
+            let mut to = Plane::new(luma.width / 2, luma.height / 2)?;
+            resizer.plane(from, spans, orientation, &mut to)?;
+            let (columns, rows) = orientation.turned((spans.0.samples, spans.1.samples));
+            pad(&mut to, columns, rows);
+            Ok::<Plane, ImageError>(to)
+        };
+        let planes = [half(cb)?, half(cr)?];
         Ok(Self { width, height, luma, chroma: Some(Chroma { subsampling: Subsampling::HALF, planes }) })
     }
 }
 
-/// How many whole chroma samples fit on a side of `target` pixels, and how many of the source, of `side` pixels, lie
-/// under them. The half sample at the end of an odd side has no whole one under it and repeats its neighbour.
-fn chroma_span(side: u32, subsampling: u32, target: u32) -> (u32, f64) {
-    let count = (target / 2).max(1);
-    (count, f64::from(2 * count) * f64::from(side) / f64::from(target) / f64::from(subsampling))
+/// How many whole chroma samples fit on a side of `target` pixels, and which samples of the source, of `side` pixels, lie
+/// under them. The half sample at the end of an odd side has no whole one under it and repeats its neighbour; seen
+/// before turning, that end is the first when the turning reverses the side.
+fn chroma_span(side: u32, subsampling: u32, target: u32, is_reversed: bool) -> Span {
+    let samples = (target / 2).max(1);
+    let all = f64::from(side) / f64::from(subsampling);
+    let length = (f64::from(2 * samples) * all / f64::from(target)).min(all);
+    Span { start: if is_reversed { all - length } else { 0.0 }, length, samples }
 }
 
 /// Repeats the last column and row of the visible `width` x `height` samples over the rest of the plane.
@@ -129,7 +145,7 @@ mod tests {
             }),
         };
         assert!(!picture.is_encodable());
-        let small = picture.resized(5, 3, &mut Resizer::default()).expect("resizes");
+        let small = picture.upright(Orientation::default(), (5, 3), &mut Resizer::default()).expect("resizes");
         assert!(small.is_encodable());
         assert_eq!((small.luma.width, small.luma.height), (6, 4));
         let chroma = small.chroma.expect("colour stays");

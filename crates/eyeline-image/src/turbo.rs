@@ -278,6 +278,61 @@ pub(crate) fn compress(picture: &Planar, quality: u32) -> Result<Vec<u8>, Failur
     Ok(file.as_slice().to_vec())
 }
 
+/// Rows that pass through RGB at a time: few enough to stay in the processor's cache.
+const STRIP_ROWS: u32 = 64;
+
+/// Takes a picture in 4:2:0 through RGB and back, some rows at a time: `change` is given pixels of three bytes.
+pub(crate) fn change_rgb(picture: &mut Planar, mut change: impl FnMut(&mut [u8])) -> Result<(), Failure> {
+    let sampling = encodable_sampling(picture)?;
+    let (_, mut strides) = readable_planes(picture, sampling)?;
+    let (width, height) = (picture.width, picture.height);
+    let Some(Chroma { planes: [cb, cr], .. }) = &mut picture.chroma else {
+        return Err(Failure { message: "a grey picture has no colours to change".into() });
+    };
+    let mut decoder = Handle::new(tj::TJINIT_TJINIT_DECOMPRESS)?;
+    let mut encoder = Handle::new(tj::TJINIT_TJINIT_COMPRESS)?;
+    decoder.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
+    encoder.set(tj::TJPARAM_TJPARAM_SUBSAMP, sampling)?;
+    let mut rgb = Packed::new(width, STRIP_ROWS, 3, Space::Rgb)?.samples;
+    for first in (0..height).step_by(STRIP_ROWS as usize) {
+        let rows = STRIP_ROWS.min(height - first);
+        // The number of rows before a strip is even, so that it begins with a chroma row of its own.
+        let planes = [(&mut picture.luma, first), (&mut *cb, first / 2), (&mut *cr, first / 2)];
+        let mut pointers = planes.map(|(plane, row)| plane.samples[(row * plane.width) as usize..].as_mut_ptr());
+        // SAFETY: each plane was checked to hold all rows of the whole picture at these strides, and the strip lies
+        // within it; `rgb` holds as many rows of width pixels of 3 bytes without gaps (which a pitch of 0 means).
+        let status = unsafe {
+            tj::tj3DecodeYUVPlanes8(
+                decoder.0,
+                pointers.as_ptr().cast(),
+                strides.as_ptr(),
+                rgb.as_mut_ptr(),
+                int(width),
+                0,
+                int(rows),
+                tj::TJPF_TJPF_RGB,
+            )
+        };
+        decoder.check(status)?;
+        change(&mut rgb[..width as usize * rows as usize * 3]);
+        // SAFETY: as above; the library writes to the rows that it read.
+        let status = unsafe {
+            tj::tj3EncodeYUVPlanes8(
+                encoder.0,
+                rgb.as_ptr(),
+                int(width),
+                0,
+                int(rows),
+                tj::TJPF_TJPF_RGB,
+                pointers.as_mut_ptr(),
+                strides.as_mut_ptr(),
+            )
+        };
+        encoder.check(status)?;
+    }
+    Ok(())
+}
+
 /// RGB pixels of a picture in 4:2:0 or grey.
 pub(crate) fn to_rgb(picture: &Planar) -> Result<Packed, Failure> {
     let sampling = encodable_sampling(picture)?;

@@ -4,6 +4,7 @@ use eyeline_core::Preset;
 
 use crate::color::Conversion;
 use crate::decode::{Picture, decode};
+use crate::orientation::Orientation;
 use crate::packed::{Packed, Space};
 use crate::planar::{Planar, Plane};
 use crate::resize::Resizer;
@@ -57,22 +58,23 @@ pub fn make_versions(original: &[u8], presets: &[Preset], limits: &Limits) -> Re
     };
     let decoded = decode(original, format, limits, largest)?;
     let (width, height) = decoded.orientation.turned(decoded.size);
-    let (stored_width, stored_height) = decoded.orientation.turned(largest((width, height)));
 
     let mut resizer = Resizer::default();
     let canvas = match decoded.picture {
         Picture::Planar(picture) => {
-            let picture = if (picture.width, picture.height) == (stored_width, stored_height) && picture.is_encodable()
-            {
-                picture
-            } else {
-                picture.resized(stored_width, stored_height, &mut resizer)?
-            };
             let colors =
                 Conversion::from_icc(&decoded.icc, if picture.chroma.is_some() { Space::Rgb } else { Space::Grey });
-            Canvas::Opaque(colors.planar(decoded.orientation.planar(picture))?)
+            let size = largest((width, height));
+            let is_ready = decoded.orientation.is_upright() && (picture.width, picture.height) == size;
+            let picture = if is_ready && picture.is_encodable() {
+                picture
+            } else {
+                picture.upright(decoded.orientation, size, &mut resizer)?
+            };
+            Canvas::Opaque(colors.planar(picture)?)
         }
         Picture::Packed(picture) => {
+            let (stored_width, stored_height) = decoded.orientation.turned(largest((width, height)));
             let picture = if (picture.width, picture.height) == (stored_width, stored_height) {
                 picture
             } else {
@@ -153,7 +155,9 @@ impl Canvas {
 
     fn resized(self, (width, height): (u32, u32), resizer: &mut Resizer) -> Result<Self, ImageError> {
         match self {
-            Self::Opaque(picture) => picture.resized(width, height, resizer).map(Self::Opaque),
+            Self::Opaque(picture) => {
+                picture.upright(Orientation::default(), (width, height), resizer).map(Self::Opaque)
+            }
             Self::Transparent(picture) => picture.resized(width, height, resizer).map(Self::Transparent),
         }
     }

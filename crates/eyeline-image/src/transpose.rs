@@ -1,0 +1,101 @@
+//! Rows of samples become columns: sixteen at a time, since the processor's registers hold as many.
+
+use wide::u8x16;
+
+/// Which sides of the transposed picture are swapped as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flip {
+    /// Left and right.
+    pub columns: bool,
+    /// Top and bottom.
+    pub rows: bool,
+}
+
+/// Samples of a block's side.
+const BLOCK: usize = 16;
+/// Samples of a tile's side: both sides of the copy stay in the nearest cache while a tile is done.
+const TILE: usize = 64;
+
+/// Writes the `width` x `height` samples of `from`, whose rows are `stride` apart, as `height` x `width` samples of `to`,
+/// whose rows are `to_stride` apart.
+pub(crate) fn transpose(
+    from: &[u8],
+    stride: usize,
+    (width, height): (usize, usize),
+    to: &mut [u8],
+    to_stride: usize,
+    flip: Flip,
+) {
+    for tile_x in (0..width).step_by(TILE) {
+        for y in (0..height).step_by(BLOCK) {
+            for x in (tile_x..width.min(tile_x + TILE)).step_by(BLOCK) {
+                let (columns, rows) = (BLOCK.min(width - x), BLOCK.min(height - y));
+                let target_x = if flip.columns { height - y - rows } else { y };
+                let source = |row| (if flip.columns { y + rows - 1 - row } else { y + row }) * stride + x;
+                let target =
+                    |column| (if flip.rows { width - 1 - x - column } else { x + column }) * to_stride + target_x;
+                let mut block = [[0; BLOCK]; BLOCK];
+                // A whole block is copied by registers; copies of a length that varies would take longer than the rest.
+                if columns == BLOCK && rows == BLOCK {
+                    for (row, line) in block.iter_mut().enumerate() {
+                        *line = *from[source(row)..].first_chunk().expect("a row is as long as its width");
+                    }
+                    for (column, line) in transposed(block).into_iter().enumerate() {
+                        let place = to[target(column)..].first_chunk_mut();
+                        *place.expect("a row is as long as its width") = line;
+                    }
+                    continue;
+                }
+                for (row, line) in block.iter_mut().take(rows).enumerate() {
+                    line[..columns].copy_from_slice(&from[source(row)..][..columns]);
+                }
+                for (column, line) in transposed(block).into_iter().take(columns).enumerate() {
+                    to[target(column)..][..rows].copy_from_slice(&line[..rows]);
+                }
+            }
+        }
+    }
+}
+
+/// Four times, the first half of the rows is interleaved with the second, which doubles how many samples of a column
+/// stand side by side.
+fn transposed(block: [[u8; BLOCK]; BLOCK]) -> [[u8; BLOCK]; BLOCK] {
+    let mut rows = block.map(u8x16::new);
+    for _ in 0..BLOCK.ilog2() {
+        let mut next = rows;
+        for row in 0..BLOCK / 2 {
+            next[2 * row] = u8x16::unpack_low(rows[row], rows[row + BLOCK / 2]);
+            next[2 * row + 1] = u8x16::unpack_high(rows[row], rows[row + BLOCK / 2]);
+        }
+        rows = next;
+    }
+    rows.map(u8x16::to_array)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_of_every_size_finds_its_place() {
+        for (width, height) in [(1, 1), (3, 2), (16, 16), (17, 15), (64, 32), (70, 34), (130, 81)] {
+            let (stride, to_stride) = (width + 5, height + 3);
+            let from: Vec<u8> = (0..stride * height).map(|n| (n % 251) as u8).collect();
+            for (columns, rows) in [(false, false), (true, false), (false, true), (true, true)] {
+                let mut to = vec![0; to_stride * width];
+                transpose(&from, stride, (width, height), &mut to, to_stride, Flip { columns, rows });
+                for y in 0..width {
+                    for x in 0..height {
+                        let source_y = if columns { height - 1 - x } else { x };
+                        let source_x = if rows { width - 1 - y } else { y };
+                        assert_eq!(
+                            to[y * to_stride + x],
+                            from[source_y * stride + source_x],
+                            "{width} x {height}, flipped {columns} {rows}, at {x}, {y}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -69,8 +69,8 @@ const ROWS: usize = 64;
 
 fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
     let layout = if picture.channels == 4 { Layout::Rgba } else { Layout::Rgb };
-    if let Some(mut convert) = rgb_conversion(profile, layout) {
-        picture.samples.chunks_mut(picture.width as usize * picture.channels * ROWS).for_each(|rows| convert(rows));
+    if let Some(convert) = rgb_conversion(profile, layout) {
+        picture.samples.chunks_mut(picture.width as usize * picture.channels * ROWS).for_each(convert);
     }
 }
 

@@ -140,8 +140,8 @@ fn options() -> ResizeOptions {
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter))
 }
 
-/// sinc(x) · sinc(x / 3), with the sine of the triple angle from that of the angle: the library takes both, which is
-/// more of a photo's time than its smallest version.
+/// sinc(x) · sinc(x / 3). The library asks for it once a sample and tap, which with two sines from the system would be a
+/// thirtieth of a photo's time: so the triple angle's sine is taken from the angle's, and that from a series.
 fn lanczos3(x: f64) -> f64 {
     if x == 0.0 {
         return 1.0;
@@ -149,7 +149,26 @@ fn lanczos3(x: f64) -> f64 {
     if x.abs() >= 3.0 {
         return 0.0;
     }
-    let angle = std::f64::consts::PI * x / 3.0;
-    let sine = angle.sin();
+    let angle = std::f64::consts::PI * x.abs() / 3.0;
+    let square = (angle - std::f64::consts::FRAC_PI_2).powi(2);
+    // The cosine's series up to the fourteenth power: exact to 1e-10 as far as a quarter turn.
+    let terms = [-87_178_291_200.0, 479_001_600.0, -3_628_800.0, 40_320.0, -720.0, 24.0, -2.0];
+    let sine = terms.into_iter().fold(0.0, |sum, term| (sum + 1.0 / term) * square) + 1.0;
     sine * sine * (3.0 - 4.0 * sine * sine) / (3.0 * angle * angle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_is_that_of_the_library() {
+        use std::f64::consts::PI;
+        for step in -3500..3500 {
+            let x = f64::from(step) / 1000.0;
+            let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
+            let expected = if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+            assert!((lanczos3(x) - expected).abs() < 1e-6, "at {x}: {} instead of {expected}", lanczos3(x));
+        }
+    }
 }

@@ -28,39 +28,59 @@ pub(crate) fn transpose(
 ) {
     for tile_x in (0..width).step_by(TILE) {
         for y in (0..height).step_by(BLOCK) {
+            let rows = BLOCK.min(height - y);
+            let band = &from[y * stride..];
+            let target_x = if flip.columns { height - y - rows } else { y };
             for x in (tile_x..width.min(tile_x + TILE)).step_by(BLOCK) {
-                let (columns, rows) = (BLOCK.min(width - x), BLOCK.min(height - y));
-                let target_x = if flip.columns { height - y - rows } else { y };
-                let source = |row| (if flip.columns { y + rows - 1 - row } else { y + row }) * stride + x;
-                let target =
-                    |column| (if flip.rows { width - 1 - x - column } else { x + column }) * to_stride + target_x;
-                let mut block = [[0; BLOCK]; BLOCK];
+                let columns = BLOCK.min(width - x);
+                let target_y = if flip.rows { width - x - columns } else { x };
+                let target = &mut to[target_y * to_stride + target_x..];
                 // A whole block is copied by registers; copies of a length that varies would take longer than the rest.
                 if columns == BLOCK && rows == BLOCK {
-                    for (row, line) in block.iter_mut().enumerate() {
-                        *line = *from[source(row)..].first_chunk().expect("a row is as long as its width");
+                    let mut block = lines(&band[x..], stride);
+                    if flip.columns {
+                        block.reverse();
                     }
-                    for (column, line) in transposed(block).into_iter().enumerate() {
-                        let place = to[target(column)..].first_chunk_mut();
-                        *place.expect("a row is as long as its width") = line;
+                    let mut block = transposed(block);
+                    if flip.rows {
+                        block.reverse();
+                    }
+                    let mut place = target;
+                    for (row, line) in block.iter().enumerate() {
+                        place[..BLOCK].copy_from_slice(line.as_array());
+                        // Behind the last row there may be nothing.
+                        if row + 1 < BLOCK {
+                            place = &mut place[to_stride..];
+                        }
                     }
                     continue;
                 }
-                for (row, line) in block.iter_mut().take(rows).enumerate() {
-                    line[..columns].copy_from_slice(&from[source(row)..][..columns]);
-                }
-                for (column, line) in transposed(block).into_iter().take(columns).enumerate() {
-                    to[target(column)..][..rows].copy_from_slice(&line[..rows]);
+                for column in 0..columns {
+                    for row in 0..rows {
+                        let source_x = if flip.rows { x + columns - 1 - column } else { x + column };
+                        let source_y = if flip.columns { rows - 1 - row } else { row };
+                        target[column * to_stride + row] = band[source_y * stride + source_x];
+                    }
                 }
             }
         }
     }
 }
 
+/// The first samples of sixteen rows.
+fn lines(mut from: &[u8], stride: usize) -> [u8x16; BLOCK] {
+    std::array::from_fn(|row| {
+        let line = from.first_chunk().copied().expect("a row is as long as its width");
+        if row + 1 < BLOCK {
+            from = &from[stride..];
+        }
+        u8x16::new(line)
+    })
+}
+
 /// Four times, the first half of the rows is interleaved with the second, which doubles how many samples of a column
 /// stand side by side.
-fn transposed(block: [[u8; BLOCK]; BLOCK]) -> [[u8; BLOCK]; BLOCK] {
-    let mut rows = block.map(u8x16::new);
+fn transposed(mut rows: [u8x16; BLOCK]) -> [u8x16; BLOCK] {
     for _ in 0..BLOCK.ilog2() {
         let mut next = rows;
         for row in 0..BLOCK / 2 {
@@ -69,7 +89,7 @@ fn transposed(block: [[u8; BLOCK]; BLOCK]) -> [[u8; BLOCK]; BLOCK] {
         }
         rows = next;
     }
-    rows.map(u8x16::to_array)
+    rows
 }
 
 #[cfg(test)]

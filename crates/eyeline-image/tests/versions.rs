@@ -102,24 +102,30 @@ fn the_versions_have_the_sizes_of_the_contract_in_the_order_of_the_presets() {
 
 #[test]
 fn every_orientation_comes_out_upright() {
-    let upright = four_corners(90, 60);
-    for value in 1..=8 {
-        // The camera's sensor saw the scene turned; undoing that is the orientation's meaning.
-        let scene = DynamicImage::from(upright.clone());
-        let stored = match value {
-            2 => scene.fliph(),
-            3 => scene.rotate180(),
-            4 => scene.flipv(),
-            5 => scene.rotate90().fliph(),
-            6 => scene.rotate270(),
-            7 => scene.rotate270().fliph(),
-            8 => scene.rotate90(),
-            _ => scene,
-        };
-        let file = with_segment(&jpeg(&stored.to_rgb8()), 0xe1, &exif_with_orientation(value));
-        let made = made(&file);
-        assert_eq!((made.width, made.height), (90, 60), "orientation {value}");
-        assert_same_corners(&decoded(&made, "thumb").to_rgb8(), &upright, &format!("orientation {value}"));
+    // In a picture of odd size, mirrored, colour of half the resolution begins in the middle of a sample.
+    for (width, height) in [(90, 60), (91, 61), (801, 601)] {
+        let upright = four_corners(width, height);
+        for value in 1..=8 {
+            // The camera's sensor saw the scene turned; undoing that is the orientation's meaning.
+            let scene = DynamicImage::from(upright.clone());
+            let stored = match value {
+                2 => scene.fliph(),
+                3 => scene.rotate180(),
+                4 => scene.flipv(),
+                5 => scene.rotate90().fliph(),
+                6 => scene.rotate270(),
+                7 => scene.rotate270().fliph(),
+                8 => scene.rotate90(),
+                _ => scene,
+            };
+            let file = with_segment(&jpeg(&stored.to_rgb8()), 0xe1, &exif_with_orientation(value));
+            let made = made(&file);
+            assert_eq!((made.width, made.height), (width, height), "orientation {value}");
+            for version in ["thumb", "d2500"] {
+                let what = format!("orientation {value} of {width} x {height}, {version}");
+                assert_same_corners(&decoded(&made, version).to_rgb8(), &upright, &what);
+            }
+        }
     }
 }
 

@@ -68,11 +68,12 @@ impl Planar {
         let spans = (whole(self.width, across), whole(self.height, down));
         let Some(chroma) = self.chroma else {
             let mut luma = Plane::new(width, height)?;
-            resizer.plane(self.luma, spans, orientation, &mut luma)?;
+            resizer.plane(&self.luma, spans, orientation, &mut luma)?;
             return Ok(Self { width, height, luma, chroma: None });
         };
         let mut luma = Plane::new(width.next_multiple_of(2), height.next_multiple_of(2))?;
-        resizer.plane(self.luma, spans, orientation, &mut luma)?;
+        resizer.plane(&self.luma, spans, orientation, &mut luma)?;
+        drop(self.luma);
         pad(&mut luma, width, height);
 
         let subsampling = chroma.subsampling;
@@ -84,7 +85,7 @@ impl Planar {
         let [cb, cr] = chroma.planes;
         let mut half = |from: Plane| {
             let mut to = Plane::new(luma.width / 2, luma.height / 2)?;
-            resizer.plane(from, spans, orientation, &mut to)?;
+            resizer.plane(&from, spans, orientation, &mut to)?;
             let (columns, rows) = orientation.turned((spans.0.samples, spans.1.samples));
             pad(&mut to, columns, rows);
             Ok::<Plane, ImageError>(to)

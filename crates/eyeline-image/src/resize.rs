@@ -13,8 +13,11 @@ use crate::packed::Packed;
 use crate::planar::Plane;
 use crate::transpose::{Flip, transpose};
 
-/// Rows, or columns, that are made and turned at a time: few enough to stay in the processor's cache in between.
+/// Rows that are made and become columns at a time: few enough to stay in the processor's cache in between.
 const STRIP: u32 = 64;
+/// Rows that go through both directions at a time: few enough to need little memory beside the picture, and enough for
+/// the filter's weights of the other direction, computed for each band, not to count.
+const BAND: u32 = 512;
 
 /// The part of a plane's side that is resized, in samples of the plane, and how many samples become of it.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +28,11 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The parts that become `STRIP` samples each, but for the last, and their places among the samples.
-    fn strips(self) -> impl Iterator<Item = (u32, Self)> {
+    /// The parts that become `most` samples each, but for the last, and their places among the samples.
+    fn parts(self, most: u32) -> impl Iterator<Item = (u32, Self)> {
         let step = self.length / f64::from(self.samples);
-        (0..self.samples).step_by(STRIP as usize).map(move |first| {
-            let samples = STRIP.min(self.samples - first);
+        (0..self.samples).step_by(most as usize).map(move |first| {
+            let samples = most.min(self.samples - first);
             let start = self.start + f64::from(first) * step;
             (first, Self { start, length: f64::from(samples) * step, samples })
         })
@@ -45,46 +48,62 @@ pub(crate) struct Resizer {
 
 impl Resizer {
     /// Resizes a part of a plane, `across` and `down` it as it is stored, and turns it upright, into the top left of
-    /// another plane. The first is used up, to have both in memory no longer than needed.
+    /// another plane.
     ///
     /// Rows are resized four times as fast as columns are, by whole registers; so columns are resized as rows, once
     /// they have become rows.
     pub fn plane(
         &mut self,
-        from: Plane,
+        from: &Plane,
         (across, down): (Span, Span),
         orientation: Orientation,
         to: &mut Plane,
     ) -> Result<(), ImageError> {
         let flip = orientation.flip();
-        let mut columns = Plane::new(down.samples, from.width)?;
-        if !orientation.transposes() {
-            self.rows_to_columns(&from, down, &mut columns, Flip::default())?;
-            drop(from);
-            return self.rows_to_columns(&columns, across, to, flip);
+        let mut columns = Plane::new(down.samples.min(BAND), from.width)?;
+        for (first, band) in down.parts(BAND) {
+            columns.width = band.samples;
+            columns.samples.truncate(band.samples as usize * from.width as usize);
+            let from_end = down.samples - first - band.samples;
+            if orientation.transposes() {
+                self.rows_to_columns(from, band, &mut columns.samples, columns.width, flip)?;
+                let across_start = f64::from(from.width) - across.start - across.length;
+                let across = Span { start: if flip.rows { across_start } else { across.start }, ..across };
+                let left = if flip.columns { from_end } else { first };
+                let target: TypedImage<'_, U8> =
+                    TypedImage::from_buffer(to.width, to.height, &mut to.samples).map_err(ImageError::crashed)?;
+                let mut target = TypedCroppedImageMut::new(target, left, 0, band.samples, across.samples)
+                    .map_err(ImageError::crashed)?;
+                self.rows(&columns, across, &mut target)?;
+            } else {
+                self.rows_to_columns(from, band, &mut columns.samples, columns.width, Flip::default())?;
+                let top = if flip.rows { from_end } else { first };
+                let target = &mut to.samples[top as usize * to.width as usize..];
+                self.rows_to_columns(&columns, across, target, to.width, flip)?;
+            }
         }
-        self.rows_to_columns(&from, down, &mut columns, flip)?;
-        let start = if flip.rows { f64::from(from.width) - across.start - across.length } else { across.start };
-        drop(from);
-        let target: TypedImage<'_, U8> =
-            TypedImage::from_buffer(to.width, to.height, &mut to.samples).map_err(ImageError::crashed)?;
-        let mut target =
-            TypedCroppedImageMut::new(target, 0, 0, down.samples, across.samples).map_err(ImageError::crashed)?;
-        self.rows(&columns, Span { start, ..across }, &mut target)
+        Ok(())
     }
 
-    /// Resizes the rows of a span and writes them as columns, into the top left of another plane.
-    fn rows_to_columns(&mut self, from: &Plane, down: Span, to: &mut Plane, flip: Flip) -> Result<(), ImageError> {
-        let (width, stride) = (from.width as usize, to.width as usize);
+    /// Resizes the rows of a span and writes them as columns, into the top left of samples whose rows are `stride` apart.
+    fn rows_to_columns(
+        &mut self,
+        from: &Plane,
+        down: Span,
+        to: &mut [u8],
+        stride: u32,
+        flip: Flip,
+    ) -> Result<(), ImageError> {
+        let width = from.width as usize;
         let mut strip = std::mem::take(&mut self.strip);
-        for (first, part) in down.strips() {
+        for (first, part) in down.parts(STRIP) {
             strip.resize(width * part.samples as usize, 0);
             let mut rows: TypedImage<'_, U8> =
                 TypedImage::from_buffer(from.width, part.samples, &mut strip).map_err(ImageError::crashed)?;
             self.rows(from, part, &mut rows)?;
-            let column = if flip.columns { down.samples - first - part.samples } else { first };
-            let target = &mut to.samples[column as usize..];
-            transpose(&strip, width, (width, part.samples as usize), target, stride, flip);
+            let left = if flip.columns { down.samples - first - part.samples } else { first };
+            let target = &mut to[left as usize..];
+            transpose(&strip, width, (width, part.samples as usize), target, stride as usize, flip);
         }
         self.strip = strip;
         Ok(())

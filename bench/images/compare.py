@@ -3,10 +3,11 @@
 CPU is that of a further photo: the user and system time of a process over MANY photos less that over FEW, so that the
 start of an interpreter does not count. Every tool has one thread, quality 82, 4:2:0, no metadata, orientation applied,
 colours in sRGB. Memory is the sum of the peaks of a tool's processes. Likeness is of the luma against a float Lanczos reduction of
-the same decoded photo; without a profile only, since two colour engines are not to be compared here.
+the same decoded photo, which LittleCMS has converted to sRGB before if it has a profile.
 """
 
 import argparse
+import io
 import os
 import pathlib
 import statistics
@@ -15,7 +16,7 @@ import sys
 import time
 
 import numpy
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from skimage.metrics import structural_similarity
 
 import photos
@@ -80,6 +81,16 @@ def luma(image):
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
+def decoded(photo):
+    """The luma of a photo, upright and in sRGB."""
+    image = ImageOps.exif_transpose(Image.open(photo))
+    profile = image.info.get("icc_profile")
+    image = image.convert("RGB")
+    if profile:
+        image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"))
+    return luma(image)
+
+
 def likeness(path, original):
     """PSNR in dB and SSIM of the luma."""
     version = Image.open(path).convert("RGB")
@@ -109,20 +120,17 @@ def main():
                 few, _ = run(command(out, [photo] * FEW))
                 many, memory = run(command(out, [photo] * MANY))
                 figures[tool].append(((many - few) / (MANY - FEW), memory))
-        original = None
-        if "p3" not in name:
-            original = luma(ImageOps.exif_transpose(Image.open(photo)).convert("RGB"))
+        original = decoded(photo)
         base = statistics.median(cpu for cpu, _ in figures["eyeline"])
         for tool, runs in figures.items():
             cpu = sorted(cpu for cpu, _ in runs)
             paths = [made(outs[tool], photo, version) for version in VERSIONS]
-            like = [likeness(path, original) for path in paths] if original is not None else []
+            like = [likeness(path, original) for path in paths]
             size = f"{photo.stat().st_size / 1e6:.1f} MB"
             print(f"| {name}, {size} | {tool} | {cpu[0]:.0f}, {statistics.median(cpu):.0f}, {cpu[-1]:.0f} |"
                   f" {statistics.median(cpu) / base:.2f} | {max(memory for _, memory in runs):.0f} |"
                   f" {sum(path.stat().st_size for path in paths) / 1000:.0f} |"
-                  f" {', '.join(f'{psnr:.2f}' for psnr, _ in like) or '-'} |"
-                  f" {f'{like[0][1]:.4f}' if like else '-'} |", flush=True)
+                  f" {', '.join(f'{psnr:.2f}' for psnr, _ in like)} | {like[0][1]:.4f} |", flush=True)
 
 
 main()

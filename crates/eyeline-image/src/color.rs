@@ -149,3 +149,35 @@ fn is_srgb(profile: &ColorProfile) -> bool {
     }
     colors.iter().zip(&converted).all(|(before, after)| before.abs_diff(*after) <= 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversion_rounds_to_the_nearest_and_makes_nothing_darker() {
+        let linear = |value: u8| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        let encoded = |light: f64| {
+            255.0 * if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+        };
+        // From Display P3 to sRGB, both with white at D65 (their primaries in SMPTE EG 432-1 and IEC 61966-2-1).
+        let matrix = [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]];
+        let colors: Vec<[u8; 3]> = (0..20_000_u32)
+            .map(|n| [150 + (n % 80) as u8, 60 + (n / 7 % 60) as u8, 40 + (n / 131 % 50) as u8])
+            .collect();
+        let mut converted = colors.as_flattened().to_vec();
+        rgb_conversion(&ColorProfile::new_display_p3(), Layout::Rgb).expect("a profile of use")(&mut converted);
+        for channel in 0..3 {
+            let difference = |(from, to): (&[u8; 3], &[u8; 3])| {
+                let light: f64 = (0..3).map(|part| matrix[channel][part] * linear(from[part])).sum();
+                f64::from(to[channel]) - encoded(light)
+            };
+            let sum: f64 = colors.iter().zip(converted.as_chunks().0).map(difference).sum();
+            let mean = sum / colors.len() as f64;
+            assert!(mean.abs() < 0.3, "channel {channel} is off by {mean} on average");
+        }
+    }
+}

@@ -454,3 +454,41 @@ fn int(value: impl TryInto<c_int>) -> c_int {
 fn unsigned(value: c_int) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn going_through_rgb_and_back_changes_nothing_but_roundings() {
+        let noise = |seed: u32, length: u32, from: u32, range: u32| -> Vec<u8> {
+            (0..length)
+                .map(|n| (from + (n.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) % range) as u8)
+                .collect()
+        };
+        let (width, height) = (200, 130);
+        let plane = |seed, width, height, from, range| Plane {
+            width,
+            height,
+            samples: noise(seed, width * height, from, range),
+        };
+        let before = Planar {
+            width,
+            height,
+            luma: plane(1, width, height, 60, 130),
+            chroma: Some(Chroma {
+                subsampling: Subsampling::HALF,
+                planes: [plane(2, width / 2, height / 2, 110, 30), plane(3, width / 2, height / 2, 115, 30)],
+            }),
+        };
+        let mut after = before.clone();
+        change_rgb(&mut after, |_| {}).expect("passes through");
+        assert_eq!(after.luma, before.luma);
+        let difference = |before: &Plane, after: &Plane| {
+            before.samples.iter().zip(&after.samples).map(|(before, after)| before.abs_diff(*after)).max()
+        };
+        let (before, after) = (before.chroma.expect("colours").planes, after.chroma.expect("colours stay").planes);
+        assert!(difference(&before[0], &after[0]) <= Some(1));
+        assert!(difference(&before[1], &after[1]) <= Some(1));
+    }
+}

@@ -9,6 +9,7 @@ mod error;
 mod gif;
 mod jpeg;
 mod limits;
+mod needs;
 mod orientation;
 mod packed;
 mod planar;
@@ -23,5 +24,6 @@ pub mod worker;
 
 pub use error::{ErrorKind, ImageError};
 pub use limits::Limits;
+pub use needs::{START_BYTES, memory_needed};
 pub use sniff::sniff;
 pub use versions::{Made, Version, make_versions};

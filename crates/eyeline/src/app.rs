@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
+use crate::flow::admission::Admission;
 use crate::flow::collect::Collector;
 use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
@@ -43,6 +44,8 @@ pub struct App {
     /// Told when a job waits, so that a worker of this process looks at once.
     pub waiting_jobs: Arc<Notify>,
     pub makers: Makers,
+    /// What may be decoded at the same time, and who may wait for it.
+    pub admission: Admission,
     pub credentials: Credentials,
     /// What the public credential may send.
     pub rate_limits: RateLimits,
@@ -105,6 +108,7 @@ impl App {
             objects,
             waiting_jobs: Arc::default(),
             makers: Makers::new(program),
+            admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             cache,
             pubsub,
             settings: Arc::new(settings),

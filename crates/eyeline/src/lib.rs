@@ -11,6 +11,7 @@ mod connections;
 mod credentials;
 mod data_folder;
 pub mod flow;
+mod memory;
 mod metrics;
 mod rate_limits;
 pub mod secrets;

@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use eyeline_core::Tier;
+use eyeline_image::Limits;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::memory;
 use crate::secrets::Secrets;
 
 const PREFIX: &str = "EYELINE_";
@@ -54,6 +56,11 @@ pub struct Settings {
     pub tiers: Tiers,
     /// Photos processed at once; the number of cores when unset.
     pub workers: Option<usize>,
+    /// Bytes of memory that photos may take at the same time while versions of them are made; a quarter of what the
+    /// machine or its control group has when unset, and at least what the largest picture takes.
+    pub decode_bytes_max: Option<u64>,
+    /// Requests of `POST /uploads` that are waited for at the same time; more are refused with 503.
+    pub uploads_waiting_max: usize,
     /// Addresses and networks of proxies whose `X-Forwarded-For` is believed, separated by commas.
     pub trusted_proxies: Networks,
     /// Events a second that an application's public id may send.
@@ -121,6 +128,8 @@ impl Default for Settings {
             upload_bytes_max: 50 * 1024 * 1024,
             tiers: Tiers::default(),
             workers: None,
+            decode_bytes_max: None,
+            uploads_waiting_max: 256,
             trusted_proxies: Networks::default(),
             application_events_per_second: 1_000,
             address_events_per_second: 100,
@@ -161,6 +170,11 @@ impl Settings {
         check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
         check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
         check(self.workers != Some(0), "workers has to be at least 1");
+        check(
+            self.decode_bytes_max.is_none_or(|bytes| bytes >= self.largest_picture_bytes()),
+            &format!("decode_bytes_max has to be at least {}, for the largest picture", self.largest_picture_bytes()),
+        );
+        check(self.uploads_waiting_max > 0, "uploads_waiting_max has to be at least 1");
         check(self.application_events_per_second > 0, "application_events_per_second has to be at least 1");
         check(self.address_events_per_second > 0, "address_events_per_second has to be at least 1");
         let key_is_long = |key: &String| key.starts_with("eyl_admin_") && key.len() >= 26;
@@ -203,6 +217,7 @@ impl Settings {
             objects_url: Some(self.objects_url()),
             inbox_url: Some(without_password(&self.inbox_url())),
             workers: Some(self.workers()),
+            decode_bytes_max: Some(self.decode_bytes_max()),
             ..self.clone()
         }
     }
@@ -247,6 +262,18 @@ impl Settings {
             Tier::Premium => self.tiers.premium,
             Tier::Business => self.tiers.business,
         }
+    }
+
+    /// What one picture takes at the most: the whole memory of a worker, and its file in the server.
+    pub fn largest_picture_bytes(&self) -> u64 {
+        let of_tier = [Tier::Free, Tier::Premium, Tier::Business].map(|tier| self.tier(tier).file_bytes_max);
+        let file = of_tier.into_iter().fold(self.upload_bytes_max, u64::max);
+        Limits::default().max_memory_bytes.saturating_add(file)
+    }
+
+    pub fn decode_bytes_max(&self) -> u64 {
+        let quarter = || memory::available().unwrap_or(0) / 4;
+        self.decode_bytes_max.unwrap_or_else(|| quarter().max(self.largest_picture_bytes()))
     }
 
     pub fn workers(&self) -> usize {
@@ -374,6 +401,17 @@ mod tests {
         let settings = read(&[("EYELINE_SECRET_FILE", file.path().to_str().expect("a path"))]).expect("settings");
         assert_eq!(settings.secret, Some(digits));
         assert!(read(&[("EYELINE_SECRET_FILE", "/nowhere")]).expect_err("no file").contains("EYELINE_SECRET_FILE"));
+    }
+
+    #[test]
+    fn what_may_be_decoded_at_once_has_room_for_the_largest_picture() {
+        let settings = Settings::default();
+        assert!(settings.decode_bytes_max() >= settings.largest_picture_bytes());
+        assert!(settings.largest_picture_bytes() > 1 << 30);
+        let error = read(&[("EYELINE_DECODE_BYTES_MAX", "1000000")]).expect_err("too little");
+        assert!(error.contains("decode_bytes_max") && error.contains("largest picture"), "{error}");
+        let settings = read(&[("EYELINE_DECODE_BYTES_MAX", "2000000000")]).expect("settings");
+        assert_eq!(settings.decode_bytes_max(), 2_000_000_000);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use utoipa_axum::routes;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Fields, JsonBody, Problem, ProblemDocument};
 use crate::app::App;
+use crate::flow::admission;
+use crate::metrics::Text;
 
 pub fn root_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -93,6 +95,7 @@ async fn metrics(
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
     }
+    write_admission(&mut text, app.admission.state());
     text.family("eyeline_inbox_waiting", "gauge", "Offsets between the newest event and the last one counted.");
     for partition in 0..app.inbox.partitions() {
         let (head, applied) = (app.inbox.head(partition).await?, app.catalog.applied_mark(partition).await?);
@@ -101,6 +104,22 @@ async fn metrics(
     }
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text.finish()).into_response())
+}
+
+fn write_admission(text: &mut Text, state: admission::State) {
+    let gauges = [
+        ("eyeline_decode_bytes_max", "Bytes that photos may take at once while versions are made.", state.bytes_max),
+        ("eyeline_decode_bytes_admitted", "Bytes of the photos that were let in.", state.admitted_bytes),
+        ("eyeline_decode_bytes_waiting", "Bytes of the photos that wait for room.", state.waiting_bytes),
+        ("eyeline_decode_photos_waiting", "Claimed photos that wait for room.", state.waiting_photos),
+        ("eyeline_uploads_waiting", "Requests that wait for their photo.", state.room_taken),
+    ];
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        text.sample(name, "", value as f64);
+    }
+    text.family("eyeline_uploads_refused_total", "counter", "Requests refused because too many waited.");
+    text.sample("eyeline_uploads_refused_total", "", state.refused as f64);
 }
 
 #[derive(Serialize, ToSchema)]

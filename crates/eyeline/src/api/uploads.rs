@@ -1,5 +1,7 @@
 //! A user's own uploads.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
@@ -23,6 +25,8 @@ use crate::flow::links::Links;
 use crate::flow::upload::{ProjectLimits, Stated};
 use crate::flow::user_upload::{self, Owner};
 
+/// When to try again after a full waiting room.
+const FULL_PAUSE: Duration = Duration::from_secs(5);
 const USER_CHARS_MAX: usize = 255;
 const PAGE_MAX: u64 = 1_000_000;
 /// Fields of a form before the file.
@@ -72,9 +76,15 @@ async fn create_upload(
 ) -> Answer<Response> {
     let headers = request.headers().clone();
     let sender = Sender::of(&credential, query)?;
+    // Held until the answer: those who wait for their photo are bounded.
+    let place = app.admission.enter();
     let mut form = Multipart::from_request(request, &app)
         .await
         .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    if place.is_none() {
+        drain_form(&headers, form).await;
+        return Err(full());
+    }
     match take_form(&app, &headers, sender, &mut form).await {
         Ok((project_id, image_id)) => {
             let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
@@ -86,6 +96,12 @@ async fn create_upload(
             Err(problem)
         }
     }
+}
+
+/// Photos come faster than versions are made of them.
+fn full() -> Problem {
+    let detail = "Too many uploads are waiting for their versions; nothing was taken. Try again shortly.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(FULL_PAUSE)
 }
 
 /// Who sends, as far as it is known before the form is read.

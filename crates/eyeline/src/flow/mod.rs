@@ -1,5 +1,6 @@
 //! The steps of the product. A step never calls the next one: it leaves a record.
 
+pub mod admission;
 pub mod change;
 pub mod clear;
 pub mod collect;

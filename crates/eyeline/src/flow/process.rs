@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eyeline_image::worker::WorkerFailure;
-use eyeline_store::Error;
+use eyeline_image::{Limits, START_BYTES, memory_needed};
 use eyeline_store::catalog::jobs::Failure;
 use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Work};
+use eyeline_store::{Error, ObjectKey};
+use futures::TryStreamExt as _;
 
 use super::hints;
 use super::makers::MakeError;
@@ -89,9 +91,14 @@ async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error>
 }
 
 async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
-    let Some(original) = app.objects.get(&work.original_key).await? else {
-        return Ok(Outcome::NotDone(Failure::Failed("The stored original is missing.".to_owned())));
+    let missing = || Ok(Outcome::NotDone(Failure::Failed("The stored original is missing.".to_owned())));
+    let Some(needed) = memory_needed_for(app, &work.original_key).await? else { return missing() };
+    // Nothing of the photo is held before it is let in, and until it is written what it takes is counted.
+    let _admitted = tokio::select! {
+        admitted = app.admission.admit(needed) => admitted,
+        () = app.stop.cancelled() => return Ok(Outcome::NotDone(Failure::PutBack(Duration::ZERO))),
     };
+    let Some(original) = app.objects.get(&work.original_key).await? else { return missing() };
     let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
     let (bytes, makers) = (original.len() as u64, app.makers.clone());
     let task = tokio::task::spawn_blocking(move || {
@@ -120,6 +127,14 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
             return Err(Error::unavailable(format!("no image worker could be started: {error}")));
         }
     })
+}
+
+/// Bytes that making the versions will take; `None` when the original is not there.
+async fn memory_needed_for(app: &App, original: &ObjectKey) -> Result<Option<u64>, Error> {
+    let Some(reading) = app.objects.read(original, Some(0..START_BYTES)).await? else { return Ok(None) };
+    let cut_off = |error| Error::internal("reading the start of an original", error);
+    let pieces: Vec<Bytes> = reading.stream.try_collect().await.map_err(cut_off)?;
+    Ok(Some(memory_needed(&pieces.concat(), reading.bytes_total, &Limits::default())))
 }
 
 /// Writes the versions to the folder of the attempt.

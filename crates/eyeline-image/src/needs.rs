@@ -1,0 +1,250 @@
+//! How much memory a file will take, told from its first bytes before anybody decodes it.
+//!
+//! Only sizes are read here, in code without any decoder: it runs in the server's own process on files of strangers.
+
+use crate::Limits;
+use crate::sniff::{self, Format};
+
+/// As many of a file's first bytes as [`memory_needed`] can make use of. What a camera writes before the size of the
+/// picture (a preview, a colour profile) fits.
+pub const START_BYTES: u64 = 256 << 10;
+
+/// What a worker takes beside the picture, with what its allocator keeps; and the versions on their way back.
+const BASE_BYTES: u64 = 64 << 20;
+
+/// Bytes of memory that making the versions of a file takes at the most, in the worker and in the process that asks it,
+/// which both hold the file. `start` is the beginning of the file, `file_bytes` its length. A file that will be refused
+/// at its header takes little; one whose header cannot be read here is counted as the largest.
+pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
+    let picture = match sniff::format(start).map(|format| size(format, start, file_bytes)) {
+        Ok(Size::Known { width, height, pixel_bytes }) if limits.check_size(width, height).is_ok() => {
+            u64::from(width) * u64::from(height) * pixel_bytes
+        }
+        // Refused before it is decoded.
+        Ok(Size::Known { .. } | Size::Broken) | Err(_) => 0,
+        Ok(Size::Beyond) => limits.max_memory_bytes,
+    };
+    let worker = BASE_BYTES.saturating_add(picture).saturating_add(file_bytes).min(limits.max_memory_bytes);
+    worker.saturating_add(file_bytes)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Size {
+    /// `pixel_bytes` counts every copy that can be there at once.
+    Known { width: u32, height: u32, pixel_bytes: u64 },
+    /// The file ends before it says its size, or contradicts itself.
+    Broken,
+    /// It stands beyond the bytes that were read.
+    Beyond,
+}
+
+fn size(format: Format, start: &[u8], file_bytes: u64) -> Size {
+    let found = match format {
+        Format::Jpeg => jpeg(start),
+        Format::Png => png(start),
+        Format::Gif => gif(start),
+        Format::WebP => webp(start),
+    };
+    let is_whole = start.len() as u64 >= file_bytes;
+    found.unwrap_or(if is_whole { Size::Broken } else { Size::Beyond })
+}
+
+fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
+    file.get(at..)?.first_chunk().copied()
+}
+
+/// Decoded samples, and a copy of them in another form. A progressive picture keeps all its coefficients, of two bytes,
+/// whatever the scale it is decoded at; so does any whose scans each hold only some of its components.
+fn jpeg(file: &[u8]) -> Option<Size> {
+    let mut at = 2;
+    let mut frame = None;
+    loop {
+        while *file.get(at)? != 0xff || matches!(*file.get(at + 1)?, 0 | 0xff) {
+            at += 1;
+        }
+        let marker = file[at + 1];
+        at += 2;
+        match marker {
+            0x01 | 0xd0..=0xd8 => continue,
+            0xd9 => return Some(Size::Broken),
+            _ => {}
+        }
+        let length = usize::from(u16::from_be_bytes(bytes(file, at)?));
+        if length < 2 {
+            return Some(Size::Broken);
+        }
+        match marker {
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc0..=0xcf if frame.is_none() => {
+                let height = u32::from(u16::from_be_bytes(bytes(file, at + 3)?));
+                let width = u32::from(u16::from_be_bytes(bytes(file, at + 5)?));
+                let components = *file.get(at + 7)?;
+                frame = Some((width, height, components, marker & 0x0f));
+            }
+            0xda => {
+                let Some((width, height, components, coding)) = frame else { return Some(Size::Broken) };
+                let is_sequential = matches!(coding, 0 | 1 | 9) && *file.get(at + 2)? == components;
+                let samples = u64::from(components.clamp(1, 4));
+                let pixel_bytes = samples * if is_sequential { 2 } else { 4 } + 2;
+                return Some(Size::Known { width, height, pixel_bytes });
+            }
+            _ => {}
+        }
+        at += length;
+    }
+}
+
+/// The rows as they are unpacked, then the same without opacity, in other colours or turned.
+fn png(file: &[u8]) -> Option<Size> {
+    let [width, height] = [u32::from_be_bytes(bytes(file, 16)?), u32::from_be_bytes(bytes(file, 20)?)];
+    let color = *file.get(25)?;
+    let mut has_alpha = color & 4 != 0;
+    let mut at = 8;
+    while !has_alpha {
+        let length = u32::from_be_bytes(bytes(file, at)?) as usize;
+        match &bytes::<4>(file, at + 4)? {
+            b"tRNS" => has_alpha = true,
+            b"IDAT" => break,
+            _ => at = at.checked_add(length)?.checked_add(12)?,
+        }
+    }
+    Some(Size::Known { width, height, pixel_bytes: if has_alpha { 10 } else { 8 } })
+}
+
+/// The canvas, its first frame, and a copy in another form. The first frame may be larger than the canvas that the header
+/// speaks of.
+fn gif(file: &[u8]) -> Option<Size> {
+    let word = |at| Some(u32::from(u16::from_le_bytes(bytes(file, at)?)));
+    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let (width, height) = (word(6)?, word(8)?);
+    let mut at = 13 + table(*file.get(10)?);
+    loop {
+        match *file.get(at)? {
+            0x2c => {
+                let (right, bottom) = (word(at + 1)? + word(at + 5)?, word(at + 3)? + word(at + 7)?);
+                return Some(Size::Known { width: width.max(right), height: height.max(bottom), pixel_bytes: 14 });
+            }
+            0x21 => {
+                at += 2;
+                while *file.get(at)? != 0 {
+                    at += usize::from(file[at]) + 1;
+                }
+                at += 1;
+            }
+            0x3b => return Some(Size::Broken),
+            // Padding between blocks.
+            _ => at += 1,
+        }
+    }
+}
+
+/// The decoder's own planes, the picture, and a copy in another form.
+fn webp(file: &[u8]) -> Option<Size> {
+    const PIXEL_BYTES: u64 = 16;
+    let (width, height) = match &bytes::<4>(file, 12)? {
+        b"VP8X" => {
+            let side = |at| Some(1 + (u32::from_le_bytes(bytes(file, at)?) & 0x00ff_ffff));
+            // The last of the six bytes has a byte behind it in any whole file.
+            (side(24)?, side(27)?)
+        }
+        b"VP8L" => {
+            let bits = u32::from_le_bytes(bytes(file, 21)?);
+            (1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff))
+        }
+        b"VP8 " => {
+            let side = |at| Some(u32::from(u16::from_le_bytes(bytes(file, at)?) & 0x3fff));
+            (side(26)?, side(28)?)
+        }
+        _ => return Some(Size::Broken),
+    };
+    Some(Size::Known { width, height, pixel_bytes: PIXEL_BYTES })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage, RgbaImage};
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+        let mut file = std::io::Cursor::new(Vec::new());
+        match format {
+            ImageFormat::Gif | ImageFormat::WebP => RgbaImage::new(width, height).write_to(&mut file, format),
+            _ => RgbImage::new(width, height).write_to(&mut file, format),
+        }
+        .expect("encodes");
+        file.into_inner()
+    }
+
+    fn known(file: &[u8]) -> (u32, u32) {
+        let format = sniff::format(file).expect("a format");
+        match size(format, file, file.len() as u64) {
+            Size::Known { width, height, .. } => (width, height),
+            other => panic!("{format:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_size_of_every_format_is_found() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP] {
+            assert_eq!(known(&encoded(300, 200, format)), (300, 200), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_says_no_size_counts_as_the_largest_and_a_whole_file_as_refused() {
+        let limits = Limits::default();
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP] {
+            let file = encoded(30, 20, format);
+            for cut in 12..file.len() {
+                let whole = memory_needed(&file[..cut], cut as u64, &limits);
+                assert!(whole < BASE_BYTES + MIB, "{format:?} cut at {cut}: {whole}");
+                let start = memory_needed(&file[..cut], 1 << 20, &limits);
+                assert!(start < BASE_BYTES + 3 * MIB || start == limits.max_memory_bytes + MIB, "{format:?} {cut}");
+            }
+            assert_eq!(memory_needed(&file[..12], MIB, &limits), limits.max_memory_bytes + MIB, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_at_its_header_takes_little_and_what_is_taken_as_much_as_its_pixels() {
+        let limits = Limits::default();
+        let mut png = encoded(1, 1, ImageFormat::Png);
+        let mut with_side = |side: u32| {
+            png[16..20].copy_from_slice(&side.to_be_bytes());
+            png[20..24].copy_from_slice(&side.to_be_bytes());
+            memory_needed(&png, png.len() as u64, &limits)
+        };
+        assert!(with_side(100_000) < 65 * MIB, "too many pixels");
+        assert!(with_side(8_000) > 64 * MIB + 8_000 * 8_000 * 8);
+        assert!(with_side(10_000) <= limits.max_memory_bytes + MIB);
+        assert!(memory_needed(b"Dear customer,", 14, &limits) < 65 * MIB);
+    }
+
+    #[test]
+    fn a_progressive_jpeg_takes_its_coefficients_too() {
+        let mut baseline = encoded(64, 64, ImageFormat::Jpeg);
+        let small = memory_needed(&baseline, 1_000, &Limits::default());
+        let frame = baseline.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame");
+        baseline[frame + 1] = 0xc2;
+        assert!(memory_needed(&baseline, 1_000, &Limits::default()) > small);
+    }
+
+    #[test]
+    fn the_opacity_of_a_png_is_found_where_it_stands() {
+        let mut plain = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut plain)
+            .write_image(&[0; 64], 8, 8, ExtendedColorType::L8)
+            .expect("encodes");
+        let at = plain.windows(4).position(|name| name == b"IDAT").expect("pixels") - 4;
+        let mut keyed = plain.clone();
+        keyed.splice(at..at, *b"\0\0\0\x02tRNS\0\0\0\0\0\0");
+        let bytes = |file: &[u8]| match png(file) {
+            Some(Size::Known { pixel_bytes, .. }) => pixel_bytes,
+            other => panic!("{other:?}"),
+        };
+        assert!(bytes(&keyed) > bytes(&plain));
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod checks;
 pub mod error;
 pub mod inbox;
 pub mod objects;
@@ -10,6 +11,7 @@ pub mod sql;
 
 pub use cache::Cache;
 pub use catalog::Catalog;
+pub use checks::Check;
 pub use error::{Error, Result};
 pub use inbox::Inbox;
 pub use objects::{ObjectKey, Objects};

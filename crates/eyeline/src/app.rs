@@ -121,7 +121,7 @@ impl App {
         let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
         let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
         let objects = tokio::time::timeout(ENGINE_PATIENCE, self.objects.ping()).await;
-        let inbox = tokio::time::timeout(ENGINE_PATIENCE, self.inbox.head(0)).await.map(|head| head.map(drop));
+        let inbox = tokio::time::timeout(ENGINE_PATIENCE, self.inbox.ping()).await;
         vec![("catalog", answers(catalog)), ("objects", answers(objects)), ("inbox", answers(inbox))]
     }
 }

@@ -97,7 +97,15 @@ async fn next(
 fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let files = if raised.is_ok() { limit.maximum } else { limit.current };
+    places(if raised.is_ok() { limit.maximum } else { limit.current })
+}
+
+/// Connections that can be held at once on this machine, and those that would be with open files enough.
+pub fn possible_and_wanted() -> (usize, usize) {
+    (places(getrlimit(Resource::Nofile).maximum), CONNECTIONS_MAX)
+}
+
+fn places(files: Option<u64>) -> usize {
     // No limit given: none in force.
     let places = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_BESIDE).max(FILES_BESIDE));
     usize::try_from(places).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)

@@ -5,6 +5,7 @@
 mod command_line;
 mod crash;
 mod datasets;
+mod doctor;
 mod events;
 mod order;
 mod photos;

@@ -5,10 +5,13 @@
 
 mod sqlite;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub(crate) use sqlite::prepare as prepare_sqlite;
 
 use crate::error::{Error, Result};
 
@@ -52,6 +55,9 @@ pub trait Inbox: Send + Sync + 'static {
     /// The offset of the newest event, zero when there never was one. It never falls.
     async fn head(&self, partition: u32) -> Result<Offset>;
 
+    /// Answers when the inbox would take an event; `Unavailable` when it would not, as after a failed fsync.
+    async fn ping(&self) -> Result<()>;
+
     /// Returns when there may be an event after `after`: a hint, which may be wrong or late.
     async fn arrived(&self, partition: u32, after: Offset);
 
@@ -61,12 +67,14 @@ pub trait Inbox: Send + Sync + 'static {
 
 /// Opens `sqlite:PATH`, made when absent.
 pub async fn open(url: &str) -> Result<Arc<dyn Inbox>> {
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        let path = std::path::PathBuf::from(path.trim_start_matches("//"));
-        let opened = tokio::task::spawn_blocking(move || sqlite::SqliteInbox::open(&path))
-            .await
-            .map_err(|error| Error::internal("opening the inbox", error))??;
-        return Ok(Arc::new(opened));
-    }
-    Err(Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
+    let path = sqlite_path(url)?;
+    let opened = tokio::task::spawn_blocking(move || sqlite::SqliteInbox::open(&path))
+        .await
+        .map_err(|error| Error::internal("opening the inbox", error))??;
+    Ok(Arc::new(opened))
+}
+
+pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//").into());
+    path.ok_or_else(|| Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
 }

@@ -22,6 +22,8 @@ const PIECE_BYTES: u64 = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Folder {
     root: Arc<Path>,
+    /// Keeps the names of this process's temporary files apart from another's.
+    temporary_prefix: Arc<str>,
     temporary_count: Arc<AtomicU64>,
 }
 
@@ -57,7 +59,19 @@ impl Folder {
                 fs::create_dir_all(root.join(area.as_str()))?;
             }
             sync_folder(&root)?;
-            Ok(Folder { root: root.into(), temporary_count: Arc::default() })
+            Ok(Folder { root: root.into(), temporary_prefix: "".into(), temporary_count: Arc::default() })
+        })
+        .await
+    }
+
+    /// The folder of another process, which may be running; `None` when it was never opened.
+    pub(super) async fn attach(root: PathBuf) -> Result<Option<Self>> {
+        blocking(move || {
+            if found(fs::metadata(root.join(TEMPORARY)))?.is_none() {
+                return Ok(None);
+            }
+            let prefix = format!("beside-{}-", std::process::id());
+            Ok(Some(Folder { root: root.into(), temporary_prefix: prefix.into(), temporary_count: Arc::default() }))
         })
         .await
     }
@@ -193,7 +207,7 @@ impl Folder {
 
     fn temporary(&self) -> Temporary {
         let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
-        Temporary { path: self.root.join(TEMPORARY).join(number.to_string()) }
+        Temporary { path: self.root.join(TEMPORARY).join(format!("{}{number}", self.temporary_prefix)) }
     }
 }
 

@@ -7,6 +7,7 @@ mod file;
 mod key;
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
@@ -59,11 +60,25 @@ pub struct Received {
 impl Objects {
     /// Opens `file:PATH` (made when absent).
     pub async fn open(url: &str) -> Result<Self> {
-        let Some(path) = url.strip_prefix("file:") else {
-            return Err(Error::Conflict("the objects' URL has to start with file:".to_owned()));
-        };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        Ok(Objects { engine: file::Folder::open(path.into()).await? })
+        Ok(Objects { engine: file::Folder::open(path(url)?).await? })
+    }
+
+    /// Opens a store that may be in use by another process, and changes nothing of it; `None` when there is none yet.
+    pub(crate) async fn attach(url: &str) -> Result<Option<Self>> {
+        Ok(file::Folder::attach(path(url)?).await?.map(|engine| Objects { engine }))
+    }
+
+    /// Writes, reads and removes an object that nobody has a link to.
+    pub(crate) async fn probe(&self) -> Result<()> {
+        let folder = ObjectKey::versions(false);
+        let (key, bytes) = (folder.join("probe"), Bytes::from_static(b"written to be read once"));
+        self.put(&key, bytes.clone()).await?;
+        let read = self.get(&key).await;
+        self.delete(&folder).await?;
+        if read?.as_ref() != Some(&bytes) {
+            return Err(Error::Corrupt("an object did not read back as it was written".to_owned()));
+        }
+        Ok(())
     }
 
     /// Answers once the engine does.
@@ -138,6 +153,11 @@ impl Objects {
     pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.engine.delete(key).await
     }
+}
+
+fn path(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path).into());
+    path.ok_or_else(|| Error::Conflict("the objects' URL has to start with file:".to_owned()))
 }
 
 /// Bytes gathered for one write.

@@ -32,6 +32,9 @@ const MIGRATIONS: [Migration; 4] = [
     migration!(4, "0004_events"),
 ];
 
+/// The version that this binary brings a catalog to.
+pub(crate) const NEWEST_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
 /// What a call of [`Db::migrate`] found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -47,6 +50,29 @@ impl Db {
     pub async fn migrate(&self) -> Result<Migrated> {
         self.write(|tx| migrate(tx).boxed()).await
     }
+
+    /// The version that the catalog is at; zero when it is empty.
+    pub(crate) async fn version(&self) -> Result<i64> {
+        let is_there = match self.dialect() {
+            Dialect::Sqlite => "SELECT 1 AS one FROM sqlite_schema WHERE name = 'schema_migrations'",
+            Dialect::Postgres => "SELECT 1 AS one WHERE to_regclass('schema_migrations') IS NOT NULL",
+        };
+        self.read(move |tx| {
+            async move {
+                match tx.query_one(is_there, &[]).await? {
+                    Some(_) => reached(tx).await,
+                    None => Ok(0),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+async fn reached(tx: &mut Tx) -> Result<i64> {
+    let row = tx.query_one("SELECT coalesce(max(version), 0) AS version FROM schema_migrations", &[]).await?;
+    row.ok_or_else(|| Error::Corrupt("no schema version".to_owned()))?.take("version")
 }
 
 async fn migrate(tx: &mut Tx) -> Result<Migrated> {
@@ -56,9 +82,7 @@ async fn migrate(tx: &mut Tx) -> Result<Migrated> {
     }
     tx.run_script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
         .await?;
-    let row = tx.query_one("SELECT coalesce(max(version), 0) AS version FROM schema_migrations", &[]).await?;
-    let reached: i64 = row.ok_or_else(|| Error::Corrupt("no schema version".to_owned()))?.take("version")?;
-    let newest = MIGRATIONS[MIGRATIONS.len() - 1].version;
+    let (reached, newest) = (reached(tx).await?, NEWEST_VERSION);
     if reached > newest {
         return Err(Error::Conflict(format!(
             "the catalog is at version {reached}, this binary knows up to {newest}: start a newer binary"

@@ -15,9 +15,11 @@ mod value;
 use std::sync::Arc;
 
 use eyeline_core::Timestamp;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 pub use migrate::Migrated;
+pub(crate) use migrate::NEWEST_VERSION;
 pub(crate) use sqlite::is_failed_fsync;
 pub use value::{Column, Kind, Row, Value};
 
@@ -60,6 +62,14 @@ impl Db {
             Engine::Sqlite(_) => Dialect::Sqlite,
             Engine::Postgres(_) => Dialect::Postgres,
         }
+    }
+
+    /// Answers once the database does; `Unavailable` when it takes no more writes until the server is started again.
+    pub async fn ping(&self) -> Result<()> {
+        if let Engine::Sqlite(engine) = &self.0 {
+            engine.check_unbroken()?;
+        }
+        self.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await.map(drop) }.boxed()).await
     }
 
     /// Runs a use case that writes, in one transaction: when it returns an error nothing of it remains; when this

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -23,7 +23,11 @@ const READERS: usize = 4;
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
     readers: Readers,
+    /// Why nothing is written any more, set by a failed fsync.
+    broken: Broken,
 }
+
+type Broken = Arc<OnceLock<Error>>;
 
 /// Runs one use case inside the open transaction and gives what has to be told once the commit is known.
 type Job = Box<dyn FnOnce(&mut Tx) -> Finish + Send>;
@@ -48,12 +52,22 @@ impl Sqlite {
             plan_by_our_indexes(&reading).map_err(opened)?;
             free.push(Tx::Sqlite(reading));
         }
+        let broken = Broken::default();
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_groups(Tx::Sqlite(writing), jobs))
+            .spawn({
+                let broken = broken.clone();
+                move || write_groups(Tx::Sqlite(writing), jobs, &broken)
+            })
             .map_err(|error| Error::internal("starting the SQLite writer", error))?;
-        Ok(Sqlite { writer, readers: Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) } })
+        let readers = Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) };
+        Ok(Sqlite { writer, readers, broken })
+    }
+
+    /// `Unavailable` once a failed fsync has ended all writing.
+    pub(super) fn check_unbroken(&self) -> Result<()> {
+        self.broken.get().map_or(Ok(()), |error| Err(Error::unavailable(error.to_string())))
     }
 
     pub(super) async fn write<T, F>(&self, use_case: F) -> Result<T>
@@ -116,8 +130,7 @@ fn plan_by_our_indexes(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Commits in groups: a group is what has gathered during the last commit, so nobody waits for company.
-fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>) {
-    let mut broken: Option<Error> = None;
+fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, broken: &OnceLock<Error>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP_MAX
@@ -125,7 +138,7 @@ fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>) {
         {
             group.push(next);
         }
-        if let Some(error) = &broken {
+        if let Some(error) = broken.get() {
             // After a failed fsync the kernel may have dropped the dirty pages: nothing written since can be promised.
             group.into_iter().for_each(|job| refuse(&mut tx, job, error));
             continue;
@@ -134,7 +147,7 @@ fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>) {
             && matches!(error, Error::Corrupt(_))
         {
             tracing::error!(%error, "the catalog takes no more writes until the server is started again");
-            broken = Some(error);
+            let _first = broken.set(error);
         }
     }
 }

@@ -8,6 +8,24 @@ use serde_json::Value;
 use crate::data_folder::DataFolder;
 use crate::settings::Settings;
 
+/// Where commands find the server: `EYELINE_URL`, else where these settings start one on this machine. Without a slash
+/// at the end.
+fn base(settings: &Settings) -> String {
+    let base = std::env::var("EYELINE_URL").unwrap_or_else(|_| settings.local_url());
+    base.trim_end_matches('/').to_owned()
+}
+
+/// What a running server says of its engines, and where it was asked; no JSON when none answers.
+pub(super) async fn readiness(settings: &Settings) -> (String, Option<Value>) {
+    let url = base(settings);
+    let told = async {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().ok()?;
+        http.get(format!("{url}/readyz")).send().await.ok()?.json().await.ok()
+    };
+    let told = told.await;
+    (url, told)
+}
+
 /// A server and the admin's key to it.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -17,9 +35,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The server of `EYELINE_URL`, else the one that these settings start on this machine.
     pub(super) fn new(settings: &Settings) -> Result<Self, String> {
-        let base = std::env::var("EYELINE_URL").unwrap_or_else(|_| settings.local_url());
         let admin_key = settings.admin_key.clone().or_else(|| DataFolder::known_admin_key(&settings.data));
         let admin_key = admin_key.ok_or_else(|| {
             format!(
@@ -32,7 +48,7 @@ impl Client {
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(|error| format!("HTTP cannot be used: {error}"))?;
-        Ok(Client { http, base: base.trim_end_matches('/').to_owned(), admin_key })
+        Ok(Client { http, base: base(settings), admin_key })
     }
 
     /// Sends a request to `path` below `/api/v1`; gives the answer's JSON, null when there is none. The error is what

@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod doctor;
 mod import;
 mod keys;
 mod migrate;
@@ -27,6 +28,7 @@ Examples:
                                                  photos of a folder into a gallery
   eyeline versions beach.jpg --out versions      the versions of a local photo
   eyeline config show                            every setting, secrets masked
+  eyeline doctor                                 which promises hold on this machine, and what to do
 
 Settings come from eyeline.toml, then .env, then EYELINE_* in the environment.";
 
@@ -56,6 +58,8 @@ enum Command {
     /// Check the settings, or show them
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at what this installation is really like, and tell which promises hold
+    Doctor(doctor::Arguments),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
     /// Decodes what its parent sends; started by the other commands
@@ -72,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => settings().and_then(|settings| block_on(keys::run(&settings, command))),
         Command::Import(arguments) => settings().and_then(|settings| block_on(import::run(&settings, arguments))),
         Command::Config(command) => settings().and_then(|settings| config::run(&settings, &command)),
+        Command::Doctor(arguments) => settings().and_then(|settings| block_on(doctor::run(&settings, &arguments))),
         Command::Versions(arguments) => versions::run(&arguments),
         // No thread was started yet, so nothing stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),

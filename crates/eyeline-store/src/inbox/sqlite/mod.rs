@@ -7,7 +7,7 @@ mod chunk;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,8 @@ pub(super) struct SqliteInbox {
     space: Arc<Semaphore>,
     head: watch::Receiver<Offset>,
     readers: Arc<Readers>,
+    /// Why nothing is taken any more, set by a failed fsync.
+    broken: Arc<OnceLock<String>>,
 }
 
 struct Readers {
@@ -63,11 +65,15 @@ impl SqliteInbox {
             reading.busy_timeout(Duration::from_secs(5)).map_err(opened)?;
             free.push(reading);
         }
+        let broken = Arc::<OnceLock<String>>::default();
         let (commands, queue) = mpsc::channel(QUEUE_CALLS_MAX);
         let (head_sender, head) = watch::channel(newest);
         let writer = std::thread::Builder::new()
             .name("inbox-writer".to_owned())
-            .spawn(move || writer::run(writing, queue, &head_sender))
+            .spawn({
+                let broken = broken.clone();
+                move || writer::run(writing, queue, &head_sender, broken)
+            })
             .map_err(|error| Error::internal("starting the inbox's writer", error))?;
         Ok(SqliteInbox {
             commands: Some(commands),
@@ -75,6 +81,7 @@ impl SqliteInbox {
             space: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             head,
             readers: Arc::new(Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) }),
+            broken,
         })
     }
 
@@ -162,6 +169,13 @@ impl Inbox for SqliteInbox {
         Ok(*self.head.borrow())
     }
 
+    async fn ping(&self) -> Result<()> {
+        match self.broken.get() {
+            Some(reason) => Err(Error::unavailable(reason.clone())),
+            None => self.read(|connection| writer::newest_offset(connection).map(drop)).await,
+        }
+    }
+
     async fn arrived(&self, _partition: u32, after: Offset) {
         // The sender lives as long as the writer; once it has gone, nothing arrives any more.
         if self.head.clone().wait_for(|head| *head > after).await.is_err() {
@@ -219,7 +233,7 @@ fn collect(
     Ok(deliveries)
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
+pub(crate) fn prepare(connection: &Connection) -> Result<()> {
     let prepared = |error: rusqlite::Error| Error::internal("preparing the inbox's file", error);
     connection.busy_timeout(Duration::from_secs(5)).map_err(prepared)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(prepared)?;

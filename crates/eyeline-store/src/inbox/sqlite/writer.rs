@@ -1,5 +1,7 @@
 //! The one thread that writes to the inbox's file.
 
+use std::sync::{Arc, OnceLock};
+
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -28,8 +30,13 @@ pub(super) enum Command {
 }
 
 /// Ends when the last sender of commands has gone.
-pub(super) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Command>, head: &watch::Sender<Offset>) {
-    let mut state = Writer { broken: None, unchecked_bytes: 0 };
+pub(super) fn run(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Command>,
+    head: &watch::Sender<Offset>,
+    broken: Arc<OnceLock<String>>,
+) {
+    let mut state = Writer { broken, unchecked_bytes: 0 };
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         let mut bytes = size(&group[0]);
@@ -63,7 +70,7 @@ fn size(command: &Command) -> usize {
 struct Writer {
     /// Set by a failed fsync: the kernel may have dropped what it could not write, so that a later fsync proves nothing.
     /// From then on nothing is promised until the server is started again.
-    broken: Option<String>,
+    broken: Arc<OnceLock<String>>,
     unchecked_bytes: usize,
 }
 
@@ -74,7 +81,7 @@ impl Writer {
             match command {
                 Command::Append { pieces, answer, _space } => appends.push((pieces, answer, _space)),
                 Command::Forget { up_to, answer } => {
-                    let outcome = match &self.broken {
+                    let outcome = match self.broken.get() {
                         Some(reason) => Err(Error::unavailable(reason.clone())),
                         None => forget(connection, up_to).map_err(|error| self.failed(&error)),
                     };
@@ -87,7 +94,7 @@ impl Writer {
             return;
         }
         let pieces = appends.iter().flat_map(|(pieces, ..)| pieces);
-        let outcome = match &self.broken {
+        let outcome = match self.broken.get() {
             Some(reason) => Err(Error::unavailable(reason.clone())),
             None => append(connection, pieces).map_err(|error| self.failed(&error)),
         };
@@ -117,7 +124,7 @@ impl Writer {
         if is_failed_fsync(error) {
             let reason = format!("writing to stable storage failed ({error}); the server has to be started again");
             tracing::error!(%error, "the inbox takes no more events until the server is started again");
-            self.broken = Some(reason.clone());
+            let _first = self.broken.set(reason.clone());
             return Error::unavailable(reason);
         }
         failure(error)
@@ -174,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_failed_fsync_ends_all_promises() {
-        let mut writer = Writer { broken: None, unchecked_bytes: 0 };
+        let mut writer = Writer { broken: Arc::default(), unchecked_bytes: 0 };
         assert!(writer.failed(&io_error(ffi::SQLITE_IOERR_FSYNC)).is_retryable());
-        assert!(writer.broken.is_some());
+        assert!(writer.broken.get().is_some());
 
         let folder = tempfile::tempdir().expect("a folder");
         let mut connection = Connection::open(folder.path().join("inbox.sqlite")).expect("a file");
@@ -193,9 +200,9 @@ mod tests {
     #[test]
     fn other_failures_pass() {
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
-            let mut writer = Writer { broken: None, unchecked_bytes: 0 };
+            let mut writer = Writer { broken: Arc::default(), unchecked_bytes: 0 };
             assert!(writer.failed(&io_error(code)).is_retryable(), "{code}");
-            assert!(writer.broken.is_none(), "{code}");
+            assert!(writer.broken.get().is_none(), "{code}");
         }
     }
 }

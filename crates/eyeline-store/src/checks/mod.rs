@@ -1,0 +1,180 @@
+//! What the engines are really like, held against what the product promises: for the operator, who set them up.
+//!
+//! Everything here looks at engines that may be in use by a running server, and changes nothing that it would notice.
+
+mod postgres;
+mod sqlite;
+
+use eyeline_core::Timestamp;
+use futures::FutureExt as _;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::objects::Objects;
+use crate::sql::{Db, Dialect, NEWEST_VERSION};
+
+/// How far two clocks may be apart.
+const CLOCK_MICROS_MAX: u64 = 2_000_000;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Stable, for programs: `catalog.fsync` and the like.
+    pub name: String,
+    pub verdict: Verdict,
+    /// What was found, in a sentence without a full stop.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Holds,
+    /// No promise hangs on it, but somebody should know.
+    Noted,
+    /// A promise does not hold.
+    Broken,
+}
+
+impl Check {
+    pub fn holds(name: impl Into<String>, found: impl Into<String>) -> Self {
+        Check { name: name.into(), verdict: Verdict::Holds, found: found.into(), remedy: None }
+    }
+
+    pub fn noted(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Check { name: name.into(), verdict: Verdict::Noted, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    pub fn broken(name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Check { verdict: Verdict::Broken, ..Check::noted(name, found, remedy) }
+    }
+
+    /// Broken unless `holds`.
+    pub fn of(holds: bool, name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        if holds { Check::holds(name, found) } else { Check::broken(name, found, remedy) }
+    }
+}
+
+/// The catalog's engine, with the settings that are in force on the connection that writes. `now` tells the real time
+/// of this machine.
+pub async fn catalog(url: &str, now: impl Fn() -> Timestamp) -> Vec<Check> {
+    if let Some(missing) = not_made_yet("catalog", url) {
+        return vec![missing];
+    }
+    let looked = async {
+        let db = Db::open(url).await?;
+        let mut checks = match db.dialect() {
+            Dialect::Sqlite => sqlite::Settings::of_catalog(&db).await?.judge("catalog"),
+            Dialect::Postgres => {
+                let mut checks = postgres::Settings::read(&db).await?.judge("catalog");
+                checks.push(clock(ahead(&db, now).await?));
+                checks
+            }
+        };
+        checks.push(schema(db.version().await?));
+        Ok::<_, crate::Error>(checks)
+    };
+    looked.await.unwrap_or_else(|error| vec![unusable("catalog", &error, "EYELINE_CATALOG_URL")])
+}
+
+/// The file or the service that takes events in.
+pub async fn inbox(url: &str) -> Vec<Check> {
+    if let Some(missing) = not_made_yet("inbox", url) {
+        return vec![missing];
+    }
+    let looked = async {
+        let path = crate::inbox::sqlite_path(url)?;
+        let read = tokio::task::spawn_blocking(move || sqlite::Settings::of_inbox(&path)).await;
+        read.map_err(|error| crate::Error::internal("looking at the inbox", error))?
+    };
+    match looked.await {
+        Ok(settings) => settings.judge("inbox"),
+        Err(error) => vec![unusable("inbox", &error, "EYELINE_INBOX_URL")],
+    }
+}
+
+/// Writes, reads and removes a small object that nobody has a link to.
+pub async fn objects(url: &str) -> Check {
+    const NAME: &str = "objects.probe";
+    match Objects::attach(url).await {
+        Ok(None) => {
+            let remedy = "The first start makes it; run doctor again after that.";
+            Check::noted(NAME, "there is no store of objects yet", remedy)
+        }
+        Ok(Some(objects)) => match objects.probe().await {
+            Ok(()) => Check::holds(NAME, "an object can be written, read and removed"),
+            Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
+        },
+        Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
+    }
+}
+
+/// Microseconds that the clock of the database's machine is ahead of `now`.
+async fn ahead(db: &Db, now: impl Fn() -> Timestamp) -> Result<i64> {
+    let before = now().micros();
+    let told = db.read(|tx| async move { tx.real_now().await }.boxed()).await?.micros();
+    let after = now().micros();
+    // What lies within the time that the question took is no difference.
+    Ok(if told < before { told - before } else { (told - after).max(0) })
+}
+
+/// Leases and back-off follow the database's clock, links and stamps this machine's.
+fn clock(ahead_micros: i64) -> Check {
+    let seconds = ahead_micros.unsigned_abs() as f64 / 1e6;
+    let side = if ahead_micros < 0 { "behind" } else { "ahead of" };
+    Check::of(
+        ahead_micros.unsigned_abs() <= CLOCK_MICROS_MAX,
+        "clock",
+        format!("the catalog's clock is {seconds:.3} s {side} this machine's"),
+        "Set both machines' clocks by the network (NTP): links expire and times are stamped by one, leases by the other.",
+    )
+}
+
+fn not_made_yet(engine: &str, url: &str) -> Option<Check> {
+    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
+    let is_there = std::path::Path::new(path).exists();
+    let remedy = "The first start makes it; run doctor again after that.";
+    (!is_there).then(|| Check::noted(format!("{engine}.file"), format!("{path} is not there yet"), remedy))
+}
+
+fn unusable(engine: &str, error: &crate::Error, setting: &str) -> Check {
+    let remedy = format!("Until it answers, what needs it is refused with 503: see to it, or to {setting}.");
+    Check::broken(format!("{engine}.reachable"), format!("it cannot be used: {error}"), remedy)
+}
+
+fn schema(version: i64) -> Check {
+    const NAME: &str = "catalog.schema";
+    let found = format!("the catalog is at version {version}, this binary knows {NEWEST_VERSION}");
+    match version.cmp(&NEWEST_VERSION) {
+        std::cmp::Ordering::Equal => Check::holds(NAME, format!("the catalog is at version {version}")),
+        std::cmp::Ordering::Less => Check::noted(NAME, found, "The next start, or `eyeline migrate`, brings it up."),
+        std::cmp::Ordering::Greater => Check::broken(NAME, found, "Start the newer binary."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_apart_in_either_direction_break_the_promise() {
+        for (micros, verdict) in [
+            (0, Verdict::Holds),
+            (-1_900_000, Verdict::Holds),
+            (2_100_000, Verdict::Broken),
+            (-90_000_000, Verdict::Broken),
+        ] {
+            assert_eq!(clock(micros).verdict, verdict, "{micros}");
+        }
+        assert!(clock(-90_000_000).found.contains("90.000 s behind"));
+    }
+
+    #[test]
+    fn a_catalog_of_another_version_is_told() {
+        assert_eq!(schema(NEWEST_VERSION).verdict, Verdict::Holds);
+        assert_eq!(schema(NEWEST_VERSION - 1).verdict, Verdict::Noted);
+        assert_eq!(schema(NEWEST_VERSION + 1).verdict, Verdict::Broken);
+    }
+}

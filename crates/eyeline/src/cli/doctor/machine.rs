@@ -1,0 +1,223 @@
+//! The machine: the sandbox as its kernel enforces it, memory, open files, disks.
+
+use std::path::{Path, PathBuf};
+
+use eyeline_image::Limits;
+use eyeline_image::worker::{Confinement, Enforcement, WorkerProcess};
+use eyeline_store::checks::Check;
+use rustix::fs::{Access, access, statvfs};
+
+use super::mounts::Mount;
+use crate::flow::makers::WORKER_COMMAND;
+use crate::settings::Settings;
+use crate::{connections, memory};
+
+/// What the logs of the embedded engines may grow to between two checkpoints, and some rest.
+const LOGS_BYTES: u64 = 512 << 20;
+
+const MIB: u64 = 1 << 20;
+
+pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
+    let mut checks = tokio::task::spawn_blocking(worker).await.unwrap_or_default();
+    checks.push(memory_of(memory::available(), settings.decode_bytes_max()));
+    checks.push(open_files(connections::possible_and_wanted()));
+    checks.extend(folders(settings));
+    checks
+}
+
+/// Starts a worker as the server does, and reads what the kernel says of it.
+fn worker() -> Vec<Check> {
+    let worker = match WorkerProcess::spawn(Path::new("/proc/self/exe"), &[WORKER_COMMAND]) {
+        Ok(worker) => worker,
+        Err(error) => {
+            let remedy = "Without one no photo gets versions: see whether this system may start processes.";
+            return vec![Check::broken("worker", format!("no image worker could be started: {error}"), remedy)];
+        }
+    };
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).unwrap_or_default();
+    let mut checks = confinement(worker.confinement());
+    checks.push(worker_limits(&limits, Limits::default().max_memory_bytes));
+    checks
+}
+
+fn confinement(confinement: Confinement) -> Vec<Check> {
+    let said = |enforcement| match enforcement {
+        Enforcement::Full => "in full",
+        Enforcement::Partial => "in part",
+        Enforcement::None => "not at all",
+    };
+    let seccomp = Check::of(
+        confinement.seccomp == Enforcement::Full,
+        "worker.seccomp",
+        format!("the kernel keeps decoders from other system calls {}", said(confinement.seccomp)),
+        "A hostile file that takes a decoder over could read files and reach the network: use a kernel with seccomp \
+         filters, and a container runtime that allows them.",
+    );
+    let found = format!("the kernel keeps decoders from files and the network {}", said(confinement.landlock));
+    let landlock = match confinement.landlock {
+        Enforcement::Full => Check::holds("worker.landlock", found),
+        // The filter of system calls refuses the same: this is the second wall.
+        _ => Check::noted("worker.landlock", found, "Linux 6.12 or newer with Landlock switched on does all of it."),
+    };
+    vec![seccomp, landlock]
+}
+
+/// `table` is `/proc/<worker>/limits`.
+fn worker_limits(table: &str, memory_bytes: u64) -> Check {
+    let bounds =
+        [("Max address space", memory_bytes), ("Max open files", 0), ("Max file size", 0), ("Max core file size", 0)];
+    let in_force = |name: &str| {
+        let line = table.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let missing: Vec<&str> = bounds
+        .iter()
+        .filter(|(name, most)| in_force(name).is_none_or(|value| value > *most))
+        .map(|bound| bound.0)
+        .collect();
+    let found = if missing.is_empty() {
+        format!("a decoder has at most {} MiB of memory and no files", memory_bytes / MIB)
+    } else {
+        format!("these limits are not in force for a decoder: {}", missing.join(", "))
+    };
+    let remedy = "A hostile file could use up the machine: use a kernel that enforces resource limits.";
+    Check::of(missing.is_empty(), "worker.limits", found, remedy)
+}
+
+fn memory_of(available: Option<u64>, decode_bytes_max: u64) -> Check {
+    const NAME: &str = "memory";
+    let Some(available) = available else {
+        return Check::noted(NAME, "this system does not tell how much memory there is", "Watch it.");
+    };
+    let found = format!("{} MiB may be used, up to {} MiB of it for decoding", available / MIB, decode_bytes_max / MIB);
+    let remedy = "Huge pictures could use all of it and have the server killed: add memory, or lower \
+                  EYELINE_DECODE_BYTES_MAX.";
+    if decode_bytes_max > available {
+        Check::broken(NAME, found, remedy)
+    } else if decode_bytes_max > available / 2 {
+        Check::noted(NAME, found, remedy)
+    } else {
+        Check::holds(NAME, found)
+    }
+}
+
+fn open_files((possible, wanted): (usize, usize)) -> Check {
+    let found = format!("{possible} connections can be held at once");
+    if possible >= wanted {
+        return Check::holds("open_files", found);
+    }
+    let remedy = format!("For {wanted}, raise the hard limit of open files (ulimit -Hn, LimitNOFILE=) to 65536.");
+    Check::noted("open_files", found, remedy)
+}
+
+/// The data folder and every other folder that an embedded engine is told to use.
+fn folders(settings: &Settings) -> Vec<Check> {
+    let data = &settings.data;
+    let mut checks = vec![writable(data)];
+    let urls = [settings.catalog_url(), settings.objects_url(), settings.inbox_url()];
+    let local = urls.iter().filter_map(|url| url.strip_prefix("sqlite:").or_else(|| url.strip_prefix("file:")));
+    let paths = std::iter::once(data.clone()).chain(local.map(|path| path.trim_start_matches("//").into()));
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let Some(nearest) = nearest(&path) else { continue };
+        let Some(mount) = Mount::of(&nearest).filter(|mount| !seen.contains(&mount.point)) else { continue };
+        checks.push(mount.judge("data.file_system"));
+        let free = statvfs(&nearest).map(|known| known.f_bavail.saturating_mul(known.f_frsize)).ok();
+        let needed = LOGS_BYTES + 2 * settings.upload_bytes_max * settings.workers() as u64;
+        checks.extend(free.map(|free| space(&mount.point, free, needed)));
+        seen.push(mount.point);
+    }
+    checks
+}
+
+/// The path itself, or the closest folder above it that is there; absolute and without links.
+fn nearest(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    absolute.ancestors().find_map(|path| path.canonicalize().ok())
+}
+
+fn writable(data: &Path) -> Check {
+    const NAME: &str = "data.folder";
+    let shown = data.display();
+    let remedy = "See to its rights, or choose another folder with EYELINE_DATA.";
+    let may_write = |path: &Path| access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
+    if data.is_dir() {
+        return match may_write(data) {
+            Ok(()) => Check::holds(NAME, format!("{shown} can be written to")),
+            Err(error) => Check::broken(NAME, format!("{shown} cannot be written to ({error})"), remedy),
+        };
+    }
+    match nearest(data).filter(|above| above.is_dir()).map(|above| may_write(&above)) {
+        Some(Ok(())) => Check::noted(NAME, format!("{shown} is not there yet"), "The first start makes it."),
+        _ => Check::broken(NAME, format!("{shown} is not there and cannot be made"), remedy),
+    }
+}
+
+fn space(point: &Path, free: u64, needed: u64) -> Check {
+    let found = format!("{} MiB are free on {}", free / MIB, point.display());
+    let remedy = format!(
+        "At least {} MiB are needed for events and uploads under way; free some, else they are refused.",
+        needed / MIB
+    );
+    Check::of(free >= needed, "data.space", found, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use eyeline_store::checks::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_the_kernel_does_not_confine_breaks_the_promise() {
+        let judge = |landlock, seccomp| {
+            confinement(Confinement { landlock, seccomp }).iter().map(|check| check.verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(judge(Enforcement::Full, Enforcement::Full), [Verdict::Holds, Verdict::Holds]);
+        assert_eq!(judge(Enforcement::None, Enforcement::Full), [Verdict::Holds, Verdict::Noted]);
+        assert_eq!(judge(Enforcement::Full, Enforcement::None), [Verdict::Broken, Verdict::Holds]);
+    }
+
+    #[test]
+    fn a_limit_that_is_not_in_force_is_named() {
+        let table = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                     Max address space         1073741824           1073741824           bytes     \n\
+                     Max open files            0                    0                    files     \n\
+                     Max file size             0                    0                    bytes     \n\
+                     Max core file size        0                    0                    bytes     \n";
+        assert_eq!(worker_limits(table, 1 << 30).verdict, Verdict::Holds);
+        let lifted = worker_limits(&table.replace("1073741824", "unlimited "), 1 << 30);
+        assert_eq!(lifted.verdict, Verdict::Broken);
+        assert!(lifted.found.contains("address space"), "{}", lifted.found);
+        assert_eq!(worker_limits("", 1 << 30).verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn too_little_space_breaks_the_promise() {
+        assert_eq!(space(Path::new("/"), 10 << 30, 1 << 30).verdict, Verdict::Holds);
+        assert_eq!(space(Path::new("/"), 1 << 20, 1 << 30).verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn a_data_folder_that_cannot_be_made_breaks_the_promise() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(writable(folder.path()).verdict, Verdict::Holds);
+        assert_eq!(writable(&folder.path().join("a/b")).verdict, Verdict::Noted);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        assert_eq!(writable(&file.join("data")).verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn decoding_that_may_take_all_of_the_memory_breaks_the_promise() {
+        let verdict = |gib: u64| memory_of(Some(gib << 30), 1 << 30).verdict;
+        assert_eq!((verdict(4), verdict(1)), (Verdict::Holds, Verdict::Noted));
+        assert_eq!(memory_of(Some(512 << 20), 1 << 30).verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn few_open_files_are_noted() {
+        assert_eq!(open_files((10_000, 10_000)).verdict, Verdict::Holds);
+        assert_eq!(open_files((768, 10_000)).verdict, Verdict::Noted);
+    }
+}

@@ -1,0 +1,95 @@
+//! `eyeline doctor`: what holds up the promises, looked at one by one.
+
+mod machine;
+mod mounts;
+mod settings;
+
+use eyeline_store::checks::{self, Check, Verdict};
+use serde_json::{Value, json};
+
+use super::{client, say};
+use crate::clock::Clock;
+use crate::settings::Settings;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Looks at the engines as they are really set, at the sandbox as the kernel enforces it, at disk, memory and secrets.
+It may run beside a server. The exit code is 1 when a promise does not hold.")]
+pub(super) struct Arguments {
+    /// As JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
+    let clock = Clock::default();
+    let mut found = machine::checks(settings).await;
+    found.extend(settings::checks(settings));
+    found.extend(checks::catalog(&settings.catalog_url(), || clock.real_now()).await);
+    found.extend(checks::inbox(&settings.inbox_url()).await);
+    found.push(checks::objects(&settings.objects_url()).await);
+    found.extend(server(client::readiness(settings).await));
+
+    let broken = found.iter().filter(|check| check.verdict == Verdict::Broken).count();
+    if arguments.json {
+        say(&json!({"holds": broken == 0, "checks": found}).to_string());
+    } else {
+        found.iter().for_each(|check| say(&line(check)));
+    }
+    match broken {
+        0 => Ok(()),
+        1 => Err("1 promise does not hold".to_owned()),
+        many => Err(format!("{many} promises do not hold")),
+    }
+}
+
+fn line(check: &Check) -> String {
+    let verdict = match check.verdict {
+        Verdict::Holds => "ok",
+        Verdict::Noted => "note",
+        Verdict::Broken => "BROKEN",
+    };
+    let remedy = check.remedy.as_ref().map(|remedy| format!(". {remedy}")).unwrap_or_default();
+    format!("{verdict:<7} {:<27} {}{remedy}", check.name, check.found)
+}
+
+/// What a running server alone knows: whether its engines would still keep what they are given.
+fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
+    const NAME: &str = "server";
+    let Some(engines) = told.as_ref().and_then(|told| told["engines"].as_array()) else {
+        let remedy = "Start one, or set EYELINE_URL: a failed fsync is known to a running server alone.";
+        return vec![Check::noted(NAME, format!("no server answers at {url}"), remedy)];
+    };
+    let remedy = "After a failed fsync nothing is kept until a restart: see the server's log and the disk, then restart \
+                  it.";
+    let away = engines.iter().filter(|engine| engine["reachable"] != true).filter_map(|engine| engine["name"].as_str());
+    let broken: Vec<Check> = away
+        .map(|name| Check::broken(format!("{NAME}.{name}"), format!("the server at {url} cannot use it"), remedy))
+        .collect();
+    if broken.is_empty() { vec![Check::holds(NAME, format!("{url} answers, and so do its engines"))] } else { broken }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(inbox: bool) -> Option<Value> {
+        Some(json!({"engines": [{"name": "catalog", "reachable": true}, {"name": "inbox", "reachable": inbox}]}))
+    }
+
+    #[test]
+    fn a_running_server_whose_inbox_failed_breaks_the_promise() {
+        let judge = |told| server(("http://x".to_owned(), told));
+        assert_eq!(judge(told(true))[0].verdict, Verdict::Holds);
+        assert_eq!(judge(None)[0].verdict, Verdict::Noted);
+        let broken = judge(told(false));
+        assert_eq!((broken.len(), broken[0].name.as_str()), (1, "server.inbox"));
+        assert_eq!(broken[0].verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn a_line_says_what_was_found_and_what_to_do() {
+        let check = Check::broken("catalog.fsync", "fsync is off", "Set fsync = on.");
+        assert_eq!(line(&check), "BROKEN  catalog.fsync               fsync is off. Set fsync = on.");
+    }
+}

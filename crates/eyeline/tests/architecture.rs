@@ -87,3 +87,14 @@ fn migrations_come_in_pairs() {
     assert!(!names("sqlite").is_empty());
     assert_eq!(names("sqlite"), names("postgres"));
 }
+
+#[test]
+fn every_code_of_an_image_error_is_in_the_table_of_the_docs_and_no_other() {
+    let text = std::fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let documented: Vec<&str> = rows.filter(|(code, _)| *code != "error_code").map(|(code, _)| code).collect();
+    let known: Vec<&str> = eyeline_core::ImageErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(documented, known);
+    let spelt = |code| serde_json::to_value(code).expect("JSON");
+    assert!(eyeline_core::ImageErrorCode::ALL.iter().all(|code| spelt(code) == code.as_str()), "one spelling");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use eyeline_core::{GalleryId, ImageId, ImageState, JobId, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_core::{GalleryId, ImageErrorCode, ImageId, ImageState, JobId, ProjectId, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
 
 use super::processing::Hints;
@@ -21,8 +21,9 @@ pub struct Image {
     pub filename: String,
     pub state: ImageState,
     pub original_key: Option<ObjectKey>,
-    /// Known once the original was read.
+    /// Known once the file has arrived.
     pub bytes: Option<u64>,
+    /// Known once the original was read.
     pub sha256: Option<[u8; 32]>,
     pub content_type: Option<String>,
     /// Pixels, upright.
@@ -37,8 +38,8 @@ pub struct Image {
     pub tags: Vec<String>,
     /// JSON text of an object.
     pub metadata: String,
-    /// Why it ended in `error`: a word, and a sentence.
-    pub error: Option<(String, String)>,
+    /// Why it ended in `error`: for programs, and a sentence.
+    pub error: Option<(ImageErrorCode, String)>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// All of them, or none: they are published together. Smallest first.
@@ -249,7 +250,7 @@ fn read_version(mut row: Row) -> Result<Version> {
 
 fn read_image(mut row: Row) -> Result<Image> {
     let tags: String = row.take("tags")?;
-    let (code, sentence): (Option<String>, Option<String>) = (row.take("error_code")?, row.take("error")?);
+    let (code, sentence): (Option<ImageErrorCode>, Option<String>) = (row.take("error_code")?, row.take("error")?);
     Ok(Image {
         image_id: row.take("image_id")?,
         project_id: row.take("project_id")?,
@@ -341,7 +342,7 @@ async fn delete(tx: &mut Tx, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints
     keys.extend(row.take::<Option<ObjectKey>>("incoming_key")?);
     // What never arrived has given its place back already.
     if let Some(user_id) = row.take::<Option<String>>("user_id")?
-        && row.take::<Option<String>>("error_code")?.as_deref() != Some(super::uploads::NEVER_ARRIVED)
+        && row.take::<Option<ImageErrorCode>>("error_code")? != Some(ImageErrorCode::NeverArrived)
     {
         super::uploads::free_place(tx, row.take("project_id")?, &user_id).await?;
     }

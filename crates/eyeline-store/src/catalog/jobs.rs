@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use eyeline_core::{JobId, Timestamp};
+use eyeline_core::{ImageErrorCode, JobId, Timestamp};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
@@ -49,8 +49,8 @@ pub struct Job {
 pub enum Failure {
     /// The attempt counts.
     Failed(String),
-    /// The worker process died or had to be killed; the attempt counts, and the death.
-    WorkerDied(String),
+    /// The worker process died or had to be killed, and what to say of it; the attempt counts, and the death.
+    WorkerDied(ImageErrorCode, String),
     /// An engine was away, or the server stops: as if it had not been tried.
     PutBack(Duration),
 }
@@ -165,7 +165,7 @@ impl Catalog {
                             buried.push(row.take("subject")?);
                         }
                     }
-                    processing::end_with_error(tx, &buried, "worker_died", STOPPED_ANSWERING, now).await
+                    processing::end_with_error(tx, &buried, ImageErrorCode::WorkerDied, STOPPED_ANSWERING, now).await
                 }
                 .boxed()
             })
@@ -305,7 +305,7 @@ pub(super) async fn fail(tx: &mut Tx, lease: Lease, failure: &Failure) -> Result
     let (mut attempts, mut deaths): (u32, u32) = (row.take("attempts")?, row.take("deaths")?);
     let (reason, wait) = match failure {
         Failure::Failed(reason) => (Some(reason.clone()), back_off(attempts)),
-        Failure::WorkerDied(reason) => {
+        Failure::WorkerDied(_, reason) => {
             deaths += 1;
             (Some(reason.clone()), back_off(attempts))
         }

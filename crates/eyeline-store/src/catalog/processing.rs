@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_core::{GalleryId, ImageErrorCode, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
 
 use super::jobs::{self, Failure, Job, Lease, PROCESS_IMAGE};
@@ -57,6 +57,16 @@ pub struct Made {
     pub versions: Vec<MadeVersion>,
 }
 
+/// Why no versions can be made of an original, for good.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub code: ImageErrorCode,
+    /// For its owner.
+    pub sentence: String,
+    /// The original's.
+    pub sha256: [u8; 32],
+}
+
 #[derive(Clone, Debug)]
 pub struct MadeVersion {
     pub name: String,
@@ -82,13 +92,14 @@ impl Catalog {
         self.db.write(move |tx| async move { publish(tx, work, made, now).await }.boxed()).await
     }
 
-    /// Ends the image with a reason that lies in the file: `code` in one word, `sentence` for its owner.
-    pub async fn refuse_image(&self, work: Work, code: String, sentence: String, now: Timestamp) -> Result<Hints> {
+    /// Ends the image with a reason that lies in the file.
+    pub async fn refuse_image(&self, work: Work, refusal: Refusal, now: Timestamp) -> Result<Hints> {
         self.db
             .write(move |tx| {
                 async move {
                     jobs::complete(tx, work.job.lease).await?;
-                    end_with_error(tx, &[work.image_id], &code, &sentence, now).await
+                    note_hash(tx, work.image_id, refusal.sha256).await?;
+                    end_with_error(tx, &[work.image_id], refusal.code, &refusal.sentence, now).await
                 }
                 .boxed()
             })
@@ -96,15 +107,27 @@ impl Catalog {
     }
 
     /// The attempt came to nothing: the job runs again after a while, or is a dead letter now and the image ends with
-    /// the reason.
-    pub async fn fail_image(&self, lease: Lease, image_id: ImageId, failure: Failure, now: Timestamp) -> Result<Hints> {
+    /// the reason. `sha256` is the original's, when it was read.
+    pub async fn fail_image(
+        &self,
+        lease: Lease,
+        image_id: ImageId,
+        failure: Failure,
+        sha256: Option<[u8; 32]>,
+        now: Timestamp,
+    ) -> Result<Hints> {
         self.db
             .write(move |tx| {
                 async move {
-                    match jobs::fail(tx, lease, &failure).await? {
-                        None => Ok(Hints::default()),
-                        Some(reason) => end_with_error(tx, &[image_id], "processing_failed", &reason, now).await,
+                    let Some(reason) = jobs::fail(tx, lease, &failure).await? else { return Ok(Hints::default()) };
+                    if let Some(sha256) = sha256 {
+                        note_hash(tx, image_id, sha256).await?;
                     }
+                    let code = match failure {
+                        Failure::WorkerDied(code, _) => code,
+                        Failure::Failed(_) | Failure::PutBack(_) => ImageErrorCode::ProcessingFailed,
+                    };
+                    end_with_error(tx, &[image_id], code, &reason, now).await
                 }
                 .boxed()
             })
@@ -235,11 +258,17 @@ async fn replace_versions(tx: &mut Tx, work: &Work, versions: &[MadeVersion]) ->
     tx.execute_rows(sql, &rows).await.map(drop)
 }
 
+/// What is known of a file although no versions were made of it.
+async fn note_hash(tx: &mut Tx, image_id: ImageId, sha256: [u8; 32]) -> Result<()> {
+    let sql = "UPDATE images SET sha256 = $2 WHERE image_id = $1";
+    tx.execute(sql, params![image_id, sha256]).await.map(drop)
+}
+
 /// Shows images as ended with an error. Those that are gone are left out.
 pub(super) async fn end_with_error(
     tx: &mut Tx,
     images: &[ImageId],
-    code: &str,
+    code: ImageErrorCode,
     sentence: &str,
     now: Timestamp,
 ) -> Result<Hints> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use eyeline_core::{GalleryId, ImageId, ImageState, JobId, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_core::{GalleryId, ImageErrorCode, ImageId, ImageState, JobId, ProjectId, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Tx, Value};
-
-/// The `error` of an image whose link was never used.
-pub const NEVER_ARRIVED: &str = "never_arrived";
 
 /// An image that a link is given out for.
 #[derive(Clone, Debug)]
@@ -238,8 +235,8 @@ impl Catalog {
                     }
                     let real_now = tx.real_now().await?;
                     objects::unwanted(tx, &keys, real_now).await?;
-                    end_with_error(tx, &given_up, NEVER_ARRIVED, "Nothing was sent to the upload link in time.", now)
-                        .await
+                    let sentence = "Nothing was sent to the upload link in time.";
+                    end_with_error(tx, &given_up, ImageErrorCode::NeverArrived, sentence, now).await
                 }
                 .boxed()
             })
@@ -305,7 +302,7 @@ async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: u64) -> Res
     let sql = "SELECT CAST(count(*) AS BIGINT) AS images FROM
                    (SELECT 1 FROM images WHERE project_id = $1 AND (error_code IS NULL OR error_code <> $2)
                     LIMIT $3) AS held";
-    let row = tx.query_one(sql, params![project_id, NEVER_ARRIVED, images_max]).await?;
+    let row = tx.query_one(sql, params![project_id, ImageErrorCode::NeverArrived, images_max]).await?;
     let held: u64 = row.map_or(Ok(0), |mut row| row.take("images"))?;
     Ok(images_max.saturating_sub(held))
 }

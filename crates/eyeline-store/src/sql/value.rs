@@ -1,8 +1,8 @@
 //! What goes into a statement and comes out of a row, the same for both dialects.
 
 use eyeline_core::{
-    ApplicationId, EventId, GalleryId, ImageId, ImageState, JobId, OrderId, ProjectId, SessionId, Tier, Timestamp,
-    Visibility,
+    ApplicationId, EventId, GalleryId, ImageErrorCode, ImageId, ImageState, JobId, OrderId, ProjectId, SessionId, Tier,
+    Timestamp, Visibility,
 };
 use uuid::Uuid;
 
@@ -235,7 +235,7 @@ macro_rules! word_columns {
     )*};
 }
 
-word_columns!(ImageState, Tier, Visibility);
+word_columns!(ImageErrorCode, ImageState, Tier, Visibility);
 
 impl Column for Timestamp {
     const KIND: Kind = Kind::Int;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use eyeline_core::{ImageId, ImageState, JobId, Visibility};
+use eyeline_core::{ImageErrorCode, ImageId, ImageState, JobId, Visibility};
 use eyeline_store::catalog::images::{Image, ImagePatch};
 use eyeline_store::catalog::jobs::{ATTEMPTS_MAX, DEATHS_MAX, Failure, PROCESS_IMAGE};
-use eyeline_store::catalog::processing::{Made, MadeVersion, Work};
+use eyeline_store::catalog::processing::{Made, MadeVersion, Refusal, Work};
 use eyeline_store::catalog::uploads::OpenUpload;
 use eyeline_store::sql::Db;
 use eyeline_store::{Catalog, Error, ObjectKey};
@@ -139,9 +139,9 @@ async fn a_holder_that_lost_its_lease_can_bring_no_result() {
         assert!(quick.job.lease.fence > slow.job.lease.fence);
 
         assert!(matches!(publish(&catalog, &slow).await, Err(Error::LeaseLost(_))));
-        let refused = catalog.refuse_image(slow.clone(), "x".to_owned(), "y".to_owned(), at(7)).await;
+        let refused = catalog.refuse_image(slow.clone(), refusal(), at(7)).await;
         assert!(matches!(refused, Err(Error::LeaseLost(_))));
-        let failed = catalog.fail_image(slow.job.lease, image_id, Failure::PutBack(Duration::ZERO), at(7)).await;
+        let failed = catalog.fail_image(slow.job.lease, image_id, Failure::PutBack(Duration::ZERO), None, at(7)).await;
         assert!(matches!(failed, Err(Error::LeaseLost(_))));
         let held = catalog.renew_leases(vec![slow.job.lease, quick.job.lease]).await.expect("the catalog");
         assert_eq!(held, [quick.job.lease]);
@@ -150,6 +150,41 @@ async fn a_holder_that_lost_its_lease_can_bring_no_result() {
         publish(&catalog, &quick).await.expect("published");
         assert!(matches!(publish(&catalog, &quick).await, Err(Error::LeaseLost(_))), "one result is published");
         assert_eq!(image(&catalog, image_id).await.versions[0].object_key.folder(), quick.folder);
+    })
+    .await;
+}
+
+fn refusal() -> Refusal {
+    Refusal { code: ImageErrorCode::Truncated, sentence: "It is cut off.".to_owned(), sha256: [7; 32] }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_refused_file_is_kept_with_the_reason() {
+    on_every_engine(async |catalog, _db| {
+        let image_id = waiting(&catalog, 1).await;
+        let work = claim(&catalog, "a", 1).await.remove(0);
+        catalog.refuse_image(work, refusal(), at(6)).await.expect("refused");
+        let ended = image(&catalog, image_id).await;
+        assert_eq!(ended.error, Some((ImageErrorCode::Truncated, "It is cut off.".to_owned())));
+        assert_eq!(ended.sha256, Some([7; 32]));
+        assert!(catalog.dead_jobs(None, 10).await.expect("the catalog").is_empty(), "its job is done");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_kills_its_decoder_each_time_ends_with_what_the_decoder_did() {
+    on_every_engine(async |catalog, db| {
+        let image_id = waiting(&catalog, 1).await;
+        for _ in 0..DEATHS_MAX {
+            let work = claim(&catalog, "a", 1).await.remove(0);
+            let failure = Failure::WorkerDied(ImageErrorCode::TimedOut, "It took too long.".to_owned());
+            catalog.fail_image(work.job.lease, image_id, failure, Some([8; 32]), at(6)).await.expect("the catalog");
+            let_time_pass(&db).await;
+        }
+        let ended = image(&catalog, image_id).await;
+        assert_eq!(ended.error, Some((ImageErrorCode::TimedOut, "It took too long.".to_owned())));
+        assert_eq!(ended.sha256, Some([8; 32]));
     })
     .await;
 }
@@ -175,14 +210,14 @@ async fn after_so_many_attempts_a_job_is_a_dead_letter_and_can_be_started_anew()
             let work = claim(&catalog, "a", 1).await.remove(0);
             assert_eq!(work.job.attempts, attempt);
             let failure = Failure::Failed(format!("try {attempt}"));
-            catalog.fail_image(work.job.lease, image_id, failure, at(6)).await.expect("the catalog");
+            catalog.fail_image(work.job.lease, image_id, failure, None, at(6)).await.expect("the catalog");
             assert!(claim(&catalog, "a", 1).await.is_empty(), "it waits a while before the next try");
             let_time_pass(&db).await;
         }
         let ended = image(&catalog, image_id).await;
         assert_eq!(
             (ended.state, ended.error),
-            (ImageState::Error, Some(("processing_failed".to_owned(), "try 5".to_owned())))
+            (ImageState::Error, Some((ImageErrorCode::ProcessingFailed, "try 5".to_owned())))
         );
         let dead = catalog.dead_jobs(None, 10).await.expect("the catalog");
         assert_eq!((dead.len(), dead[0].reason.as_str(), dead[0].attempts), (1, "try 5", ATTEMPTS_MAX));
@@ -210,8 +245,8 @@ async fn so_many_deaths_end_an_image_too_but_a_restart_is_no_strike() {
         for death in 1..DEATHS_MAX {
             let work = claim(&catalog, "a", 1).await.remove(0);
             assert_eq!(work.job.attempts, death);
-            let failure = Failure::WorkerDied("It crashed.".to_owned());
-            catalog.fail_image(work.job.lease, image_id, failure, at(6)).await.expect("the catalog");
+            let failure = Failure::WorkerDied(ImageErrorCode::DecoderCrashed, "It crashed.".to_owned());
+            catalog.fail_image(work.job.lease, image_id, failure, None, at(6)).await.expect("the catalog");
             let_time_pass(&db).await;
         }
         assert_eq!(claim(&catalog, "a", 1).await.len(), 1);
@@ -232,7 +267,7 @@ async fn an_engine_that_was_away_costs_no_attempt() {
             let work = claim(&catalog, "a", 1).await.remove(0);
             assert_eq!(work.job.attempts, 1);
             let failure = Failure::PutBack(Duration::ZERO);
-            catalog.fail_image(work.job.lease, image_id, failure, at(6)).await.expect("the catalog");
+            catalog.fail_image(work.job.lease, image_id, failure, None, at(6)).await.expect("the catalog");
         }
     })
     .await;
@@ -248,7 +283,7 @@ async fn versions_are_not_published_to_more_than_may_see_the_image_now() {
         assert!(matches!(publish(&catalog, &work).await, Err(Error::Conflict(_))));
         assert_eq!(image(&catalog, image_id).await.versions, vec![]);
         let failure = Failure::PutBack(Duration::ZERO);
-        catalog.fail_image(work.job.lease, image_id, failure, at(6)).await.expect("the catalog");
+        catalog.fail_image(work.job.lease, image_id, failure, None, at(6)).await.expect("the catalog");
         let again = claim(&catalog, "a", 1).await.remove(0);
         assert!(again.folder.as_str().starts_with("private/"));
         publish(&catalog, &again).await.expect("published");

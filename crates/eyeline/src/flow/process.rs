@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use eyeline_core::ImageErrorCode;
 use eyeline_image::worker::WorkerFailure;
-use eyeline_image::{Limits, START_BYTES, memory_needed};
+use eyeline_image::{ErrorKind, Limits, START_BYTES, memory_needed};
 use eyeline_store::catalog::jobs::Failure;
-use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Work};
+use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Refusal, Work};
 use eyeline_store::{Error, ObjectKey};
 use futures::TryStreamExt as _;
 
@@ -27,15 +28,22 @@ const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How an attempt ended.
 enum Outcome {
     Made(Made),
-    /// The file is at fault: a word and a sentence for its owner.
-    Refused(String, String),
-    NotDone(Failure),
+    /// The file is at fault.
+    Refused(Refusal),
+    /// With the original's SHA-256, when it was read.
+    NotDone(Failure, Option<[u8; 32]>),
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Outcome::NotDone(failure, None)
+    }
 }
 
 /// Processes one claimed image to the end: published, refused, or given back.
 pub async fn process(app: &App, work: Work) {
     let outcome = attempt(app, &work).await.unwrap_or_else(|error| {
-        Outcome::NotDone(match error {
+        Outcome::from(match error {
             Error::Unavailable { reason, .. } => {
                 tracing::warn!(reason, image.id = %work.image_id, "an engine is away; the photo waits");
                 Failure::PutBack(ENGINE_PAUSE)
@@ -62,7 +70,7 @@ async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
                 return;
             }
             // Who may see the image was changed meanwhile: its versions belong into another folder.
-            Err(Error::Conflict(_)) => outcome = Outcome::NotDone(Failure::PutBack(Duration::ZERO)),
+            Err(Error::Conflict(_)) => outcome = Failure::PutBack(Duration::ZERO).into(),
             Err(error) => {
                 tracing::warn!(%error, image.id = %work.image_id, "the outcome of a photo could not be stored yet");
                 tokio::select! {
@@ -79,11 +87,10 @@ async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error>
     let now = app.clock.now();
     match outcome {
         Outcome::Made(made) => app.catalog.publish_image(work.clone(), made.clone(), now).await,
-        Outcome::Refused(code, sentence) => {
-            app.catalog.refuse_image(work.clone(), code.clone(), sentence.clone(), now).await
-        }
-        Outcome::NotDone(failure) => {
-            let mut changed = app.catalog.fail_image(work.job.lease, work.image_id, failure.clone(), now).await?;
+        Outcome::Refused(refusal) => app.catalog.refuse_image(work.clone(), refusal.clone(), now).await,
+        Outcome::NotDone(failure, sha256) => {
+            let (lease, image_id) = (work.job.lease, work.image_id);
+            let mut changed = app.catalog.fail_image(lease, image_id, failure.clone(), *sha256, now).await?;
             changed.jobs = *failure == Failure::PutBack(Duration::ZERO);
             Ok(changed)
         }
@@ -91,12 +98,12 @@ async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error>
 }
 
 async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
-    let missing = || Ok(Outcome::NotDone(Failure::Failed("The stored original is missing.".to_owned())));
+    let missing = || Ok(Failure::Failed("The stored original is missing.".to_owned()).into());
     let Some(needed) = memory_needed_for(app, &work.original_key).await? else { return missing() };
     // Nothing of the photo is held before it is let in, and until it is written what it takes is counted.
     let _admitted = tokio::select! {
         admitted = app.admission.admit(needed) => admitted,
-        () = app.stop.cancelled() => return Ok(Outcome::NotDone(Failure::PutBack(Duration::ZERO))),
+        () = app.stop.cancelled() => return Ok(Failure::PutBack(Duration::ZERO).into()),
     };
     let Some(original) = app.objects.get(&work.original_key).await? else { return missing() };
     let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
@@ -112,21 +119,33 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
     let Some(made) = made else {
         let sentence =
             format!("The file that arrived ({bytes} bytes, SHA-256 {}) is not the one announced.", hex(&sha256));
-        return Ok(Outcome::Refused("not_as_stated".to_owned(), sentence));
+        return Ok(Outcome::Refused(Refusal { code: ImageErrorCode::NotAsStated, sentence, sha256 }));
     };
     Ok(match made {
         Ok(made) => Outcome::Made(write(app, work, made, bytes, sha256).await?),
         Err(MakeError::Worker(WorkerFailure::Refused(error))) => {
-            Outcome::Refused(error.kind.code().to_owned(), error.sentence)
+            Outcome::Refused(Refusal { code: code_of(error.kind), sentence: error.sentence, sha256 })
         }
         Err(MakeError::Worker(WorkerFailure::Gone(error))) => {
             tracing::warn!(image.id = %work.image_id, code = error.kind.code(), "a worker died over a photo");
-            Outcome::NotDone(Failure::WorkerDied(error.sentence))
+            Outcome::NotDone(Failure::WorkerDied(code_of(error.kind), error.sentence), Some(sha256))
         }
         Err(MakeError::NotStarted(error)) => {
             return Err(Error::unavailable(format!("no image worker could be started: {error}")));
         }
     })
+}
+
+fn code_of(kind: ErrorKind) -> ImageErrorCode {
+    match kind {
+        ErrorKind::Truncated => ImageErrorCode::Truncated,
+        ErrorKind::NotAnImage => ImageErrorCode::NotAnImage,
+        ErrorKind::TooManyPixels => ImageErrorCode::TooManyPixels,
+        ErrorKind::Unsupported => ImageErrorCode::Unsupported,
+        ErrorKind::Damaged => ImageErrorCode::Damaged,
+        ErrorKind::DecoderCrashed => ImageErrorCode::DecoderCrashed,
+        ErrorKind::TimedOut => ImageErrorCode::TimedOut,
+    }
 }
 
 /// Bytes that making the versions will take; `None` when the original is not there.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::images::{link, path_of, send};
 use crate::support::{Answer, Server, Tenant, request, text};
 
-fn photo(width: u16, height: u16) -> Vec<u8> {
+pub fn photo(width: u16, height: u16) -> Vec<u8> {
     let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height)).map(|at| (at % 251) as u8).collect();
     let mut file = Vec::new();
     Encoder::new(&mut file, 90).encode(&pixels, width, height, ColorType::Luma).expect("a JPEG");
@@ -19,7 +19,7 @@ fn photo(width: u16, height: u16) -> Vec<u8> {
 }
 
 /// A server whose worker runs until the test ends.
-async fn working() -> Server {
+pub async fn working() -> Server {
     let server = Server::start().await;
     tokio::spawn(process::run(server.app.clone()));
     server
@@ -29,7 +29,7 @@ async fn show(server: &Server, tenant: &Tenant, image_id: &str) -> Value {
     server.get(&format!("/api/v1/images/{image_id}"), &tenant.secret_key).await.json()
 }
 
-async fn until_final(server: &Server, tenant: &Tenant, image_id: &str) -> Value {
+pub async fn until_final(server: &Server, tenant: &Tenant, image_id: &str) -> Value {
     let began = Instant::now();
     loop {
         let image = show(server, tenant, image_id).await;
@@ -41,7 +41,7 @@ async fn until_final(server: &Server, tenant: &Tenant, image_id: &str) -> Value 
     }
 }
 
-async fn upload(server: &Server, tenant: &Tenant, file: &[u8], more: Value) -> Value {
+pub async fn upload(server: &Server, tenant: &Tenant, file: &[u8], more: Value) -> Value {
     let mut body = json!({"project_id": tenant.project_id, "filename": "a b.jpg"});
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let link = link(server, tenant, &body).await;
@@ -129,10 +129,11 @@ async fn a_file_that_is_at_fault_ends_as_error_with_a_reason_and_can_be_fetched_
     let server = working().await;
     let tenant = server.tenant("faults").await;
     let whole = photo(400, 300);
-    for file in [&whole[..whole.len() / 2], b"no picture at all".as_slice()] {
+    for (file, code) in [(&whole[..whole.len() / 2], "truncated"), (b"no picture at all".as_slice(), "not_an_image")] {
         let image = upload(&server, &tenant, file, json!({})).await;
         assert_eq!(image["state"], "error", "{image}");
         assert!(text(&image, "error").contains(' '), "{image}");
+        assert_eq!((text(&image, "error_code").as_str(), text(&image, "sha256").len()), (code, 64), "{image}");
         assert_eq!(image["versions"]["thumb"], Value::Null);
         assert!(download(&server, &image["versions"]["original"]).await.body == file);
     }

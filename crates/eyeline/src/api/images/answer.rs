@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eyeline_core::{ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_core::{ImageErrorCode, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::images::Image;
 use serde::Serialize;
 use serde_json::Value;
@@ -48,6 +48,8 @@ pub struct ImageAnswer {
     updated_at: Timestamp,
     /// Why the image ended in state `error`, in a sentence.
     error: Option<String>,
+    /// The same for programs.
+    error_code: Option<ImageErrorCode>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,6 +93,7 @@ impl ImageAnswer {
             metadata: serde_json::from_str(&image.metadata).unwrap_or_default(),
             created_at: image.created_at,
             updated_at: image.updated_at,
+            error_code: image.error.as_ref().map(|(code, _)| *code),
             error: image.error.map(|(_, sentence)| sentence),
         }
     }

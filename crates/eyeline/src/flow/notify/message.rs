@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Timestamp};
+use eyeline_core::{GalleryId, ImageErrorCode, ImageId, ImageState, ProjectId, Timestamp};
 use eyeline_store::catalog::news::News;
 use eyeline_store::{Error, Result};
 use serde::Serialize;
@@ -48,6 +48,9 @@ struct ImageNews {
     /// The state at that time.
     state: Option<ImageState>,
     versions: Versions,
+    /// Why it ended in `error`, in a sentence, and for programs.
+    error: Option<String>,
+    error_code: Option<ImageErrorCode>,
 }
 
 #[derive(Serialize)]
@@ -114,12 +117,15 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
         let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));
         // Whoever may listen to a project may see all of it.
         let versions = shown.map(|image| Versions::of(image, &links, true)).unwrap_or_default();
+        // The image may have been tried again since.
+        let fault = shown.filter(|_| news.state == Some(ImageState::Error)).and_then(|image| image.error.clone());
+        let (error_code, error) = fault.unzip();
         let message = NewsMessage {
             seq,
             kind: news.kind,
             at: news.at,
             project_id,
-            image: news.image_id.map(|image_id| ImageNews { image_id, state: news.state, versions }),
+            image: news.image_id.map(|image_id| ImageNews { image_id, state: news.state, versions, error, error_code }),
         };
         let text = serde_json::to_string(&message).map_err(|error| Error::internal("writing news", error))?;
         Ok(Message { seq: Some(seq), reset: false, image_id, text: text.into() })

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_store::ObjectKey;
 use eyeline_store::objects::Area;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::ops::Range;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,10 +36,11 @@ pub fn root_routes() -> OpenApiRouter<App> {
 async fn public(
     State(app): State<App>,
     Path((folder, name)): Path<(String, String)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Public, &folder, &name)?;
-    let mut response = serve(&app, &key, &headers).await?;
+    let mut response = serve(&app, &key, &method, &headers).await?;
     let answered = response.headers_mut();
     answered.insert(header::CONTENT_TYPE, content_type(&name));
     answered.insert(header::CACHE_CONTROL, PUBLIC);
@@ -65,11 +66,12 @@ async fn private(
     State(app): State<App>,
     Path((folder, name)): Path<(String, String)>,
     query: Query,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Private, &folder, &name)?;
     check_signature(&app, &key, query)?;
-    let mut response = serve(&app, &key, &headers).await?;
+    let mut response = serve(&app, &key, &method, &headers).await?;
     let answered = response.headers_mut();
     answered.insert(header::CONTENT_TYPE, content_type(&name));
     answered.insert(header::CACHE_CONTROL, PRIVATE);
@@ -93,11 +95,12 @@ async fn original(
     State(app): State<App>,
     Path((image_id, name)): Path<(String, String)>,
     query: Query,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Originals, &image_id, &name)?;
     let filename = check_signature(&app, &key, query)?;
-    let mut response = serve(&app, &key, &headers).await?;
+    let mut response = serve(&app, &key, &method, &headers).await?;
     let answered = response.headers_mut();
     // It still holds whatever was sent: a browser must not open it as a page of this site.
     answered.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -122,14 +125,15 @@ fn check_signature(app: &App, key: &ObjectKey, mut query: Query) -> Answer<Strin
     }
 }
 
-async fn serve(app: &App, key: &ObjectKey, headers: &HeaderMap) -> Answer<Response> {
+async fn serve(app: &App, key: &ObjectKey, method: &Method, headers: &HeaderMap) -> Answer<Response> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // The key is random and its bytes never change, so it is its own validator.
     let etag = format!("\"{}\"", key.as_str().replace('/', "-"));
     let fresh = text(header::IF_NONE_MATCH)
         .is_some_and(|given| given == "*" || given.split(',').any(|one| one.trim().trim_start_matches("W/") == etag));
     let unchanged = text(header::IF_RANGE).is_none_or(|given| given == etag);
-    let asked = text(header::RANGE).filter(|_| unchanged);
+    // Only GET knows ranges.
+    let asked = text(header::RANGE).filter(|_| unchanged && method == Method::GET);
 
     let missing = || Problem::not_found("file");
     let mut range = None;
@@ -142,11 +146,8 @@ async fn serve(app: &App, key: &ObjectKey, headers: &HeaderMap) -> Answer<Respon
             Asked::All => None,
             Asked::Part(range) => Some(range),
             Asked::Nothing => {
-                let mut response = finished(StatusCode::RANGE_NOT_SATISFIABLE, &etag, Body::empty());
-                if let Ok(value) = HeaderValue::from_str(&format!("bytes */{bytes_total}")) {
-                    response.headers_mut().insert(header::CONTENT_RANGE, value);
-                }
-                return Ok(response);
+                let detail = format!("The file has {bytes_total} bytes; the range lies beyond them.");
+                return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).content_range(bytes_total));
             }
         };
     }

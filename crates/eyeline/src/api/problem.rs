@@ -16,6 +16,8 @@ pub struct Problem {
     detail: String,
     errors: FieldErrors,
     retry_after: Option<Duration>,
+    /// Bytes of the file that a range was asked of.
+    content_range: Option<u64>,
 }
 
 /// How a problem reads, for the description of the API.
@@ -37,7 +39,7 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: FieldErrors::new(), retry_after: None }
+        Problem { status, detail: detail.into(), errors: FieldErrors::new(), retry_after: None, content_range: None }
     }
 
     /// 400 with everything that is wrong, by field.
@@ -60,6 +62,12 @@ impl Problem {
 
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// For 416: how many bytes there are.
+    pub fn content_range(mut self, bytes_total: u64) -> Self {
+        self.content_range = Some(bytes_total);
         self
     }
 
@@ -143,6 +151,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(range) = self.content_range.map(|bytes| HeaderValue::from_str(&format!("bytes */{bytes}"))) {
+            headers.extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
         }
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

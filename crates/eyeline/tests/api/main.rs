@@ -4,6 +4,7 @@ mod applications;
 mod cors;
 mod credentials;
 mod dataset;
+mod downloads;
 mod events;
 mod galleries;
 mod idempotency;

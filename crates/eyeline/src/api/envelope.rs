@@ -1,6 +1,8 @@
 //! What every request is wrapped in: an id, a line in the log, and errors that are always problem documents.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
@@ -9,6 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tower_http::timeout::TimeoutError;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -33,6 +38,7 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
     let span = tracing::info_span!("request", id = id_text, %method, path);
     let began = Instant::now();
 
+    let (request, silence) = watch_body(request);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let response = answered.unwrap_or_else(|panic| {
         let reason = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -41,6 +47,7 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the server; it was logged.")
             .into_response()
     });
+    let response = if silence.was_heard() && response.status().is_client_error() { too_slow() } else { response };
     let mut response = as_problem(response, id_text).await;
     response.headers_mut().insert(REQUEST_ID, id);
 
@@ -54,6 +61,43 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
         tracing::debug!(parent: &span, status, elapsed_us, "answered");
     }
     response
+}
+
+/// Whether a body stopped arriving, so that its connection ended it.
+#[derive(Clone, Default)]
+struct Silence(Arc<AtomicBool>);
+
+impl Silence {
+    fn was_heard(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A handler finds a body that broke; only here is it known that it was the client who was silent.
+fn watch_body(request: Request) -> (Request, Silence) {
+    let silence = Silence::default();
+    if request.body().is_end_stream() {
+        return (request, silence);
+    }
+    let noted = silence.clone();
+    let watched = request.map(|body| {
+        Body::new(body.map_err(move |error| {
+            if is_timeout(&error) {
+                noted.0.store(true, Ordering::Relaxed);
+            }
+            error
+        }))
+    });
+    (watched, silence)
+}
+
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().any(|error| error.is::<TimeoutError>())
+}
+
+fn too_slow() -> Response {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped arriving; send the request again.").into_response()
 }
 
 /// The client's own id when it is a sane one, else a new one.

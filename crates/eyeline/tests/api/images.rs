@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use eyeline::flow::sweep;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -340,4 +340,30 @@ async fn a_patch_changes_what_it_names_and_a_delete_leaves_no_object() {
     assert_eq!(server.app.objects.head(&original).await.expect("the objects"), None);
     assert_eq!(server.get(&path, &tenant.secret_key).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.app.catalog.unwanted_objects(10).await.expect("the catalog"), vec![]);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_arriving_is_told_so_wherever_it_was_going() {
+    let server = Server::start().await;
+    let tenant = server.tenant("silence").await;
+    let put = link(&server, &tenant, &stated(&tenant)).await;
+    let form = "multipart/form-data; boundary=edge";
+    let half_form = "--edge\r\nContent-Disposition: form-data; name=\"data\"; filename=\"a.png\"\r\n\r\nhalf";
+    let upload_link = text(&put, "upload_link");
+    for (method, path, kind, half) in [
+        ("POST", "/api/v1/images", "application/json", "{\"filename\": "),
+        ("POST", "/api/v1/events", "application/json", "{\"session_id\": "),
+        ("POST", "/api/v1/uploads?user_id=anna", form, half_form),
+        ("POST", "/api/v1/incoming", form, half_form),
+        ("PUT", path_of(&upload_link), "image/jpeg", "any bytes"),
+    ] {
+        let body = stream::iter([Ok::<_, std::io::Error>(half.to_owned())]).chain(stream::pending());
+        let sent = request(method, path, &tenant.secret_key).header("content-type", kind);
+        let answer = server.send_impatiently(sent.body(Body::from_stream(body)).expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT, "{method} {path}: {answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    // Nothing was taken, and the link is as good as before.
+    let sent = send(&server, &put, FILE).await;
+    assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
 }

@@ -1,16 +1,19 @@
 //! A server in this process, on fresh embedded engines, and requests to it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use eyeline::app::App;
 use eyeline::settings::Settings;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
 
@@ -69,10 +72,13 @@ impl Server {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer::read(self.router.clone().oneshot(request).await.expect("the router never fails")).await
+    }
+
+    /// As the server's connections do it, with less patience: a body that is silent for 50 ms has ended.
+    pub async fn send_impatiently(&self, request: Request<Body>) -> Answer {
+        let router = RequestBodyTimeoutLayer::new(Duration::from_millis(50)).layer(self.router.clone());
+        Answer::read(router.oneshot(request).await.expect("the router never fails")).await
     }
 
     pub async fn get(&self, path: &str, key: &str) -> Answer {
@@ -101,6 +107,12 @@ pub fn request(method: &str, path: &str, key: &str) -> http::request::Builder {
 }
 
 impl Answer {
+    async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))

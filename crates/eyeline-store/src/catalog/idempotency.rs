@@ -79,6 +79,15 @@ impl Catalog {
             .await
     }
 
+    /// Forgets a key whose write came to nothing.
+    pub async fn forget_idempotency_key(&self, key: IdempotencyKey) -> Result<()> {
+        let sql = "DELETE FROM idempotency WHERE credential = $1 AND route = $2 AND key = $3";
+        let IdempotencyKey { credential, route, key, .. } = key;
+        self.db
+            .write(move |tx| async move { tx.execute(sql, params![credential, route, key]).await.map(drop) }.boxed())
+            .await
+    }
+
     /// Forgets up to `rows_max` keys that are older than [`KEPT`]; tells how many.
     pub async fn forget_idempotency_keys(&self, now: Timestamp, rows_max: u32) -> Result<u64> {
         let sql = "DELETE FROM idempotency WHERE (credential, route, key) IN (

@@ -52,6 +52,14 @@ pub struct OpenUpload {
     pub link_expires_at: Timestamp,
 }
 
+/// A file that has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    pub bytes: u64,
+    /// Unless nobody has read it yet.
+    pub sha256: Option<[u8; 32]>,
+}
+
 /// What the server knows when something is sent to a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadTarget {
@@ -111,24 +119,24 @@ impl Catalog {
         image: NewImage,
         images_max: u64,
         now: Timestamp,
-    ) -> Result<Hints> {
+        repeatable: Option<Repeatable<Hints>>,
+    ) -> Result<Once<Hints>> {
         let sql = "INSERT INTO user_usage (project_id, user_id, images) VALUES ($1, $2, 1)
                    ON CONFLICT (project_id, user_id) DO UPDATE SET images = user_usage.images + 1
                    WHERE user_usage.images < $3";
-        self.db
-            .write(move |tx| {
-                async move {
-                    check_project(tx, project_id).await?;
-                    let taken =
-                        images_max > 0 && tx.execute(sql, params![project_id, user_id.clone(), images_max]).await? == 1;
-                    if !taken {
-                        return Err(Error::QuotaExceeded(format!("At most {images_max} images are kept for a user.")));
-                    }
-                    insert(tx, project_id, Some(&user_id), &[image], now).await
+        self.write_once(repeatable, move |tx| {
+            async move {
+                check_project(tx, project_id).await?;
+                let taken =
+                    images_max > 0 && tx.execute(sql, params![project_id, user_id.clone(), images_max]).await? == 1;
+                if !taken {
+                    return Err(Error::QuotaExceeded(format!("At most {images_max} images are kept for a user.")));
                 }
-                .boxed()
-            })
-            .await
+                insert(tx, project_id, Some(&user_id), &[image], now).await
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// The image that a key under `incoming/` was given out for.
@@ -185,17 +193,17 @@ impl Catalog {
         &self,
         upload: OpenUpload,
         original_key: ObjectKey,
-        bytes: u64,
+        arrived: Arrived,
         job_id: JobId,
         now: Timestamp,
     ) -> Result<Option<Hints>> {
-        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, updated_at = $4
+        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, sha256 = $4, updated_at = $5
                    WHERE image_id = $1 AND state = 'init'
                    RETURNING project_id";
         self.db
             .write(move |tx| {
                 async move {
-                    let bound = params![upload.image_id, original_key, bytes, now];
+                    let bound = params![upload.image_id, original_key, arrived.bytes, arrived.sha256, now];
                     let Some(mut row) = tx.query_one(sql, bound).await? else { return Ok(None) };
                     jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, upload.image_id.0).await?;
                     let real_now = tx.real_now().await?;

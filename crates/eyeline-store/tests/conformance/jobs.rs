@@ -6,7 +6,7 @@ use eyeline_core::{ImageErrorCode, ImageId, ImageState, JobId, Visibility};
 use eyeline_store::catalog::images::{Image, ImagePatch};
 use eyeline_store::catalog::jobs::{ATTEMPTS_MAX, DEATHS_MAX, Failure, PROCESS_IMAGE};
 use eyeline_store::catalog::processing::{Made, MadeVersion, Refusal, Work};
-use eyeline_store::catalog::uploads::OpenUpload;
+use eyeline_store::catalog::uploads::{Arrived, OpenUpload};
 use eyeline_store::sql::Db;
 use eyeline_store::{Catalog, Error, ObjectKey};
 use futures::FutureExt as _;
@@ -38,9 +38,10 @@ async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
     catalog.create_images(PROJECT, vec![image], None, false, at(1), None).await.expect("an image");
     let original = ObjectKey::original(upload.image_id);
     let job_id = JobId(Uuid::from_u128(5_000 + number));
-    let taken = catalog.take_in(upload.clone(), original.clone(), 10, job_id, at(2)).await.expect("the catalog");
+    let arrived = Arrived { bytes: 10, sha256: None };
+    let taken = catalog.take_in(upload.clone(), original.clone(), arrived, job_id, at(2)).await.expect("the catalog");
     assert!(taken.is_some_and(|hints| hints.jobs));
-    let again = catalog.take_in(upload.clone(), original, 10, job_id, at(3)).await.expect("the catalog");
+    let again = catalog.take_in(upload.clone(), original, arrived, job_id, at(3)).await.expect("the catalog");
     assert_eq!(again, None, "taken in once");
     upload.image_id
 }

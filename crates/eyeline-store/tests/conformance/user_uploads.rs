@@ -14,7 +14,7 @@ fn private_image(number: u128) -> NewImage {
 
 async fn upload(catalog: &Catalog, user: &str, number: u128, images_max: u64) -> Result<()> {
     let image = private_image(number);
-    catalog.create_user_image(PROJECT, user.to_owned(), image, images_max, at(1)).await.map(drop)
+    catalog.create_user_image(PROJECT, user.to_owned(), image, images_max, at(1), None).await.map(drop)
 }
 
 async fn images_of(catalog: &Catalog, user: &str) -> Vec<u128> {
@@ -71,7 +71,7 @@ async fn what_never_arrived_frees_its_place_and_deleting_it_frees_no_second_one(
             incoming_key: image.incoming_key.clone(),
             link_expires_at: image.link_expires_at,
         };
-        catalog.create_user_image(PROJECT, "ann".to_owned(), image, 1, at(1)).await.expect("a place");
+        catalog.create_user_image(PROJECT, "ann".to_owned(), image, 1, at(1), None).await.expect("a place");
         catalog.give_up_uploads(vec![open.clone()], at(2)).await.expect("given up");
         catalog.give_up_uploads(vec![open.clone()], at(3)).await.expect("given up again, which changes nothing");
         upload(&catalog, "ann", 2, 1).await.expect("the place is free again");

@@ -23,6 +23,11 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
+    /// The key alone, for a write whose body is compared by its own means.
+    pub fn key(self) -> Option<IdempotencyKey> {
+        self.key
+    }
+
     /// `body` is the request's, as sent; `answer` makes of the write's outcome what a repetition is answered with: the
     /// same as the first time, but for secrets.
     pub fn repeatable<T, A: Serialize>(

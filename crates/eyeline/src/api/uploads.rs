@@ -7,6 +7,7 @@ use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{FieldErrors, ImageId, ProjectId, Tier, Timestamp};
+use eyeline_store::catalog::idempotency::IdempotencyKey;
 use eyeline_store::catalog::images::{From as PageFrom, Image, ImageFilter};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
@@ -18,7 +19,7 @@ use utoipa_axum::routes;
 
 use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
 use super::upload_links::{broken_form, drain_form, text};
-use super::{Answer, Credential, Fields, Next, Problem, ProblemDocument, Query};
+use super::{Answer, Credential, Fields, Idempotency, Next, Problem, ProblemDocument, Query};
 use crate::app::App;
 use crate::flow::change;
 use crate::flow::links::Links;
@@ -60,7 +61,10 @@ struct UploadForm {
 #[utoipa::path(
     post, path = "/uploads", tag = "uploads",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    params(("user_id" = Option<String>, Query), ("tier" = Option<Tier>, Query)),
+    params(
+        ("user_id" = Option<String>, Query), ("tier" = Option<Tier>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same file under the same key is taken once"),
+    ),
     responses(
         (status = 201, body = ImageAnswer), (status = 202, body = ImageAnswer),
         (status = 413, body = ProblemDocument, description = "Larger than the user's tier takes"),
@@ -72,6 +76,7 @@ async fn create_upload(
     State(app): State<App>,
     credential: Credential,
     query: Query,
+    idempotency: Idempotency,
     request: Request,
 ) -> Answer<Response> {
     let headers = request.headers().clone();
@@ -85,7 +90,7 @@ async fn create_upload(
         drain_form(&headers, form).await;
         return Err(full());
     }
-    match take_form(&app, &headers, sender, &mut form).await {
+    match take_form(&app, &headers, sender, idempotency.key(), &mut form).await {
         Ok((project_id, image_id)) => {
             let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
             let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
@@ -140,6 +145,7 @@ async fn take_form(
     app: &App,
     headers: &HeaderMap,
     mut sender: Sender,
+    key: Option<IdempotencyKey>,
     form: &mut Multipart,
 ) -> Answer<(ProjectId, ImageId)> {
     for _ in 0..=FIELDS_MAX {
@@ -149,7 +155,7 @@ async fn take_form(
             return Err(errors.into());
         };
         match (field.name().unwrap_or_default(), &mut sender) {
-            ("data", _) => return take_file(app, headers, sender.owner()?, field).await,
+            ("data", _) => return take_file(app, headers, sender.owner()?, key, field).await,
             ("user_id", Sender::Key { user_id, .. }) => *user_id = Some(text(&mut field).await?),
             ("tier", Sender::Key { tier, .. }) => *tier = Some(text(&mut field).await?),
             _ => drop(text(&mut field).await?),
@@ -158,7 +164,13 @@ async fn take_form(
     Err(FieldErrors::one("data", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
 }
 
-async fn take_file(app: &App, headers: &HeaderMap, owner: Owner, mut field: Field<'_>) -> Answer<(ProjectId, ImageId)> {
+async fn take_file(
+    app: &App,
+    headers: &HeaderMap,
+    owner: Owner,
+    key: Option<IdempotencyKey>,
+    mut field: Field<'_>,
+) -> Answer<(ProjectId, ImageId)> {
     let tier = app.settings.tier(owner.tier);
     let filename = field.file_name().filter(|name| !name.is_empty()).unwrap_or("upload");
     let filename = filename.chars().filter(|char| *char != '\0').take(FILENAME_CHARS_MAX).collect();
@@ -173,7 +185,7 @@ async fn take_file(app: &App, headers: &HeaderMap, owner: Owner, mut field: Fiel
     }
     let project_id = owner.project_id;
     let file = futures::stream::poll_fn(|context| field.poll_next_unpin(context));
-    Ok((project_id, user_upload::receive(app, owner, stated, file).await?))
+    Ok((project_id, user_upload::receive(app, owner, stated, key, file).await?))
 }
 
 /// The user that a token speaks of.

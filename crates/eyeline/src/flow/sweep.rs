@@ -28,7 +28,7 @@ pub async fn uploads(app: &App) -> Result<(), Error> {
         let mut dead = Vec::new();
         for upload in open {
             if app.objects.head(&upload.incoming_key).await?.is_some() {
-                match upload::take_in(app, upload.image_id).await {
+                match upload::take_in(app, upload.image_id, None).await {
                     // One that cannot be taken in must not keep the others waiting.
                     Err(error) if !error.is_retryable() => {
                         tracing::error!(%error, image.id = %upload.image_id, "an arrived file could not be taken in");

@@ -10,12 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use eyeline_core::{GalleryId, ImageId, Tier, Timestamp, Visibility};
-use eyeline_store::catalog::uploads::NewImage;
+use eyeline_store::catalog::uploads::{Arrived, NewImage};
 use eyeline_store::objects::ReceiveError;
 use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
-use tokio_stream::StreamExt as _;
 
 use super::hints;
 use crate::app::App;
@@ -23,9 +22,6 @@ use crate::settings::Settings;
 
 /// What may be sent; what it really is, the worker finds out.
 pub const CONTENT_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-
-/// A sender that is silent for so long has gone.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 const PURPOSE: &str = "upload link";
 
@@ -191,7 +187,7 @@ pub enum Refusal {
     },
     /// Another SHA-256 than stated.
     OtherHash,
-    /// The sender broke off or fell silent; the same link may be used again.
+    /// The sender broke off, or the connection ended for its silence; the same link may be used again.
     BrokenOff,
     Store(Error),
 }
@@ -234,11 +230,6 @@ pub async fn receive<E: std::fmt::Display>(
     policy: &Policy,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
-    let body = body.timeout(SILENCE_MAX).map(|piece| match piece {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the sender fell silent".to_owned()),
-    });
     let received = app.objects.receive(body, policy.bytes_max).await?;
     if received.bytes == 0 {
         return Err(Refusal::Empty);
@@ -249,12 +240,12 @@ pub async fn receive<E: std::fmt::Display>(
     if policy.sha256.as_ref().is_some_and(|stated| *stated != hex(&received.sha256)) {
         return Err(Refusal::OtherHash);
     }
-    let key = ObjectKey::try_from(policy.key.as_str())?;
+    let (key, sha256) = (ObjectKey::try_from(policy.key.as_str())?, received.sha256);
     if !app.objects.keep(received, &key).await? {
         return Err(Refusal::Used);
     }
     // The file is safe from here on: what fails now, the completion call or the sweep makes up for.
-    if let Err(error) = take_in(app, image_id).await {
+    if let Err(error) = take_in(app, image_id, Some(sha256)).await {
         tracing::warn!(%error, image.id = %image_id, "a file that arrived is left to the sweep");
     }
     Ok(())
@@ -269,8 +260,9 @@ pub enum Arrival {
     Nothing,
 }
 
-/// Copies what was sent for the image to a key that nobody can write to, and leaves the job of making versions.
-pub async fn take_in(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
+/// Copies what was sent for the image to a key that nobody can write to, and leaves the job of making versions. `sha256`
+/// is that of the bytes, for whoever saw them pass.
+pub async fn take_in(app: &App, image_id: ImageId, sha256: Option<[u8; 32]>) -> Result<Arrival, Error> {
     let Some(upload) = app.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
     let Some(head) = app.objects.head(&upload.incoming_key).await? else { return nothing(app, image_id).await };
     let original_key = ObjectKey::original(image_id);
@@ -278,8 +270,8 @@ pub async fn take_in(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
         return nothing(app, image_id).await;
     }
     let incoming_key = upload.incoming_key.clone();
-    let taken =
-        app.catalog.take_in(upload, original_key.clone(), head.bytes, app.clock.new_id(), app.clock.now()).await?;
+    let arrived = Arrived { bytes: head.bytes, sha256 };
+    let taken = app.catalog.take_in(upload, original_key.clone(), arrived, app.clock.new_id(), app.clock.now()).await?;
     let Some(hints) = taken else {
         // Somebody else was quicker.
         app.objects.delete(&original_key).await?;

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyeline_core::{ImageId, ProjectId, Tier, Visibility};
+use eyeline_core::{ImageId, ImageState, ProjectId, Tier, Visibility};
+use eyeline_store::catalog::idempotency::{IdempotencyKey, KeptAnswer, Once, Repeatable};
 use eyeline_store::catalog::images::Image;
+use eyeline_store::catalog::processing::Hints;
+use eyeline_store::catalog::uploads::NewImage;
 use eyeline_store::{Error, Result};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::notify::Message;
@@ -42,24 +46,94 @@ pub fn private(filename: String, content_type: Option<String>) -> Stated {
 }
 
 /// Takes a file in constant memory. The user's place is taken before a byte is read, and free again if the file is not
-/// taken. When this returns `Ok` the file is on stable storage and will end as `done` or `error`.
+/// taken. When this returns `Ok` the file is on stable storage and will end as `done` or `error`. With a key that was
+/// sent before, the image of that time is the answer, if this is the same file of the same user.
 pub async fn receive<E: std::fmt::Display>(
     app: &App,
     owner: Owner,
     stated: Stated,
+    key: Option<IdempotencyKey>,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<ImageId, Refusal> {
     let image = upload::new_image(app, stated);
     let image_id = image.image_id;
     let limits = app.settings.tier(owner.tier);
     let policy = Policy::of(&image, limits.file_bytes_max);
-    let changed =
-        app.catalog.create_user_image(owner.project_id, owner.user_id, image, limits.images_max, app.clock.now());
-    hints::publish(app, changed.await?).await;
+    let once = create(app, &owner, image.clone(), limits.images_max, key.clone()).await?;
+    let changed = match (once, key) {
+        (Once::Done(changed), _) => changed,
+        (Once::Repeated(kept), Some(key)) => match first_of(app, &kept).await? {
+            Some(first) => return repeated(&owner, first, policy.bytes_max, body).await,
+            // The first one came to nothing, or was deleted: the key is as good as new.
+            None => {
+                app.catalog.forget_idempotency_key(key.clone()).await?;
+                match create(app, &owner, image, limits.images_max, Some(key)).await? {
+                    Once::Done(changed) => changed,
+                    Once::Repeated(_) => return Err(under_way()),
+                }
+            }
+        },
+        (Once::Repeated(_), None) => return Err(under_way()),
+    };
+    hints::publish(app, changed).await;
     let place = Place { app: app.clone(), image_id, kept: false };
     upload::receive(app, image_id, &policy, body).await?;
     place.keep();
     Ok(image_id)
+}
+
+/// The key is kept with the place; the answer under it is the image's id.
+async fn create(
+    app: &App,
+    owner: &Owner,
+    image: NewImage,
+    images_max: u64,
+    key: Option<IdempotencyKey>,
+) -> Result<Once<Hints>> {
+    let image_id = image.image_id;
+    let kept = move |_: &Hints| KeptAnswer { status: 201, body: image_id.to_string() };
+    let repeatable = key.map(|key| Repeatable { key, answer: Box::new(kept) });
+    let (project_id, user_id) = (owner.project_id, owner.user_id.clone());
+    app.catalog.create_user_image(project_id, user_id, image, images_max, app.clock.now(), repeatable).await
+}
+
+async fn first_of(app: &App, kept: &KeptAnswer) -> Result<Option<Image>> {
+    let image_id = kept.body.parse().map_err(|_| Error::Corrupt("an idempotency key names no image".to_owned()))?;
+    app.catalog.image(image_id).await
+}
+
+/// Compares what is sent again with what was sent first, and stores nothing.
+async fn repeated<E: std::fmt::Display>(
+    owner: &Owner,
+    first: Image,
+    bytes_max: u64,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<ImageId, Refusal> {
+    if first.state == ImageState::Init {
+        return Err(under_way());
+    }
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    let mut body = std::pin::pin!(body);
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|_| Refusal::BrokenOff)?;
+        bytes += piece.len() as u64;
+        if bytes > bytes_max {
+            return Err(Refusal::TooLarge { bytes_max });
+        }
+        hash.update(&piece);
+    }
+    let sha256: [u8; 32] = hash.finalize().into();
+    let is_same = first.sha256.is_none_or(|known| known == sha256) && first.bytes == Some(bytes);
+    if !is_same || first.user_id.as_ref() != Some(&owner.user_id) {
+        let sentence = "This Idempotency-Key was used with another file or for another user.";
+        return Err(Error::Refused(sentence.to_owned()).into());
+    }
+    Ok(first.image_id)
+}
+
+fn under_way() -> Refusal {
+    Error::Conflict("The first upload with this Idempotency-Key is still under way.".to_owned()).into()
 }
 
 /// A place that is given back unless it is kept: also when the one who sends goes away and nobody waits any more. Should

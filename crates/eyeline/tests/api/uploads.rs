@@ -193,3 +193,86 @@ async fn everything_that_is_wrong_with_a_form_is_told_at_once() {
     let list = server.get("/api/v1/uploads", &tenant.secret_key).await;
     assert_eq!(list.json()["errors"]["user_id"], json!(["This field is required."]));
 }
+
+async fn upload_with(server: &Server, key: &str, idempotency_key: &str, query: &str, file: &[u8]) -> Answer {
+    let sent = request("POST", &format!("/api/v1/uploads{query}"), key)
+        .header("content-type", "multipart/form-data; boundary=edge")
+        .header("idempotency-key", idempotency_key);
+    server.send(sent.body(Body::from(form(&[], "mine.png", file))).expect("a request")).await
+}
+
+#[tokio::test]
+async fn the_same_file_under_the_same_key_is_taken_once() {
+    let server = start().await;
+    let tenant = server.tenant("once").await;
+    let anna = user(&server, &tenant, "anna");
+    let first = upload_with(&server, &anna, "a", "", &png()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
+    for _ in 0..3 {
+        let again = upload_with(&server, &anna, "a", "", &png()).await;
+        assert_eq!(again.status, StatusCode::CREATED, "{again:?}");
+        assert_eq!(text(&again.json(), "image_id"), text(&first.json(), "image_id"));
+    }
+    assert_eq!(images(&server, &anna, "").await.len(), 1);
+
+    let other = upload_with(&server, &anna, "a", "", b"another file").await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
+    let other = upload_with(&server, &anna, "b", "", &png()).await;
+    assert_ne!(text(&other.json(), "image_id"), text(&first.json(), "image_id"));
+    assert_eq!(images(&server, &anna, "").await.len(), 2);
+
+    // Keys are those of a credential, and one that acts for two users cannot mix them up.
+    let bob = upload_with(&server, &tenant.secret_key, "a", "?user_id=bob", &png()).await;
+    assert_eq!(bob.status, StatusCode::CREATED, "{bob:?}");
+    let eve = upload_with(&server, &tenant.secret_key, "a", "?user_id=eve", &png()).await;
+    assert_eq!(eve.status, StatusCode::UNPROCESSABLE_ENTITY, "{eve:?}");
+}
+
+#[tokio::test]
+async fn a_key_whose_upload_came_to_nothing_is_as_good_as_new() {
+    let server = start().await;
+    let tenant = server.tenant("again").await;
+    let anna = user(&server, &tenant, "anna");
+    let large = upload_with(&server, &anna, "a", "", &[0; 1_001]).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+    // Its place is given back a moment later; until then it may still be under way.
+    let mut taken = upload_with(&server, &anna, "a", "", &png()).await;
+    while taken.status == StatusCode::CONFLICT {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        taken = upload_with(&server, &anna, "a", "", &png()).await;
+    }
+    assert_eq!(taken.status, StatusCode::CREATED, "{taken:?}");
+
+    let path = format!("/api/v1/uploads/{}", text(&taken.json(), "image_id"));
+    assert_eq!(server.delete(&path, &anna).await.status, StatusCode::NO_CONTENT);
+    let anew = upload_with(&server, &anna, "a", "", &png()).await;
+    assert_ne!(text(&anew.json(), "image_id"), text(&taken.json(), "image_id"));
+}
+
+#[tokio::test]
+async fn more_than_may_wait_for_their_versions_are_refused_before_anything_is_taken() {
+    // Nobody makes versions here, so whoever is taken waits.
+    let server = Server::start_with(|settings: &mut Settings| settings.uploads_waiting_max = 2).await;
+    let tenant = server.tenant("full").await;
+    let anna = user(&server, &tenant, "anna");
+    let file = png();
+    let waiting = futures::future::join(upload(&server, &anna, &file), upload(&server, &anna, &file));
+    let refused = async {
+        while server.app.admission.state().room_taken < 2 || images(&server, &anna, "").await.len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        upload(&server, &anna, &file).await
+    };
+    let refused = tokio::select! {
+        answered = waiting => panic!("they wait for their versions: {answered:?}"),
+        refused = refused => refused,
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"), "{refused:?}");
+    assert_eq!(images(&server, &anna, "").await.len(), 2, "nothing of it was taken");
+    let metrics = server.get("/metrics", crate::support::ADMIN_KEY).await;
+    let metrics = String::from_utf8(metrics.body).expect("text");
+    assert!(metrics.contains("eyeline_uploads_refused_total 1\n"), "{metrics}");
+    // Those who waited have gone, and there is room again.
+    tokio::spawn(workers::process::run(server.app.clone()));
+    assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::CREATED);
+}

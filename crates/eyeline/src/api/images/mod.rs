@@ -222,7 +222,7 @@ struct StateAnswer {
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
     let image = managed(&app, &credential, image_id).await?;
     let state = match image.state {
-        ImageState::Init => match upload::take_in(&app, image_id).await? {
+        ImageState::Init => match upload::take_in(&app, image_id, None).await? {
             Arrival::TakenIn => ImageState::Uploaded,
             Arrival::Earlier => managed(&app, &credential, image_id).await?.state,
             Arrival::Nothing => ImageState::Init,

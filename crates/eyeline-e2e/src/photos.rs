@@ -1,6 +1,7 @@
 //! Photos made by the tests themselves: real JPEG and PNG files whose content can be recognised in every version.
 
 use std::collections::HashMap;
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::codecs::png::PngEncoder;
@@ -87,6 +88,38 @@ pub fn jpeg(width: u32, height: u32) -> Photo {
         Photo::new(&format!("{width}x{height}.jpg"), "image/jpeg", bytes)
     };
     made.get_or_insert_default().entry((width, height)).or_insert_with(make).clone()
+}
+
+/// The same content as another program would save it.
+pub fn in_format(width: u32, height: u32, format: ImageFormat) -> Photo {
+    let picture = RgbImage::from_raw(width, height, pixels(width, height)).expect("three bytes a pixel");
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, format).expect("the picture can be encoded");
+    let (name, kind) = match format {
+        ImageFormat::Png => ("picture.png", "image/png"),
+        ImageFormat::WebP => ("picture.webp", "image/webp"),
+        ImageFormat::Gif => ("picture.gif", "image/gif"),
+        _ => ("picture.jpg", "image/jpeg"),
+    };
+    Photo::new(name, kind, file.into_inner())
+}
+
+/// A JPEG that comes into view bit by bit.
+pub fn progressive(width: u16, height: u16) -> Photo {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
+    encoder.set_progressive(true);
+    let pixels = pixels(width.into(), height.into());
+    encoder.encode(&pixels, width, height, ColorType::Rgb).expect("the photo can be encoded");
+    Photo::new("progressive.jpg", "image/jpeg", bytes)
+}
+
+/// One colour all over: many pixels in a small file.
+pub fn flat_png(width: u32, height: u32) -> Photo {
+    let picture = RgbImage::from_pixel(width, height, image::Rgb(QUARTERS[0]));
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, ImageFormat::Png).expect("the picture can be encoded");
+    Photo::new("flat.png", "image/png", file.into_inner())
 }
 
 /// A PNG with the same content, whose right half is transparent.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process and when it started, so that a later process with the same number is not taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
@@ -12,6 +14,12 @@ pub struct Process {
 }
 
 impl Process {
+    /// As the system would on a crash (SIGKILL) or a hang (SIGSTOP).
+    pub fn send(self, signal: Signal) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("the signal can be sent");
+    }
+
     pub fn is_alive(self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != "Z")
     }

@@ -153,6 +153,12 @@ impl Server {
         self.child.as_ref().map(|child| processes::tree(child.id())).unwrap_or_default()
     }
 
+    /// The processes that decode.
+    pub fn workers(&self) -> Vec<Process> {
+        let server = self.child.as_ref().map(Child::id);
+        self.processes().into_iter().filter(|process| Some(process.pid) != server).collect()
+    }
+
     /// A folder for the test's own files, deleted with the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use eyeline_core::PRESETS;
 use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
-use eyeline_image::{ErrorKind, Limits, make_versions};
-use image::{Rgb, RgbImage};
+use eyeline_image::{ErrorKind, Limits, START_BYTES, make_versions, memory_needed};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use libtest_mimic::{Arguments, Trial};
 
@@ -53,6 +53,7 @@ fn run_tests() -> libtest_mimic::Conclusion {
         test("a_worker_ends_when_its_server_does", a_worker_ends_when_its_server_does),
         test("a_worker_has_nothing_of_its_servers_environment", a_worker_has_nothing_of_its_servers_environment),
         test("a_warm_worker_stays_small", a_warm_worker_stays_small),
+        test("a_worker_takes_no_more_than_was_told_before", a_worker_takes_no_more_than_was_told_before),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests)
 }
@@ -226,11 +227,82 @@ fn a_warm_worker_stays_small() {
     for _ in 0..3 {
         worker.make_versions(&file, &PRESETS, &limits).expect("versions");
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("readable");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    let peak_kib = peak_bytes(&worker) / 1024;
     assert!(peak_kib < 44 * 1024, "{} MiB at the peak", peak_kib / 1024);
     eprintln!("peak of a warm worker over a photo of {} KiB: {} MiB", file.len() / 1024, peak_kib / 1024);
+}
+
+fn peak_bytes(worker: &WorkerProcess) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("readable");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+fn progressive(width: u16, height: u16) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, 90);
+    encoder.set_progressive(true);
+    encoder.set_sampling_factor(SamplingFactor::F_1_1);
+    let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height) * 3).map(|at| (at % 251) as u8).collect();
+    encoder.encode(&pixels, width, height, ColorType::Rgb).expect("encodes");
+    file
+}
+
+/// Flat, but for a transparent pixel where the form has opacity.
+fn flat(form: DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = io::Cursor::new(Vec::new());
+    form.write_to(&mut file, format).expect("encodes");
+    file.into_inner()
+}
+
+fn flat_gif(width: u16, height: u16) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut file, width, height, &[0, 0, 0, 200, 100, 50]).expect("a header");
+    let pixels = vec![1; usize::from(width) * usize::from(height)];
+    encoder.write_frame(&gif::Frame::from_indexed_pixels(width, height, pixels, None)).expect("a frame");
+    drop(encoder);
+    file
+}
+
+/// What lets photos in counts on it.
+fn a_worker_takes_no_more_than_was_told_before() {
+    let limits = Limits::default();
+    let (width, height) = (4_000, 3_000);
+    let grey = {
+        let mut file = Vec::new();
+        let pixels = vec![90; 12_000_000];
+        Encoder::new(&mut file, 90).encode(&pixels, 4_000, 3_000, ColorType::Luma).expect("encodes");
+        file
+    };
+    let files = [
+        ("JPEG", photo(width, height)),
+        ("a JPEG that is barely scaled", photo(2_600, 2_600)),
+        ("grey JPEG", grey),
+        ("progressive JPEG", progressive(4_000, 3_000)),
+        ("PNG", flat(DynamicImage::new_rgb8(width, height), ImageFormat::Png)),
+        ("transparent PNG", flat(DynamicImage::new_rgba8(width, height), ImageFormat::Png)),
+        ("opaque PNG with opacity", {
+            let picture = image::RgbaImage::from_pixel(width, height, image::Rgba([9, 9, 9, 255]));
+            flat(picture.into(), ImageFormat::Png)
+        }),
+        ("PNG of 16 bits", flat(DynamicImage::new_rgba16(width, height), ImageFormat::Png)),
+        ("grey PNG with opacity", flat(DynamicImage::new_luma_a8(width, height), ImageFormat::Png)),
+        ("WebP", flat(DynamicImage::new_rgb8(width, height), ImageFormat::WebP)),
+        ("transparent WebP", flat(DynamicImage::new_rgba8(width, height), ImageFormat::WebP)),
+        ("GIF", flat_gif(4_000, 3_000)),
+    ];
+    for (what, file) in files {
+        let mut worker = spawn("image-worker");
+        worker.make_versions(&file, &PRESETS, &limits).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let start = &file[..file.len().min(START_BYTES as usize)];
+        let bytes = file.len() as u64;
+        // The server's copy of the file is counted too.
+        let told = memory_needed(start, bytes, &limits) - bytes;
+        let peak = peak_bytes(&worker);
+        eprintln!("{what}: {} MiB at the peak, {} MiB told before", peak >> 20, told >> 20);
+        assert!(peak <= told, "{what} of {bytes} bytes: {} MiB at the peak, {} MiB told", peak >> 20, told >> 20);
+        assert!(told < 4 * peak, "{what}: far more than is taken was told: {} for {} MiB", told >> 20, peak >> 20);
+    }
 }
 
 fn is_alive(process: u32) -> bool {

@@ -7,6 +7,7 @@ mod crash;
 mod datasets;
 mod doctor;
 mod events;
+mod hostile;
 mod order;
 mod photos;
 mod requests;

@@ -2,6 +2,8 @@
 //!
 //! Only sizes are read here, in code without any decoder: it runs in the server's own process on files of strangers.
 
+use eyeline_core::PRESETS;
+
 use crate::Limits;
 use crate::sniff::{self, Format};
 
@@ -20,8 +22,12 @@ pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
         Ok(Size::Known { width, height, pixel_bytes }) if limits.check_size(width, height).is_ok() => {
             u64::from(width) * u64::from(height) * pixel_bytes
         }
+        Ok(Size::Scaled { width, height, kept_bytes, pixel_bytes }) if limits.check_size(width, height).is_ok() => {
+            let pixels = u64::from(width) * u64::from(height);
+            pixels * kept_bytes + pixels.min(scaled_pixels_max()) * pixel_bytes
+        }
         // Refused before it is decoded.
-        Ok(Size::Known { .. } | Size::Broken) | Err(_) => 0,
+        Ok(Size::Known { .. } | Size::Scaled { .. } | Size::Broken) | Err(_) => 0,
         Ok(Size::Beyond) => limits.max_memory_bytes,
     };
     let worker = BASE_BYTES.saturating_add(picture).saturating_add(file_bytes).min(limits.max_memory_bytes);
@@ -32,6 +38,8 @@ pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
 enum Size {
     /// `pixel_bytes` counts every copy that can be there at once.
     Known { width: u32, height: u32, pixel_bytes: u64 },
+    /// As [`Size::Known`], decoded no larger than the versions need; `kept_bytes` are kept for every pixel all the same.
+    Scaled { width: u32, height: u32, kept_bytes: u64, pixel_bytes: u64 },
     /// The file ends before it says its size, or contradicts itself.
     Broken,
     /// It stands beyond the bytes that were read.
@@ -47,6 +55,12 @@ fn size(format: Format, start: &[u8], file_bytes: u64) -> Size {
     };
     let is_whole = start.len() as u64 >= file_bytes;
     found.unwrap_or(if is_whole { Size::Broken } else { Size::Beyond })
+}
+
+/// A picture is halved while twice the side of the largest version is left.
+fn scaled_pixels_max() -> u64 {
+    let side = PRESETS.iter().map(|preset| u64::from(preset.width.max(preset.height))).max().unwrap_or(0);
+    (2 * side) * (2 * side)
 }
 
 fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
@@ -85,8 +99,8 @@ fn jpeg(file: &[u8]) -> Option<Size> {
                 let Some((width, height, components, coding)) = frame else { return Some(Size::Broken) };
                 let is_sequential = matches!(coding, 0 | 1 | 9) && *file.get(at + 2)? == components;
                 let samples = u64::from(components.clamp(1, 4));
-                let pixel_bytes = samples * if is_sequential { 2 } else { 4 } + 2;
-                return Some(Size::Known { width, height, pixel_bytes });
+                let kept_bytes = if is_sequential { 0 } else { 2 * samples };
+                return Some(Size::Scaled { width, height, kept_bytes, pixel_bytes: 2 * samples + 2 });
             }
             _ => {}
         }
@@ -181,7 +195,7 @@ mod tests {
     fn known(file: &[u8]) -> (u32, u32) {
         let format = sniff::format(file).expect("a format");
         match size(format, file, file.len() as u64) {
-            Size::Known { width, height, .. } => (width, height),
+            Size::Known { width, height, .. } | Size::Scaled { width, height, .. } => (width, height),
             other => panic!("{format:?}: {other:?}"),
         }
     }

@@ -279,6 +279,12 @@ fn a_worker_takes_no_more_than_was_told_before() {
         ("a JPEG that is barely scaled", photo(2_600, 2_600)),
         ("grey JPEG", grey),
         ("progressive JPEG", progressive(4_000, 3_000)),
+        ("JPEG in the colours of print", {
+            let mut file = Vec::new();
+            let pixels: Vec<u8> = (0..48_000_000u32).map(|at| (at % 251) as u8).collect();
+            Encoder::new(&mut file, 90).encode(&pixels, 4_000, 3_000, ColorType::Cmyk).expect("encodes");
+            file
+        }),
         ("PNG", flat(DynamicImage::new_rgb8(width, height), ImageFormat::Png)),
         ("transparent PNG", flat(DynamicImage::new_rgba8(width, height), ImageFormat::Png)),
         ("opaque PNG with opacity", {

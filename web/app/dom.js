@@ -16,6 +16,19 @@ export function say(element, text) {
 /** What to tell a person about any error. */
 export const wordsOf = (error) => error.words ?? `Something in this page went wrong: ${error.message}`;
 
+/**
+ * Says in which files the `<img>` of a `<picture>` finds an item: for browsers that know WebP in that, where it was
+ * made. No `item`: in none.
+ */
+export function setSources(image, item, sizes = '') {
+  const source = $('source', image.parentElement);
+  for (const [element, srcset] of [[source, item?.srcset_webp], [image, item?.srcset]]) {
+    element.sizes = sizes;
+    if (srcset) element.srcset = srcset;
+    else element.removeAttribute('srcset');
+  }
+}
+
 /** Takes earlier errors off a form. */
 export function clearProblems(form) {
   say($('.problem', form), '');

@@ -1,6 +1,6 @@
 /** The grid: justified rows in rank order, placeholders with reserved space, tiles that glide when the order moves. */
 
-import { $, fromTemplate } from './dom.js';
+import { $, fromTemplate, setSources } from './dom.js';
 import { glide } from './flip.js';
 import { plural, short } from './format.js';
 import { justify } from './justify.js';
@@ -196,9 +196,7 @@ export class GalleryView extends EventTarget {
     if (same && !broken) return;
     element.classList.remove('loaded', 'broken');
     image.loading = eager ? 'eager' : 'lazy';
-    image.sizes = `${Math.round(this.#measures.row * aspectOf(item) * 1.2)}px`;
-    if (item.srcset) image.srcset = item.srcset;
-    else image.removeAttribute('srcset');
+    setSources(image, item, `${Math.round(this.#measures.row * aspectOf(item) * 1.2)}px`);
     image.src = (item.srcset ? item.preview : item.url) ?? item.preview;
   }
 

@@ -1,6 +1,6 @@
 /** One photo, large: a dialog with arrows, escape and swipe. */
 
-import { $ } from './dom.js';
+import { $, setSources } from './dom.js';
 import { plural } from './format.js';
 import { nameOf } from './gallery-view.js';
 import { paint } from './thumbhash.js';
@@ -31,7 +31,7 @@ export class Lightbox extends EventTarget {
     }, { passive: true });
     dialog.addEventListener('touchend', ({ changedTouches: [touch] }) => this.#swipe(touch.clientX));
     dialog.addEventListener('close', () => {
-      $('img', dialog).removeAttribute('srcset');
+      setSources($('img', dialog), null);
       $('img', dialog).removeAttribute('src');
       this.dispatchEvent(new CustomEvent('close', { detail: this.#items[this.#index] }));
     });
@@ -72,9 +72,7 @@ export class Lightbox extends EventTarget {
     frame.classList.toggle('has-placeholder', paint($('canvas', frame), item.thumbhash));
     const image = $('img', frame);
     image.alt = nameOf(item);
-    image.sizes = '100vw';
-    if (item.srcset) image.srcset = item.srcset;
-    else image.removeAttribute('srcset');
+    setSources(image, item, '100vw');
     image.src = item.url ?? item.preview;
     this.#caption(item, index);
     this.#neighbours(index);

@@ -21,7 +21,7 @@ pub use field_errors::FieldErrors;
 pub use id::{ApplicationId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
 pub use image_error::ImageErrorCode;
 pub use image_state::ImageState;
-pub use preset::{PRESETS, Preset};
+pub use preset::{PRESETS, Preset, Webp};
 pub use ranking::{Ranking, Strategy};
 pub use time::Timestamp;
 pub use weight::WeightFactors;

@@ -1,5 +1,7 @@
 //! The versions made of every image, and how a picture is fitted into a box.
 
+use serde::{Deserialize, Serialize};
+
 /// One version to make: a box that the picture is fitted into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
@@ -9,15 +11,54 @@ pub struct Preset {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+    /// Whether the version is made as WebP too, beside JPEG or PNG.
+    pub webp: bool,
 }
 
 /// The versions of the contract, smallest first.
 pub const PRESETS: [Preset; 4] = [
-    Preset { name: "thumb", width: 150, height: 120 },
-    Preset { name: "big_thumb", width: 700, height: 700 },
-    Preset { name: "big_1920", width: 1920, height: 1080 },
-    Preset { name: "d2500", width: 2500, height: 2500 },
+    Preset { name: "thumb", width: 150, height: 120, webp: false },
+    Preset { name: "big_thumb", width: 700, height: 700, webp: false },
+    Preset { name: "big_1920", width: 1920, height: 1080, webp: false },
+    Preset { name: "d2500", width: 2500, height: 2500, webp: false },
 ];
+
+/// Which versions are made as WebP too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Webp {
+    #[default]
+    Off,
+    /// Those that a page of a gallery shows: `thumb` and `big_thumb`.
+    Small,
+    All,
+}
+
+impl Webp {
+    pub const CONTENT_TYPE: &'static str = "image/webp";
+
+    pub const EVERY: [Self; 3] = [Webp::Off, Webp::Small, Webp::All];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Webp::Off => "off",
+            Webp::Small => "small",
+            Webp::All => "all",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::EVERY.into_iter().find(|webp| webp.as_str() == text)
+    }
+
+    /// The versions of the contract, those that this covers as WebP too.
+    pub fn presets(self) -> [Preset; 4] {
+        PRESETS.map(|preset| {
+            let is_small = matches!(preset.name, "thumb" | "big_thumb");
+            Preset { webp: self == Webp::All || (self == Webp::Small && is_small), ..preset }
+        })
+    }
+}
 
 impl Preset {
     /// The size, in pixels, of a `width` x `height` picture inside this box: proportions kept, never enlarged, each
@@ -57,6 +98,18 @@ mod tests {
         assert_eq!(fits("d2500", 4032, 3024), (2500, 1875));
         assert_eq!(fits("thumb", 100, 80), (100, 80));
         assert_eq!(fits("thumb", 16_384, 1), (150, 1));
+    }
+
+    #[test]
+    fn the_setting_tells_which_versions_are_webp_too() {
+        let names = |webp: Webp| webp.presets().into_iter().filter(|preset| preset.webp).map(|preset| preset.name);
+        assert_eq!(names(Webp::Off).count(), 0);
+        assert!(names(Webp::Small).eq(["thumb", "big_thumb"]));
+        assert!(names(Webp::All).eq(PRESETS.map(|preset| preset.name)));
+        for webp in Webp::EVERY {
+            assert_eq!(Webp::parse(webp.as_str()), Some(webp));
+        }
+        assert_eq!(Webp::parse("ALL"), None);
     }
 
     proptest! {

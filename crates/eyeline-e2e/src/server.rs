@@ -81,6 +81,12 @@ impl Server {
         server
     }
 
+    /// Sets an `EYELINE_*` name from the next start on, and for commands.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process on the data that is there; returns when it is ready.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the server is running");

@@ -8,6 +8,7 @@ mod decode;
 mod error;
 mod gif;
 mod jpeg;
+mod libwebp;
 mod limits;
 mod needs;
 mod orientation;

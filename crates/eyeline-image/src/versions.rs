@@ -8,14 +8,14 @@ use crate::orientation::Orientation;
 use crate::packed::{Packed, Space};
 use crate::planar::{Planar, Plane};
 use crate::resize::Resizer;
-use crate::{ImageError, Limits, png, sniff, turbo};
+use crate::{ImageError, Limits, libwebp, png, sniff, turbo};
 
 /// JPEG quality of every version, as libjpeg counts it.
 const QUALITY: u32 = 82;
 
 /// The box that a picture is fitted into before its ThumbHash is taken. The hash keeps seven waves across at the most,
 /// and costs a cosine for each pixel and wave: the 100 pixels that it takes would be 2 ms for the same hash.
-const HASH_BOX: Preset = Preset { name: "thumbhash", width: 32, height: 32 };
+const HASH_BOX: Preset = Preset { name: "thumbhash", width: 32, height: 32, webp: false };
 
 /// What was made of one original.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Made {
     pub content_type: &'static str,
     /// A placeholder of about 25 bytes, in the form of the ThumbHash libraries.
     pub thumbhash: Vec<u8>,
-    /// One for each preset, in the order of the presets.
+    /// In the order of the presets: for each its JPEG or PNG, and behind it the WebP where the preset asks for it.
     pub versions: Vec<Version>,
 }
 
@@ -41,10 +41,21 @@ pub struct Version {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// `image/jpeg`, or `image/png` for a picture with a transparent pixel.
+    /// `image/jpeg`, or `image/png` for a picture with a transparent pixel; `image/webp` beside it.
     pub content_type: &'static str,
     /// The file: upright, in sRGB, without any metadata.
     pub bytes: Vec<u8>,
+}
+
+impl Version {
+    /// What a file with this version ends in, without the dot.
+    pub fn extension(&self) -> &'static str {
+        match self.content_type {
+            "image/png" => "png",
+            "image/webp" => "webp",
+            _ => "jpg",
+        }
+    }
 }
 
 /// Makes the version of each preset from an original file, within the limits. Nothing of the original but its pixels
@@ -102,27 +113,37 @@ fn chain(
 ) -> Result<(Vec<Version>, Canvas), ImageError> {
     let mut places: Vec<usize> = (0..presets.len()).collect();
     places.sort_by_key(|place| std::cmp::Reverse(area(&presets[*place].fit(width, height))));
-    let mut versions: Vec<Option<Version>> = vec![None; presets.len()];
-    let mut previous: Option<usize> = None;
+    let mut versions: Vec<Vec<Version>> = vec![Vec::new(); presets.len()];
+    // A small picture has the same size in several boxes; it is compressed once.
+    let (mut picture, mut webp) = (None, None);
     for place in places {
         let preset = &presets[place];
         let size = preset.fit(width, height);
-        // A small picture has the same size in several boxes; it is compressed once.
-        let same = previous.and_then(|place| versions[place].as_ref()).filter(|made| (made.width, made.height) == size);
-        let made = match same {
-            Some(made) => Version { name: preset.name.to_owned(), ..made.clone() },
-            None => {
-                if canvas.size() != size {
-                    canvas = canvas.resized(size, resizer)?;
-                }
-                let (content_type, bytes) = canvas.compress()?;
-                Version { name: preset.name.to_owned(), width: size.0, height: size.1, content_type, bytes }
-            }
+        if canvas.size() != size {
+            canvas = canvas.resized(size, resizer)?;
+            (picture, webp) = (None, None);
+        }
+        let version = |(content_type, bytes): &(&'static str, Vec<u8>)| Version {
+            name: preset.name.to_owned(),
+            width: size.0,
+            height: size.1,
+            content_type,
+            bytes: bytes.clone(),
         };
-        versions[place] = Some(made);
-        previous = Some(place);
+        versions[place].push(version(known_or(&mut picture, || canvas.compress())?));
+        if preset.webp {
+            versions[place].push(version(known_or(&mut webp, || canvas.compress_webp())?));
+        }
     }
     Ok((versions.into_iter().flatten().collect(), canvas))
+}
+
+/// What `known` holds, after it was made if it held nothing.
+fn known_or<T>(known: &mut Option<T>, make: impl FnOnce() -> Result<T, ImageError>) -> Result<&T, ImageError> {
+    match known {
+        Some(value) => Ok(value),
+        None => Ok(known.insert(make()?)),
+    }
 }
 
 /// An upright picture in sRGB, in the form that its versions are compressed from.
@@ -171,6 +192,14 @@ impl Canvas {
             }
             Self::Transparent(picture) => Ok(("image/png", png::compress(picture)?)),
         }
+    }
+
+    fn compress_webp(&self) -> Result<(&'static str, Vec<u8>), ImageError> {
+        let bytes = match self {
+            Self::Opaque(picture) => libwebp::compress(picture),
+            Self::Transparent(picture) => libwebp::compress_transparent(picture),
+        };
+        Ok(("image/webp", bytes?))
     }
 
     fn thumbhash(self, resizer: &mut Resizer) -> Result<Vec<u8>, ImageError> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use eyeline_core::PRESETS;
+use eyeline_core::{PRESETS, Webp};
 use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
 use eyeline_image::{ErrorKind, Limits, START_BYTES, make_versions, memory_needed};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -90,9 +90,9 @@ fn gone(worker: &mut WorkerProcess, limits: &Limits) -> ErrorKind {
 fn a_worker_makes_the_same_versions_as_a_call() {
     let (file, limits) = (photo(1200, 900), Limits::default());
     let mut worker = spawn("image-worker");
-    for _ in 0..2 {
-        let made = worker.make_versions(&file, &PRESETS, &limits).expect("versions");
-        assert_eq!(made, make_versions(&file, &PRESETS, &limits).expect("versions"));
+    for webp in [Webp::Off, Webp::All, Webp::Off] {
+        let made = worker.make_versions(&file, &webp.presets(), &limits).expect("versions");
+        assert_eq!(made, make_versions(&file, &webp.presets(), &limits).expect("versions"));
     }
 }
 

@@ -107,7 +107,7 @@ impl App {
             catalog,
             objects,
             waiting_jobs: Arc::default(),
-            makers: Makers::new(program),
+            makers: Makers::new(program, settings.webp.presets()),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             cache,
             pubsub,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use eyeline_core::Tier;
+use eyeline_core::{Tier, Webp};
 use eyeline_image::Limits;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Map};
@@ -61,6 +61,8 @@ pub struct Settings {
     pub decode_bytes_max: Option<u64>,
     /// Requests of `POST /uploads` that are waited for at the same time; more are refused with 503.
     pub uploads_waiting_max: usize,
+    /// Which versions are made as WebP too: `off`, `small` (thumb and big_thumb) or `all`.
+    pub webp: Webp,
     /// Addresses and networks of proxies whose `X-Forwarded-For` is believed, separated by commas.
     pub trusted_proxies: Networks,
     /// Events a second that an application's public id may send.
@@ -130,6 +132,7 @@ impl Default for Settings {
             workers: None,
             decode_bytes_max: None,
             uploads_waiting_max: 256,
+            webp: Webp::Off,
             trusted_proxies: Networks::default(),
             application_events_per_second: 1_000,
             address_events_per_second: 100,
@@ -375,9 +378,12 @@ mod tests {
 
     #[test]
     fn a_wrong_or_unknown_setting_is_named() {
-        for (name, value) in
-            [("EYELINE_LISTEN", "nowhere"), ("EYELINE_LISTN", "127.0.0.1:80"), ("EYELINE_WORKERS", "x")]
-        {
+        for (name, value) in [
+            ("EYELINE_LISTEN", "nowhere"),
+            ("EYELINE_LISTN", "127.0.0.1:80"),
+            ("EYELINE_WORKERS", "x"),
+            ("EYELINE_WEBP", "some"),
+        ] {
             let error = read(&[(name, value)]).expect_err(name);
             assert!(error.to_ascii_uppercase().contains(&name[PREFIX.len()..]), "{error}");
         }

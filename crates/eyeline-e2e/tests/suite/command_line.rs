@@ -63,6 +63,18 @@ async fn versions_of_local_files_are_written_side_by_side(server: Server) {
         assert_eq!((picture.width, picture.height), (width, height), "{name}");
     }
 
+    assert!(!folder.join("out/beach-thumb.webp").exists(), "WebP only on demand");
+    expect_success(&run(&server, &["versions", "beach.jpg", "logo.png", "--out", "small", "--webp", "small"]));
+    for (name, width, height) in
+        [("beach-thumb.webp", 150, 105), ("beach-big_thumb.webp", 700, 490), ("logo-thumb.webp", 150, 113)]
+    {
+        let version = fs::read(folder.join("small").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let picture = Picture::decode(&version);
+        assert_eq!((picture.width, picture.height), (width, height), "{name}");
+    }
+    assert!(folder.join("small/logo-thumb.png").exists() && !folder.join("small/beach-d2500.webp").exists());
+    expect_refusal(&run(&server, &["versions", "beach.jpg", "--out", "out", "--webp", "some"]), "small");
+
     fs::write(folder.join("broken.jpg"), b"no photo").expect("a file");
     fs::remove_dir_all(folder.join("out")).expect("the folder of versions");
     expect_refusal(&run(&server, &["versions", "broken.jpg", "beach.jpg", "--out", "out"]), "broken.jpg");

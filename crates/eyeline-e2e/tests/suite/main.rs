@@ -15,3 +15,4 @@ mod seeds;
 mod streams;
 mod tenants;
 mod uploads;
+mod webp;

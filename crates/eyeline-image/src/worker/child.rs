@@ -32,8 +32,8 @@ fn serve() -> io::Result<()> {
     protocol::write(&mut replies, &Hello { confinement })?;
     while let Some(request) = protocol::read::<Request>(&mut requests)? {
         let original = protocol::read_bytes(&mut requests, request.original_bytes)?;
-        let presets: Vec<Preset> =
-            request.boxes.iter().map(|(width, height)| Preset { name: "", width: *width, height: *height }).collect();
+        let preset = |&(width, height, webp)| Preset { name: "", width, height, webp };
+        let presets: Vec<Preset> = request.boxes.iter().map(preset).collect();
         sandbox::allow_cpu_time(Duration::from_secs(u64::from(request.limits.max_seconds)))?;
         let outcome = make_versions(&original, &presets, &request.limits);
         protocol::write_reply(&mut replies, &outcome)?;

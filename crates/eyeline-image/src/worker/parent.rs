@@ -119,7 +119,7 @@ impl WorkerProcess {
 
     fn ask(&mut self, original: &[u8], presets: &[Preset], limits: &Limits) -> io::Result<Result<Made, ImageError>> {
         let deadline = Instant::now() + Duration::from_secs(u64::from(limits.max_seconds));
-        let boxes = presets.iter().map(|preset| (preset.width, preset.height)).collect();
+        let boxes = presets.iter().map(|preset| (preset.width, preset.height, preset.webp)).collect();
         let request = Request { original_bytes: original.len(), boxes, limits: *limits };
         let mut requests = Timed { pipe: &self.requests, deadline };
         protocol::write(&mut requests, &request)?;

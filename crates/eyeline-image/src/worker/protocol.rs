@@ -2,6 +2,7 @@
 //! files as they are. The server believes nothing that a worker says without checking it.
 
 use std::io::{self, Read, Write};
+use std::iter;
 
 use eyeline_core::Preset;
 use serde::de::DeserializeOwned;
@@ -23,8 +24,8 @@ pub(super) struct Hello {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub original_bytes: usize,
-    /// Width and height of each preset's box.
-    pub boxes: Vec<(u32, u32)>,
+    /// Of each preset the width and height of its box, and whether WebP is wanted too.
+    pub boxes: Vec<(u32, u32, bool)>,
     pub limits: Limits,
 }
 
@@ -80,31 +81,43 @@ pub(super) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<
             Ok(Err(ImageError { kind, sentence }))
         }
         Reply::Made { width, height, content_type, thumbhash, versions } => {
-            if versions.len() != presets.len() {
+            let asked = presets.iter().flat_map(|preset| {
+                let beside = preset.webp.then_some((preset, WEBP));
+                iter::once((preset, JPEG_OR_PNG)).chain(beside)
+            });
+            let asked: Vec<(&Preset, Types)> = asked.collect();
+            if versions.len() != asked.len() {
                 return Err(broken("another number of versions than was asked for"));
             }
-            let versions =
-                versions.into_iter().zip(presets).map(|(head, preset)| read_version(&mut from, head, preset));
+            let versions = versions
+                .into_iter()
+                .zip(asked)
+                .map(|(head, (preset, types))| read_version(&mut from, head, preset, types));
             let versions = versions.collect::<io::Result<_>>()?;
-            Ok(Ok(Made { width, height, content_type: known_type(&content_type)?, thumbhash, versions }))
+            Ok(Ok(Made { width, height, content_type: one_of(ORIGINALS, &content_type)?, thumbhash, versions }))
         }
     }
 }
 
-fn read_version(from: impl Read, head: VersionHead, preset: &Preset) -> io::Result<Version> {
+fn read_version(from: impl Read, head: VersionHead, preset: &Preset, types: Types) -> io::Result<Version> {
     let VersionHead { width, height, content_type, bytes } = head;
     // No compressor writes more than this for pixels of four bytes.
     let most = preset.width as usize * preset.height as usize * 5 + MESSAGE_BYTES_MAX;
     if width > preset.width || height > preset.height || bytes > most {
         return Err(broken("a version that is too large"));
     }
-    let content_type = known_type(&content_type)?;
+    let content_type = one_of(types, &content_type)?;
     Ok(Version { name: preset.name.to_owned(), width, height, content_type, bytes: read_bytes(from, bytes)? })
 }
 
-fn known_type(content_type: &str) -> io::Result<&'static str> {
-    const KNOWN: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-    KNOWN.into_iter().find(|known| *known == content_type).ok_or_else(|| broken("an unknown content type"))
+type Types = &'static [&'static str];
+
+const ORIGINALS: Types = &["image/jpeg", "image/png", "image/webp", "image/gif"];
+const JPEG_OR_PNG: Types = &["image/jpeg", "image/png"];
+const WEBP: Types = &["image/webp"];
+
+fn one_of(types: Types, content_type: &str) -> io::Result<&'static str> {
+    types.iter().find(|known| **known == content_type).copied().ok_or_else(|| broken("an unknown content type"))
 }
 
 fn broken(what: &str) -> io::Error {
@@ -146,6 +159,28 @@ mod tests {
         let mut pipe = Vec::new();
         write(&mut pipe, reply).expect("writes");
         read_reply(pipe.as_slice(), &PRESETS[..1]).expect_err("a lie")
+    }
+
+    #[test]
+    fn a_version_has_the_type_that_was_asked_for_in_its_place() {
+        let head =
+            |content_type: &str| VersionHead { width: 9, height: 9, content_type: content_type.into(), bytes: 0 };
+        let read = |types: &[&str]| {
+            let versions = types.iter().map(|content_type| head(content_type)).collect();
+            let content_type = "image/gif".to_owned();
+            let reply = Reply::Made { width: 9, height: 9, content_type, thumbhash: Vec::new(), versions };
+            let mut pipe = Vec::new();
+            write(&mut pipe, &reply).expect("writes");
+            read_reply(pipe.as_slice(), &[Preset { webp: true, ..PRESETS[0] }])
+        };
+        for types in [["image/jpeg", "image/webp"], ["image/png", "image/webp"]] {
+            let made = read(&types).expect("an answer").expect("versions");
+            assert!(made.versions.iter().map(|version| version.content_type).eq(types));
+        }
+        for types in [["image/webp", "image/webp"], ["image/webp", "image/jpeg"], ["image/jpeg", "image/png"]] {
+            assert_eq!(read(&types).expect_err("a lie").kind(), io::ErrorKind::InvalidData);
+        }
+        assert!(read(&["image/jpeg"]).is_err());
     }
 
     fn made(content_type: &str, width: u32, bytes: usize) -> Reply {

@@ -42,7 +42,8 @@ pub struct Image {
     pub error: Option<(ImageErrorCode, String)>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// All of them, or none: they are published together. Smallest first.
+    /// All of them, or none: they are published together. Smallest first; of one name perhaps several, each of another
+    /// type.
     pub versions: Vec<Version>,
 }
 
@@ -226,7 +227,7 @@ async fn with_versions(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Image>> {
         .filter(|image| image.state == ImageState::Done && image.url.is_none())
         .map(|image| vec![image.image_id.into()])
         .collect();
-    let sql = "SELECT w.* FROM (VALUES {rows}) AS v JOIN versions w ON w.image_id = v.column1 ORDER BY w.width, w.name";
+    let sql = "SELECT w.* FROM (VALUES {rows}) AS v JOIN versions w ON w.image_id = v.column1 ORDER BY w.width, w.name, w.content_type";
     let mut versions = HashMap::<ImageId, Vec<Version>>::new();
     for mut row in tx.query_rows(sql, &asked).await? {
         versions.entry(row.take("image_id")?).or_default().push(read_version(row)?);

@@ -51,7 +51,7 @@ pub struct GalleryItem {
     pub height: Option<u32>,
     pub thumbhash: Option<Vec<u8>>,
     pub visibility: Visibility,
-    /// By width, the smallest first.
+    /// By width, the smallest first; of one name perhaps several, each of another type.
     pub versions: Vec<ItemVersion>,
 }
 

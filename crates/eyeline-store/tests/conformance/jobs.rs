@@ -311,6 +311,43 @@ async fn an_image_deleted_while_it_is_made_stays_deleted_and_what_was_written_is
 }
 
 #[tokio::test]
+async fn a_version_is_kept_in_several_types_under_one_name() {
+    on_every_engine(async |catalog, _db| {
+        let image_id = waiting(&catalog, 1).await;
+        let types = async || -> Vec<(String, String, String)> {
+            let versions = image(&catalog, image_id).await.versions.into_iter();
+            versions.map(|one| (one.name, one.content_type, one.object_key.name().to_owned())).collect()
+        };
+        let row = |name: &str, ending: &str, content_type: &str| {
+            (name.to_owned(), content_type.to_owned(), format!("{name}.{ending}"))
+        };
+        let jpegs = [row("big_thumb", "jpg", "image/jpeg"), row("thumb", "jpg", "image/jpeg")];
+
+        let work = claim(&catalog, "a", 1).await.remove(0);
+        let (work, mut with_webp) = made(&work);
+        let webp = with_webp.versions.iter().map(|version| MadeVersion {
+            object_name: format!("{}.webp", version.name),
+            content_type: "image/webp".to_owned(),
+            ..version.clone()
+        });
+        let webp: Vec<MadeVersion> = webp.collect();
+        with_webp.versions.extend(webp);
+        catalog.publish_image(work, with_webp, at(5)).await.expect("published");
+        let webps = [row("big_thumb", "webp", "image/webp"), row("thumb", "webp", "image/webp")];
+        let [big_jpeg, small_jpeg] = jpegs.clone();
+        let [big_webp, small_webp] = webps;
+        assert_eq!(types().await, [big_jpeg, big_webp, small_jpeg, small_webp]);
+
+        // Made anew without them, none is left.
+        catalog.reprocess_image(image_id, JobId(Uuid::from_u128(9)), at(6)).await.expect("again");
+        let work = claim(&catalog, "a", 1).await.remove(0);
+        publish(&catalog, &work).await.expect("published");
+        assert_eq!(types().await, jpegs);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn making_versions_anew_gives_up_the_old_ones_only_with_the_new_ones() {
     on_every_engine(async |catalog, _db| {
         let image_id = waiting(&catalog, 1).await;

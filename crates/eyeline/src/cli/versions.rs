@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use eyeline_core::PRESETS;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use eyeline_core::{Preset, Webp};
 use eyeline_image::Limits;
 use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 
@@ -13,14 +14,22 @@ use super::{WORKER_COMMAND, say};
 #[command(after_help = "\
 Example:
   eyeline versions beach.jpg logo.png --out versions
-writes versions/beach-thumb.jpg, versions/beach-big_thumb.jpg and so on.")]
+writes versions/beach-thumb.jpg, versions/beach-big_thumb.jpg and so on; with --webp small also
+versions/beach-thumb.webp and versions/beach-big_thumb.webp.")]
 pub(super) struct Arguments {
-    /// JPEG or PNG files
+    /// JPEG, PNG, WebP or GIF files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The folder to write to; made when absent
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Make WebP too: of no version, of the small ones (thumb and big_thumb), or of all
+    #[arg(long, default_value = Webp::Off.as_str(), value_parser = webp_parser())]
+    webp: Webp,
+}
+
+fn webp_parser() -> impl TypedValueParser<Value = Webp> {
+    PossibleValuesParser::new(Webp::EVERY.map(Webp::as_str)).map(|text| Webp::parse(&text).unwrap_or_default())
 }
 
 /// A file that fails does not stop the others; the error names every one that did.
@@ -32,10 +41,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         WorkerProcess::spawn(&program, &[WORKER_COMMAND])
             .map_err(|error| format!("the decoding process cannot be started: {error}"))
     };
+    let presets = arguments.webp.presets();
     let mut worker = start()?;
     let mut failed = Vec::new();
     for file in &arguments.files {
-        match write_versions(&mut worker, file, out) {
+        match write_versions(&mut worker, &presets, file, out) {
             Ok(()) => {}
             Err(Failure::File(why)) => failed.push(format!("{}: {why}", file.display())),
             Err(Failure::Worker(why)) => {
@@ -54,16 +64,15 @@ enum Failure {
     Worker(String),
 }
 
-fn write_versions(worker: &mut WorkerProcess, file: &Path, out: &Path) -> Result<(), Failure> {
+fn write_versions(worker: &mut WorkerProcess, presets: &[Preset], file: &Path, out: &Path) -> Result<(), Failure> {
     let original = fs::read(file).map_err(|error| Failure::File(error.to_string()))?;
-    let made = worker.make_versions(&original, &PRESETS, &Limits::default()).map_err(|failure| match failure {
+    let made = worker.make_versions(&original, presets, &Limits::default()).map_err(|failure| match failure {
         WorkerFailure::Refused(error) => Failure::File(error.to_string()),
         WorkerFailure::Gone(error) => Failure::Worker(error.to_string()),
     })?;
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for version in &made.versions {
-        let ending = if version.content_type == "image/png" { "png" } else { "jpg" };
-        let path = out.join(format!("{name}-{}.{ending}", version.name));
+        let path = out.join(format!("{name}-{}.{}", version.name, version.extension()));
         fs::write(&path, &version.bytes)
             .map_err(|error| Failure::File(format!("{} cannot be written: {error}", path.display())))?;
         say(&format!("{}  {} x {}", path.display(), version.width, version.height));

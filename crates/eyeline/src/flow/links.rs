@@ -1,8 +1,9 @@
 //! The addresses under which versions and originals are fetched: public ones stay for ever, others are signed and expire.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use eyeline_core::AccessClass;
+use eyeline_core::{AccessClass, Webp};
 use eyeline_store::ObjectKey;
 use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::objects::Area;
@@ -102,28 +103,41 @@ pub struct ItemLinks {
     pub largest: Option<String>,
     pub smallest: Option<String>,
     pub srcset: Option<String>,
+    /// The widths of `srcset`, each as WebP where that was made; `None` when it was made for no width.
+    pub srcset_webp: Option<String>,
 }
 
 impl Links {
     /// A dataset's picture has its own address; an upload its versions.
     pub fn of_item(&self, item: &GalleryItem) -> ItemLinks {
         if let Some(url) = &item.url {
-            return ItemLinks { largest: Some(url.clone()), smallest: Some(url.clone()), srcset: None };
+            let url = Some(url.clone());
+            return ItemLinks { largest: url.clone(), smallest: url, ..ItemLinks::default() };
         }
-        let link = |key: &str| ObjectKey::parse(key).map(|key| self.version(&key));
-        let mut described = Vec::with_capacity(item.versions.len());
+        let mut pictures = Vec::with_capacity(item.versions.len());
+        let mut webp = HashMap::new();
         for version in &item.versions {
-            if let Some(link) = link(&version.object_key) {
-                described.push((link, version.width));
+            let Some(link) = ObjectKey::parse(&version.object_key).map(|key| self.version(&key)) else { continue };
+            if version.content_type == Webp::CONTENT_TYPE {
+                webp.insert(version.width, link);
+            } else {
+                pictures.push((link, version.width));
             }
         }
         // A small original gives several versions of one width, of which one is enough.
-        described.dedup_by_key(|(_, width)| *width);
-        let widths: Vec<String> = described.iter().map(|(link, width)| format!("{link} {width}w")).collect();
+        pictures.dedup_by_key(|(_, width)| *width);
+        let as_webp = pictures.iter().map(|(link, width)| (webp.get(width).unwrap_or(link), *width));
         ItemLinks {
-            largest: described.last().map(|(link, _)| link.clone()),
-            smallest: described.first().map(|(link, _)| link.clone()),
-            srcset: (!widths.is_empty()).then(|| widths.join(", ")),
+            largest: pictures.last().map(|(link, _)| link.clone()),
+            smallest: pictures.first().map(|(link, _)| link.clone()),
+            srcset: srcset(pictures.iter().map(|(link, width)| (link, *width))),
+            srcset_webp: if webp.is_empty() { None } else { srcset(as_webp) },
         }
     }
+}
+
+/// Each link with its width.
+fn srcset<'a>(links: impl Iterator<Item = (&'a String, u32)>) -> Option<String> {
+    let widths: Vec<String> = links.map(|(link, width)| format!("{link} {width}w")).collect();
+    (!widths.is_empty()).then(|| widths.join(", "))
 }

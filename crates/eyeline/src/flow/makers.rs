@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eyeline_core::PRESETS;
+use eyeline_core::Preset;
 use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 use eyeline_image::{Limits, Made};
 
@@ -14,6 +14,7 @@ pub const WORKER_COMMAND: &str = "image-worker";
 #[derive(Clone)]
 pub struct Makers {
     program: PathBuf,
+    presets: [Preset; 4],
     idle: Arc<Mutex<Vec<WorkerProcess>>>,
 }
 
@@ -26,9 +27,9 @@ pub enum MakeError {
 }
 
 impl Makers {
-    /// `program` is this product's binary.
-    pub fn new(program: PathBuf) -> Self {
-        Makers { program, idle: Arc::default() }
+    /// `program` is this product's binary; `presets` are the versions to make.
+    pub fn new(program: PathBuf, presets: [Preset; 4]) -> Self {
+        Makers { program, presets, idle: Arc::default() }
     }
 
     /// Blocks until the versions are made, at most for the seconds of the limits.
@@ -38,7 +39,7 @@ impl Makers {
             Some(worker) => worker,
             None => WorkerProcess::spawn(&self.program, &[WORKER_COMMAND]).map_err(MakeError::NotStarted)?,
         };
-        let outcome = worker.make_versions(original, &PRESETS, &Limits::default());
+        let outcome = worker.make_versions(original, &self.presets, &Limits::default());
         if !matches!(outcome, Err(WorkerFailure::Gone(_))) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp};
+use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
 use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::{Error, ObjectKey, Result};
 use serde::Serialize;
@@ -125,6 +125,9 @@ pub struct Item {
     preview: Option<String>,
     /// For an `<img>`: every version with its width.
     srcset: Option<String>,
+    /// For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where that was made; null when it
+    /// was not.
+    srcset_webp: Option<String>,
     link: Option<String>,
     width: Option<u32>,
     height: Option<u32>,
@@ -274,7 +277,8 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
     if let Some(url) = item.url {
         return Ok(Preview::At(url));
     }
-    let version = item.versions.into_iter().next().ok_or(Error::NotFound("version"))?;
+    let mut pictures = item.versions.into_iter().filter(|version| version.content_type != Webp::CONTENT_TYPE);
+    let version = pictures.next().ok_or(Error::NotFound("version"))?;
     let object = ObjectKey::parse(&version.object_key);
     let object = object.ok_or_else(|| Error::Corrupt(format!("{} is no key of an object", version.object_key)))?;
     let key = format!("preview:{}", version.object_key);
@@ -308,6 +312,7 @@ fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -
         url: links.largest,
         preview: links.smallest,
         srcset: links.srcset,
+        srcset_webp: links.srcset_webp,
         link: item.link,
         width: item.width,
         height: item.height,

@@ -167,7 +167,7 @@ async fn write(
     let mut objects = Vec::with_capacity(made.versions.len());
     let mut versions = Vec::with_capacity(made.versions.len());
     for version in made.versions {
-        let object_name = format!("{}.{}", version.name, ending(version.content_type));
+        let object_name = format!("{}.{}", version.name, version.extension());
         versions.push(MadeVersion {
             name: version.name.to_string(),
             object_name: object_name.clone(),
@@ -189,12 +189,4 @@ async fn write(
         thumbhash: made.thumbhash,
         versions,
     })
-}
-
-fn ending(content_type: &str) -> &'static str {
-    match content_type {
-        "image/png" => "png",
-        "image/webp" => "webp",
-        _ => "jpg",
-    }
 }

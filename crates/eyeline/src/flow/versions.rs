@@ -1,12 +1,13 @@
 //! The links of one image, by the names that the API knows.
 
+use eyeline_core::Webp;
 use eyeline_store::catalog::images::Image;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::flow::links::Links;
 
-/// Null where there is no such version, or not yet.
+/// As JPEG or PNG. Null where there is no such version, or not yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Versions {
     pub original: Option<String>,
@@ -20,7 +21,8 @@ impl Versions {
     /// The original is there for those who may have it, once the image is `done` or ended in `error`.
     pub fn of(image: &Image, links: &Links, with_original: bool) -> Self {
         let version = |name: &str| {
-            let version = image.versions.iter().find(|version| version.name == name)?;
+            let mut pictures = image.versions.iter().filter(|version| version.content_type != Webp::CONTENT_TYPE);
+            let version = pictures.find(|version| version.name == name)?;
             Some(links.version(&version.object_key))
         };
         let original = image.original_key.as_ref().filter(|_| with_original && image.state.is_final());

@@ -23,6 +23,7 @@ pub struct ImageAnswer {
     state: ImageState,
     /// All null until the image is `done`; `original` is there on `error` too, and only for keys and the image's own user.
     versions: Versions,
+    /// Every file of a version, one for each name and type: with WebP switched on, a name may be there twice.
     renditions: Vec<Rendition>,
     /// Pixels, upright.
     width: Option<u32>,

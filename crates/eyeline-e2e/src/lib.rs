@@ -4,6 +4,7 @@
 //! The helpers panic where a test would fail anyway, with the request and the answer in the message; the server's log
 //! is printed when a test that owns it fails.
 
+pub mod animations;
 pub mod api;
 pub mod photos;
 pub mod postgres;

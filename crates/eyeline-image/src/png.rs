@@ -1,5 +1,7 @@
 //! PNG, in and out.
 
+mod profile;
+
 use std::io::Cursor;
 
 use ::png::{BitDepth, ColorType, Compression, DecodingError, Encoder, Transformations};
@@ -45,9 +47,9 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
 
     let info = reader.info();
     let orientation = info.exif_metadata.as_deref().map_or(Orientation::default(), Orientation::from_exif_block);
-    let icc = if info.srgb.is_some() { None } else { info.icc_profile.as_deref() };
-    let icc = icc.map(<[u8]>::to_vec).unwrap_or_default();
-    Ok(Decoded { size, orientation, icc, picture: Picture::Packed(with_grey_spread(picture)) })
+    let picture = with_grey_spread(picture);
+    let icc = profile::of(info, picture.space);
+    Ok(Decoded { size, orientation, icc, picture: Picture::Packed(picture) })
 }
 
 /// Grey with opacity becomes RGB with opacity, the one form of transparent pictures from here on.

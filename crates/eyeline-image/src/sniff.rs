@@ -1,6 +1,6 @@
 //! What a file is, by its first bytes alone: names and declared types are not believed.
 
-use crate::ImageError;
+use crate::{ErrorKind, ImageError};
 
 /// A format that versions can be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +26,26 @@ impl Format {
 type Test = fn(&[u8]) -> bool;
 
 /// Formats that are known and refused, so that the refusal can name them.
-const REFUSED: [(Test, &str, &str); 9] = [
+const REFUSED: [(Test, &str, &str); 11] = [
     (|bytes| bytes.starts_with(b"BM"), "image/bmp", "A BMP picture"),
-    (|bytes| bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*"), "image/tiff", "A TIFF picture"),
+    (|bytes| TIFF.iter().any(|magic| bytes.starts_with(magic)), "image/tiff", "A TIFF picture"),
     (|bytes| bytes.starts_with(b"\0\0\x01\0"), "image/x-icon", "An icon file"),
-    (|bytes| is_brand(bytes, &[b"avif", b"avis"]), "image/avif", "An AVIF picture"),
-    (|bytes| is_brand(bytes, &[b"heic", b"heix", b"hevc", b"mif1", b"msf1"]), "image/heic", "A HEIC picture"),
+    (|bytes| has_brand(bytes, &[b"avif", b"avis"]), "image/avif", "An AVIF picture"),
+    (|bytes| has_brand(bytes, &[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"]), "image/heic", "A HEIC picture"),
+    (|bytes| has_brand(bytes, &[b"mif1", b"msf1"]), "image/heif", "A HEIF picture"),
     (|bytes| bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL "), "image/jxl", "A JPEG XL picture"),
+    (
+        |bytes| bytes.starts_with(b"\xff\x4f\xff\x51") || bytes.starts_with(b"\0\0\0\x0cjP  "),
+        "image/jp2",
+        "A JPEG 2000 picture",
+    ),
     (|bytes| bytes.starts_with(b"8BPS"), "image/vnd.adobe.photoshop", "A Photoshop file"),
     (|bytes| bytes.starts_with(b"%PDF-"), "application/pdf", "A PDF file"),
     (is_svg, "image/svg+xml", "An SVG drawing"),
 ];
+
+/// How TIFF begins, in either byte order, with short and with long offsets.
+const TIFF: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
 
 /// Stands in a magic number where any byte may stand.
 const ANY: u8 = b'?';
@@ -68,14 +77,23 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
         return if bytes.len() < magic.len() { Err(ImageError::truncated()) } else { Ok(format) };
     }
     Err(match REFUSED.iter().find(|(test, _, _)| test(bytes)) {
-        Some((_, _, name)) => ImageError::unsupported(name),
+        Some((_, _, name)) => ImageError::new(
+            ErrorKind::Unsupported,
+            format!("{name} cannot be read here; please send it as JPEG, PNG, WebP or GIF."),
+        ),
         None => ImageError::not_an_image(),
     })
 }
 
-/// Whether this is an ISO media file whose major brand is one of `brands`.
-fn is_brand(bytes: &[u8], brands: &[&[u8; 4]]) -> bool {
-    bytes.get(4..8) == Some(b"ftyp") && brands.iter().any(|brand| bytes.get(8..12) == Some(brand.as_slice()))
+/// Whether this is an ISO media file that names one of `brands`, as its own or as one that it can be read as.
+fn has_brand(bytes: &[u8], brands: &[&[u8; 4]]) -> bool {
+    if bytes.get(4..8) != Some(b"ftyp") {
+        return false;
+    }
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let (named, _) = bytes[8..length.clamp(8, bytes.len())].as_chunks::<4>();
+    // The second group of four is a version.
+    named.iter().enumerate().any(|(place, named)| place != 1 && brands.contains(&named))
 }
 
 /// Whether this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
@@ -88,13 +106,12 @@ fn is_svg(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
 
     #[test]
     fn the_type_follows_from_the_first_bytes() {
         assert_eq!(sniff(b"\xff\xd8\xff\xe0\0\x10JFIF"), Some("image/jpeg"));
         assert_eq!(sniff(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), Some("image/png"));
-        assert_eq!(sniff(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("image/avif"));
+        assert_eq!(sniff(b"\0\0\0\x20ftypavif\0\0\0\0mif1"), Some("image/avif"));
         assert_eq!(sniff(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">"), Some("image/svg+xml"));
         assert_eq!(sniff(b"<html><body>"), None);
         assert_eq!(sniff(b""), None);
@@ -104,7 +121,8 @@ mod tests {
     fn a_refused_format_is_named_in_the_sentence() {
         let refusal = format(b"BM\x36\0\0\0").expect_err("BMP is refused");
         assert_eq!(refusal.kind, ErrorKind::Unsupported);
-        assert_eq!(refusal.sentence, "A BMP picture cannot be read here.");
+        let sentence = "A BMP picture cannot be read here; please send it as JPEG, PNG, WebP or GIF.";
+        assert_eq!(refusal.sentence, sentence);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One original in, all its versions out: decoded once, each version made from the next larger one.
 
-use eyeline_core::Preset;
+use eyeline_core::{Preset, Webp};
 
 use crate::color::Conversion;
 use crate::decode::{Picture, decode};
@@ -114,8 +114,8 @@ fn chain(
     let mut places: Vec<usize> = (0..presets.len()).collect();
     places.sort_by_key(|place| std::cmp::Reverse(area(&presets[*place].fit(width, height))));
     let mut versions: Vec<Vec<Version>> = vec![Vec::new(); presets.len()];
-    // A small picture has the same size in several boxes; it is compressed once.
-    let (mut picture, mut webp) = (None, None);
+    // A small picture has the same size in several boxes; it is compressed once, for the first of these places.
+    let (mut picture, mut webp) = (None::<usize>, None::<usize>);
     for place in places {
         let preset = &presets[place];
         let size = preset.fit(width, height);
@@ -123,27 +123,26 @@ fn chain(
             canvas = canvas.resized(size, resizer)?;
             (picture, webp) = (None, None);
         }
-        let version = |(content_type, bytes): &(&'static str, Vec<u8>)| Version {
-            name: preset.name.to_owned(),
-            width: size.0,
-            height: size.1,
-            content_type,
-            bytes: bytes.clone(),
+        let version = |content_type, bytes| {
+            let name = preset.name.to_owned();
+            Version { name, width: size.0, height: size.1, content_type, bytes }
         };
-        versions[place].push(version(known_or(&mut picture, || canvas.compress())?));
+        let (content_type, bytes) = match picture.and_then(|same| versions[same].first()) {
+            Some(same) => (same.content_type, same.bytes.clone()),
+            None => canvas.compress()?,
+        };
+        versions[place].push(version(content_type, bytes));
+        picture.get_or_insert(place);
         if preset.webp {
-            versions[place].push(version(known_or(&mut webp, || canvas.compress_webp())?));
+            let bytes = match webp.and_then(|same| versions[same].last()) {
+                Some(same) => same.bytes.clone(),
+                None => canvas.compress_webp()?,
+            };
+            versions[place].push(version(Webp::CONTENT_TYPE, bytes));
+            webp.get_or_insert(place);
         }
     }
     Ok((versions.into_iter().flatten().collect(), canvas))
-}
-
-/// What `known` holds, after it was made if it held nothing.
-fn known_or<T>(known: &mut Option<T>, make: impl FnOnce() -> Result<T, ImageError>) -> Result<&T, ImageError> {
-    match known {
-        Some(value) => Ok(value),
-        None => Ok(known.insert(make()?)),
-    }
 }
 
 /// An upright picture in sRGB, in the form that its versions are compressed from.
@@ -194,12 +193,11 @@ impl Canvas {
         }
     }
 
-    fn compress_webp(&self) -> Result<(&'static str, Vec<u8>), ImageError> {
-        let bytes = match self {
+    fn compress_webp(&self) -> Result<Vec<u8>, ImageError> {
+        match self {
             Self::Opaque(picture) => libwebp::compress(picture),
             Self::Transparent(picture) => libwebp::compress_transparent(picture),
-        };
-        Ok(("image/webp", bytes?))
+        }
     }
 
     fn thumbhash(self, resizer: &mut Resizer) -> Result<Vec<u8>, ImageError> {

@@ -1,5 +1,6 @@
 //! From a file to its versions, the news and the gallery.
 
+use eyeline_e2e::animations;
 use eyeline_e2e::api::send;
 use eyeline_e2e::photos::{self, Photo, Picture, format_of};
 use eyeline_e2e::streams::{self, ServerSentEvents, Socket};
@@ -14,6 +15,7 @@ on_both_catalogs!(
     a_public_version_is_an_immutable_address_that_needs_no_credential,
     a_turned_photo_is_set_upright_and_says_nothing_of_its_place,
     transparency_is_kept_as_png,
+    an_animation_is_kept_byte_for_byte_and_shown_by_its_first_frame,
     a_cut_jpeg_ends_as_error_with_a_reason,
     a_text_called_photo_ends_as_error_with_a_reason,
     a_deleted_image_is_gone_with_its_versions,
@@ -195,6 +197,22 @@ async fn transparency_is_kept_as_png(server: Server) {
     let thumb = image::load_from_memory(&thumb.body).expect("a version can be decoded").to_rgba8();
     assert_eq!(thumb.dimensions(), (150, 113));
     assert_eq!((thumb.get_pixel(30, 50).0[3], thumb.get_pixel(120, 50).0[3]), (255, 0), "opaque left, clear right");
+}
+
+async fn an_animation_is_kept_byte_for_byte_and_shown_by_its_first_frame(server: Server) {
+    let project = Project::create(&server, "animations").await;
+    for photo in animations::all() {
+        let image = upload_until_done(&project, Stated::SizeAndHash, &photo).await;
+        assert_eq!(image["content_type"], photo.content_type, "{image}");
+        let original = download(&project, &image["versions"]["original"]).await.expect(200);
+        assert!(original.body == *photo.bytes, "{} moves still", photo.filename);
+        let version = download(&project, &image["versions"]["d2500"]).await.expect(200);
+        let version = image::load_from_memory(&version.body).expect("a version can be decoded").to_rgb8();
+        assert_eq!(version.dimensions(), (animations::WIDTH, animations::HEIGHT));
+        let (shown, first) = (version.get_pixel(40, 30).0, animations::COLOURS[0]);
+        let is_near = shown.iter().zip(first).all(|(shown, first)| shown.abs_diff(first) < 10);
+        assert!(is_near, "{shown:?} of {}", photo.filename);
+    }
 }
 
 async fn a_cut_jpeg_ends_as_error_with_a_reason(server: Server) {

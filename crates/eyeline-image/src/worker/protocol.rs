@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::iter;
 
-use eyeline_core::Preset;
+use eyeline_core::{Preset, Webp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,7 @@ type Types = &'static [&'static str];
 
 const ORIGINALS: Types = &["image/jpeg", "image/png", "image/webp", "image/gif"];
 const JPEG_OR_PNG: Types = &["image/jpeg", "image/png"];
-const WEBP: Types = &["image/webp"];
+const WEBP: Types = &[Webp::CONTENT_TYPE];
 
 fn one_of(types: Types, content_type: &str) -> io::Result<&'static str> {
     types.iter().find(|known| **known == content_type).copied().ok_or_else(|| broken("an unknown content type"))

@@ -38,6 +38,9 @@ pub fn with_segment(file: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
     [&file[..2], &[0xff, marker], &length, payload, &file[2..]].concat()
 }
 
+/// A chunk's kind and data.
+pub type Chunk = (&'static [u8; 4], Vec<u8>);
+
 /// How a PNG file stores its pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct PngForm {
@@ -70,7 +73,7 @@ pub fn png(
     (width, height): (u32, u32),
     form: PngForm,
     pixel: impl Fn(u32, u32) -> Vec<u16>,
-    further: &[(&[u8; 4], Vec<u8>)],
+    further: &[Chunk],
 ) -> Vec<u8> {
     let passes = if form.interlaced { PASSES.as_slice() } else { &[(0, 0, 1, 1)] };
     let mut pixels = Vec::new();

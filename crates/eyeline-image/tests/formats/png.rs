@@ -3,7 +3,7 @@
 use eyeline_image::ErrorKind;
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::files::{PngForm, encoded, png, png_chunk};
+use crate::files::{Chunk, PngForm, encoded, png, png_chunk};
 use crate::{assert_near, four_corners, largest, made, refusal};
 
 /// Every combination of colour type and depth that there is.
@@ -12,12 +12,12 @@ const FORMS: [(u8, &[u8]); 5] =
 
 const PALETTE: [[u8; 3]; 2] = [[20, 40, 200], [240, 220, 60]];
 
-fn palette() -> (&'static [u8; 4], Vec<u8>) {
+fn palette() -> Chunk {
     (b"PLTE", PALETTE.concat())
 }
 
 /// A file whose left half has the lowest samples and whose right half the highest; what is opacity is full.
-fn two_halves(form: PngForm, further: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+fn two_halves(form: PngForm, further: &[Chunk]) -> Vec<u8> {
     let size = (61, 37);
     let level = |x: u32| if form.color == 3 { u16::from(x >= 30) } else { u16::from(x >= 30) * form.largest() };
     let pixel = |x: u32, _: u32| {
@@ -91,25 +91,25 @@ fn opacity_of_grey_and_of_colours_is_kept() {
 }
 
 /// The colour that becomes of `color` in a file with these chunks.
-fn shown(color: [u8; 3], further: &[(&[u8; 4], Vec<u8>)]) -> [u8; 3] {
+fn shown(color: [u8; 3], further: &[Chunk]) -> [u8; 3] {
     let form = PngForm { color: 2, depth: 8, interlaced: false };
     let file = png((64, 64), form, |_, _| color.map(u16::from).to_vec(), further);
     largest(&made(&file)).to_rgb8().get_pixel(30, 30).0
 }
 
-fn gamma(hundred_thousandths: u32) -> (&'static [u8; 4], Vec<u8>) {
+fn gamma(hundred_thousandths: u32) -> Chunk {
     (b"gAMA", hundred_thousandths.to_be_bytes().to_vec())
 }
 
 /// White, red, green and blue, in hundred thousandths.
-fn chromaticities(points: [u32; 8]) -> (&'static [u8; 4], Vec<u8>) {
+fn chromaticities(points: [u32; 8]) -> Chunk {
     (b"cHRM", points.iter().flat_map(|point| point.to_be_bytes()).collect())
 }
 
 const SRGB_POINTS: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
 const P3_POINTS: [u32; 8] = [31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000];
 
-fn icc() -> (&'static [u8; 4], Vec<u8>) {
+fn icc() -> Chunk {
     let profile = moxcms::ColorProfile::new_display_p3().encode().expect("a profile");
     (b"iCCP", [b"P3\0\0".as_slice(), &crate::files::stored(&profile)].concat())
 }
@@ -119,8 +119,8 @@ fn colours_follow_the_chunk_that_counts() {
     const COLOR: [u8; 3] = [200, 100, 50];
     // Display P3 in sRGB, and 128 of linear light in sRGB, by the definitions of both.
     const P3: [u8; 3] = [214, 95, 30];
-    let srgb = (b"sRGB", vec![0]);
-    let cases: [(&str, Vec<(&[u8; 4], Vec<u8>)>, [u8; 3]); 11] = [
+    let srgb: Chunk = (b"sRGB", vec![0]);
+    let cases: [(&str, Vec<Chunk>, [u8; 3]); 11] = [
         ("nothing", vec![], COLOR),
         ("sRGB", vec![srgb.clone()], COLOR),
         ("the gamma of sRGB", vec![gamma(45_455)], COLOR),

@@ -153,17 +153,6 @@ fn colours_of_another_profile_become_srgb() {
 }
 
 #[test]
-fn no_version_holds_metadata() {
-    let file =
-        with_segment(&jpeg(&four_corners(900, 600)), 0xe1, b"Exif\0\0MM\0\x2a\0\0\0\x08\0\0GPS: 52.37 N, 4.89 E");
-    let file = with_segment(&file, 0xfe, b"GPS: a comment");
-    let file = [file.as_slice(), b"GPS: behind the end"].concat();
-    for version in made(&file).versions {
-        assert!(!version.bytes.windows(4).any(|bytes| bytes == b"GPS:" || bytes == b"Exif"), "{}", version.name);
-    }
-}
-
-#[test]
 fn a_transparent_picture_becomes_png_and_keeps_its_colours_at_the_edge() {
     let picture =
         RgbaImage::from_fn(1000, 800, |x, _| if x < 500 { Rgba([250, 10, 10, 255]) } else { Rgba([0, 255, 0, 0]) });

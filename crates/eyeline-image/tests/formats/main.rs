@@ -7,6 +7,7 @@ mod metadata;
 mod parts;
 mod png;
 mod refused;
+mod webp;
 
 use eyeline_core::Webp;
 use eyeline_image::{ImageError, Limits, Made, make_versions};

@@ -1,11 +1,12 @@
 //! WebP beside JPEG and PNG: which versions have it, that it shows the same picture, and that it is compressed once.
 
-use std::io::Cursor;
-
 use eyeline_core::{PRESETS, Webp};
 use eyeline_image::{Limits, Made, Version, make_versions};
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+
+use crate::files::encoded;
+use crate::made;
 
 fn jpeg(picture: impl Into<DynamicImage>) -> Vec<u8> {
     let mut file = Vec::new();
@@ -14,12 +15,10 @@ fn jpeg(picture: impl Into<DynamicImage>) -> Vec<u8> {
 }
 
 fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
-    let mut file = Cursor::new(Vec::new());
-    picture.into().write_to(&mut file, image::ImageFormat::Png).expect("encodes");
-    file.into_inner()
+    encoded(picture, ImageFormat::Png)
 }
 
-fn made(file: &[u8], webp: Webp) -> Made {
+fn made_with(file: &[u8], webp: Webp) -> Made {
     make_versions(file, &webp.presets(), &Limits::default()).expect("a picture")
 }
 
@@ -57,7 +56,7 @@ fn worst_of_squares(picture: &RgbImage, colors: &[[u8; 3]]) -> u8 {
 fn the_setting_decides_which_versions_are_there_as_webp_too() {
     let file = jpeg(squares().0);
     let listed = |webp: Webp| -> Vec<(String, &'static str)> {
-        made(&file, webp).versions.into_iter().map(|version| (version.name, version.content_type)).collect()
+        made_with(&file, webp).versions.into_iter().map(|version| (version.name, version.content_type)).collect()
     };
     let expected = |with_webp: &[&str]| -> Vec<(String, &'static str)> {
         let types = |name: &str| {
@@ -74,8 +73,8 @@ fn the_setting_decides_which_versions_are_there_as_webp_too() {
 #[test]
 fn the_jpeg_beside_a_webp_is_the_one_that_is_made_without_it() {
     let file = jpeg(squares().0);
-    let without = made(&file, Webp::Off).versions;
-    let with = made(&file, Webp::All).versions;
+    let without = made_with(&file, Webp::Off).versions;
+    let with = made(&file).versions;
     assert!(with.into_iter().filter(|version| version.content_type == "image/jpeg").eq(without));
 }
 
@@ -83,7 +82,7 @@ fn the_jpeg_beside_a_webp_is_the_one_that_is_made_without_it() {
 fn webp_shows_the_colours_of_the_jpeg_from_black_to_white() {
     let (picture, colors) = squares();
     for file in [jpeg(picture.clone()), png(picture)] {
-        let made = made(&file, Webp::All);
+        let made = made(&file);
         let of_jpeg = worst_of_squares(&decoded(version(&made, "d2500", "image/jpeg")).to_rgb8(), &colors);
         let of_webp = worst_of_squares(&decoded(version(&made, "d2500", "image/webp")).to_rgb8(), &colors);
         // WebP counts brightness in 220 steps, hence the second of two; a range taken for the other would be 16.
@@ -96,7 +95,7 @@ fn webp_shows_the_colours_of_the_jpeg_from_black_to_white() {
 fn grey_has_no_tint_and_reaches_both_ends() {
     let picture = GrayImage::from_fn(512, 64, |x, _| image::Luma([(x / 2) as u8]));
     for file in [jpeg(picture.clone()), png(picture)] {
-        let webp = decoded(version(&made(&file, Webp::All), "d2500", "image/webp")).to_rgb8();
+        let webp = decoded(version(&made(&file), "d2500", "image/webp")).to_rgb8();
         for x in 0..512 {
             let [red, green, blue] = webp.get_pixel(x, 32).0;
             assert!(red.abs_diff(green) <= 2 && blue.abs_diff(green) <= 2, "a tint at {x}: {red} {green} {blue}");
@@ -111,7 +110,7 @@ fn opacity_is_the_same_in_webp_and_png_and_colours_are_near() {
         let alpha = if x < 450 { 255 } else { (y * 255 / 699) as u8 };
         Rgba([200, (x * 255 / 899) as u8, 60, alpha])
     });
-    let made = made(&png(picture), Webp::All);
+    let made = made(&png(picture));
     for preset in PRESETS {
         let of_png = decoded(version(&made, preset.name, "image/png")).to_rgba8();
         let of_webp = decoded(version(&made, preset.name, "image/webp")).to_rgba8();
@@ -129,7 +128,7 @@ fn opacity_is_the_same_in_webp_and_png_and_colours_are_near() {
 #[test]
 fn a_small_picture_is_compressed_once_for_all_its_versions() {
     for file in [jpeg(squares().0), png(RgbaImage::from_pixel(90, 70, Rgba([9, 9, 9, 99])))] {
-        let made = made(&file, Webp::All);
+        let made = made(&file);
         let of_type = |is_webp: bool| {
             let versions =
                 made.versions.iter().filter(move |version| (version.content_type == "image/webp") == is_webp);
@@ -149,7 +148,7 @@ fn sides_of_any_parity_and_the_smallest_pictures_have_webp() {
             jpeg(GrayImage::from_pixel(width, height, image::Luma([90]))),
             png(RgbaImage::from_pixel(width, height, Rgba([200, 100, 50, 128]))),
         ] {
-            let made = made(&file, Webp::All);
+            let made = made(&file);
             assert_eq!(made.versions.len(), 8);
             made.versions.iter().for_each(|version| drop(decoded(version)));
         }
@@ -164,6 +163,6 @@ fn a_picture_that_nothing_can_compress_has_webp_too() {
         (state >> 24) as u8
     };
     let picture = RgbImage::from_fn(2500, 2500, |_, _| Rgb([noise(), noise(), noise()]));
-    let made = made(&jpeg(picture), Webp::All);
+    let made = made(&jpeg(picture));
     assert_eq!(decoded(version(&made, "d2500", "image/webp")).to_rgb8().dimensions(), (2500, 2500));
 }

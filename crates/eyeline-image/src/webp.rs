@@ -23,6 +23,7 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut picture = Packed::new(size.0, size.1, channels, Space::Rgb)?;
     if decoder.is_animated() {
+        check_first_frame(file)?;
         decoder.read_frame(&mut picture.samples).map_err(judge)?;
     } else {
         decoder.read_image(&mut picture.samples).map_err(judge)?;
@@ -39,6 +40,38 @@ fn whole_file(file: &[u8]) -> Result<&[u8], ImageError> {
     let stated = file.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
     let end = stated.map(|length| length as usize + 8);
     end.and_then(|end| file.get(..end)).ok_or_else(ImageError::truncated)
+}
+
+/// Colours beside opacity have a size of their own, which the decoder takes for that of the frame without a look.
+fn check_first_frame(file: &[u8]) -> Result<(), ImageError> {
+    let Some(frame) = chunks(&file[12..]).find(|(name, _)| name == b"ANMF").map(|(_, frame)| frame) else {
+        return Ok(());
+    };
+    let [_, _, _, _, _, _, w0, w1, w2, h0, h1, h2, _, _, _, _, parts @ ..] = frame else {
+        return Err(ImageError::damaged("a frame without a header"));
+    };
+    let size = [[*w0, *w1, *w2, 0], [*h0, *h1, *h2, 0]].map(|side| u32::from_le_bytes(side) + 1);
+    let mut parts = chunks(parts).skip_while(|(name, _)| name != b"ALPH");
+    match parts.nth(1) {
+        // The tag of a frame, the start code, then 14 bits of each side.
+        Some((_, [_, _, _, _, _, _, w0, w1, h0, h1, ..]))
+            if size != [[*w0, *w1], [*h0, *h1]].map(|side| u32::from(u16::from_le_bytes(side) & 0x3fff)) =>
+        {
+            Err(ImageError::damaged("a frame of two sizes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The chunks of a file, or of a frame, by name and as far as they go.
+fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let (name, rest) = bytes.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        bytes = rest.get(length.next_multiple_of(2)..).unwrap_or_default();
+        Some((*name, rest.get(..length).unwrap_or(rest)))
+    })
 }
 
 fn judge(error: DecodingError) -> ImageError {

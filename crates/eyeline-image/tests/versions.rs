@@ -269,3 +269,32 @@ fn an_animation_is_shown_by_its_first_frame_and_held_to_a_number_of_frames() {
     assert_near(first, [200, 30, 30], 8, "first frame");
     assert_eq!(refusal(&animation(101)), ErrorKind::TooManyPixels);
 }
+
+/// A chunk of a WebP file.
+fn chunk(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
+    [name, length.as_slice(), payload, &[0][..payload.len() % 2]].concat()
+}
+
+#[test]
+fn a_transparent_frame_that_states_another_size_than_its_colours_is_damaged() {
+    // Grey, 2 x 2 pixels: tag, start code, sides, data.
+    const COLOURS: [u8; 24] = [
+        0x30, 0x01, 0x00, 0x9d, 0x01, 0x2a, 0x02, 0x00, 0x02, 0x00, 0x07, 0x40, 0x96, 0x25, 0xa4, 0x00, 0x03, 0x70,
+        0x00, 0xfe, 0x68, 0x00, 0x00, 0x00,
+    ];
+    let animation = |frame_side: u8| {
+        let frame = [[0; 6].as_slice(), &[frame_side - 1, 0, 0, frame_side - 1, 0, 0, 50, 0, 0, 0]].concat();
+        let opacity = chunk(b"ALPH", &vec![0; 1 + usize::from(frame_side).pow(2)]);
+        let chunks = [
+            chunk(b"VP8X", &[0x12, 0, 0, 0, 3, 0, 0, 3, 0, 0]),
+            chunk(b"ANIM", &[0; 6]),
+            chunk(b"ANMF", &[frame, opacity, chunk(b"VP8 ", &COLOURS)].concat()),
+        ];
+        chunk(b"RIFF", &[b"WEBP".as_slice(), &chunks.concat()].concat())
+    };
+    assert_eq!(made(&animation(2)).width, 4);
+    for side in [1, 3, 4] {
+        assert_eq!(refusal(&animation(side)), ErrorKind::Damaged, "a frame of {side} x {side}");
+    }
+}

@@ -6,7 +6,7 @@
 
 mod child;
 mod parent;
-mod protocol;
+pub(crate) mod protocol;
 mod sandbox;
 
 use serde::{Deserialize, Serialize};

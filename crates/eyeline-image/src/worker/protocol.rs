@@ -14,6 +14,9 @@ use crate::{ErrorKind, ImageError, Limits, Made, Version};
 /// Far more than a message with a few presets takes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
+/// More than any ThumbHash has.
+const THUMBHASH_BYTES_MAX: usize = 64;
+
 /// A worker's first words, once it is confined and ready.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Hello {
@@ -74,7 +77,7 @@ pub(super) fn read_bytes(from: impl Read, length: usize) -> io::Result<Vec<u8>> 
 }
 
 /// Receives the answer to a request for these presets. The outer error is a worker's failure, the inner one a file's.
-pub(super) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
+pub(crate) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
     match read(&mut from)?.ok_or(io::ErrorKind::UnexpectedEof)? {
         Reply::Refused { code, sentence } => {
             let kind = ErrorKind::from_code(&code).ok_or_else(|| broken("an unknown error"))?;
@@ -89,12 +92,16 @@ pub(super) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<
             if versions.len() != asked.len() {
                 return Err(broken("another number of versions than was asked for"));
             }
+            if width == 0 || height == 0 || thumbhash.len() > THUMBHASH_BYTES_MAX {
+                return Err(broken("a picture that cannot be"));
+            }
+            let content_type = one_of(ORIGINALS, &content_type)?;
             let versions = versions
                 .into_iter()
                 .zip(asked)
                 .map(|(head, (preset, types))| read_version(&mut from, head, preset, types));
             let versions = versions.collect::<io::Result<_>>()?;
-            Ok(Ok(Made { width, height, content_type: one_of(ORIGINALS, &content_type)?, thumbhash, versions }))
+            Ok(Ok(Made { width, height, content_type, thumbhash, versions }))
         }
     }
 }
@@ -103,8 +110,9 @@ fn read_version(from: impl Read, head: VersionHead, preset: &Preset, types: Type
     let VersionHead { width, height, content_type, bytes } = head;
     // No compressor writes more than this for pixels of four bytes.
     let most = preset.width as usize * preset.height as usize * 5 + MESSAGE_BYTES_MAX;
-    if width > preset.width || height > preset.height || bytes > most {
-        return Err(broken("a version that is too large"));
+    let sides_fit = (1..=preset.width).contains(&width) && (1..=preset.height).contains(&height);
+    if !sides_fit || !(1..=most).contains(&bytes) {
+        return Err(broken("a version that is empty or too large"));
     }
     let content_type = one_of(types, &content_type)?;
     Ok(Version { name: preset.name.to_owned(), width, height, content_type, bytes: read_bytes(from, bytes)? })
@@ -125,7 +133,7 @@ fn broken(what: &str) -> io::Error {
 }
 
 /// Sends the outcome of a request.
-pub(super) fn write_reply(mut to: impl Write, outcome: &Result<Made, ImageError>) -> io::Result<()> {
+pub(crate) fn write_reply(mut to: impl Write, outcome: &Result<Made, ImageError>) -> io::Result<()> {
     let made = match outcome {
         Ok(made) => made,
         Err(error) => {
@@ -164,13 +172,14 @@ mod tests {
     #[test]
     fn a_version_has_the_type_that_was_asked_for_in_its_place() {
         let head =
-            |content_type: &str| VersionHead { width: 9, height: 9, content_type: content_type.into(), bytes: 0 };
+            |content_type: &str| VersionHead { width: 9, height: 9, content_type: content_type.into(), bytes: 1 };
         let read = |types: &[&str]| {
             let versions = types.iter().map(|content_type| head(content_type)).collect();
             let content_type = "image/gif".to_owned();
             let reply = Reply::Made { width: 9, height: 9, content_type, thumbhash: Vec::new(), versions };
             let mut pipe = Vec::new();
             write(&mut pipe, &reply).expect("writes");
+            pipe.extend([0; 2]);
             read_reply(pipe.as_slice(), &[Preset { webp: true, ..PRESETS[0] }])
         };
         for types in [["image/jpeg", "image/webp"], ["image/png", "image/webp"]] {
@@ -191,8 +200,15 @@ mod tests {
 
     #[test]
     fn a_worker_that_was_taken_over_cannot_make_the_server_believe_it() {
-        assert_eq!(answer(&made("text/html", 100, 0)).kind(), io::ErrorKind::InvalidData);
-        assert_eq!(answer(&made("image/jpeg", 151, 0)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("text/html", 100, 1)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 151, 1)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 0, 1)).kind(), io::ErrorKind::InvalidData);
+        assert_eq!(answer(&made("image/jpeg", 100, 0)).kind(), io::ErrorKind::InvalidData);
+        let mut empty = made("image/jpeg", 100, 1);
+        if let Reply::Made { width, .. } = &mut empty {
+            *width = 0;
+        }
+        assert_eq!(answer(&empty).kind(), io::ErrorKind::InvalidData);
         assert_eq!(answer(&made("image/jpeg", 100, 1 << 40)).kind(), io::ErrorKind::InvalidData);
         assert_eq!(answer(&made("image/jpeg", 100, 5)).kind(), io::ErrorKind::UnexpectedEof);
         let unknown = Reply::Refused { code: "unknown".to_owned(), sentence: String::new() };

@@ -3,13 +3,14 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format bench bench-images
+.PHONY: help run build test check format fuzz bench bench-images
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: some minutes)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
+	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 
@@ -29,6 +30,7 @@ test:
 check:
 	@scripts/install-deps
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --quiet
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -37,6 +39,13 @@ check:
 
 format:
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
+
+# A long run: how long, the caller says.
+RUNS ?= $(if $(SECONDS_EACH),,1000000)
+fuzz:
+	@scripts/install-deps fuzz
+	@RUNS="$(RUNS)" SECONDS_EACH="$(SECONDS_EACH)" TARGETS="$(TARGETS)" scripts/fuzz
 
 bench:
 	@scripts/install-deps test

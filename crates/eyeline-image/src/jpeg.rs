@@ -1,6 +1,6 @@
 //! Reading JPEG: strictly, and no larger than the largest version needs it.
 
-mod structure;
+pub(crate) mod structure;
 
 use crate::decode::{Decoded, Picture};
 use crate::orientation::Orientation;

@@ -6,6 +6,8 @@
 mod color;
 mod decode;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gif;
 mod jpeg;
 mod libwebp;

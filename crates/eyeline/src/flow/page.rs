@@ -1,5 +1,7 @@
 //! From a published order to the page that a gallery shows.
 
+mod cursor;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use eyeline_store::{Error, ObjectKey, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::cursor::Cursor;
 use super::links::{Links, Window};
 use super::rank::{Head, Order, Ranked};
 use crate::app::App;
@@ -41,43 +44,6 @@ pub enum Start {
         number: u64,
         order_id: Option<OrderId>,
     },
-}
-
-/// A place in an order. In the API a signed, URL-safe text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    pub gallery_id: GalleryId,
-    pub order_id: OrderId,
-    pub strategy: Strategy,
-    /// 0 is the first place.
-    pub place: u32,
-}
-
-const CURSOR: &str = "place in an order";
-
-impl Cursor {
-    pub fn seal(&self, secrets: &Secrets) -> String {
-        let strategy = Strategy::ALL.iter().position(|strategy| *strategy == self.strategy).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(37);
-        bytes.extend_from_slice(self.gallery_id.0.as_bytes());
-        bytes.extend_from_slice(self.order_id.0.as_bytes());
-        bytes.push(u8::try_from(strategy).unwrap_or_default());
-        bytes.extend_from_slice(&self.place.to_be_bytes());
-        secrets.seal(CURSOR, &bytes)
-    }
-
-    pub fn unseal(secrets: &Secrets, text: &str) -> Option<Self> {
-        let bytes = secrets.unseal(CURSOR, text)?;
-        let (gallery_id, rest) = bytes.split_first_chunk::<16>()?;
-        let (order_id, rest) = rest.split_first_chunk::<16>()?;
-        let (strategy, place) = rest.split_first()?;
-        Some(Cursor {
-            gallery_id: uuid::Uuid::from_bytes(*gallery_id).into(),
-            order_id: uuid::Uuid::from_bytes(*order_id).into(),
-            strategy: *Strategy::ALL.get(usize::from(*strategy))?,
-            place: u32::from_be_bytes(place.try_into().ok()?),
-        })
-    }
 }
 
 /// A page that was found in an order, before anything of it was read.

@@ -1,0 +1,19 @@
+//! Telling what a file is, and reading the skeleton of a JPEG file, without any decoder behind.
+#![no_main]
+
+use eyeline_fuzz::{end, number_of};
+use eyeline_image::{ErrorKind, fuzzing, sniff};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let kind = sniff(bytes);
+    assert!(kind.is_none_or(|kind| kind.is_ascii()) && kind == sniff(&bytes[..bytes.len().min(512)]), "{kind:?}");
+
+    let file = [b"\xff\xd8\xff", bytes].concat();
+    let Ok((length, (width, height), profile)) = fuzzing::jpeg_skeleton(&file) else { return };
+    assert_eq!(Some(length), end::of_picture("image/jpeg", &file), "where the picture ends");
+    assert!(width.max(height) <= 0xffff && profile <= length && file[..length].ends_with(b"\xd9"));
+    let cut = number_of(bytes) as usize % length;
+    let error = fuzzing::jpeg_skeleton(&file[..cut]).expect_err("a cut file");
+    assert!(cut < 2 || error.kind == ErrorKind::Truncated, "cut at {cut} of {length}: {error}");
+});

@@ -1,0 +1,8 @@
+//! Parsers of the server, by their sources: its other crates would be compiled for nothing.
+
+#[path = "../../crates/eyeline/src/api/dataset/csv.rs"]
+mod csv;
+#[path = "../../crates/eyeline/src/flow/page/cursor.rs"]
+pub mod cursor;
+#[path = "../../crates/eyeline/src/api/dataset/rows.rs"]
+pub mod rows;

@@ -7,6 +7,7 @@ mod dataset;
 mod downloads;
 mod events;
 mod galleries;
+mod hostile;
 mod idempotency;
 mod images;
 mod operations;

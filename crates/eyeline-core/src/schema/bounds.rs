@@ -1,0 +1,248 @@
+//! What a schema may cost, known before it is compiled.
+//!
+//! A schema is a graph: its nodes are schemas, its edges lead to schemas that judge the same value (`allOf`, `$ref` and
+//! the like) or a part of it (`properties`, `items`). What one part of an event may cost is bounded by the number of
+//! schemas on all ways through the graph that go down into parts no more often than an event is deep. A way that comes
+//! back to where it was without going down would never end.
+
+use std::collections::{HashMap, HashSet};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::SCHEMA_BYTES_MAX;
+use crate::FieldErrors;
+use crate::event::DATA_DEPTH_MAX;
+
+/// Schemas within each other.
+const DEPTH_MAX: usize = 32;
+const PATTERNS_MAX: usize = 64;
+/// Different places that references lead to.
+const TARGETS_MAX: usize = 50;
+/// Schemas that may judge one and the same part of an event, all ways counted.
+const WORK_MAX: u64 = 2_000;
+/// Schemas that may wait for each other, on the longest way.
+const HEIGHT_MAX: u64 = 400;
+/// Values of an `enum` that cost about as much as a schema.
+const ENUM_VALUES: u64 = 16;
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+pub(super) fn check(schema: &Value) -> Result<(), FieldErrors> {
+    if schema.to_string().len() > SCHEMA_BYTES_MAX {
+        return Err(FieldErrors::one("schema", format!("At most {SCHEMA_BYTES_MAX} bytes are taken.")));
+    }
+    let mut walk = Walk::default();
+    walk.visit(schema, "schema".to_owned(), 0);
+    let Walk { mut errors, anchors, references, patterns } = walk;
+    if patterns > PATTERNS_MAX {
+        errors.add("schema", format!("At most {PATTERNS_MAX} patterns are taken."));
+    }
+    let graph = Graph { root: schema, anchors };
+    let mut targets = HashSet::new();
+    for (field, reference) in references {
+        match reference.strip_prefix('#') {
+            None => errors.add(field, "This has to begin with #: a schema refers to nothing outside itself."),
+            Some(_) if graph.targets(reference).is_empty() => errors.add(field, "This leads to nothing."),
+            Some(_) => drop(targets.insert(reference)),
+        }
+    }
+    if targets.len() > TARGETS_MAX {
+        errors.add("schema", format!("At most {TARGETS_MAX} different places may be referred to."));
+    }
+    errors.or(())?;
+    let mut ways = Ways { graph, known: HashMap::new(), open: HashSet::new() };
+    let cost = ways.cost(schema, DATA_DEPTH_MAX).map_err(|sentence| FieldErrors::one("schema", sentence))?;
+    if cost.work > WORK_MAX || cost.height > HEIGHT_MAX {
+        return Err(FieldErrors::one("schema", TOO_MUCH));
+    }
+    Ok(())
+}
+
+const TOO_MUCH: &str =
+    "Judging one event by this could take too long: its schemas lead to each other in too many ways.";
+const ENDLESS: &str = "A $ref in this leads back to itself without going down into a part of the event.";
+
+/// How a schema within a schema is come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// It judges the same value.
+    Same,
+    /// It may judge any part of the value.
+    Part,
+    /// Of all these at the most one judges one part.
+    OneOfParts,
+    /// It only stands there, for references.
+    Named,
+}
+
+const SINGLE: [(&str, Edge); 11] = [
+    ("not", Edge::Same),
+    ("if", Edge::Same),
+    ("then", Edge::Same),
+    ("else", Edge::Same),
+    ("additionalProperties", Edge::Part),
+    ("unevaluatedProperties", Edge::Part),
+    ("propertyNames", Edge::Part),
+    ("items", Edge::Part),
+    ("unevaluatedItems", Edge::Part),
+    ("contains", Edge::Part),
+    ("contentSchema", Edge::Part),
+];
+/// In arrays or, by name, in objects.
+const SEVERAL: [(&str, Edge); 9] = [
+    ("allOf", Edge::Same),
+    ("anyOf", Edge::Same),
+    ("oneOf", Edge::Same),
+    ("dependentSchemas", Edge::Same),
+    ("patternProperties", Edge::Part),
+    ("properties", Edge::OneOfParts),
+    ("prefixItems", Edge::OneOfParts),
+    ("$defs", Edge::Named),
+    ("definitions", Edge::Named),
+];
+
+/// The schemas right below one, each with its path from there.
+fn below(object: &Map<String, Value>) -> impl Iterator<Item = (String, &Value, Edge)> {
+    let single =
+        SINGLE.into_iter().filter_map(|(keyword, edge)| Some((keyword.to_owned(), object.get(keyword)?, edge)));
+    let several = SEVERAL.into_iter().flat_map(|(keyword, edge)| {
+        let named: Vec<(String, &Value)> = match object.get(keyword) {
+            Some(Value::Array(schemas)) => {
+                schemas.iter().enumerate().map(|(index, schema)| (format!("{keyword}.{index}"), schema)).collect()
+            }
+            Some(Value::Object(schemas)) => {
+                schemas.iter().map(|(name, schema)| (format!("{keyword}.{name}"), schema)).collect()
+            }
+            _ => Vec::new(),
+        };
+        named.into_iter().map(move |(path, schema)| (path, schema, edge))
+    });
+    single.chain(several)
+}
+
+fn references(object: &Map<String, Value>) -> impl Iterator<Item = (&'static str, &str)> {
+    let keywords = ["$ref", "$dynamicRef"].into_iter();
+    keywords.filter_map(|keyword| Some((keyword, object.get(keyword)?.as_str()?)))
+}
+
+/// Visits every schema of the text once.
+#[derive(Default)]
+struct Walk<'a> {
+    errors: FieldErrors,
+    anchors: HashMap<&'a str, Vec<&'a Value>>,
+    /// The field of each reference, and where it leads.
+    references: Vec<(String, &'a str)>,
+    patterns: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn visit(&mut self, schema: &'a Value, path: String, depth: usize) {
+        let Value::Object(object) = schema else { return };
+        if depth > DEPTH_MAX {
+            self.errors.add("schema", format!("At most {DEPTH_MAX} levels are taken."));
+            return;
+        }
+        if let Some(dialect) = object.get("$schema")
+            && dialect.as_str().is_none_or(|dialect| dialect.trim_end_matches('#') != DIALECT)
+        {
+            self.errors.add(format!("{path}.$schema"), format!("This has to be {DIALECT}."));
+        }
+        if depth > 0 && object.contains_key("$id") {
+            self.errors.add(format!("{path}.$id"), "Only the whole schema can have an $id.");
+        }
+        for keyword in ["$anchor", "$dynamicAnchor"] {
+            if let Some(name) = object.get(keyword).and_then(Value::as_str) {
+                self.anchors.entry(name).or_default().push(schema);
+            }
+        }
+        self.references.extend(references(object).map(|(keyword, target)| (format!("{path}.{keyword}"), target)));
+        self.patterns += usize::from(object.contains_key("pattern"));
+        self.patterns += object.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        for (name, schema, _) in below(object) {
+            self.visit(schema, format!("{path}.{name}"), depth + 1);
+        }
+    }
+}
+
+struct Graph<'a> {
+    root: &'a Value,
+    anchors: HashMap<&'a str, Vec<&'a Value>>,
+}
+
+impl<'a> Graph<'a> {
+    /// Where a reference may lead; a dynamic one perhaps to several places.
+    fn targets(&self, reference: &str) -> Vec<&'a Value> {
+        let fragment = percent_decode_str(reference.trim_start_matches('#')).decode_utf8_lossy();
+        if fragment.is_empty() || fragment.starts_with('/') {
+            return self.root.pointer(&fragment).into_iter().collect();
+        }
+        self.anchors.get(fragment.as_ref()).cloned().unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    work: u64,
+    height: u64,
+}
+
+impl Cost {
+    /// The costs of two schemas that both judge.
+    fn and(self, other: Cost) -> Cost {
+        Cost { work: self.work.saturating_add(other.work), height: self.height.max(other.height) }
+    }
+
+    /// The cost of either of two.
+    fn or(self, other: Cost) -> Cost {
+        Cost { work: self.work.max(other.work), height: self.height.max(other.height) }
+    }
+}
+
+/// A schema by its address in memory, and how far it is from there to the bottom of an event.
+type Place = (*const Value, usize);
+
+struct Ways<'a> {
+    graph: Graph<'a>,
+    known: HashMap<Place, Cost>,
+    /// On the way to the schema that is looked at.
+    open: HashSet<Place>,
+}
+
+impl<'a> Ways<'a> {
+    fn cost(&mut self, schema: &'a Value, depth: usize) -> Result<Cost, &'static str> {
+        let Value::Object(object) = schema else { return Ok(Cost { work: 1, height: 1 }) };
+        let place = (std::ptr::from_ref(schema), depth);
+        if let Some(known) = self.known.get(&place) {
+            return Ok(*known);
+        }
+        if self.open.len() as u64 > HEIGHT_MAX {
+            return Err(TOO_MUCH);
+        }
+        if !self.open.insert(place) {
+            return Err(ENDLESS);
+        }
+        let (mut all, mut one_of_parts) = (Cost::default(), Cost::default());
+        for (_, reference) in references(object) {
+            let mut dearest = Cost::default();
+            for target in self.graph.targets(reference) {
+                dearest = dearest.or(self.cost(target, depth)?);
+            }
+            all = all.and(dearest);
+        }
+        for (_, schema, edge) in below(object) {
+            match (edge, depth.checked_sub(1)) {
+                (Edge::Same, _) => all = all.and(self.cost(schema, depth)?),
+                (Edge::Part, Some(depth)) => all = all.and(self.cost(schema, depth)?),
+                (Edge::OneOfParts, Some(depth)) => one_of_parts = one_of_parts.or(self.cost(schema, depth)?),
+                (Edge::Part | Edge::OneOfParts, None) | (Edge::Named, _) => {}
+            }
+        }
+        self.open.remove(&place);
+        let values = object.get("enum").and_then(Value::as_array).map_or(0, |values| values.len() as u64 / ENUM_VALUES);
+        let rest = all.and(one_of_parts);
+        let cost = Cost { work: rest.work.saturating_add(1 + values), height: rest.height + 1 };
+        self.known.insert(place, cost);
+        Ok(cost)
+    }
+}

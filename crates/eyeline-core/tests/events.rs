@@ -1,6 +1,8 @@
 //! What the door takes, what it refuses and what is kept of an event.
 
-use eyeline_core::event::{ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, TEXT_CHARS_MAX};
+use eyeline_core::event::{
+    ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, TEXT_CHARS_MAX,
+};
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -209,8 +211,16 @@ fn json_values() -> impl Strategy<Value = Value> {
 fn events() -> impl Strategy<Value = Event> {
     let ids = prop::array::uniform4(any::<u128>().prop_map(Uuid::from_u128));
     let texts = (any::<String>(), any::<String>(), any::<Option<String>>());
-    (ids, any::<bool>(), any::<i64>(), any::<i64>(), texts, json_values()).prop_map(
-        |([event, project, application, session], id_given, received, stamped, (category, name, visitor_id), data)| {
+    let schema =
+        prop::option::of((any::<u32>(), any::<bool>()).prop_map(|(version, checked)| SchemaMark { version, checked }));
+    let replay = prop::option::of((any::<u32>(), any::<i64>(), any::<i64>()).prop_map(|(partition, offset, at)| {
+        let at = Timestamp::from_micros(at);
+        Replay { partition, offset, at }
+    }));
+    let times = prop::array::uniform2(any::<i64>());
+    (ids, any::<bool>(), times, texts, json_values(), schema, replay).prop_map(
+        |(ids, id_given, [received, stamped], (category, name, visitor_id), data, schema, replay)| {
+            let [event, project, application, session] = ids;
             Event {
                 event_id: EventId(event),
                 id_given,
@@ -223,6 +233,8 @@ fn events() -> impl Strategy<Value = Event> {
                 name,
                 data: data.to_string().into(),
                 timestamp: Timestamp::from_micros(stamped),
+                schema,
+                replay,
             }
         },
     )
@@ -275,9 +287,9 @@ proptest! {
     }
 }
 
-#[test]
-fn a_record_of_the_first_layout_stays_readable() {
-    let event = Event {
+/// The event of which a record of each layout is kept here.
+fn recorded() -> Event {
+    Event {
         event_id: EventId(Uuid::from_u128(1)),
         id_given: true,
         project_id: ProjectId(Uuid::from_u128(2)),
@@ -289,13 +301,34 @@ fn a_record_of_the_first_layout_stays_readable() {
         name: "n".to_owned(),
         data: "{}".into(),
         timestamp: Timestamp::from_micros(6),
-    };
-    let mut record = vec![1, 3];
+        schema: None,
+        replay: None,
+    }
+}
+
+/// A record whose layout and flags are given, with what stands between the times and the texts.
+fn record(layout: u8, flags: u8, middle: &[u8]) -> Vec<u8> {
+    let mut record = vec![layout, flags];
     for id in 1..=4u128 {
         record.extend(id.to_be_bytes());
     }
     record.extend([5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    record.extend(middle);
     record.extend([1, 0, 0, 0, b'c', 1, 0, 0, 0, b'n', 1, 0, 0, 0, b'v', 2, 0, 0, 0, b'{', b'}']);
-    assert_eq!(event.encode(), record);
-    assert_eq!(Event::decode(&record), Some(event));
+    record
+}
+
+#[test]
+fn a_record_of_each_layout_stays_readable() {
+    assert_eq!(Event::decode(&record(1, 3, &[])), Some(recorded()));
+    assert_eq!(Event::decode(&record(2, 3, &[])), Some(recorded()));
+    assert_eq!(Event::decode(&record(1, 11, &[9, 0, 0, 0])), None, "the first layout had no schemas");
+    let schema = Some(SchemaMark { version: 9, checked: true });
+    assert_eq!(Event::decode(&record(2, 15, &[9, 0, 0, 0])), Some(Event { schema, ..recorded() }));
+    let replay = Some(Replay { partition: 7, offset: 8, at: Timestamp::from_micros(9) });
+    let middle = [7, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0];
+    let event = Event { replay, ..recorded() };
+    assert_eq!(Event::decode(&record(2, 19, &middle)), Some(event.clone()));
+    assert_eq!(event.encode(), record(2, 19, &middle));
+    assert_eq!((event.arrived_at(), recorded().arrived_at()), (Timestamp::from_micros(9), Timestamp::from_micros(5)));
 }

@@ -14,11 +14,13 @@ use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
 use crate::flow::admission::Admission;
 use crate::flow::collect::Collector;
+use crate::flow::event_types::EventTypes;
 use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
 use crate::flow::makers::Makers;
 use crate::flow::notify::Newsroom;
 use crate::flow::rank::Orders;
+use crate::flow::replay::Replays;
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
 use crate::secrets::{self, Secrets};
@@ -54,8 +56,10 @@ pub struct App {
     pub pubsub: Arc<dyn PubSub>,
     pub orders: Orders,
     pub inbox: Arc<dyn Inbox>,
+    pub event_types: EventTypes,
     pub collector: Collector,
     pub ingest: Ingest,
+    pub replays: Replays,
     pub newsroom: Newsroom,
     pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
@@ -89,11 +93,23 @@ impl App {
         if settings.test_clock {
             clock.set_offset(catalog.clock_offset().await.map_err(|error| format!("the catalog: {error}"))?);
         }
+        let event_types = EventTypes::new(catalog.clone());
+        let ingest = Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone());
+        let replays = Replays {
+            inbox: inbox.clone(),
+            catalog: catalog.clone(),
+            event_types: event_types.clone(),
+            ingest: ingest.clone(),
+            clock: clock.clone(),
+            turn: Arc::default(),
+        };
         Ok(App {
             orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
-            collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
+            collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             history: History::new(inbox.clone(), catalog.clone()),
-            ingest: Ingest::new(inbox.clone(), catalog.clone(), pubsub.clone(), clock.clone()),
+            ingest,
+            replays,
+            event_types,
             newsroom: Newsroom::default(),
             inbox,
             clock,

@@ -14,6 +14,7 @@ pub mod flow;
 mod memory;
 mod metrics;
 mod rate_limits;
+mod remembered;
 pub mod secrets;
 pub mod server;
 pub mod settings;

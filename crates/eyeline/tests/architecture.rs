@@ -55,6 +55,7 @@ fn an_engine_is_named_by_one_crate_alone() {
         ("rusqlite", "eyeline-store"),
         ("moka", "eyeline-store"),
         ("axum", "eyeline"),
+        ("jsonschema", "eyeline-core"),
         ("turbojpeg-sys", "eyeline-image"),
         ("fast_image_resize", "eyeline-image"),
         ("png", "eyeline-image"),

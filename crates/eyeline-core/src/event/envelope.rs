@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::data::{check_object, gallery_act, text, uuid};
-use super::{Event, GalleryAct};
+use super::{Event, GalleryAct, SchemaMark};
 use crate::text::check_text;
 use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp};
 
@@ -30,6 +30,8 @@ pub struct Envelope {
     pub timestamp: Timestamp,
     /// Read from `data` when this is a gallery's view or click.
     pub act: Option<GalleryAct>,
+    /// What the door marks the event with: the schema of its type.
+    pub schema: Option<SchemaMark>,
 }
 
 /// Every field left as it stands in the text, so that one wrong field does not hide another.
@@ -84,7 +86,8 @@ impl Envelope {
         else {
             return Err(reading.errors);
         };
-        reading.errors.or(Envelope { event_id, session_id, visitor_id, category, name, data, timestamp, act })
+        let schema = None;
+        reading.errors.or(Envelope { event_id, session_id, visitor_id, category, name, data, timestamp, act, schema })
     }
 
     /// Events of one gallery share a partition, as do the other events of one session.
@@ -101,7 +104,7 @@ impl Envelope {
         application_id: ApplicationId,
         received_at: Timestamp,
     ) -> Event {
-        let Envelope { session_id, visitor_id, category, name, data, timestamp, .. } = self;
+        let Envelope { session_id, visitor_id, category, name, data, timestamp, schema, .. } = self;
         Event {
             event_id,
             id_given,
@@ -114,6 +117,8 @@ impl Envelope {
             name,
             data,
             timestamp,
+            schema,
+            replay: None,
         }
     }
 }

@@ -6,6 +6,8 @@ mod record;
 
 pub use data::{DATA_BYTES_MAX, DATA_DEPTH_MAX};
 pub use envelope::{Envelope, TEXT_CHARS_MAX};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, ProjectId, SessionId, Timestamp};
 
@@ -25,6 +27,54 @@ pub struct Event {
     /// A JSON object, byte for byte as it was sent.
     pub data: Box<str>,
     pub timestamp: Timestamp,
+    /// The schema of its type at the time; `None` when the type had none.
+    pub schema: Option<SchemaMark>,
+    /// Set once the event comes out of quarantine.
+    pub replay: Option<Replay>,
+}
+
+/// The version of a schema that judges an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaMark {
+    pub version: u32,
+    /// It was judged, and is in order; otherwise it is judged when it is applied.
+    pub checked: bool,
+}
+
+/// What becomes of an event that does not fit the schema of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInvalid {
+    /// It is refused at the door.
+    Reject,
+    /// It is accepted and kept apart with the reasons.
+    Quarantine,
+}
+
+impl OnInvalid {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OnInvalid::Reject => "reject",
+            OnInvalid::Quarantine => "quarantine",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "reject" => Some(OnInvalid::Reject),
+            "quarantine" => Some(OnInvalid::Quarantine),
+            _ => None,
+        }
+    }
+}
+
+/// That an event is taken in once more, out of quarantine: it counts if it is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Its place in quarantine, which is the one it had in the inbox.
+    pub partition: u32,
+    pub offset: i64,
+    pub at: Timestamp,
 }
 
 /// What a visitor did to an image of a gallery.
@@ -49,6 +99,11 @@ pub enum ImageRef {
 }
 
 impl Event {
+    /// When the event came into the inbox: for one out of quarantine later than it was received.
+    pub fn arrived_at(&self) -> Timestamp {
+        self.replay.map_or(self.received_at, |replay| replay.at)
+    }
+
     /// The act on a gallery that this event tells of, if it does. The error is unexpected: the door checked it.
     pub fn gallery_act(&self) -> Result<Option<GalleryAct>, FieldErrors> {
         data::gallery_act(&self.category, &self.name, &self.data)

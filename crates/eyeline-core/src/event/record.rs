@@ -4,28 +4,41 @@
 
 use uuid::Uuid;
 
-use super::Event;
+use super::{Event, Replay, SchemaMark};
 use crate::{ApplicationId, EventId, ProjectId, SessionId, Timestamp};
 
-const LAYOUT: u8 = 1;
+/// The layout of before there were schemas: without the fields of the last two flags, else the same.
+const LAYOUT_1: u8 = 1;
+const LAYOUT: u8 = 2;
 const ID_GIVEN: u8 = 1;
 const HAS_VISITOR: u8 = 2;
+const SCHEMA_CHECKED: u8 = 4;
+/// After the times: the version of the schema.
+const HAS_SCHEMA: u8 = 8;
+/// After that: the place in quarantine and the time.
+const IS_REPLAY: u8 = 16;
 
 impl Event {
     /// The bytes that [`Event::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let visitor_id = self.visitor_id.as_deref().unwrap_or_default();
         let texts = [self.category.as_str(), self.name.as_str(), visitor_id, &self.data];
-        let length = 98 + texts.iter().map(|text| text.len()).sum::<usize>();
+        let length = 126 + texts.iter().map(|text| text.len()).sum::<usize>();
         let mut bytes = Vec::with_capacity(length);
-        let given = if self.id_given { ID_GIVEN } else { 0 };
-        let visitor = if self.visitor_id.is_some() { HAS_VISITOR } else { 0 };
-        bytes.extend([LAYOUT, given | visitor]);
+        bytes.extend([LAYOUT, self.flags()]);
         for id in [self.event_id.0, self.project_id.0, self.application_id.0, self.session_id.0] {
             bytes.extend(id.as_bytes());
         }
         bytes.extend(self.received_at.micros().to_le_bytes());
         bytes.extend(self.timestamp.micros().to_le_bytes());
+        if let Some(schema) = self.schema {
+            bytes.extend(schema.version.to_le_bytes());
+        }
+        if let Some(replay) = self.replay {
+            bytes.extend(replay.partition.to_le_bytes());
+            bytes.extend(replay.offset.to_le_bytes());
+            bytes.extend(replay.at.micros().to_le_bytes());
+        }
         for text in texts {
             // The door's limits keep every text far below 4 GiB.
             bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -34,11 +47,25 @@ impl Event {
         bytes
     }
 
+    fn flags(&self) -> u8 {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        flag(self.id_given, ID_GIVEN)
+            | flag(self.visitor_id.is_some(), HAS_VISITOR)
+            | flag(self.schema.is_some(), HAS_SCHEMA)
+            | flag(self.schema.is_some_and(|schema| schema.checked), SCHEMA_CHECKED)
+            | flag(self.replay.is_some(), IS_REPLAY)
+    }
+
     /// `None` for bytes that are no event of a layout known here.
     pub fn decode(bytes: &[u8]) -> Option<Event> {
         let mut reader = Reader(bytes);
         let [layout, flags] = reader.take()?;
-        if layout != LAYOUT {
+        let known = match layout {
+            LAYOUT_1 => ID_GIVEN | HAS_VISITOR,
+            LAYOUT => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY,
+            _ => return None,
+        };
+        if flags & !known != 0 {
             return None;
         }
         let event_id = EventId(reader.id()?);
@@ -47,6 +74,17 @@ impl Event {
         let session_id = SessionId(reader.id()?);
         let received_at = reader.timestamp()?;
         let timestamp = reader.timestamp()?;
+        let mut schema = None;
+        if flags & HAS_SCHEMA != 0 {
+            let version = u32::from_le_bytes(reader.take()?);
+            schema = Some(SchemaMark { version, checked: flags & SCHEMA_CHECKED != 0 });
+        }
+        let mut replay = None;
+        if flags & IS_REPLAY != 0 {
+            let partition = u32::from_le_bytes(reader.take()?);
+            let offset = i64::from_le_bytes(reader.take()?);
+            replay = Some(Replay { partition, offset, at: reader.timestamp()? });
+        }
         let category = reader.text()?.to_owned();
         let name = reader.text()?.to_owned();
         let visitor_id = Some(reader.text()?.to_owned()).filter(|_| flags & HAS_VISITOR != 0);
@@ -64,6 +102,8 @@ impl Event {
             name,
             data,
             timestamp,
+            schema,
+            replay,
         })
     }
 }

@@ -1,5 +1,5 @@
 //! What the catalog knows of events: how far each partition of the inbox is applied, the ids that clients gave, and
-//! what was kept apart. The events themselves are in the inbox.
+//! what each event counted for. The events themselves are in the inbox.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -8,9 +8,9 @@ use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
 use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
-use super::Catalog;
 use super::galleries::{self, CountDelta};
-use crate::error::{Error, Result};
+use super::{Catalog, quarantine, rollups};
+use crate::error::Result;
 use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Tx, Value};
@@ -22,9 +22,9 @@ pub struct EventBatch {
     /// The mark that the batch begins after, and the one it leads to.
     pub after: Offset,
     pub reached: Offset,
-    /// In the order of their offsets. Events without an effect on the catalog may be left out.
+    /// In the order of their offsets: every event that was accepted.
     pub events: Vec<BatchEvent>,
-    /// Records that cannot be applied whatever the catalog knows.
+    /// Records that are no event, or that could not be applied.
     pub aside: Vec<Aside>,
     pub now: Timestamp,
 }
@@ -34,6 +34,24 @@ pub struct BatchEvent {
     pub offset: Offset,
     pub event: Event,
     pub act: Option<GalleryAct>,
+    /// Why it does not count, whatever the catalog knows.
+    pub misfit: Option<Misfit>,
+}
+
+/// What is wrong with an event.
+#[derive(Clone, Debug)]
+pub struct Misfit {
+    /// The cause in one word.
+    pub reason: &'static str,
+    pub errors: FieldErrors,
+}
+
+impl Misfit {
+    /// Why a gallery's event is kept apart until its image is there.
+    pub fn unknown_image() -> Self {
+        let sentence = "The project has no such gallery, or the gallery no such image.";
+        Misfit { reason: "unknown_image", errors: FieldErrors::one("data", sentence) }
+    }
 }
 
 /// A record that goes into quarantine.
@@ -43,9 +61,7 @@ pub struct Aside {
     /// `None` when the record cannot be read.
     pub event: Option<Event>,
     pub record: Vec<u8>,
-    /// The cause in one word.
-    pub reason: &'static str,
-    pub errors: FieldErrors,
+    pub misfit: Misfit,
 }
 
 /// What became of a batch.
@@ -115,7 +131,8 @@ impl Catalog {
             .await
     }
 
-    /// The places from `from` to `to`, both included, whose events count for nothing because they were there before.
+    /// The places from `from` to `to`, both included, whose events count for nothing: they were there before, or were
+    /// kept apart (those that were taken out again stand at another place).
     pub async fn dropped_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
         let sql = "SELECT event_offset FROM dropped_events
                    WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
@@ -143,39 +160,67 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
     if !move_mark(tx, &batch).await? {
         return Ok(Applied::MarkMoved);
     }
-    let duplicates = find_duplicates(tx, &batch).await?;
-    let acts = batch.events.iter().filter(|event| !duplicates.contains(&event.offset));
-    let acts: Vec<(&BatchEvent, &GalleryAct)> =
-        acts.filter_map(|event| event.act.as_ref().map(|act| (event, act))).collect();
-    let images = find_images(tx, &acts).await?;
+    let mut dropped = find_duplicates(tx, &batch).await?;
+    dropped.append(&mut quarantine::claim(tx, &batch).await?);
+    let duplicates = dropped.len();
 
-    let mut counts = BTreeMap::<(GalleryId, ImageId), (u64, u64)>::new();
+    let fresh: Vec<&BatchEvent> = batch.events.iter().filter(|event| !dropped.contains(&event.offset)).collect();
+    let images = find_images(tx, &fresh).await?;
     let mut aside = batch.aside;
-    for (BatchEvent { offset, event, .. }, act) in acts {
-        let Some(image_id) = images.get(&(event.project_id, act.gallery_id, act.image.clone())) else {
-            aside.push(unknown_image(*offset, event));
-            continue;
-        };
-        let (views, clicks) = counts.entry((act.gallery_id, *image_id)).or_default();
-        match act.kind {
-            ActKind::View => *views += 1,
-            ActKind::Click => *clicks += 1,
+    let mut counted = Counted::default();
+    for BatchEvent { offset, event, act, misfit } in fresh {
+        let misfit = misfit.clone().or_else(|| counted.add(event, act.as_ref(), &images).err());
+        if let Some(misfit) = misfit {
+            aside.push(Aside { offset: *offset, event: Some(event.clone()), record: event.encode(), misfit });
         }
     }
-    let deltas: Vec<CountDelta> = counts
-        .into_iter()
-        .map(|((gallery_id, image_id), (views, clicks))| CountDelta { gallery_id, image_id, views, clicks })
-        .collect();
-    galleries::add_counts(tx, &deltas).await?;
-    drop_events(tx, batch.partition, &duplicates).await?;
-    quarantine(tx, batch.partition, &aside, batch.now).await?;
+    let quarantined = aside.len();
+    dropped.extend(aside.iter().map(|aside| aside.offset));
 
-    let galleries: BTreeSet<GalleryId> = deltas.iter().map(|delta| delta.gallery_id).collect();
-    Ok(Applied::Done {
-        galleries: galleries.into_iter().collect(),
-        duplicates: duplicates.len(),
-        quarantined: aside.len(),
-    })
+    galleries::add_counts(tx, &counted.deltas()).await?;
+    rollups::add(tx, &counted.events, &counted.images).await?;
+    drop_events(tx, batch.partition, &dropped).await?;
+    quarantine::keep_apart(tx, batch.partition, &aside, batch.now).await?;
+    let galleries: BTreeSet<GalleryId> = counted.images.keys().map(|(gallery_id, ..)| *gallery_id).collect();
+    Ok(Applied::Done { galleries: galleries.into_iter().collect(), duplicates, quarantined })
+}
+
+/// What the events of a batch add up to.
+#[derive(Default)]
+struct Counted<'a> {
+    events: rollups::EventCounts<'a>,
+    images: rollups::ImageCounts,
+}
+
+impl<'a> Counted<'a> {
+    /// Adds an event, or tells why it counts for nothing yet.
+    fn add(&mut self, event: &'a Event, act: Option<&GalleryAct>, images: &Images) -> Result<(), Misfit> {
+        if let Some(act) = act {
+            let gallery = images.get(&(event.project_id, act.gallery_id));
+            let image_id = gallery.and_then(|images| images.get(&act.image)).copied();
+            let image_id = image_id.ok_or_else(Misfit::unknown_image)?;
+            let key = (act.gallery_id, rollups::day(event.timestamp), image_id);
+            let (views, clicks) = self.images.entry(key).or_default();
+            match act.kind {
+                ActKind::View => *views += 1,
+                ActKind::Click => *clicks += 1,
+            }
+        }
+        rollups::count(&mut self.events, event);
+        Ok(())
+    }
+
+    /// The same over all days.
+    fn deltas(&self) -> Vec<CountDelta> {
+        let mut sums = BTreeMap::<(GalleryId, ImageId), (u64, u64)>::new();
+        for ((gallery_id, _, image_id), (more_views, more_clicks)) in &self.images {
+            let (views, clicks) = sums.entry((*gallery_id, *image_id)).or_default();
+            *views += more_views;
+            *clicks += more_clicks;
+        }
+        let delta = |((gallery_id, image_id), (views, clicks))| CountDelta { gallery_id, image_id, views, clicks };
+        sums.into_iter().map(delta).collect()
+    }
 }
 
 /// False when the mark is not where the batch begins. On PostgreSQL the row stays locked, so that a rival waits and then
@@ -189,12 +234,20 @@ async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<bool> {
     Ok(tx.execute(sql, params![batch.partition, batch.after, batch.reached]).await? == 1)
 }
 
+/// Answers with the ids that were not there.
+pub(super) const NOTE_IDS: &str =
+    "INSERT INTO event_ids (application_id, event_id, partition, event_offset, received_at) VALUES {rows}
+     ON CONFLICT (application_id, event_id) DO NOTHING
+     RETURNING application_id, event_id";
+
 /// Notes the clients' ids of the batch; gives the offsets of events whose id was there before, in an earlier batch or
 /// earlier in this one. Ids go in sorted, so that two partitions with the same ids do not wait for each other.
 async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
     let mut firsts = BTreeMap::new();
     let mut duplicates = BTreeSet::new();
-    for BatchEvent { offset, event, .. } in batch.events.iter().filter(|event| event.event.id_given) {
+    // One out of quarantine has its id noted from the first time.
+    let named = batch.events.iter().filter(|event| event.event.id_given && event.event.replay.is_none());
+    for BatchEvent { offset, event, .. } in named {
         let id = (event.application_id, event.event_id);
         match firsts.entry(id) {
             Entry::Vacant(first) => drop(first.insert((*offset, event.received_at))),
@@ -207,23 +260,24 @@ async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Off
             params![*application_id, *event_id, batch.partition, *offset, *received_at].to_vec()
         })
         .collect();
-    let sql = "INSERT INTO event_ids (application_id, event_id, partition, event_offset, received_at) VALUES {rows}
-               ON CONFLICT (application_id, event_id) DO NOTHING
-               RETURNING application_id, event_id";
     let mut fresh = HashSet::with_capacity(rows.len());
-    for mut row in tx.query_rows(sql, &rows).await? {
+    for mut row in tx.query_rows(NOTE_IDS, &rows).await? {
         fresh.insert((row.take::<ApplicationId>("application_id")?, row.take::<EventId>("event_id")?));
     }
     duplicates.extend(firsts.into_iter().filter(|(id, _)| !fresh.contains(id)).map(|(_, (offset, _))| offset));
     Ok(duplicates)
 }
 
-type Named = (ProjectId, GalleryId, ImageRef);
+/// Images by gallery, with its project, and by each of the names that were asked for.
+pub(super) type Images = HashMap<(ProjectId, GalleryId), HashMap<ImageRef, ImageId>>;
 
-/// The images that the acts name, of galleries that are the sender's project's own.
-async fn find_images(tx: &mut Tx, acts: &[(&BatchEvent, &GalleryAct)]) -> Result<HashMap<Named, ImageId>> {
-    let named: BTreeSet<(ProjectId, GalleryId, &ImageRef)> =
-        acts.iter().map(|(event, act)| (event.event.project_id, act.gallery_id, &act.image)).collect();
+/// The images that the events' acts name, of galleries that are the sender's project's own.
+async fn find_images(tx: &mut Tx, events: &[&BatchEvent]) -> Result<Images> {
+    let acts = events.iter().filter_map(|event| Some((event.event.project_id, event.act.as_ref()?)));
+    find_named(tx, acts.map(|(project_id, act)| (project_id, act.gallery_id, &act.image)).collect()).await
+}
+
+pub(super) async fn find_named(tx: &mut Tx, named: BTreeSet<(ProjectId, GalleryId, &ImageRef)>) -> Result<Images> {
     let (mut by_id, mut by_external_id) = (Vec::new(), Vec::new());
     for (project_id, gallery_id, image) in named {
         match image {
@@ -231,14 +285,15 @@ async fn find_images(tx: &mut Tx, acts: &[(&BatchEvent, &GalleryAct)]) -> Result
             ImageRef::External(id) => by_external_id.push(params![project_id, gallery_id, id.clone()].to_vec()),
         }
     }
-    let mut images = HashMap::new();
+    let mut images = Images::new();
     let sql = "SELECT g.project_id AS project_id, i.gallery_id AS gallery_id, i.image_id AS image_id
                FROM (VALUES {rows}) AS v
                JOIN galleries g ON g.gallery_id = v.column2 AND g.project_id = v.column1 AND g.deleted_at IS NULL
                JOIN gallery_images i ON i.gallery_id = g.gallery_id AND i.image_id = v.column3";
     for mut row in tx.query_rows(sql, &by_id).await? {
         let image_id: ImageId = row.take("image_id")?;
-        images.insert((row.take("project_id")?, row.take("gallery_id")?, ImageRef::Id(image_id)), image_id);
+        let gallery = images.entry((row.take("project_id")?, row.take("gallery_id")?)).or_default();
+        gallery.insert(ImageRef::Id(image_id), image_id);
     }
     let sql = "SELECT g.project_id AS project_id, i.gallery_id AS gallery_id, i.image_id AS image_id,
                       i.external_id AS external_id
@@ -246,53 +301,14 @@ async fn find_images(tx: &mut Tx, acts: &[(&BatchEvent, &GalleryAct)]) -> Result
                JOIN galleries g ON g.gallery_id = v.column2 AND g.project_id = v.column1 AND g.deleted_at IS NULL
                JOIN gallery_images i ON i.gallery_id = g.gallery_id AND i.external_id = v.column3";
     for mut row in tx.query_rows(sql, &by_external_id).await? {
-        let name = ImageRef::External(row.take("external_id")?);
-        images.insert((row.take("project_id")?, row.take("gallery_id")?, name), row.take("image_id")?);
+        let gallery = images.entry((row.take("project_id")?, row.take("gallery_id")?)).or_default();
+        gallery.insert(ImageRef::External(row.take("external_id")?), row.take("image_id")?);
     }
     Ok(images)
-}
-
-fn unknown_image(offset: Offset, event: &Event) -> Aside {
-    let sentence = "The project has no such gallery, or the gallery no such image.";
-    Aside {
-        offset,
-        record: event.encode(),
-        event: Some(event.clone()),
-        reason: "unknown_image",
-        errors: FieldErrors::one("data", sentence),
-    }
 }
 
 async fn drop_events(tx: &mut Tx, partition: u32, offsets: &BTreeSet<Offset>) -> Result<()> {
     let rows: Vec<Vec<Value>> = offsets.iter().map(|offset| params![partition, *offset].to_vec()).collect();
     let sql = "INSERT INTO dropped_events (partition, event_offset) VALUES {rows}";
-    tx.execute_rows(sql, &rows).await.map(drop)
-}
-
-async fn quarantine(tx: &mut Tx, partition: u32, aside: &[Aside], now: Timestamp) -> Result<()> {
-    let mut rows = Vec::with_capacity(aside.len());
-    for Aside { offset, event, record, reason, errors } in aside {
-        let errors = serde_json::to_string(errors).map_err(|error| Error::internal("writing field errors", error))?;
-        let event = event.as_ref();
-        rows.push(
-            params![
-                partition,
-                *offset,
-                event.map(|event| event.project_id),
-                event.map(|event| event.application_id),
-                event.map(|event| event.event_id),
-                event.map(|event| event.category.clone()),
-                event.map(|event| event.name.clone()),
-                *reason,
-                errors,
-                record.clone(),
-                now
-            ]
-            .to_vec(),
-        );
-    }
-    let sql = "INSERT INTO quarantine (partition, event_offset, project_id, application_id, event_id, category, name,
-                                       reason, errors, event, quarantined_at)
-               VALUES {rows}";
     tx.execute_rows(sql, &rows).await.map(drop)
 }

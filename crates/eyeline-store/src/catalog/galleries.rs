@@ -386,6 +386,11 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
         images.push(row.take::<ImageId>("image_id")?);
     }
     let Some(last_ordinal) = last_ordinal else {
+        let days = "DELETE FROM image_days WHERE (gallery_id, bucket, image_id) IN (
+                        SELECT gallery_id, bucket, image_id FROM image_days WHERE gallery_id = $1 LIMIT $2)";
+        if tx.execute(days, params![gallery_id, rows_max]).await? > 0 {
+            return Ok(true);
+        }
         tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;
         return Ok(true);
     };

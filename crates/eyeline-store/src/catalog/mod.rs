@@ -5,6 +5,7 @@
 
 pub mod applications;
 pub mod dataset;
+pub mod event_types;
 pub mod events;
 pub mod facts;
 pub mod galleries;
@@ -16,6 +17,8 @@ pub mod objects;
 pub mod orders;
 pub mod processing;
 pub mod projects;
+pub mod quarantine;
+pub mod rollups;
 pub mod uploads;
 
 use crate::error::Result;

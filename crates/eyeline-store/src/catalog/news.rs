@@ -12,6 +12,8 @@ use crate::sql::{Row, Tx, Value};
 
 /// An image changed its state.
 pub const IMAGE_STATE: &str = "image.state";
+/// Events were kept apart.
+pub const EVENTS_QUARANTINED: &str = "events.quarantined";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {

@@ -31,6 +31,8 @@ pub struct ProjectUsage {
     pub images: u64,
     /// Bytes of the originals.
     pub bytes: u64,
+    /// Events that count, over all time.
+    pub events: u64,
 }
 
 impl Catalog {
@@ -130,12 +132,24 @@ impl Catalog {
             .await
     }
 
-    /// Takes away what is left of a deleted project without images: up to `rows_max` events kept apart, then all else.
-    /// True when there is more to take away. News and tickets go by their age.
+    /// Takes away what is left of a deleted project without images: up to `rows_max` rows of what it has many of, then
+    /// all else. True when there is more to take away. News and tickets go by their age.
     pub async fn clear_project(&self, project_id: ProjectId, rows_max: u32) -> Result<bool> {
-        let kept_apart = "DELETE FROM quarantine WHERE (partition, event_offset) IN (
-                              SELECT partition, event_offset FROM quarantine WHERE project_id = $1 LIMIT $2)";
+        let many = [
+            "DELETE FROM quarantine WHERE (partition, event_offset) IN (
+                 SELECT partition, event_offset FROM quarantine WHERE project_id = $1 LIMIT $2)",
+            "DELETE FROM event_hours WHERE (project_id, bucket, application_id, category, name) IN (
+                 SELECT project_id, bucket, application_id, category, name FROM event_hours
+                 WHERE project_id = $1 LIMIT $2)",
+            "DELETE FROM event_days WHERE (project_id, bucket, application_id, category, name) IN (
+                 SELECT project_id, bucket, application_id, category, name FROM event_days
+                 WHERE project_id = $1 LIMIT $2)",
+            "DELETE FROM event_schemas WHERE (project_id, category, name, version) IN (
+                 SELECT project_id, category, name, version FROM event_schemas WHERE project_id = $1 LIMIT $2)",
+        ];
         let rest = [
+            "DELETE FROM event_types WHERE project_id = $1",
+            "DELETE FROM untold_quarantine WHERE project_id = $1",
             "DELETE FROM applications WHERE project_id = $1",
             "DELETE FROM user_usage WHERE project_id = $1",
             "DELETE FROM projects WHERE project_id = $1 AND deleted_at IS NOT NULL",
@@ -143,8 +157,10 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
-                    if tx.execute(kept_apart, params![project_id, rows_max]).await? > 0 {
-                        return Ok(true);
+                    for sql in many {
+                        if tx.execute(sql, params![project_id, rows_max]).await? > 0 {
+                            return Ok(true);
+                        }
                     }
                     for sql in rest {
                         tx.execute(sql, params![project_id]).await?;
@@ -157,7 +173,9 @@ impl Catalog {
     }
 
     pub async fn project_usage(&self, project_id: ProjectId) -> Result<(Project, ProjectUsage)> {
-        let sql = "SELECT count(*) AS images, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes
+        let sql = "SELECT count(*) AS images, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes,
+                          (SELECT CAST(coalesce(sum(events), 0) AS BIGINT) FROM event_days
+                           WHERE project_id = $1) AS events
                    FROM images WHERE project_id = $1";
         self.db
             .read(move |tx| {
@@ -165,7 +183,8 @@ impl Catalog {
                     let known = project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
                     let row = tx.query_one(sql, params![project_id]).await?;
                     let mut row = row.ok_or_else(|| Error::Corrupt("a count without a row".to_owned()))?;
-                    Ok((known, ProjectUsage { images: row.take("images")?, bytes: row.take("bytes")? }))
+                    let (images, bytes, events) = (row.take("images")?, row.take("bytes")?, row.take("events")?);
+                    Ok((known, ProjectUsage { images, bytes, events }))
                 }
                 .boxed()
             })

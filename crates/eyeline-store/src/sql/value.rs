@@ -1,5 +1,6 @@
 //! What goes into a statement and comes out of a row, the same for both dialects.
 
+use eyeline_core::event::OnInvalid;
 use eyeline_core::{
     ApplicationId, EventId, GalleryId, ImageErrorCode, ImageId, ImageState, JobId, OrderId, ProjectId, SessionId, Tier,
     Timestamp, Visibility,
@@ -235,7 +236,7 @@ macro_rules! word_columns {
     )*};
 }
 
-word_columns!(ImageErrorCode, ImageState, Tier, Visibility);
+word_columns!(ImageErrorCode, ImageState, OnInvalid, Tier, Visibility);
 
 impl Column for Timestamp {
     const KIND: Kind = Kind::Int;

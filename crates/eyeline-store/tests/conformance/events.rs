@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
 use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
 use eyeline_store::Catalog;
-use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch};
+use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
 use eyeline_store::params;
 use eyeline_store::sql::{Db, Row};
 use futures::FutureExt as _;
@@ -14,22 +14,22 @@ use uuid::Uuid;
 
 use crate::engines::on_every_database;
 
-const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
-const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
-const APPLICATION: ApplicationId = ApplicationId(Uuid::from_u128(3));
-const GALLERY: GalleryId = GalleryId(Uuid::from_u128(4));
-const IMAGES: u128 = 3;
+pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
+pub const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
+pub const APPLICATION: ApplicationId = ApplicationId(Uuid::from_u128(3));
+pub const GALLERY: GalleryId = GalleryId(Uuid::from_u128(4));
+pub const IMAGES: u128 = 3;
 
-fn image(number: u128) -> ImageId {
+pub fn image(number: u128) -> ImageId {
     ImageId(Uuid::from_u128(100 + number))
 }
 
-fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
 /// A catalog with one gallery of [`IMAGES`] images, named `sku-0` and so on.
-async fn catalog_with_a_gallery(db: &Db) -> Catalog {
+pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     let catalog = Catalog::from(db.clone());
     catalog.migrate().await.expect("a migrated catalog");
     db.write(|tx| {
@@ -57,12 +57,12 @@ async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     catalog
 }
 
-async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {
+pub async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {
     db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("rows")
 }
 
 /// Views and clicks by image, those without any left out.
-async fn counts(db: &Db) -> BTreeMap<ImageId, (u64, u64)> {
+pub async fn counts(db: &Db) -> BTreeMap<ImageId, (u64, u64)> {
     let sql = "SELECT image_id, views, clicks FROM gallery_images WHERE views + clicks > 0";
     let read = |mut row: Row| {
         let counts = (row.take("views").expect("views"), row.take("clicks").expect("clicks"));
@@ -71,7 +71,7 @@ async fn counts(db: &Db) -> BTreeMap<ImageId, (u64, u64)> {
     rows(db, sql).await.into_iter().map(read).collect()
 }
 
-async fn applied_events(db: &Db) -> i64 {
+pub async fn applied_events(db: &Db) -> i64 {
     rows(db, "SELECT applied_events FROM galleries").await[0].take("applied_events").expect("a number")
 }
 
@@ -94,32 +94,35 @@ fn view(offset: i64, image: ImageRef) -> BatchEvent {
         name: "view".to_owned(),
         data: "{}".into(),
         timestamp: at(0),
+        schema: None,
+        replay: None,
     };
-    BatchEvent { offset, event, act: Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image }) }
+    let act = Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image });
+    BatchEvent { offset, event, act, misfit: None }
 }
 
-fn view_of(offset: i64, number: u128) -> BatchEvent {
+pub fn view_of(offset: i64, number: u128) -> BatchEvent {
     view(offset, ImageRef::Id(image(number)))
 }
 
-fn named(mut event: BatchEvent, id: u128) -> BatchEvent {
+pub fn named(mut event: BatchEvent, id: u128) -> BatchEvent {
     event.event.event_id = EventId(Uuid::from_u128(id));
     event.event.id_given = true;
     event
 }
 
-fn clicked(mut event: BatchEvent) -> BatchEvent {
+pub fn clicked(mut event: BatchEvent) -> BatchEvent {
     if let Some(act) = &mut event.act {
         act.kind = ActKind::Click;
     }
     event
 }
 
-fn batch(after: i64, reached: i64, events: Vec<BatchEvent>) -> EventBatch {
+pub fn batch(after: i64, reached: i64, events: Vec<BatchEvent>) -> EventBatch {
     EventBatch { partition: 0, after, reached, events, aside: Vec::new(), now: at(1_000) }
 }
 
-fn done(galleries: &[GalleryId], duplicates: usize, quarantined: usize) -> Applied {
+pub fn done(galleries: &[GalleryId], duplicates: usize, quarantined: usize) -> Applied {
     Applied::Done { galleries: galleries.to_vec(), duplicates, quarantined }
 }
 
@@ -238,6 +241,8 @@ async fn what_names_no_image_of_the_senders_project_is_kept_apart() {
         let record: Vec<u8> =
             rows(&db, "SELECT event FROM quarantine ORDER BY event_offset").await[0].take("event").expect("bytes");
         assert_eq!(Event::decode(&record), Some(view_of(1, 77).event), "it can be tried again as it was");
+        let dropped = catalog.dropped_events(0, 1, 7).await.expect("places");
+        assert_eq!(dropped, BTreeSet::from([1, 2, 3, 4, 5, 6]), "none of them counts");
     })
     .await;
 }
@@ -250,8 +255,7 @@ async fn a_record_that_cannot_be_read_is_kept_apart_and_the_line_goes_on() {
             offset: 1,
             event: None,
             record: vec![0, 255, 7],
-            reason: "unreadable",
-            errors: FieldErrors::one("", "No layout."),
+            misfit: Misfit { reason: "unreadable", errors: FieldErrors::one("", "No layout.") },
         };
         let batch = EventBatch { aside: vec![unreadable], ..batch(0, 2, vec![view_of(2, 0)]) };
         assert_eq!(catalog.apply_events(batch).await.expect("applied"), done(&[GALLERY], 0, 1));

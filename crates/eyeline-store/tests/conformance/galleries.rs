@@ -113,8 +113,11 @@ async fn view(catalog: &Catalog, images: &[ImageId]) {
             name: "view".to_owned(),
             data: "{}".into(),
             timestamp: at(0),
+            schema: None,
+            replay: None,
         },
         act: Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image: ImageRef::Id(*image_id) }),
+        misfit: None,
     });
     let events: Vec<BatchEvent> = events.collect();
     let reached = after + i64::try_from(events.len()).expect("a small batch");

@@ -1,6 +1,7 @@
 //! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
 
 mod engines;
+mod event_types;
 mod events;
 mod galleries;
 mod inbox;
@@ -8,5 +9,7 @@ mod jobs;
 mod news;
 mod objects;
 mod projects;
+mod quarantine;
+mod rollups;
 mod sql;
 mod user_uploads;

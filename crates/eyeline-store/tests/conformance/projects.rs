@@ -128,7 +128,7 @@ async fn an_application_is_found_by_its_key_and_listed_in_its_project() {
         assert!(!catalog.is_allowed_origin("https://c.example".to_owned()).await.expect("an answer"));
         assert_eq!(
             catalog.project_usage(project.project_id).await.expect("usage"),
-            (project, ProjectUsage { images: 0, bytes: 0 })
+            (project, ProjectUsage { images: 0, bytes: 0, events: 0 })
         );
     })
     .await;

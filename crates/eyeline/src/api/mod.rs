@@ -12,6 +12,7 @@ mod docs;
 mod downloads;
 mod envelope;
 pub mod etag;
+mod event_types;
 mod events;
 pub mod fields;
 mod galleries;
@@ -77,6 +78,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(galleries::routes())
         .merge(dataset::routes())
         .merge(pages::routes())
+        .merge(event_types::routes())
         .merge(events::routes());
     let api = api.layer(from_fn(etag::wrap));
     let root = operations::root_routes().merge(downloads::root_routes());

@@ -179,6 +179,8 @@ struct Usage {
     images: u64,
     /// Bytes of the originals.
     bytes: u64,
+    /// Events that count, over all time.
+    events: u64,
 }
 
 /// What the project holds.
@@ -193,7 +195,7 @@ async fn project_usage(
 ) -> Answer<Json<Usage>> {
     credential.manage(project_id, "project")?;
     let (project, usage) = app.catalog.project_usage(project_id).await?;
-    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes }))
+    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes, events: usage.events }))
 }
 
 fn read_tier(fields: &mut Fields) -> Option<Tier> {

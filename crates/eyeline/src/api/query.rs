@@ -5,14 +5,14 @@ use std::ops::{Deref, DerefMut};
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::response::{IntoResponseParts, ResponseParts};
-use eyeline_core::FieldErrors;
+use eyeline_core::{FieldErrors, ProjectId};
 use http::request::Parts;
 use http::{HeaderValue, Uri, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::Fields;
+use super::{Credential, Fields};
 use crate::app::App;
 use crate::secrets::Secrets;
 
@@ -63,6 +63,14 @@ impl Query {
             serde_json::from_slice(&secrets.unseal(&purpose, text)?).ok()
         });
         Paging { limit, after, secrets: app.secrets.clone(), purpose, links: self.links(app) }
+    }
+
+    /// The project that is asked about: the one that is named, else the key's own; the admin has to name one.
+    pub fn project_id(&mut self, credential: &Credential) -> Option<ProjectId> {
+        if credential.project().is_none() {
+            self.require("project_id");
+        }
+        self.id("project_id").or(credential.project())
     }
 
     /// What spells the address of the page after this one.

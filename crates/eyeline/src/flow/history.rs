@@ -63,7 +63,7 @@ impl History {
             for partition in &mut partitions {
                 partition.refill(self).await?;
             }
-            let newest = partitions.iter_mut().max_by_key(|partition| partition.next_received_at());
+            let newest = partitions.iter_mut().max_by_key(|partition| partition.next_arrived_at());
             let Some((offset, event)) = newest.as_ref().and_then(|newest| newest.next.front().cloned()) else {
                 return Ok((found, None));
             };
@@ -79,28 +79,28 @@ impl History {
         Ok((found, Some(partitions.into_iter().map(|partition| partition.reached).collect())))
     }
 
-    /// The event that the application, or the server for it, gave this id. One with the server's id is found by the time
-    /// in the id.
-    pub async fn find(&self, application_id: ApplicationId, event_id: EventId) -> Result<Option<Event>> {
+    /// The event that the application, or the server for it, gave this id, and whether it is applied. One with the
+    /// server's id is found by the time in the id.
+    pub async fn find(&self, application_id: ApplicationId, event_id: EventId) -> Result<Option<(Event, bool)>> {
         let id = (application_id, event_id);
         let is_it = |event: &Event| (event.application_id, event.event_id) == id;
         if let Some(place) = self.catalog.event_places(vec![id]).await?.get(&id) {
             let found = self.inbox.pull(place.partition, place.offset - 1, 1).await?;
-            return Ok(found.first().and_then(read).filter(is_it));
+            return Ok(found.first().and_then(read).filter(is_it).map(|event| (event, true)));
         }
         let made_at = server_time(event_id);
         for partition in 0..self.inbox.partitions() {
             // What is not applied yet has no place in the catalog.
             let mark = self.catalog.applied_mark(partition).await?;
             if let Some(event) = self.search(partition, mark, is_it, |_| true).await? {
-                return Ok(Some(event));
+                return Ok(Some((event, false)));
             }
             let Some(made_at) = made_at else { continue };
             let begin = self.before(partition, made_at.minus(QUEUE_WAIT_MAX)).await?;
             let end = made_at.plus(QUEUE_WAIT_MAX);
-            let near = |event: &Event| event.received_at <= end;
+            let near = |event: &Event| event.arrived_at() <= end;
             if let Some(event) = self.search(partition, begin, is_it, near).await? {
-                return Ok(Some(event));
+                return Ok(Some((event, true)));
             }
         }
         Ok(None)
@@ -130,13 +130,13 @@ impl History {
         Ok(None)
     }
 
-    /// An offset before every event received from `time` on: events lie nearly in the order of their receipt.
+    /// An offset before every event that arrived from `time` on: events lie nearly in the order of their arrival.
     async fn before(&self, partition: u32, time: Timestamp) -> Result<Offset> {
         let (mut early, mut late) = (0, self.inbox.head(partition).await?);
         while early < late {
             let middle = early + (late - early) / 2;
             match self.inbox.pull(partition, middle, 1).await?.first() {
-                Some(delivery) if read(delivery).is_none_or(|event| event.received_at < time) => {
+                Some(delivery) if read(delivery).is_none_or(|event| event.arrived_at() < time) => {
                     early = delivery.offset
                 }
                 _ => late = middle,
@@ -187,9 +187,9 @@ impl Backwards {
     }
 
     /// What is no event goes first, out of the way of the others.
-    fn next_received_at(&self) -> Option<Timestamp> {
+    fn next_arrived_at(&self) -> Option<Timestamp> {
         let (_, event) = self.next.front()?;
-        Some(event.as_ref().map_or(Timestamp::from_micros(i64::MAX), |event| event.received_at))
+        Some(event.as_ref().map_or(Timestamp::from_micros(i64::MAX), Event::arrived_at))
     }
 }
 

@@ -4,17 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyeline_core::{Event, FieldErrors, Timestamp};
-use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch};
+use eyeline_core::event::GalleryAct;
+use eyeline_core::{Event, FieldErrors};
+use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
 use eyeline_store::inbox::{Delivery, Offset};
 use eyeline_store::{Catalog, Error, Inbox, PubSub, Result};
 use tokio::sync::watch;
 
+use super::event_types::EventTypes;
+use super::notify::news_topic;
 use super::rank::{COUNTS, gallery_topic};
 use crate::clock::Clock;
 
 /// How long the ids that clients gave are found again, from the first receipt.
 pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Why an event is kept apart that does not fit the schema of its type.
+pub const SCHEMA: &str = "schema";
+/// Why an event of a gallery is kept apart that lacks what such an event has to have.
+pub const INVALID: &str = "invalid";
 
 /// Ids forgotten in one transaction.
 const FORGET_MAX: u32 = 2_000;
@@ -28,6 +36,7 @@ const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 pub struct Ingest {
     inbox: Arc<dyn Inbox>,
     catalog: Catalog,
+    event_types: EventTypes,
     pubsub: Arc<dyn PubSub>,
     clock: Clock,
     /// Somebody waits for events to be applied.
@@ -48,8 +57,15 @@ pub enum Step {
 }
 
 impl Ingest {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, pubsub: Arc<dyn PubSub>, clock: Clock) -> Self {
-        Ingest { inbox, catalog, pubsub, clock, hurry: watch::Sender::new(()), moved: watch::Sender::new(()) }
+    pub fn new(
+        inbox: Arc<dyn Inbox>,
+        catalog: Catalog,
+        event_types: EventTypes,
+        pubsub: Arc<dyn PubSub>,
+        clock: Clock,
+    ) -> Self {
+        let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
+        Ingest { inbox, catalog, event_types, pubsub, clock, hurry, moved }
     }
 
     pub fn partitions(&self) -> u32 {
@@ -84,7 +100,7 @@ impl Ingest {
         let deliveries = self.inbox.pull(partition, mark, events_max).await?;
         let Some(last) = deliveries.last() else { return Ok(Step::Idle) };
         let (reached, more) = (last.offset, deliveries.len() == events_max);
-        let batch = batch(partition, mark, reached, deliveries, self.clock.now());
+        let batch = self.batch(partition, mark, reached, deliveries).await?;
         self.apply(batch, more).await
     }
 
@@ -94,7 +110,7 @@ impl Ingest {
         let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
         tracing::error!(partition, offset, error = %reason, "an event could not be applied and was kept apart");
         let errors = FieldErrors::one("", "The server could not apply this event; it was logged.");
-        let aside = vec![aside(offset, None, event, "failed", errors)];
+        let aside = vec![aside(offset, Event::decode(&event), event, "failed", errors)];
         let now = self.clock.now();
         let batch = EventBatch { partition, after: mark, reached: offset, events: Vec::new(), aside, now };
         self.apply(batch, true).await
@@ -124,6 +140,55 @@ impl Ingest {
         Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
+    /// Reads and judges the records; what is wrong with one never stops the line.
+    async fn batch(
+        &self,
+        partition: u32,
+        after: Offset,
+        reached: Offset,
+        deliveries: Vec<Delivery>,
+    ) -> Result<EventBatch> {
+        let mut events = Vec::with_capacity(deliveries.len());
+        let mut asides = Vec::new();
+        for Delivery { offset, event: record } in deliveries {
+            let Some(event) = Event::decode(&record) else {
+                let errors = FieldErrors::one("", "This is no event that this version can read.");
+                asides.push(aside(offset, None, record, "unreadable", errors));
+                continue;
+            };
+            let (act, misfit) = self.judge(&event).await?;
+            events.push(BatchEvent { offset, event, act, misfit });
+        }
+        Ok(EventBatch { partition, after, reached, events, aside: asides, now: self.clock.now() })
+    }
+
+    /// What an event does to a gallery, or why it does not count.
+    async fn judge(&self, event: &Event) -> Result<(Option<GalleryAct>, Option<Misfit>)> {
+        let errors = self.event_types.judge(event).await?;
+        if !errors.is_empty() {
+            return Ok((None, Some(Misfit { reason: SCHEMA, errors })));
+        }
+        Ok(match event.gallery_act() {
+            Ok(act) => (act, None),
+            Err(errors) => (None, Some(Misfit { reason: INVALID, errors })),
+        })
+    }
+
+    /// Tells the listeners of projects that events of theirs were kept apart since the last call.
+    pub async fn tell_quarantined(&self) -> Result<()> {
+        for (project_id, seq) in self.catalog.tell_quarantined(self.clock.now()).await? {
+            self.hint(&news_topic(project_id), seq.to_string().into()).await;
+        }
+        Ok(())
+    }
+
+    /// A lost hint only makes whoever waits for it later.
+    async fn hint(&self, topic: &str, message: Bytes) {
+        if let Err(error) = self.pubsub.publish(topic, message).await {
+            tracing::debug!(%error, "a hint was lost");
+        }
+    }
+
     async fn apply(&self, batch: EventBatch, more: bool) -> Result<Step> {
         let (partition, reached) = (batch.partition, batch.reached);
         match self.catalog.apply_events(batch).await? {
@@ -131,10 +196,7 @@ impl Ingest {
             Applied::Done { galleries, duplicates, quarantined } => {
                 self.moved.send_replace(());
                 for gallery_id in galleries {
-                    // Whoever ranks also looks by itself: a lost hint only makes it later.
-                    if let Err(error) = self.pubsub.publish(&gallery_topic(gallery_id), COUNTS).await {
-                        tracing::debug!(%error, "a hint was lost");
-                    }
+                    self.hint(&gallery_topic(gallery_id), COUNTS).await;
                 }
                 tracing::debug!(partition, reached, duplicates, quarantined, "events applied");
                 Ok(Step::Applied { reached, more })
@@ -143,26 +205,6 @@ impl Ingest {
     }
 }
 
-/// Reads the records; what cannot be read or has the wrong shape is put aside and never stops the line.
-fn batch(partition: u32, after: Offset, reached: Offset, deliveries: Vec<Delivery>, now: Timestamp) -> EventBatch {
-    let mut events = Vec::new();
-    let mut asides = Vec::new();
-    for Delivery { offset, event: record } in deliveries {
-        let Some(event) = Event::decode(&record) else {
-            let errors = FieldErrors::one("", "This is no event that this version can read.");
-            asides.push(aside(offset, None, record, "unreadable", errors));
-            continue;
-        };
-        match event.gallery_act() {
-            Ok(act) if act.is_some() || event.id_given => events.push(BatchEvent { offset, event, act }),
-            // Nothing in the catalog changes by it.
-            Ok(_) => {}
-            Err(errors) => asides.push(aside(offset, Some(event), record, "invalid", errors)),
-        }
-    }
-    EventBatch { partition, after, reached, events, aside: asides, now }
-}
-
 fn aside(offset: Offset, event: Option<Event>, record: Bytes, reason: &'static str, errors: FieldErrors) -> Aside {
-    Aside { offset, event, record: record.into(), reason, errors }
+    Aside { offset, event, record: record.into(), misfit: Misfit { reason, errors } }
 }

@@ -20,6 +20,7 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// Tries of a single event, with growing pauses, before it is kept apart as the one at fault.
 const TRIES_OF_ONE_MAX: u32 = 5;
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Applies events until `stop`. The error is a sentence: going on would lose events.
 pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
@@ -52,6 +53,19 @@ pub async fn forget_ids(ingest: Ingest, stop: CancellationToken) -> Result<(), S
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Makes news of what was kept apart, until `stop`: a project hears of it within a second, and once a second at most.
+pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
+        if let Err(error) = ingest.tell_quarantined().await {
+            tracing::warn!(%error, "it was not told that events were kept apart; tried again shortly");
         }
     }
 }

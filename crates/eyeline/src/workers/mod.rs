@@ -22,6 +22,7 @@ pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("streams", wait_for_streams(app.newsroom.clone(), app.stop.clone()));
     supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));
     supervisor.spawn("ingest", ingest::run(app.ingest.clone(), app.stop.clone()));
+    supervisor.spawn("quarantine news", ingest::tell_quarantined(app.ingest.clone(), app.stop.clone()));
     supervisor.spawn("event ids", ingest::forget_ids(app.ingest.clone(), app.stop.clone()));
 }
 

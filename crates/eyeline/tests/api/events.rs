@@ -307,6 +307,57 @@ async fn a_misshapen_gallery_event_is_refused_at_the_door() {
     );
 }
 
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut packing = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packing, body).expect("packed");
+    packing.finish().expect("packed")
+}
+
+async fn send_packed(server: &Server, tenant: &Tenant, path: &str, packing: &str, body: Vec<u8>) -> Answer {
+    let sent = request("POST", path, &tenant.secret_key).header("content-type", "application/json");
+    server.send(sent.header("content-encoding", packing).body(Body::from(body)).expect("a request")).await
+}
+
+#[tokio::test]
+async fn a_packed_body_is_taken_like_any_other() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let (one, many) = (sample().to_string(), json!(vec![sample(); 2_000]).to_string());
+    for packing in ["gzip", "zstd", "X-GZip"] {
+        let pack = |text: &str| match packing {
+            "zstd" => zstd::encode_all(text.as_bytes(), 3).expect("packed"),
+            _ => gzip(text.as_bytes()),
+        };
+        let answer = send_packed(&server, &tenant, "/api/v1/events", packing, pack(&one)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{packing}: {answer:?}");
+        let answer = send_packed(&server, &tenant, "/api/v1/events/batch", packing, pack(&many)).await;
+        assert_eq!((answer.status, &answer.json()["accepted"]), (StatusCode::OK, &json!(2_000)), "{packing}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_swells_or_is_not_what_it_says_is_refused() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let path = "/api/v1/events/batch";
+    let swelling = vec![b' '; 400 * 1024 * 1024];
+    let bombs = [("gzip", gzip(&swelling)), ("zstd", zstd::encode_all(&swelling[..], 3).expect("packed"))];
+    drop(swelling);
+    for (packing, bomb) in bombs {
+        assert!(bomb.len() < 1024 * 1024, "it is small as it is sent");
+        let answer = send_packed(&server, &tenant, path, packing, bomb).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{packing}: {answer:?}");
+    }
+    let answer = send_packed(&server, &tenant, path, "gzip", b"[]".to_vec()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+    let mut cut = gzip(json!(vec![sample(); 100]).to_string().as_bytes());
+    cut.truncate(cut.len() / 2);
+    assert_eq!(send_packed(&server, &tenant, path, "gzip", cut).await.status, StatusCode::BAD_REQUEST);
+    let answer = send_packed(&server, &tenant, path, "br", b"[]".to_vec()).await;
+    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(answer.header("accept-encoding"), "gzip, zstd");
+}
+
 #[tokio::test]
 async fn a_full_inbox_is_told_with_retry_after() {
     let server = Server::start().await;
@@ -358,9 +409,11 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
     assert_eq!(filtered, json!({"events": [], "next_cursor": null}));
 
     let one = format!("/api/v1/events/{EVENT_ID}");
-    assert_eq!(server.get(&one, &tenant.secret_key).await.json(), named);
+    let mut with_receipt = named.clone();
+    with_receipt["receipt"] = json!({"status": "waiting"});
+    assert_eq!(server.get(&one, &tenant.secret_key).await.json(), with_receipt);
     let for_admin = format!("{one}?application={}", tenant.application_id);
-    assert_eq!(server.get(&for_admin, ADMIN_KEY).await.json(), named);
+    assert_eq!(server.get(&for_admin, ADMIN_KEY).await.json(), with_receipt);
     assert_eq!(server.get(&one, ADMIN_KEY).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(server.get(&one, &stranger.secret_key).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get(&for_admin, &stranger.secret_key).await.status, StatusCode::NOT_FOUND);

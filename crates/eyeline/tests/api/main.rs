@@ -5,6 +5,7 @@ mod cors;
 mod credentials;
 mod dataset;
 mod downloads;
+mod event_types;
 mod events;
 mod galleries;
 mod hostile;

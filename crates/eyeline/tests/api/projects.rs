@@ -116,6 +116,7 @@ async fn usage_of_an_empty_project_is_zero() {
     let tenant = server.tenant("shop").await;
     let usage = server.get(&format!("/api/v1/projects/{}/usage", tenant.project_id), &tenant.secret_key).await.json();
     assert_eq!((&usage["tier"], &usage["images"], &usage["bytes"]), (&json!("business"), &json!(0), &json!(0)));
+    assert_eq!(usage["events"], 0);
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use eyeline::clock::Clock;
 use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key};
+use eyeline::flow::event_types::EventTypes;
 use eyeline::flow::history::{History, Wanted};
 use eyeline::flow::ingest::Ingest;
+use eyeline::flow::replay::Replays;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
 use eyeline_store::inbox::{self, Entry};
@@ -19,31 +21,33 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const SENDER: Sender =
+pub const SENDER: Sender =
     Sender { application_id: ApplicationId(Uuid::from_u128(1)), project_id: ProjectId(Uuid::from_u128(2)) };
-const GALLERY: GalleryId = GalleryId(Uuid::from_u128(3));
-const IMAGE: ImageId = ImageId(Uuid::from_u128(4));
+pub const GALLERY: GalleryId = GalleryId(Uuid::from_u128(3));
+pub const IMAGE: ImageId = ImageId(Uuid::from_u128(4));
 const NONE: [u64; 0] = [];
-const POISONED_IMAGE: ImageId = ImageId(Uuid::from_u128(5));
+pub const POISONED_IMAGE: ImageId = ImageId(Uuid::from_u128(5));
 
 /// An installation on disk, with one gallery of two images.
-struct Installation {
-    folder: tempfile::TempDir,
-    db: Db,
+pub struct Installation {
+    pub folder: tempfile::TempDir,
+    pub db: Db,
 }
 
 /// A process of it.
-struct Process {
-    inbox: Arc<dyn Inbox>,
+pub struct Process {
+    pub inbox: Arc<dyn Inbox>,
     pubsub: Arc<dyn PubSub>,
-    collector: Collector,
-    ingest: Ingest,
+    pub collector: Collector,
+    pub event_types: EventTypes,
+    pub ingest: Ingest,
+    pub replays: Replays,
     history: History,
-    stop: CancellationToken,
+    pub stop: CancellationToken,
 }
 
 impl Installation {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
         let db = Db::open(&url).await.expect("an open database");
@@ -63,20 +67,31 @@ impl Installation {
         installation
     }
 
-    async fn run(&self, sql: &'static str, params: &[eyeline_store::sql::Value]) {
+    pub async fn run(&self, sql: &'static str, params: &[eyeline_store::sql::Value]) {
         let params = params.to_vec();
         self.db.write(move |tx| async move { tx.execute(sql, &params).await }.boxed()).await.expect("a statement");
     }
 
-    async fn start(&self) -> Process {
+    pub async fn start(&self) -> Process {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
         let pubsub = pubsub::open("memory:").await.expect("fan-out");
         let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
+        let event_types = EventTypes::new(catalog.clone());
+        let ingest = Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone());
         Process {
-            collector: Collector::new(inbox.clone(), catalog.clone(), clock.clone()),
+            collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             history: History::new(inbox.clone(), catalog.clone()),
-            ingest: Ingest::new(inbox.clone(), catalog, pubsub.clone(), clock),
+            replays: Replays {
+                inbox: inbox.clone(),
+                catalog,
+                event_types: event_types.clone(),
+                ingest: ingest.clone(),
+                clock,
+                turn: Arc::default(),
+            },
+            ingest,
+            event_types,
             inbox,
             pubsub,
             stop: CancellationToken::new(),
@@ -84,14 +99,14 @@ impl Installation {
     }
 
     /// Views and clicks of the image.
-    async fn counts(&self, image_id: ImageId) -> (u64, u64) {
+    pub async fn counts(&self, image_id: ImageId) -> (u64, u64) {
         let sql = "SELECT views, clicks FROM gallery_images WHERE image_id = $1";
         let row = self.db.read(move |tx| async move { tx.query_one(sql, params![image_id]).await }.boxed()).await;
         let mut row = row.expect("an answer").expect("a row");
         (row.take("views").expect("views"), row.take("clicks").expect("clicks"))
     }
 
-    async fn quarantined(&self) -> Vec<String> {
+    pub async fn quarantined(&self) -> Vec<String> {
         let sql = "SELECT reason FROM quarantine ORDER BY event_offset";
         let rows = self.db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("rows");
         rows.into_iter().map(|mut row| row.take("reason").expect("a reason")).collect()
@@ -99,11 +114,11 @@ impl Installation {
 }
 
 impl Process {
-    fn work(&self) -> tokio::task::JoinHandle<Result<(), String>> {
+    pub fn work(&self) -> tokio::task::JoinHandle<Result<(), String>> {
         tokio::spawn(workers::ingest::run(self.ingest.clone(), self.stop.clone()))
     }
 
-    async fn collect(&self, envelopes: Vec<Envelope>) -> Vec<Receipt> {
+    pub async fn collect(&self, envelopes: Vec<Envelope>) -> Vec<Receipt> {
         self.collector.collect(SENDER, envelopes).await.expect("receipts")
     }
 
@@ -113,7 +128,7 @@ impl Process {
     }
 }
 
-fn envelope(change: impl FnOnce(&mut Value)) -> Envelope {
+pub fn envelope(change: impl FnOnce(&mut Value)) -> Envelope {
     let mut event = json!({
         "session_id": Uuid::from_u128(9), "category": "page", "name": "view", "data": {"n": 1},
         "timestamp": "2021-01-01 09:15:27.243860"
@@ -122,14 +137,14 @@ fn envelope(change: impl FnOnce(&mut Value)) -> Envelope {
     Envelope::parse(event.to_string().as_bytes(), Clock::default().now()).expect("an envelope")
 }
 
-fn named(id: u128, number: u64) -> Envelope {
+pub fn named(id: u128, number: u64) -> Envelope {
     envelope(|event| {
         event["event_id"] = json!(Uuid::from_u128(id));
         event["data"] = json!({ "n": number });
     })
 }
 
-fn act(name: &str, image_id: ImageId) -> Envelope {
+pub fn act(name: &str, image_id: ImageId) -> Envelope {
     envelope(|event| {
         event["category"] = json!("gallery");
         event["name"] = json!(name);
@@ -137,7 +152,7 @@ fn act(name: &str, image_id: ImageId) -> Envelope {
     })
 }
 
-fn accepted(receipts: &[Receipt]) -> usize {
+pub fn accepted(receipts: &[Receipt]) -> usize {
     receipts.iter().filter(|receipt| matches!(receipt, Receipt::Accepted(_))).count()
 }
 
@@ -150,7 +165,7 @@ async fn a_receipt_is_given_for_what_is_in_the_inbox() {
         .into_iter()
         .map(|receipt| match receipt {
             Receipt::Accepted(event) => event,
-            Receipt::Duplicate(_) => panic!("nothing was sent before"),
+            Receipt::Duplicate(_) | Receipt::Rejected(_) => panic!("all of it is new and in order"),
         })
         .collect();
     assert_eq!(process.stored().await, told);
@@ -404,16 +419,17 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied() {
             ids.push(event.event_id);
         }
     }
-    let find_all = async || {
+    let find_all = async |applied: bool| {
         for id in &ids {
             let found = process.history.find(SENDER.application_id, *id).await.expect("an answer");
-            assert_eq!(found.expect("the event").event_id, *id);
+            let (event, is_applied) = found.expect("the event");
+            assert_eq!((event.event_id, is_applied), (*id, applied));
         }
     };
-    find_all().await;
+    find_all(false).await;
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
-    find_all().await;
+    find_all(true).await;
     let absent: EventId = Clock::default().new_id();
     assert_eq!(process.history.find(SENDER.application_id, absent).await.expect("an answer"), None);
     let other = ApplicationId(Uuid::from_u128(99));

@@ -1,3 +1,4 @@
 //! The steps of the flow on embedded engines, without HTTP: one file a step.
 
 mod events;
+mod quarantine;

@@ -84,28 +84,59 @@ async fn until_answered(request: impl Fn() -> RequestBuilder, under_way: &Atomic
     }
 }
 
-/// Views and clicks as a client has counted them itself.
+/// What a client has counted itself.
 #[derive(Default)]
-pub struct Counts(HashMap<String, (u64, u64)>);
+pub struct Counts {
+    /// Views and clicks.
+    acts: HashMap<String, (u64, u64)>,
+    /// Events of the type with a schema that fit it, and that do not.
+    pub fitting: u64,
+    pub misfits: u64,
+}
 
 impl Counts {
     pub fn of(&self, external_id: &str) -> (u64, u64) {
-        self.0.get(external_id).copied().unwrap_or_default()
+        self.acts.get(external_id).copied().unwrap_or_default()
     }
 
+    /// Views and clicks.
     pub fn total(&self) -> u64 {
-        self.0.values().map(|(views, clicks)| views + clicks).sum()
+        self.acts.values().map(|(views, clicks)| views + clicks).sum()
     }
 
     pub fn add(&mut self, other: &Counts) {
-        for (external_id, (views, clicks)) in &other.0 {
-            let own = self.0.entry(external_id.clone()).or_default();
+        for (external_id, (views, clicks)) in &other.acts {
+            let own = self.acts.entry(external_id.clone()).or_default();
             *own = (own.0 + views, own.1 + clicks);
         }
+        self.fitting += other.fitting;
+        self.misfits += other.misfits;
     }
 }
 
-/// Sends views and clicks, alone and in batches, each with an id of its own; returns what was acknowledged.
+/// The type of events whose `n` may be 4 at the most.
+pub const STEP_TYPE: &str = "/event-types/visit/step";
+
+/// Events of that type, which fit or do not; some go twice, the second time with another body.
+fn steps(random: &mut Random, counts: &mut Counts) -> Vec<Value> {
+    let mut events = Vec::new();
+    for _ in 0..random.below(4) {
+        let number = random.below(8);
+        *(if number <= 4 { &mut counts.fitting } else { &mut counts.misfits }) += 1;
+        let mut event = json!({
+            "event_id": Uuid::new_v4(), "session_id": Uuid::new_v4(), "category": "visit", "name": "step",
+            "data": {"n": number}, "timestamp": "2024-06-01T12:00:00Z",
+        });
+        events.push(event.clone());
+        if random.below(3) == 0 {
+            event["data"]["n"] = json!(random.below(8));
+            events.push(event);
+        }
+    }
+    events
+}
+
+/// Sends views, clicks and steps, alone and in batches, each with an id of its own; returns what was acknowledged.
 pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
     let mut random = Random::new(number);
     let mut counts = Counts::default();
@@ -118,9 +149,10 @@ pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
             let mut event = gallery_event(if is_click { "click" } else { "view" }, &story.gallery_id, &external_id);
             event["event_id"] = json!(Uuid::new_v4());
             events.push(event);
-            let (views, clicks) = counts.0.entry(external_id).or_default();
+            let (views, clicks) = counts.acts.entry(external_id).or_default();
             *(if is_click { clicks } else { views }) += 1;
         }
+        events.extend(steps(&mut random, &mut counts));
         story.events_sent.fetch_add(size, Ordering::SeqCst);
         send_until_acknowledged(&story, &events).await;
         story.events_acknowledged.fetch_add(size, Ordering::SeqCst);

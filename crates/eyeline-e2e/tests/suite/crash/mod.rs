@@ -32,6 +32,8 @@ async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
     let gallery_id = project.gallery("crashes").await;
     let rows: Vec<Value> = (0..IMAGES_IN_GALLERY).map(|number| row(&number.to_string(), number)).collect();
     project.load(&gallery_id, &json!(rows)).await;
+    let schema = json!({"schema": {"properties": {"n": {"maximum": 4}}}, "on_invalid": "quarantine"});
+    project.key.put(actors::STEP_TYPE, &schema).await.expect(201);
     let story = Arc::new(Story::new(project, gallery_id));
 
     let events: Vec<_> =
@@ -66,6 +68,7 @@ async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
     }
     watcher.await.expect("the watcher of links");
     expect_exact_counts(&story, &counted).await;
+    expect_exact_quarantine(&story, &counted).await;
     expect_all_arrived_to_end(&story, &arrived).await;
     story.hear_no_more(&arrived);
     let news = timeout(Duration::from_secs(SETTLED_SECONDS_MAX), listener).await.expect("all news in time");
@@ -139,6 +142,33 @@ async fn expect_exact_counts(story: &Story, counted: &Counts) {
     }
     let weights: Vec<u64> = items.iter().filter_map(|item| item["weight"].as_u64()).collect();
     assert!(weights.is_sorted_by(|a, b| a >= b), "ordered by weight: {weights:?}");
+}
+
+/// The roll-ups hold what fits, the quarantine what does not; after a correction all of it counts, once.
+async fn expect_exact_quarantine(story: &Story, counted: &Counts) {
+    let key = &story.project.key;
+    assert!(counted.fitting > KILLS && counted.misfits > KILLS, "too few events of each kind");
+    let events = async || {
+        let usage = key.get(&format!("/projects/{}/usage", story.project.id)).await.expect(200).json();
+        usage["events"].as_u64().expect("events")
+    };
+    let causes = key.get("/events/quarantine/causes").await.expect(200).json();
+    assert_eq!(causes["causes"][0]["events"], counted.misfits, "{causes}");
+    assert_eq!(events().await, counted.total() + counted.fitting, "events in the roll-ups");
+
+    key.put(actors::STEP_TYPE, &json!({"schema": true, "on_invalid": "quarantine"})).await.expect(200);
+    let (mut replayed, mut cursor) = (0, Value::Null);
+    loop {
+        let answer = key.post("/events/quarantine/replay", &json!({ "cursor": cursor })).await.expect(200).json();
+        replayed += answer["replayed"].as_u64().expect("a number");
+        assert_eq!(answer["still_failing"], 0, "{answer}");
+        cursor = answer["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(replayed, counted.misfits);
+    assert_eq!(events().await, counted.total() + counted.fitting + counted.misfits, "after the replay");
 }
 
 /// A kill is no fault of a photo: the whole ones end `done`, the cut ones `error`, all with the bytes that were sent.

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{Envelope, FieldErrors, Timestamp};
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::body::Unpacked;
 use super::{Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
 use crate::api::{Answer, Credential, Problem, allowance};
@@ -57,7 +57,10 @@ struct SentBatch {
 /// status is 400, with the same body, when none was accepted and none was a duplicate.
 #[utoipa::path(
     post, path = "/events/batch", tag = "events", request_body = SentBatch,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Stands, with its index, for each event_id")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Stands, with its index, for each event_id"),
+        ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd; 5 MB unpacked all the same"),
+    ),
     responses(
         (status = 200, body = BatchAnswer),
         (status = 400, body = BatchAnswer, description = "Nothing to take in; or a problem document"),
@@ -70,7 +73,7 @@ async fn collect_batch(
     credential: Credential,
     client: ClientAddress,
     headers: HeaderMap,
-    body: Bytes,
+    Unpacked(body): Unpacked<BATCH_BYTES_MAX>,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
     let key = event_key(&headers)?;
@@ -79,6 +82,7 @@ async fn collect_batch(
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
     })?;
     let mut envelopes = Vec::new();
+    let mut indices = Vec::new();
     let mut rejected = Vec::new();
     let sent = read(&body, kind, app.clock.now())?;
     let rate_limit = allowance::take_events(&app, &credential, client, sent.len())?;
@@ -90,14 +94,22 @@ async fn collect_batch(
                     envelope.event_id.get_or_insert_with(id);
                 }
                 envelopes.push(envelope);
+                indices.push(index);
             }
             Err(errors) => rejected.push(Rejected { index, errors }),
         }
     }
-    let receipts = app.collector.collect(sender, envelopes).await?;
-    let accepted = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Accepted(_))).count();
-    let status = if receipts.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let answer = BatchAnswer { accepted, duplicates: receipts.len() - accepted, rejected };
+    let (mut accepted, mut duplicates) = (0, 0);
+    for (index, receipt) in indices.into_iter().zip(app.collector.collect(sender, envelopes).await?) {
+        match receipt {
+            Receipt::Accepted(_) => accepted += 1,
+            Receipt::Duplicate(_) => duplicates += 1,
+            Receipt::Rejected(errors) => rejected.push(Rejected { index, errors }),
+        }
+    }
+    rejected.sort_by_key(|rejected| rejected.index);
+    let status = if accepted + duplicates == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let answer = BatchAnswer { accepted, duplicates, rejected };
     Ok((status, rate_limit, Json(answer)).into_response())
 }
 

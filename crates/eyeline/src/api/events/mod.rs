@@ -1,10 +1,11 @@
 //! Events: sent one by one or in batches, durable before the answer, never changed.
 
 mod batch;
+mod body;
+mod quarantine;
 mod read;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, SessionId, Timestamp};
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::body::Unpacked;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Problem, allowance};
 use crate::app::App;
@@ -27,7 +29,7 @@ const KEY_CHARS_MAX: usize = 255;
 
 pub fn routes() -> OpenApiRouter<App> {
     let one = OpenApiRouter::new().routes(routes!(collect)).layer(DefaultBodyLimit::max(EVENT_BYTES_MAX));
-    one.merge(batch::routes()).merge(read::routes())
+    one.merge(batch::routes()).merge(read::routes()).merge(quarantine::routes())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -48,6 +50,9 @@ struct EventAnswer {
     data: Box<RawValue>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    /// The version of its type's schema that judges it; absent when the type has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_version: Option<u32>,
 }
 
 impl TryFrom<Event> for EventAnswer {
@@ -65,6 +70,7 @@ impl TryFrom<Event> for EventAnswer {
             name: event.name,
             data: data.map_err(|error| Error::Corrupt(format!("the data of event {}: {error}", event.event_id)))?,
             timestamp: event.timestamp,
+            schema_version: event.schema.map(|schema| schema.version),
         })
     }
 }
@@ -92,7 +98,10 @@ struct SentEvent {
 /// the first event of the same `event_id` (or `Idempotency-Key`), and nothing was changed.
 #[utoipa::path(
     post, path = "/events", tag = "events", request_body = SentEvent,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Stands for an event_id")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Stands for an event_id"),
+        ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd"),
+    ),
     responses(
         (status = 201, body = EventAnswer, description = "Durable"),
         (status = 200, body = EventAnswer, description = "Sent before"),
@@ -105,7 +114,7 @@ async fn collect(
     credential: Credential,
     client: ClientAddress,
     headers: HeaderMap,
-    body: Bytes,
+    Unpacked(body): Unpacked<EVENT_BYTES_MAX>,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
     let rate_limit = allowance::take_events(&app, &credential, client, 1)?;
@@ -124,6 +133,7 @@ async fn collect(
             let event = app.collector.first(&first).await?;
             (StatusCode::OK, event.ok_or_else(|| Error::Corrupt("an event's first record is gone".to_owned()))?)
         }
+        Some(Receipt::Rejected(errors)) => return Err(errors.into()),
         None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),
     };
     Ok((status, rate_limit, Json(EventAnswer::try_from(event)?)).into_response())

@@ -3,16 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use eyeline_core::{ApplicationId, EventId, ProjectId, Timestamp};
+use eyeline_core::event::{ActKind, ImageRef};
+use eyeline_core::{ApplicationId, EventId, GalleryId, ImageId, Timestamp};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::EventAnswer;
+use super::{EventAnswer, quarantine};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::history::{Reached, Wanted};
+use crate::flow::receipt::{self, CountedIn, Fate};
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";
@@ -42,10 +45,7 @@ struct EventList {
     responses((status = 200, body = EventList), (status = "4XX", description = "A problem document"))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
-    if credential.project().is_none() {
-        query.require("project_id");
-    }
-    let project_id: Option<ProjectId> = query.id("project_id");
+    let project_id = query.project_id(&credential);
     let wanted = Wanted {
         application_id: query.id("application"),
         session_id: query.id("session_id"),
@@ -56,7 +56,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     };
     let mut paging = query.paging::<Reached>(&app);
     query.finish()?;
-    let project_id = project_id.or(credential.project()).ok_or_else(|| Problem::not_found("project"))?;
+    let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
     credential.manage(project_id, "project")?;
     let (events, reached) = app.history.list(project_id, &wanted, paging.after.take(), paging.limit as usize).await?;
     let events = events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;
@@ -65,21 +65,105 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(answer)).into_response())
 }
 
-/// One event, as it was received.
+#[derive(Serialize, ToSchema)]
+struct EventWithReceipt {
+    #[serde(flatten)]
+    event: EventAnswer,
+    receipt: ReceiptAnswer,
+}
+
+/// What became of an event.
+#[derive(Default, Serialize, ToSchema)]
+struct ReceiptAnswer {
+    /// `waiting`: counted within moments. `counted`: once. `quarantined`: accepted, and not counted for the reason told.
+    #[schema(value_type = String, example = "counted")]
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_in: Option<CountedInAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "schema")]
+    reason: Option<String>,
+    /// Field path to sentences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::HashMap<String, Vec<String>>>)]
+    errors: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CountedInAnswer {
+    /// The roll-ups by hour and by day that hold it (UTC).
+    hour: Timestamp,
+    day: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gallery: Option<CountedImage>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CountedImage {
+    gallery_id: GalleryId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<ImageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    /// `views` or `clicks`.
+    #[schema(value_type = String, example = "views")]
+    counter: &'static str,
+}
+
+impl TryFrom<Fate> for ReceiptAnswer {
+    type Error = Problem;
+
+    fn try_from(fate: Fate) -> Answer<Self> {
+        Ok(match fate {
+            Fate::Waiting => ReceiptAnswer { status: "waiting", ..ReceiptAnswer::default() },
+            Fate::Counted(counted) => {
+                ReceiptAnswer { status: "counted", counted_in: Some(counted.into()), ..ReceiptAnswer::default() }
+            }
+            Fate::Quarantined(quarantined) => ReceiptAnswer {
+                status: "quarantined",
+                reason: Some(quarantined.reason),
+                errors: Some(quarantine::errors(quarantined.errors)?),
+                quarantined_at: Some(quarantined.age.quarantined_at),
+                ..ReceiptAnswer::default()
+            },
+        })
+    }
+}
+
+impl From<CountedIn> for CountedInAnswer {
+    fn from(counted: CountedIn) -> Self {
+        let gallery = counted.image.map(|(kind, gallery_id, image)| {
+            let (image_id, external_id) = match image {
+                ImageRef::Id(image_id) => (Some(image_id), None),
+                ImageRef::External(external_id) => (None, Some(external_id)),
+            };
+            let counter = match kind {
+                ActKind::View => "views",
+                ActKind::Click => "clicks",
+            };
+            CountedImage { gallery_id, image_id, external_id, counter }
+        });
+        CountedInAnswer { hour: counted.hour, day: counted.day, gallery }
+    }
+}
+
+/// One event, as it was received, and what became of it.
 #[utoipa::path(
     get, path = "/events/{event_id}", operation_id = "get_event", tag = "events",
     params(
         ("event_id" = uuid::Uuid, Path),
         ("application" = Option<uuid::Uuid>, Query, description = "Whose event; required with the admin key"),
     ),
-    responses((status = 200, body = EventAnswer), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = EventWithReceipt), (status = "4XX", description = "A problem document"))
 )]
 async fn show(
     State(app): State<App>,
     credential: Credential,
     Path(event_id): Path<EventId>,
     mut query: Query,
-) -> Answer<Json<EventAnswer>> {
+) -> Answer<Json<EventWithReceipt>> {
     let own = match &credential {
         Credential::Admin { application } => application.map(|(application_id, _)| application_id),
         Credential::Key { application_id, .. } => Some(*application_id),
@@ -93,8 +177,8 @@ async fn show(
     }
     query.finish()?;
     let application_id = named.or(own).ok_or_else(|| Problem::not_found("event"))?;
-    let found = app.history.find(application_id, event_id).await?;
-    let event = found.ok_or_else(|| Problem::not_found("event"))?;
+    let found = receipt::of(&app.history, &app.catalog, application_id, event_id).await?;
+    let (event, fate) = found.ok_or_else(|| Problem::not_found("event"))?;
     credential.manage(event.project_id, "event")?;
-    Ok(Json(event.try_into()?))
+    Ok(Json(EventWithReceipt { event: event.try_into()?, receipt: fate.try_into()? }))
 }

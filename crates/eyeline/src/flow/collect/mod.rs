@@ -10,13 +10,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{ApplicationId, Envelope, Event, EventId, ProjectId};
+use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, ProjectId};
 use eyeline_store::catalog::events::EventPlace;
 use eyeline_store::inbox::Entry;
 use eyeline_store::{Catalog, Inbox, Result};
 use uuid::Uuid;
 
 use self::recent::{Claim, Recent};
+use super::event_types::EventTypes;
 use crate::clock::Clock;
 
 /// How long the door waits for the catalog to tell what it knows of an event's id.
@@ -39,6 +40,8 @@ pub enum Receipt {
     Accepted(Event),
     /// It was accepted before, and nothing was changed.
     Duplicate(First),
+    /// It does not fit the schema of its type, by field; nothing was taken in.
+    Rejected(FieldErrors),
 }
 
 /// Where the first event of the same id is found.
@@ -56,13 +59,14 @@ pub enum First {
 pub struct Collector {
     inbox: Arc<dyn Inbox>,
     catalog: Catalog,
+    event_types: EventTypes,
     clock: Clock,
     recent: Arc<Recent>,
 }
 
 impl Collector {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, clock: Clock) -> Self {
-        Collector { inbox, catalog, clock, recent: Arc::default() }
+    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, event_types: EventTypes, clock: Clock) -> Self {
+        Collector { inbox, catalog, event_types, clock, recent: Arc::default() }
     }
 
     /// Takes events in and tells what became of each, in their order, once all of them are on stable storage. After an
@@ -70,10 +74,17 @@ impl Collector {
     pub async fn collect(&self, sender: Sender, envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
         let received_at = self.clock.now();
         let partitions = u128::from(self.inbox.partitions().max(1));
+        let in_force = self.event_types.in_force(sender.project_id).await?;
         let mut named = HashSet::new();
         let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(envelopes.len());
         let mut open = Vec::with_capacity(envelopes.len());
-        for (index, envelope) in envelopes.into_iter().enumerate() {
+        let mut unfit = Vec::new();
+        for (index, mut envelope) in envelopes.into_iter().enumerate() {
+            if let Err(errors) = self.event_types.mark(&in_force, sender.project_id, &mut envelope).await? {
+                receipts.push(Some(Receipt::Rejected(errors)));
+                unfit.extend(envelope.event_id.map(|event_id| (index, (sender.application_id, event_id))));
+                continue;
+            }
             if let Some(event_id) = envelope.event_id
                 && !named.insert(event_id)
             {
@@ -88,6 +99,7 @@ impl Collector {
             receipts.push(None);
             open.push(Open { index, partition, event });
         }
+        self.excuse(unfit, &mut receipts).await;
         while !open.is_empty() {
             open = self.take_in(open, &mut receipts).await?;
         }
@@ -100,10 +112,27 @@ impl Collector {
             First::Recent(record) => Ok(Event::decode(record)),
             First::Applied(place) => {
                 let found = self.inbox.pull(place.partition, place.offset - 1, 1).await?;
-                let found = found.first().filter(|delivery| delivery.offset == place.offset);
-                Ok(found.and_then(|delivery| Event::decode(&delivery.event)))
+                match found.first().filter(|delivery| delivery.offset == place.offset) {
+                    Some(delivery) => Ok(Event::decode(&delivery.event)),
+                    None => self.catalog.quarantined_at(place.partition, place.offset).await,
+                }
             }
             First::SameCall => Ok(None),
+        }
+    }
+
+    /// What was accepted under an older schema and is sent again is no less a duplicate.
+    async fn excuse(&self, unfit: Vec<(usize, Id)>, receipts: &mut [Option<Receipt>]) {
+        if unfit.is_empty() {
+            return;
+        }
+        let applied = self.applied(unfit.iter().map(|(_, id)| *id).collect()).await;
+        for (index, id) in unfit {
+            let first =
+                self.recent.get(&id).map(First::Recent).or_else(|| applied.get(&id).copied().map(First::Applied));
+            if let Some(first) = first {
+                receipts[index] = Some(Receipt::Duplicate(first));
+            }
         }
     }
 

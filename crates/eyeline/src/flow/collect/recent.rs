@@ -76,6 +76,11 @@ impl Recent {
         (claims, verdicts)
     }
 
+    /// The record of an event that was accepted lately.
+    pub(super) fn get(&self, id: &Id) -> Option<Arc<[u8]>> {
+        self.lock().kept.get(id).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

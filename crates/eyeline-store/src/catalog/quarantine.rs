@@ -1,0 +1,375 @@
+//! Events kept apart with their reasons, and the way back.
+//!
+//! A row of `quarantine` is the right of an event to be counted later, once. The event comes back through the inbox,
+//! marked with the row's place, and the transaction that applies it takes the row: of any number of copies one finds
+//! it, so that whatever is repeated or crashes in between, the event counts once.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+use eyeline_core::event::ImageRef;
+use eyeline_core::{ApplicationId, Event, EventId, GalleryId, ProjectId, Timestamp};
+use futures::FutureExt as _;
+
+use super::events::{self, Aside, BatchEvent, EventBatch, Misfit};
+use super::{Catalog, news};
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+/// Where a row of the quarantine stands in the order of age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age {
+    pub quarantined_at: Timestamp,
+    pub partition: u32,
+    pub offset: Offset,
+}
+
+/// An event in quarantine.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    pub age: Age,
+    pub event: Event,
+    /// The cause in one word.
+    pub reason: String,
+    /// Field errors as JSON text.
+    pub errors: String,
+}
+
+/// Which events are meant; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub category: Option<String>,
+    pub name: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// Events that are kept apart for the same cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub category: String,
+    pub name: String,
+    pub reason: String,
+    pub events: u64,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+}
+
+impl Catalog {
+    /// The project's events in quarantine, the last to come first, after the one at `after`.
+    pub async fn quarantined(
+        &self,
+        project_id: ProjectId,
+        filter: Filter,
+        after: Option<Age>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>> {
+        self.db
+            .read(move |tx| {
+                async move {
+                    let before = after.map(|age| ("<", age));
+                    list(tx, project_id, &filter, before, "DESC", limit).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// As [`Catalog::quarantined`], the first to come first.
+    pub async fn quarantined_from_the_first(
+        &self,
+        project_id: ProjectId,
+        filter: Filter,
+        after: Option<Age>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>> {
+        self.db
+            .read(move |tx| {
+                async move {
+                    let from = after.map(|age| (">", age));
+                    list(tx, project_id, &filter, from, "ASC", limit).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// How many events of the project are in quarantine for which cause, the most first.
+    pub async fn quarantine_causes(&self, project_id: ProjectId, filter: Filter, limit: u32) -> Result<Vec<Cause>> {
+        self.db.read(move |tx| async move { causes(tx, project_id, &filter, limit).await }.boxed()).await
+    }
+
+    /// The application's event of this id, if it is in quarantine.
+    pub async fn quarantined_event(
+        &self,
+        application_id: ApplicationId,
+        event_id: EventId,
+    ) -> Result<Option<Quarantined>> {
+        let sql = "SELECT * FROM quarantine WHERE application_id = $1 AND event_id = $2
+                   ORDER BY quarantined_at LIMIT 1";
+        self.db
+            .read(move |tx| {
+                async move { tx.query_one(sql, params![application_id, event_id]).await?.map(read).transpose() }.boxed()
+            })
+            .await
+    }
+
+    /// The event that has this place in quarantine.
+    pub async fn quarantined_at(&self, partition: u32, offset: Offset) -> Result<Option<Event>> {
+        let sql = "SELECT * FROM quarantine WHERE partition = $1 AND event_offset = $2";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![partition, offset]).await?;
+                    Ok(row.map(read).transpose()?.map(|quarantined| quarantined.event))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Which of these the project has, as galleries and images in them.
+    pub async fn known_images(
+        &self,
+        project_id: ProjectId,
+        named: Vec<(GalleryId, ImageRef)>,
+    ) -> Result<HashSet<(GalleryId, ImageRef)>> {
+        self.db
+            .read(move |tx| {
+                async move {
+                    let all: BTreeSet<_> = named.iter().map(|(gallery, image)| (project_id, *gallery, image)).collect();
+                    let found = events::find_named(tx, all).await?;
+                    let mut known = HashSet::new();
+                    for ((_, gallery_id), images) in found {
+                        known.extend(images.into_keys().map(|image| (gallery_id, image)));
+                    }
+                    Ok(known)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Notes why events are in quarantine still. One that has left it since is passed over.
+    pub async fn renew_misfits(&self, misfits: Vec<(Age, Misfit)>) -> Result<()> {
+        let sql = "UPDATE quarantine SET reason = v.column3, errors = v.column4 FROM (VALUES {rows}) AS v
+                   WHERE quarantine.partition = v.column1 AND quarantine.event_offset = v.column2";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let mut rows = Vec::with_capacity(misfits.len());
+                    for (age, misfit) in &misfits {
+                        let errors = errors_text(misfit)?;
+                        rows.push(params![age.partition, age.offset, misfit.reason, errors].to_vec());
+                    }
+                    tx.execute_rows(sql, &rows).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Makes news of what was put into quarantine since the last call, one piece for each project, and gives the numbers
+    /// of the news.
+    pub async fn tell_quarantined(&self, now: Timestamp) -> Result<Vec<(ProjectId, u64)>> {
+        let waiting = "SELECT project_id FROM untold_quarantine ORDER BY project_id LIMIT 100";
+        let rows = self.db.read(move |tx| tx.query(waiting, &[]).boxed()).await?;
+        let mut told = Vec::new();
+        for mut row in rows {
+            let project_id: ProjectId = row.take("project_id")?;
+            told.extend(self.db.write(move |tx| tell(tx, project_id, now).boxed()).await?);
+        }
+        Ok(told)
+    }
+}
+
+async fn tell(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<Vec<(ProjectId, u64)>> {
+    let taken = "DELETE FROM untold_quarantine WHERE project_id = $1";
+    if tx.execute(taken, params![project_id]).await? == 0 {
+        return Ok(Vec::new());
+    }
+    let item = news::Item { project_id, kind: news::EVENTS_QUARANTINED, image_id: None, state: None };
+    news::append(tx, now, &[item]).await
+}
+
+/// The conditions of a filter, with its values added to those that are bound.
+fn conditions(filter: &Filter, bound: &mut Vec<Value>) -> String {
+    let mut text = String::new();
+    for (column, value) in [("category", &filter.category), ("name", &filter.name), ("reason", &filter.reason)] {
+        if let Some(value) = value {
+            bound.push(value.clone().into());
+            let _infallible = write!(text, " AND {column} = ${}", bound.len());
+        }
+    }
+    text
+}
+
+async fn list(
+    tx: &mut Tx,
+    project_id: ProjectId,
+    filter: &Filter,
+    beyond: Option<(&'static str, Age)>,
+    direction: &'static str,
+    limit: u32,
+) -> Result<Vec<Quarantined>> {
+    let mut bound = params![project_id, limit].to_vec();
+    let mut conditions = conditions(filter, &mut bound);
+    if let Some((comparison, age)) = beyond {
+        bound.extend(params![age.quarantined_at, age.partition, age.offset].to_vec());
+        let first = bound.len() - 2;
+        let _infallible = write!(
+            conditions,
+            " AND (quarantined_at, partition, event_offset) {comparison} (${first}, ${}, ${})",
+            first + 1,
+            first + 2
+        );
+    }
+    let sql = format!(
+        "SELECT * FROM quarantine WHERE project_id = $1{conditions}
+         ORDER BY quarantined_at {direction}, partition {direction}, event_offset {direction}
+         LIMIT $2"
+    );
+    tx.query_text(&sql, &bound).await?.into_iter().map(read).collect()
+}
+
+async fn causes(tx: &mut Tx, project_id: ProjectId, filter: &Filter, limit: u32) -> Result<Vec<Cause>> {
+    let mut bound = params![project_id, limit].to_vec();
+    let conditions = conditions(filter, &mut bound);
+    let sql = format!(
+        "SELECT category, name, reason, count(*) AS events, min(quarantined_at) AS first_at,
+                max(quarantined_at) AS last_at
+         FROM quarantine WHERE project_id = $1{conditions}
+         GROUP BY category, name, reason
+         ORDER BY count(*) DESC, category, name, reason
+         LIMIT $2"
+    );
+    let read = |mut row: Row| {
+        Ok(Cause {
+            category: row.take("category")?,
+            name: row.take("name")?,
+            reason: row.take("reason")?,
+            events: row.take("events")?,
+            first_at: row.take("first_at")?,
+            last_at: row.take("last_at")?,
+        })
+    };
+    tx.query_text(&sql, &bound).await?.into_iter().map(read).collect()
+}
+
+fn read(mut row: Row) -> Result<Quarantined> {
+    let record: Vec<u8> = row.take("event")?;
+    let event = Event::decode(&record);
+    Ok(Quarantined {
+        age: Age {
+            quarantined_at: row.take("quarantined_at")?,
+            partition: row.take("partition")?,
+            offset: row.take("event_offset")?,
+        },
+        event: event.ok_or_else(|| Error::Corrupt("an event in quarantine cannot be read".to_owned()))?,
+        reason: row.take("reason")?,
+        errors: row.take("errors")?,
+    })
+}
+
+/// Takes the rows of the events that come back; gives the offsets of those that have none any more, or whose id was
+/// counted for another event meanwhile.
+pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
+    let mut firsts = BTreeMap::<(u32, Offset), &BatchEvent>::new();
+    let mut lost = BTreeSet::new();
+    for event in &batch.events {
+        let Some(replay) = event.event.replay else { continue };
+        match firsts.entry((replay.partition, replay.offset)) {
+            std::collections::btree_map::Entry::Vacant(first) => drop(first.insert(event)),
+            std::collections::btree_map::Entry::Occupied(_) => drop(lost.insert(event.offset)),
+        }
+    }
+    if firsts.is_empty() {
+        return Ok(lost);
+    }
+    let places: Vec<Vec<Value>> =
+        firsts.keys().map(|(partition, offset)| params![*partition, *offset].to_vec()).collect();
+    let sql = "DELETE FROM quarantine WHERE (partition, event_offset) IN (VALUES {rows})
+               RETURNING partition, event_offset";
+    let mut taken = HashSet::new();
+    for mut row in tx.query_rows(sql, &places).await? {
+        taken.insert((row.take::<u32>("partition")?, row.take::<Offset>("event_offset")?));
+    }
+    let (claimed, gone): (Vec<_>, Vec<_>) = firsts.into_iter().partition(|(place, _)| taken.contains(place));
+    lost.extend(gone.into_iter().map(|(_, event)| event.offset));
+    lost.append(&mut take_over_ids(tx, batch.partition, &claimed).await?);
+    Ok(lost)
+}
+
+/// Moves the ids of events to their new places; gives the offsets of those whose id belongs to another event.
+async fn take_over_ids(
+    tx: &mut Tx,
+    partition: u32,
+    claimed: &[((u32, Offset), &BatchEvent)],
+) -> Result<BTreeSet<Offset>> {
+    let mut named: BTreeMap<(ApplicationId, EventId), (Offset, Timestamp)> = BTreeMap::new();
+    let mut moves = Vec::new();
+    for ((from_partition, from_offset), BatchEvent { offset, event, .. }) in claimed {
+        if event.id_given {
+            let id = (event.application_id, event.event_id);
+            named.insert(id, (*offset, event.received_at));
+            moves.push(params![id.0, id.1, *from_partition, *from_offset, partition, *offset].to_vec());
+        }
+    }
+    let sql = "UPDATE event_ids SET partition = v.column5, event_offset = v.column6 FROM (VALUES {rows}) AS v
+               WHERE event_ids.application_id = v.column1 AND event_ids.event_id = v.column2
+                 AND event_ids.partition = v.column3 AND event_ids.event_offset = v.column4
+               RETURNING event_ids.application_id AS application_id, event_ids.event_id AS event_id";
+    for mut row in tx.query_rows(sql, &moves).await? {
+        named.remove(&(row.take("application_id")?, row.take("event_id")?));
+    }
+    // The id was forgotten, or never noted, or is another event's.
+    let rows: Vec<Vec<Value>> = named
+        .iter()
+        .map(|((application_id, event_id), (offset, received_at))| {
+            params![*application_id, *event_id, partition, *offset, *received_at].to_vec()
+        })
+        .collect();
+    for mut row in tx.query_rows(events::NOTE_IDS, &rows).await? {
+        named.remove(&(row.take("application_id")?, row.take("event_id")?));
+    }
+    Ok(named.into_values().map(|(offset, _)| offset).collect())
+}
+
+/// Puts records into quarantine, and notes that it is news.
+pub(super) async fn keep_apart(tx: &mut Tx, partition: u32, aside: &[Aside], now: Timestamp) -> Result<()> {
+    let mut rows = Vec::with_capacity(aside.len());
+    let mut projects = BTreeSet::new();
+    for Aside { offset, event, record, misfit } in aside {
+        let errors = errors_text(misfit)?;
+        let event = event.as_ref();
+        projects.extend(event.map(|event| event.project_id));
+        rows.push(
+            params![
+                partition,
+                *offset,
+                event.map(|event| event.project_id),
+                event.map(|event| event.application_id),
+                event.map(|event| event.event_id),
+                event.map(|event| event.category.clone()),
+                event.map(|event| event.name.clone()),
+                misfit.reason,
+                errors,
+                record.clone(),
+                now
+            ]
+            .to_vec(),
+        );
+    }
+    let sql = "INSERT INTO quarantine (partition, event_offset, project_id, application_id, event_id, category, name,
+                                       reason, errors, event, quarantined_at)
+               VALUES {rows}";
+    tx.execute_rows(sql, &rows).await?;
+    let untold = "INSERT INTO untold_quarantine (project_id) VALUES {rows} ON CONFLICT (project_id) DO NOTHING";
+    let projects: Vec<Vec<Value>> = projects.into_iter().map(|project_id| vec![project_id.into()]).collect();
+    tx.execute_rows(untold, &projects).await.map(drop)
+}
+
+fn errors_text(misfit: &Misfit) -> Result<String> {
+    serde_json::to_string(&misfit.errors).map_err(|error| Error::internal("writing field errors", error))
+}

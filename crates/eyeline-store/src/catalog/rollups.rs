@@ -1,0 +1,199 @@
+//! Counts of events by the hour and by the day, kept in the transaction that applies the events: they hold every event
+//! that counts, once, by its own timestamp.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use eyeline_core::{ApplicationId, Event, GalleryId, ImageId, ProjectId, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use crate::error::Result;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+const HOUR_MICROS: i64 = 60 * 60 * 1_000_000;
+const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+
+/// Views and clicks by gallery, day and image.
+pub(super) type ImageCounts = BTreeMap<(GalleryId, Timestamp, ImageId), (u64, u64)>;
+/// Events by project, beginning of the span, application, category and name.
+pub(super) type EventCounts<'a> = HashMap<(ProjectId, Timestamp, ApplicationId, &'a str, &'a str), u64>;
+
+/// The level of a roll-up, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Hour,
+    Day,
+}
+
+impl Level {
+    /// Where the span that holds `time` begins.
+    pub fn floor(self, time: Timestamp) -> Timestamp {
+        floor(time, self.micros())
+    }
+
+    const fn micros(self) -> i64 {
+        match self {
+            Level::Hour => HOUR_MICROS,
+            Level::Day => DAY_MICROS,
+        }
+    }
+}
+
+/// What events may be counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Application,
+    Category,
+    Name,
+}
+
+impl Group {
+    const fn column(self) -> &'static str {
+        match self {
+            Group::Application => "application_id",
+            Group::Category => "category",
+            Group::Name => "name",
+        }
+    }
+}
+
+/// Which events to count, and how.
+#[derive(Clone, Debug)]
+pub struct CountsQuery {
+    pub project_id: ProjectId,
+    /// The first timestamp that counts and the first that does not, both at a boundary of `level`.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub level: Level,
+    /// A row for each hour or day rather than one for all of them.
+    pub by_time: bool,
+    pub group_by: Vec<Group>,
+    pub application_id: Option<ApplicationId>,
+    pub category: Option<String>,
+    pub name: Option<String>,
+    pub rows_max: u32,
+}
+
+/// The fields that were not asked for are `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountsRow {
+    pub bucket: Option<Timestamp>,
+    pub application_id: Option<ApplicationId>,
+    pub category: Option<String>,
+    pub name: Option<String>,
+    pub events: u64,
+}
+
+impl Catalog {
+    /// Counts events; the rows are sorted by time, then by the groups.
+    pub async fn event_counts(&self, query: CountsQuery) -> Result<Vec<CountsRow>> {
+        self.db.read(move |tx| async move { counts(tx, &query).await }.boxed()).await
+    }
+}
+
+async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
+    let mut columns: Vec<&'static str> = Vec::new();
+    if query.by_time {
+        columns.push("bucket");
+    }
+    for group in &query.group_by {
+        if !columns.contains(&group.column()) {
+            columns.push(group.column());
+        }
+    }
+    let table = match query.level {
+        Level::Hour => "event_hours",
+        Level::Day => "event_days",
+    };
+    let mut bound = params![query.project_id, query.from, query.to, query.rows_max].to_vec();
+    let mut filters = String::new();
+    let wanted = [
+        ("application_id", query.application_id.map(Value::from)),
+        ("category", query.category.clone().map(Value::from)),
+        ("name", query.name.clone().map(Value::from)),
+    ];
+    for (column, value) in wanted {
+        if let Some(value) = value {
+            bound.push(value);
+            let _infallible = write!(filters, " AND {column} = ${}", bound.len());
+        }
+    }
+    let listed = columns.join(", ");
+    let (comma, group_by) =
+        if columns.is_empty() { ("", String::new()) } else { (", ", format!("GROUP BY {listed} ORDER BY {listed}")) };
+    let sql = format!(
+        "SELECT {listed}{comma}CAST(coalesce(sum(events), 0) AS BIGINT) AS events
+         FROM {table}
+         WHERE project_id = $1 AND bucket >= $2 AND bucket < $3{filters}
+         {group_by}
+         LIMIT $4"
+    );
+    let read = |mut row: Row| {
+        Ok(CountsRow {
+            bucket: if columns.contains(&"bucket") { row.take("bucket")? } else { None },
+            application_id: if columns.contains(&"application_id") { row.take("application_id")? } else { None },
+            category: if columns.contains(&"category") { row.take("category")? } else { None },
+            name: if columns.contains(&"name") { row.take("name")? } else { None },
+            events: row.take("events")?,
+        })
+    };
+    tx.query_text(&sql, &bound).await?.into_iter().map(read).collect()
+}
+
+pub(super) fn day(time: Timestamp) -> Timestamp {
+    floor(time, DAY_MICROS)
+}
+
+/// Counts an event by its hour.
+pub(super) fn count<'a>(counts: &mut EventCounts<'a>, event: &'a Event) {
+    let hour = floor(event.timestamp, HOUR_MICROS);
+    let key = (event.project_id, hour, event.application_id, event.category.as_str(), event.name.as_str());
+    *counts.entry(key).or_default() += 1;
+}
+
+/// Adds what a batch counted to all levels.
+pub(super) async fn add(tx: &mut Tx, hours: &EventCounts<'_>, images: &ImageCounts) -> Result<()> {
+    let mut days = EventCounts::new();
+    for ((project_id, hour, application_id, category, name), events) in hours {
+        let key = (*project_id, day(*hour), *application_id, *category, *name);
+        *days.entry(key).or_default() += events;
+    }
+    let hour_sql = "INSERT INTO event_hours (project_id, bucket, application_id, category, name, events) VALUES {rows}
+                    ON CONFLICT (project_id, bucket, application_id, category, name)
+                    DO UPDATE SET events = event_hours.events + excluded.events";
+    let day_sql = "INSERT INTO event_days (project_id, bucket, application_id, category, name, events) VALUES {rows}
+                   ON CONFLICT (project_id, bucket, application_id, category, name)
+                   DO UPDATE SET events = event_days.events + excluded.events";
+    tx.execute_rows(hour_sql, &event_rows(hours)).await?;
+    tx.execute_rows(day_sql, &event_rows(&days)).await?;
+
+    let image_sql = "INSERT INTO image_days (gallery_id, bucket, image_id, views, clicks) VALUES {rows}
+                     ON CONFLICT (gallery_id, bucket, image_id)
+                     DO UPDATE SET views = image_days.views + excluded.views,
+                                   clicks = image_days.clicks + excluded.clicks";
+    let rows: Vec<Vec<Value>> = images
+        .iter()
+        .map(|((gallery_id, day, image_id), (views, clicks))| {
+            params![*gallery_id, *day, *image_id, *views, *clicks].to_vec()
+        })
+        .collect();
+    tx.execute_rows(image_sql, &rows).await.map(drop)
+}
+
+/// Sorted, so that two transactions do not wait for each other.
+fn event_rows(counts: &EventCounts<'_>) -> Vec<Vec<Value>> {
+    let mut sorted: Vec<_> = counts.iter().collect();
+    sorted.sort_unstable();
+    let mut rows = Vec::with_capacity(sorted.len());
+    for ((project_id, bucket, application_id, category, name), events) in sorted {
+        rows.push(params![*project_id, *bucket, *application_id, *category, *name, *events].to_vec());
+    }
+    rows
+}
+
+fn floor(time: Timestamp, span_micros: i64) -> Timestamp {
+    let micros = time.micros();
+    Timestamp::from_micros(micros.saturating_sub(micros.rem_euclid(span_micros)))
+}

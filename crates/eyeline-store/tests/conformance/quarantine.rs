@@ -1,0 +1,208 @@
+//! Out of quarantine: an event counts once, however often it comes back.
+
+use std::collections::BTreeMap;
+
+use eyeline_core::event::{ImageRef, Replay};
+use eyeline_core::{EventId, FieldErrors, GalleryId};
+use eyeline_store::Catalog;
+use eyeline_store::catalog::events::{BatchEvent, Misfit};
+use eyeline_store::catalog::quarantine::{Age, Filter};
+use eyeline_store::params;
+use eyeline_store::sql::Db;
+use futures::FutureExt as _;
+use uuid::Uuid;
+
+use crate::engines::on_every_database;
+use crate::events::{
+    APPLICATION, GALLERY, PROJECT, applied_events, at, batch, catalog_with_a_gallery, clicked, counts, done, image,
+    named, rows, view_of,
+};
+
+/// An image that is not in the gallery at first.
+const LATE: u128 = 77;
+
+fn misfit(mut event: BatchEvent, reason: &'static str) -> BatchEvent {
+    event.act = None;
+    event.misfit = Some(Misfit { reason, errors: FieldErrors::one("data.n", "This is wrong.") });
+    event
+}
+
+/// The event once more, out of its place in quarantine.
+fn back(mut event: BatchEvent, from: i64, offset: i64) -> BatchEvent {
+    event.event.replay = Some(Replay { partition: 0, offset: from, at: at(5_000) });
+    event.offset = offset;
+    event.misfit = None;
+    event
+}
+
+async fn add_late_image(db: &Db) {
+    db.write(|tx| {
+        async move {
+            let sql = "INSERT INTO gallery_images (gallery_id, ordinal, image_id, listed, revision)
+                       VALUES ($1, 50, $2, $3, 0)";
+            tx.execute(sql, params![GALLERY, image(LATE), true]).await.map(drop)
+        }
+        .boxed()
+    })
+    .await
+    .expect("an image");
+}
+
+async fn kept_apart(catalog: &Catalog) -> Vec<(i64, String)> {
+    let found = catalog.quarantined_from_the_first(PROJECT, Filter::default(), None, 100).await.expect("a list");
+    found.into_iter().map(|quarantined| (quarantined.age.offset, quarantined.reason)).collect()
+}
+
+#[tokio::test]
+async fn an_event_that_comes_back_many_times_counts_once() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let late = view_of(1, LATE);
+        catalog.apply_events(batch(0, 1, vec![late.clone()])).await.expect("applied");
+        add_late_image(&db).await;
+        let twice = vec![back(late.clone(), 1, 2), back(late.clone(), 1, 3)];
+        assert_eq!(catalog.apply_events(batch(1, 3, twice)).await.expect("applied"), done(&[GALLERY], 1, 0));
+        let again = vec![back(late, 1, 4)];
+        assert_eq!(catalog.apply_events(batch(3, 4, again)).await.expect("applied"), done(&[], 1, 0));
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(LATE), (1, 0))]));
+        assert_eq!(applied_events(&db).await, 1);
+        assert_eq!(kept_apart(&catalog).await, []);
+        let dropped = catalog.dropped_events(0, 0, 10).await.expect("places");
+        assert_eq!(dropped.into_iter().collect::<Vec<_>>(), [1, 3, 4], "one place of the event counts");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_fails_again_is_kept_under_its_new_place() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let late = named(view_of(1, LATE), 9);
+        catalog.apply_events(batch(0, 1, vec![late.clone()])).await.expect("applied");
+        assert_eq!(
+            catalog.apply_events(batch(1, 2, vec![back(late.clone(), 1, 2)])).await.expect("applied"),
+            done(&[], 0, 1)
+        );
+        assert_eq!(kept_apart(&catalog).await, [(2, "unknown_image".to_owned())]);
+        add_late_image(&db).await;
+        let outcome = catalog.apply_events(batch(2, 3, vec![back(late, 2, 3)])).await.expect("applied");
+        assert_eq!(outcome, done(&[GALLERY], 0, 0));
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(LATE), (1, 0))]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_in_quarantine_is_found_when_it_is_sent_again_and_its_id_goes_where_it_goes() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let wrong = misfit(named(view_of(1, 0), 9), "schema");
+        let better = named(clicked(view_of(2, 1)), 9);
+        let outcome = catalog.apply_events(batch(0, 2, vec![wrong.clone(), better])).await.expect("applied");
+        assert_eq!(outcome, done(&[], 1, 1), "the first body wins, right or wrong");
+        let key = (APPLICATION, EventId(Uuid::from_u128(9)));
+        let found = catalog.quarantined_event(key.0, key.1).await.expect("an answer").expect("an event");
+        assert_eq!((found.age.offset, found.reason.as_str(), &found.event), (1, "schema", &wrong.event));
+        assert_eq!(found.errors, r#"{"data.n":["This is wrong."]}"#);
+
+        let act = view_of(1, 0).act;
+        let comes_back = BatchEvent { act, ..back(wrong, 1, 3) };
+        catalog.apply_events(batch(2, 3, vec![comes_back])).await.expect("applied");
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]));
+        assert_eq!(catalog.event_places(vec![key]).await.expect("places")[&key].offset, 3);
+        assert!(catalog.quarantined_event(key.0, key.1).await.expect("an answer").is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_that_another_event_took_meanwhile_is_that_events() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let late = named(view_of(1, LATE), 9);
+        catalog.apply_events(batch(0, 1, vec![late.clone()])).await.expect("applied");
+        add_late_image(&db).await;
+        catalog.forget_event_ids(at(1_000_000), 10).await.expect("forgotten");
+        let taker = named(view_of(2, 0), 9);
+        catalog.apply_events(batch(1, 2, vec![taker])).await.expect("applied");
+        let outcome = catalog.apply_events(batch(2, 3, vec![back(late, 1, 3)])).await.expect("applied");
+        assert_eq!(outcome, done(&[], 1, 0));
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]));
+
+        let other = named(view_of(4, 88), 10);
+        catalog.apply_events(batch(3, 4, vec![other.clone()])).await.expect("applied");
+        catalog.forget_event_ids(at(1_000_000), 10).await.expect("forgotten");
+        let comes_back = BatchEvent { act: view_of(4, 1).act, ..back(other, 4, 5) };
+        let outcome = catalog.apply_events(batch(4, 5, vec![comes_back])).await.expect("applied");
+        assert_eq!(outcome, done(&[GALLERY], 0, 0), "an id that nobody took is noted anew");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_quarantine_is_listed_filtered_and_counted_by_cause() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let mut sent = Vec::new();
+        for offset in 1..=9 {
+            let mut event = misfit(view_of(offset, 0), if offset % 3 == 0 { "invalid" } else { "schema" });
+            event.event.name = if offset < 5 { "early" } else { "late" }.to_owned();
+            sent.push(event);
+        }
+        catalog.apply_events(batch(0, 9, sent)).await.expect("applied");
+        let offsets = async |filter: Filter, after: Option<Age>| {
+            let found = catalog.quarantined(PROJECT, filter, after, 4).await.expect("a list");
+            found.into_iter().map(|quarantined| quarantined.age).collect::<Vec<Age>>()
+        };
+        let first = offsets(Filter::default(), None).await;
+        assert_eq!(first.iter().map(|age| age.offset).collect::<Vec<_>>(), [9, 8, 7, 6]);
+        let next = offsets(Filter::default(), first.last().copied()).await;
+        assert_eq!(next.iter().map(|age| age.offset).collect::<Vec<_>>(), [5, 4, 3, 2]);
+        let filter = Filter { name: Some("late".to_owned()), reason: Some("schema".to_owned()), ..Filter::default() };
+        let late = offsets(filter.clone(), None).await;
+        assert_eq!(late.iter().map(|age| age.offset).collect::<Vec<_>>(), [8, 7, 5]);
+        let causes = catalog.quarantine_causes(PROJECT, Filter::default(), 10).await.expect("causes");
+        let told: Vec<_> = causes.iter().map(|cause| (&cause.name[..], &cause.reason[..], cause.events)).collect();
+        assert_eq!(
+            told,
+            [("early", "schema", 3), ("late", "schema", 3), ("late", "invalid", 2), ("early", "invalid", 1)]
+        );
+
+        let renewed = Misfit { reason: "invalid", errors: FieldErrors::one("data", "Now this.") };
+        catalog.renew_misfits(late.iter().map(|age| (*age, renewed.clone())).collect()).await.expect("renewed");
+        assert_eq!(offsets(filter, None).await, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_news_once_that_events_were_kept_apart() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        assert_eq!(catalog.tell_quarantined(at(1)).await.expect("told"), []);
+        let sent = (1..=20).map(|offset| misfit(view_of(offset, 0), "schema")).collect();
+        catalog.apply_events(batch(0, 20, sent)).await.expect("applied");
+        assert_eq!(catalog.tell_quarantined(at(2)).await.expect("told"), [(PROJECT, 1)]);
+        assert_eq!(catalog.tell_quarantined(at(3)).await.expect("told"), []);
+        let page = catalog.news(PROJECT, 0, 10).await.expect("news");
+        assert_eq!(page.news.iter().map(|news| news.kind.as_str()).collect::<Vec<_>>(), ["events.quarantined"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn which_images_are_known_is_told_for_either_name() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let asked = vec![
+            (GALLERY, ImageRef::Id(image(0))),
+            (GALLERY, ImageRef::External("sku-1".to_owned())),
+            (GALLERY, ImageRef::Id(image(LATE))),
+            (GalleryId(Uuid::from_u128(44)), ImageRef::Id(image(0))),
+        ];
+        let known = catalog.known_images(PROJECT, asked.clone()).await.expect("known ones");
+        assert_eq!(known, asked[..2].iter().cloned().collect());
+        assert!(!rows(&db, "SELECT 1 AS one FROM gallery_images").await.is_empty());
+    })
+    .await;
+}

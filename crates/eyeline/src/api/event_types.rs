@@ -1,0 +1,263 @@
+//! Event types: what the events of a category and name have to look like.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::event::{OnInvalid, TEXT_CHARS_MAX};
+use eyeline_core::{FieldErrors, ProjectId, Timestamp};
+use eyeline_store::Error;
+use eyeline_store::catalog::event_types::{EventType, EventTypeInput};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::fields::check_text;
+use super::{Answer, Credential, Fields, JsonBody, Next, Problem, ProblemDocument, Query};
+use crate::app::App;
+use crate::flow::event_types::compile;
+
+const DESCRIPTION_CHARS_MAX: usize = 2_000;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, show, delete)).routes(routes!(try_out))
+}
+
+#[derive(Serialize, ToSchema)]
+struct EventTypeAnswer {
+    project_id: ProjectId,
+    category: String,
+    name: String,
+    /// Rises with every other schema; never used again.
+    version: u32,
+    /// JSON Schema 2020-12 of an event's `data`; null takes any object.
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Box<RawValue>>,
+    on_invalid: OnInvalid,
+    description: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl TryFrom<EventType> for EventTypeAnswer {
+    type Error = Problem;
+
+    fn try_from(event_type: EventType) -> Answer<Self> {
+        let schema = event_type.schema.map(RawValue::from_string).transpose();
+        Ok(EventTypeAnswer {
+            project_id: event_type.project_id,
+            category: event_type.category,
+            name: event_type.name,
+            version: event_type.version,
+            schema: schema.map_err(|error| Error::Corrupt(format!("a schema: {error}")))?,
+            on_invalid: event_type.on_invalid,
+            description: event_type.description,
+            created_at: event_type.created_at,
+            updated_at: event_type.updated_at,
+        })
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct EventTypeList {
+    event_types: Vec<EventTypeAnswer>,
+    next_cursor: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct EventTypeBody {
+    /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
+    /// patterns that neither look around nor back. Without one the type takes any object.
+    #[schema(value_type = Option<Object>)]
+    schema: Option<serde_json::Value>,
+    /// `reject`: 400 at the door. `quarantine` (unless given): accepted, and kept apart with the reasons.
+    on_invalid: Option<OnInvalid>,
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct Payload {
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Verdict {
+    valid: bool,
+    /// The version of the schema that said so.
+    version: u32,
+    /// Field path to sentences.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    errors: FieldErrors,
+}
+
+/// What a path and its query name: a type of a project.
+struct Named {
+    project_id: ProjectId,
+    category: String,
+    name: String,
+}
+
+/// Reads what a request names, and whatever else is in its query by `more`.
+fn named<T>(
+    credential: &Credential,
+    (category, name): (String, String),
+    mut query: Query,
+    more: impl FnOnce(&mut Query) -> T,
+) -> Answer<(Named, T)> {
+    let project_id = query.project_id(credential);
+    for (field, text) in [("category", &category), ("name", &name)] {
+        if let Err(sentence) = check_text(text, TEXT_CHARS_MAX) {
+            query.error(field, sentence);
+        }
+    }
+    let more = more(&mut query);
+    query.finish()?;
+    let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
+    credential.manage(project_id, "project")?;
+    Ok((Named { project_id, category, name }, more))
+}
+
+/// Make or change an event type. From the answer on events are judged by it; a schema other than the last one gets the
+/// next version.
+#[utoipa::path(
+    put, path = "/event-types/{category}/{name}", operation_id = "put_event_type", tag = "event types",
+    request_body = EventTypeBody,
+    params(
+        ("category" = String, Path), ("name" = String, Path),
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+    ),
+    responses(
+        (status = 201, body = EventTypeAnswer, description = "Made"),
+        (status = 200, body = EventTypeAnswer, description = "Changed"),
+        (status = "4XX", body = ProblemDocument),
+    )
+)]
+async fn put(
+    State(app): State<App>,
+    credential: Credential,
+    Path(path): Path<(String, String)>,
+    query: Query,
+    JsonBody(body): JsonBody,
+) -> Answer<Response> {
+    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    let mut fields = Fields::parse(&body)?;
+    let on_invalid = fields.parsed("on_invalid", "reject or quarantine", OnInvalid::parse);
+    let description = fields.text("description", DESCRIPTION_CHARS_MAX);
+    let schema = fields.value("schema");
+    let mut errors = fields.finish().err().unwrap_or_default();
+    let text = schema.as_ref().map(ToString::to_string);
+    if let Some(schema) = schema
+        && let Err(refused) = compile(schema).await?
+    {
+        errors.merge(refused);
+    }
+    errors.or(())?;
+    let on_invalid = on_invalid.unwrap_or(OnInvalid::Quarantine);
+    let input = EventTypeInput { project_id, category, name, schema: text, on_invalid, description };
+    let stored = app.catalog.put_event_type(input, app.clock.now()).await?;
+    app.event_types.forget();
+    let status = if stored.created_at == stored.updated_at { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(EventTypeAnswer::try_from(stored)?)).into_response())
+}
+
+/// One event type.
+#[utoipa::path(
+    get, path = "/event-types/{category}/{name}", operation_id = "get_event_type", tag = "event types",
+    params(
+        ("category" = String, Path), ("name" = String, Path),
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+        ("version" = Option<u32>, Query, description = "An older version of the schema"),
+    ),
+    responses((status = 200, body = EventTypeAnswer), (status = "4XX", body = ProblemDocument))
+)]
+async fn show(
+    State(app): State<App>,
+    credential: Credential,
+    Path(path): Path<(String, String)>,
+    query: Query,
+) -> Answer<Json<EventTypeAnswer>> {
+    let version = |query: &mut Query| query.integer("version", 1..=u64::from(u32::MAX));
+    let (Named { project_id, category, name }, version) = named(&credential, path, query, version)?;
+    let version = version.and_then(|version| u32::try_from(version).ok());
+    let found = app.catalog.event_type(project_id, category, name, version).await?;
+    Ok(Json(found.ok_or_else(|| Problem::not_found("event type"))?.try_into()?))
+}
+
+/// Take an event type away: its events may look like anything from now on.
+#[utoipa::path(
+    delete, path = "/event-types/{category}/{name}", operation_id = "delete_event_type", tag = "event types",
+    params(
+        ("category" = String, Path), ("name" = String, Path),
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+    ),
+    responses((status = 204), (status = "4XX", body = ProblemDocument))
+)]
+async fn delete(
+    State(app): State<App>,
+    credential: Credential,
+    Path(path): Path<(String, String)>,
+    query: Query,
+) -> Answer<StatusCode> {
+    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    app.catalog.delete_event_type(project_id, category, name, app.clock.now()).await?;
+    app.event_types.forget();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The project's event types, by category and name.
+#[utoipa::path(
+    get, path = "/event-types", operation_id = "list_event_types", tag = "event types",
+    params(
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = EventTypeList), (status = "4XX", body = ProblemDocument))
+)]
+async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<(Next, Json<EventTypeList>)> {
+    let project_id = query.project_id(&credential);
+    let mut paging = query.paging::<(String, String)>(&app);
+    query.finish()?;
+    let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
+    credential.manage(project_id, "project")?;
+    let found = app.catalog.event_types(project_id, paging.after.take(), paging.rows()).await?;
+    let (types, next) = paging.cut(found, |last| (last.category.clone(), last.name.clone()));
+    let event_types = types.into_iter().map(EventTypeAnswer::try_from).collect::<Answer<_>>()?;
+    let next_cursor = next.cursor.clone();
+    Ok((next, Json(EventTypeList { event_types, next_cursor })))
+}
+
+/// Say what the type's schema says of a payload; nothing is stored.
+#[utoipa::path(
+    post, path = "/event-types/{category}/{name}/try", operation_id = "try_event_type", tag = "event types",
+    request_body = Payload,
+    params(
+        ("category" = String, Path), ("name" = String, Path),
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+    ),
+    responses((status = 200, body = Verdict), (status = "4XX", body = ProblemDocument))
+)]
+async fn try_out(
+    State(app): State<App>,
+    credential: Credential,
+    Path(path): Path<(String, String)>,
+    query: Query,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<Verdict>> {
+    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    let mut fields = Fields::parse(&body)?;
+    fields.require("data");
+    let data = fields.object("data");
+    fields.finish()?;
+    let known = app.catalog.event_type(project_id, category.clone(), name.clone(), None).await?;
+    let version = known.ok_or_else(|| Problem::not_found("event type"))?.version;
+    let schema = app.event_types.schema(project_id, &category, &name, version).await?;
+    let data = data.map(serde_json::Value::Object).unwrap_or_default();
+    let errors = schema.map_or_else(FieldErrors::new, |schema| schema.check_value(&data));
+    Ok(Json(Verdict { valid: errors.is_empty(), version, errors }))
+}

@@ -1,0 +1,92 @@
+//! Bodies that may come packed (`Content-Encoding: gzip` or `zstd`).
+
+use std::io::{self, Read};
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Buf as _;
+use flate2::read::MultiGzDecoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use zstd::Decoder;
+
+use crate::api::{Answer, Problem};
+use crate::app::App;
+
+/// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// The body of a request, unpacked, of at most `MAX` bytes. However far a small one would swell, not a byte more is
+/// ever unpacked: it is refused with 413.
+pub struct Unpacked<const MAX: usize>(pub Bytes);
+
+impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let packing = Packing::of(request.headers());
+        let body = Bytes::from_request(request, app).await.map_err(|refusal| refusal.into_response())?;
+        match packing {
+            Ok(None) => Ok(Unpacked(body)),
+            Ok(Some(packing)) => {
+                unpack(body, packing, MAX).await.map(Unpacked).map_err(|refusal| refusal.into_response())
+            }
+            Err(refusal) => {
+                let known = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))];
+                Err((known, refusal).into_response())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    fn of(headers: &HeaderMap) -> Answer<Option<Packing>> {
+        let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
+        match encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(None),
+            "gzip" | "x-gzip" => Ok(Some(Packing::Gzip)),
+            "zstd" => Ok(Some(Packing::Zstd)),
+            other => {
+                let sentence = format!("A body may be packed as gzip or zstd; this came as {other}.");
+                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence))
+            }
+        }
+    }
+}
+
+async fn unpack(packed: Bytes, packing: Packing, bytes_max: usize) -> Answer<Bytes> {
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let packed = packed.reader();
+        match packing {
+            Packing::Gzip => read_at_most(MultiGzDecoder::new(packed), bytes_max),
+            Packing::Zstd => {
+                let mut decoder = Decoder::with_buffer(packed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                read_at_most(decoder, bytes_max)
+            }
+        }
+    });
+    let read = unpacking.await.map_err(|error| eyeline_store::Error::internal("unpacking a body", error))?;
+    let body = read.map_err(|error| {
+        let sentence = format!("The body is not packed as its Content-Encoding says: {error}.");
+        Problem::new(StatusCode::BAD_REQUEST, sentence)
+    })?;
+    if body.len() > bytes_max {
+        let sentence = format!("At most {bytes_max} bytes are taken, unpacked.");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
+    }
+    Ok(body.into())
+}
+
+/// Reads one byte more than is taken, which tells that there was more.
+fn read_at_most(unpacking: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    unpacking.take(bytes_max as u64 + 1).read_to_end(&mut body)?;
+    Ok(body)
+}

@@ -1,0 +1,207 @@
+//! Events kept apart: seen with their reasons, counted by cause, tried again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use eyeline_core::{ProjectId, Timestamp};
+use eyeline_store::Error;
+use eyeline_store::catalog::quarantine::{Age, Cause, Filter, Quarantined};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::EventAnswer;
+use crate::api::{Answer, Credential, Fields, JsonBody, Problem, ProblemDocument, Query};
+use crate::app::App;
+
+const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
+/// Causes told at the most.
+const CAUSES_MAX: u32 = 1_000;
+/// What the cursor of a replay is sealed for.
+const REPLAY_CURSOR: &str = "cursor of a replay";
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(causes)).routes(routes!(replay))
+}
+
+#[derive(Serialize, ToSchema)]
+struct QuarantinedEvent {
+    #[serde(flatten)]
+    event: EventAnswer,
+    /// `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such gallery or image.
+    /// `invalid`: it lacks what a gallery's event has to have. `failed`: the server could not apply it.
+    #[schema(example = "schema")]
+    reason: String,
+    /// Field path to sentences.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    errors: Box<RawValue>,
+    quarantined_at: Timestamp,
+}
+
+impl TryFrom<Quarantined> for QuarantinedEvent {
+    type Error = Problem;
+
+    fn try_from(quarantined: Quarantined) -> Answer<Self> {
+        let Quarantined { age, event, reason, errors } = quarantined;
+        let quarantined_at = age.quarantined_at;
+        Ok(QuarantinedEvent { event: event.try_into()?, reason, errors: self::errors(errors)?, quarantined_at })
+    }
+}
+
+/// The reasons as they are stored.
+pub(super) fn errors(text: String) -> Answer<Box<RawValue>> {
+    let corrupt = |error: serde_json::Error| Error::Corrupt(format!("the reasons of an event in quarantine: {error}"));
+    Ok(RawValue::from_string(text).map_err(corrupt)?)
+}
+
+#[derive(Serialize, ToSchema)]
+struct QuarantineList {
+    events: Vec<QuarantinedEvent>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CauseAnswer {
+    category: String,
+    name: String,
+    #[schema(example = "schema")]
+    reason: String,
+    events: u64,
+    first_at: Timestamp,
+    last_at: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CauseList {
+    causes: Vec<CauseAnswer>,
+}
+
+/// The project's events that were accepted but do not count, the last to come first, each with its reasons.
+#[utoipa::path(
+    get, path = "/events/quarantine", operation_id = "list_quarantine", tag = "events",
+    params(
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+        ("category" = Option<String>, Query), ("name" = Option<String>, Query), ("reason" = Option<String>, Query),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = QuarantineList), (status = "4XX", body = ProblemDocument))
+)]
+async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
+    let project_id = query.project_id(&credential);
+    let filter = read_filter(&mut query);
+    let mut paging = query.paging::<(i64, u32, i64)>(&app);
+    query.finish()?;
+    let project_id = managed(&credential, project_id)?;
+    let found = app.catalog.quarantined(project_id, filter, paging.after.take().map(age), paging.rows()).await?;
+    let (events, next) = paging.cut(found, |last| key(last.age));
+    let events = events.into_iter().map(QuarantinedEvent::try_from).collect::<Answer<_>>()?;
+    let answer = QuarantineList { events, next_cursor: next.cursor.clone() };
+    Ok((next, Json(answer)).into_response())
+}
+
+/// How many events do not count for which cause, the most first; at most 1,000 causes.
+#[utoipa::path(
+    get, path = "/events/quarantine/causes", operation_id = "count_quarantine", tag = "events",
+    params(
+        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
+        ("category" = Option<String>, Query), ("name" = Option<String>, Query), ("reason" = Option<String>, Query),
+    ),
+    responses((status = 200, body = CauseList), (status = "4XX", body = ProblemDocument))
+)]
+async fn causes(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<CauseList>> {
+    let project_id = query.project_id(&credential);
+    let filter = read_filter(&mut query);
+    query.finish()?;
+    let project_id = managed(&credential, project_id)?;
+    let found = app.catalog.quarantine_causes(project_id, filter, CAUSES_MAX).await?;
+    let cause = |cause: Cause| {
+        let Cause { category, name, reason, events, first_at, last_at } = cause;
+        CauseAnswer { category, name, reason, events, first_at, last_at }
+    };
+    Ok(Json(CauseList { causes: found.into_iter().map(cause).collect() }))
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+struct ReplayOrder {
+    /// Required with the admin key.
+    project_id: Option<ProjectId>,
+    category: Option<String>,
+    name: Option<String>,
+    reason: Option<String>,
+    /// True changes nothing and tells what would happen.
+    dry_run: Option<bool>,
+    /// The `next_cursor` of the call before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ReplayAnswer {
+    /// Events that count from now on.
+    replayed: u64,
+    still_failing: u64,
+    /// A call looks at 20,000 events; with this the next one goes on. Null: all were tried.
+    next_cursor: Option<String>,
+}
+
+/// Tries events again, after a correction of their schema or once their image is there. Those that fit now are counted,
+/// once, however often this is called; the others stay, with their newest reasons.
+#[utoipa::path(
+    post, path = "/events/quarantine/replay", operation_id = "replay_quarantine", tag = "events",
+    request_body = ReplayOrder,
+    responses(
+        (status = 200, body = ReplayAnswer),
+        (status = "4XX", body = ProblemDocument),
+        (status = 503, body = ProblemDocument, description = "Not all of it was done; call again"),
+    )
+)]
+async fn replay(
+    State(app): State<App>,
+    credential: Credential,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<ReplayAnswer>> {
+    let mut fields = Fields::parse(&body)?;
+    if credential.project().is_none() {
+        fields.require("project_id");
+    }
+    let project_id = fields.id("project_id").or(credential.project());
+    let filter = read_filter(&mut fields);
+    let dry_run = fields.boolean("dry_run").unwrap_or(false);
+    let after = fields.parsed("cursor", "the next_cursor of an earlier replay", |text| {
+        serde_json::from_slice(&app.secrets.unseal(REPLAY_CURSOR, text)?).ok()
+    });
+    fields.finish()?;
+    let project_id = managed(&credential, project_id)?;
+    let outcome = app.replays.replay(project_id, filter, after.map(age), dry_run).await?;
+    let cursor = |age| app.secrets.seal(REPLAY_CURSOR, &serde_json::to_vec(&key(age)).unwrap_or_default());
+    Ok(Json(ReplayAnswer {
+        replayed: outcome.replayed,
+        still_failing: outcome.still_failing,
+        next_cursor: outcome.next.map(cursor),
+    }))
+}
+
+fn read_filter(fields: &mut Fields) -> Filter {
+    Filter {
+        category: fields.text("category", TEXT_CHARS_MAX),
+        name: fields.text("name", TEXT_CHARS_MAX),
+        reason: fields.text("reason", TEXT_CHARS_MAX),
+    }
+}
+
+fn managed(credential: &Credential, project_id: Option<ProjectId>) -> Answer<ProjectId> {
+    let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
+    credential.manage(project_id, "project")?;
+    Ok(project_id)
+}
+
+/// A place in the order of age as cursors hold it.
+fn key(age: Age) -> (i64, u32, i64) {
+    (age.quarantined_at.micros(), age.partition, age.offset)
+}
+
+fn age((micros, partition, offset): (i64, u32, i64)) -> Age {
+    Age { quarantined_at: Timestamp::from_micros(micros), partition, offset }
+}

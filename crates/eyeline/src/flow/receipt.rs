@@ -1,0 +1,47 @@
+//! What became of one event.
+
+use eyeline_core::event::{ActKind, ImageRef};
+use eyeline_core::{ApplicationId, Event, EventId, GalleryId, Timestamp};
+use eyeline_store::catalog::quarantine::Quarantined;
+use eyeline_store::catalog::rollups::Level;
+use eyeline_store::{Catalog, Result};
+
+use super::history::History;
+
+/// How far an event came.
+pub enum Fate {
+    /// In the inbox; it is counted within moments.
+    Waiting,
+    /// It counts for nothing yet, and why.
+    Quarantined(Box<Quarantined>),
+    Counted(CountedIn),
+}
+
+/// The counters that hold an event.
+pub struct CountedIn {
+    /// The hour and the day (UTC) of its roll-ups.
+    pub hour: Timestamp,
+    pub day: Timestamp,
+    /// As what it counts for which image of which gallery.
+    pub image: Option<(ActKind, GalleryId, ImageRef)>,
+}
+
+/// The event of this id and its fate; `None` when there is no such event.
+pub async fn of(
+    history: &History,
+    catalog: &Catalog,
+    application_id: ApplicationId,
+    event_id: EventId,
+) -> Result<Option<(Event, Fate)>> {
+    if let Some(quarantined) = catalog.quarantined_event(application_id, event_id).await? {
+        return Ok(Some((quarantined.event.clone(), Fate::Quarantined(Box::new(quarantined)))));
+    }
+    let Some((event, is_applied)) = history.find(application_id, event_id).await? else { return Ok(None) };
+    if !is_applied {
+        return Ok(Some((event, Fate::Waiting)));
+    }
+    let hour = Level::Hour.floor(event.timestamp);
+    let day = Level::Day.floor(event.timestamp);
+    let image = event.gallery_act().ok().flatten().map(|act| (act.kind, act.gallery_id, act.image));
+    Ok(Some((event, Fate::Counted(CountedIn { hour, day, image }))))
+}

@@ -1,0 +1,138 @@
+//! Out of quarantine: events that count now go through the inbox once more.
+//!
+//! What comes back is the event as it was received, marked with its place in quarantine. Whoever applies it takes it
+//! out of there in the same transaction, so a copy too many, of a second call or after a crash, finds nothing and
+//! counts for nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyeline_core::event::Replay;
+use eyeline_core::{Event, ProjectId};
+use eyeline_store::catalog::events::Misfit;
+use eyeline_store::catalog::quarantine::{Age, Filter, Quarantined};
+use eyeline_store::inbox::Entry;
+use eyeline_store::{Catalog, Error, Inbox, Result};
+use tokio::sync::Mutex;
+
+use super::event_types::{EventTypes, InForce};
+use super::ingest::{INVALID, Ingest, SCHEMA};
+use crate::clock::Clock;
+
+/// Events looked at in one piece, and in one call.
+const PIECE: u32 = 500;
+const CALL_EVENTS_MAX: usize = 20_000;
+/// How long a call waits for the one before it.
+const TURN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Replays {
+    pub inbox: Arc<dyn Inbox>,
+    pub catalog: Catalog,
+    pub event_types: EventTypes,
+    pub ingest: Ingest,
+    pub clock: Clock,
+    /// One call at a time: the second one finds what the first has left, and tells of that.
+    pub turn: Arc<Mutex<()>>,
+}
+
+/// What a call did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    pub replayed: u64,
+    pub still_failing: u64,
+    /// There is more after this one, for the next call.
+    pub next: Option<Age>,
+}
+
+impl Replays {
+    /// Tries the project's events in quarantine again, the oldest first, after the one at `after`; those that count now
+    /// are counted when this returns. With `dry_run` nothing is changed.
+    pub async fn replay(
+        &self,
+        project_id: ProjectId,
+        filter: Filter,
+        mut after: Option<Age>,
+        dry_run: bool,
+    ) -> Result<Replayed> {
+        let turn = tokio::time::timeout(TURN_PATIENCE, self.turn.lock()).await;
+        let _turn = turn.map_err(|_| Error::unavailable("another replay is under way"))?;
+        let mut outcome = Replayed::default();
+        // What fails again is put behind: it is not looked at a second time.
+        let newest = self.catalog.quarantined(project_id, filter.clone(), None, 1).await?;
+        let Some(last) = newest.first().map(|newest| newest.age) else { return Ok(outcome) };
+        let mut looked_at = 0;
+        loop {
+            let mut piece = self.catalog.quarantined_from_the_first(project_id, filter.clone(), after, PIECE).await?;
+            piece.retain(|quarantined| quarantined.age <= last);
+            let Some(end) = piece.last().map(|quarantined| quarantined.age) else { break };
+            looked_at += piece.len();
+            let (replayed, still_failing) = self.try_again(project_id, piece, dry_run).await?;
+            outcome.replayed += replayed;
+            outcome.still_failing += still_failing;
+            after = Some(end);
+            if end == last {
+                break;
+            }
+            if looked_at >= CALL_EVENTS_MAX {
+                outcome.next = after;
+                break;
+            }
+        }
+        if outcome.replayed > 0 && !dry_run {
+            self.ingest.caught_up().await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn try_again(&self, project_id: ProjectId, piece: Vec<Quarantined>, dry_run: bool) -> Result<(u64, u64)> {
+        let in_force = self.event_types.in_force(project_id).await?;
+        let (mut fit, mut misfits) = (Vec::new(), Vec::new());
+        for Quarantined { age, mut event, .. } in piece {
+            match self.judge(&in_force, &mut event).await? {
+                Some(misfit) => misfits.push((age, misfit)),
+                None => fit.push((age, event)),
+            }
+        }
+        let fit = self.with_known_images(project_id, fit, &mut misfits).await?;
+        let counts = (fit.len() as u64, misfits.len() as u64);
+        if !dry_run {
+            let at = self.clock.now();
+            let entry = |(age, event): (Age, Event)| {
+                let replay = Some(Replay { partition: age.partition, offset: age.offset, at });
+                Entry { partition: age.partition, event: Event { replay, ..event }.encode() }
+            };
+            self.inbox.append(fit.into_iter().map(entry).collect()).await?;
+            self.catalog.renew_misfits(misfits).await?;
+        }
+        Ok(counts)
+    }
+
+    async fn judge(&self, in_force: &InForce, event: &mut Event) -> Result<Option<Misfit>> {
+        let errors = self.event_types.mark_again(in_force, event).await?;
+        if !errors.is_empty() {
+            return Ok(Some(Misfit { reason: SCHEMA, errors }));
+        }
+        Ok(event.gallery_act().err().map(|errors| Misfit { reason: INVALID, errors }))
+    }
+
+    /// The events but those of images that are not there.
+    async fn with_known_images(
+        &self,
+        project_id: ProjectId,
+        events: Vec<(Age, Event)>,
+        misfits: &mut Vec<(Age, Misfit)>,
+    ) -> Result<Vec<(Age, Event)>> {
+        let image = |event: &Event| event.gallery_act().ok().flatten().map(|act| (act.gallery_id, act.image));
+        let named: Vec<_> = events.iter().filter_map(|(_, event)| image(event)).collect();
+        if named.is_empty() {
+            return Ok(events);
+        }
+        let known = self.catalog.known_images(project_id, named).await?;
+        let (fit, unknown): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|(_, event)| image(event).is_none_or(|named| known.contains(&named)));
+        misfits.extend(unknown.into_iter().map(|(age, _)| (age, Misfit::unknown_image())));
+        Ok(fit)
+    }
+}

@@ -68,6 +68,14 @@ fn attempts(owned: &Owned) -> Vec<(Method, String, Value)> {
         (Method::POST, format!("/galleries/{gallery_id}/refresh"), Value::Null),
         (Method::GET, format!("/events/{event_id}"), Value::Null),
         (Method::GET, format!("/events?project_id={project}"), Value::Null),
+        (Method::GET, format!("/events/quarantine?project_id={project}"), Value::Null),
+        (Method::GET, format!("/events/quarantine/causes?project_id={project}"), Value::Null),
+        (Method::POST, "/events/quarantine/replay".to_owned(), json!({"project_id": project})),
+        (Method::GET, format!("/event-types?project_id={project}"), Value::Null),
+        (Method::GET, format!("/event-types/a/b?project_id={project}"), Value::Null),
+        (Method::PUT, format!("/event-types/a/b?project_id={project}"), json!({"schema": false})),
+        (Method::DELETE, format!("/event-types/a/b?project_id={project}"), Value::Null),
+        (Method::POST, format!("/event-types/a/b/try?project_id={project}"), json!({"data": {}})),
     ]
 }
 

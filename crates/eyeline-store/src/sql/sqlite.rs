@@ -22,7 +22,7 @@ const READERS: usize = 4;
 
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
-    readers: Readers,
+    readers: Arc<Readers>,
     /// Why nothing is written any more, set by a failed fsync.
     broken: Broken,
 }
@@ -35,7 +35,7 @@ type Finish = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 struct Readers {
     free: Mutex<Vec<Tx>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Sqlite {
@@ -61,7 +61,7 @@ impl Sqlite {
                 move || write_groups(Tx::Sqlite(writing), jobs, &broken)
             })
             .map_err(|error| Error::internal("starting the SQLite writer", error))?;
-        let readers = Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) };
+        let readers = Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) });
         Ok(Sqlite { writer, readers, broken })
     }
 
@@ -97,19 +97,21 @@ impl Sqlite {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let _permit = self.readers.permits.acquire().await.map_err(|error| Error::internal("readers", error))?;
-        let tx = self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(mut tx) = tx else {
-            return Err(Error::unavailable("no reading connection is left; the server has to be started again"));
-        };
-        let (tx, outcome) = tokio::task::spawn_blocking(move || {
+        let readers = self.readers.clone();
+        let permit =
+            readers.permits.clone().acquire_owned().await.map_err(|error| Error::internal("readers", error))?;
+        // The caller may go away while this runs: the connection goes back all the same, and then the permit.
+        let reading = tokio::task::spawn_blocking(move || {
+            let tx = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut tx) = tx else {
+                return Err(Error::unavailable("no reading connection is left; the server has to be started again"));
+            };
             let outcome = on_snapshot(&mut tx, use_case);
-            (tx, outcome)
-        })
-        .await
-        .map_err(|error| Error::internal("reading SQLite", error))?;
-        self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(tx);
-        outcome
+            readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(tx);
+            drop(permit);
+            outcome
+        });
+        reading.await.map_err(|error| Error::internal("reading SQLite", error))?
     }
 }
 

@@ -172,3 +172,17 @@ async fn a_full_database_is_answered_as_unavailable_and_works_again_once_there_i
     db.write(|tx| async move { add(tx, 2, "x").await }.boxed()).await.expect("room again");
     assert_eq!(numbers(&db).await, [2]);
 }
+
+#[tokio::test]
+async fn readers_that_go_away_in_the_middle_leave_room_for_others() {
+    on_every_database(async |db| {
+        let read = || db.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await }.boxed());
+        for _ in 0..50 {
+            // Polled for a moment and dropped, as when a client's connection breaks.
+            let _unfinished = tokio::time::timeout(std::time::Duration::from_micros(10), read()).await;
+        }
+        let rows = read().await.expect("a reading connection is left");
+        assert_eq!(rows.len(), 1);
+    })
+    .await;
+}

@@ -41,7 +41,7 @@ pub(super) struct SqliteInbox {
 
 struct Readers {
     free: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl SqliteInbox {
@@ -80,7 +80,7 @@ impl SqliteInbox {
             writer: Some(writer),
             space: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             head,
-            readers: Arc::new(Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) }),
+            readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
             broken,
         })
     }
@@ -98,7 +98,9 @@ impl SqliteInbox {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let readers = self.readers.clone();
-        let _permit = self.readers.permits.acquire().await.map_err(|error| Error::internal("readers", error))?;
+        let permit =
+            readers.permits.clone().acquire_owned().await.map_err(|error| Error::internal("readers", error))?;
+        // The caller may go away while this runs: the connection goes back all the same, and then the permit.
         let read = tokio::task::spawn_blocking(move || {
             let connection = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(connection) = connection else {
@@ -106,6 +108,7 @@ impl SqliteInbox {
             };
             let outcome = query(&connection).map_err(|error| failure(&error));
             readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            drop(permit);
             outcome
         });
         read.await.map_err(|error| Error::internal("reading the inbox", error))?

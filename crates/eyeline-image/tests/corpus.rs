@@ -36,9 +36,8 @@ const REFUSED_FOR_LOST_DATA: [&str; 5] = [
     "jpeg-decoder/tests__reftest__images__partial_progressive.jpg",
 ];
 
-/// Files whose colours are not sRGB's, by a profile and by a gamma of linear light. The index has them unconverted.
-const CONVERTED: [&str; 2] =
-    ["image/tests__images__jpg__portrait_2.jpg", "png/tests__text_chunk_examples__ztxt_example.png"];
+/// A file with a colour profile that is not sRGB's. The index has its colours unconverted.
+const CONVERTED: &str = "image/tests__images__jpg__portrait_2.jpg";
 
 /// Below this a side, colour at half the size says little of the original's.
 const COMPARED_SIDE_MIN: u32 = 64;
@@ -80,7 +79,7 @@ fn every_file_of_the_corpus_gets_its_expected_outcome() {
                 if (Some(made.width), Some(made.height)) != (entry.upright_w, entry.upright_h) {
                     wrong.push(format!("{}: {} x {}", entry.path, made.width, made.height));
                 } else if made.width.min(made.height) >= COMPARED_SIDE_MIN
-                    && !CONVERTED.contains(&entry.path.as_str())
+                    && entry.path != CONVERTED
                     && made.versions.iter().all(|version| version.content_type == "image/jpeg")
                     && let Some(expected) = &entry.rgb4x4
                 {

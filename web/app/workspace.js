@@ -57,7 +57,7 @@ export class Workspace {
     this.close();
     const opening = ++this.#opening;
     this.#project = project;
-    this.#order = ['newest', 'weight'].includes(order) ? order : null;
+    this.#order = ['newest', 'weight', 'interest'].includes(order) ? order : null;
     $(`#order input[value="${this.#order ?? ''}"]`).checked = true;
     $('#gallery').hidden = false;
     this.#listen(project.project_id);

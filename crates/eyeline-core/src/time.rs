@@ -28,6 +28,11 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// Whole minutes since 1970 (rounded down), zero before it.
+    pub fn minute(self) -> u32 {
+        u32::try_from(self.0.div_euclid(60_000_000)).unwrap_or(if self.0 < 0 { 0 } else { u32::MAX })
+    }
+
     /// Later by `span`; saturates at the ends of the representable range.
     pub fn plus(self, span: Duration) -> Self {
         Timestamp(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))

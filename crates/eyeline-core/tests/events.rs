@@ -162,11 +162,24 @@ fn a_view_and_a_click_of_a_gallery_are_read() {
     let act = parse(&gallery_event("view", by_id)).expect("a view").act.expect("an act");
     let gallery_id: GalleryId = GALLERY.parse().expect("an id");
     let image_id: ImageId = IMAGE.parse().expect("an id");
-    assert_eq!(act, GalleryAct { kind: ActKind::View, gallery_id, image: ImageRef::Id(image_id) });
+    let order_id = IMAGE.parse().ok();
+    assert_eq!(
+        act,
+        GalleryAct { kind: ActKind::View, gallery_id, image: ImageRef::Id(image_id), order_id, place: None }
+    );
 
     let by_external_id = json!({"gallery_id": GALLERY, "external_id": "sku-1"});
     let act = parse(&gallery_event("click", by_external_id)).expect("a click").act.expect("an act");
-    assert_eq!(act, GalleryAct { kind: ActKind::Click, gallery_id, image: ImageRef::External("sku-1".to_owned()) });
+    assert_eq!(
+        act,
+        GalleryAct {
+            kind: ActKind::Click,
+            gallery_id,
+            image: ImageRef::External("sku-1".to_owned()),
+            order_id: None,
+            place: None
+        }
+    );
 }
 
 #[test]

@@ -94,7 +94,15 @@ impl App {
             clock.set_offset(catalog.clock_offset().await.map_err(|error| format!("the catalog: {error}"))?);
         }
         let event_types = EventTypes::new(catalog.clone());
-        let ingest = Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone());
+        let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
+        let ingest = Ingest::new(
+            inbox.clone(),
+            catalog.clone(),
+            event_types.clone(),
+            pubsub.clone(),
+            clock.clone(),
+            orders.clone(),
+        );
         let replays = Replays {
             inbox: inbox.clone(),
             catalog: catalog.clone(),
@@ -104,7 +112,7 @@ impl App {
             turn: Arc::default(),
         };
         Ok(App {
-            orders: Orders::new(catalog.clone(), pubsub.clone(), clock.clone()),
+            orders,
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             history: History::new(inbox.clone(), catalog.clone()),
             ingest,

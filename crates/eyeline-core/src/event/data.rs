@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{ActKind, GalleryAct, ImageRef};
 use crate::text::check_text;
-use crate::{FieldErrors, GalleryId, ImageId};
+use crate::{FieldErrors, GalleryId, ImageId, OrderId};
 
 /// Bytes of one event's `data`.
 pub const DATA_BYTES_MAX: usize = 64 * 1024;
@@ -146,7 +146,7 @@ pub(super) fn gallery_act(category: &str, name: &str, data: &str) -> Result<Opti
     };
     let gallery_id = read_uuid("data.gallery_id", sent.gallery_id);
     let image_id = read_uuid("data.image_id", sent.image_id);
-    read_uuid("data.order_id", sent.order_id);
+    let order_id = read_uuid("data.order_id", sent.order_id).map(OrderId);
     if sent.gallery_id.is_none() {
         errors.required("data.gallery_id");
     }
@@ -172,6 +172,9 @@ pub(super) fn gallery_act(category: &str, name: &str, data: &str) -> Result<Opti
         errors.add("data.position", format!("This has to be a whole number from 1 to {POSITION_MAX}."));
     }
     let image = image_id.map(|id| ImageRef::Id(ImageId(id))).or(external_id.map(ImageRef::External));
-    let act = gallery_id.zip(image).map(|(id, image)| GalleryAct { kind, gallery_id: GalleryId(id), image });
+    let act = gallery_id.zip(image).map(|(gallery_id, image)| {
+        let gallery_id = GalleryId(gallery_id);
+        GalleryAct { kind, gallery_id, image, order_id, place: None }
+    });
     errors.or(act)
 }

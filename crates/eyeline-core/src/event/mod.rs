@@ -9,7 +9,7 @@ pub use envelope::{Envelope, TEXT_CHARS_MAX};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, ProjectId, SessionId, Timestamp};
+use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, OrderId, ProjectId, SessionId, Timestamp};
 
 /// An event as it is stored: the sender's envelope and what the server added at the door. Never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,11 @@ pub struct GalleryAct {
     pub kind: ActKind,
     pub gallery_id: GalleryId,
     pub image: ImageRef,
+    /// The order that the visitor saw, as the sender says.
+    pub order_id: Option<OrderId>,
+    /// The place in that order at which the server had served the image, 0 being the first. The sender has no say in
+    /// it: it is found when the event is applied.
+    pub place: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

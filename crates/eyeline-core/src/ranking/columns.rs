@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Evidence;
 use crate::{AccessClass, Timestamp};
 
 /// The exact numbers of one image of one gallery.
@@ -12,20 +13,22 @@ pub struct Counts {
 }
 
 /// One image as ranking sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RankedImage {
     pub created_at: Timestamp,
     pub counts: Counts,
+    pub evidence: Evidence,
     /// The least class that sees it; `None` while nobody does: not done, taken out or deleted.
     pub shown_to: Option<AccessClass>,
 }
 
-/// About 25 bytes an image.
+/// About 45 bytes an image.
 #[derive(Debug, Default)]
 pub struct Columns {
     created_at: Vec<i64>,
     shown_to: Vec<Option<AccessClass>>,
     counts: Vec<Arc<Block>>,
+    evidence: Vec<Evidence>,
 }
 
 /// Counts that no later change touches: what a published order shows. Shares with the columns, and with other
@@ -52,10 +55,12 @@ impl Columns {
         if index >= self.len() {
             self.created_at.resize(index + 1, 0);
             self.shown_to.resize(index + 1, None);
+            self.evidence.resize(index + 1, Evidence::default());
             self.counts.resize_with(index / BLOCK + 1, || Arc::new([Counts::default(); BLOCK]));
         }
         self.created_at[index] = image.created_at.micros();
         self.shown_to[index] = image.shown_to;
+        self.evidence[index] = image.evidence;
         let block = &mut self.counts[index / BLOCK];
         if block[index % BLOCK] != image.counts {
             Arc::make_mut(block)[index % BLOCK] = image.counts;
@@ -67,12 +72,21 @@ impl Columns {
         self.shown_to.get(ordinal as usize).is_some_and(|least| least.is_some_and(|least| least <= class))
     }
 
+    /// The least class that sees the image now.
+    pub fn shown_to(&self, ordinal: u32) -> Option<AccessClass> {
+        self.shown_to.get(ordinal as usize).copied().flatten()
+    }
+
     pub fn created_at(&self, ordinal: u32) -> Timestamp {
         Timestamp::from_micros(self.created_at.get(ordinal as usize).copied().unwrap_or_default())
     }
 
     pub fn counts(&self, ordinal: u32) -> Counts {
         counts_in(&self.counts, ordinal)
+    }
+
+    pub fn evidence(&self, ordinal: u32) -> Evidence {
+        self.evidence.get(ordinal as usize).copied().unwrap_or_default()
     }
 
     pub fn snapshot(&self) -> CountsSnapshot {
@@ -84,6 +98,7 @@ impl Columns {
         self.created_at.capacity() * size_of::<i64>()
             + self.shown_to.capacity() * size_of::<Option<AccessClass>>()
             + self.counts.len() * size_of::<Block>()
+            + self.evidence.capacity() * size_of::<Evidence>()
     }
 }
 
@@ -111,6 +126,7 @@ mod tests {
         RankedImage {
             created_at: Timestamp::from_micros(1),
             counts: Counts { views, clicks: 0 },
+            evidence: Evidence::default(),
             shown_to: Some(AccessClass::Public),
         }
     }

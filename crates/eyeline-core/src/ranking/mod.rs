@@ -1,9 +1,20 @@
 //! How a gallery is put in order: its settings, what is known of its images, and the sequence that follows from both.
 
 mod columns;
+mod evidence;
+pub mod experiment;
+mod learnt;
+mod prior;
+pub mod rules;
+mod score;
 mod sequence;
 mod settings;
 
 pub use columns::{Columns, Counts, CountsSnapshot, RankedImage};
+pub use evidence::Evidence;
+pub use learnt::{Act, Learnt};
+pub use prior::Prior;
+pub use rules::{FoundRules, Rules, RulesInForce};
+pub use score::{Appeal, BOUND, Basis, CTR_VIEWS, Scorer, TEMPER, hash_of, snapshot_of};
 pub use sequence::{resequence, sequence};
 pub use settings::{Ranking, Strategy};

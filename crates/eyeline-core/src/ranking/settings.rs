@@ -13,20 +13,64 @@ pub enum Strategy {
     /// By views and clicks, exactly; ties newest first.
     #[default]
     Weight,
+    /// As `weight`, each event counting less the older it is.
+    WeightDecay,
+    /// By clicks, each counting less the older it is.
+    Trending,
+    /// By clicks a view, drawn towards the gallery's mean while there are few views.
+    Ctr,
+    /// By the appeal that clicks show once attention to a place is taken out, with room for what is little known.
+    Interest,
+    /// As `interest`, by an upper bound of the appeal in place of a draw.
+    InterestFixed,
+    /// As the owner arranged it, the rest newest first.
+    Manual,
+    /// By chance, anew each minute in which something happened.
+    Random,
 }
 
 impl Strategy {
-    pub const ALL: [Strategy; 2] = [Strategy::Newest, Strategy::Weight];
+    /// In the order of their numbers in cursors: new ones go to the end.
+    pub const ALL: [Strategy; 9] = [
+        Strategy::Newest,
+        Strategy::Weight,
+        Strategy::WeightDecay,
+        Strategy::Trending,
+        Strategy::Ctr,
+        Strategy::Interest,
+        Strategy::InterestFixed,
+        Strategy::Manual,
+        Strategy::Random,
+    ];
+
+    /// What a message lists when a name is none of them.
+    pub const NAMES: &'static str =
+        "newest, weight, weight_decay, trending, ctr, interest, interest_fixed, manual or random";
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Strategy::Newest => "newest",
             Strategy::Weight => "weight",
+            Strategy::WeightDecay => "weight_decay",
+            Strategy::Trending => "trending",
+            Strategy::Ctr => "ctr",
+            Strategy::Interest => "interest",
+            Strategy::InterestFixed => "interest_fixed",
+            Strategy::Manual => "manual",
+            Strategy::Random => "random",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == text)
+    }
+
+    /// How many orders there are side by side, so that visitors try different images between two publications.
+    pub const fn snapshots(self) -> u8 {
+        match self {
+            Strategy::Interest | Strategy::Random => 4,
+            _ => 1,
+        }
     }
 }
 
@@ -38,4 +82,29 @@ pub struct Ranking {
     /// The weight is shown and kept exactly whatever the strategy.
     #[serde(flatten)]
     pub factors: WeightFactors,
+    /// Seconds after which an event counts half, where events lose weight; [`Ranking::HALF_LIFE_S`] when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life_s: Option<u32>,
+    /// Of 100 visitors so many see the control order, so that what the strategy brings can be told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub holdout_percent: u8,
+}
+
+fn is_zero(percent: &u8) -> bool {
+    *percent == 0
+}
+
+impl Ranking {
+    /// Fourteen days.
+    pub const HALF_LIFE_S: u32 = 14 * 24 * 60 * 60;
+
+    /// The setting for a number of days; `None` unless it is from one hour to ten years.
+    pub fn half_life_of_days(days: f64) -> Option<u32> {
+        (1.0 / 24.0..=3_650.0).contains(&days).then(|| (days * 86_400.0).round() as u32)
+    }
+
+    /// Minutes after which an event counts half.
+    pub fn half_life_minutes(self) -> f64 {
+        f64::from(self.half_life_s.unwrap_or(Self::HALF_LIFE_S)) / 60.0
+    }
 }

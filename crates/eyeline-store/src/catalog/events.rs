@@ -9,6 +9,7 @@ use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageI
 use futures::FutureExt as _;
 
 use super::galleries::{self, CountDelta};
+use super::learning::{self, CountedAct};
 use super::{Catalog, quarantine, rollups};
 use crate::error::Result;
 use crate::inbox::Offset;
@@ -169,7 +170,7 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
     let mut aside = batch.aside;
     let mut counted = Counted::default();
     for BatchEvent { offset, event, act, misfit } in fresh {
-        let misfit = misfit.clone().or_else(|| counted.add(event, act.as_ref(), &images).err());
+        let misfit = misfit.clone().or_else(|| counted.add(*offset, event, act.as_ref(), &images).err());
         if let Some(misfit) = misfit {
             aside.push(Aside { offset: *offset, event: Some(event.clone()), record: event.encode(), misfit });
         }
@@ -178,6 +179,7 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
     dropped.extend(aside.iter().map(|aside| aside.offset));
 
     galleries::add_counts(tx, &counted.deltas()).await?;
+    learning::learn(tx, batch.partition, &counted.acts).await?;
     rollups::add(tx, &counted.events, &counted.images).await?;
     drop_events(tx, batch.partition, &dropped).await?;
     quarantine::keep_apart(tx, batch.partition, &aside, batch.now).await?;
@@ -190,11 +192,18 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
 struct Counted<'a> {
     events: rollups::EventCounts<'a>,
     images: rollups::ImageCounts,
+    acts: Vec<CountedAct>,
 }
 
 impl<'a> Counted<'a> {
     /// Adds an event, or tells why it counts for nothing yet.
-    fn add(&mut self, event: &'a Event, act: Option<&GalleryAct>, images: &Images) -> Result<(), Misfit> {
+    fn add(
+        &mut self,
+        offset: Offset,
+        event: &'a Event,
+        act: Option<&GalleryAct>,
+        images: &Images,
+    ) -> Result<(), Misfit> {
         if let Some(act) = act {
             let gallery = images.get(&(event.project_id, act.gallery_id));
             let image_id = gallery.and_then(|images| images.get(&act.image)).copied();
@@ -205,6 +214,7 @@ impl<'a> Counted<'a> {
                 ActKind::View => *views += 1,
                 ActKind::Click => *clicks += 1,
             }
+            self.acts.push(CountedAct::new(offset, event, act, image_id));
         }
         rollups::count(&mut self.events, event);
         Ok(())

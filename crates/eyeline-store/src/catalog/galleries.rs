@@ -229,7 +229,6 @@ pub(crate) async fn gallery(tx: &mut Tx, gallery_id: GalleryId) -> Result<Option
 }
 
 fn read_gallery(mut row: Row) -> Result<Gallery> {
-    let ranking: String = row.take("ranking")?;
     Ok(Gallery {
         gallery_id: row.take("gallery_id")?,
         project_id: row.take("project_id")?,
@@ -237,12 +236,17 @@ fn read_gallery(mut row: Row) -> Result<Gallery> {
         page_size: row.take("page_size")?,
         visibility: row.take("visibility")?,
         access_tier: row.take("access_tier")?,
-        ranking: serde_json::from_str(&ranking)
-            .map_err(|error| Error::Corrupt(format!("the ranking settings of a gallery: {error}")))?,
+        ranking: read_ranking(&mut row)?,
         applied_events: row.take("applied_events")?,
         created_at: row.take("created_at")?,
         updated_at: row.take("updated_at")?,
     })
+}
+
+/// Column `ranking`.
+pub(super) fn read_ranking(row: &mut Row) -> Result<Ranking> {
+    let text: String = row.take("ranking")?;
+    serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("the ranking settings of a gallery: {error}")))
 }
 
 fn ranking_text(ranking: &Ranking) -> Result<String> {

@@ -1,11 +1,12 @@
 //! What ranking and pages read of a gallery.
 
-use eyeline_core::ranking::{Counts, RankedImage};
+use eyeline_core::ranking::{Counts, Learnt, RankedImage};
 use eyeline_core::{AccessClass, GalleryId, ImageId, ImageState, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
 
 use super::Catalog;
 use super::galleries::{Gallery, gallery};
+use super::learning::{read_evidence, read_learnt};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
@@ -29,6 +30,7 @@ pub struct GalleryChanges {
     /// The gallery's revision on the snapshot that was read.
     pub revision: i64,
     pub item_revision: i64,
+    pub learnt: Learnt,
     pub images: Vec<(u32, RankedImage)>,
     /// Where the next reading goes on.
     pub mark: ChangeMark,
@@ -128,11 +130,12 @@ impl Catalog {
 
 async fn changes(tx: &mut Tx, gallery_id: GalleryId, after: ChangeMark, limit: u32) -> Result<Option<GalleryChanges>> {
     let Some(gallery) = gallery(tx, gallery_id).await? else { return Ok(None) };
-    let reached = "SELECT revision, item_revision FROM galleries WHERE gallery_id = $1";
+    let reached = "SELECT revision, item_revision, learnt FROM galleries WHERE gallery_id = $1";
     let row = tx.query_one(reached, params![gallery_id]).await?;
     let mut row = row.ok_or(Error::NotFound("gallery"))?;
     let (revision, item_revision): (i64, i64) = (row.take("revision")?, row.take("item_revision")?);
-    let changed = "SELECT gi.ordinal, gi.revision, gi.views, gi.clicks, gi.listed,
+    let learnt = read_learnt(&mut row)?;
+    let changed = "SELECT gi.ordinal, gi.revision, gi.views, gi.clicks, gi.evidence, gi.listed,
                           i.created_at, i.state, i.visibility, i.access_tier
                    FROM gallery_images gi LEFT JOIN images i ON i.image_id = gi.image_id
                    WHERE gi.gallery_id = $1 AND (gi.revision, gi.ordinal) > ($2, $3)
@@ -148,7 +151,7 @@ async fn changes(tx: &mut Tx, gallery_id: GalleryId, after: ChangeMark, limit: u
             .map_err(|_| Error::Corrupt(format!("ordinal {} of a gallery is out of range", mark.ordinal)))?;
         images.push((ordinal, read_ranked_image(row)?));
     }
-    Ok(Some(GalleryChanges { gallery, revision, item_revision, images, mark, complete }))
+    Ok(Some(GalleryChanges { gallery, revision, item_revision, learnt, images, mark, complete }))
 }
 
 fn read_ranked_image(mut row: Row) -> Result<RankedImage> {
@@ -164,6 +167,7 @@ fn read_ranked_image(mut row: Row) -> Result<RankedImage> {
     Ok(RankedImage {
         created_at: row.take::<Option<Timestamp>>("created_at")?.unwrap_or_default(),
         counts: Counts { views: row.take("views")?, clicks: row.take("clicks")? },
+        evidence: read_evidence(&mut row)?,
         shown_to,
     })
 }

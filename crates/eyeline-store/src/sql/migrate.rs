@@ -25,13 +25,14 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
     migration!(4, "0004_events"),
     migration!(5, "0005_versions_by_type"),
     migration!(6, "0006_event_types"),
+    migration!(7, "0007_ranking"),
 ];
 
 /// The version that this binary brings a catalog to.

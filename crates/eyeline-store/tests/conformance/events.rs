@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
-use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
+use eyeline_core::ranking::{Act, Evidence, Learnt};
+use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Ranking, Timestamp};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
+use eyeline_store::catalog::orders::ChangeMark;
 use eyeline_store::params;
 use eyeline_store::sql::{Db, Row};
 use futures::FutureExt as _;
@@ -97,8 +99,8 @@ fn view(offset: i64, image: ImageRef) -> BatchEvent {
         schema: None,
         replay: None,
     };
-    let act = Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image });
-    BatchEvent { offset, event, act, misfit: None }
+    let act = GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image, order_id: None, place: None };
+    BatchEvent { offset, event, act: Some(act), misfit: None }
 }
 
 pub fn view_of(offset: i64, number: u128) -> BatchEvent {
@@ -353,4 +355,52 @@ proptest! {
             assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset);
         }));
     }
+}
+
+/// An act on one of the gallery's images, so many minutes after the first.
+fn placed(offset: i64, number: u128, minutes: i64, click: bool, place: Option<u32>) -> BatchEvent {
+    let mut event = view_of(offset, number);
+    event.event.received_at = at(minutes * 60 + 600);
+    if let Some(act) = &mut event.act {
+        act.place = place;
+    }
+    if click { clicked(event) } else { event }
+}
+
+#[tokio::test]
+async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
+    let acts: Vec<BatchEvent> = (1..=60)
+        .map(|offset| {
+            let place = (offset % 7 != 0).then_some(u32::try_from(offset % 5).expect("small"));
+            placed(offset, offset.unsigned_abs() as u128 % 2, offset / 9, offset % 4 == 0, place)
+        })
+        .collect();
+    let mut learnt = Learnt::default();
+    let mut evidence = [Evidence::default(); 2];
+    for act in &acts {
+        let said = act.act.as_ref().expect("an act");
+        let number = usize::from(said.image == ImageRef::Id(image(1)));
+        let (minute, age) = (act.event.received_at.minute(), act.event.received_at.micros() - at(0).micros());
+        let act = Act { kind: said.kind, place: said.place, age, minute };
+        learnt.take_in(&mut evidence[number], act, Ranking::default().half_life_minutes());
+    }
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        for (after, reached) in [(0, 1), (1, 25), (25, 60)] {
+            let some = acts.iter().filter(|act| act.offset > after && act.offset <= reached).cloned().collect();
+            catalog.apply_events(batch(after, reached, some)).await.expect("applied");
+        }
+        let changes =
+            catalog.gallery_changes(GALLERY, ChangeMark::START, 10).await.expect("changes").expect("a gallery");
+        assert_eq!(changes.learnt, learnt);
+        let found: Vec<Evidence> = changes.images.iter().map(|(_, image)| image.evidence).collect();
+        assert!(evidence.iter().all(|expected| found.contains(expected)), "{found:?} is not {evidence:?}");
+        let batches = rows(&db, "SELECT first_offset, last_offset FROM served_places ORDER BY first_offset").await;
+        let ends: Vec<(i64, i64)> = batches
+            .into_iter()
+            .map(|mut row| (row.take("first_offset").expect("first"), row.take("last_offset").expect("last")))
+            .collect();
+        assert_eq!(ends, [(1, 1), (2, 25), (26, 60)]);
+    })
+    .await;
 }

@@ -116,7 +116,13 @@ async fn view(catalog: &Catalog, images: &[ImageId]) {
             schema: None,
             replay: None,
         },
-        act: Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image: ImageRef::Id(*image_id) }),
+        act: Some(GalleryAct {
+            kind: ActKind::View,
+            gallery_id: GALLERY,
+            image: ImageRef::Id(*image_id),
+            order_id: None,
+            place: None,
+        }),
         misfit: None,
     });
     let events: Vec<BatchEvent> = events.collect();
@@ -159,6 +165,7 @@ async fn a_gallery_is_made_changed_listed_and_gone_once_deleted() {
             ranking: Some(Ranking {
                 strategy: Strategy::Newest,
                 factors: WeightFactors { view_weight: 2, click_weight: 5 },
+                ..Ranking::default()
             }),
             ..GalleryPatch::default()
         };

@@ -10,7 +10,6 @@ use eyeline_core::{
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +22,7 @@ const NAME_CHARS_MAX: usize = 200;
 const PAGE_SIZE_DEFAULT: u32 = 20;
 const PAGE_SIZE_MAX: u64 = 100;
 const FACTOR_MAX: u64 = 1_000_000;
+const HOLDOUT_PERCENT_MAX: u64 = 50;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -59,14 +59,15 @@ struct RankingAnswer {
     strategy: Strategy,
     view_weight: u32,
     click_weight: u32,
+    /// Days; null: 14.
     half_life: Option<f64>,
     guard: bool,
-    holdout_percent: u32,
+    holdout_percent: u8,
 }
 
 impl From<Gallery> for GalleryAnswer {
     fn from(gallery: Gallery) -> Self {
-        let Ranking { strategy, factors } = gallery.ranking;
+        let Ranking { strategy, factors, .. } = gallery.ranking;
         GalleryAnswer {
             gallery_id: gallery.gallery_id,
             project_id: gallery.project_id,
@@ -78,9 +79,9 @@ impl From<Gallery> for GalleryAnswer {
                 strategy,
                 view_weight: factors.view_weight,
                 click_weight: factors.click_weight,
-                half_life: None,
+                half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
                 guard: false,
-                holdout_percent: 0,
+                holdout_percent: gallery.ranking.holdout_percent,
             },
             applied_events: gallery.applied_events,
             created_at: gallery.created_at,
@@ -114,11 +115,15 @@ struct GalleryInput {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct RankingInput {
-    /// `newest` or `weight`.
+    /// `newest`, `weight`, `weight_decay`, `trending`, `ctr`, `interest`, `interest_fixed`, `manual` or `random`.
     #[schema(example = "weight")]
     strategy: Option<String>,
     view_weight: Option<u32>,
     click_weight: Option<u32>,
+    /// Days after which an event counts half, in the strategies in which events lose weight; 14 when null.
+    half_life: Option<f64>,
+    /// 0 to 50: of 100 visitors so many see the control order, newest first.
+    holdout_percent: Option<u32>,
 }
 
 /// Makes a gallery.
@@ -341,14 +346,14 @@ fn read_patch(fields: &mut Fields, ranking: Ranking) -> GalleryPatch {
 
 /// The settings that are not named stay as they are in `before`.
 fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranking {
-    let strategy = given.parsed("strategy", "newest or weight", Strategy::parse);
+    let strategy = given.parsed("strategy", Strategy::NAMES, Strategy::parse);
     let mut factor = |name| given.integer(name, 0..=FACTOR_MAX).and_then(|factor| u32::try_from(factor).ok());
     let (view_weight, click_weight) = (factor("view_weight"), factor("click_weight"));
-    let fixed = [("half_life", Value::Null), ("guard", Value::Bool(false)), ("holdout_percent", Value::from(0))];
-    for (name, only) in fixed {
-        if given.value(name).is_some_and(|value| value != only) {
-            given.error(name, format!("This has to be {only}: counts are taken as they are."));
-        }
+    let half_life_s = read_half_life(&mut given, before);
+    let holdout_percent = given.integer("holdout_percent", 0..=HOLDOUT_PERCENT_MAX);
+    let holdout_percent = holdout_percent.and_then(|percent| u8::try_from(percent).ok());
+    if given.boolean("guard") == Some(true) {
+        given.error("guard", "This has to be false: counts are taken as they are.");
     }
     let ranking = Ranking {
         strategy: strategy.unwrap_or(before.strategy),
@@ -356,6 +361,8 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
             view_weight: view_weight.unwrap_or(before.factors.view_weight),
             click_weight: click_weight.unwrap_or(before.factors.click_weight),
         },
+        half_life_s,
+        holdout_percent: holdout_percent.unwrap_or(before.holdout_percent),
     };
     if ranking.factors == (WeightFactors { view_weight: 0, click_weight: 0 }) {
         given.error("click_weight", "One of view_weight and click_weight has to be above 0.");
@@ -364,4 +371,16 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
         outer.errors_below("ranking", errors);
     }
     ranking
+}
+
+fn read_half_life(given: &mut Fields, before: Ranking) -> Option<u32> {
+    if given.is_null("half_life") {
+        return None;
+    }
+    let Some(value) = given.value("half_life") else { return before.half_life_s };
+    let read = value.as_f64().and_then(Ranking::half_life_of_days);
+    if read.is_none() {
+        given.error("half_life", "This has to be a number of days from an hour to ten years, or null.");
+    }
+    read
 }

@@ -14,6 +14,7 @@ mod envelope;
 pub mod etag;
 mod event_types;
 mod events;
+mod experiment;
 pub mod fields;
 mod galleries;
 pub mod idempotency;
@@ -24,11 +25,13 @@ mod pages;
 pub mod problem;
 mod projects;
 pub mod query;
+mod rules;
 pub mod session;
 mod streams;
 mod upload_links;
 mod uploads;
 mod user_token;
+mod why;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -79,6 +82,9 @@ fn described() -> OpenApiRouter<App> {
         .merge(dataset::routes())
         .merge(pages::routes())
         .merge(event_types::routes())
+        .merge(rules::routes())
+        .merge(experiment::routes())
+        .merge(why::routes())
         .merge(events::routes());
     let api = api.layer(from_fn(etag::wrap));
     let root = operations::root_routes().merge(downloads::root_routes());

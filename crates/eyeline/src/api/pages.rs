@@ -4,7 +4,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use eyeline_core::event::TEXT_CHARS_MAX;
+use eyeline_core::ranking::experiment::{Arm, CONTROL, arm_of};
+use eyeline_core::ranking::snapshot_of;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, SessionId, Strategy};
+use eyeline_store::catalog::galleries::Gallery;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +19,7 @@ use super::galleries::{managed, reader};
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::page::{self, Asked, Cursor, Item, Page, Preview, Start};
+use crate::flow::rank::Wanted;
 
 const LIMIT_MAX: u64 = 100;
 const PAGE_MAX: u64 = 1 << 40;
@@ -32,9 +37,10 @@ pub fn routes() -> OpenApiRouter<App> {
         ("limit" = Option<u32>, Query, description = "1 to 100; the gallery's page_size when absent."),
         ("cursor" = Option<String>, Query, description = "The next_cursor of an earlier page."),
         ("page" = Option<u64>, Query, description = "From 1, in the newest order or that of order_id."),
-        ("order" = Option<String>, Query, description = "newest or weight; the gallery's own when absent."),
+        ("order" = Option<String>, Query, description = "A strategy's name; the gallery's own when absent."),
         ("order_id" = Option<uuid::Uuid>, Query),
-        ("session_id" = Option<uuid::Uuid>, Query),
+        ("session_id" = Option<uuid::Uuid>, Query, description = "The visitor's session: the same order for all of it."),
+        ("visitor_id" = Option<String>, Query, description = "The visitor: the same arm of a hold-out in every session."),
     ),
     responses(
         (status = 200, body = Page),
@@ -53,14 +59,13 @@ async fn ranked(
     let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
     let class = reader(&credential, &head.gallery)?;
     let limit = query.integer("limit", 1..=LIMIT_MAX).and_then(|limit| usize::try_from(limit).ok());
-    let strategy = query.parsed("order", "newest or weight", Strategy::parse);
+    let strategy = query.parsed("order", Strategy::NAMES, Strategy::parse);
+    let (wanted, _) = read_visitor(&mut query, strategy, &head.gallery, class);
     let start = read_start(&app, gallery_id, strategy, &mut query);
-    // The orders there are do not differ from visitor to visitor.
-    query.id::<SessionId>("session_id");
     let links = query.links(&app);
     query.finish()?;
 
-    let placed = page::place(&app, gallery, Asked { class, strategy, start, limit }).await?;
+    let placed = page::place(&app, gallery, Asked { wanted, start, limit }).await?;
     let validator = format!("\"{}\"", placed.validator());
     let mut response = if is_known(&headers, &validator) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -75,6 +80,23 @@ async fn ranked(
     answered.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=5"));
     answered.extend(placed.next(&app.secrets).and_then(|next| links.next(&next)).map(|link| (header::LINK, link)));
     Ok(response)
+}
+
+/// Reads which order a visitor sees: that of the strategy when one is asked for, else that of the arm of `visitor_id`,
+/// else of `session_id`; and the one of the orders side by side that belongs to the session.
+pub(super) fn read_visitor(
+    query: &mut Query,
+    strategy: Option<Strategy>,
+    gallery: &Gallery,
+    class: AccessClass,
+) -> (Wanted, Option<Arm>) {
+    let session_id = query.id::<SessionId>("session_id").map(|session_id| session_id.to_string());
+    let visitor_id = query.text("visitor_id", TEXT_CHARS_MAX);
+    let snapshot = session_id.as_ref().or(visitor_id.as_ref()).map_or(0, |id| snapshot_of(id.as_bytes()));
+    let visitor = visitor_id.or(session_id).filter(|_| strategy.is_none());
+    let arm = visitor.and_then(|visitor| arm_of(gallery.gallery_id, &visitor, gallery.ranking.holdout_percent));
+    let strategy = if arm == Some(Arm::Control) { Some(CONTROL) } else { strategy };
+    (Wanted { class, strategy, snapshot }, arm)
 }
 
 /// Whether `If-None-Match` names the validator.
@@ -201,7 +223,7 @@ async fn refresh(
     app.ingest.caught_up().await?;
     let gallery = app.orders.gallery(gallery_id).await?;
     app.orders.publish(&gallery).await?;
-    let order = app.orders.current(&gallery, class, None).await?;
+    let order = app.orders.current(&gallery, Wanted { class, strategy: None, snapshot: 0 }).await?;
     let applied_events = gallery.head().map_or(0, |head| head.gallery.applied_events);
     Ok(Json(Refreshed { order_id: order.order_id, applied_events }))
 }

@@ -6,7 +6,9 @@ mod doctor;
 mod import;
 mod keys;
 mod migrate;
+mod rebuild;
 mod serve;
+mod simulate;
 mod versions;
 
 use std::future::Future;
@@ -27,6 +29,7 @@ Examples:
   eyeline import photos/ --project shop --gallery shoes
                                                  photos of a folder into a gallery
   eyeline versions beach.jpg --out versions      the versions of a local photo
+  eyeline simulate --strategy interest           how well an order does with simulated visitors
   eyeline config show                            every setting, secrets masked
   eyeline doctor                                 which promises hold on this machine, and what to do
 
@@ -62,6 +65,10 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
+    /// Count every event again and compare it with the catalog; the server has to be stopped
+    Rebuild(rebuild::Arguments),
+    /// Play simulated visitors on the ranking and tell how near it comes to an oracle
+    Simulate(simulate::Arguments),
     /// Decodes what its parent sends; started by the other commands
     #[command(name = WORKER_COMMAND, hide = true)]
     ImageWorker,
@@ -78,6 +85,8 @@ pub fn run() -> ExitCode {
         Command::Config(command) => settings().and_then(|settings| config::run(&settings, &command)),
         Command::Doctor(arguments) => settings().and_then(|settings| block_on(doctor::run(&settings, &arguments))),
         Command::Versions(arguments) => versions::run(&arguments),
+        Command::Rebuild(arguments) => settings().and_then(|settings| block_on(rebuild::run(settings, &arguments))),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         // No thread was started yet, so nothing stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),
     };

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::event_types::EventTypes;
 use super::notify::news_topic;
-use super::rank::{COUNTS, gallery_topic};
+use super::rank::{COUNTS, Orders, gallery_topic};
 use crate::clock::Clock;
 
 /// How long the ids that clients gave are found again, from the first receipt.
@@ -39,6 +39,8 @@ pub struct Ingest {
     event_types: EventTypes,
     pubsub: Arc<dyn PubSub>,
     clock: Clock,
+    /// What was served: it tells the places that events speak of.
+    orders: Orders,
     /// Somebody waits for events to be applied.
     hurry: watch::Sender<()>,
     /// A mark has moved.
@@ -63,9 +65,10 @@ impl Ingest {
         event_types: EventTypes,
         pubsub: Arc<dyn PubSub>,
         clock: Clock,
+        orders: Orders,
     ) -> Self {
         let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
-        Ingest { inbox, catalog, event_types, pubsub, clock, hurry, moved }
+        Ingest { inbox, catalog, event_types, pubsub, clock, orders, hurry, moved }
     }
 
     pub fn partitions(&self) -> u32 {
@@ -100,7 +103,10 @@ impl Ingest {
         let deliveries = self.inbox.pull(partition, mark, events_max).await?;
         let Some(last) = deliveries.last() else { return Ok(Step::Idle) };
         let (reached, more) = (last.offset, deliveries.len() == events_max);
-        let batch = self.batch(partition, mark, reached, deliveries).await?;
+        let mut batch = self.batch(partition, mark, reached, deliveries).await?;
+        for act in batch.events.iter_mut().filter_map(|event| event.act.as_mut()) {
+            act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
+        }
         self.apply(batch, more).await
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use eyeline_core::event::ImageRef;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
 use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::{Error, ObjectKey, Result};
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 
 pub use self::cursor::Cursor;
 use super::links::{Links, Window};
-use super::rank::{Head, Order, Ranked};
+use super::rank::{Head, Order, Ranked, Wanted};
 use crate::app::App;
 use crate::secrets::{Secrets, sha256};
 
@@ -27,9 +28,7 @@ const CACHED: Duration = Duration::from_secs(5 * 60);
 /// A page as it was asked for.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub class: AccessClass,
-    /// `None`: the gallery's own.
-    pub strategy: Option<Strategy>,
+    pub wanted: Wanted,
     pub start: Start,
     /// `None`: the gallery's own.
     pub limit: Option<usize>,
@@ -114,25 +113,27 @@ struct Numbers {
 pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Placed> {
     let head = ranked.head().ok_or(Error::NotFound("gallery"))?;
     let limit = asked.limit.unwrap_or(head.gallery.page_size as usize).max(1);
-    let of_class = |order_id| app.orders.kept(&ranked, order_id).filter(|order| order.class == asked.class);
-    let (kept, wanted, strategy, start) = match asked.start {
-        Start::First => (None, None, asked.strategy, 0),
-        Start::Cursor(cursor) => {
-            (of_class(cursor.order_id), Some(cursor.order_id), Some(cursor.strategy), cursor.place as usize)
+    let class = asked.wanted.class;
+    let of_class = |order_id| app.orders.kept(&ranked, order_id).filter(|order| order.class == class);
+    let (kept, named, wanted, start) = match asked.start {
+        Start::First => (None, None, asked.wanted, 0),
+        Start::Cursor(Cursor { order_id, strategy, snapshot, place, .. }) => {
+            let wanted = Wanted { class, strategy: Some(strategy), snapshot };
+            (of_class(order_id), Some(order_id), wanted, place as usize)
         }
         Start::Page { number, order_id } => {
             let start = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX).saturating_mul(limit);
-            (order_id.and_then(of_class), order_id, asked.strategy, start)
+            (order_id.and_then(of_class), order_id, asked.wanted, start)
         }
     };
-    let restarted = wanted.is_some() && kept.is_none();
+    let restarted = named.is_some() && kept.is_none();
     let order = match kept {
         Some(order) => order,
-        None => app.orders.current(&ranked, asked.class, strategy).await?,
+        None => app.orders.current(&ranked, wanted).await?,
     };
     order.mark_served(app.clock.now());
-    let window = Window::at(app, asked.class);
-    Ok(Placed { ranked, head, order, class: asked.class, start, limit, restarted, window })
+    let window = Window::at(app, class);
+    Ok(Placed { ranked, head, order, class, start, limit, restarted, window })
 }
 
 impl Placed {
@@ -158,6 +159,7 @@ impl Placed {
             gallery_id: self.order.gallery_id,
             order_id: self.order.order_id,
             strategy: self.order.ranking.strategy,
+            snapshot: self.order.snapshot,
             place: u32::try_from(place).ok()?,
         };
         Some(cursor.seal(secrets))
@@ -192,6 +194,11 @@ impl Placed {
         let ordinals: Vec<u32> = shown.iter().map(|(_, ordinal)| *ordinal).collect();
         let read = app.catalog.gallery_items(self.order.gallery_id, &ordinals).await?;
         let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
+        let named = shown.iter().filter_map(|(place, ordinal)| Some((read.get(ordinal)?, *place)));
+        self.order.note_served(named.flat_map(|(item, place)| {
+            let names = [Some(ImageRef::Id(item.image_id)), item.external_id.clone().map(ImageRef::External)];
+            names.into_iter().flatten().map(move |name| (name, place))
+        }));
         let links = Links::at(app);
         let items = shown
             .into_iter()
@@ -212,7 +219,7 @@ impl Placed {
 /// class does not see it.
 pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
     let read = read_one(app, ranked, class, image_id).await?;
-    let order = app.orders.current(ranked, class, None).await?;
+    let order = app.orders.current(ranked, Wanted { class, strategy: None, snapshot: 0 }).await?;
     Ok(item(&Links::at(app), &order, order.place_of(read.ordinal), read))
 }
 

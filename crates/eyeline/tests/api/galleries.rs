@@ -197,7 +197,7 @@ async fn pages_by_number_and_pages_by_cursor_are_the_same() {
 #[tokio::test]
 async fn everything_that_is_wrong_with_a_page_is_told_at_once() {
     let shop = Shop::open().await;
-    let path = shop.path("/images?limit=0&cursor=x&page=0&order=interest&order_id=1&session_id=2");
+    let path = shop.path("/images?limit=0&cursor=x&page=0&order=best&order_id=1&session_id=2");
     let answer = shop.server.get(&path, &shop.key).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let errors = answer.json()["errors"].clone();
@@ -378,7 +378,7 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
     let shop = Shop::open().await;
     let body = json!({
         "name": "", "page_size": 0, "visibility": "secret", "access_tier": 3,
-        "ranking": {"strategy": "interest", "view_weight": -1, "click_weight": 1.5, "half_life": 3, "guard": true},
+        "ranking": {"strategy": "best", "view_weight": -1, "click_weight": 1.5, "half_life": -3, "guard": true},
     });
     let answer = shop.server.post("/api/v1/galleries", &shop.key, &body).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -397,7 +397,12 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
         "visibility",
     ];
     assert_eq!(fields, expected);
-    assert_eq!(errors["ranking.strategy"], json!(["This has to be newest or weight."]));
+    assert_eq!(
+        errors["ranking.strategy"],
+        json!([
+            "This has to be newest, weight, weight_decay, trending, ctr, interest, interest_fixed, manual or random."
+        ])
+    );
 
     let contract = json!({
         "project_id": shop.project_id, "name": "as the contract writes it",

@@ -15,6 +15,7 @@ mod operations;
 mod pages_of_the_server;
 mod processing;
 mod projects;
+mod ranking;
 mod session;
 mod streams;
 mod support;

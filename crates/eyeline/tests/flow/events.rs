@@ -9,6 +9,7 @@ use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key}
 use eyeline::flow::event_types::EventTypes;
 use eyeline::flow::history::{History, Wanted};
 use eyeline::flow::ingest::Ingest;
+use eyeline::flow::rank::Orders;
 use eyeline::flow::replay::Replays;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
@@ -78,7 +79,9 @@ impl Installation {
         let pubsub = pubsub::open("memory:").await.expect("fan-out");
         let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
         let event_types = EventTypes::new(catalog.clone());
-        let ingest = Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone());
+        let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
+        let ingest =
+            Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone(), orders);
         Process {
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             history: History::new(inbox.clone(), catalog.clone()),

@@ -10,6 +10,8 @@ pub struct Cursor {
     pub gallery_id: GalleryId,
     pub order_id: OrderId,
     pub strategy: Strategy,
+    /// Which of the strategy's orders side by side.
+    pub snapshot: u8,
     /// 0 is the first place.
     pub place: u32,
 }
@@ -19,10 +21,10 @@ const CURSOR: &str = "place in an order";
 impl Cursor {
     pub fn seal(&self, secrets: &Secrets) -> String {
         let strategy = Strategy::ALL.iter().position(|strategy| *strategy == self.strategy).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(37);
+        let mut bytes = Vec::with_capacity(38);
         bytes.extend_from_slice(self.gallery_id.0.as_bytes());
         bytes.extend_from_slice(self.order_id.0.as_bytes());
-        bytes.push(u8::try_from(strategy).unwrap_or_default());
+        bytes.extend([u8::try_from(strategy).unwrap_or_default(), self.snapshot]);
         bytes.extend_from_slice(&self.place.to_be_bytes());
         secrets.seal(CURSOR, &bytes)
     }
@@ -31,11 +33,12 @@ impl Cursor {
         let bytes = secrets.unseal(CURSOR, text)?;
         let (gallery_id, rest) = bytes.split_first_chunk::<16>()?;
         let (order_id, rest) = rest.split_first_chunk::<16>()?;
-        let (strategy, place) = rest.split_first()?;
+        let ([strategy, snapshot], place) = rest.split_first_chunk()?;
         Some(Cursor {
             gallery_id: uuid::Uuid::from_bytes(*gallery_id).into(),
             order_id: uuid::Uuid::from_bytes(*order_id).into(),
             strategy: *Strategy::ALL.get(usize::from(*strategy))?,
+            snapshot: *snapshot,
             place: u32::from_be_bytes(place.try_into().ok()?),
         })
     }

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eyeline_core::{AccessClass, GalleryId, OrderId, ProjectId, Strategy, Timestamp};
+use eyeline_core::event::ImageRef;
+use eyeline_core::{GalleryId, OrderId, ProjectId, Timestamp};
 use eyeline_store::{Catalog, Error, PubSub, Result};
 
 pub use order::Order;
-pub use ranked::{Head, Ranked};
+pub use ranked::{Explanation, Head, Ranked, Wanted};
 
 use crate::clock::Clock;
 use ranked::lock;
@@ -84,18 +85,26 @@ impl Orders {
             }
         };
         ranked.mark_used();
-        self.unless_gone(&ranked, ranked.freshen(&self.0.catalog).await)?;
+        self.unless_gone(&ranked, ranked.freshen(&self.0.catalog, &self.0.clock).await)?;
         Ok(ranked)
     }
 
-    /// The newest order of the class by the strategy; the gallery's own strategy when `None`.
-    pub async fn current(
-        &self,
-        ranked: &Arc<Ranked>,
-        class: AccessClass,
-        strategy: Option<Strategy>,
-    ) -> Result<Arc<Order>> {
-        ranked.current(class, strategy, &self.0.clock).await
+    /// The newest of the orders that are wanted.
+    pub async fn current(&self, ranked: &Arc<Ranked>, wanted: Wanted) -> Result<Arc<Order>> {
+        ranked.current(wanted, &self.0.clock).await
+    }
+
+    /// Why an image stands where it does in an order of the gallery.
+    pub fn explain(&self, ranked: &Ranked, order: &Order, ordinal: u32) -> Result<Explanation> {
+        ranked.explain(order, ordinal)
+    }
+
+    /// Where this process has served the image in the order, 0 being the first place. `None` for an order that is not
+    /// of the gallery or no longer held, and for an image that no page of it held.
+    pub fn served_place(&self, gallery_id: GalleryId, order_id: OrderId, image: &ImageRef) -> Option<u32> {
+        let current = lock(&self.0.galleries).get(&gallery_id).and_then(|ranked| ranked.current_by_id(order_id));
+        let order = current.or_else(|| lock(&self.0.replaced).orders.get(&order_id).cloned())?;
+        (order.gallery_id == gallery_id).then(|| order.served_place(image))?
     }
 
     /// An order of the gallery that a page may still be served from.
@@ -123,7 +132,8 @@ impl Orders {
 
     /// The galleries whose publication is due.
     pub fn due(&self) -> Vec<Arc<Ranked>> {
-        self.held().into_iter().filter(|ranked| ranked.is_due()).collect()
+        let now = self.0.clock.now();
+        self.held().into_iter().filter(|ranked| ranked.is_due(now)).collect()
     }
 
     /// Compares what is held with the catalog: a hint may be lost.
@@ -200,7 +210,7 @@ impl Orders {
 
 impl Replaced {
     fn forget_unused(&mut self, now: Timestamp) {
-        self.orders.retain(|_, order| ranked::in_use(order, now));
+        self.orders.retain(|_, order| ranked::in_use(order, now) || order.idle() <= ORDER_KEPT);
         self.bytes = self.orders.values().map(|order| order.bytes_at_most()).sum();
     }
 }

@@ -1,9 +1,20 @@
 //! A published order: never changed, so that a visitor who scrolls through it meets every image once.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
+use eyeline_core::event::ImageRef;
 use eyeline_core::ranking::{Counts, CountsSnapshot};
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Timestamp};
+
+use super::ranked::lock;
+
+/// Deeper places are not remembered: too few visitors get there to learn from.
+const PLACES_NOTED_MAX: usize = 1_000;
+/// Bytes of a place that is remembered, its name included, about.
+const PLACE_BYTES: usize = 64;
 
 pub struct Order {
     pub order_id: OrderId,
@@ -11,11 +22,22 @@ pub struct Order {
     pub class: AccessClass,
     /// The strategy it was made by, and the factors that its weights are of.
     pub ranking: Ranking,
+    /// Which of the strategy's orders side by side it is.
+    pub snapshot: u8,
     pub published_at: Timestamp,
     /// The first place first.
     pub(super) ordinals: Vec<u32>,
     pub(super) counts: CountsSnapshot,
     served_at: AtomicI64,
+    served: Mutex<Served>,
+}
+
+/// What visitors have been given of an order.
+struct Served {
+    /// In real time: events about an order arrive as late as that lets them, whatever a test does to the clock.
+    last: Instant,
+    /// The images that pages held, by each of their names, with their places.
+    places: HashMap<ImageRef, u32>,
 }
 
 /// In place of a time, while no page was served.
@@ -26,13 +48,14 @@ impl Order {
         order_id: OrderId,
         gallery_id: GalleryId,
         class: AccessClass,
-        ranking: Ranking,
+        (ranking, snapshot): (Ranking, u8),
         published_at: Timestamp,
         ordinals: Vec<u32>,
         counts: CountsSnapshot,
     ) -> Self {
         let served_at = AtomicI64::new(NEVER);
-        Order { order_id, gallery_id, class, ranking, published_at, ordinals, counts, served_at }
+        let served = Mutex::new(Served { last: Instant::now(), places: HashMap::new() });
+        Order { order_id, gallery_id, class, ranking, snapshot, published_at, ordinals, counts, served_at, served }
     }
 
     /// Images in it, those hidden since included.
@@ -62,6 +85,24 @@ impl Order {
 
     pub fn mark_served(&self, now: Timestamp) {
         self.served_at.store(now.micros(), Ordering::Relaxed);
+        lock(&self.served).last = Instant::now();
+    }
+
+    /// Remembers the images that a page held, each with its place.
+    pub fn note_served(&self, images: impl Iterator<Item = (ImageRef, usize)>) {
+        let mut served = lock(&self.served);
+        let noted = images.filter(|(_, place)| *place < PLACES_NOTED_MAX);
+        served.places.extend(noted.map(|(image, place)| (image, place as u32)));
+    }
+
+    /// Where a page held the image, 0 being the first place; `None` when none did.
+    pub fn served_place(&self, image: &ImageRef) -> Option<u32> {
+        lock(&self.served).places.get(image).copied()
+    }
+
+    /// Real time since the last page was served from it, or since it was made.
+    pub(super) fn idle(&self) -> Duration {
+        lock(&self.served).last.elapsed()
     }
 
     /// When the last page was served from it.
@@ -74,6 +115,7 @@ impl Order {
 
     /// Bytes that it holds if it shares none of its numbers with another order.
     pub fn bytes_at_most(&self) -> usize {
-        size_of::<Order>() + self.ordinals.capacity() * size_of::<u32>() + self.counts.bytes_at_most()
+        let places = self.len().min(PLACES_NOTED_MAX) * 2 * PLACE_BYTES;
+        size_of::<Order>() + self.ordinals.capacity() * size_of::<u32>() + self.counts.bytes_at_most() + places
     }
 }

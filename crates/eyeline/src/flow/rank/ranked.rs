@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use eyeline_core::ranking::{Columns, resequence, sequence};
+use eyeline_core::ranking::{
+    Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
+};
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::galleries::Gallery;
 use eyeline_store::catalog::orders::{ChangeMark, GalleryChanges};
@@ -30,7 +32,18 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// A new image is in the order within a second, whatever that costs.
 const URGENT_INTERVAL_MAX: Duration = Duration::from_millis(700);
 
-type Pair = (AccessClass, Strategy);
+/// Which order of a gallery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    pub class: AccessClass,
+    /// `None`: the gallery's own.
+    pub strategy: Option<Strategy>,
+    /// Taken modulo the number of the strategy's orders side by side.
+    pub snapshot: u8,
+}
+
+/// Which orders there are: by class, strategy and snapshot.
+type Variant = (AccessClass, Strategy, u8);
 
 pub struct Ranked {
     gallery_id: GalleryId,
@@ -44,8 +57,8 @@ pub struct Ranked {
     /// Held while reading changes and publishing; nothing that serves pages waits for it unless the state is stale.
     work: tokio::sync::Mutex<Work>,
     state: RwLock<Option<State>>,
-    /// The newest order of each class and strategy in use.
-    current: RwLock<HashMap<Pair, Arc<Order>>>,
+    /// The newest order of each variant in use.
+    current: RwLock<HashMap<Variant, Arc<Order>>>,
     times: Mutex<Times>,
 }
 
@@ -54,6 +67,28 @@ struct State {
     revision: i64,
     item_revision: i64,
     columns: Columns,
+    learnt: Learnt,
+    rules: Arc<FoundRules>,
+    in_force: Arc<RulesInForce>,
+    /// When other rules will be in force.
+    rules_change_at: Option<Timestamp>,
+}
+
+impl State {
+    fn put_in_force(&mut self, now: Timestamp) {
+        self.in_force = Arc::new(self.rules.at(now));
+        self.rules_change_at = self.rules.rules.next_change(now);
+    }
+
+    /// What was counted up to the minute before `now` is learnt, whether or not more has come.
+    fn learnt(&self, now: Timestamp) -> Learnt {
+        self.learnt.folded(now.minute(), self.gallery.ranking.half_life_minutes())
+    }
+
+    fn basis<'a>(&'a self, learnt: &'a Learnt, ranking: Ranking, snapshot: u8, now: Timestamp) -> Basis<'a> {
+        let (columns, rules, gallery_id) = (&self.columns, &*self.in_force, self.gallery.gallery_id);
+        Basis { columns, learnt, ranking, rules, gallery_id, snapshot, now }
+    }
 }
 
 struct Work {
@@ -69,6 +104,26 @@ struct Times {
     /// When the next publication is due if something else than counters changed.
     urgent_due: Instant,
     used: Instant,
+}
+
+/// Why an image stands where it does.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// 0 is the first place; `None` when the order does not have the image.
+    pub place: Option<usize>,
+    pub counts: Counts,
+    pub evidence: Evidence,
+    pub appeal: Appeal,
+    /// The gallery's mean click rate, of the strategy `ctr`.
+    pub click_rate: f64,
+    pub prior: Prior,
+    pub boost: f64,
+    /// The place that it is pinned to.
+    pub pin: Option<u32>,
+    pub score: f64,
+    /// The images before and after it: place, ordinal, score.
+    pub before: Option<(usize, u32, f64)>,
+    pub after: Option<(usize, u32, f64)>,
 }
 
 /// What pages are made from besides an order.
@@ -110,7 +165,10 @@ impl Ranked {
         let state = read(&self.state);
         ordinals
             .iter()
-            .map(|ordinal| state.as_ref().is_some_and(|state| state.columns.shows(*ordinal, class)))
+            .map(|ordinal| {
+                let seen = |state: &State| state.columns.shows(*ordinal, class) && !state.in_force.excludes(*ordinal);
+                state.as_ref().is_some_and(seen)
+            })
             .collect()
     }
 
@@ -149,8 +207,11 @@ impl Ranked {
     }
 
     /// Whether it is time to publish.
-    pub(super) fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.hear();
+        if read(&self.state).as_ref().and_then(|state| state.rules_change_at).is_some_and(|at| at <= now) {
+            self.mark_changed();
+        }
         if !self.dirty.load(Ordering::Acquire) {
             return false;
         }
@@ -160,44 +221,69 @@ impl Ranked {
 
     /// Reads what changed, if something that a page shows did. After a hint was published, no page is made from what
     /// was before it.
-    pub(super) async fn freshen(&self, catalog: &Catalog) -> Result<()> {
+    pub(super) async fn freshen(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
         self.hear();
         if self.stale.load(Ordering::Acquire) {
             let mut work = self.work.lock().await;
             // Whoever held the lock before may have read it already.
             if self.stale.load(Ordering::Acquire) {
-                self.read_changes(catalog, &mut work).await?;
+                self.read_changes(catalog, &mut work, clock.now()).await?;
             }
         }
         Ok(())
     }
 
-    async fn read_changes(&self, catalog: &Catalog, work: &mut Work) -> Result<()> {
+    async fn read_changes(&self, catalog: &Catalog, work: &mut Work, now: Timestamp) -> Result<()> {
         let stale = Lowered::lower(&self.stale);
+        let item_revision = read(&self.state).as_ref().map(|state| state.item_revision);
         loop {
             let changes = catalog.gallery_changes(self.gallery_id, work.mark, CHANGES_MAX).await?;
             let changes = changes.ok_or(Error::NotFound("gallery"))?;
             let complete = changes.complete;
             self.apply(changes, work);
             if complete {
-                stale.keep();
-                return Ok(());
+                break;
             }
         }
+        // Rules are read again with what pages show: their images, too, may be others now.
+        let items_changed = self.head().map(|head| head.item_revision) != item_revision;
+        let rules = if items_changed { Some(catalog.found_rules(self.gallery_id).await?) } else { None };
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = state.as_mut() {
+            let before = state.in_force.clone();
+            if let Some(rules) = rules {
+                state.rules = Arc::new(rules);
+            }
+            if items_changed || state.rules_change_at.is_some_and(|at| at <= now) {
+                state.put_in_force(now);
+                work.all_changed |= before != state.in_force;
+            }
+        }
+        stale.keep();
+        Ok(())
     }
 
     fn apply(&self, changes: GalleryChanges, work: &mut Work) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let gallery = Arc::new(changes.gallery);
-        let columns = match state.take() {
-            None => Columns::default(),
+        let GalleryChanges { revision, item_revision, learnt, .. } = changes;
+        let known = match state.take() {
+            None => State {
+                gallery,
+                revision,
+                item_revision,
+                columns: Columns::default(),
+                learnt,
+                rules: Arc::default(),
+                in_force: Arc::default(),
+                rules_change_at: None,
+            },
             Some(before) => {
                 work.all_changed |= before.gallery.ranking != gallery.ranking;
-                before.columns
+                State { gallery, revision, item_revision, learnt, ..before }
             }
         };
-        let known =
-            state.insert(State { gallery, revision: changes.revision, item_revision: changes.item_revision, columns });
+        let known = state.insert(known);
         for (ordinal, image) in changes.images {
             known.columns.set(ordinal, image);
             work.changed.push(ordinal);
@@ -209,16 +295,11 @@ impl Ranked {
         }
     }
 
-    /// The newest order of the class by the strategy (the gallery's own when `None`), made now if it was not in use.
-    pub(super) async fn current(
-        self: &Arc<Self>,
-        class: AccessClass,
-        strategy: Option<Strategy>,
-        clock: &Clock,
-    ) -> Result<Arc<Order>> {
+    /// The newest order of the variant, made now if it was not in use.
+    pub(super) async fn current(self: &Arc<Self>, wanted: Wanted, clock: &Clock) -> Result<Arc<Order>> {
         let find = || {
-            let ranking = self.ranking(strategy)?;
-            Ok(read(&self.current).get(&(class, ranking.strategy)).cloned())
+            let variant = self.variant(wanted)?;
+            Ok(read(&self.current).get(&variant).cloned())
         };
         if let Some(order) = find()? {
             return Ok(order);
@@ -227,12 +308,18 @@ impl Ranked {
         if let Some(order) = find()? {
             return Ok(order);
         }
-        let ranking = self.ranking(strategy)?;
-        let order = Arc::new(self.make(class, ranking, None, clock).await?);
+        let variant = self.variant(wanted)?;
+        let order = Arc::new(self.make(variant, None, clock).await?);
         // Before anybody else sees it: a publication forgets what was never served.
         order.mark_served(clock.now());
-        self.current.write().unwrap_or_else(PoisonError::into_inner).insert((class, ranking.strategy), order.clone());
+        self.current.write().unwrap_or_else(PoisonError::into_inner).insert(variant, order.clone());
         Ok(order)
+    }
+
+    fn variant(&self, Wanted { class, strategy, snapshot }: Wanted) -> Result<Variant> {
+        let own = self.head().ok_or(Error::NotFound("gallery"))?.gallery.ranking.strategy;
+        let strategy = strategy.unwrap_or(own);
+        Ok((class, strategy, snapshot % strategy.snapshots()))
     }
 
     /// One of the newest orders, by its id.
@@ -249,7 +336,7 @@ impl Ranked {
         let urgent = Lowered::lower(&self.urgent);
         // Set at once, so that a catalog that is away is not asked without a pause.
         self.set_due(AFTER_FAILURE);
-        self.read_changes(catalog, &mut work).await?;
+        self.read_changes(catalog, &mut work, clock.now()).await?;
         let publication = self.replace(&mut work, clock).await?;
         dirty.keep();
         urgent.keep();
@@ -263,15 +350,14 @@ impl Ranked {
             return Ok(publication);
         }
         let now = clock.now();
-        let before: Vec<(Pair, Arc<Order>)> =
-            read(&self.current).iter().map(|(pair, order)| (*pair, order.clone())).collect();
+        let before: Vec<(Variant, Arc<Order>)> =
+            read(&self.current).iter().map(|(variant, order)| (*variant, order.clone())).collect();
         let mut current = HashMap::with_capacity(before.len());
-        for ((class, strategy), order) in before {
+        for (variant, order) in before {
             if in_use(&order, now) {
-                let ranking = self.ranking(Some(strategy))?;
                 let carried_on = (!work.all_changed).then(|| (order.clone(), work.changed.clone()));
-                let next = self.make(class, ranking, carried_on, clock).await?;
-                current.insert((class, strategy), Arc::new(next));
+                let next = self.make(variant, carried_on, clock).await?;
+                current.insert(variant, Arc::new(next));
                 publication.published += 1;
             }
             publication.replaced.push(order);
@@ -284,8 +370,7 @@ impl Ranked {
 
     async fn make(
         self: &Arc<Self>,
-        class: AccessClass,
-        ranking: Ranking,
+        (class, strategy, snapshot): Variant,
         carried_on: Option<(Arc<Order>, Vec<u32>)>,
         clock: &Clock,
     ) -> Result<Order> {
@@ -293,12 +378,15 @@ impl Ranked {
         let ranked = self.clone();
         let make = move || {
             let state = read(&ranked.state);
-            let columns = &state.as_ref().ok_or(Error::NotFound("gallery"))?.columns;
+            let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
+            let (learnt, ranking) = (state.learnt(now), Ranking { strategy, ..state.gallery.ranking });
+            let scorer = Scorer::new(state.basis(&learnt, ranking, snapshot, now));
             let ordinals = match carried_on {
-                None => sequence(columns, ranking, class),
-                Some((previous, changed)) => resequence(columns, ranking, class, &previous.ordinals, &changed),
+                None => sequence(&scorer, class),
+                Some((previous, changed)) => resequence(&scorer, class, &previous.ordinals, &changed),
             };
-            Ok(Order::new(order_id, ranked.gallery_id, class, ranking, now, ordinals, columns.snapshot()))
+            let counts = state.columns.snapshot();
+            Ok(Order::new(order_id, ranked.gallery_id, class, (ranking, snapshot), now, ordinals, counts))
         };
         let images = read(&self.state).as_ref().map_or(0, |state| state.columns.len());
         if images <= INLINE_MAX {
@@ -307,11 +395,32 @@ impl Ranked {
         tokio::task::spawn_blocking(make).await.map_err(|error| Error::internal("making an order", error))?
     }
 
-    /// The gallery's settings with another strategy in place of its own.
-    fn ranking(&self, strategy: Option<Strategy>) -> Result<Ranking> {
-        let head = self.head().ok_or(Error::NotFound("gallery"))?;
-        let own = head.gallery.ranking;
-        Ok(Ranking { strategy: strategy.unwrap_or(own.strategy), ..own })
+    /// What decides where the image stands in an order, by what is known now; with it the scores of the images before
+    /// and after it.
+    pub(super) fn explain(&self, order: &Order, ordinal: u32) -> Result<Explanation> {
+        let state = read(&self.state);
+        let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
+        let now = order.published_at;
+        let learnt = state.learnt(now);
+        let scorer = Scorer::new(state.basis(&learnt, order.ranking, order.snapshot, now));
+        let place = order.place_of(ordinal);
+        let neighbour = |place: Option<usize>| {
+            let (place, ordinal) = order.slice(place?, 1).next()?;
+            Some((place, ordinal, scorer.score(ordinal)))
+        };
+        Ok(Explanation {
+            place,
+            counts: state.columns.counts(ordinal),
+            evidence: scorer.evidence(ordinal),
+            appeal: scorer.appeal(ordinal),
+            click_rate: scorer.click_rate(),
+            prior: learnt.prior,
+            boost: state.in_force.boost(ordinal),
+            pin: state.in_force.pin(ordinal),
+            score: scorer.score(ordinal),
+            before: neighbour(place.and_then(|place| place.checked_sub(1))),
+            after: neighbour(place.map(|place| place + 1)),
+        })
     }
 
     /// The newest orders, when the gallery is let go.

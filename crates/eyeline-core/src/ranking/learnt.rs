@@ -1,0 +1,261 @@
+//! What a gallery has taught: how much attention a place gets, how interest falls with age, what its images are like.
+//!
+//! Folded at the boundaries of minutes, so that the same acts in the same order teach the same, however they were cut
+//! into batches. Sources: Agarwal et al. 2019 and Komiyama et al. 2017 for learning the curve of attention while ranking;
+//! Lagrée, Vernade and Cappé 2016 for exposure as views times attention.
+
+use super::prior::{Cell, Histogram, Prior};
+use super::{Evidence, evidence};
+use crate::event::ActKind;
+
+/// The places at which a block of the curve of attention begins, the first place being 0.
+pub const BLOCKS: [u32; 15] = [0, 1, 2, 3, 4, 6, 8, 12, 16, 20, 30, 40, 60, 80, 120];
+/// One behind the last place of the last block, for its mean alone: deeper places belong to it too.
+const BLOCKS_END: u32 = 200;
+/// An age doubles from one bucket to the next.
+pub const AGES: usize = 12;
+/// The width of the first bucket of ages, in microseconds: 4.2 hours.
+const AGE_UNIT: f64 = 4.2 * 3_600.0 * 1e6;
+/// Clicks that the curves' first guess is worth.
+const PSEUDO_CLICKS: f64 = 50.0;
+const ATTENTION: std::ops::RangeInclusive<f64> = 0.02..=1.5;
+const AGE_FACTOR: std::ops::RangeInclusive<f64> = 0.02..=5.0;
+
+/// One act as it teaches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Act {
+    pub kind: ActKind,
+    /// Where the server had served the image, 0 being the first place; `None` when it does not know.
+    pub place: Option<u32>,
+    /// Microseconds from the image's creation to the act.
+    pub age: i64,
+    /// Minutes since 1970.
+    pub minute: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learnt {
+    /// The minute that acts are gathered for; what was learnt is of the minutes before it. Zero before the first act.
+    pub minute: u32,
+    /// Views counted so far.
+    pub views: u64,
+    pub prior: Prior,
+    /// By block of places; the first place is 1.
+    pub attention: [f64; BLOCKS.len()],
+    /// By bucket of ages; the youngest is 1.
+    pub age_factor: [f64; AGES],
+    /// Clicks there were and clicks that were expected, by block and by bucket.
+    pub(super) by_place: [Ratio; BLOCKS.len()],
+    pub(super) by_age: [Ratio; AGES],
+    pub(super) images: Histogram,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Ratio {
+    pub clicks: f64,
+    pub expected: f64,
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        Learnt {
+            minute: 0,
+            views: 0,
+            prior: Prior::FIRST,
+            attention: std::array::from_fn(first_attention),
+            age_factor: [1.0; AGES],
+            by_place: [Ratio::default(); BLOCKS.len()],
+            by_age: [Ratio::default(); AGES],
+            images: Histogram::default(),
+        }
+    }
+}
+
+impl Learnt {
+    /// Takes in one act on the image of `evidence`. Acts come in the order in which they were received; one with an
+    /// earlier minute counts as of the latest.
+    pub fn take_in(&mut self, evidence: &mut Evidence, act: Act, half_life_minutes: f64) {
+        self.fold(act.minute, half_life_minutes);
+        let before = *evidence;
+        let mut after = before.at(self.minute, half_life_minutes);
+        // A clock that went back has touched it later than now.
+        after.touched = after.touched.max(self.minute);
+        let mean = mean(self.prior, after);
+        match act.kind {
+            ActKind::View => {
+                self.views += 1;
+                after.views += 1.0;
+            }
+            ActKind::Click => after.clicks += 1.0,
+        }
+        if let Some(place) = act.place {
+            let (block, bucket) = (block(place), bucket(act.age));
+            let (attention, age_factor) = (self.attention[block], self.age_factor_at(act.age));
+            match act.kind {
+                ActKind::View => {
+                    self.by_place[block].expected += mean * age_factor;
+                    self.by_age[bucket].expected += mean * attention;
+                    after.exposure += narrow(attention * age_factor);
+                }
+                ActKind::Click => {
+                    self.by_place[block].clicks += 1.0;
+                    self.by_age[bucket].clicks += 1.0;
+                    after.hits += 1.0;
+                }
+            }
+        }
+        self.images.shift(before, after);
+        *evidence = after;
+    }
+
+    /// What will be known at `minute` if nothing more happens until then.
+    pub fn folded(&self, minute: u32, half_life_minutes: f64) -> Learnt {
+        let mut learnt = self.clone();
+        if learnt.minute > 0 {
+            learnt.fold(minute, half_life_minutes);
+            // Nothing is drawn anew because time goes by.
+            learnt.minute = self.minute;
+        }
+        learnt
+    }
+
+    /// Learns from the acts of the minutes before `minute`, if there were any.
+    pub fn fold(&mut self, minute: u32, half_life_minutes: f64) {
+        if minute <= self.minute {
+            return;
+        }
+        let left = f64::from(evidence::decay(minute - self.minute, half_life_minutes));
+        let first = self.minute == 0;
+        self.minute = minute;
+        if first {
+            return;
+        }
+        self.prior = self.images.fit(self.prior);
+        let (by_place, by_age) = (self.by_place, self.by_age);
+        self.attention = curve(&by_place, first_attention, ATTENTION);
+        self.age_factor = curve(&by_age, |_| 1.0, AGE_FACTOR);
+        for ratio in self.by_place.iter_mut().chain(&mut self.by_age) {
+            ratio.clicks *= left;
+            ratio.expected *= left;
+        }
+    }
+
+    /// How much of its appeal an image of this age has left, the youngest having all.
+    pub fn age_factor_at(&self, age: i64) -> f64 {
+        self.age_factor[bucket(age)]
+    }
+
+    /// How much attention a place gets, the first having all.
+    pub fn attention_at(&self, place: u32) -> f64 {
+        self.attention[block(place)]
+    }
+}
+
+/// How the state is kept: a byte that says which layout, then fixed fields, then the cells of the histogram. A layout,
+/// once released, stays readable: a change gets the next number and a reader of its own.
+const LAYOUT: u8 = 1;
+
+impl Learnt {
+    /// The bytes that [`Learnt::from_bytes`] reads, exactly as it is: about 600 and 18 more for each cell.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![LAYOUT];
+        bytes.extend(self.minute.to_le_bytes());
+        bytes.extend(self.views.to_le_bytes());
+        let ratios = self.by_place.iter().chain(&self.by_age).flat_map(|ratio| [ratio.clicks, ratio.expected]);
+        let curves = self.attention.iter().chain(&self.age_factor).copied();
+        for number in [self.prior.mean, self.prior.shape].into_iter().chain(curves).chain(ratios) {
+            bytes.extend(number.to_le_bytes());
+        }
+        for ((exposure, hits), cell) in self.images.cells() {
+            bytes.extend([exposure, hits]);
+            bytes.extend(cell.images.to_le_bytes());
+            bytes.extend(cell.hits.to_le_bytes());
+            bytes.extend(cell.exposure.to_le_bytes());
+        }
+        // Of what is cut short somewhere the length is wrong.
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes.extend(length.to_le_bytes());
+        bytes
+    }
+
+    /// `None` for bytes that are no state of a layout known here.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Learnt> {
+        let (rest, length) = bytes.split_last_chunk::<4>()?;
+        if usize::try_from(u32::from_le_bytes(*length)) != Ok(rest.len()) {
+            return None;
+        }
+        let mut reader = Reader(rest);
+        if reader.take::<1>()? != [LAYOUT] {
+            return None;
+        }
+        let mut learnt = Learnt { minute: u32::from_le_bytes(reader.take()?), ..Learnt::default() };
+        learnt.views = u64::from_le_bytes(reader.take()?);
+        learnt.prior = Prior { mean: reader.number()?, shape: reader.number()? };
+        for number in learnt.attention.iter_mut().chain(&mut learnt.age_factor) {
+            *number = reader.number()?;
+        }
+        for ratio in learnt.by_place.iter_mut().chain(&mut learnt.by_age) {
+            *ratio = Ratio { clicks: reader.number()?, expected: reader.number()? };
+        }
+        while !reader.0.is_empty() {
+            let [exposure, hits] = reader.take()?;
+            let images = u32::from_le_bytes(reader.take()?);
+            let cell = Cell { images, hits: reader.number()?, exposure: reader.number()? };
+            learnt.images.put((exposure, hits), cell);
+        }
+        Some(learnt)
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn number(&mut self) -> Option<f64> {
+        self.take().map(f64::from_le_bytes)
+    }
+}
+
+/// The mean of the posterior of an image's appeal.
+pub fn mean(prior: Prior, evidence: Evidence) -> f64 {
+    (prior.shape + f64::from(evidence.hits)) / (prior.rate() + f64::from(evidence.exposure))
+}
+
+/// Clicks for each click that was expected, drawn towards a first guess, in units of the first of them.
+fn curve<const N: usize>(
+    ratios: &[Ratio; N],
+    first_guess: impl Fn(usize) -> f64,
+    range: std::ops::RangeInclusive<f64>,
+) -> [f64; N] {
+    let ratio = |index: usize| {
+        let Ratio { clicks, expected } = ratios[index];
+        (clicks + PSEUDO_CLICKS * first_guess(index)) / (expected + PSEUDO_CLICKS)
+    };
+    std::array::from_fn(|index| (ratio(index) / ratio(0)).clamp(*range.start(), *range.end()))
+}
+
+fn block(place: u32) -> usize {
+    BLOCKS.partition_point(|begin| *begin <= place) - 1
+}
+
+/// The mean of `rank^-0.5` over the ranks of a block.
+fn first_attention(block: usize) -> f64 {
+    let end = BLOCKS.get(block + 1).copied().unwrap_or(BLOCKS_END);
+    let ranks = BLOCKS[block] + 1..=end;
+    let count = f64::from(end - BLOCKS[block]);
+    ranks.map(|rank| f64::from(rank).powf(-0.5)).sum::<f64>() / count
+}
+
+fn bucket(age: i64) -> usize {
+    let doublings = (1.0 + age.max(0) as f64 / AGE_UNIT).log2().floor();
+    doublings.clamp(0.0, (AGES - 1) as f64) as usize
+}
+
+fn narrow(value: f64) -> f32 {
+    value as f32
+}

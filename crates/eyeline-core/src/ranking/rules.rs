@@ -1,0 +1,326 @@
+//! What the owner decides over the strategy: exclude, then boost or bury, then the strategy, then at most so many of a
+//! group, then pins.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ImageId, Timestamp};
+
+/// Which images a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selector {
+    ImageId(ImageId),
+    ExternalId(String),
+    /// Every image with the tag.
+    Tag(String),
+}
+
+/// When a rule holds: from `from`, included, to `until`, excluded; without an end where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Period {
+    pub fn holds(self, now: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// One rule of a kind: what it does, to which images, when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule<T> {
+    #[serde(flatten)]
+    pub images: Selector,
+    #[serde(flatten)]
+    pub does: T,
+    #[serde(flatten)]
+    pub period: Period,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exclude {}
+
+/// A score is multiplied: above 1 raises, below 1 buries.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Boost {
+    pub factor: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// From 1.
+    pub position: u32,
+}
+
+/// At most `max` images of a group in each `within` places that follow each other from the top. A group is the images
+/// whose first tag with the prefix is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupCap {
+    pub tag_prefix: String,
+    pub max: u32,
+    pub within: u32,
+}
+
+/// The rules of a gallery as its owner wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    pub exclude: Vec<Rule<Exclude>>,
+    pub boost: Vec<Rule<Boost>>,
+    pub group_cap: Option<GroupCap>,
+    pub pin: Vec<Rule<Pin>>,
+    /// The order of the strategy `manual`; images that are not named follow, newest first.
+    pub manual: Vec<Selector>,
+}
+
+impl Rules {
+    /// Every selector that they name.
+    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        let excluded = self.exclude.iter().map(|rule| &rule.images);
+        let boosted = self.boost.iter().map(|rule| &rule.images);
+        let pinned = self.pin.iter().map(|rule| &rule.images);
+        excluded.chain(boosted).chain(pinned).chain(&self.manual)
+    }
+
+    /// The next time after `now` at which a rule begins or ends to hold.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let excluded = self.exclude.iter().map(|rule| rule.period);
+        let boosted = self.boost.iter().map(|rule| rule.period);
+        let pinned = self.pin.iter().map(|rule| rule.period);
+        let ends = excluded.chain(boosted).chain(pinned).flat_map(|period| [period.from, period.until]);
+        ends.flatten().filter(|end| *end > now).min()
+    }
+}
+
+/// Rules with the images that they were found to be about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundRules {
+    pub rules: Rules,
+    /// The ordinals of each selector's images.
+    pub images: BTreeMap<Selector, Vec<u32>>,
+    /// The group of each image that is in one.
+    pub groups: HashMap<u32, u32>,
+}
+
+impl FoundRules {
+    fn of(&self, selector: &Selector) -> &[u32] {
+        self.images.get(selector).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules that hold at a time.
+    pub fn at(&self, now: Timestamp) -> RulesInForce {
+        let mut in_force = RulesInForce::default();
+        for rule in self.rules.exclude.iter().filter(|rule| rule.period.holds(now)) {
+            in_force.excluded.extend(self.of(&rule.images));
+        }
+        for rule in self.rules.boost.iter().filter(|rule| rule.period.holds(now)) {
+            for ordinal in self.of(&rule.images) {
+                *in_force.boosts.entry(*ordinal).or_insert(1.0) *= rule.does.factor;
+            }
+        }
+        for rule in self.rules.pin.iter().filter(|rule| rule.period.holds(now)) {
+            for ordinal in self.of(&rule.images) {
+                // Of several pins of one image the first counts.
+                if in_force.pins.iter().all(|(_, pinned)| pinned != ordinal) {
+                    in_force.pins.push((rule.does.position.saturating_sub(1), *ordinal));
+                }
+            }
+        }
+        in_force.pins.sort_by_key(|(place, _)| *place);
+        if let Some(cap) = &self.rules.group_cap {
+            in_force.cap = Some((cap.max.max(1), cap.within.max(1)));
+            in_force.groups.clone_from(&self.groups);
+        }
+        let arranged: Vec<u32> = self.rules.manual.iter().flat_map(|selector| self.of(selector)).copied().collect();
+        for (place, ordinal) in (0u32..).zip(arranged.iter().rev()) {
+            in_force.manual.insert(*ordinal, place + 1);
+        }
+        in_force
+    }
+}
+
+/// The rules as of one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RulesInForce {
+    excluded: HashSet<u32>,
+    boosts: HashMap<u32, f64>,
+    /// Places, from 0 and sorted, with the images pinned there.
+    pins: Vec<(u32, u32)>,
+    /// At most so many of a group within so many places.
+    cap: Option<(u32, u32)>,
+    groups: HashMap<u32, u32>,
+    /// The higher, the earlier.
+    manual: HashMap<u32, u32>,
+}
+
+impl RulesInForce {
+    pub fn is_empty(&self) -> bool {
+        *self == RulesInForce::default()
+    }
+
+    pub fn excludes(&self, ordinal: u32) -> bool {
+        self.excluded.contains(&ordinal)
+    }
+
+    /// What a score is multiplied by.
+    pub fn boost(&self, ordinal: u32) -> f64 {
+        self.boosts.get(&ordinal).copied().unwrap_or(1.0)
+    }
+
+    pub(super) fn boosts(&self) -> bool {
+        !self.boosts.is_empty()
+    }
+
+    /// The place that the image is pinned to, from 0.
+    pub fn pin(&self, ordinal: u32) -> Option<u32> {
+        self.pins.iter().find(|(_, pinned)| *pinned == ordinal).map(|(place, _)| *place)
+    }
+
+    /// Zero for an image that the owner did not arrange.
+    pub(super) fn manual(&self, ordinal: u32) -> u32 {
+        self.manual.get(&ordinal).copied().unwrap_or(0)
+    }
+
+    /// Spreads groups, then puts pins in their places. Holds the same images as `order`.
+    pub(super) fn arrange(&self, order: Vec<u32>) -> Vec<u32> {
+        let order = self.spread_groups(order);
+        if self.pins.is_empty() {
+            return order;
+        }
+        let held: HashSet<u32> = order.iter().copied().collect();
+        let mut pins = self.pins.iter().filter(|(_, ordinal)| held.contains(ordinal)).peekable();
+        let mut free = order.iter().copied().filter(|ordinal| self.pin(*ordinal).is_none()).peekable();
+        let mut arranged = Vec::with_capacity(order.len());
+        while arranged.len() < order.len() {
+            // A place that is taken, or behind the end, gives the next one there is.
+            let due = pins.peek().is_some_and(|(place, _)| *place as usize <= arranged.len() || free.peek().is_none());
+            arranged.extend(if due { pins.next().map(|(_, ordinal)| *ordinal) } else { free.next() });
+        }
+        arranged
+    }
+
+    /// An image that is one too many of its group waits for the next stretch of places, before all others there. The cap
+    /// gives way when nothing else is left.
+    fn spread_groups(&self, order: Vec<u32>) -> Vec<u32> {
+        let Some((max, within)) = self.cap else { return order };
+        let mut spread = Vec::with_capacity(order.len());
+        let mut rest = order.into_iter();
+        let mut waiting = VecDeque::new();
+        loop {
+            let mut taken = HashMap::<u32, u32>::new();
+            let mut passed_over = VecDeque::new();
+            for _ in 0..within {
+                let free = loop {
+                    let Some(next) = waiting.pop_front().or_else(|| rest.next()) else { break None };
+                    let Some(group) = self.groups.get(&next) else { break Some(next) };
+                    let taken = taken.entry(*group).or_default();
+                    if *taken < max {
+                        *taken += 1;
+                        break Some(next);
+                    }
+                    passed_over.push_back(next);
+                };
+                match free.or_else(|| passed_over.pop_front()) {
+                    Some(next) => spread.push(next),
+                    None => return spread,
+                }
+            }
+            passed_over.append(&mut waiting);
+            waiting = passed_over;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn a_rule_holds_from_its_beginning_to_before_its_end() {
+        let period = Period { from: Some(at(10)), until: Some(at(20)) };
+        let holds: Vec<i64> = (8..22).filter(|micros| period.holds(at(*micros))).collect();
+        assert_eq!(holds, (10..20).collect::<Vec<_>>());
+        let rule = Rule { images: Selector::Tag("a".to_owned()), does: Boost { factor: 2.0 }, period };
+        let rules = Rules { boost: vec![rule], ..Rules::default() };
+        assert_eq!([5, 10, 20].map(|now| rules.next_change(at(now))), [Some(at(10)), Some(at(20)), None]);
+    }
+
+    #[test]
+    fn rules_read_back_as_they_were_written() {
+        let rules = Rules {
+            pin: vec![Rule {
+                images: Selector::ExternalId("sku-1".to_owned()),
+                does: Pin { position: 3 },
+                period: Period { from: None, until: Some(at(5)) },
+            }],
+            manual: vec![Selector::Tag("x".to_owned())],
+            ..Rules::default()
+        };
+        let text = serde_json::to_string(&rules).expect("JSON");
+        assert_eq!(serde_json::from_str::<Rules>(&text).expect("rules"), rules);
+    }
+
+    proptest! {
+        #[test]
+        fn an_arranged_order_holds_the_same_images_with_pins_in_their_places(
+            images in 1..60u32,
+            pins in prop::collection::btree_map(0..80u32, 0..60u32, 0..8),
+            cap in prop::option::of((1..4u32, 1..12u32)),
+            groups in prop::collection::hash_map(0..60u32, 0..4u32, 0..60),
+        ) {
+            let order: Vec<u32> = (0..images).rev().collect();
+            let mut in_force = RulesInForce { cap, groups, ..RulesInForce::default() };
+            for (place, ordinal) in pins {
+                if in_force.pin(ordinal).is_none() {
+                    in_force.pins.push((place, ordinal));
+                }
+            }
+            let arranged = in_force.arrange(order.clone());
+            let mut held = arranged.clone();
+            held.sort_unstable();
+            prop_assert_eq!(held, (0..images).collect::<Vec<_>>());
+            let mut there: Vec<(u32, u32)> =
+                in_force.pins.iter().copied().filter(|(_, ordinal)| *ordinal < images).collect();
+            there.retain(|(place, _)| *place < images - 8.min(images));
+            for (place, ordinal) in there {
+                prop_assert_eq!(arranged[place as usize], ordinal);
+            }
+        }
+
+        #[test]
+        fn no_stretch_of_places_holds_more_of_a_group_than_the_cap(
+            groups in prop::collection::vec(0..5u32, 1..80),
+            max in 1..4u32,
+            within in 1..12u32,
+        ) {
+            let order: Vec<u32> = (0..).take(groups.len()).collect();
+            let groups: HashMap<u32, u32> = (0..).zip(groups).collect();
+            let in_force = RulesInForce { cap: Some((max, within)), groups: groups.clone(), ..RulesInForce::default() };
+            let spread = in_force.arrange(order);
+            for (number, stretch) in spread.chunks(within as usize).enumerate() {
+                let mut counts = HashMap::<u32, u32>::new();
+                for (place, ordinal) in stretch.iter().enumerate() {
+                    if counts.get(&groups[ordinal]).is_some_and(|count| *count >= max) {
+                        // Only where every image that is left is of a group that has had its share here.
+                        let left = &spread[number * within as usize + place..];
+                        prop_assert!(left.iter().all(|left| counts.get(&groups[left]).is_some_and(|count| *count >= max)));
+                        break;
+                    }
+                    *counts.entry(groups[ordinal]).or_default() += 1;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What decides between two images: a score for each, by the gallery's strategy.
+
+use super::evidence::Evidence;
+use super::learnt::Learnt;
+use super::prior::Prior;
+use super::{Columns, Ranking, RulesInForce, Strategy};
+use crate::{GalleryId, Timestamp};
+
+/// Views that the gallery's mean click rate is worth in `ctr`.
+pub const CTR_VIEWS: f64 = 20.0;
+/// How far a draw leads away from the mean.
+pub const TEMPER: f64 = 0.5;
+/// The exposure that is still to come for an image on top: what is learnt pays over as much of it.
+const HORIZON: f64 = 3_000.0;
+/// The part of chance in a draw; without it, the orders side by side would be one.
+const CHANCE: f64 = 0.2;
+/// The upper bound of `interest_fixed` is the mean and this many standard deviations.
+pub const BOUND: f64 = 3.0;
+/// Below this many counted views a gallery has no draws.
+pub const COLD_VIEWS: u64 = 500;
+/// Of a snapshot that is drawn anew piece by piece, one in this many images a minute.
+const PIECES: u32 = 8;
+
+/// What an order is made from.
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
+    pub columns: &'a Columns,
+    pub learnt: &'a Learnt,
+    pub ranking: Ranking,
+    pub rules: &'a RulesInForce,
+    pub gallery_id: GalleryId,
+    /// Which of the orders side by side.
+    pub snapshot: u8,
+    /// When ages and decay are reckoned to.
+    pub now: Timestamp,
+}
+
+/// Scores the images of one order.
+#[derive(Clone, Copy)]
+pub struct Scorer<'a> {
+    basis: Basis<'a>,
+    gallery: u64,
+    /// The gallery's mean click rate, where the strategy needs it.
+    click_rate: f64,
+}
+
+/// What decides between two images, the greater first. The ordinal makes it total.
+pub(super) type Key = (u64, i64, u32);
+
+/// A score of `interest` or `interest_fixed` in its parts: `age_factor * (mean + TEMPER * (draw - mean))`, and without a
+/// draw `age_factor * (mean + BOUND * deviation)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Appeal {
+    /// Decayed clicks and exposure now.
+    pub hits: f64,
+    pub exposure: f64,
+    /// Mean and standard deviation of the posterior.
+    pub mean: f64,
+    pub deviation: f64,
+    pub draw: Option<f64>,
+    pub age_factor: f64,
+    pub score: f64,
+}
+
+impl<'a> Scorer<'a> {
+    pub fn new(basis: Basis<'a>) -> Self {
+        let (high, low) = basis.gallery_id.0.as_u64_pair();
+        let click_rate = if basis.ranking.strategy == Strategy::Ctr { click_rate(basis.columns) } else { 0.0 };
+        Scorer { basis, gallery: mix(high ^ mix(low)), click_rate }
+    }
+
+    pub fn basis(&self) -> Basis<'a> {
+        self.basis
+    }
+
+    /// Whether the strategy draws by chance: `interest` does once enough is known.
+    pub fn draws(&self) -> bool {
+        self.basis.ranking.strategy == Strategy::Interest && self.basis.learnt.views >= COLD_VIEWS
+    }
+
+    /// What an image is believed to be worth now, and what it is given the chance to be.
+    pub fn appeal(&self, ordinal: u32) -> Appeal {
+        let Basis { columns, learnt, now, .. } = self.basis;
+        let evidence = self.evidence(ordinal);
+        let (hits, exposure) = (f64::from(evidence.hits), f64::from(evidence.exposure));
+        let (shape, rate) = (learnt.prior.shape + hits, learnt.prior.rate() + exposure);
+        let (mean, deviation) = (shape / rate, shape.sqrt() / rate);
+        let draw = self.draws().then(|| {
+            let deviate = normal(self.seed(ordinal, self.drawn_at(ordinal)));
+            let by_chance = CHANCE * (gamma(shape, deviate) / rate - mean);
+            mean + (by_chance + worth_knowing(HORIZON / rate) * deviation) / TEMPER
+        });
+        let age = now.micros().saturating_sub(columns.created_at(ordinal).micros());
+        let age_factor = learnt.age_factor_at(age);
+        let score = age_factor * draw.map_or(mean + BOUND * deviation, |draw| mean + TEMPER * (draw - mean));
+        Appeal { hits, exposure, mean, deviation, draw, age_factor, score }
+    }
+
+    /// The score in the strategy's own unit, times the image's boost: finite, never negative.
+    pub fn score(&self, ordinal: u32) -> f64 {
+        let Basis { columns, learnt, ranking, rules, .. } = self.basis;
+        let score = match ranking.strategy {
+            Strategy::Newest => 0.0,
+            Strategy::Manual => f64::from(rules.manual(ordinal)),
+            Strategy::Weight => self.weight(ordinal) as f64,
+            Strategy::WeightDecay => {
+                let Evidence { views, clicks, .. } = self.evidence(ordinal);
+                f64::from(ranking.factors.view_weight) * f64::from(views)
+                    + f64::from(ranking.factors.click_weight) * f64::from(clicks)
+            }
+            Strategy::Trending => f64::from(self.evidence(ordinal).clicks),
+            Strategy::Ctr => {
+                let counts = columns.counts(ordinal);
+                (counts.clicks as f64 + CTR_VIEWS * self.click_rate) / (counts.views as f64 + CTR_VIEWS)
+            }
+            Strategy::Interest | Strategy::InterestFixed => self.appeal(ordinal).score,
+            Strategy::Random if learnt.views == 0 => 0.0,
+            Strategy::Random => uniform(self.seed(ordinal, learnt.minute)),
+        };
+        let score = score * rules.boost(ordinal);
+        if score.is_finite() { score.max(0.0) } else { 0.0 }
+    }
+
+    pub(super) fn key(&self, ordinal: u32) -> Key {
+        let first = match self.basis.ranking.strategy {
+            Strategy::Weight if !self.basis.rules.boosts() => self.weight(ordinal),
+            // Of floats that are not negative the bits are in the same order.
+            _ => self.score(ordinal).to_bits(),
+        };
+        (first, self.basis.columns.created_at(ordinal).micros(), ordinal)
+    }
+
+    fn weight(&self, ordinal: u32) -> u64 {
+        let counts = self.basis.columns.counts(ordinal);
+        self.basis.ranking.factors.weight(counts.views, counts.clicks)
+    }
+
+    /// Clicks a view of the gallery's images, where the strategy is drawn towards it; else zero.
+    pub fn click_rate(&self) -> f64 {
+        self.click_rate
+    }
+
+    /// What visitors' acts say of the image by now.
+    pub fn evidence(&self, ordinal: u32) -> Evidence {
+        let minute = self.basis.now.minute().max(self.basis.learnt.minute);
+        self.basis.columns.evidence(ordinal).at(minute, self.basis.ranking.half_life_minutes())
+    }
+
+    /// The minute whose draw an image has. Of the first snapshot only what was touched and one piece after the other are
+    /// drawn anew, so that an order without `session_id` moves less.
+    fn drawn_at(&self, ordinal: u32) -> u32 {
+        let minute = self.basis.learnt.minute;
+        if self.basis.snapshot > 0 {
+            return minute;
+        }
+        let own_turn = minute.saturating_sub(minute.wrapping_sub(ordinal) % PIECES);
+        own_turn.max(self.basis.columns.evidence(ordinal).touched.min(minute))
+    }
+
+    fn seed(&self, ordinal: u32, minute: u32) -> u64 {
+        mix(mix(self.gallery ^ u64::from(ordinal)) ^ (u64::from(minute) << 8 | u64::from(self.basis.snapshot)))
+    }
+}
+
+/// Which of the orders side by side a visitor sees, taken modulo their number: always the same for the same id.
+pub fn snapshot_of(visitor: &[u8]) -> u8 {
+    hash_of(visitor).to_le_bytes()[0]
+}
+
+/// Spreads bytes over a word: the same in every process and version. No secret is safe behind it.
+pub fn hash_of<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
+    bytes.into_iter().fold(0, |hash, byte| mix(hash ^ u64::from(*byte)))
+}
+
+/// Clicks a view of the gallery's images, each image's vote growing with its views up to [`CTR_VIEWS`] or so: what is
+/// on top, and seen more for it, shall not stand for all.
+fn click_rate(columns: &Columns) -> f64 {
+    let (mut clicks, mut views) = (1.0, 1.0 / Prior::FIRST.mean);
+    for ordinal in 0..columns.len() {
+        let counts = columns.counts(ordinal as u32);
+        let weight = 1.0 / (1.0 + counts.views as f64 / CTR_VIEWS);
+        clicks += weight * counts.clicks as f64;
+        views += weight * counts.views as f64;
+    }
+    clicks / views
+}
+
+/// The index of an arm in standard deviations above its mean, when what is learnt of it pays `horizon` times as long as
+/// what is known took (Brezzi and Lai 2002, their closed approximation of the Gittins index).
+fn worth_knowing(horizon: f64) -> f64 {
+    let root = horizon.sqrt();
+    match horizon {
+        ..=0.2 => root / std::f64::consts::SQRT_2,
+        ..=1.0 => 0.49 - 0.11 / root,
+        ..=5.0 => 0.63 - 0.26 / root,
+        ..=15.0 => 0.77 - 0.58 / root,
+        _ => (2.0 * horizon.ln() - horizon.ln().ln() - (16.0 * std::f64::consts::PI).ln()).sqrt(),
+    }
+}
+
+/// A draw from Gamma(`shape`, 1) by its normal deviate (Wilson and Hilferty 1931).
+fn gamma(shape: f64, deviate: f64) -> f64 {
+    let root = 1.0 - 1.0 / (9.0 * shape) + deviate / (3.0 * shape.sqrt());
+    shape * root.max(0.0).powi(3)
+}
+
+/// Spreads a seed's bits over the whole word (the finaliser of SplitMix64; Steele, Lea and Flood 2014).
+const fn mix(seed: u64) -> u64 {
+    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ (seed >> 31)
+}
+
+/// From 0, included, to 1, excluded.
+fn uniform(seed: u64) -> f64 {
+    (seed >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+}
+
+/// A standard normal deviate (Box and Muller 1958).
+fn normal(seed: u64) -> f64 {
+    let radius = (-2.0 * (1.0 - uniform(seed)).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(mix(seed))).cos()
+}

@@ -1,0 +1,233 @@
+//! What counted acts teach ranking: the evidence of each image and what its gallery has learnt, written in the
+//! transaction that counts them. Beside it stands the place at which the server had served the image, so that the same
+//! can be learnt again from the events.
+
+use std::collections::{BTreeSet, HashMap};
+
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
+use eyeline_core::ranking::{Act, Evidence, Learnt};
+use eyeline_core::{Event, GalleryId, ImageId, Ranking, SessionId, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use super::experiments::HoldoutDeltas;
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+/// A view or click that was counted.
+#[derive(Clone, Debug)]
+pub(super) struct CountedAct {
+    pub offset: Offset,
+    pub gallery_id: GalleryId,
+    pub image_id: ImageId,
+    pub kind: ActKind,
+    pub place: Option<u32>,
+    pub received_at: Timestamp,
+    pub session_id: SessionId,
+    pub visitor_id: Option<String>,
+}
+
+impl CountedAct {
+    pub(super) fn new(offset: Offset, event: &Event, act: &GalleryAct, image_id: ImageId) -> Self {
+        let (kind, gallery_id, place) = (act.kind, act.gallery_id, act.place);
+        let Event { received_at, session_id, .. } = *event;
+        let visitor_id = event.visitor_id.clone();
+        CountedAct { offset, gallery_id, image_id, kind, place, received_at, session_id, visitor_id }
+    }
+}
+
+struct Known {
+    created_at: Timestamp,
+    evidence: Evidence,
+}
+
+impl Catalog {
+    /// Every gallery that is not gone.
+    pub async fn gallery_ids(&self) -> Result<Vec<GalleryId>> {
+        let sql = "SELECT gallery_id FROM galleries WHERE deleted_at IS NULL ORDER BY gallery_id";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, &[]).await?;
+                    rows.into_iter().map(|mut row| row.take("gallery_id")).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Both names of every image of the gallery, with its ordinal.
+    pub async fn gallery_names(&self, gallery_id: GalleryId) -> Result<Vec<(ImageRef, u32)>> {
+        let sql = "SELECT ordinal, image_id, external_id FROM gallery_images WHERE gallery_id = $1";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let mut names = Vec::new();
+                    for mut row in tx.query(sql, params![gallery_id]).await? {
+                        let ordinal: u32 = row.take("ordinal")?;
+                        names.push((ImageRef::Id(row.take("image_id")?), ordinal));
+                        let external_id: Option<String> = row.take("external_id")?;
+                        names.extend(external_id.map(|external_id| (ImageRef::External(external_id), ordinal)));
+                    }
+                    Ok(names)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The places at which the server had served what the partition's events tell of, by offset.
+    pub async fn served_places(&self, partition: u32) -> Result<Vec<(Offset, u32)>> {
+        let sql = "SELECT first_offset, places FROM served_places WHERE partition = $1 ORDER BY first_offset";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let mut served = Vec::new();
+                    for mut row in tx.query(sql, params![partition]).await? {
+                        let (mut offset, bytes): (Offset, Vec<u8>) = (row.take("first_offset")?, row.take("places")?);
+                        let mut rest = bytes.as_slice();
+                        while let Some(distance) = take_number(&mut rest) {
+                            let place = take_number(&mut rest).and_then(|place| u32::try_from(place).ok());
+                            let corrupt = || Error::Corrupt("places that were served cannot be read".to_owned());
+                            offset = offset.saturating_add_unsigned(distance);
+                            served.push((offset, place.ok_or_else(corrupt)?));
+                        }
+                    }
+                    Ok(served)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The places from `from` to `to`, both included, whose events are in no counter.
+    pub async fn uncounted_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
+        let sql = "SELECT event_offset FROM dropped_events
+                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3
+                   UNION
+                   SELECT event_offset FROM quarantine
+                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, params![partition, from, to]).await?;
+                    rows.into_iter().map(|mut row| row.take("event_offset")).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// Takes in the acts of a batch, in the order of their offsets. The rows of the galleries are held already.
+pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> Result<()> {
+    let mut images = read_images(tx, acts).await?;
+    let mut galleries = read_galleries(tx, acts).await?;
+    let mut holdouts = HoldoutDeltas::default();
+    for act in acts {
+        // Neither can be missing: the rows were found, and are held, in this transaction.
+        let Some((ranking, learnt)) = galleries.get_mut(&act.gallery_id) else { continue };
+        let Some(known) = images.get_mut(&(act.gallery_id, act.image_id)) else { continue };
+        let age = act.received_at.micros().saturating_sub(known.created_at.micros());
+        let taught = Act { kind: act.kind, place: act.place, age, minute: act.received_at.minute() };
+        learnt.take_in(&mut known.evidence, taught, ranking.half_life_minutes());
+        holdouts.add(act.gallery_id, *ranking, act.session_id, act.visitor_id.as_deref(), act.kind);
+    }
+    let rows: Vec<Vec<Value>> = images
+        .into_iter()
+        .map(|((gallery_id, image_id), known)| {
+            vec![gallery_id.into(), image_id.into(), known.evidence.to_bytes().to_vec().into()]
+        })
+        .collect();
+    let sql = "UPDATE gallery_images SET evidence = v.column3 FROM (VALUES {rows}) AS v
+               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
+    tx.execute_rows(sql, &rows).await?;
+    let rows: Vec<Vec<Value>> =
+        galleries.into_iter().map(|(id, (_, learnt))| vec![id.into(), learnt.to_bytes().into()]).collect();
+    let sql = "UPDATE galleries SET learnt = v.column2 FROM (VALUES {rows}) AS v
+               WHERE galleries.gallery_id = v.column1";
+    tx.execute_rows(sql, &rows).await?;
+    holdouts.write(tx).await?;
+    note_places(tx, partition, acts).await
+}
+
+async fn read_images(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<(GalleryId, ImageId), Known>> {
+    let named: BTreeSet<(GalleryId, ImageId)> = acts.iter().map(|act| (act.gallery_id, act.image_id)).collect();
+    let rows: Vec<Vec<Value>> = named.into_iter().map(|(gallery, image)| vec![gallery.into(), image.into()]).collect();
+    let sql = "SELECT gi.gallery_id, gi.image_id, gi.evidence, i.created_at
+               FROM (VALUES {rows}) AS v
+               JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.image_id = v.column2
+               LEFT JOIN images i ON i.image_id = gi.image_id";
+    let mut images = HashMap::new();
+    for mut row in tx.query_rows(sql, &rows).await? {
+        let known = Known {
+            created_at: row.take::<Option<Timestamp>>("created_at")?.unwrap_or_default(),
+            evidence: read_evidence(&mut row)?,
+        };
+        images.insert((row.take("gallery_id")?, row.take("image_id")?), known);
+    }
+    Ok(images)
+}
+
+async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<GalleryId, (Ranking, Learnt)>> {
+    let named: BTreeSet<GalleryId> = acts.iter().map(|act| act.gallery_id).collect();
+    let rows: Vec<Vec<Value>> = named.into_iter().map(|gallery_id| vec![gallery_id.into()]).collect();
+    let sql = "SELECT g.gallery_id, g.ranking, g.learnt FROM galleries g
+               JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1";
+    let mut galleries = HashMap::new();
+    for mut row in tx.query_rows(sql, &rows).await? {
+        let ranking = super::galleries::read_ranking(&mut row)?;
+        galleries.insert(row.take("gallery_id")?, (ranking, read_learnt(&mut row)?));
+    }
+    Ok(galleries)
+}
+
+/// Column `evidence`.
+pub(super) fn read_evidence(row: &mut Row) -> Result<Evidence> {
+    let Some(bytes) = row.take::<Option<Vec<u8>>>("evidence")? else { return Ok(Evidence::default()) };
+    Evidence::from_bytes(&bytes).ok_or_else(|| Error::Corrupt("the evidence of an image cannot be read".to_owned()))
+}
+
+/// Column `learnt`.
+pub(super) fn read_learnt(row: &mut Row) -> Result<Learnt> {
+    let Some(bytes) = row.take::<Option<Vec<u8>>>("learnt")? else { return Ok(Learnt::default()) };
+    Learnt::from_bytes(&bytes).ok_or_else(|| Error::Corrupt("what a gallery has learnt cannot be read".to_owned()))
+}
+
+/// One row a batch: for each act whose place is known, its distance from the act before and its place, as LEB128.
+async fn note_places(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> Result<()> {
+    let mut places = Vec::new();
+    let mut ends = None;
+    for (act, place) in acts.iter().filter_map(|act| Some((act, act.place?))) {
+        let (first, last) = ends.unwrap_or((act.offset, act.offset));
+        push_number(&mut places, act.offset.abs_diff(last));
+        push_number(&mut places, u64::from(place));
+        ends = Some((first, act.offset));
+    }
+    let Some((first, last)) = ends else { return Ok(()) };
+    let sql = "INSERT INTO served_places (partition, first_offset, last_offset, places) VALUES ($1, $2, $3, $4)";
+    tx.execute(sql, params![partition, first, last, places]).await.map(drop)
+}
+
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}

@@ -1,0 +1,99 @@
+//! What a gallery's hold-out shows.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use eyeline_core::ranking::experiment::{ArmSums, CONTROL, outcome};
+use eyeline_core::{GalleryId, Strategy};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::galleries::managed;
+use super::{Answer, Credential};
+use crate::app::App;
+
+const NOT_ENOUGH: &str = "not enough data yet";
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ExperimentAnswer {
+    #[schema(value_type = uuid::Uuid)]
+    gallery_id: GalleryId,
+    holdout_percent: u8,
+    treatment: ArmAnswer,
+    control: ArmAnswer,
+    /// Clicks a session of the treatment above those of the control, as a part of these.
+    lift: Option<f64>,
+    /// The 95 % interval of the lift, visitors being what is drawn (delta method).
+    interval: Option<[f64; 2]>,
+    sample_ratio: SampleRatio,
+    enough_data: bool,
+    /// `not enough data yet` while that is so.
+    message: Option<&'static str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ArmAnswer {
+    #[schema(value_type = String, example = "interest")]
+    strategy: Strategy,
+    visitors: u64,
+    sessions: u64,
+    views: u64,
+    clicks: u64,
+    clicks_per_session: Option<f64>,
+}
+
+/// Whether the arms are of the sizes that they were drawn with; where they are not, do not believe the lift.
+#[derive(Serialize, ToSchema)]
+struct SampleRatio {
+    expected_control: f64,
+    observed_control: Option<f64>,
+    p_value: Option<f64>,
+    ok: bool,
+}
+
+/// What the gallery's strategy brings, compared with the visitors who are held out.
+#[utoipa::path(
+    get, path = "/galleries/{gallery_id}/experiment", operation_id = "get_experiment", tag = "galleries",
+    params(("gallery_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = ExperimentAnswer),
+        (status = "4XX", description = "A problem document"),
+    )
+)]
+async fn show(
+    State(app): State<App>,
+    credential: Credential,
+    Path(gallery_id): Path<GalleryId>,
+) -> Answer<Json<ExperimentAnswer>> {
+    let gallery = managed(&app, &credential, gallery_id).await?;
+    let holdout_percent = gallery.ranking.holdout_percent;
+    let sums = app.catalog.holdout_sums(gallery_id, holdout_percent).await?;
+    let found = outcome(&sums.treatment, &sums.control, holdout_percent);
+    let visitors = sums.treatment.visitors + sums.control.visitors;
+    Ok(Json(ExperimentAnswer {
+        gallery_id,
+        holdout_percent,
+        treatment: arm(gallery.ranking.strategy, &sums.treatment),
+        control: arm(CONTROL, &sums.control),
+        lift: found.lift,
+        interval: found.interval.map(|(low, high)| [low, high]),
+        sample_ratio: SampleRatio {
+            expected_control: f64::from(holdout_percent) / 100.0,
+            observed_control: (visitors > 0).then(|| sums.control.visitors as f64 / visitors as f64),
+            p_value: found.sample_ratio_p,
+            ok: found.sample_ratio_ok,
+        },
+        enough_data: found.enough,
+        message: (!found.enough).then_some(NOT_ENOUGH),
+    }))
+}
+
+fn arm(strategy: Strategy, sums: &ArmSums) -> ArmAnswer {
+    let ArmSums { visitors, sessions, views, clicks, .. } = *sums;
+    ArmAnswer { strategy, visitors, sessions, views, clicks, clicks_per_session: sums.clicks_per_session() }
+}

@@ -1,0 +1,254 @@
+//! The owner's rules over a gallery's order.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use eyeline_core::ranking::rules::{Boost, Exclude, GroupCap, Period, Pin, Rule, Rules, Selector};
+use eyeline_core::{GalleryId, ImageId, Timestamp};
+use http::StatusCode;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::galleries::{hint, managed};
+use super::{Answer, Credential, Fields, JsonBody};
+use crate::app::App;
+
+/// Rules of one kind.
+const RULES_MAX: usize = 1_000;
+const MANUAL_MAX: usize = 10_000;
+const NAME_CHARS_MAX: usize = 500;
+const POSITION_MAX: u64 = 1_000_000;
+const FACTORS: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(set, show, clear))
+}
+
+/// The rules of a gallery, applied in this order: `exclude`, `boost`, the strategy, `group_cap`, `pin`. Every rule names
+/// its images by one of `image_id`, `external_id` and `tag`, and may hold `from` one time `until` another.
+#[derive(ToSchema)]
+#[schema(as = GalleryRules)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct RulesBody {
+    exclude: Vec<RuleBody>,
+    boost: Vec<BoostBody>,
+    group_cap: Option<GroupCapBody>,
+    pin: Vec<PinBody>,
+    /// The order of the strategy `manual`; images that are not named follow, newest first.
+    manual: Vec<SelectorBody>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ImageSelector)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct SelectorBody {
+    image_id: Option<uuid::Uuid>,
+    external_id: Option<String>,
+    tag: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ExcludeRule)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct RuleBody {
+    image_id: Option<uuid::Uuid>,
+    external_id: Option<String>,
+    tag: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = BoostRule)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct BoostBody {
+    image_id: Option<uuid::Uuid>,
+    external_id: Option<String>,
+    tag: Option<String>,
+    /// 0.1 to 10: the score is multiplied by it; below 1 buries.
+    factor: f64,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = PinRule)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct PinBody {
+    image_id: Option<uuid::Uuid>,
+    external_id: Option<String>,
+    tag: Option<String>,
+    /// From 1.
+    position: u32,
+    from: Option<String>,
+    until: Option<String>,
+}
+
+/// At most `max` images of a group in each `within` places; a group is the images whose first tag with the prefix is
+/// the same.
+#[derive(ToSchema)]
+#[schema(as = GroupCap)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct GroupCapBody {
+    tag_prefix: String,
+    max: u32,
+    /// The gallery's page_size when absent.
+    within: Option<u32>,
+}
+
+/// Sets the gallery's rules, all of them.
+#[utoipa::path(
+    put, path = "/galleries/{gallery_id}/rules", operation_id = "set_gallery_rules", tag = "galleries",
+    params(("gallery_id" = uuid::Uuid, Path)), request_body = RulesBody,
+    responses(
+        (status = 200, body = RulesBody),
+        (status = "4XX", description = "A problem document"),
+    )
+)]
+async fn set(
+    State(app): State<App>,
+    credential: Credential,
+    Path(gallery_id): Path<GalleryId>,
+    JsonBody(body): JsonBody,
+) -> Answer<Json<Rules>> {
+    let gallery = managed(&app, &credential, gallery_id).await?;
+    let mut fields = Fields::parse(&body)?;
+    let rules = read_rules(&mut fields, gallery.page_size);
+    fields.finish()?;
+    app.catalog.set_gallery_rules(gallery_id, Some(rules.clone())).await?;
+    hint(&app, gallery_id).await?;
+    Ok(Json(rules))
+}
+
+/// The gallery's rules.
+#[utoipa::path(
+    get, path = "/galleries/{gallery_id}/rules", operation_id = "get_gallery_rules", tag = "galleries",
+    params(("gallery_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = RulesBody),
+        (status = "4XX", description = "A problem document"),
+    )
+)]
+async fn show(
+    State(app): State<App>,
+    credential: Credential,
+    Path(gallery_id): Path<GalleryId>,
+) -> Answer<Json<Rules>> {
+    managed(&app, &credential, gallery_id).await?;
+    Ok(Json(app.catalog.gallery_rules(gallery_id).await?))
+}
+
+/// Takes all of the gallery's rules away.
+#[utoipa::path(
+    delete, path = "/galleries/{gallery_id}/rules", operation_id = "delete_gallery_rules", tag = "galleries",
+    params(("gallery_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", description = "A problem document"),
+    )
+)]
+async fn clear(
+    State(app): State<App>,
+    credential: Credential,
+    Path(gallery_id): Path<GalleryId>,
+) -> Answer<StatusCode> {
+    managed(&app, &credential, gallery_id).await?;
+    app.catalog.set_gallery_rules(gallery_id, None).await?;
+    hint(&app, gallery_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_rules(fields: &mut Fields, page_size: u32) -> Rules {
+    Rules {
+        exclude: read_list(fields, "exclude", RULES_MAX, |rule| read_rule(rule, |_| Some(Exclude {}))),
+        boost: read_list(fields, "boost", RULES_MAX, |rule| read_rule(rule, read_boost)),
+        group_cap: fields.object("group_cap").and_then(|given| {
+            let mut given = Fields::new(given);
+            let cap = read_group_cap(&mut given, page_size);
+            if let Err(errors) = given.finish() {
+                fields.errors_below("group_cap", errors);
+            }
+            cap
+        }),
+        pin: read_list(fields, "pin", RULES_MAX, |rule| read_rule(rule, read_pin)),
+        manual: read_list(fields, "manual", MANUAL_MAX, read_selector),
+    }
+}
+
+/// An array of objects; what is wrong with one is told under its number.
+fn read_list<T>(fields: &mut Fields, name: &str, count_max: usize, read: impl Fn(&mut Fields) -> Option<T>) -> Vec<T> {
+    let items = match fields.value(name) {
+        None => return Vec::new(),
+        Some(Value::Array(items)) if items.len() <= count_max => items,
+        Some(_) => {
+            fields.error(name, format!("This has to be an array of at most {count_max} objects."));
+            return Vec::new();
+        }
+    };
+    let mut list = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let Value::Object(item) = item else {
+            fields.error(&format!("{name}.{index}"), "This has to be an object.");
+            continue;
+        };
+        let mut item = Fields::new(item);
+        list.extend(read(&mut item));
+        if let Err(errors) = item.finish() {
+            fields.errors_below(&format!("{name}.{index}"), errors);
+        }
+    }
+    list
+}
+
+fn read_rule<T>(rule: &mut Fields, does: impl Fn(&mut Fields) -> Option<T>) -> Option<Rule<T>> {
+    let images = read_selector(rule);
+    let does = does(rule);
+    let time = "a time such as 2021-01-01T09:15:27.243860Z";
+    let period = Period {
+        from: rule.parsed("from", time, Timestamp::parse),
+        until: rule.parsed("until", time, Timestamp::parse),
+    };
+    if let (Some(from), Some(until)) = (period.from, period.until)
+        && until <= from
+    {
+        rule.error("until", "This has to be after from.");
+    }
+    Some(Rule { images: images?, does: does?, period })
+}
+
+fn read_selector(rule: &mut Fields) -> Option<Selector> {
+    let image_id = rule.id::<ImageId>("image_id").map(Selector::ImageId);
+    let external_id = rule.text("external_id", NAME_CHARS_MAX).map(Selector::ExternalId);
+    let tag = rule.text("tag", NAME_CHARS_MAX).map(Selector::Tag);
+    let mut given = [image_id, external_id, tag].into_iter().flatten();
+    let (first, second) = (given.next(), given.next());
+    if !rule.has_errors() && (first.is_none() || second.is_some()) {
+        rule.error("image_id", "One of image_id, external_id and tag is required, and only one.");
+    }
+    first
+}
+
+fn read_boost(rule: &mut Fields) -> Option<Boost> {
+    rule.require("factor");
+    let given = rule.value("factor")?;
+    let factor = given.as_f64().filter(|factor| FACTORS.contains(factor));
+    if factor.is_none() {
+        rule.error("factor", format!("This has to be a number from {} to {}.", FACTORS.start(), FACTORS.end()));
+    }
+    factor.map(|factor| Boost { factor })
+}
+
+fn read_pin(rule: &mut Fields) -> Option<Pin> {
+    rule.require("position");
+    let position = rule.integer("position", 1..=POSITION_MAX)?;
+    u32::try_from(position).ok().map(|position| Pin { position })
+}
+
+fn read_group_cap(given: &mut Fields, page_size: u32) -> Option<GroupCap> {
+    let tag_prefix = given.required_text("tag_prefix", NAME_CHARS_MAX);
+    given.require("max");
+    let max = given.integer("max", 1..=POSITION_MAX).and_then(|max| u32::try_from(max).ok());
+    let within = given.integer("within", 1..=POSITION_MAX).and_then(|within| u32::try_from(within).ok());
+    Some(GroupCap { tag_prefix: tag_prefix?, max: max?, within: within.unwrap_or(page_size) })
+}

@@ -1,0 +1,32 @@
+//! `eyeline rebuild --verify`.
+
+use crate::app::App;
+use crate::flow::rebuild::{self, Verified};
+use crate::settings::Settings;
+
+use super::say;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Counts every event of the inbox again, from the first to the last that was applied, and compares what comes out with the
+catalog: the numbers, and the orders that follow from them. Changes nothing. The server has to be stopped.")]
+pub(super) struct Arguments {
+    /// Compare, and change nothing
+    #[arg(long, required = true)]
+    verify: bool,
+}
+
+/// The error names how many galleries differ.
+pub(super) async fn run(settings: Settings, _: &Arguments) -> Result<(), String> {
+    let app = App::open(settings, "/proc/self/exe".into()).await?;
+    let verified = rebuild::verify(&app).await.map_err(|error| error.to_string())?;
+    for Verified { gallery_id, events, before, after } in &verified {
+        let sign = if before == after { "=" } else { "≠" };
+        say(&format!("gallery {gallery_id}  {events} events  order {before} {sign} {after}"));
+    }
+    let wrong = verified.iter().filter(|gallery| gallery.before != gallery.after).count();
+    match wrong {
+        0 => Ok(()),
+        _ => Err(format!("{wrong} of {} galleries differ from what their events say", verified.len())),
+    }
+}

@@ -1,0 +1,103 @@
+//! `eyeline simulate`.
+
+mod run;
+mod world;
+
+use eyeline_core::{Ranking, Strategy};
+
+use self::run::Report;
+use self::world::{SCENARIOS, Scenario};
+use super::say;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  eyeline simulate --strategy interest --scenario catalog --seed 1 --set K=1000
+plays simulated visitors on the ranking and tells what part of the clicks it got that an oracle would have got which
+knows every image's true appeal. Visitors are simulated, not real.")]
+pub(super) struct Arguments {
+    /// How the gallery is ordered
+    #[arg(long, default_value = "interest", value_parser = parse_strategy)]
+    strategy: Strategy,
+    /// The images and their visitors
+    #[arg(long, default_value = "static_small", value_parser = parse_scenario)]
+    scenario: Scenario,
+    /// Another seed is another world
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Sessions to play; the scenario's own when absent
+    #[arg(long)]
+    sessions: Option<usize>,
+    /// Changes a figure of the scenario or a ranking setting (half_life in days), such as K=1000; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    changes: Vec<String>,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_strategy(text: &str) -> Result<Strategy, String> {
+    Strategy::parse(text).ok_or_else(|| format!("this has to be {}", Strategy::NAMES))
+}
+
+fn parse_scenario(text: &str) -> Result<Scenario, String> {
+    let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    Scenario::named(text).ok_or_else(|| format!("this has to be one of {}", names.join(", ")))
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+    let mut scenario = arguments.scenario;
+    let mut ranking = Ranking { strategy: arguments.strategy, ..Ranking::default() };
+    for change in &arguments.changes {
+        let (key, value) = change.split_once('=').ok_or_else(|| format!("--set {change}: this has to be KEY=VALUE"))?;
+        if !set_ranking(&mut ranking, key, value)? {
+            scenario.set(key, value)?;
+        }
+    }
+    scenario.sessions = arguments.sessions.unwrap_or(scenario.sessions).max(1);
+    let report = run::run(scenario, ranking, arguments.seed);
+    if arguments.json {
+        let json = serde_json::to_string(&report).map_err(|error| format!("the report cannot be written: {error}"))?;
+        say(&json);
+    } else {
+        say(&text(&report));
+    }
+    Ok(())
+}
+
+/// False when the key is no ranking setting.
+fn set_ranking(ranking: &mut Ranking, key: &str, value: &str) -> Result<bool, String> {
+    let wrong = || format!("--set {key}={value}: this value cannot be read");
+    let whole = || value.parse().map_err(|_| wrong());
+    match key {
+        "half_life" => {
+            let days: f64 = value.parse().map_err(|_| wrong())?;
+            ranking.half_life_s = Some(Ranking::half_life_of_days(days).ok_or_else(wrong)?);
+        }
+        "view_weight" => ranking.factors.view_weight = whole()?,
+        "click_weight" => ranking.factors.click_weight = whole()?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn text(report: &Report) -> String {
+    let parts: Vec<String> = report.fractions.iter().map(|part| format!("{:.0}", part * 100.0)).collect();
+    format!(
+        "{} on {}, seed {}: {} sessions, {} images, {:.0} sessions a second
+clicks a session   {:.4} of the {:.4} that an oracle gets: {:.1} %
+by tenths          {} %
+images ever seen   {:.0} %",
+        report.strategy,
+        report.scenario,
+        report.seed,
+        report.sessions,
+        report.images,
+        report.sessions_per_second,
+        report.clicks_per_session,
+        report.oracle_clicks_per_session,
+        report.fraction * 100.0,
+        parts.join(" "),
+        report.seen * 100.0,
+    )
+}

@@ -1,0 +1,162 @@
+//! Why an image stands where it does.
+
+use std::sync::Arc;
+
+use eyeline_core::ranking::{BOUND, CTR_VIEWS, TEMPER};
+use eyeline_core::{GalleryId, ImageId, OrderId, Strategy, Timestamp};
+use eyeline_store::{Error, Result};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::rank::{Explanation, Ranked, Wanted};
+use crate::app::App;
+
+/// Every part of an image's score, so that it can be recomputed by hand.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Why {
+    #[schema(value_type = uuid::Uuid)]
+    gallery_id: GalleryId,
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    #[schema(value_type = uuid::Uuid)]
+    order_id: OrderId,
+    #[schema(value_type = String, format = DateTime)]
+    published_at: Timestamp,
+    #[schema(value_type = String, example = "interest")]
+    strategy: Strategy,
+    /// Which of the orders side by side.
+    snapshot: u8,
+    /// From 1; null while the order does not have the image.
+    position: Option<u64>,
+    views: u64,
+    clicks: u64,
+    /// `view_weight * views + click_weight * clicks`.
+    weight: u64,
+    view_weight: u32,
+    click_weight: u32,
+    /// Views and clicks, each counted less the older it is.
+    decayed_views: f64,
+    decayed_clicks: f64,
+    /// Clicks, and views times the attention of their place and the image's age, where the server knows the place; each
+    /// counted less the older it is.
+    hits: f64,
+    exposure: f64,
+    /// The mean appeal of the gallery's images, and how alike they are.
+    prior_mean: f64,
+    prior_shape: f64,
+    /// Mean and standard deviation of what the image's appeal is believed to be:
+    /// `m = (prior_shape + hits) / (prior_shape / prior_mean + exposure)`, `sd = sqrt(prior_shape + hits) / (…)`.
+    m: f64,
+    sd: f64,
+    /// What the image is given the chance to be, in the strategy `interest` once enough is known; else null.
+    draw: Option<f64>,
+    temper: f64,
+    bound: f64,
+    age_factor: f64,
+    /// The gallery's clicks a view, and how many views it is worth, in the strategy `ctr`.
+    click_rate: f64,
+    click_rate_views: f64,
+    /// What the rules multiply the score by.
+    boost: f64,
+    /// The position that a rule pins the image to.
+    pin: Option<u32>,
+    /// Which rule has the last word on the place: `pin`, `boost` or null.
+    rule: Option<&'static str>,
+    /// The order that the visitor's group sees, in a gallery with a hold-out: `control` or `treatment`; else null.
+    arm: Option<&'static str>,
+    score: f64,
+    /// How the score follows from the parts.
+    formula: &'static str,
+    neighbours: Neighbours,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Neighbours {
+    before: Option<Neighbour>,
+    after: Option<Neighbour>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Neighbour {
+    #[schema(value_type = uuid::Uuid)]
+    image_id: ImageId,
+    position: u64,
+    score: f64,
+}
+
+/// Explains the image's place in the newest order that is wanted. `NotFound` when the class does not see the image.
+pub async fn why(
+    app: &App,
+    ranked: &Arc<Ranked>,
+    wanted: Wanted,
+    image_id: ImageId,
+    arm: Option<&'static str>,
+) -> Result<Why> {
+    let gallery_id = ranked.gallery_id();
+    let ordinal = app.catalog.gallery_ordinal(gallery_id, image_id).await?;
+    let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], wanted.class) == [true]);
+    let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
+    let order = app.orders.current(ranked, wanted).await?;
+    let Explanation { place, counts, evidence, appeal, click_rate, prior, boost, pin, score, before, after } =
+        app.orders.explain(ranked, &order, ordinal)?;
+
+    let beside: Vec<u32> = [before, after].into_iter().flatten().map(|(_, ordinal, _)| ordinal).collect();
+    let items = app.catalog.gallery_items(gallery_id, &beside).await?;
+    let neighbour = |beside: Option<(usize, u32, f64)>| {
+        let (place, ordinal, score) = beside?;
+        let item = items.iter().find(|item| item.ordinal == ordinal)?;
+        Some(Neighbour { image_id: item.image_id, position: place as u64 + 1, score })
+    };
+    let strategy = order.ranking.strategy;
+    let by_interest = matches!(strategy, Strategy::Interest | Strategy::InterestFixed);
+    let factors = order.ranking.factors;
+    Ok(Why {
+        gallery_id,
+        image_id,
+        order_id: order.order_id,
+        published_at: order.published_at,
+        strategy,
+        snapshot: order.snapshot,
+        position: place.map(|place| place as u64 + 1),
+        views: counts.views,
+        clicks: counts.clicks,
+        weight: factors.weight(counts.views, counts.clicks),
+        view_weight: factors.view_weight,
+        click_weight: factors.click_weight,
+        decayed_views: evidence.views.into(),
+        decayed_clicks: evidence.clicks.into(),
+        hits: appeal.hits,
+        exposure: appeal.exposure,
+        prior_mean: prior.mean,
+        prior_shape: prior.shape,
+        m: appeal.mean,
+        sd: appeal.deviation,
+        draw: appeal.draw.filter(|_| by_interest),
+        temper: TEMPER,
+        bound: BOUND,
+        age_factor: appeal.age_factor,
+        click_rate,
+        click_rate_views: CTR_VIEWS,
+        boost,
+        pin: pin.map(|place| place + 1),
+        rule: if pin.is_some() { Some("pin") } else { (boost != 1.0).then_some("boost") },
+        arm,
+        score,
+        formula: formula(strategy, appeal.draw.is_some()),
+        neighbours: Neighbours { before: neighbour(before), after: neighbour(after) },
+    })
+}
+
+fn formula(strategy: Strategy, drawn: bool) -> &'static str {
+    match strategy {
+        Strategy::Newest => "0: the newer comes first",
+        Strategy::Weight => "weight * boost",
+        Strategy::WeightDecay => "(view_weight * decayed_views + click_weight * decayed_clicks) * boost",
+        Strategy::Trending => "decayed_clicks * boost",
+        Strategy::Ctr => "(clicks + click_rate_views * click_rate) / (views + click_rate_views) * boost",
+        Strategy::Interest if drawn => "age_factor * (m + temper * (draw - m)) * boost",
+        Strategy::Interest | Strategy::InterestFixed => "age_factor * (m + bound * sd) * boost",
+        Strategy::Manual => "the place that the rules give it, counted from the end, times boost",
+        Strategy::Random => "by chance, times boost",
+    }
+}

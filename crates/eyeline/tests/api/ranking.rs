@@ -1,0 +1,292 @@
+//! Strategies, their explanations, the owner's rules and the hold-out, as a gallery's owner sees them.
+
+use eyeline::flow::rebuild;
+use eyeline_store::catalog::events::{BatchEvent, EventBatch};
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::galleries::Shop;
+
+const STRATEGIES: [&str; 9] =
+    ["newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"];
+
+fn column<'a>(page: &'a Value, name: &str) -> Vec<&'a str> {
+    page["items"].as_array().expect("items").iter().map(|item| item[name].as_str().expect("a text")).collect()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+impl Shop {
+    async fn patch(&self, ranking: Value) {
+        let answer = self.server.write("PATCH", &self.path(""), &self.key, &json!({"ranking": ranking})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    async fn why(&self, image_id: &str, query: &str) -> Value {
+        let answer = self.server.get(&self.path(&format!("/images/{image_id}/why?{query}")), &self.key).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.json()
+    }
+
+    async fn rules(&self, rules: &Value) -> Value {
+        let answer = self.server.write("PUT", &self.path("/rules"), &self.key, rules).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.json()
+    }
+
+    /// One visitor looks at a page and clicks some of what is on it, saying which order that was.
+    async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) {
+        let session_id = Uuid::from_u128(session);
+        let visitor_id = visitor.map_or_else(String::new, |visitor| format!("&visitor_id={visitor}"));
+        let page = self.page(&format!("session_id={session_id}{visitor_id}")).await;
+        let event = |name: &str, item: &Value| {
+            json!({
+                "session_id": session_id, "visitor_id": visitor, "category": "gallery", "name": name,
+                "data": {"gallery_id": self.gallery_id, "image_id": item["image_id"], "order_id": page["order_id"],
+                         // What a client says of the place counts for nothing.
+                         "position": 1_000},
+                "timestamp": "2021-01-01 09:15:27.243860",
+            })
+        };
+        let items = page["items"].as_array().expect("items");
+        let mut events: Vec<Value> = items.iter().map(|item| event("view", item)).collect();
+        let clicked = items.iter().filter(|item| clicks(item["external_id"].as_str().expect("a name")));
+        events.extend(clicked.map(|item| event("click", item)));
+        let sent = self.server.post("/api/v1/events/batch", &self.key, &json!({"events": events})).await;
+        assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_strategy_can_be_asked_for_and_begins_newest_first() {
+    let shop = Shop::open().await;
+    shop.load_pictures(4).await;
+    for strategy in STRATEGIES {
+        let page = shop.page(&format!("order={strategy}")).await;
+        assert_eq!(page["strategy"], strategy);
+        assert_eq!(column(&page, "external_id"), ["sku-3", "sku-2", "sku-1", "sku-0"], "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_factor_or_strategy_is_followed_at_once_from_the_same_counters() {
+    let shop = Shop::open().await;
+    shop.load_pictures(2).await;
+    shop.send("view", "sku-0", 6).await;
+    shop.send("click", "sku-1", 1).await;
+    shop.refresh().await;
+    assert_eq!(column(&shop.page("").await, "external_id"), ["sku-1", "sku-0"]);
+    shop.patch(json!({"click_weight": 5})).await;
+    shop.refresh().await;
+    let page = shop.page("").await;
+    assert_eq!(column(&page, "external_id"), ["sku-0", "sku-1"]);
+    assert_eq!((&page["items"][0]["weight"], &page["items"][1]["weight"]), (&json!(6), &json!(5)));
+    shop.patch(json!({"strategy": "trending", "half_life": 0.5})).await;
+    shop.refresh().await;
+    assert_eq!(column(&shop.page("").await, "external_id"), ["sku-1", "sku-0"]);
+    let gallery = shop.server.get(&shop.path(""), &shop.key).await.json();
+    assert_eq!((&gallery["ranking"]["strategy"], &gallery["ranking"]["half_life"]), (&json!("trending"), &json!(0.5)));
+}
+
+#[tokio::test]
+async fn interest_learns_from_the_places_that_the_server_served() {
+    let shop = Shop::open().await;
+    shop.load_pictures(30).await;
+    shop.patch(json!({"strategy": "interest"})).await;
+    for session in 0..40 {
+        shop.look(session, None, |name| name == "sku-20").await;
+        if session % 10 == 9 {
+            shop.refresh().await;
+        }
+    }
+    let page = shop.page("").await;
+    assert_eq!(page["items"][0]["external_id"], "sku-20", "the one that everybody clicks is first");
+    let image_id = column(&page, "image_id")[0].to_owned();
+    let why = shop.why(&image_id, "").await;
+    assert_eq!(why["position"], 1);
+    assert_eq!(why["weight"].as_u64(), Some(number(&why["views"]) as u64 + 7 * number(&why["clicks"]) as u64));
+    let exposure = number(&why["exposure"]);
+    assert!(exposure > 1.0 && exposure < number(&why["views"]), "attention is at most one a view: {why}");
+    assert!(number(&why["hits"]) > 0.0);
+    assert_eq!(why["neighbours"]["before"], Value::Null);
+    assert_eq!(why["neighbours"]["after"]["position"], 2);
+
+    // The parts give the score, and the scores are those that the order is sorted by.
+    let rate = number(&why["prior_shape"]) / number(&why["prior_mean"]) + exposure;
+    let shape = number(&why["prior_shape"]) + number(&why["hits"]);
+    let (m, sd, draw) = (number(&why["m"]), number(&why["sd"]), number(&why["draw"]));
+    assert!((m - shape / rate).abs() < 1e-9 && (sd - shape.sqrt() / rate).abs() < 1e-9, "{why}");
+    let score = number(&why["age_factor"]) * (m + 0.5 * (draw - m));
+    assert!((score - number(&why["score"])).abs() < 1e-9, "{why}");
+    assert!(number(&why["neighbours"]["after"]["score"]) <= number(&why["score"]));
+
+    // The state is on disk: the same explanation after a restart, but for the order's own name and time.
+    let (path, key) = (shop.path(&format!("/images/{image_id}/why?order=interest_fixed")), shop.key.clone());
+    let before = shop.server.get(&path, &key).await.json();
+    let after = shop.server.restart().await.get(&path, &key).await.json();
+    for part in ["hits", "exposure", "m", "sd", "age_factor", "prior_mean", "prior_shape", "position"] {
+        assert!((number(&before[part]) - number(&after[part])).abs() < 1e-6, "{part}: {before} and {after}");
+    }
+}
+
+#[tokio::test]
+async fn events_about_no_order_or_a_forged_one_count_in_weights_and_teach_nothing() {
+    let shop = Shop::open().await;
+    shop.load_pictures(3).await;
+    let page = shop.page("").await;
+    let image_id = column(&page, "image_id")[2].to_owned();
+    shop.send("view", "sku-0", 20).await;
+    let forged = json!({
+        "session_id": Uuid::from_u128(1), "category": "gallery", "name": "click",
+        "data": {"gallery_id": shop.gallery_id, "external_id": "sku-0", "position": 1, "order_id": Uuid::from_u128(7)},
+        "timestamp": "2021-01-01 09:15:27.243860",
+    });
+    shop.server.post("/api/v1/events/batch", &shop.key, &json!({"events": vec![forged; 20]})).await;
+    shop.refresh().await;
+    let why = shop.why(&image_id, "order=interest").await;
+    assert_eq!((&why["views"], &why["clicks"], &why["weight"]), (&json!(20), &json!(20), &json!(160)));
+    assert_eq!((number(&why["hits"]), number(&why["exposure"])), (0.0, 0.0));
+}
+
+#[tokio::test]
+async fn rules_exclude_boost_bury_cap_and_pin_in_that_order() {
+    let shop = Shop::open().await;
+    let rows: Vec<Value> = (0..6)
+        .map(|number| {
+            json!({"external_id": format!("sku-{number}"), "url": format!("https://cdn.example/{number}.jpg"),
+                   "created_at": format!("2021-01-01T00:00:0{number}Z"),
+                   "tags": if number < 3 { vec!["brand:a"] } else { vec!["brand:b"] }})
+        })
+        .collect();
+    shop.load("application/json", json!(rows).to_string()).await;
+    for number in 0..6 {
+        shop.send("view", &format!("sku-{number}"), 10 + number).await;
+    }
+    shop.refresh().await;
+    let names = ["sku-5", "sku-4", "sku-3", "sku-2", "sku-1", "sku-0"];
+    assert_eq!(column(&shop.page("").await, "external_id"), names);
+
+    let set = shop
+        .rules(&json!({
+            "exclude": [{"external_id": "sku-4"}],
+            "boost": [{"external_id": "sku-1", "factor": 2}, {"external_id": "sku-5", "factor": 0.1}],
+            "pin": [{"external_id": "sku-0", "position": 2}, {"tag": "brand:b", "position": 1, "until": "2020-01-01T00:00:00Z"}],
+        }))
+        .await;
+    assert_eq!(set["boost"][0]["factor"], 2.0);
+    // An exclusion holds for the very next page, whatever was published.
+    assert!(!column(&shop.page("").await, "external_id").contains(&"sku-4"));
+    shop.refresh().await;
+    let page = shop.page("").await;
+    assert_eq!(column(&page, "external_id"), ["sku-1", "sku-0", "sku-3", "sku-2", "sku-5"]);
+    let why = shop.why(column(&page, "image_id")[0], "").await;
+    assert_eq!((&why["boost"], &why["rule"], number(&why["score"])), (&json!(2.0), &json!("boost"), 22.0));
+    let why = shop.why(column(&page, "image_id")[1], "").await;
+    assert_eq!((&why["pin"], &why["rule"]), (&json!(2), &json!("pin")));
+
+    shop.rules(&json!({"group_cap": {"tag_prefix": "brand:", "max": 1, "within": 2}})).await;
+    shop.refresh().await;
+    let spread = ["sku-5", "sku-2", "sku-4", "sku-1", "sku-3", "sku-0"];
+    assert_eq!(column(&shop.page("").await, "external_id"), spread);
+
+    shop.rules(&json!({"manual": [{"external_id": "sku-2"}, {"external_id": "sku-0"}]})).await;
+    shop.refresh().await;
+    let arranged = ["sku-2", "sku-0", "sku-5", "sku-4", "sku-3", "sku-1"];
+    assert_eq!(column(&shop.page("order=manual").await, "external_id"), arranged);
+
+    assert_eq!(shop.server.delete(&shop.path("/rules"), &shop.key).await.status, StatusCode::NO_CONTENT);
+    shop.refresh().await;
+    assert_eq!(column(&shop.page("").await, "external_id"), names);
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_rules_is_told_at_once() {
+    let shop = Shop::open().await;
+    let rules = json!({
+        "exclude": [{}, {"image_id": "x"}],
+        "boost": [{"tag": "a", "factor": 11}, {"tag": "a", "external_id": "b", "factor": 1}],
+        "pin": [{"tag": "a"}, {"tag": "a", "position": 1, "from": "2021-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"}],
+        "group_cap": {"max": 0},
+    });
+    let answer = shop.server.write("PUT", &shop.path("/rules"), &shop.key, &rules).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+    let errors = answer.json()["errors"].clone();
+    let fields: Vec<&String> = errors.as_object().expect("errors").keys().collect();
+    let expected = [
+        "boost.0.factor",
+        "boost.1.image_id",
+        "exclude.0.image_id",
+        "exclude.1.image_id",
+        "group_cap.max",
+        "group_cap.tag_prefix",
+        "pin.0.position",
+        "pin.1.until",
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[tokio::test]
+async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brings() {
+    let shop = Shop::open().await;
+    shop.load_pictures(40).await;
+    // Before there is a hold-out, events are of no arm.
+    shop.send("click", "sku-0", 3).await;
+    shop.refresh().await;
+    shop.patch(json!({"strategy": "weight", "holdout_percent": 50})).await;
+    let experiment = async || shop.server.get(&shop.path("/experiment"), &shop.key).await.json();
+    let before = experiment().await;
+    assert_eq!((&before["message"], &before["lift"]), (&json!("not enough data yet"), &Value::Null));
+
+    let mut strategies = Vec::new();
+    for visitor in 0..30u128 {
+        let name = format!("visitor-{visitor}");
+        let page = shop.page(&format!("visitor_id={name}")).await;
+        strategies.push(page["strategy"].as_str().expect("a strategy").to_owned());
+        for session in 0..2 {
+            shop.look(visitor * 2 + session, Some(&name), |picture| picture == "sku-0").await;
+        }
+    }
+    assert!(strategies.contains(&"newest".to_owned()) && strategies.contains(&"weight".to_owned()), "{strategies:?}");
+    shop.refresh().await;
+    let after = experiment().await;
+    let held_out = strategies.iter().filter(|strategy| *strategy == "newest").count();
+    assert_eq!(after["control"]["visitors"], held_out);
+    assert_eq!(after["control"]["sessions"], held_out * 2);
+    assert_eq!(after["control"]["clicks"], 0, "the newest page has no sku-0");
+    assert_eq!(number(&after["treatment"]["clicks_per_session"]), 1.0);
+    assert_eq!((&after["enough_data"], &after["sample_ratio"]["ok"]), (&json!(false), &json!(true)));
+    // Asked for by name, an order is nobody's arm.
+    let page = shop.page("order=weight&visitor_id=visitor-1").await;
+    assert_eq!(page["strategy"], "weight");
+}
+
+#[tokio::test]
+async fn all_events_counted_again_give_the_same_orders() {
+    let shop = Shop::open().await;
+    shop.load_pictures(25).await;
+    shop.patch(json!({"strategy": "interest"})).await;
+    for session in 0..30 {
+        shop.look(session, None, |name| name == "sku-20" || name == "sku-24").await;
+    }
+    shop.send("click", "sku-3", 5).await;
+    shop.refresh().await;
+    let app = &shop.server.app;
+    let verified = rebuild::verify(app).await.expect("a verification");
+    assert_eq!((verified.len(), verified[0].events), (1, 30 * 20 + 60 + 5));
+    assert_eq!(verified[0].before, verified[0].after);
+
+    // A count that no event stands behind is found.
+    let mark = app.catalog.applied_mark(0).await.expect("a mark");
+    let place = shop.server.app.inbox.pull(0, mark - 1, 1).await.expect("events");
+    let event = eyeline_core::Event::decode(&place[0].event).expect("an event");
+    let act = event.gallery_act().expect("an act");
+    let events = vec![BatchEvent { offset: mark, event, act, misfit: None }];
+    let batch =
+        EventBatch { partition: 0, after: mark, reached: mark, events, aside: Vec::new(), now: app.clock.now() };
+    app.catalog.apply_events(batch).await.expect("applied");
+    let verified = rebuild::verify(app).await.expect("a verification");
+    assert_ne!(verified[0].before, verified[0].after);
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Plays simulated visitors over HTTP on a running server with EYELINE_TEST_CLOCK=1, and tells what part of the clicks an order
+"""Plays simulated visitors over HTTP on a running server with EYELINE_TEST_CLOCK=true, and tells what part of the clicks an order
 got that an oracle would have got which knows every image's true appeal.
 
-    EYELINE_TEST_CLOCK=1 eyeline serve &
+    EYELINE_TEST_CLOCK=true eyeline serve &
     bench/ranking/drive.py --key eyl_admin_… --scenario static_small --strategy interest
 
 The visitors are those of `eyeline simulate`: they page as deep as they scroll, send a view for every tile down to there and

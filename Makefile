@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-images
+.PHONY: help run build test check format fuzz bench bench-images bench-analytics
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: some minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
+	@echo "make bench-analytics   questions to the same events in Eyeline and DuckDB"
 
 run: build
 	@exec $(TARGET)/release/eyeline serve
@@ -51,6 +52,10 @@ bench:
 	@scripts/install-deps test
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(TARGET)/release/bench_photos
+
+bench-analytics:
+	@scripts/install-deps
+	bench/analytics/run
 
 bench-images: build
 	bench/images/run $(TARGET)/release/eyeline

@@ -1,0 +1,234 @@
+//! Seeded events as files of the lake, and the questions to them with the CPU time that each took.
+//!
+//! `bench_analytics write FOLDER EVENTS` writes the files of two weeks; `bench_analytics ask FOLDER QUESTION` answers one
+//! and prints `{"cpu": seconds, "check": number}`. `bench/analytics/compare.py` runs it beside another engine.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyeline_core::{Event, GalleryId, ProjectId, Timestamp};
+use eyeline_lake::{
+    Anchor, Budget, CountQuestion, EventType, Facts, FileRef, Files, Filter, Interval, PathQuestion, Record, Snapshot,
+    counts, features, funnel, gallery, paths, retention, write_records,
+};
+use object_store::local::LocalFileSystem;
+use uuid::Uuid;
+
+const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
+const GALLERY: GalleryId = GalleryId(Uuid::from_u128(2));
+const DAYS: i64 = 14;
+const DAY: i64 = 24 * 3_600 * 1_000_000;
+/// 2026-11-02, a Monday.
+const BEGIN: i64 = 1_793_577_600_000_000;
+const EVENTS_OF_A_SESSION: u64 = 12;
+const FEATURES: u64 = 40;
+const IMAGES: u64 = 10_000;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["write", folder, events] => write(Path::new(folder), events.parse()?),
+        ["ask", folder, question] => ask(Path::new(folder), question),
+        _ => Err("write FOLDER EVENTS, or ask FOLDER QUESTION".into()),
+    }
+}
+
+/// SplitMix64: the same events from the same seed everywhere.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn part(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Below `count`, small numbers far more often: close to Zipf's law with exponent 1.
+    fn zipf(&mut self, count: u64) -> u64 {
+        (((count as f64 + 1.0).powf(self.part()) - 1.0) as u64).min(count - 1)
+    }
+
+    fn id(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes((u128::from(self.next()) << 64 | u128::from(self.next())).to_be_bytes())
+            .into_uuid()
+    }
+}
+
+fn write(folder: &Path, events: u64) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)?;
+    let mut draws = Draws(2026);
+    let context = uuid::ContextV7::new();
+    let sessions_a_day = (events / EVENTS_OF_A_SESSION / DAYS.unsigned_abs()).max(1);
+    let visitors = (sessions_a_day * 4).max(1);
+    let (mut offset, mut bytes_total, mut rows_total) = (0, 0, 0);
+    for day in 0..DAYS {
+        let mut records = Vec::new();
+        for _ in 0..sessions_a_day {
+            let mut at = BEGIN + day * DAY + (draws.part() * (DAY - 3_600_000_000) as f64) as i64;
+            let session_id = draws.id();
+            let visitor = format!("visitor-{}", draws.zipf(visitors));
+            for _ in 0..1 + draws.next() % (2 * EVENTS_OF_A_SESSION - 1) {
+                // Browsers tell milliseconds; the network takes a while.
+                at += ((-(1.0 - draws.part()).ln() * 30_000.0) as i64 + 1) * 1_000;
+                records.push(record(&mut draws, &context, session_id, &visitor, at));
+            }
+        }
+        records.sort_by_key(|record: &Record| record.event.received_at);
+        for record in &mut records {
+            offset += 1;
+            record.offset = offset;
+        }
+        let Some((bytes, facts)) = write_records(records)? else { continue };
+        std::fs::write(folder.join(format!("{day:02}.parquet")), &bytes)?;
+        (bytes_total, rows_total) = (bytes_total + facts.bytes, rows_total + facts.rows);
+        let fields = [
+            facts.rows as i64,
+            facts.bytes as i64,
+            facts.first_offset,
+            facts.last_offset,
+            facts.first_timestamp.micros(),
+            facts.last_timestamp.micros(),
+            facts.first_received_at.micros(),
+            facts.last_received_at.micros(),
+        ];
+        std::fs::write(folder.join(format!("{day:02}.facts")), serde_json::to_string(&fields)?)?;
+    }
+    say(&serde_json::json!({"rows": rows_total, "bytes_an_event": bytes_total as f64 / rows_total as f64}).to_string());
+    Ok(())
+}
+
+fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, visitor: &str, at: i64) -> Record {
+    let received = at + 20_000 + (draws.next() % 180_000) as i64;
+    let made = uuid::Timestamp::from_unix(
+        context,
+        received.unsigned_abs() / 1_000_000,
+        (received.unsigned_abs() % 1_000_000 * 1_000) as u32,
+    );
+    let (category, name, data) = if draws.next().is_multiple_of(4) {
+        let image = Uuid::from_u128(1_000 + u128::from(draws.zipf(IMAGES)));
+        let name = if draws.next().is_multiple_of(8) { "click" } else { "view" };
+        let position = 1 + draws.zipf(60);
+        let data = serde_json::json!({"gallery_id": GALLERY, "image_id": image, "position": position});
+        ("gallery".to_owned(), name.to_owned(), data)
+    } else {
+        let feature = draws.zipf(FEATURES);
+        let data = serde_json::json!({"path": format!("/section/{feature}"), "width": 320 + 16 * (draws.next() % 60)});
+        (format!("category-{}", feature % 5), format!("feature-{feature}"), data)
+    };
+    Record {
+        partition: 0,
+        offset: 0,
+        event: Event {
+            event_id: Uuid::new_v7(made).into(),
+            id_given: false,
+            project_id: PROJECT,
+            application_id: Uuid::from_u128(10 + u128::from(draws.zipf(3))).into(),
+            received_at: Timestamp::from_micros(received),
+            session_id: session_id.into(),
+            visitor_id: Some(visitor.to_owned()),
+            category,
+            name,
+            data: data.to_string().into(),
+            timestamp: Timestamp::from_micros(at),
+            schema: None,
+            replay: None,
+        },
+    }
+}
+
+fn ask(folder: &Path, question: &str) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+    let files = Files::new(Arc::new(LocalFileSystem::new_with_prefix(folder)?), runtime.handle().clone());
+    let mut snapshot = Snapshot::default();
+    for day in 0..DAYS {
+        let Ok(fields) = std::fs::read_to_string(folder.join(format!("{day:02}.facts"))) else { continue };
+        let [rows, bytes, first_offset, last_offset, times @ ..]: [i64; 8] = serde_json::from_str(&fields)?;
+        let [first_timestamp, last_timestamp, first_received_at, last_received_at] = times.map(Timestamp::from_micros);
+        let (rows, bytes) = (rows.unsigned_abs(), bytes.unsigned_abs());
+        let facts = Facts {
+            rows,
+            bytes,
+            first_offset,
+            last_offset,
+            first_timestamp,
+            last_timestamp,
+            first_received_at,
+            last_received_at,
+        };
+        snapshot.files.push(FileRef { key: format!("{day:02}.parquet"), partition: 0, facts });
+    }
+    let budget = Budget::new(256 << 20, Duration::from_secs(600));
+    let all = Filter::of(PROJECT);
+    let step =
+        |number: u64| EventType { category: format!("category-{}", number % 5), name: format!("feature-{number}") };
+    let before = cpu_seconds()?;
+    let check = match question {
+        "counts" => {
+            let question = CountQuestion {
+                interval: Some(Interval::Day),
+                by_category: true,
+                by_name: true,
+                ..CountQuestion::default()
+            };
+            counts(&files, &snapshot, &all, question, &budget)?.iter().map(|row| row.count + row.sessions).sum()
+        }
+        "features" => features(&files, &snapshot, &all, &budget)?.iter().map(|row| row.count + row.sessions).sum(),
+        "transitions" => {
+            let question =
+                PathQuestion { depth: 2, anchor: Anchor::Anywhere, first: None, last: None, rows_max: 100_000 };
+            paths(&files, &snapshot, &all, &question, &budget)?.transitions.iter().map(|path| path.count).sum()
+        }
+        "paths" => {
+            let question = PathQuestion { depth: 5, anchor: Anchor::Anywhere, first: None, last: None, rows_max: 20 };
+            paths(&files, &snapshot, &all, &question, &budget)?.visits
+        }
+        "funnel" => {
+            let steps = [step(0), step(1), step(2)];
+            funnel(&files, &snapshot, &all, &steps, Duration::from_secs(1_800), &budget)?[2].visits
+        }
+        "retention" => {
+            let end = Timestamp::from_micros(BEGIN + DAYS * DAY);
+            let filter = Filter { from: Some(Timestamp::from_micros(BEGIN)), to: Some(end), ..all };
+            let found = retention(&files, &snapshot, &filter, Interval::Week, &budget)?;
+            found.cohorts.iter().flat_map(|cohort| &cohort.visitors).sum()
+        }
+        "gallery" => gallery(&files, &snapshot, &all, GALLERY, Interval::Day, &budget)?.total.views,
+        other => return Err(format!("no question is called {other}").into()),
+    };
+    let peak = peak_mib()?;
+    say(&serde_json::json!({"cpu": cpu_seconds()? - before, "check": check, "peak_mib": peak}).to_string());
+    Ok(())
+}
+
+/// User and system time of this process.
+fn cpu_seconds() -> Result<f64, Failure> {
+    // In nanoseconds, over all threads.
+    let schedules = std::fs::read_dir("/proc/self/task")?;
+    let mut nanos = 0;
+    for task in schedules {
+        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        nanos += text.split(' ').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(nanos as f64 / 1e9)
+}
+
+fn peak_mib() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1_024)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,145 @@
+//! Many files into one, in memory of a few row groups.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::Write;
+
+use arrow_array::RecordBatch;
+use arrow_select::interleave::interleave_record_batch;
+
+use crate::batch::{BATCH_ROWS, Columns, id_at};
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::file::{FileRef, Files, Reading};
+use crate::schema::{Column, ROW_GROUP_ROWS};
+use crate::write::{Facts, FileWriter};
+
+/// Bytes that the files being merged may take in memory together.
+const MERGE_BYTES_MAX: u64 = 96 * 1024 * 1024;
+/// What a row takes at the most while its row group is being read: fetched, unpacked and as a part of a batch.
+const ROW_BYTES: u64 = 192;
+
+/// How many of these files, from the first on, can be merged at once.
+pub fn merge_at_once(files: &[FileRef]) -> usize {
+    let mut bytes = 0;
+    files
+        .iter()
+        .take_while(|file| {
+            bytes += file.facts.rows.min(ROW_GROUP_ROWS as u64) * ROW_BYTES;
+            bytes <= MERGE_BYTES_MAX
+        })
+        .count()
+        .max(2)
+        .min(files.len())
+}
+
+/// Writes all rows of `files` into `sink`, sorted as every file is; `None` when there is none.
+pub fn compact<W: Write + Send>(
+    files: &Files,
+    inputs: &[FileRef],
+    sink: W,
+    budget: &Budget,
+) -> Result<Option<(W, Facts)>> {
+    let mut writer = FileWriter::new(sink)?;
+    let mut cursors = Vec::with_capacity(inputs.len());
+    let mut waiting = BinaryHeap::new();
+    for input in inputs {
+        let footer = files.footer(input)?;
+        let groups = footer.row_groups().map(|group| group.index).collect();
+        let mut cursor = Cursor::new(files.read(input, &footer, groups, &Column::ALL, BATCH_ROWS, None)?);
+        if cursor.next_batch()? {
+            waiting.push(Reverse((cursor.key()?, cursors.len())));
+        }
+        cursors.push(cursor);
+    }
+    // Rows of the batch being put together: which of the held batches, and which of its rows.
+    let mut held: Vec<RecordBatch> = Vec::new();
+    let mut rows: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
+    while let Some(Reverse((_, index))) = waiting.pop() {
+        let cursor = &mut cursors[index];
+        let Some(batch) = cursor.batch.clone() else { continue };
+        let end = match waiting.peek() {
+            Some(Reverse((key, _))) => cursor.first_not_before(key)?,
+            None => batch.num_rows(),
+        };
+        held.push(batch);
+        rows.extend((cursor.at..end).map(|row| (held.len() - 1, row)));
+        cursor.at = end;
+        if rows.len() >= BATCH_ROWS || held.len() >= BATCH_ROWS {
+            budget.check()?;
+            write(&mut writer, &mut held, &mut rows)?;
+        }
+        if cursor.at < cursor.rows() || cursor.next_batch()? {
+            waiting.push(Reverse((cursor.key()?, index)));
+        }
+    }
+    write(&mut writer, &mut held, &mut rows)?;
+    writer.finish()
+}
+
+fn write<W: Write + Send>(
+    writer: &mut FileWriter<W>,
+    held: &mut Vec<RecordBatch>,
+    rows: &mut Vec<(usize, usize)>,
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writer.write(&interleave_record_batch(&held.iter().collect::<Vec<_>>(), rows)?)?;
+    held.clear();
+    rows.clear();
+    Ok(())
+}
+
+type Key = (u128, i64, u32, i64);
+
+struct Cursor {
+    reading: Reading,
+    batch: Option<RecordBatch>,
+    at: usize,
+}
+
+impl Cursor {
+    fn new(reading: Reading) -> Self {
+        Cursor { reading, batch: None, at: 0 }
+    }
+
+    /// False at the end.
+    fn next_batch(&mut self) -> Result<bool> {
+        self.at = 0;
+        self.batch = self.reading.next()?;
+        Ok(self.batch.is_some())
+    }
+
+    fn rows(&self) -> usize {
+        self.batch.as_ref().map_or(0, RecordBatch::num_rows)
+    }
+
+    fn key(&self) -> Result<Key> {
+        self.key_at(self.at)
+    }
+
+    fn key_at(&self, row: usize) -> Result<Key> {
+        let Some(batch) = &self.batch else { return Ok((u128::MAX, i64::MAX, u32::MAX, i64::MAX)) };
+        let columns = Columns(batch);
+        let time = columns.times(Column::Timestamp)?.value(row);
+        Ok((
+            id_at(columns.ids(Column::ProjectId)?, row),
+            time,
+            columns.partitions()?.value(row),
+            columns.offsets()?.value(row),
+        ))
+    }
+
+    /// The first row from here on whose key is not before `key`, by halving: runs are long or very short.
+    fn first_not_before(&self, key: &Key) -> Result<usize> {
+        let (mut early, mut late) = (self.at, self.rows());
+        // The row at hand is the smallest of all.
+        early += 1;
+        while early < late {
+            let middle = early + (late - early) / 2;
+            if self.key_at(middle)? < *key { early = middle + 1 } else { late = middle }
+        }
+        Ok(early.min(self.rows()))
+    }
+}

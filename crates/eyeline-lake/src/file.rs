@@ -1,0 +1,195 @@
+//! Reading one file: its footer once, then the row groups and columns that are asked for.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use eyeline_core::ProjectId;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+use tokio::runtime::Handle;
+
+use crate::error::{Error, Result};
+use crate::schema::Column;
+use crate::write::Facts;
+
+/// Bytes from the end of a file that are fetched first: most footers are smaller, and so are the files of a flush.
+const FOOTER_BYTES: u64 = 64 * 1024;
+/// What the footers that are kept may take together.
+const FOOTERS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A file of the lake, as whoever keeps the list of them knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRef {
+    pub key: String,
+    pub partition: u32,
+    pub facts: Facts,
+}
+
+/// Opens files. Cheap to clone; clones share what is kept of the footers.
+#[derive(Clone)]
+pub struct Files {
+    store: Arc<dyn ObjectStore>,
+    runtime: Handle,
+    footers: Arc<Mutex<Footers>>,
+}
+
+/// The footers read last.
+#[derive(Default)]
+struct Footers {
+    newest_last: VecDeque<(String, Arc<Footer>)>,
+    bytes: usize,
+}
+
+pub(crate) struct Footer {
+    metadata: ArrowReaderMetadata,
+    bytes: usize,
+}
+
+impl Files {
+    /// `runtime` runs the reads of `store`.
+    pub fn new(store: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
+        Files { store, runtime, footers: Arc::default() }
+    }
+
+    /// The footer of a file, kept for the next question about it.
+    pub(crate) fn footer(&self, file: &FileRef) -> Result<Arc<Footer>> {
+        if let Some(footer) = self.lock().get(&file.key) {
+            return Ok(footer);
+        }
+        let size = file.facts.bytes;
+        let mut wanted = FOOTER_BYTES.min(size);
+        let mut reader = ParquetMetaDataReader::new();
+        loop {
+            let end = size - wanted..size;
+            let [bytes] = &self.fetch(file, std::slice::from_ref(&end))?[..] else {
+                return Err(Error::Broken(format!("{} gave no footer", file.key)));
+            };
+            match reader.try_parse_sized(bytes, size) {
+                Ok(()) => break,
+                Err(ParquetError::NeedMoreData(needed)) => wanted = (needed as u64).min(size),
+                Err(error) => return Err(Error::Broken(format!("{}: {error}", file.key))),
+            }
+        }
+        let metadata = Arc::new(reader.finish()?);
+        let bytes = metadata.memory_size();
+        let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())?;
+        let footer = Arc::new(Footer { metadata, bytes });
+        self.lock().keep(&file.key, &footer);
+        Ok(footer)
+    }
+
+    /// Reads `columns` of the row groups, or `only` some of their rows, in batches of at most `batch_rows`.
+    pub(crate) fn read(
+        &self,
+        file: &FileRef,
+        footer: &Footer,
+        row_groups: Vec<usize>,
+        columns: &[Column],
+        batch_rows: usize,
+        only: Option<RowSelection>,
+    ) -> Result<Reading> {
+        let mask =
+            ProjectionMask::roots(footer.metadata.parquet_schema(), columns.iter().map(|column| *column as usize));
+        let mut decoder = ParquetPushDecoderBuilder::new_with_metadata(footer.metadata.clone())
+            .with_row_groups(row_groups)
+            .with_projection(mask)
+            .with_batch_size(batch_rows);
+        if let Some(only) = only {
+            decoder = decoder.with_row_selection(only);
+        }
+        Ok(Reading { files: self.clone(), file: file.clone(), decoder: decoder.build()? })
+    }
+
+    fn fetch(&self, file: &FileRef, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        Ok(self.runtime.block_on(self.store.get_ranges(&Path::from(file.key.as_str()), ranges))?)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Footers> {
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Footers {
+    fn get(&mut self, key: &str) -> Option<Arc<Footer>> {
+        self.newest_last.iter().rev().find(|(kept, _)| kept == key).map(|(_, footer)| footer.clone())
+    }
+
+    fn keep(&mut self, key: &str, footer: &Arc<Footer>) {
+        self.bytes += footer.bytes;
+        self.newest_last.push_back((key.to_owned(), footer.clone()));
+        while self.bytes > FOOTERS_BYTES_MAX
+            && let Some((_, oldest)) = self.newest_last.pop_front()
+        {
+            self.bytes -= oldest.bytes;
+        }
+    }
+}
+
+impl Footer {
+    pub(crate) fn rows_of(&self, group: usize) -> usize {
+        usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
+    }
+
+    pub(crate) fn row_groups(&self) -> impl DoubleEndedIterator<Item = RowGroup<'_>> {
+        self.metadata.metadata().row_groups().iter().enumerate().map(|(index, metadata)| RowGroup { index, metadata })
+    }
+}
+
+/// What the footer tells of a row group.
+#[derive(Clone, Copy)]
+pub(crate) struct RowGroup<'a> {
+    pub(crate) index: usize,
+    metadata: &'a RowGroupMetaData,
+}
+
+impl RowGroup<'_> {
+    /// The smallest and the largest of the column's numbers, when they are known.
+    pub(crate) fn numbers(&self, column: Column) -> Option<(i64, i64)> {
+        let (least, most) = self.bytes(column)?;
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_le_bytes);
+        number(least).zip(number(most))
+    }
+
+    /// The first and the last of the projects in it, when they are known.
+    pub(crate) fn projects(&self) -> Option<(ProjectId, ProjectId)> {
+        let (first, last) = self.bytes(Column::ProjectId)?;
+        let id = |bytes: &[u8]| bytes.try_into().ok().map(|bytes| ProjectId(uuid::Uuid::from_bytes(bytes)));
+        id(first).zip(id(last))
+    }
+
+    fn bytes(&self, column: Column) -> Option<(&[u8], &[u8])> {
+        let statistics = self.metadata.column(column as usize).statistics()?;
+        statistics.min_bytes_opt().zip(statistics.max_bytes_opt())
+    }
+}
+
+/// A file being read.
+pub(crate) struct Reading {
+    files: Files,
+    file: FileRef,
+    decoder: ParquetPushDecoder,
+}
+
+impl Reading {
+    pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.decoder.try_decode()? {
+                DecodeResult::NeedsData(ranges) => {
+                    let data = self.files.fetch(&self.file, &ranges)?;
+                    self.decoder.push_ranges(ranges, data)?;
+                }
+                DecodeResult::Data(batch) => return Ok(Some(batch)),
+                DecodeResult::Finished => return Ok(None),
+            }
+        }
+    }
+}

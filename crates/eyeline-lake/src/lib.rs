@@ -1,0 +1,42 @@
+//! The event lake: events in Parquet files, and the questions that analysts ask of them.
+//!
+//! A file is immutable. Its rows are sorted by ([project], time, place in the inbox), so that a question about one project
+//! and a span of time reads few row groups, and so that events from many files can be walked in the order of time by
+//! merging their beginnings: what a visitor did one after the other needs no join and no sort.
+//!
+//! Nothing here knows which files there are. Whoever asks brings a list of them and the events that are in no file yet,
+//! both of one snapshot. Functions that read block the thread they are called on; inside of a Tokio runtime they belong
+//! on a blocking thread.
+//!
+//! [project]: eyeline_core::ProjectId
+
+mod batch;
+mod budget;
+mod compact;
+mod erase;
+mod error;
+mod file;
+mod list;
+mod merge;
+mod questions;
+mod scan;
+mod schema;
+mod write;
+
+pub use batch::{Record, tail};
+pub use budget::Budget;
+pub use compact::{compact, merge_at_once};
+pub use erase::{count_hidden, write_without};
+pub use error::{Error, Result};
+pub use file::{FileRef, Files};
+pub use list::{Found, Place, find, list};
+pub use questions::counts::{Count, CountQuestion, Group, counts};
+pub use questions::features::{Feature, features};
+pub use questions::funnel::{FunnelStep, funnel};
+pub use questions::galleries::{Acts, GalleryReport, gallery};
+pub use questions::interval::Interval;
+pub use questions::paths::{Anchor, Path, PathQuestion, Paths, paths};
+pub use questions::retention::{Cohort, Retention, retention};
+pub use questions::{EventType, SILENCE};
+pub use scan::{Filter, Hidden, Snapshot};
+pub use write::{Facts, FileWriter, write_records};

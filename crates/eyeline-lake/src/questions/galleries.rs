@@ -1,0 +1,95 @@
+//! How the images of a gallery are seen and clicked.
+
+use std::collections::BTreeMap;
+
+use eyeline_core::event::ImageRef;
+use eyeline_core::{GalleryId, ImageId, Timestamp};
+use hashbrown::HashMap;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::interval::Interval;
+use crate::batch::Columns;
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::file::Files;
+use crate::scan::{Filter, Snapshot, scan};
+use crate::schema::Column;
+
+const ROW_BYTES: usize = 2 * (size_of::<(ImageRef, Acts)>() + 40);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acts {
+    pub views: u64,
+    pub clicks: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GalleryReport {
+    pub total: Acts,
+    /// By the name that the sender used.
+    pub images: Vec<(ImageRef, Acts)>,
+    /// By the place on the page that the sender told, from 1.
+    pub positions: BTreeMap<u32, Acts>,
+    pub buckets: BTreeMap<Timestamp, Acts>,
+}
+
+/// What is read of an event's `data`; the door has checked its shape.
+#[derive(Deserialize)]
+struct Data<'a> {
+    gallery_id: Uuid,
+    image_id: Option<Uuid>,
+    #[serde(borrow)]
+    external_id: Option<std::borrow::Cow<'a, str>>,
+    position: Option<u32>,
+}
+
+/// Views and clicks of one gallery. The filter's category and name do not matter.
+pub fn gallery(
+    files: &Files,
+    snapshot: &Snapshot,
+    filter: &Filter,
+    gallery_id: GalleryId,
+    interval: Interval,
+    budget: &Budget,
+) -> Result<GalleryReport> {
+    let filter = Filter { category: Some("gallery".to_owned()), name: None, ..filter.clone() };
+    let mut report = GalleryReport::default();
+    let mut images: HashMap<ImageRef, Acts> = HashMap::new();
+    let columns = [Column::Timestamp, Column::Name, Column::Data];
+    scan(files, snapshot, &filter, &columns, budget, |batch, rows| {
+        let columns = Columns(batch);
+        let (times, texts) = (columns.times(Column::Timestamp)?, columns.texts(Column::Data)?);
+        let names = columns.words(Column::Name)?;
+        for row in rows.iter().map(|row| *row as usize) {
+            let act = match names.at(row) {
+                "view" => Acts { views: 1, clicks: 0 },
+                "click" => Acts { views: 0, clicks: 1 },
+                _ => continue,
+            };
+            let Ok(data) = serde_json::from_str::<Data<'_>>(texts.value(row)) else { continue };
+            if data.gallery_id != gallery_id.0 {
+                continue;
+            }
+            let by_name = || data.external_id.map(|name| ImageRef::External(name.into_owned()));
+            let Some(image) = data.image_id.map(|id| ImageRef::Id(ImageId(id))).or_else(by_name) else { continue };
+            images.entry(image).or_default().add(act);
+            report.total.add(act);
+            if let Some(position) = data.position {
+                report.positions.entry(position).or_default().add(act);
+            }
+            let bucket = interval.begin(interval.number(Timestamp::from_micros(times.value(row))));
+            report.buckets.entry(bucket).or_default().add(act);
+        }
+        budget.check_bytes((images.capacity() + report.positions.len() + report.buckets.len()) * ROW_BYTES)
+    })?;
+    report.images = images.into_iter().collect();
+    Ok(report)
+}
+
+impl Acts {
+    pub fn add(&mut self, other: Acts) {
+        self.views += other.views;
+        self.clicks += other.clicks;
+    }
+}

@@ -1,0 +1,26 @@
+//! The questions. Each is one walk over the events it is about.
+
+pub(crate) mod counts;
+pub(crate) mod features;
+pub(crate) mod funnel;
+pub(crate) mod galleries;
+pub(crate) mod interval;
+pub(crate) mod paths;
+pub(crate) mod retention;
+mod sessions;
+mod types;
+mod visits;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A visit ends when nothing is heard of it for longer than this.
+pub const SILENCE: Duration = Duration::from_secs(30 * 60);
+
+/// What kind of event it is: to analysts, a feature of the application.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct EventType {
+    pub category: String,
+    pub name: String,
+}

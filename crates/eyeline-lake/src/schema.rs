@@ -1,0 +1,121 @@
+//! The columns of an event in the lake.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// Columns by their place in a file; the names are for others who read the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Column {
+    ProjectId,
+    Timestamp,
+    Partition,
+    Offset,
+    SessionId,
+    ReceivedAt,
+    EventId,
+    IdGiven,
+    ApplicationId,
+    VisitorId,
+    Category,
+    Name,
+    Data,
+}
+
+impl Column {
+    pub(crate) const ALL: [Column; 13] = [
+        Column::ProjectId,
+        Column::Timestamp,
+        Column::Partition,
+        Column::Offset,
+        Column::SessionId,
+        Column::ReceivedAt,
+        Column::EventId,
+        Column::IdGiven,
+        Column::ApplicationId,
+        Column::VisitorId,
+        Column::Category,
+        Column::Name,
+        Column::Data,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Column::ProjectId => "project_id",
+            Column::Timestamp => "timestamp",
+            Column::Partition => "partition",
+            Column::Offset => "offset",
+            Column::SessionId => "session_id",
+            Column::ReceivedAt => "received_at",
+            Column::EventId => "event_id",
+            Column::IdGiven => "id_given",
+            Column::ApplicationId => "application_id",
+            Column::VisitorId => "visitor_id",
+            Column::Category => "category",
+            Column::Name => "name",
+            Column::Data => "data",
+        }
+    }
+
+    fn field(self) -> Field {
+        let words = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        match self {
+            Column::ProjectId | Column::SessionId | Column::EventId | Column::ApplicationId => {
+                Field::new(self.name(), DataType::FixedSizeBinary(16), false)
+            }
+            Column::Timestamp | Column::ReceivedAt => {
+                Field::new(self.name(), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false)
+            }
+            Column::Partition => Field::new(self.name(), DataType::UInt32, false),
+            Column::Offset => Field::new(self.name(), DataType::Int64, false),
+            Column::IdGiven => Field::new(self.name(), DataType::Boolean, false),
+            Column::VisitorId => Field::new(self.name(), DataType::Utf8, true),
+            Column::Category | Column::Name => Field::new(self.name(), words(), false),
+            Column::Data => Field::new(self.name(), DataType::Utf8, false),
+        }
+    }
+}
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(Column::ALL.map(Column::field).to_vec())));
+
+pub(crate) fn schema() -> SchemaRef {
+    SCHEMA.clone()
+}
+
+/// Rows of a row group: what one read fetches of each column that is asked for.
+pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// How files are written. Sorted numbers are stored as small differences, ids byte by byte (the front bytes of ids of one
+/// time are alike); statistics are kept where they let a reader leave out row groups.
+pub(crate) fn properties() -> Result<WriterProperties, parquet::errors::ParquetError> {
+    let path = |column: Column| ColumnPath::from(column.name());
+    let sorted = [Column::ProjectId, Column::Timestamp, Column::Partition, Column::Offset];
+    let sorted =
+        sorted.map(|column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false });
+    let mut properties = WriterProperties::builder()
+        .set_created_by("eyeline".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .set_sorting_columns(Some(sorted.to_vec()));
+    for column in [Column::Timestamp, Column::ReceivedAt, Column::Offset] {
+        properties = properties
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    properties = properties
+        .set_column_dictionary_enabled(path(Column::EventId), false)
+        .set_column_encoding(path(Column::EventId), Encoding::BYTE_STREAM_SPLIT)
+        .set_column_dictionary_enabled(path(Column::Data), false)
+        // As many sessions as a row group can hold, so that none of them is written twice.
+        .set_column_dictionary_page_size_limit(path(Column::SessionId), 16 * ROW_GROUP_ROWS);
+    for column in [Column::ProjectId, Column::Timestamp, Column::ReceivedAt, Column::Offset] {
+        properties = properties.set_column_statistics_enabled(path(column), EnabledStatistics::Chunk);
+    }
+    Ok(properties.build())
+}

@@ -1,0 +1,114 @@
+//! Writing a file, in memory of one row group however long it gets.
+
+use std::io::{self, Write};
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use eyeline_core::Timestamp;
+use parquet::arrow::ArrowWriter;
+
+use crate::batch::{Columns, Record, tail};
+use crate::error::Result;
+use crate::schema::{Column, properties, schema};
+
+/// What is known of a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub rows: u64,
+    pub bytes: u64,
+    pub first_offset: i64,
+    pub last_offset: i64,
+    pub first_timestamp: Timestamp,
+    pub last_timestamp: Timestamp,
+    pub first_received_at: Timestamp,
+    pub last_received_at: Timestamp,
+}
+
+/// Takes batches in the order of their rows.
+pub struct FileWriter<W: Write + Send> {
+    writer: ArrowWriter<Counted<W>>,
+    facts: Option<Facts>,
+}
+
+/// Counts what goes through to the sink.
+struct Counted<W> {
+    sink: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl<W: Write + Send> FileWriter<W> {
+    pub fn new(sink: W) -> Result<Self> {
+        let sink = Counted { sink, bytes: 0 };
+        Ok(FileWriter { writer: ArrowWriter::try_new(sink, schema(), Some(properties()?))?, facts: None })
+    }
+
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if let Some(facts) = facts_of(batch)? {
+            self.facts = Some(self.facts.map_or(facts, |before| before.and(facts)));
+        }
+        Ok(self.writer.write(batch)?)
+    }
+
+    /// The sink with the whole file, and what is in it; `None` when nothing was written.
+    pub fn finish(self) -> Result<Option<(W, Facts)>> {
+        let Counted { sink, bytes } = self.writer.into_inner()?;
+        Ok(self.facts.map(|facts| (sink, Facts { bytes, ..facts })))
+    }
+}
+
+/// The file of these events, sorted here; `None` of no events.
+pub fn write_records(records: Vec<Record>) -> Result<Option<(Vec<u8>, Facts)>> {
+    let mut writer = FileWriter::new(Vec::new())?;
+    writer.write(&concat_batches(&schema(), &tail(records)?)?)?;
+    writer.finish()
+}
+
+impl Facts {
+    fn and(self, next: Facts) -> Facts {
+        Facts {
+            rows: self.rows + next.rows,
+            bytes: 0,
+            first_offset: self.first_offset.min(next.first_offset),
+            last_offset: self.last_offset.max(next.last_offset),
+            first_timestamp: self.first_timestamp.min(next.first_timestamp),
+            last_timestamp: self.last_timestamp.max(next.last_timestamp),
+            first_received_at: self.first_received_at.min(next.first_received_at),
+            last_received_at: self.last_received_at.max(next.last_received_at),
+        }
+    }
+}
+
+fn facts_of(batch: &RecordBatch) -> Result<Option<Facts>> {
+    fn ends(values: &[i64]) -> Option<(i64, i64)> {
+        Some((*values.iter().min()?, *values.iter().max()?))
+    }
+    let columns = Columns(batch);
+    let timestamps = columns.times(Column::Timestamp)?;
+    let Some((first_offset, last_offset)) = ends(columns.offsets()?.values()) else { return Ok(None) };
+    let times = ends(timestamps.values()).zip(ends(columns.times(Column::ReceivedAt)?.values()));
+    let Some(((first_timestamp, last_timestamp), (first_received_at, last_received_at))) = times else {
+        return Ok(None);
+    };
+    Ok(Some(Facts {
+        rows: timestamps.len() as u64,
+        bytes: 0,
+        first_offset,
+        last_offset,
+        first_timestamp: Timestamp::from_micros(first_timestamp),
+        last_timestamp: Timestamp::from_micros(last_timestamp),
+        first_received_at: Timestamp::from_micros(first_received_at),
+        last_received_at: Timestamp::from_micros(last_received_at),
+    }))
+}

@@ -1,0 +1,119 @@
+//! Files: what was written is read, by us and by a reader that is not ours.
+
+use eyeline_core::Timestamp;
+use eyeline_lake::{Filter, Hidden, Record, compact, count_hidden, list, merge_at_once, write_records, write_without};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::RowAccessor as _;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+
+use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_records, budget};
+
+/// Offsets in the order of a file's rows, as the plain row reader of the parquet library gives them.
+fn offsets(bytes: bytes::Bytes) -> Vec<i64> {
+    let reader = SerializedFileReader::new(bytes).expect("a Parquet file");
+    let rows = reader.get_row_iter(None).expect("rows");
+    rows.map(|row| row.expect("a row").get_long(3).expect("an offset")).collect()
+}
+
+fn sorted(mut records: Vec<Record>) -> Vec<Record> {
+    records.sort_by_key(|record| (record.event.project_id, record.event.timestamp, record.offset));
+    records
+}
+
+#[test]
+fn no_events_make_no_file() {
+    assert!(write_records(Vec::new()).expect("nothing went wrong").is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_file_has_the_events_sorted_by_project_and_time_for_any_reader(records in any_records(60)) {
+        let Some((bytes, facts)) = write_records(records.clone()).expect("a file") else {
+            prop_assert!(records.is_empty());
+            return Ok(());
+        };
+        prop_assert_eq!(facts.rows, records.len() as u64);
+        prop_assert_eq!(facts.bytes, bytes.len() as u64);
+        let expected: Vec<i64> = sorted(records.clone()).iter().map(|record| record.offset).collect();
+        prop_assert_eq!(offsets(bytes.into()), expected);
+        let times = records.iter().map(|record| record.event.timestamp);
+        prop_assert_eq!(Some(facts.first_timestamp), times.clone().min());
+        prop_assert_eq!(Some(facts.last_timestamp), times.max());
+        prop_assert_eq!(facts.first_offset, records[0].offset);
+    }
+
+    #[test]
+    fn files_merged_in_any_grouping_are_the_file_of_all_their_events(records in any_records(200), pieces in 1usize..9) {
+        let lake = Lake::new();
+        let files: Vec<_> = records
+            .chunks(records.len().div_ceil(pieces).max(1))
+            .enumerate()
+            .filter_map(|(number, piece)| lake.file(&format!("lake/{number}"), piece))
+            .collect();
+        let merged = compact(&lake.files, &files, Vec::new(), &budget()).expect("a merge");
+        let Some((bytes, facts)) = merged else {
+            prop_assert!(records.is_empty());
+            return Ok(());
+        };
+        let (_, alone) = write_records(records.clone()).expect("a file").expect("events");
+        prop_assert_eq!(facts, eyeline_lake::Facts { bytes: facts.bytes, ..alone });
+        let expected: Vec<i64> = sorted(records.clone()).iter().map(|record| record.offset).collect();
+        prop_assert_eq!(offsets(bytes.clone().into()), expected);
+
+        lake.put("lake/merged", bytes);
+        let merged = eyeline_lake::FileRef { key: "lake/merged".to_owned(), partition: 0, facts };
+        let snapshot = eyeline_lake::Snapshot { files: vec![merged], ..eyeline_lake::Snapshot::default() };
+        let found = list(&lake.files, &snapshot, &Filter::of(PROJECT), None, 1_000, &budget()).expect("a list");
+        let mut found = found.records;
+        found.sort_by_key(|record| record.offset);
+        let expected: Vec<Record> = records.into_iter().filter(|record| record.event.project_id == PROJECT).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn as_many_files_are_merged_at_once_as_memory_allows_and_never_fewer_than_two() {
+    let lake = Lake::new();
+    let record = any_records(2);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let records = loop {
+        let records = record.new_tree(&mut runner).expect("a value").current();
+        if !records.is_empty() {
+            break records;
+        }
+    };
+    let mut file = lake.file("lake/a", &records).expect("a file");
+    assert_eq!(merge_at_once(&[]), 0);
+    assert_eq!(merge_at_once(&vec![file.clone(); 300]), 300);
+    file.facts.rows = 100_000_000;
+    assert_eq!(merge_at_once(&vec![file.clone(); 300]), 4);
+    assert_eq!(merge_at_once(&[file]), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_file_written_without_what_a_session_did_has_all_the_rest(
+        records in any_records(60), session in 0..4u128, minutes in 0..200i64,
+    ) {
+        let lake = Lake::new();
+        let Some(file) = lake.file("lake/a", &records) else { return Ok(()) };
+        let received_until = Timestamp::from_micros(BEGIN + minutes * MINUTE);
+        let session_id = uuid::Uuid::from_u128(100 + session).into();
+        let hidden = Hidden { project_id: PROJECT, session_id, received_until };
+        let (gone, left): (Vec<Record>, Vec<Record>) = records.into_iter().partition(|record| {
+            let event = &record.event;
+            event.project_id == PROJECT && event.session_id == session_id && event.received_at <= received_until
+        });
+        let count = count_hidden(&lake.files, &file, &hidden, &budget()).expect("a count");
+        prop_assert_eq!(count, gone.len() as u64);
+        let written = write_without(&lake.files, &file, &hidden, Vec::new(), &budget()).expect("a file");
+        let found = written.map_or_else(Vec::new, |(bytes, _)| offsets(bytes.into()));
+        let expected: Vec<i64> = sorted(left).iter().map(|record| record.offset).collect();
+        prop_assert_eq!(found, expected);
+    }
+}

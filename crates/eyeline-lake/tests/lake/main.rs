@@ -1,0 +1,6 @@
+//! The lake from outside: files of random events, and every question against a recount that knows nothing of files.
+
+mod files;
+mod lists;
+mod questions;
+mod support;

@@ -70,6 +70,7 @@ pub struct Settings {
     /// Events a second that one address may send with a public id; loopback is not limited.
     pub address_events_per_second: u32,
     /// Accept `POST /api/v1/test/clock`. Never in production.
+    #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub test_clock: bool,
     /// Filter of the log, as in `info,eyeline=debug`.
     pub log: String,
@@ -374,6 +375,14 @@ mod tests {
         let settings = read(&[("EYELINE_LISTEN", "0.0.0.0:80"), ("EYELINE_TEST_CLOCK", "true"), ("HOME", "/x")]);
         let settings = settings.expect("settings");
         assert_eq!((settings.listen.port(), settings.test_clock, settings.log.as_str()), (80, true, "info"));
+    }
+
+    #[test]
+    fn a_switch_is_on_by_1_as_well() {
+        for (value, expected) in [("1", true), ("true", true), ("0", false), ("false", false)] {
+            assert_eq!(read(&[("EYELINE_TEST_CLOCK", value)]).expect("settings").test_clock, expected, "{value}");
+        }
+        read(&[("EYELINE_TEST_CLOCK", "2")]).expect_err("neither on nor off");
     }
 
     #[test]

@@ -85,20 +85,23 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
     })
 }
 
+/// What a file is follows from so many of its bytes, however long it is.
+const HEAD_BYTES: usize = 512;
+
 /// Whether this is an ISO media file that names one of `brands`, as its own or as one that it can be read as.
 fn has_brand(bytes: &[u8], brands: &[&[u8; 4]]) -> bool {
     if bytes.get(4..8) != Some(b"ftyp") {
         return false;
     }
     let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
-    let (named, _) = bytes[8..length.clamp(8, bytes.len())].as_chunks::<4>();
+    let (named, _) = bytes[8..length.clamp(8, bytes.len().min(HEAD_BYTES))].as_chunks::<4>();
     // The second group of four is a version.
     named.iter().enumerate().any(|(place, named)| place != 1 && brands.contains(&named))
 }
 
 /// Whether this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
 fn is_svg(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(512)];
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     text.starts_with(b"<") && text.windows(4).any(|window| window == b"<svg")
 }
@@ -115,6 +118,13 @@ mod tests {
         assert_eq!(sniff(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">"), Some("image/svg+xml"));
         assert_eq!(sniff(b"<html><body>"), None);
         assert_eq!(sniff(b""), None);
+    }
+
+    #[test]
+    fn what_stands_behind_the_first_bytes_says_nothing() {
+        let brands = [b"\0\0\x10\0ftypisom".as_slice(), &[0; 600], b"avif", &[0; 4000]].concat();
+        assert_eq!(sniff(&brands), sniff(&brands[..HEAD_BYTES]));
+        assert_eq!(sniff(&brands), None);
     }
 
     #[test]

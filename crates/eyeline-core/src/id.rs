@@ -53,4 +53,6 @@ ids! {
     JobId;
     /// A published order of a gallery.
     OrderId;
+    /// A request to erase what a session did.
+    ErasureId;
 }

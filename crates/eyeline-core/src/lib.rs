@@ -19,7 +19,7 @@ pub mod weight;
 pub use access::{AccessClass, Tier, Visibility};
 pub use event::{Envelope, Event};
 pub use field_errors::FieldErrors;
-pub use id::{ApplicationId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
+pub use id::{ApplicationId, ErasureId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
 pub use image_error::ImageErrorCode;
 pub use image_state::ImageState;
 pub use preset::{PRESETS, Preset, Webp};

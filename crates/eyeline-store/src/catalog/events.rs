@@ -84,6 +84,7 @@ pub enum Applied {
 pub struct EventPlace {
     pub partition: u32,
     pub offset: Offset,
+    pub received_at: Timestamp,
 }
 
 impl Catalog {
@@ -113,7 +114,7 @@ impl Catalog {
         ids: Vec<(ApplicationId, EventId)>,
     ) -> Result<HashMap<(ApplicationId, EventId), EventPlace>> {
         let sql = "SELECT e.application_id AS application_id, e.event_id AS event_id, e.partition AS partition,
-                          e.event_offset AS event_offset
+                          e.event_offset AS event_offset, e.received_at AS received_at
                    FROM (VALUES {rows}) AS v
                    JOIN event_ids e ON e.application_id = v.column1 AND e.event_id = v.column2";
         let rows: Vec<Vec<Value>> = ids.into_iter().map(|(app, id)| vec![app.into(), id.into()]).collect();
@@ -122,7 +123,11 @@ impl Catalog {
                 async move {
                     let mut places = HashMap::new();
                     for mut row in tx.query_rows(sql, &rows).await? {
-                        let place = EventPlace { partition: row.take("partition")?, offset: row.take("event_offset")? };
+                        let place = EventPlace {
+                            partition: row.take("partition")?,
+                            offset: row.take("event_offset")?,
+                            received_at: row.take("received_at")?,
+                        };
                         places.insert((row.take("application_id")?, row.take("event_id")?), place);
                     }
                     Ok(places)

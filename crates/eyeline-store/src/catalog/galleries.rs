@@ -5,7 +5,7 @@
 //! galleries holds the rows of the images first, then those of the galleries, each in the order of their ids: so that no
 //! two transactions wait for each other, and none misses a gallery that an image is just put into.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
@@ -71,6 +71,39 @@ impl Catalog {
     /// `None` for one that was deleted, or whose project was.
     pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Option<Gallery>> {
         self.db.read(move |tx| async move { gallery(tx, gallery_id).await }.boxed()).await
+    }
+
+    /// The images that these external ids name, of those in the gallery.
+    pub async fn image_ids_by_external_ids(
+        &self,
+        gallery_id: GalleryId,
+        external_ids: Vec<String>,
+    ) -> Result<HashMap<String, ImageId>> {
+        let sql = "SELECT i.external_id AS external_id, i.image_id AS image_id
+                   FROM (VALUES {rows}) AS v
+                   JOIN gallery_images i ON i.gallery_id = v.column1 AND i.external_id = v.column2";
+        let rows: Vec<Vec<Value>> = external_ids.into_iter().map(|id| vec![gallery_id.into(), id.into()]).collect();
+        let read = |mut row: Row| Ok((row.take("external_id")?, row.take("image_id")?));
+        self.db
+            .read(move |tx| async move { tx.query_rows(sql, &rows).await?.into_iter().map(read).collect() }.boxed())
+            .await
+    }
+
+    /// The external ids of these images of the gallery, where they have one.
+    pub async fn external_ids_of_images(
+        &self,
+        gallery_id: GalleryId,
+        image_ids: Vec<ImageId>,
+    ) -> Result<HashMap<ImageId, String>> {
+        let sql = "SELECT i.external_id AS external_id, i.image_id AS image_id
+                   FROM (VALUES {rows}) AS v
+                   JOIN gallery_images i ON i.gallery_id = v.column1 AND i.image_id = v.column2
+                   WHERE i.external_id IS NOT NULL";
+        let rows: Vec<Vec<Value>> = image_ids.into_iter().map(|id| vec![gallery_id.into(), id.into()]).collect();
+        let read = |mut row: Row| Ok((row.take("image_id")?, row.take("external_id")?));
+        self.db
+            .read(move |tx| async move { tx.query_rows(sql, &rows).await?.into_iter().map(read).collect() }.boxed())
+            .await
     }
 
     /// The project's galleries, the newest first, after the one that `after` names by its creation time and id.

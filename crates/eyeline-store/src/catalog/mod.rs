@@ -5,6 +5,7 @@
 
 pub mod applications;
 pub mod dataset;
+pub mod erasures;
 pub mod event_types;
 pub mod events;
 pub mod experiments;
@@ -13,6 +14,7 @@ pub mod galleries;
 pub mod idempotency;
 pub mod images;
 pub mod jobs;
+pub mod lake;
 mod learning;
 pub mod news;
 pub mod objects;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
 
 use super::{Area, Head, ObjectKey};
 use crate::error::{Error, Result};
@@ -74,6 +76,11 @@ impl Folder {
             Ok(Some(Folder { root: root.into(), temporary_prefix: prefix.into(), temporary_count: Arc::default() }))
         })
         .await
+    }
+
+    pub(super) fn reader(&self) -> Result<Arc<dyn ObjectStore>> {
+        let reader = LocalFileSystem::new_with_prefix(&self.root);
+        Ok(Arc::new(reader.map_err(|error| Error::internal("opening the folder of the objects", error))?))
     }
 
     pub(super) async fn ping(&self) -> Result<()> {

@@ -5,12 +5,13 @@
 //! originals/<image>/<random>       the immutable copy that counts
 //! public/<random>/<name>.<ext>     versions that everybody may see
 //! private/<random>/<name>.<ext>    versions behind signed links
+//! lake/<day>/<random>.parquet      events received on a day
 //! ```
 //! A random part has 128 bits, so that no link can be guessed from another.
 
 use std::fmt;
 
-use eyeline_core::ImageId;
+use eyeline_core::{ImageId, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::sql::{Column, Kind, Value};
@@ -22,10 +23,11 @@ pub enum Area {
     Originals,
     Public,
     Private,
+    Lake,
 }
 
 impl Area {
-    pub(super) const ALL: [Area; 4] = [Area::Incoming, Area::Originals, Area::Public, Area::Private];
+    pub(super) const ALL: [Area; 5] = [Area::Incoming, Area::Originals, Area::Public, Area::Private, Area::Lake];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Area {
             Area::Originals => "originals",
             Area::Public => "public",
             Area::Private => "private",
+            Area::Lake => "lake",
         }
     }
 }
@@ -61,6 +64,13 @@ impl ObjectKey {
     pub fn versions(public: bool) -> Self {
         let area = if public { Area::Public } else { Area::Private };
         ObjectKey(format!("{}/{}", area.as_str(), random()))
+    }
+
+    /// A new key for a file of events received at about this time.
+    pub fn lake(received_at: Timestamp) -> Self {
+        let time = received_at.to_string();
+        let day = time.split_once('T').map_or("unknown", |(day, _)| day);
+        ObjectKey(format!("lake/{day}/{}.parquet", random()))
     }
 
     /// The object `name` in this folder.
@@ -146,7 +156,9 @@ mod tests {
     #[test]
     fn only_keys_of_the_known_forms_are_taken_from_outside() {
         let image_id: ImageId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
-        for key in [ObjectKey::incoming(), ObjectKey::original(image_id), ObjectKey::versions(true).join("thumb.jpg")] {
+        let version = ObjectKey::versions(true).join("thumb.jpg");
+        let file = ObjectKey::lake(Timestamp::from_micros(0));
+        for key in [ObjectKey::incoming(), ObjectKey::original(image_id), version, file] {
             assert_eq!(ObjectKey::parse(key.as_str()), Some(key));
         }
         for text in [

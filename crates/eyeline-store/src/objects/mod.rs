@@ -8,10 +8,12 @@ mod key;
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::ObjectStore;
 use sha2::{Digest as _, Sha256};
 
 pub use key::{Area, ObjectKey};
@@ -79,6 +81,11 @@ impl Objects {
             return Err(Error::Corrupt("an object did not read back as it was written".to_owned()));
         }
         Ok(())
+    }
+
+    /// For whoever reads objects by parts, many at once. It only reads: what it would write is not on stable storage.
+    pub fn reader(&self) -> Result<Arc<dyn ObjectStore>> {
+        self.engine.reader()
     }
 
     /// Answers once the engine does.

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 9] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -33,6 +33,8 @@ const MIGRATIONS: [Migration; 7] = [
     migration!(5, "0005_versions_by_type"),
     migration!(6, "0006_event_types"),
     migration!(7, "0007_ranking"),
+    migration!(8, "0008_lake"),
+    migration!(9, "0009_erasures"),
 ];
 
 /// The version that this binary brings a catalog to.

@@ -2,8 +2,8 @@
 
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{
-    ApplicationId, EventId, GalleryId, ImageErrorCode, ImageId, ImageState, JobId, OrderId, ProjectId, SessionId, Tier,
-    Timestamp, Visibility,
+    ApplicationId, ErasureId, EventId, GalleryId, ImageErrorCode, ImageId, ImageState, JobId, OrderId, ProjectId,
+    SessionId, Tier, Timestamp, Visibility,
 };
 use uuid::Uuid;
 
@@ -215,7 +215,7 @@ macro_rules! id_columns {
     )*};
 }
 
-id_columns!(ProjectId, ApplicationId, ImageId, GalleryId, EventId, SessionId, JobId, OrderId);
+id_columns!(ProjectId, ApplicationId, ImageId, GalleryId, EventId, SessionId, JobId, OrderId, ErasureId);
 
 macro_rules! word_columns {
     ($($type:ident),*) => {$(

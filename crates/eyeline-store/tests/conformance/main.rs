@@ -6,6 +6,7 @@ mod events;
 mod galleries;
 mod inbox;
 mod jobs;
+mod lake;
 mod news;
 mod objects;
 mod projects;

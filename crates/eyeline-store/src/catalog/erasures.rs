@@ -1,0 +1,143 @@
+//! Erasures of what one session did: hidden with the request, gone when the files are written anew.
+
+use eyeline_core::{ErasureId, Event, ProjectId, SessionId, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    pub erasure_id: ErasureId,
+    pub project_id: ProjectId,
+    pub session_id: SessionId,
+    /// Events received up to then are meant.
+    pub requested_at: Timestamp,
+    /// `None` while files may still have them.
+    pub finished_at: Option<Timestamp>,
+    /// Events taken out so far.
+    pub events: u64,
+}
+
+impl Catalog {
+    /// From the return on, no manifest is without it until it is finished.
+    pub async fn request_erasure(&self, erasure: Erasure) -> Result<()> {
+        let sql = "INSERT INTO erasures (erasure_id, project_id, session_id, requested_at) VALUES ($1, $2, $3, $4)";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let Erasure { erasure_id, project_id, session_id, requested_at, .. } = erasure;
+                    tx.execute(sql, params![erasure_id, project_id, session_id, requested_at]).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    pub async fn erasure(&self, project_id: ProjectId, erasure_id: ErasureId) -> Result<Option<Erasure>> {
+        let sql = "SELECT * FROM erasures WHERE erasure_id = $1 AND project_id = $2";
+        self.db
+            .read(move |tx| {
+                async move { tx.query_one(sql, params![erasure_id, project_id]).await?.map(erasure).transpose() }
+                    .boxed()
+            })
+            .await
+    }
+
+    /// The project's erasures, the newest first, after the one that `after` names by its time and id.
+    pub async fn erasures(
+        &self,
+        project_id: ProjectId,
+        after: Option<(Timestamp, ErasureId)>,
+        limit: u32,
+    ) -> Result<Vec<Erasure>> {
+        let sql = "SELECT * FROM erasures
+                   WHERE project_id = $1 AND (requested_at, erasure_id) < ($2, $3)
+                   ORDER BY requested_at DESC, erasure_id DESC LIMIT $4";
+        let (time, id) = after.unwrap_or((Timestamp::from_micros(i64::MAX), ErasureId(uuid::Uuid::max())));
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, params![project_id, time, id, limit]).await?;
+                    rows.into_iter().map(erasure).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes what the session left in quarantine out of it, from the place after `after` on, at most `limit` rows looked
+    /// at; gives the last of them, or `None` at the end.
+    pub async fn erase_from_quarantine(
+        &self,
+        erasure: Erasure,
+        after: (u32, Offset),
+        limit: u32,
+    ) -> Result<Option<(u32, Offset)>> {
+        let sql = "SELECT partition, event_offset, event FROM quarantine
+                   WHERE project_id = $1 AND (partition, event_offset) > ($2, $3)
+                   ORDER BY partition, event_offset LIMIT $4";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let (mut last, mut places) = (None, Vec::<Vec<Value>>::new());
+                    for mut row in tx.query(sql, params![erasure.project_id, after.0, after.1, limit]).await? {
+                        let place: (u32, Offset) = (row.take("partition")?, row.take("event_offset")?);
+                        let event = Event::decode(&row.take::<Vec<u8>>("event")?);
+                        if event.is_some_and(|event| erasure.covers(&event)) {
+                            places.push(params![place.0, place.1].to_vec());
+                        }
+                        last = Some(place);
+                    }
+                    let sql = "DELETE FROM quarantine WHERE (partition, event_offset) IN (VALUES {rows})";
+                    let erased = tx.execute_rows(sql, &places).await?;
+                    count(tx, erasure.erasure_id, erased).await?;
+                    Ok(last)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Notes that no file has the events any more.
+    pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
+        self.db.write(move |tx| async move { tx.execute(sql, params![erasure_id, now]).await.map(drop) }.boxed()).await
+    }
+}
+
+impl Erasure {
+    pub fn covers(&self, event: &Event) -> bool {
+        event.project_id == self.project_id
+            && event.session_id == self.session_id
+            && event.received_at <= self.requested_at
+    }
+}
+
+/// The erasures under way.
+pub(super) async fn under_way(tx: &mut Tx) -> Result<Vec<Erasure>> {
+    let sql = "SELECT * FROM erasures WHERE finished_at IS NULL ORDER BY requested_at";
+    tx.query(sql, &[]).await?.into_iter().map(erasure).collect()
+}
+
+pub(super) async fn count(tx: &mut Tx, erasure_id: ErasureId, events: u64) -> Result<()> {
+    let sql = "UPDATE erasures SET event_count = event_count + $2 WHERE erasure_id = $1 AND finished_at IS NULL";
+    if events > 0 && tx.execute(sql, params![erasure_id, events]).await? == 0 {
+        return Err(Error::Conflict("the erasure was finished by somebody else".to_owned()));
+    }
+    Ok(())
+}
+
+fn erasure(mut row: Row) -> Result<Erasure> {
+    Ok(Erasure {
+        erasure_id: row.take("erasure_id")?,
+        project_id: row.take("project_id")?,
+        session_id: row.take("session_id")?,
+        requested_at: row.take("requested_at")?,
+        finished_at: row.take("finished_at")?,
+        events: row.take("event_count")?,
+    })
+}

@@ -1,0 +1,261 @@
+//! Which files of events there are, and how far the inbox is written into them.
+//!
+//! Files come and go in the same transaction as the mark or the files they stand for, so that in every snapshot the
+//! files and the inbox after the mark are all events, each once.
+
+use std::collections::BTreeSet;
+
+use eyeline_core::{ErasureId, Timestamp};
+use futures::FutureExt as _;
+
+use super::Catalog;
+use super::erasures::{self, Erasure};
+use super::objects::{unwanted, wanted};
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::objects::ObjectKey;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+/// An immutable file of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeFile {
+    pub key: ObjectKey,
+    pub partition: u32,
+    /// The span of `received_at` that its events share: 0 a part of an hour, 1 an hour, 2 a day.
+    pub level: u32,
+    pub rows: u64,
+    pub bytes: u64,
+    pub first_offset: Offset,
+    pub last_offset: Offset,
+    pub first_timestamp: Timestamp,
+    pub last_timestamp: Timestamp,
+    pub first_received_at: Timestamp,
+    pub last_received_at: Timestamp,
+}
+
+/// How far a partition of the inbox is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    pub partition: u32,
+    /// Every event up to this offset is in the counters.
+    pub applied: Offset,
+    /// Every event up to this one is in a file, or counts for nothing.
+    pub flushed: Offset,
+}
+
+/// All events there are at one moment: those of the files, and those of the inbox between the marks that were not
+/// dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    pub files: Vec<LakeFile>,
+    pub partitions: Vec<Marks>,
+    /// Places between the marks that count for nothing.
+    pub dropped: BTreeSet<(u32, Offset)>,
+    /// What is shown to nobody although it is there.
+    pub hidden: Vec<Erasure>,
+}
+
+/// Events that follow each other in a partition, written into files.
+#[derive(Clone, Debug)]
+pub struct FlushBatch {
+    pub partition: u32,
+    /// The mark that the batch begins after, and the one it leads to.
+    pub after: Offset,
+    pub reached: Offset,
+    /// Written under keys that were noted as unwanted before.
+    pub files: Vec<LakeFile>,
+}
+
+/// Whether a change of the files was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    Done,
+    /// Somebody else was here: nothing was changed.
+    Moved,
+}
+
+impl Catalog {
+    /// The files and marks of one snapshot.
+    pub async fn manifest(&self) -> Result<Manifest> {
+        self.db.read(|tx| manifest(tx).boxed()).await
+    }
+
+    /// How far every partition is taken in.
+    pub async fn marks(&self) -> Result<Vec<Marks>> {
+        self.db.read(|tx| marks(tx).boxed()).await
+    }
+
+    /// For each partition, up to where the inbox may have let go of its events.
+    pub async fn trimmed_marks(&self) -> Result<Vec<(u32, Offset)>> {
+        let sql = "SELECT partition, trimmed FROM partitions";
+        let read = |mut row: Row| Ok((row.take("partition")?, row.take("trimmed")?));
+        self.db.read(move |tx| async move { tx.query(sql, &[]).await?.into_iter().map(read).collect() }.boxed()).await
+    }
+
+    /// Takes in the files of a batch and moves the mark, both or neither. From then on the inbox may let go of what lies
+    /// before the batch: those who began to read before this commit find all they look for until the next one.
+    pub async fn commit_flush(&self, batch: FlushBatch) -> Result<Committed> {
+        self.db
+            .write(move |tx| {
+                async move {
+                    let sql = "UPDATE partitions SET flushed = $3, trimmed = $2
+                               WHERE partition = $1 AND flushed = $2 AND applied >= $3";
+                    let FlushBatch { partition, after, reached, files } = batch;
+                    if tx.execute(sql, params![partition, after, reached]).await? == 0 {
+                        return Ok(Committed::Moved);
+                    }
+                    add(tx, &files).await?;
+                    let sql = "DELETE FROM dropped_events WHERE partition = $1 AND event_offset <= $2";
+                    tx.execute(sql, params![partition, reached]).await?;
+                    Ok(Committed::Done)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Puts `outputs` in the place of `inputs`, all or nothing. The objects of the inputs are removed at `unwanted_from`
+    /// (real time), when nobody reads them any more.
+    pub async fn commit_compaction(
+        &self,
+        inputs: Vec<ObjectKey>,
+        outputs: Vec<LakeFile>,
+        unwanted_from: Timestamp,
+    ) -> Result<Committed> {
+        self.replace_files(inputs, outputs, unwanted_from, None).await
+    }
+
+    /// Puts a file without some events, or none, in the place of one that has them; counts them for the erasure.
+    pub async fn commit_erasure(
+        &self,
+        erasure_id: ErasureId,
+        input: ObjectKey,
+        output: Option<LakeFile>,
+        events: u64,
+        unwanted_from: Timestamp,
+    ) -> Result<Committed> {
+        let erased = Some((erasure_id, events));
+        self.replace_files(vec![input], output.into_iter().collect(), unwanted_from, erased).await
+    }
+
+    /// Moves the mark of what the inbox may let go of up to that of what is flushed, and gives it. Whoever reads between
+    /// them notices and begins again.
+    pub async fn trim(&self, partition: u32) -> Result<Offset> {
+        let sql = "UPDATE partitions SET trimmed = flushed WHERE partition = $1 RETURNING flushed";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![partition]).await?;
+                    row.map_or(Ok(0), |mut row| row.take("flushed"))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    async fn replace_files(
+        &self,
+        inputs: Vec<ObjectKey>,
+        outputs: Vec<LakeFile>,
+        unwanted_from: Timestamp,
+        erased: Option<(ErasureId, u64)>,
+    ) -> Result<Committed> {
+        let replaced = self
+            .db
+            .write(move |tx| {
+                async move {
+                    let rows: Vec<Vec<Value>> = inputs.iter().map(|key| vec![key.clone().into()]).collect();
+                    let sql = "DELETE FROM lake_files WHERE object_key IN (VALUES {rows})";
+                    if tx.execute_rows(sql, &rows).await? != inputs.len() as u64 {
+                        // The error takes back what was deleted.
+                        return Err(Error::Conflict(MOVED.to_owned()));
+                    }
+                    add(tx, &outputs).await?;
+                    if let Some((erasure_id, events)) = erased {
+                        erasures::count(tx, erasure_id, events).await?;
+                    }
+                    unwanted(tx, &inputs, unwanted_from).await
+                }
+                .boxed()
+            })
+            .await;
+        match replaced {
+            Ok(()) => Ok(Committed::Done),
+            Err(Error::Conflict(sentence)) if sentence == MOVED => Ok(Committed::Moved),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+const MOVED: &str = "the files were merged by somebody else";
+
+async fn manifest(tx: &mut Tx) -> Result<Manifest> {
+    let mut manifest = Manifest { partitions: marks(tx).await?, ..Manifest::default() };
+    let sql = "SELECT d.partition AS partition, d.event_offset AS event_offset
+               FROM dropped_events d JOIN partitions p ON p.partition = d.partition
+               WHERE d.event_offset > p.flushed";
+    for mut row in tx.query(sql, &[]).await? {
+        manifest.dropped.insert((row.take("partition")?, row.take("event_offset")?));
+    }
+    let sql = "SELECT object_key, partition, level, row_count, byte_count, first_offset, last_offset, first_timestamp,
+                      last_timestamp, first_received_at, last_received_at
+               FROM lake_files ORDER BY partition, first_offset";
+    manifest.hidden = erasures::under_way(tx).await?;
+    manifest.files = tx.query(sql, &[]).await?.into_iter().map(file).collect::<Result<_>>()?;
+    Ok(manifest)
+}
+
+async fn marks(tx: &mut Tx) -> Result<Vec<Marks>> {
+    let sql = "SELECT partition, applied, flushed FROM partitions ORDER BY partition";
+    let read = |mut row: Row| {
+        Ok(Marks { partition: row.take("partition")?, applied: row.take("applied")?, flushed: row.take("flushed")? })
+    };
+    tx.query(sql, &[]).await?.into_iter().map(read).collect()
+}
+
+fn file(mut row: Row) -> Result<LakeFile> {
+    Ok(LakeFile {
+        key: row.take("object_key")?,
+        partition: row.take("partition")?,
+        level: row.take("level")?,
+        rows: row.take("row_count")?,
+        bytes: row.take("byte_count")?,
+        first_offset: row.take("first_offset")?,
+        last_offset: row.take("last_offset")?,
+        first_timestamp: row.take("first_timestamp")?,
+        last_timestamp: row.take("last_timestamp")?,
+        first_received_at: row.take("first_received_at")?,
+        last_received_at: row.take("last_received_at")?,
+    })
+}
+
+async fn add(tx: &mut Tx, files: &[LakeFile]) -> Result<()> {
+    let rows: Vec<Vec<Value>> = files
+        .iter()
+        .map(|file| {
+            params![
+                file.key.clone(),
+                file.partition,
+                file.level,
+                file.rows,
+                file.bytes,
+                file.first_offset,
+                file.last_offset,
+                file.first_timestamp,
+                file.last_timestamp,
+                file.first_received_at,
+                file.last_received_at
+            ]
+            .to_vec()
+        })
+        .collect();
+    let sql = "INSERT INTO lake_files (object_key, partition, level, row_count, byte_count, first_offset, last_offset,
+                                       first_timestamp, last_timestamp, first_received_at, last_received_at)
+               VALUES {rows}";
+    tx.execute_rows(sql, &rows).await?;
+    for file in files {
+        wanted(tx, &file.key).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The list of the lake's files: whatever is repeated or raced, each event stands in one place.
+
+use std::collections::BTreeSet;
+
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
+use eyeline_core::{Event, FieldErrors, Timestamp};
+use eyeline_store::catalog::events::{Aside, BatchEvent, EventBatch, Misfit};
+use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile, Manifest, Marks};
+use eyeline_store::{Catalog, ObjectKey};
+use uuid::Uuid;
+
+use crate::engines::on_every_engine;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn file(level: u32, first_offset: i64, last_offset: i64) -> LakeFile {
+    LakeFile {
+        key: ObjectKey::lake(at(1_000)),
+        partition: 0,
+        level,
+        rows: (last_offset - first_offset + 1) as u64,
+        bytes: 1_000,
+        first_offset,
+        last_offset,
+        first_timestamp: at(first_offset),
+        last_timestamp: at(last_offset),
+        first_received_at: at(1_000 + first_offset),
+        last_received_at: at(1_000 + last_offset),
+    }
+}
+
+/// Applies everything up to `reached`; the events at `unknown` name a gallery that is not there.
+async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
+    let event = |offset: i64| Event {
+        event_id: Uuid::from_u128(offset as u128).into(),
+        id_given: false,
+        project_id: Uuid::from_u128(1).into(),
+        application_id: Uuid::from_u128(2).into(),
+        received_at: at(offset),
+        session_id: Uuid::from_u128(3).into(),
+        visitor_id: None,
+        category: "gallery".to_owned(),
+        name: "view".to_owned(),
+        data: "{}".into(),
+        timestamp: at(offset),
+        schema: None,
+        replay: None,
+    };
+    let act = GalleryAct {
+        kind: ActKind::View,
+        gallery_id: Uuid::from_u128(4).into(),
+        image: ImageRef::Id(Uuid::from_u128(5).into()),
+    };
+    let events = unknown.iter().map(|offset| BatchEvent {
+        offset: *offset,
+        event: event(*offset),
+        act: Some(act.clone()),
+        misfit: None,
+    });
+    let batch = EventBatch { partition: 0, after, reached, events: events.collect(), aside: Vec::new(), now: at(0) };
+    catalog.apply_events(batch).await.expect("applied");
+}
+
+fn flush(after: i64, reached: i64, files: Vec<LakeFile>) -> FlushBatch {
+    FlushBatch { partition: 0, after, reached, files }
+}
+
+#[tokio::test]
+async fn nothing_is_in_the_lake_at_first() {
+    on_every_engine(async |catalog| {
+        assert_eq!(catalog.manifest().await.expect("a manifest"), Manifest::default());
+        assert_eq!(catalog.trimmed_marks().await.expect("marks"), []);
+        // A mark that nobody has set cannot be moved.
+        let moved = catalog.commit_flush(flush(0, 5, vec![file(0, 1, 5)])).await.expect("an answer");
+        assert_eq!(moved, Committed::Moved);
+        assert_eq!(catalog.manifest().await.expect("a manifest"), Manifest::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_and_the_mark_move_together_and_once() {
+    on_every_engine(async |catalog| {
+        apply(&catalog, 0, 20, &[]).await;
+        let first = file(0, 1, 10);
+        let batch = flush(0, 10, vec![first.clone()]);
+        assert_eq!(catalog.commit_flush(batch.clone()).await.expect("an answer"), Committed::Done);
+        // The same batch again, and a rival's with other files, change nothing.
+        assert_eq!(catalog.commit_flush(batch).await.expect("an answer"), Committed::Moved);
+        let rival = flush(0, 12, vec![file(0, 1, 12)]);
+        assert_eq!(catalog.commit_flush(rival).await.expect("an answer"), Committed::Moved);
+        // Nor can what is not applied be flushed.
+        let early = flush(10, 21, vec![file(0, 11, 21)]);
+        assert_eq!(catalog.commit_flush(early).await.expect("an answer"), Committed::Moved);
+        let manifest = catalog.manifest().await.expect("a manifest");
+        assert_eq!(manifest.files, std::slice::from_ref(&first));
+        assert_eq!(manifest.partitions, [Marks { partition: 0, applied: 20, flushed: 10 }]);
+        assert_eq!(catalog.trimmed_marks().await.expect("marks"), [(0, 0)]);
+
+        // A batch may leave no file behind, and lets the inbox go up to where it began.
+        assert_eq!(catalog.commit_flush(flush(10, 15, Vec::new())).await.expect("an answer"), Committed::Done);
+        assert_eq!(catalog.manifest().await.expect("a manifest").files, [first]);
+        assert_eq!(catalog.trimmed_marks().await.expect("marks"), [(0, 10)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_rivals_with_the_same_batch_one_wins() {
+    on_every_engine(async |catalog| {
+        apply(&catalog, 0, 10, &[]).await;
+        let rivals = (0..8).map(|_| catalog.commit_flush(flush(0, 10, vec![file(0, 1, 10)])));
+        let outcomes = futures::future::join_all(rivals).await;
+        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Committed::Done))).count();
+        assert_eq!(won, 1);
+        assert_eq!(catalog.manifest().await.expect("a manifest").files.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_apart_is_dropped_from_between_the_marks() {
+    on_every_engine(async |catalog| {
+        apply(&catalog, 0, 10, &[3, 7]).await;
+        let aside = Aside {
+            offset: 12,
+            event: None,
+            record: vec![1],
+            misfit: Misfit { reason: "unreadable", errors: FieldErrors::one("", "This is no event.") },
+        };
+        let batch =
+            EventBatch { partition: 0, after: 10, reached: 12, events: Vec::new(), aside: vec![aside], now: at(0) };
+        catalog.apply_events(batch).await.expect("applied");
+        let dropped = catalog.manifest().await.expect("a manifest").dropped;
+        assert_eq!(dropped, BTreeSet::from([(0, 3), (0, 7), (0, 12)]));
+        catalog.commit_flush(flush(0, 7, vec![file(0, 1, 6)])).await.expect("an answer");
+        assert_eq!(catalog.manifest().await.expect("a manifest").dropped, BTreeSet::from([(0, 12)]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn merged_files_take_the_place_of_theirs_all_or_nothing() {
+    on_every_engine(async |catalog| {
+        apply(&catalog, 0, 30, &[]).await;
+        let (one, two, three) = (file(0, 1, 10), file(0, 11, 20), file(0, 21, 30));
+        for (after, file) in [(0, &one), (10, &two), (20, &three)] {
+            let batch = flush(after, after + 10, vec![file.clone()]);
+            assert_eq!(catalog.commit_flush(batch).await.expect("an answer"), Committed::Done);
+        }
+        let merged = file(1, 1, 20);
+        let commit = |inputs: &[&LakeFile], output: &LakeFile| {
+            let inputs = inputs.iter().map(|file| file.key.clone()).collect();
+            catalog.commit_compaction(inputs, vec![output.clone()], at(0))
+        };
+        assert_eq!(commit(&[&one, &two], &merged).await.expect("an answer"), Committed::Done);
+        // One of these has gone already: the other one stays.
+        assert_eq!(commit(&[&two, &three], &file(1, 11, 30)).await.expect("an answer"), Committed::Moved);
+        assert_eq!(catalog.manifest().await.expect("a manifest").files, [merged, three]);
+        let unwanted: BTreeSet<ObjectKey> = catalog.unwanted_objects(10).await.expect("keys").into_iter().collect();
+        assert_eq!(unwanted, BTreeSet::from([one.key, two.key]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_taken_in_is_wanted_and_one_that_was_not_goes() {
+    on_every_engine(async |catalog| {
+        apply(&catalog, 0, 10, &[]).await;
+        let (kept, lost) = (file(0, 1, 10), file(0, 1, 10));
+        for file in [&kept, &lost] {
+            catalog.note_unwanted(file.key.clone(), at(0)).await.expect("noted");
+        }
+        catalog.commit_flush(flush(0, 10, vec![kept])).await.expect("an answer");
+        assert_eq!(catalog.unwanted_objects(10).await.expect("keys"), [lost.key]);
+    })
+    .await;
+}

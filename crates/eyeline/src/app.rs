@@ -14,13 +14,18 @@ use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
 use crate::flow::admission::Admission;
 use crate::flow::collect::Collector;
+use crate::flow::compact::Compact;
+use crate::flow::erase::Erase;
 use crate::flow::event_types::EventTypes;
+use crate::flow::files::LakeFiles;
+use crate::flow::flush::Flush;
 use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
 use crate::flow::makers::Makers;
 use crate::flow::notify::Newsroom;
 use crate::flow::rank::Orders;
 use crate::flow::replay::Replays;
+use crate::flow::usage::Usage;
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
 use crate::secrets::{self, Secrets};
@@ -60,6 +65,10 @@ pub struct App {
     pub collector: Collector,
     pub ingest: Ingest,
     pub replays: Replays,
+    pub flush: Flush,
+    pub compact: Compact,
+    pub erase: Erase,
+    pub usage: Usage,
     pub newsroom: Newsroom,
     pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
@@ -111,13 +120,20 @@ impl App {
             clock: clock.clone(),
             turn: Arc::default(),
         };
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone());
+        let usage = usage.map_err(|error| format!("the objects: {error}"))?;
+        let files = LakeFiles::new(catalog.clone(), objects.clone(), usage.clone(), clock.clone());
         Ok(App {
             orders,
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
-            history: History::new(inbox.clone(), catalog.clone()),
             ingest,
             replays,
             event_types,
+            history: History::new(inbox.clone(), catalog.clone(), usage.clone()),
+            flush: Flush::new(inbox.clone(), catalog.clone(), objects.clone(), files.clone()),
+            compact: Compact::new(catalog.clone(), files.clone(), clock.clone()),
+            erase: Erase::new(inbox.clone(), catalog.clone(), files, usage.clone(), clock.clone()),
+            usage,
             newsroom: Newsroom::default(),
             inbox,
             clock,

@@ -48,6 +48,8 @@ pub struct Settings {
     pub upload_grace_seconds: u32,
     /// Seconds between two looks for uploads whose end nobody told.
     pub sweep_seconds: u32,
+    /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long.
+    pub flush_seconds: u32,
     /// Seconds that a signed download link lives, at least.
     pub download_link_seconds: u32,
     /// Bytes of one photo sent with a key.
@@ -127,6 +129,7 @@ impl Default for Settings {
             upload_link_seconds: 15 * 60,
             upload_grace_seconds: 60 * 60,
             sweep_seconds: 30,
+            flush_seconds: 30,
             download_link_seconds: 15 * 60,
             upload_bytes_max: 50 * 1024 * 1024,
             tiers: Tiers::default(),
@@ -172,6 +175,7 @@ impl Settings {
         check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
         check(self.download_link_seconds > 0, "download_link_seconds has to be at least 1");
         check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
+        check(self.flush_seconds > 0, "flush_seconds has to be at least 1");
         check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
         check(self.workers != Some(0), "workers has to be at least 1");
         check(

@@ -2,6 +2,7 @@
 //!
 //! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`) and PostgreSQL's programs.
 
+mod analytics;
 mod command_line;
 mod crash;
 mod datasets;

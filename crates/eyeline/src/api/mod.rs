@@ -1,6 +1,7 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
 pub mod allowance;
+mod analytics;
 mod applications;
 mod assets;
 pub mod auth;
@@ -11,6 +12,7 @@ mod dataset;
 mod docs;
 mod downloads;
 mod envelope;
+mod erasures;
 pub mod etag;
 mod event_types;
 mod events;
@@ -85,7 +87,9 @@ fn described() -> OpenApiRouter<App> {
         .merge(rules::routes())
         .merge(experiment::routes())
         .merge(why::routes())
-        .merge(events::routes());
+        .merge(events::routes())
+        .merge(analytics::routes())
+        .merge(erasures::routes());
     let api = api.layer(from_fn(etag::wrap));
     let root = operations::root_routes().merge(downloads::root_routes());
     OpenApiRouter::with_openapi(docs::frame()).merge(root).nest("/api/v1", api)

@@ -1,6 +1,7 @@
 //! Background tasks of a process: they call the flow and own no rule. Each belongs to the supervisor.
 
 pub mod clear;
+pub mod flush;
 pub mod forget;
 pub mod ingest;
 pub mod process;
@@ -23,6 +24,9 @@ pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("rank", rank::run(app.orders.clone(), app.stop.clone()));
     supervisor.spawn("ingest", ingest::run(app.ingest.clone(), app.stop.clone()));
     supervisor.spawn("quarantine news", ingest::tell_quarantined(app.ingest.clone(), app.stop.clone()));
+    supervisor.spawn("flush", flush::run(app.clone()));
+    supervisor.spawn("compact", flush::compact(app.clone()));
+    supervisor.spawn("erase", flush::erase(app.clone()));
     supervisor.spawn("event ids", ingest::forget_ids(app.ingest.clone(), app.stop.clone()));
 }
 

@@ -394,6 +394,7 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
     }
     let named = send(&server, &tenant, &with("event_id", json!(EVENT_ID))).await.json();
 
+    server.apply_events().await;
     let mut path = "/api/v1/events?limit=2".to_owned();
     let mut pages = Vec::new();
     loop {

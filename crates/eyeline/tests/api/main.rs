@@ -1,5 +1,6 @@
 //! The API on embedded engines, in process: one file a topic.
 
+mod analytics;
 mod applications;
 mod cors;
 mod credentials;
@@ -11,6 +12,7 @@ mod galleries;
 mod hostile;
 mod idempotency;
 mod images;
+mod lake;
 mod operations;
 mod pages_of_the_server;
 mod processing;

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use eyeline::app::App;
+use eyeline::flow::ingest::Step;
 use eyeline::settings::Settings;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
@@ -69,6 +70,15 @@ impl Server {
         let router = self.router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
+    }
+
+    /// Applies every event that was taken in, as the background would shortly.
+    pub async fn apply_events(&self) {
+        let ingest = &self.app.ingest;
+        let mut mark = ingest.mark(0).await.expect("a mark");
+        while let Step::Applied { reached, .. } = ingest.step(0, mark, 10_000).await.expect("a step") {
+            mark = reached;
+        }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

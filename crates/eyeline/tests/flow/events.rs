@@ -7,16 +7,20 @@ use std::time::Duration;
 use eyeline::clock::Clock;
 use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key};
 use eyeline::flow::event_types::EventTypes;
-use eyeline::flow::history::{History, Wanted};
+use eyeline::flow::files::LakeFiles;
+use eyeline::flow::flush::Flush;
+use eyeline::flow::history::History;
 use eyeline::flow::ingest::Ingest;
 use eyeline::flow::rank::Orders;
 use eyeline::flow::replay::Replays;
+use eyeline::flow::usage::Usage;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
+use eyeline_lake::Filter;
 use eyeline_store::inbox::{self, Entry};
 use eyeline_store::pubsub::{self, Hint};
 use eyeline_store::sql::Db;
-use eyeline_store::{Catalog, Inbox, PubSub, params};
+use eyeline_store::{Catalog, Inbox, Objects, PubSub, params};
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +48,7 @@ pub struct Process {
     pub ingest: Ingest,
     pub replays: Replays,
     history: History,
+    pub flush: Flush,
     pub stop: CancellationToken,
 }
 
@@ -77,14 +82,23 @@ impl Installation {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
         let pubsub = pubsub::open("memory:").await.expect("fan-out");
+        let objects = format!("file:{}", self.folder.path().join("objects").display());
+        let objects = Objects::open(&objects).await.expect("open objects");
         let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone()).expect("usage");
         let event_types = EventTypes::new(catalog.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
         let ingest =
             Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone(), orders);
         Process {
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
-            history: History::new(inbox.clone(), catalog.clone()),
+            flush: Flush::new(
+                inbox.clone(),
+                catalog.clone(),
+                objects.clone(),
+                LakeFiles::new(catalog.clone(), objects, usage.clone(), clock.clone()),
+            ),
+            history: History::new(inbox.clone(), catalog.clone(), usage),
             replays: Replays {
                 inbox: inbox.clone(),
                 catalog,
@@ -364,10 +378,10 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
 }
 
 /// The numbers in the data of all events that are wanted, read page by page.
-async fn listed(process: &Process, project_id: ProjectId, wanted: &Wanted, limit: usize) -> Vec<u64> {
+async fn listed(process: &Process, wanted: &Filter, limit: usize) -> Vec<u64> {
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
-        let (events, reached) = process.history.list(project_id, wanted, after, limit).await.expect("a page");
+        let (events, reached) = process.history.list(wanted.clone(), after, limit).await.expect("a page");
         assert!(events.len() <= limit);
         for event in events {
             let data: Value = serde_json::from_str(&event.data).expect("JSON");
@@ -396,22 +410,23 @@ async fn events_are_listed_newest_first_within_the_project_and_without_repetitio
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
     let everything: Vec<u64> = (0..30).rev().collect();
+    let all = Filter::of(SENDER.project_id);
     for limit in [1, 7, 30, 100] {
-        assert_eq!(listed(&process, SENDER.project_id, &Wanted::default(), limit).await, everything, "{limit} a page");
+        assert_eq!(listed(&process, &all, limit).await, everything, "{limit} a page");
     }
-    let nobody = Wanted { session_id: Some(Uuid::from_u128(123).into()), ..Wanted::default() };
-    assert_eq!(listed(&process, SENDER.project_id, &nobody, 10).await, NONE);
+    let nobody = Filter { session_id: Some(Uuid::from_u128(123).into()), ..all.clone() };
+    assert_eq!(listed(&process, &nobody, 10).await, NONE);
     let at = |text: &str| eyeline_core::Timestamp::parse(text);
-    let that_day = Wanted { from: at("2021-01-01T00:00:00Z"), to: at("2021-01-02T00:00:00Z"), ..Wanted::default() };
-    assert_eq!(listed(&process, SENDER.project_id, &that_day, 50).await.len(), 30);
-    let day_before = Wanted { from: at("2020-12-31T00:00:00Z"), to: at("2021-01-01T00:00:00Z"), ..Wanted::default() };
-    assert_eq!(listed(&process, SENDER.project_id, &day_before, 50).await, NONE);
+    let that_day = Filter { from: at("2021-01-01T00:00:00Z"), to: at("2021-01-02T00:00:00Z"), ..all.clone() };
+    assert_eq!(listed(&process, &that_day, 50).await.len(), 30);
+    let day_before = Filter { from: at("2020-12-31T00:00:00Z"), to: at("2021-01-01T00:00:00Z"), ..all.clone() };
+    assert_eq!(listed(&process, &day_before, 50).await, NONE);
     process.stop.cancel();
     worker.await.expect("no panic").expect("a clean stop");
 }
 
 #[tokio::test]
-async fn an_event_is_found_by_its_id_before_and_after_it_is_applied() {
+async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_to_a_file() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let mut ids = Vec::new();
@@ -432,6 +447,8 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied() {
     find_all(false).await;
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
+    find_all(true).await;
+    process.flush.run().await.expect("a flush");
     find_all(true).await;
     let absent: EventId = Clock::default().new_id();
     assert_eq!(process.history.find(SENDER.application_id, absent).await.expect("an answer"), None);

@@ -126,12 +126,17 @@ async fn collect(
     if let Some(key) = key {
         envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
     }
+    let event_id = envelope.event_id;
     let receipts = app.collector.collect(sender, vec![envelope]).await?;
     let (status, event) = match receipts.into_iter().next() {
         Some(Receipt::Accepted(event)) => (StatusCode::CREATED, event),
         Some(Receipt::Duplicate(first)) => {
-            let event = app.collector.first(&first).await?;
-            (StatusCode::OK, event.ok_or_else(|| Error::Corrupt("an event's first record is gone".to_owned()))?)
+            let mut event = app.collector.first(&first).await?;
+            if let (None, Some(event_id)) = (&event, event_id) {
+                event = app.history.find(sender.application_id, event_id).await?.map(|(event, _)| event);
+            }
+            let erased = "This event was taken in before, and it has been erased since.";
+            (StatusCode::OK, event.ok_or_else(|| Problem::new(StatusCode::CONFLICT, erased))?)
         }
         Some(Receipt::Rejected(errors)) => return Err(errors.into()),
         None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::event::{ActKind, ImageRef};
 use eyeline_core::{ApplicationId, EventId, GalleryId, ImageId, Timestamp};
+use eyeline_lake::{Filter, Place};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -14,7 +15,6 @@ use utoipa_axum::routes;
 use super::{EventAnswer, quarantine};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
-use crate::flow::history::{Reached, Wanted};
 use crate::flow::receipt::{self, CountedIn, Fate};
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
@@ -46,19 +46,18 @@ struct EventList {
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
     let project_id = query.project_id(&credential);
-    let wanted = Wanted {
-        application_id: query.id("application"),
-        session_id: query.id("session_id"),
-        category: query.text("category", TEXT_CHARS_MAX),
-        name: query.text("name", TEXT_CHARS_MAX),
-        from: query.parsed("from", TIME, Timestamp::parse),
-        to: query.parsed("to", TIME, Timestamp::parse),
-    };
-    let mut paging = query.paging::<Reached>(&app);
+    let application_id = query.id("application");
+    let session_id = query.id("session_id");
+    let category = query.text("category", TEXT_CHARS_MAX);
+    let name = query.text("name", TEXT_CHARS_MAX);
+    let from = query.parsed("from", TIME, Timestamp::parse);
+    let to = query.parsed("to", TIME, Timestamp::parse);
+    let mut paging = query.paging::<Place>(&app);
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
     credential.manage(project_id, "project")?;
-    let (events, reached) = app.history.list(project_id, &wanted, paging.after.take(), paging.limit as usize).await?;
+    let wanted = Filter { project_id, application_id, session_id, category, name, from, to };
+    let (events, reached) = app.history.list(wanted, paging.after.take(), paging.limit as usize).await?;
     let events = events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;
     let next = paging.next(reached);
     let answer = EventList { events, next_cursor: next.cursor.clone() };

@@ -106,7 +106,7 @@ impl Collector {
         Ok(receipts.into_iter().flatten().collect())
     }
 
-    /// The event that a duplicate was first. `None` when it cannot be read any more.
+    /// The event that a duplicate was first. `None` when it is not in the inbox any more.
     pub async fn first(&self, first: &First) -> Result<Option<Event>> {
         match first {
             First::Recent(record) => Ok(Event::decode(record)),

@@ -1,0 +1,96 @@
+//! How much, over time.
+
+use axum::Json;
+use axum::extract::State;
+use eyeline_core::{ApplicationId, Timestamp};
+use eyeline_lake::{CountQuestion, Interval, counts};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Report, Scope, ask};
+use crate::api::{Answer, Credential, Problem, Query};
+use crate::app::App;
+
+/// Rows of an answer at the most.
+const ROWS_MAX: usize = 10_000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// Events of a group within a bucket; the fields of `group_by` are there, the others not.
+#[derive(Serialize, ToSchema)]
+struct CountRow {
+    /// When the bucket begins; null when there is one for all.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    bucket: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    application: Option<ApplicationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    count: u64,
+    /// Different values of `session_id`; they do not add up over rows.
+    sessions: u64,
+}
+
+/// How many events there were, over time. Buckets without events are left out.
+#[utoipa::path(
+    get, path = "/analytics/counts", operation_id = "count_events", tag = "analytics",
+    params(
+        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
+        ("from" = Option<String>, Query, description = "The first timestamp of interest"),
+        ("to" = Option<String>, Query, description = "The first timestamp that is of none any more"),
+        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
+        ("name" = Option<String>, Query),
+        ("interval" = Option<String>, Query, description = "hour, day (the default), week, month (of UTC), or all: one bucket"),
+        ("group_by" = Option<String>, Query, description = "Any of application, category, name, with commas between them"),
+    ),
+    responses((status = 200, body = Report<CountRow>), (status = "4XX", description = "A problem document"))
+)]
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<Report<CountRow>>> {
+    let scope = Scope::read(&mut query, &credential);
+    let interval = query.parsed("interval", "hour, day, week, month or all", |word| {
+        if word == "all" { Some(None) } else { Interval::parse(word).map(Some) }
+    });
+    let group_by = query.parsed("group_by", "some of application, category and name, with commas", groups);
+    let filter = scope.finish(query, &credential)?;
+    let question = CountQuestion { interval: interval.unwrap_or(Some(Interval::Day)), ..group_by.unwrap_or_default() };
+    let (rows, as_of) =
+        ask(&app, filter, move |files, snapshot, filter, budget| counts(files, snapshot, filter, question, budget))
+            .await?;
+    if rows.len() > ROWS_MAX {
+        let sentence = format!(
+            "The answer has {} rows, and at most {ROWS_MAX} are given: ask about a shorter time, longer intervals or fewer groups.",
+            rows.len()
+        );
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, sentence));
+    }
+    let rows = rows.into_iter().map(|row| CountRow {
+        bucket: row.bucket,
+        application: row.group.application,
+        category: row.group.category,
+        name: row.group.name,
+        count: row.count,
+        sessions: row.sessions,
+    });
+    Ok(Report::raw(rows.collect(), as_of))
+}
+
+fn groups(text: &str) -> Option<CountQuestion> {
+    let mut question = CountQuestion::default();
+    for word in text.split(',') {
+        match word.trim() {
+            "application" => question.by_application = true,
+            "category" => question.by_category = true,
+            "name" => question.by_name = true,
+            _ => return None,
+        }
+    }
+    Some(question)
+}

@@ -1,0 +1,113 @@
+//! How many get from step to step.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use eyeline_lake::funnel;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::step::parse_steps;
+use super::{Report, Scope, ask};
+use crate::api::{Answer, Credential, Query};
+use crate::app::App;
+
+const STEPS_MAX: usize = 100;
+const WITHIN_DEFAULT: Duration = Duration::from_secs(30 * 60);
+const WITHIN_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+#[derive(Serialize, ToSchema)]
+struct FunnelRow {
+    /// From 1.
+    step: usize,
+    category: String,
+    name: String,
+    /// Sessions, each split after 30 minutes of silence, that took this step and all before it.
+    sessions: u64,
+    /// The part of the step before, and of the first one; null when that is nobody.
+    of_previous: Option<f64>,
+    of_first: Option<f64>,
+}
+
+/// How many sessions take the steps in their order, the first and the last of them at most `within` apart. Other events
+/// may lie between the steps.
+#[utoipa::path(
+    get, path = "/analytics/funnel", operation_id = "show_funnel", tag = "analytics",
+    params(
+        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
+        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
+        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
+        ("name" = Option<String>, Query),
+        ("steps" = String, Query, description = "category/name,category/name,… (a backslash before a / , or \\ that is part of a name); at most 100"),
+        ("within" = Option<String>, Query, description = "45s, 30m (the default), 2h or 1d; at most 30d"),
+    ),
+    responses((status = 200, body = Report<FunnelRow>), (status = "4XX", description = "A problem document"))
+)]
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<Report<FunnelRow>>> {
+    let scope = Scope::read(&mut query, &credential);
+    query.require("steps");
+    let what = "up to 100 steps such as shop/cart,shop/checkout";
+    let steps = query.parsed("steps", what, |text| parse_steps(text, STEPS_MAX)).unwrap_or_default();
+    let within = query.parsed("within", "a time such as 45s, 30m, 2h or 1d, at most 30d", duration);
+    let within = within.unwrap_or(WITHIN_DEFAULT);
+    let filter = scope.finish(query, &credential)?;
+    let (found, as_of) = ask(&app, filter, move |files, snapshot, filter, budget| {
+        funnel(files, snapshot, filter, &steps, within, budget)
+    })
+    .await?;
+    let first = found.first().map_or(0, |step| step.visits);
+    let mut previous = first;
+    let mut rows = Vec::with_capacity(found.len());
+    for (index, step) in found.into_iter().enumerate() {
+        rows.push(FunnelRow {
+            step: index + 1,
+            category: step.kind.category,
+            name: step.kind.name,
+            sessions: step.visits,
+            of_previous: part(step.visits, previous),
+            of_first: part(step.visits, first),
+        });
+        previous = step.visits;
+    }
+    Ok(Report::raw(rows, as_of))
+}
+
+fn part(of: u64, all: u64) -> Option<f64> {
+    (all > 0).then(|| of as f64 / all as f64)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let duration = Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?);
+    (!duration.is_zero() && duration <= WITHIN_MAX).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(duration("45s"), Some(Duration::from_secs(45)));
+        assert_eq!(duration("30m"), Some(Duration::from_secs(1_800)));
+        assert_eq!(duration("2h"), Some(Duration::from_secs(7_200)));
+        assert_eq!(duration("30d"), Some(WITHIN_MAX));
+        for text in ["", "m", "30", "-1m", "1.5h", "0s", "31d", "9999999999999999999d", "30 m", "5µ"] {
+            assert_eq!(duration(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! How the images of a gallery are seen and clicked.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use eyeline_core::event::ImageRef;
+use eyeline_core::{GalleryId, ImageId, Timestamp};
+use eyeline_lake::{Acts, Interval, gallery};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Scope, ServedFrom, ask, rows_max};
+use crate::api::{Answer, Credential, Problem, Query};
+use crate::app::App;
+
+/// Positions in an answer at the most; those further down a page are few and seen by few.
+const POSITIONS_MAX: usize = 1_000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Numbers {
+    views: u64,
+    clicks: u64,
+    /// Clicks for each view; null without views.
+    click_rate: Option<f64>,
+}
+
+impl From<Acts> for Numbers {
+    fn from(Acts { views, clicks }: Acts) -> Self {
+        Numbers { views, clicks, click_rate: (views > 0).then(|| clicks as f64 / views as f64) }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct ImageRow {
+    /// Null for one that is not in the gallery any more and was named by its external id.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    image_id: Option<ImageId>,
+    external_id: Option<String>,
+    #[serde(flatten)]
+    numbers: Numbers,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PositionRow {
+    /// As the sender told it, from 1.
+    position: u32,
+    #[serde(flatten)]
+    numbers: Numbers,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BucketRow {
+    #[schema(value_type = String, format = DateTime)]
+    bucket: Timestamp,
+    #[serde(flatten)]
+    numbers: Numbers,
+}
+
+#[derive(Serialize, ToSchema)]
+struct GalleryAnswer {
+    /// Images, the most viewed first.
+    rows: Vec<ImageRow>,
+    total: Numbers,
+    /// Of the events that tell a position.
+    positions: Vec<PositionRow>,
+    over_time: Vec<BucketRow>,
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+    served_from: ServedFrom,
+}
+
+/// Views, clicks and click rate of a gallery: by image, by position and over time.
+#[utoipa::path(
+    get, path = "/analytics/galleries/{gallery_id}", operation_id = "show_gallery_usage", tag = "analytics",
+    params(
+        ("gallery_id" = uuid::Uuid, Path),
+        ("project_id" = Option<uuid::Uuid>, Query, description = "The gallery's, if given"),
+        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
+        ("application" = Option<uuid::Uuid>, Query),
+        ("interval" = Option<String>, Query, description = "Of over_time: hour, day (the default), week or month"),
+        ("limit" = Option<u32>, Query, description = "Images: 20 unless given, at most 1000"),
+    ),
+    responses((status = 200, body = GalleryAnswer), (status = "4XX", description = "A problem document"))
+)]
+async fn show(
+    State(app): State<App>,
+    credential: Credential,
+    Path(gallery_id): Path<GalleryId>,
+    mut query: Query,
+) -> Answer<Json<GalleryAnswer>> {
+    let known = app.catalog.gallery(gallery_id).await?.ok_or_else(|| Problem::not_found("gallery"))?;
+    credential.manage(known.project_id, "gallery")?;
+    let scope = Scope::of(&mut query, known.project_id);
+    let interval = query.parsed("interval", "hour, day, week or month", Interval::parse).unwrap_or(Interval::Day);
+    let limit = rows_max(&mut query);
+    let filter = scope.finish(query, &credential)?;
+    let (found, as_of) = ask(&app, filter, move |files, snapshot, filter, budget| {
+        gallery(files, snapshot, filter, gallery_id, interval, budget)
+    })
+    .await?;
+    let positions = found.positions.into_iter().take(POSITIONS_MAX);
+    let over_time = found.buckets.into_iter();
+    Ok(Json(GalleryAnswer {
+        rows: images(&app, gallery_id, found.images, limit).await?,
+        total: found.total.into(),
+        positions: positions.map(|(position, acts)| PositionRow { position, numbers: acts.into() }).collect(),
+        over_time: over_time.map(|(bucket, acts)| BucketRow { bucket, numbers: acts.into() }).collect(),
+        as_of,
+        served_from: ServedFrom::Raw,
+    }))
+}
+
+/// The most viewed images, each under all its names.
+async fn images(app: &App, gallery_id: GalleryId, found: Vec<(ImageRef, Acts)>, limit: usize) -> Answer<Vec<ImageRow>> {
+    let external = found.iter().filter_map(|(image, _)| match image {
+        ImageRef::External(name) => Some(name.clone()),
+        ImageRef::Id(_) => None,
+    });
+    let ids = app.catalog.image_ids_by_external_ids(gallery_id, external.collect()).await?;
+    let mut by_image: HashMap<ImageRef, Acts> = HashMap::with_capacity(found.len());
+    for (image, acts) in found {
+        let image = match image {
+            ImageRef::External(name) => ids.get(&name).map_or(ImageRef::External(name), |id| ImageRef::Id(*id)),
+            id => id,
+        };
+        by_image.entry(image).or_default().add(acts);
+    }
+    let mut images: Vec<(ImageRef, Acts)> = by_image.into_iter().collect();
+    let rank = |acts: &Acts| std::cmp::Reverse((acts.views, acts.clicks));
+    images.sort_by(|(one, acts), (other, others)| rank(acts).cmp(&rank(others)).then_with(|| one.cmp(other)));
+    images.truncate(limit);
+    let shown = images.iter().filter_map(|(image, _)| match image {
+        ImageRef::Id(id) => Some(*id),
+        ImageRef::External(_) => None,
+    });
+    let mut names = app.catalog.external_ids_of_images(gallery_id, shown.collect()).await?;
+    let row = |(image, acts): (ImageRef, Acts)| match image {
+        ImageRef::Id(id) => ImageRow { image_id: Some(id), external_id: names.remove(&id), numbers: acts.into() },
+        ImageRef::External(name) => ImageRow { image_id: None, external_id: Some(name), numbers: acts.into() },
+    };
+    Ok(images.into_iter().map(row).collect())
+}

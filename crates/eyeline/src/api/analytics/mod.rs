@@ -1,0 +1,144 @@
+//! What analysts ask about the events of a project.
+
+mod counts;
+mod features;
+mod funnel;
+mod galleries;
+mod paths;
+mod retention;
+mod step;
+
+use axum::Json;
+use eyeline_core::{ProjectId, Timestamp};
+use eyeline_lake::{Budget, EventType, Files, Filter, Snapshot};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Answer, Credential, Problem, Query};
+use crate::app::App;
+use crate::flow::usage::Weight;
+
+const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
+const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";
+/// Rows of an answer that says which are the most, when the request does not say and at the most.
+const ROWS_DEFAULT: u64 = 20;
+const ROWS_MAX: u64 = 1_000;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(counts::routes())
+        .merge(features::routes())
+        .merge(paths::routes())
+        .merge(funnel::routes())
+        .merge(retention::routes())
+        .merge(galleries::routes())
+}
+
+/// Where the numbers come from.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ServedFrom {
+    /// Every event was looked at.
+    Raw,
+}
+
+/// What every answer has.
+#[derive(Serialize, ToSchema)]
+struct Report<T: ToSchema> {
+    rows: Vec<T>,
+    /// All events that were applied by then are in it.
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+    served_from: ServedFrom,
+}
+
+impl<T: ToSchema> Report<T> {
+    fn raw(rows: Vec<T>, as_of: Timestamp) -> Json<Self> {
+        Json(Report { rows, as_of, served_from: ServedFrom::Raw })
+    }
+}
+
+/// A type of events within an answer.
+#[derive(Serialize, ToSchema)]
+struct TypeAnswer {
+    category: String,
+    name: String,
+}
+
+impl From<EventType> for TypeAnswer {
+    fn from(kind: EventType) -> Self {
+        TypeAnswer { category: kind.category, name: kind.name }
+    }
+}
+
+/// The events that a question is about, being read.
+struct Scope {
+    project_id: Option<ProjectId>,
+    filter: Filter,
+}
+
+impl Scope {
+    /// Reads what all questions take; what is wrong is noted in the query.
+    fn read(query: &mut Query, credential: &Credential) -> Scope {
+        if credential.project().is_none() {
+            query.require("project_id");
+        }
+        Scope::within(query, credential.project())
+    }
+
+    /// The same for a thing of this project, which then need not be named.
+    fn of(query: &mut Query, project_id: ProjectId) -> Scope {
+        let scope = Scope::within(query, Some(project_id));
+        if scope.project_id != Some(project_id) {
+            query.error("project_id", "This is not the project that it belongs to.");
+        }
+        scope
+    }
+
+    fn within(query: &mut Query, own: Option<ProjectId>) -> Scope {
+        let project_id = query.id("project_id").or(own);
+        let filter = Filter {
+            // Of an unknown project there are no events; nobody gets that far.
+            project_id: project_id.unwrap_or(ProjectId(uuid::Uuid::nil())),
+            application_id: query.id("application"),
+            session_id: None,
+            category: query.text("category", TEXT_CHARS_MAX),
+            name: query.text("name", TEXT_CHARS_MAX),
+            from: query.parsed("from", TIME, Timestamp::parse),
+            to: query.parsed("to", TIME, Timestamp::parse),
+        };
+        if let (Some(from), Some(to)) = (filter.from, filter.to)
+            && from >= to
+        {
+            query.error("to", "This has to be after from.");
+        }
+        Scope { project_id, filter }
+    }
+
+    /// Ends the reading: 400 with all that is wrong, 404 for what is not the caller's.
+    fn finish(self, query: Query, credential: &Credential) -> Answer<Filter> {
+        query.finish()?;
+        let project_id = self.project_id.ok_or_else(|| Problem::not_found("project"))?;
+        credential.manage(project_id, "project")?;
+        Ok(self.filter)
+    }
+}
+
+/// Puts a question to all events of the filter's project.
+async fn ask<T: Send + 'static>(
+    app: &App,
+    filter: Filter,
+    question: impl FnOnce(&Files, &Snapshot, &Filter, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
+) -> Answer<(T, Timestamp)> {
+    let asked = app.usage.ask(Some(filter.project_id), Weight::Question, move |files, snapshot, budget| {
+        question(files, snapshot, &filter, budget)
+    });
+    Ok(asked.await?)
+}
+
+/// How many rows are wanted.
+fn rows_max(query: &mut Query) -> usize {
+    let limit = query.integer("limit", 1..=ROWS_MAX).unwrap_or(ROWS_DEFAULT);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,87 @@
+//! Who comes back.
+
+use axum::Json;
+use axum::extract::State;
+use eyeline_core::Timestamp;
+use eyeline_lake::{Filter, Interval, retention};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Scope, ServedFrom, ask};
+use crate::api::{Answer, Credential, Query};
+use crate::app::App;
+
+/// Periods that are looked at when the request does not say from when on.
+const PERIODS_DEFAULT: i64 = 12;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// Visitors first seen in the same period.
+#[derive(Serialize, ToSchema)]
+struct CohortRow {
+    /// When that period begins.
+    #[schema(value_type = String, format = DateTime)]
+    cohort: Timestamp,
+    visitors: u64,
+    /// How many of them were seen in the first period (all), the one after it, and so on.
+    returned: Vec<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RetentionReport {
+    rows: Vec<CohortRow>,
+    /// Events that name no `visitor_id`: who sent them is not known, and not guessed from sessions.
+    events_without_visitor: u64,
+    /// Says so when there are such events.
+    note: Option<&'static str>,
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+    served_from: ServedFrom,
+}
+
+/// Who comes back: visitors by the period in which they were first seen, and how many were seen again in each later one.
+/// Visitors are told apart by `visitor_id`; one counts as new in the first period in which an event of theirs is asked
+/// about.
+#[utoipa::path(
+    get, path = "/analytics/retention", operation_id = "show_retention", tag = "analytics",
+    params(
+        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
+        ("from" = Option<String>, Query, description = "12 periods back unless given"),
+        ("to" = Option<String>, Query, description = "Now unless given; at most 64 periods after from"),
+        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
+        ("name" = Option<String>, Query),
+        ("period" = Option<String>, Query, description = "day, week (the default) or month"),
+    ),
+    responses((status = 200, body = RetentionReport), (status = "4XX", description = "A problem document"))
+)]
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<RetentionReport>> {
+    let scope = Scope::read(&mut query, &credential);
+    let period = query.parsed("period", "day, week or month", |word| {
+        Interval::parse(word).filter(|interval| *interval != Interval::Hour)
+    });
+    let period = period.unwrap_or(Interval::Week);
+    let filter = scope.finish(query, &credential)?;
+    let to = filter.to.unwrap_or(app.clock.now());
+    let from = filter.from.unwrap_or_else(|| period.begin(period.number(to) - PERIODS_DEFAULT + 1));
+    let filter = Filter { from: Some(from), to: Some(to), ..filter };
+    let (found, as_of) =
+        ask(&app, filter, move |files, snapshot, filter, budget| retention(files, snapshot, filter, period, budget))
+            .await?;
+    let row = |cohort: eyeline_lake::Cohort| CohortRow {
+        cohort: cohort.begin,
+        visitors: cohort.visitors.first().copied().unwrap_or(0),
+        returned: cohort.visitors,
+    };
+    let note = "Some events name no visitor_id: they are left out, since sessions do not tell who comes back.";
+    Ok(Json(RetentionReport {
+        rows: found.cohorts.into_iter().map(row).collect(),
+        events_without_visitor: found.events_without_visitor,
+        note: (found.events_without_visitor > 0).then_some(note),
+        as_of,
+        served_from: ServedFrom::Raw,
+    }))
+}

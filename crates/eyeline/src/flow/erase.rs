@@ -1,0 +1,131 @@
+//! Erasing what a session did: hidden with the request, and gone once every file that had it is written anew.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use eyeline_core::{ErasureId, ProjectId, SessionId};
+use eyeline_lake::{Budget, Hidden, count_hidden, write_without};
+use eyeline_store::catalog::erasures::Erasure;
+use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
+use eyeline_store::inbox::Offset;
+use eyeline_store::{Catalog, Error, Inbox, Result};
+
+use super::files::{LakeFiles, file_ref, lake_file};
+use super::usage::{Usage, failure};
+use crate::clock::Clock;
+
+const ROWS_MAX: u32 = 500;
+const LOOK_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Erase {
+    inbox: Arc<dyn Inbox>,
+    catalog: Catalog,
+    files: LakeFiles,
+    usage: Usage,
+    clock: Clock,
+    /// For each erasure under way, where the inbox ended when it was first seen: events of before it have to be in files.
+    ends: Arc<Mutex<HashMap<ErasureId, Vec<Offset>>>>,
+}
+
+impl Erase {
+    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, files: LakeFiles, usage: Usage, clock: Clock) -> Self {
+        Erase { inbox, catalog, files, usage, clock, ends: Arc::default() }
+    }
+
+    /// From the return on, no answer shows what the session did until now.
+    pub async fn request(&self, project_id: ProjectId, session_id: SessionId) -> Result<Erasure> {
+        let (erasure_id, requested_at) = (self.clock.new_id(), self.clock.now());
+        let erasure = Erasure { erasure_id, project_id, session_id, requested_at, finished_at: None, events: 0 };
+        self.catalog.request_erasure(erasure.clone()).await?;
+        tracing::info!(erasure.id = %erasure_id, project.id = %project_id, "an erasure was requested");
+        Ok(erasure)
+    }
+
+    /// Works on every erasure under way; those whose last events are not in files yet are left for later.
+    pub async fn step(&self) -> Result<()> {
+        for erasure in self.catalog.manifest().await?.hidden {
+            let ends = self.ends_of(erasure.erasure_id).await?;
+            let is_flushed = |marks: &Marks| marks.flushed >= ends[marks.partition as usize];
+            let marks = self.catalog.marks().await?;
+            if !ends.iter().all(|end| *end == 0) && (marks.len() < ends.len() || !marks.iter().all(is_flushed)) {
+                continue;
+            }
+            while self.pass(&erasure).await? {}
+            self.quarantine(&erasure).await?;
+            for partition in 0..self.inbox.partitions() {
+                let flushed = self.catalog.trim(partition).await?;
+                self.inbox.forget(partition, flushed).await?;
+            }
+            self.catalog.finish_erasure(erasure.erasure_id, self.clock.now()).await?;
+            self.lock().remove(&erasure.erasure_id);
+            tracing::info!(erasure.id = %erasure.erasure_id, "an erasure is done");
+        }
+        Ok(())
+    }
+
+    /// Writes anew every file that has the events; true when there may be more, since files came and went meanwhile.
+    async fn pass(&self, erasure: &Erasure) -> Result<bool> {
+        let mut again = false;
+        for file in self.catalog.manifest().await?.files {
+            again |= self.rewrite(erasure, &file).await?;
+        }
+        Ok(again)
+    }
+
+    /// True when the file had some of the events.
+    async fn rewrite(&self, erasure: &Erasure, file: &LakeFile) -> Result<bool> {
+        let hidden = Hidden {
+            project_id: erasure.project_id,
+            session_id: erasure.session_id,
+            received_until: erasure.requested_at,
+        };
+        let (files, reference) = (self.usage.files().clone(), file_ref(file));
+        let input = reference.clone();
+        let counting = tokio::task::spawn_blocking(move || {
+            count_hidden(&files, &input, &hidden, &Budget::new(usize::MAX, LOOK_TIME_MAX))
+        });
+        let events = counting.await.map_err(|error| Error::internal("looking for events", error))?.map_err(failure)?;
+        if events == 0 {
+            return Ok(false);
+        }
+        let made = self.files.write(file.first_received_at, move |files, sink, budget| {
+            write_without(files, &reference, &hidden, sink, budget)
+        });
+        let output = made.await?.map(|(key, facts)| lake_file(key, file.partition, file.level, &facts));
+        if output.as_ref().map_or(0, |output| output.rows) + events != file.rows {
+            return Err(Error::Corrupt("an erasure would have taken other events too".to_owned()));
+        }
+        let unwanted_from = self.files.unwanted_from();
+        let committed =
+            self.catalog.commit_erasure(erasure.erasure_id, file.key.clone(), output, events, unwanted_from).await?;
+        tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was written anew");
+        Ok(true)
+    }
+
+    async fn quarantine(&self, erasure: &Erasure) -> Result<()> {
+        let mut last = (0, Offset::MIN);
+        while let Some(place) = self.catalog.erase_from_quarantine(erasure.clone(), last, ROWS_MAX).await? {
+            last = place;
+        }
+        Ok(())
+    }
+
+    async fn ends_of(&self, erasure_id: ErasureId) -> Result<Vec<Offset>> {
+        if let Some(ends) = self.lock().get(&erasure_id) {
+            return Ok(ends.clone());
+        }
+        let mut ends = Vec::new();
+        for partition in 0..self.inbox.partitions() {
+            ends.push(self.inbox.head(partition).await?);
+        }
+        self.lock().insert(erasure_id, ends.clone());
+        Ok(ends)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ErasureId, Vec<Offset>>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,120 @@
+//! From the inbox to the lake: what is applied is written into files, each event once.
+//!
+//! The files and the mark are one transaction of the catalog. A crash before it leaves files that nobody knows, which the
+//! sweep takes away; a crash after it leaves events in the inbox that nobody reads, which the next flush lets go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use eyeline_core::Event;
+use eyeline_lake::{Interval, Record, write_records};
+use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile, Marks};
+use eyeline_store::inbox::Offset;
+use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
+
+use super::files::{LakeFiles, lake_file};
+use super::usage::failure;
+
+/// Events and bytes of one batch: what is held in memory at once.
+const EVENTS_MAX: usize = 200_000;
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Events of one pull.
+const PULL_MAX: usize = 8 * 1024;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Flush {
+    inbox: Arc<dyn Inbox>,
+    catalog: Catalog,
+    objects: Objects,
+    files: LakeFiles,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Everything applied is in files.
+    Idle,
+    Flushed {
+        more: bool,
+    },
+    /// Somebody else moved the mark.
+    MarkMoved,
+}
+
+impl Flush {
+    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, objects: Objects, files: LakeFiles) -> Self {
+        Flush { inbox, catalog, objects, files }
+    }
+
+    /// Places between the marks of the partition that has the most of them: about as many events wait for a file.
+    pub async fn waiting(&self) -> Result<u64> {
+        let marks = self.catalog.marks().await?;
+        Ok(marks.iter().map(|marks| marks.applied.abs_diff(marks.flushed)).max().unwrap_or(0))
+    }
+
+    /// Writes everything that is applied by now into files.
+    pub async fn run(&self) -> Result<()> {
+        for marks in self.catalog.marks().await? {
+            while let Step::Flushed { more: true } = self.step(marks.partition).await? {}
+        }
+        Ok(())
+    }
+
+    /// Writes the next events of a partition into files.
+    pub async fn step(&self, partition: u32) -> Result<Step> {
+        let marks = self.catalog.marks().await?.into_iter().find(|marks| marks.partition == partition);
+        let Some(marks) = marks.filter(|marks| marks.flushed < marks.applied) else { return Ok(Step::Idle) };
+        let (records, reached) = self.read(marks).await?;
+        let events = records.len();
+        let files = self.write(partition, records).await?;
+        let batch = FlushBatch { partition, after: marks.flushed, reached, files };
+        if self.catalog.commit_flush(batch).await? == Committed::Moved {
+            return Ok(Step::MarkMoved);
+        }
+        // Whoever began to read before this commit may still look for the events of this batch, but not for earlier ones.
+        self.inbox.forget(partition, marks.flushed).await?;
+        tracing::debug!(partition, reached, events, "events written to files");
+        Ok(Step::Flushed { more: reached < marks.applied })
+    }
+
+    /// The next events that count for something, and the offset that they lead to.
+    async fn read(&self, marks: Marks) -> Result<(Vec<Record>, Offset)> {
+        let Marks { partition, applied, flushed } = marks;
+        let (mut records, mut bytes, mut reached) = (Vec::new(), 0, flushed);
+        while reached < applied && records.len() < EVENTS_MAX && bytes < BYTES_MAX {
+            let mut deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
+            deliveries.retain(|delivery| delivery.offset <= applied);
+            let Some(last) = deliveries.last() else {
+                return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
+            };
+            let dropped = self.catalog.dropped_events(partition, reached + 1, last.offset).await?;
+            reached = last.offset;
+            for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
+                bytes += delivery.event.len();
+                // What cannot be read is kept apart, and so dropped.
+                let Some(event) = Event::decode(&delivery.event) else { continue };
+                records.push(Record { partition, offset: delivery.offset, event });
+            }
+        }
+        Ok((records, reached))
+    }
+
+    /// One file for each hour in which the events were received.
+    async fn write(&self, partition: u32, records: Vec<Record>) -> Result<Vec<LakeFile>> {
+        let mut by_hour: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
+        for record in records {
+            by_hour.entry(Interval::Hour.number(record.event.received_at)).or_default().push(record);
+        }
+        let mut files = Vec::with_capacity(by_hour.len());
+        for (hour, records) in by_hour {
+            let written = tokio::task::spawn_blocking(move || write_records(records)).await;
+            let written = written.map_err(|error| Error::internal("writing events", error))?.map_err(failure)?;
+            let Some((bytes, facts)) = written else { continue };
+            let key = self.files.new_key(Interval::Hour.begin(hour)).await?;
+            self.objects.put(&key, bytes.into()).await?;
+            files.push(lake_file(key, partition, 0, &facts));
+        }
+        Ok(files)
+    }
+}

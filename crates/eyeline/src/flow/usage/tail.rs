@@ -1,0 +1,73 @@
+//! The events that are applied but in no file yet.
+
+use eyeline_core::{Event, ProjectId};
+use eyeline_lake::{Hidden, Record, Snapshot, tail};
+use eyeline_store::catalog::lake::Manifest;
+use eyeline_store::{Error, Result};
+
+use super::super::files::file_ref;
+use super::{Usage, failure};
+
+/// Events of one pull.
+const PULL_MAX: usize = 8 * 1024;
+/// Bytes that wait for a file at the most while questions are answered; they are written long before that.
+const TAIL_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// The inbox may let go of events between the look at the list of files and the reading: then the list is newer too.
+const TRIES: u32 = 5;
+
+impl Usage {
+    pub(super) async fn snapshot(&self, project_id: Option<ProjectId>) -> Result<Snapshot> {
+        for _ in 0..TRIES {
+            let manifest = self.catalog.manifest().await?;
+            let records = self.waiting(&manifest, project_id).await?;
+            let trimmed = self.catalog.trimmed_marks().await?;
+            let flushed = |partition: u32| manifest.partitions.iter().find(|marks| marks.partition == partition);
+            let complete = trimmed
+                .iter()
+                .all(|(partition, up_to)| flushed(*partition).map_or(*up_to == 0, |marks| *up_to <= marks.flushed));
+            if !complete {
+                continue;
+            }
+            let files = manifest.files.iter().map(file_ref).collect();
+            let tail = tokio::task::spawn_blocking(move || tail(records));
+            let tail = tail.await.map_err(|error| Error::internal("sorting events", error))?.map_err(failure)?;
+            let hidden = manifest.hidden.iter().map(|erasure| Hidden {
+                project_id: erasure.project_id,
+                session_id: erasure.session_id,
+                received_until: erasure.requested_at,
+            });
+            return Ok(Snapshot { files, tail: tail.into(), hidden: hidden.collect() });
+        }
+        Err(Error::unavailable("events are written to files faster than they can be read"))
+    }
+
+    async fn waiting(&self, manifest: &Manifest, project_id: Option<ProjectId>) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        for marks in &manifest.partitions {
+            let partition = marks.partition;
+            let mut reached = marks.flushed;
+            while reached < marks.applied {
+                let deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
+                let Some(last) = deliveries.last() else { break };
+                reached = last.offset;
+                for delivery in deliveries {
+                    let offset = delivery.offset;
+                    if offset > marks.applied || manifest.dropped.contains(&(partition, offset)) {
+                        continue;
+                    }
+                    // What cannot be read is kept apart, and so dropped.
+                    let Some(event) = Event::decode(&delivery.event) else { continue };
+                    if project_id.is_none_or(|project_id| event.project_id == project_id) {
+                        bytes += delivery.event.len();
+                        records.push(Record { partition, offset, event });
+                    }
+                }
+                if bytes > TAIL_BYTES_MAX {
+                    return Err(Error::unavailable("too many events wait to be written to files"));
+                }
+            }
+        }
+        Ok(records)
+    }
+}

@@ -1,0 +1,68 @@
+//! Writes events into files, few files out of many, and files without what is erased, at a steady pace.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::app::App;
+
+/// How often it looks how much waits.
+const POLL: Duration = Duration::from_secs(1);
+/// So many events are written before their time.
+const WAITING_MAX: u64 = 200_000;
+const ERASE_EVERY: Duration = Duration::from_secs(5);
+const COMPACT_EVERY: Duration = Duration::from_secs(60);
+
+/// Runs until the process stops.
+pub async fn run(app: App) -> Result<(), String> {
+    let pace = Duration::from_secs(app.settings.flush_seconds.into());
+    let mut last = Instant::now();
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(POLL) => {}
+        }
+        match app.flush.waiting().await {
+            Ok(waiting) if waiting == 0 || (waiting < WAITING_MAX && last.elapsed() < pace) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "how many events wait for a file is not known"),
+        }
+        last = Instant::now();
+        if let Err(error) = app.flush.run().await {
+            tracing::warn!(%error, "events were not written to files; they wait in the inbox, and it is tried again");
+        }
+    }
+}
+
+/// Runs until the process stops.
+pub async fn compact(app: App) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(COMPACT_EVERY) => {}
+        }
+        while !app.stop.is_cancelled() {
+            match app.compact.step().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "files of events were not merged; it is tried again");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Runs until the process stops.
+pub async fn erase(app: App) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(ERASE_EVERY) => {}
+        }
+        if let Err(error) = app.erase.step().await {
+            tracing::warn!(%error, "an erasure was cut off; what is left stays hidden, and it is tried again");
+        }
+    }
+}

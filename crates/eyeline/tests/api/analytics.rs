@@ -1,0 +1,228 @@
+//! What analysts ask, over HTTP: each answer on a few events that anybody can count, and what is wrong with a question.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{ADMIN_KEY, Answer, Server, Tenant, text};
+
+fn event(session: u128, name: &str, time: &str) -> Value {
+    json!({
+        "session_id": Uuid::from_u128(session), "visitor_id": format!("visitor {session}"), "category": "shop",
+        "name": name, "data": {}, "timestamp": format!("2026-11-{time}:00Z")
+    })
+}
+
+/// Three sessions: one buys, one looks twice, one comes back after an hour.
+async fn shop(server: &Server) -> Tenant {
+    let tenant = server.tenant("shop").await;
+    let events = [
+        event(1, "view", "02T10:00"),
+        event(1, "view", "02T10:01"),
+        event(1, "cart", "02T10:02"),
+        event(1, "buy", "02T10:05"),
+        event(2, "view", "02T11:00"),
+        event(2, "cart", "02T11:01"),
+        event(2, "view", "02T11:02"),
+        event(3, "cart", "03T09:00"),
+        event(3, "view", "03T10:00"),
+        event(1, "view", "09T10:00"),
+    ];
+    let sent = server.post("/api/v1/events/batch", &tenant.secret_key, &json!(events)).await;
+    assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
+    server.apply_events().await;
+    tenant
+}
+
+/// Asks while the events are in the inbox, and again when they are in a file: both have to say the same.
+async fn ask(server: &Server, tenant: &Tenant, path: &str) -> Value {
+    let path = format!("/api/v1/analytics/{path}");
+    let read = |answer: Answer| {
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        let mut report = answer.json();
+        assert!(report["as_of"].as_str().is_some_and(|time| time.ends_with('Z')));
+        report.as_object_mut().expect("an object").remove("as_of");
+        report
+    };
+    let before = read(server.get(&path, &tenant.secret_key).await);
+    server.app.flush.run().await.expect("a flush");
+    assert_eq!(read(server.get(&path, &tenant.secret_key).await), before);
+    before
+}
+
+#[tokio::test]
+async fn counts_tell_how_much_over_time() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let report = ask(&server, &tenant, "counts?group_by=category,name&to=2026-11-03T00:00:00Z").await;
+    let row = |name: &str, count: u32, sessions: u32| json!({"bucket": "2026-11-02T00:00:00.000000Z", "category": "shop", "name": name, "count": count, "sessions": sessions});
+    let rows = json!([row("buy", 1, 1), row("cart", 2, 2), row("view", 4, 2)]);
+    assert_eq!(report, json!({"rows": rows, "served_from": "raw"}));
+
+    let by_hour = ask(&server, &tenant, "counts?interval=hour&name=cart").await;
+    let hours: Vec<&str> =
+        by_hour["rows"].as_array().expect("rows").iter().map(|row| row["bucket"].as_str().expect("a time")).collect();
+    let expected = ["2026-11-02T10:00:00.000000Z", "2026-11-02T11:00:00.000000Z", "2026-11-03T09:00:00.000000Z"];
+    assert_eq!(hours, expected);
+
+    let all = ask(&server, &tenant, "counts?interval=all&group_by=application").await;
+    let rows = json!([{"bucket": null, "application": tenant.application_id, "count": 10, "sessions": 3}]);
+    assert_eq!(all["rows"], rows);
+    assert_eq!(ask(&server, &tenant, "counts?from=2027-01-01T00:00:00Z").await["rows"], json!([]));
+}
+
+#[tokio::test]
+async fn features_are_the_most_or_the_least_used() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let row = |name: &str, count: u32, sessions: u32| json!({"category": "shop", "name": name, "count": count, "sessions": sessions});
+    let most = ask(&server, &tenant, "features?order=most&limit=2").await;
+    assert_eq!(most["rows"], json!([row("view", 6, 3), row("cart", 3, 3)]));
+    let least = ask(&server, &tenant, "features?order=least").await;
+    assert_eq!(least["rows"], json!([row("buy", 1, 1), row("cart", 3, 3), row("view", 6, 3)]));
+}
+
+#[tokio::test]
+async fn paths_tell_in_what_order() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let step = |name: &str| json!({"category": "shop", "name": name});
+    let report = ask(&server, &tenant, "paths?depth=3").await;
+    let rows = json!([
+        {"steps": [step("view"), step("cart"), step("buy")], "count": 1},
+        {"steps": [step("view"), step("cart"), step("view")], "count": 1},
+    ]);
+    assert_eq!(report["rows"], rows);
+    assert_eq!(report["transitions"][0], json!({"steps": [step("view"), step("cart")], "count": 2}));
+    assert_eq!(report["visits"], 5, "a session is split by 30 minutes of silence");
+    let to_buy = ask(&server, &tenant, "paths?depth=2&anchor=end&end=shop/buy").await;
+    assert_eq!(to_buy["rows"], json!([{"steps": [step("cart"), step("buy")], "count": 1}]));
+}
+
+#[tokio::test]
+async fn a_funnel_counts_who_gets_from_step_to_step() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let report = ask(&server, &tenant, "funnel?steps=shop/view,shop/cart,shop/buy").await;
+    let numbers: Vec<(u64, Value, Value)> = report["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["sessions"].as_u64().expect("a number"), row["of_previous"].clone(), row["of_first"].clone()))
+        .collect();
+    let expected = [(4, json!(1.0), json!(1.0)), (2, json!(0.5), json!(0.5)), (1, json!(0.5), json!(0.25))];
+    assert_eq!(numbers, expected);
+    let quick = ask(&server, &tenant, "funnel?steps=shop/view,shop/cart,shop/buy&within=3m").await;
+    assert_eq!(quick["rows"][2]["sessions"], 0);
+}
+
+#[tokio::test]
+async fn retention_tells_who_comes_back_and_who_cannot_be_known() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let span = "from=2026-11-02T00:00:00Z&to=2026-11-16T00:00:00Z";
+    let report = ask(&server, &tenant, &format!("retention?period=week&{span}")).await;
+    let rows = json!([{"cohort": "2026-11-02T00:00:00.000000Z", "visitors": 3, "returned": [3, 1]}]);
+    assert_eq!((&report["rows"], &report["note"]), (&rows, &Value::Null));
+
+    let mut unknown = event(4, "view", "04T10:00");
+    unknown.as_object_mut().expect("an object").remove("visitor_id");
+    server.post("/api/v1/events", &tenant.secret_key, &unknown).await;
+    server.apply_events().await;
+    let report = ask(&server, &tenant, &format!("retention?period=week&{span}")).await;
+    assert_eq!((&report["rows"], &report["events_without_visitor"]), (&rows, &json!(1)));
+    assert!(report["note"].as_str().is_some_and(|note| note.contains("visitor_id")), "{report}");
+}
+
+#[tokio::test]
+async fn a_gallery_is_told_by_image_position_and_time() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let gallery = json!({"project_id": tenant.project_id, "name": "shoes"});
+    let gallery_id = text(&server.post("/api/v1/galleries", &tenant.secret_key, &gallery).await.json(), "gallery_id");
+    let rows: Vec<Value> = (0..2)
+        .map(|number| json!({"external_id": format!("sku-{number}"), "url": format!("https://cdn.example/{number}.jpg")}))
+        .collect();
+    let dataset = format!("/api/v1/galleries/{gallery_id}/dataset");
+    server.post(&dataset, &tenant.secret_key, &json!(rows)).await;
+    let ids = server
+        .app
+        .catalog
+        .image_ids_by_external_ids(gallery_id.parse().expect("an id"), vec!["sku-0".to_owned(), "sku-1".to_owned()]);
+    let ids = ids.await.expect("ids");
+    let act = |name: &str, image: Value, time: &str| {
+        let mut event = event(1, name, time);
+        event["category"] = json!("gallery");
+        event["data"] = image;
+        event["data"]["gallery_id"] = json!(gallery_id);
+        event
+    };
+    let events = [
+        act("view", json!({"external_id": "sku-0", "position": 1}), "02T10:00"),
+        act("view", json!({"image_id": ids["sku-0"], "position": 2}), "02T10:01"),
+        act("click", json!({"image_id": ids["sku-0"], "position": 2}), "02T10:02"),
+        act("view", json!({"external_id": "sku-1"}), "03T10:00"),
+    ];
+    let sent = server.post("/api/v1/events/batch", &tenant.secret_key, &json!(events)).await;
+    assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
+    server.apply_events().await;
+
+    let report = ask(&server, &tenant, &format!("galleries/{gallery_id}")).await;
+    let numbers = |views: u32, clicks: u32, rate: f64| json!({"views": views, "clicks": clicks, "click_rate": rate});
+    let with = |mut numbers: Value, more: Value| {
+        let more = more.as_object().expect("an object").clone();
+        numbers.as_object_mut().expect("an object").extend(more);
+        numbers
+    };
+    let expected = json!([
+        with(numbers(2, 1, 0.5), json!({"image_id": ids["sku-0"], "external_id": "sku-0"})),
+        with(numbers(1, 0, 0.0), json!({"image_id": ids["sku-1"], "external_id": "sku-1"})),
+    ]);
+    assert_eq!(report["rows"], expected);
+    assert_eq!(report["total"]["views"], 3);
+    let positions =
+        json!([with(numbers(1, 0, 0.0), json!({"position": 1})), with(numbers(1, 1, 1.0), json!({"position": 2})),]);
+    assert_eq!(report["positions"], positions);
+    assert_eq!(report["over_time"][1], with(numbers(1, 0, 0.0), json!({"bucket": "2026-11-03T00:00:00.000000Z"})));
+
+    let stranger = server.tenant("stranger").await;
+    let path = format!("/api/v1/analytics/galleries/{gallery_id}");
+    assert_eq!(server.get(&path, &stranger.secret_key).await.status, StatusCode::NOT_FOUND);
+    let other = format!("{path}?project_id={}&interval=year", stranger.project_id);
+    let wrong = server.get(&other, ADMIN_KEY).await;
+    assert_eq!(fields(&wrong), ["interval", "project_id"]);
+}
+
+fn fields(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+    answer.json()["errors"].as_object().expect("errors").keys().cloned().collect()
+}
+
+#[tokio::test]
+async fn everything_wrong_with_a_question_is_told_at_once() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let wrong = [
+        (
+            "counts?interval=year&group_by=color&from=x&application=y",
+            vec!["application", "from", "group_by", "interval"],
+        ),
+        ("counts?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", vec!["to"]),
+        ("features?order=best&limit=0", vec!["limit", "order"]),
+        ("paths?depth=6&anchor=middle&start=shop&end=/", vec!["anchor", "depth", "end", "start"]),
+        ("funnel?within=30", vec!["steps", "within"]),
+        ("funnel?steps=a", vec!["steps"]),
+        ("retention?period=hour&to=soon", vec!["period", "to"]),
+    ];
+    for (path, expected) in wrong {
+        let answer = server.get(&format!("/api/v1/analytics/{path}"), &tenant.secret_key).await;
+        assert_eq!(fields(&answer), expected, "{path}");
+    }
+    let unnamed = server.get("/api/v1/analytics/counts?interval=year", ADMIN_KEY).await;
+    assert_eq!(fields(&unnamed), ["interval", "project_id"]);
+    let public = format!("/api/v1/analytics/counts?application={}", tenant.application_id);
+    assert_eq!(server.get(&public, "").await.status, StatusCode::FORBIDDEN);
+    let long = "retention?period=day&from=2020-01-01T00:00:00Z";
+    let long = server.get(&format!("/api/v1/analytics/{long}"), &tenant.secret_key).await;
+    assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY, "{long:?}");
+}

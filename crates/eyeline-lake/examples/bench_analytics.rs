@@ -143,6 +143,7 @@ fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, visito
             schema: None,
             replay: None,
         },
+        place: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Record {
     pub partition: u32,
     pub offset: i64,
     pub event: Event,
+    /// Where the server had served the image that the event tells of, 0 being the first place. Files keep it.
+    pub place: Option<u32>,
 }
 
 /// What rows are sorted by; no two are alike.
@@ -87,6 +89,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch> {
                 Arc::new(visitors.finish())
             }
             Column::Data => Arc::new(StringArray::from_iter_values(records.iter().map(|record| &record.event.data))),
+            Column::Place => Arc::new(records.iter().map(|record| record.place).collect::<UInt32Array>()),
         })
     };
     let columns = Column::ALL.into_iter().map(column).collect::<Result<Vec<_>>>()?;
@@ -123,7 +126,11 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) fn partitions(&self) -> Result<&'a UInt32Array> {
-        self.column(Column::Partition)?.as_primitive_opt::<UInt32Type>().ok_or_else(|| wrong(Column::Partition))
+        self.numbers(Column::Partition)
+    }
+
+    fn numbers(&self, column: Column) -> Result<&'a UInt32Array> {
+        self.column(column)?.as_primitive_opt::<UInt32Type>().ok_or_else(|| wrong(column))
     }
 
     pub(crate) fn offsets(&self) -> Result<&'a Int64Array> {
@@ -138,7 +145,7 @@ impl<'a> Columns<'a> {
     pub(crate) fn record(&self, row: usize) -> Result<Record> {
         let id = |column| Ok::<_, Error>(uuid_at(self.ids(column)?, row));
         let time = |column| Ok::<_, Error>(Timestamp::from_micros(self.times(column)?.value(row)));
-        let visitors = self.texts(Column::VisitorId)?;
+        let (visitors, places) = (self.texts(Column::VisitorId)?, self.numbers(Column::Place)?);
         Ok(Record {
             partition: self.partitions()?.value(row),
             offset: self.offsets()?.value(row),
@@ -157,6 +164,7 @@ impl<'a> Columns<'a> {
                 schema: None,
                 replay: None,
             },
+            place: places.is_valid(row).then(|| places.value(row)),
         })
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! [project]: eyeline_core::ProjectId
 
+mod arrival;
 mod batch;
 mod budget;
 mod compact;
@@ -23,6 +24,7 @@ mod scan;
 mod schema;
 mod write;
 
+pub use arrival::in_order_of_arrival;
 pub use batch::{Record, tail};
 pub use budget::Budget;
 pub use compact::{compact, merge_at_once};

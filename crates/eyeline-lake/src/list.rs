@@ -175,7 +175,13 @@ fn read_rows(
 }
 
 /// The events at these rows, which are sorted, of a row group.
-fn rows_of_group(files: &Files, file: &FileRef, footer: &Footer, group: usize, rows: &[usize]) -> Result<Vec<Record>> {
+pub(crate) fn rows_of_group(
+    files: &Files,
+    file: &FileRef,
+    footer: &Footer,
+    group: usize,
+    rows: &[usize],
+) -> Result<Vec<Record>> {
     let ranges = rows.iter().map(|row| Range { start: *row, end: *row + 1 });
     let total = footer.rows_of(group);
     let selection = RowSelection::from_consecutive_ranges(ranges, total);

@@ -24,10 +24,11 @@ pub(crate) enum Column {
     Category,
     Name,
     Data,
+    Place,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 13] = [
+    pub(crate) const ALL: [Column; 14] = [
         Column::ProjectId,
         Column::Timestamp,
         Column::Partition,
@@ -41,6 +42,7 @@ impl Column {
         Column::Category,
         Column::Name,
         Column::Data,
+        Column::Place,
     ];
 
     const fn name(self) -> &'static str {
@@ -58,6 +60,7 @@ impl Column {
             Column::Category => "category",
             Column::Name => "name",
             Column::Data => "data",
+            Column::Place => "served_place",
         }
     }
 
@@ -76,6 +79,7 @@ impl Column {
             Column::VisitorId => Field::new(self.name(), DataType::Utf8, true),
             Column::Category | Column::Name => Field::new(self.name(), words(), false),
             Column::Data => Field::new(self.name(), DataType::Utf8, false),
+            Column::Place => Field::new(self.name(), DataType::UInt32, true),
         }
     }
 }

@@ -65,8 +65,6 @@ fn an_engine_is_named_by_one_crate_alone() {
         ("turbojpeg-sys", "eyeline-image"),
         ("fast_image_resize", "eyeline-image"),
         ("png", "eyeline-image"),
-        ("parquet", "eyeline-lake"),
-        ("arrow-array", "eyeline-lake"),
     ];
     for (name, dependencies) in dependencies() {
         if name == "eyeline-e2e" {

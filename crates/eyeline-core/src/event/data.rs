@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{ActKind, GalleryAct, ImageRef};
+use super::{ActKind, GALLERY_CATEGORY, GalleryAct, ImageRef};
 use crate::text::check_text;
 use crate::{FieldErrors, GalleryId, ImageId, OrderId};
 
@@ -129,8 +129,8 @@ struct SentAct<'a> {
 /// `external_id`, `position` and `order_id` are checked for shape.
 pub(super) fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<GalleryAct>, FieldErrors> {
     let kind = match (category, name) {
-        ("gallery", "view") => ActKind::View,
-        ("gallery", "click") => ActKind::Click,
+        (GALLERY_CATEGORY, "view") => ActKind::View,
+        (GALLERY_CATEGORY, "click") => ActKind::Click,
         _ => return Ok(None),
     };
     let sent: SentAct<'_> = serde_json::from_str(data)

@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 
 use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, OrderId, ProjectId, SessionId, Timestamp};
 
+/// The category of the events that count for images of galleries.
+pub const GALLERY_CATEGORY: &str = "gallery";
+
 /// An event as it is stored: the sender's envelope and what the server added at the door. Never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -1,7 +1,10 @@
 //! Files: what was written is read, by us and by a reader that is not ours.
 
 use eyeline_core::Timestamp;
-use eyeline_lake::{Filter, Hidden, Record, compact, count_hidden, list, merge_at_once, write_records, write_without};
+use eyeline_lake::{
+    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, write_records,
+    write_without,
+};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::RowAccessor as _;
 use proptest::prelude::*;
@@ -70,6 +73,31 @@ proptest! {
         let mut found = found.records;
         found.sort_by_key(|record| record.offset);
         let expected: Vec<Record> = records.into_iter().filter(|record| record.event.project_id == PROJECT).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn events_of_a_category_come_in_the_order_of_their_arrival_from_files_of_any_grouping(
+        records in any_records(200), pieces in 1usize..9, merged in 0usize..5, begin in 0i64..200, length in 0i64..400,
+    ) {
+        let lake = Lake::new();
+        // As hours do, the files have every so-manieth event each.
+        let mut of_files = vec![Vec::new(); pieces];
+        records.iter().for_each(|record| of_files[(record.offset as usize / 6) % pieces].push(record.clone()));
+        let name = |number| format!("lake/{number}");
+        let mut files: Vec<_> =
+            of_files.iter().enumerate().filter_map(|(number, records)| lake.file(&name(number), records)).collect();
+        let rest = files.split_off(merged.min(files.len()));
+        let made = compact(&lake.files, &files, Vec::new(), &budget()).expect("a merge");
+        let mut files = rest;
+        if let Some((bytes, facts)) = made {
+            lake.put("lake/merged", bytes);
+            files.push(eyeline_lake::FileRef { key: "lake/merged".to_owned(), partition: 0, facts });
+        }
+        let (category, offsets) = ("category 1", begin..=begin + length);
+        let meant = |record: &&Record| offsets.contains(&record.offset) && record.event.category == category;
+        let expected: Vec<Record> = records.iter().filter(meant).cloned().collect();
+        let found = in_order_of_arrival(&lake.files, &files, &offsets, category, &budget(), Some).expect("events");
         prop_assert_eq!(found, expected);
     }
 }

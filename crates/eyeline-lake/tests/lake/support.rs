@@ -91,6 +91,7 @@ pub fn any_records(count_max: usize) -> impl Strategy<Value = Vec<Record>> {
                     schema: None,
                     replay: None,
                 },
+                place: (index % 4 == 1).then_some(index as u32 % 40),
             }
         };
         events.into_iter().enumerate().map(record).collect()

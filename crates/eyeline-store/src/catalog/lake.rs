@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use super::erasures::{self, Erasure};
-use super::objects::{unwanted, wanted};
+use super::objects::unwanted;
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::objects::ObjectKey;
@@ -63,7 +63,7 @@ pub struct FlushBatch {
     /// The mark that the batch begins after, and the one it leads to.
     pub after: Offset,
     pub reached: Offset,
-    /// Written under keys that were noted as unwanted before.
+    /// Written under keys that were noted as unwanted, from a time on that has not come yet: else `Conflict`.
     pub files: Vec<LakeFile>,
 }
 
@@ -107,6 +107,9 @@ impl Catalog {
                     }
                     add(tx, &files).await?;
                     let sql = "DELETE FROM dropped_events WHERE partition = $1 AND event_offset <= $2";
+                    tx.execute(sql, params![partition, reached]).await?;
+                    // The files have them. A row that goes beyond the batch waits for the next one.
+                    let sql = "DELETE FROM served_places WHERE partition = $1 AND last_offset <= $2";
                     tx.execute(sql, params![partition, reached]).await?;
                     Ok(Committed::Done)
                 }
@@ -254,8 +257,13 @@ async fn add(tx: &mut Tx, files: &[LakeFile]) -> Result<()> {
                                        first_timestamp, last_timestamp, first_received_at, last_received_at)
                VALUES {rows}";
     tx.execute_rows(sql, &rows).await?;
+    // Noted as unwanted until it is taken in, a file goes at its time: after that it may be gone already.
+    let now = tx.real_now().await?;
     for file in files {
-        wanted(tx, &file.key).await?;
+        let sql = "DELETE FROM unwanted_objects WHERE object_key = $1 AND unwanted_from > $2";
+        if tx.execute(sql, params![file.key.clone(), now]).await? == 0 {
+            return Err(Error::Conflict("a file of events was written too long ago to be taken in".to_owned()));
+        }
     }
     Ok(())
 }

@@ -78,42 +78,26 @@ impl Catalog {
             .await
     }
 
-    /// The places at which the server had served what the partition's events tell of, by offset.
-    pub async fn served_places(&self, partition: u32) -> Result<Vec<(Offset, u32)>> {
-        let sql = "SELECT first_offset, places FROM served_places WHERE partition = $1 ORDER BY first_offset";
+    /// The places at which the server had served what the partition's events from `from` to `to`, both included, tell
+    /// of, by offset. Those of events in files are there.
+    pub async fn served_places(&self, partition: u32, from: Offset, to: Offset) -> Result<HashMap<Offset, u32>> {
+        let sql = "SELECT first_offset, places FROM served_places
+                   WHERE partition = $1 AND last_offset >= $2 AND first_offset <= $3";
         self.db
             .read(move |tx| {
                 async move {
-                    let mut served = Vec::new();
-                    for mut row in tx.query(sql, params![partition]).await? {
+                    let mut served = HashMap::new();
+                    for mut row in tx.query(sql, params![partition, from, to]).await? {
                         let (mut offset, bytes): (Offset, Vec<u8>) = (row.take("first_offset")?, row.take("places")?);
                         let mut rest = bytes.as_slice();
                         while let Some(distance) = take_number(&mut rest) {
                             let place = take_number(&mut rest).and_then(|place| u32::try_from(place).ok());
                             let corrupt = || Error::Corrupt("places that were served cannot be read".to_owned());
                             offset = offset.saturating_add_unsigned(distance);
-                            served.push((offset, place.ok_or_else(corrupt)?));
+                            served.insert(offset, place.ok_or_else(corrupt)?);
                         }
                     }
                     Ok(served)
-                }
-                .boxed()
-            })
-            .await
-    }
-
-    /// The places from `from` to `to`, both included, whose events are in no counter.
-    pub async fn uncounted_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
-        let sql = "SELECT event_offset FROM dropped_events
-                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3
-                   UNION
-                   SELECT event_offset FROM quarantine
-                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
-        self.db
-            .read(move |tx| {
-                async move {
-                    let rows = tx.query(sql, params![partition, from, to]).await?;
-                    rows.into_iter().map(|mut row| row.take("event_offset")).collect()
                 }
                 .boxed()
             })

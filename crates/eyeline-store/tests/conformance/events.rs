@@ -7,6 +7,7 @@ use eyeline_core::ranking::{Act, Evidence, Learnt};
 use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Ranking, Timestamp};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
+use eyeline_store::catalog::lake::{Committed, FlushBatch};
 use eyeline_store::catalog::orders::ChangeMark;
 use eyeline_store::params;
 use eyeline_store::sql::{Db, Row};
@@ -395,12 +396,20 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         assert_eq!(changes.learnt, learnt);
         let found: Vec<Evidence> = changes.images.iter().map(|(_, image)| image.evidence).collect();
         assert!(evidence.iter().all(|expected| found.contains(expected)), "{found:?} is not {evidence:?}");
-        let batches = rows(&db, "SELECT first_offset, last_offset FROM served_places ORDER BY first_offset").await;
-        let ends: Vec<(i64, i64)> = batches
-            .into_iter()
-            .map(|mut row| (row.take("first_offset").expect("first"), row.take("last_offset").expect("last")))
-            .collect();
-        assert_eq!(ends, [(1, 1), (2, 25), (26, 60)]);
+        // What is in files has its places there; until then they are kept, also those of a batch that is cut.
+        for flushed in [0, 20, 25] {
+            if flushed > 0 {
+                let after = catalog.marks().await.expect("marks")[0].flushed;
+                let flush = FlushBatch { partition: 0, after, reached: flushed, files: Vec::new() };
+                assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
+            }
+            let served = catalog.served_places(0, flushed + 1, 60).await.expect("places");
+            for BatchEvent { offset, act, .. } in acts.iter().filter(|act| act.offset > flushed) {
+                assert_eq!(served.get(offset), act.as_ref().and_then(|act| act.place).as_ref(), "{offset}");
+            }
+        }
+        let rest = rows(&db, "SELECT first_offset FROM served_places").await;
+        assert_eq!(rest.len(), 1, "of the batch that no file has");
     })
     .await;
 }

@@ -8,8 +8,9 @@ use super::say;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Counts every event of the inbox again, from the first to the last that was applied, and compares what comes out with the
-catalog: the numbers, and the orders that follow from them. Changes nothing. The server has to be stopped.")]
+Counts every event again, those in files and those in the inbox, from the first to the last that was applied, and compares
+what comes out with the catalog: the numbers, and the orders that follow from them. Changes nothing. The server has to be
+stopped. A gallery that an erased session has visited differs: its views and clicks stay counted, and its events are gone.")]
 pub(super) struct Arguments {
     /// Compare, and change nothing
     #[arg(long, required = true)]

@@ -89,12 +89,14 @@ impl Flush {
                 return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
             };
             let dropped = self.catalog.dropped_events(partition, reached + 1, last.offset).await?;
+            let places = self.catalog.served_places(partition, reached + 1, last.offset).await?;
             reached = last.offset;
             for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
                 bytes += delivery.event.len();
                 // What cannot be read is kept apart, and so dropped.
                 let Some(event) = Event::decode(&delivery.event) else { continue };
-                records.push(Record { partition, offset: delivery.offset, event });
+                let place = places.get(&delivery.offset).copied();
+                records.push(Record { partition, offset: delivery.offset, event, place });
             }
         }
         Ok((records, reached))

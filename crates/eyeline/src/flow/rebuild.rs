@@ -1,21 +1,30 @@
 //! What the events say, reckoned again from the first of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use eyeline_core::event::{ActKind, ImageRef};
+use eyeline_core::event::{ActKind, GALLERY_CATEGORY, ImageRef};
 use eyeline_core::ranking::{
     Act, Basis, Columns, Counts, Evidence, Learnt, RankedImage, RulesInForce, Scorer, sequence,
 };
 use eyeline_core::{AccessClass, Event, GalleryId, ProjectId, Ranking, Strategy, Timestamp};
-use eyeline_store::Result;
+use eyeline_lake::{Budget, FileRef, Record, in_order_of_arrival};
+use eyeline_store::catalog::lake::Marks;
 use eyeline_store::catalog::orders::ChangeMark;
-use eyeline_store::inbox::Offset;
+use eyeline_store::{Error, Result};
 
+use super::files::file_ref;
+use super::usage::failure;
 use crate::app::App;
 use crate::secrets::{sha256, to_hex};
 
 /// Images or events read at once.
 const READ_MAX: u32 = 10_000;
+/// Offsets whose events are read from files at once and sorted: each file is looked into once for so many.
+const OFFSETS_MAX: i64 = 1_000_000;
+/// Nobody waits for an answer.
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The orders of a gallery as the catalog has them and as its events say, each as a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +46,29 @@ struct Gallery {
     events: u64,
 }
 
-/// Counts every event up to the marks again and compares. Changes nothing.
+type Galleries = HashMap<GalleryId, Gallery>;
+
+/// A view or a click as it was counted.
+struct Counted {
+    gallery_id: GalleryId,
+    ordinal: u32,
+    kind: ActKind,
+    place: Option<u32>,
+    received_at: Timestamp,
+}
+
+/// Counts every event up to the marks again, those of the files first and then those of the inbox, and compares. Changes
+/// nothing.
 pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     let mut galleries = HashMap::new();
     for gallery_id in app.catalog.gallery_ids().await? {
         galleries.extend(read_gallery(app, gallery_id).await?.map(|gallery| (gallery_id, gallery)));
     }
-    for partition in 0..app.inbox.partitions() {
-        replay(app, partition, &mut galleries).await?;
+    let manifest = app.catalog.manifest().await?;
+    for marks in manifest.partitions {
+        let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
+        galleries = replay_files(app, files, marks, galleries).await?;
+        replay_inbox(app, marks, &mut galleries).await?;
     }
     let now = app.clock.now();
     let mut verified: Vec<Verified> = galleries
@@ -87,43 +111,74 @@ async fn read_gallery(app: &App, gallery_id: GalleryId) -> Result<Option<Gallery
     }
 }
 
-async fn replay(app: &App, partition: u32, galleries: &mut HashMap<GalleryId, Gallery>) -> Result<()> {
-    let applied = app.catalog.applied_mark(partition).await?;
-    let places: HashMap<Offset, u32> = app.catalog.served_places(partition).await?.into_iter().collect();
-    let mut after = 0;
-    while after < applied {
-        let deliveries = app.inbox.pull(partition, after, READ_MAX as usize).await?;
-        let Some(last) = deliveries.last() else { break };
-        let reached = last.offset.min(applied);
-        let apart: BTreeSet<Offset> = app.catalog.uncounted_events(partition, after + 1, reached).await?;
-        for delivery in deliveries.into_iter().take_while(|delivery| delivery.offset <= applied) {
-            if let Some(event) = Event::decode(&delivery.event)
-                && !apart.contains(&delivery.offset)
-            {
-                count(galleries, &event, places.get(&delivery.offset).copied());
-            }
+/// Counts what is in files, stretch by stretch, in the order in which it was applied.
+async fn replay_files(app: &App, files: Vec<FileRef>, marks: Marks, mut galleries: Galleries) -> Result<Galleries> {
+    let files = Arc::new(files);
+    let mut begin = 1;
+    // Between files there may be long stretches of nothing.
+    while let Some(first) = files.iter().filter(|file| file.facts.last_offset >= begin).map(first_offset).min() {
+        let offsets = first.max(begin)..=first.max(begin).saturating_add(OFFSETS_MAX - 1).min(marks.flushed);
+        begin = offsets.end() + 1;
+        let (lake, files) = (app.usage.files().clone(), files.clone());
+        let counting = tokio::task::spawn_blocking(move || {
+            let budget = Budget::new(usize::MAX, TIME_MAX);
+            let read = |record: Record| counted(&galleries, &record.event, record.place);
+            let acts = in_order_of_arrival(&lake, &files, &offsets, GALLERY_CATEGORY, &budget, read)?;
+            acts.into_iter().for_each(|act| count(&mut galleries, act));
+            Ok(galleries)
+        });
+        let counted = counting.await.map_err(|error| Error::internal("counting events again", error))?;
+        galleries = counted.map_err(failure)?;
+    }
+    Ok(galleries)
+}
+
+fn first_offset(file: &FileRef) -> i64 {
+    file.facts.first_offset
+}
+
+/// Counts what is applied but in no file yet.
+async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Result<()> {
+    let Marks { partition, flushed, applied } = marks;
+    let mut reached = flushed;
+    while reached < applied {
+        let mut deliveries = app.inbox.pull(partition, reached, READ_MAX as usize).await?;
+        deliveries.retain(|delivery| delivery.offset <= applied);
+        let Some(last) = deliveries.last().map(|delivery| delivery.offset) else {
+            return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
+        };
+        let dropped = app.catalog.dropped_events(partition, reached + 1, last).await?;
+        let places = app.catalog.served_places(partition, reached + 1, last).await?;
+        for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
+            let Some(event) = Event::decode(&delivery.event) else { continue };
+            let act = counted(galleries, &event, places.get(&delivery.offset).copied());
+            act.into_iter().for_each(|act| count(galleries, act));
         }
-        after = reached;
+        reached = last;
     }
     Ok(())
 }
 
-fn count(galleries: &mut HashMap<GalleryId, Gallery>, event: &Event, place: Option<u32>) {
-    let Ok(Some(act)) = event.gallery_act() else { return };
-    let Some(gallery) = galleries.get_mut(&act.gallery_id) else { return };
-    let Some(ordinal) = gallery.ordinals.get(&act.image).copied() else { return };
-    if gallery.project_id != event.project_id {
-        return;
-    }
+/// What the event counted for, if it is about an image of one of the galleries.
+fn counted(galleries: &Galleries, event: &Event, place: Option<u32>) -> Option<Counted> {
+    let act = event.gallery_act().ok()??;
+    let gallery = galleries.get(&act.gallery_id).filter(|gallery| gallery.project_id == event.project_id)?;
+    let ordinal = *gallery.ordinals.get(&act.image)?;
+    Some(Counted { gallery_id: act.gallery_id, ordinal, kind: act.kind, place, received_at: event.received_at })
+}
+
+fn count(galleries: &mut Galleries, act: Counted) {
+    let Counted { gallery_id, ordinal, kind, place, received_at } = act;
+    let Some(gallery) = galleries.get_mut(&gallery_id) else { return };
     let created_at = gallery.rebuilt.created_at(ordinal);
     let (mut counts, mut evidence) = (gallery.rebuilt.counts(ordinal), gallery.rebuilt.evidence(ordinal));
-    match act.kind {
+    match kind {
         ActKind::View => counts.views += 1,
         ActKind::Click => counts.clicks += 1,
     }
-    let age = event.received_at.micros().saturating_sub(created_at.micros());
-    let act = Act { kind: act.kind, place, age, minute: event.received_at.minute() };
-    gallery.learnt.take_in(&mut evidence, act, gallery.ranking.half_life_minutes());
+    let age = received_at.micros().saturating_sub(created_at.micros());
+    let taught = Act { kind, place, age, minute: received_at.minute() };
+    gallery.learnt.take_in(&mut evidence, taught, gallery.ranking.half_life_minutes());
     let shown_to = gallery.kept.shown_to(ordinal);
     gallery.rebuilt.set(ordinal, RankedImage { created_at, counts, evidence, shown_to });
     gallery.events += 1;

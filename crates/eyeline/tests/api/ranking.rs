@@ -264,19 +264,49 @@ async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brin
 }
 
 #[tokio::test]
-async fn all_events_counted_again_give_the_same_orders() {
+async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
+    const HOUR: i64 = 3_600_000_000;
     let shop = Shop::open().await;
     shop.load_pictures(25).await;
     shop.patch(json!({"strategy": "interest"})).await;
-    for session in 0..30 {
-        shop.look(session, None, |name| name == "sku-20" || name == "sku-24").await;
-    }
-    shop.send("click", "sku-3", 5).await;
-    shop.refresh().await;
     let app = &shop.server.app;
-    let verified = rebuild::verify(app).await.expect("a verification");
-    assert_eq!((verified.len(), verified[0].events), (1, 30 * 20 + 60 + 5));
-    assert_eq!(verified[0].before, verified[0].after);
+    let verify = async |events: u64| {
+        let verified = rebuild::verify(app).await.expect("a verification");
+        assert_eq!((verified.len(), verified[0].events), (1, events));
+        assert_eq!(verified[0].before, verified[0].after);
+    };
+    let flush = async || {
+        app.flush.run().await.expect("a flush");
+        while app.compact.step().await.expect("a merge") {}
+    };
+    let mut events = 0;
+    for hour in 0..4 {
+        // Many minutes, so that what is learnt depends on the order.
+        for session in 0..30 {
+            app.clock.set_offset(hour * HOUR + i64::from(session) * HOUR / 40);
+            shop.look(session as u128, None, |name| name == "sku-20" || name == "sku-24").await;
+            events += 22;
+            if session % 10 == 5 {
+                shop.refresh().await;
+                flush().await;
+            }
+        }
+        shop.send("click", "sku-3", 5).await;
+        events += 5;
+        shop.refresh().await;
+        verify(events).await;
+    }
+    let files = async || app.catalog.manifest().await.expect("a manifest").files;
+    assert!(app.inbox.pull(0, 0, 1).await.expect("events")[0].offset > 1, "the inbox has let go of the first ones");
+    assert!(files().await.iter().any(|file| file.level > 0), "some files are of merged ones");
+    app.clock.set_offset(48 * HOUR);
+    flush().await;
+    verify(events).await;
+    let files = files().await;
+    assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), events, "all of them are in files");
+    shop.send("click", "sku-3", 1).await;
+    shop.refresh().await;
+    verify(events + 1).await;
 
     // A count that no event stands behind is found.
     let mark = app.catalog.applied_mark(0).await.expect("a mark");

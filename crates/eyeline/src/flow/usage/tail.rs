@@ -60,7 +60,8 @@ impl Usage {
                     let Some(event) = Event::decode(&delivery.event) else { continue };
                     if project_id.is_none_or(|project_id| event.project_id == project_id) {
                         bytes += delivery.event.len();
-                        records.push(Record { partition, offset, event });
+                        // No question asks where the image was served.
+                        records.push(Record { partition, offset, event, place: None });
                     }
                 }
                 if bytes > TAIL_BYTES_MAX {

@@ -48,7 +48,7 @@ pub struct Settings {
     pub upload_grace_seconds: u32,
     /// Seconds between two looks for uploads whose end nobody told.
     pub sweep_seconds: u32,
-    /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long.
+    /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long. 0: as they come.
     pub flush_seconds: u32,
     /// Seconds that a signed download link lives, at least.
     pub download_link_seconds: u32,
@@ -175,7 +175,6 @@ impl Settings {
         check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
         check(self.download_link_seconds > 0, "download_link_seconds has to be at least 1");
         check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
-        check(self.flush_seconds > 0, "flush_seconds has to be at least 1");
         check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
         check(self.workers != Some(0), "workers has to be at least 1");
         check(

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
+use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -102,8 +103,27 @@ async fn metrics(
         let labels = format!("{{partition=\"{partition}\"}}");
         text.sample("eyeline_inbox_waiting", &labels, head.saturating_sub(applied).max(0) as f64);
     }
+    write_lake(&mut text, &app.catalog.manifest().await?);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text.finish()).into_response())
+}
+
+fn write_lake(text: &mut Text, manifest: &Manifest) {
+    text.family("eyeline_lake_waiting", "gauge", "Offsets between the last event counted and the last one in a file.");
+    for marks in &manifest.partitions {
+        let labels = format!("{{partition=\"{}\"}}", marks.partition);
+        text.sample("eyeline_lake_waiting", &labels, marks.applied.abs_diff(marks.flushed) as f64);
+    }
+    let sum = |number: fn(&LakeFile) -> u64| manifest.files.iter().map(number).sum::<u64>() as f64;
+    for (name, help, value) in [
+        ("eyeline_lake_files", "Files of events.", sum(|_| 1)),
+        ("eyeline_lake_events", "Events in them.", sum(|file| file.rows)),
+        ("eyeline_lake_bytes", "Bytes that they take.", sum(|file| file.bytes)),
+        ("eyeline_erasures_under_way", "Sessions to be erased that files still have.", manifest.hidden.len() as f64),
+    ] {
+        text.family(name, "gauge", help);
+        text.sample(name, "", value);
+    }
 }
 
 fn write_admission(text: &mut Text, state: admission::State) {

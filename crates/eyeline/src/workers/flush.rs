@@ -6,21 +6,23 @@ use tokio::time::Instant;
 
 use crate::app::App;
 
-/// How often it looks how much waits.
-const POLL: Duration = Duration::from_secs(1);
+/// How often it looks how much waits, at the least and at the most.
+const POLL_MAX: Duration = Duration::from_secs(1);
+const POLL_MIN: Duration = Duration::from_millis(20);
 /// So many events are written before their time.
 const WAITING_MAX: u64 = 200_000;
 const ERASE_EVERY: Duration = Duration::from_secs(5);
-const COMPACT_EVERY: Duration = Duration::from_secs(60);
+const COMPACT_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until the process stops.
 pub async fn run(app: App) -> Result<(), String> {
     let pace = Duration::from_secs(app.settings.flush_seconds.into());
+    let poll = pace.clamp(POLL_MIN, POLL_MAX);
     let mut last = Instant::now();
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(poll) => {}
         }
         match app.flush.waiting().await {
             Ok(waiting) if waiting == 0 || (waiting < WAITING_MAX && last.elapsed() < pace) => continue,

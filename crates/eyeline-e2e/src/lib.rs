@@ -6,6 +6,7 @@
 
 pub mod animations;
 pub mod api;
+pub mod lake;
 pub mod photos;
 pub mod postgres;
 pub mod processes;

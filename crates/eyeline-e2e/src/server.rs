@@ -36,7 +36,7 @@ pub struct Server {
     port: u16,
     settings: Vec<(String, String)>,
     child: Option<Child>,
-    _database: Option<Database>,
+    database: Option<Database>,
 }
 
 impl Server {
@@ -76,7 +76,7 @@ impl Server {
         settings.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 
         let admin = Api::anonymous(&origin).with_bearer(&admin_key);
-        let mut server = Server { admin, binary: binary(), folder, port, settings, child: None, _database: database };
+        let mut server = Server { admin, binary: binary(), folder, port, settings, child: None, database };
         server.start_again().await;
         server
     }
@@ -168,6 +168,16 @@ impl Server {
     /// A folder for the test's own files, deleted with the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where everything embedded is.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The PostgreSQL of its catalog, if it has one.
+    pub fn database_url(&self) -> Option<String> {
+        self.database.as_ref().map(Database::url)
     }
 
     pub fn port(&self) -> u16 {

@@ -92,6 +92,9 @@ pub struct Counts {
     /// Events of the type with a schema that fit it, and that do not.
     pub fitting: u64,
     pub misfits: u64,
+    /// The ids of all that count at once, and of all that count after the correction.
+    pub ids: HashSet<Uuid>,
+    pub misfit_ids: HashSet<Uuid>,
 }
 
 impl Counts {
@@ -111,6 +114,8 @@ impl Counts {
         }
         self.fitting += other.fitting;
         self.misfits += other.misfits;
+        self.ids.extend(&other.ids);
+        self.misfit_ids.extend(&other.misfit_ids);
     }
 }
 
@@ -121,10 +126,11 @@ pub const STEP_TYPE: &str = "/event-types/visit/step";
 fn steps(random: &mut Random, counts: &mut Counts) -> Vec<Value> {
     let mut events = Vec::new();
     for _ in 0..random.below(4) {
-        let number = random.below(8);
+        let (number, event_id) = (random.below(8), Uuid::new_v4());
         *(if number <= 4 { &mut counts.fitting } else { &mut counts.misfits }) += 1;
+        (if number <= 4 { &mut counts.ids } else { &mut counts.misfit_ids }).insert(event_id);
         let mut event = json!({
-            "event_id": Uuid::new_v4(), "session_id": Uuid::new_v4(), "category": "visit", "name": "step",
+            "event_id": event_id, "session_id": Uuid::new_v4(), "category": "visit", "name": "step",
             "data": {"n": number}, "timestamp": "2024-06-01T12:00:00Z",
         });
         events.push(event.clone());
@@ -147,8 +153,10 @@ pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
             let external_id = random.below(u64::from(IMAGES_IN_GALLERY)).to_string();
             let is_click = random.below(5) == 0;
             let mut event = gallery_event(if is_click { "click" } else { "view" }, &story.gallery_id, &external_id);
-            event["event_id"] = json!(Uuid::new_v4());
+            let event_id = Uuid::new_v4();
+            event["event_id"] = json!(event_id);
             events.push(event);
+            counts.ids.insert(event_id);
             let (views, clicks) = counts.acts.entry(external_id).or_default();
             *(if is_click { clicks } else { views }) += 1;
         }

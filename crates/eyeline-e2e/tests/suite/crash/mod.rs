@@ -2,11 +2,12 @@
 
 mod actors;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use eyeline_e2e::lake::Lake;
 use eyeline_e2e::photos::{Photo, Picture};
 use eyeline_e2e::project::row;
 use eyeline_e2e::random::Random;
@@ -15,6 +16,7 @@ use eyeline_e2e::{Project, Server, on_both_catalogs};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use actors::{Counts, News, Story, Upload};
 
@@ -26,8 +28,11 @@ const EVENT_SENDERS: u64 = 3;
 const UPLOADERS: u64 = 2;
 /// The sweep finds lost completion calls within a minute; then the work itself has to be done.
 const SETTLED_SECONDS_MAX: u64 = 120;
+/// Events are written into files as they come.
+const FLUSH_SECONDS: (&str, &str) = ("EYELINE_FLUSH_SECONDS", "0");
 
 async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
+    server.set(FLUSH_SECONDS.0, FLUSH_SECONDS.1);
     let project = Project::create(&server, "crashes").await;
     let gallery_id = project.gallery("crashes").await;
     let rows: Vec<Value> = (0..IMAGES_IN_GALLERY).map(|number| row(&number.to_string(), number)).collect();
@@ -49,6 +54,9 @@ async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
         wait_for_the_moment(&story, kill, &mut random).await;
         interrupted.look(&story);
         server.kill().await;
+        let lake = Lake::read(&server).await;
+        expect_no_event_twice(&lake);
+        interrupted.flushes += lake.cut_off;
         server.start_again().await;
         expect_every_acknowledged_event(&story).await;
         let ended = events.iter().any(JoinHandle::is_finished) || uploads.iter().any(JoinHandle::is_finished);
@@ -68,7 +76,9 @@ async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
     }
     watcher.await.expect("the watcher of links");
     expect_exact_counts(&story, &counted).await;
+    expect_all_in_files(&server, &counted.ids).await;
     expect_exact_quarantine(&story, &counted).await;
+    expect_all_in_files(&server, &counted.ids.union(&counted.misfit_ids).copied().collect()).await;
     expect_all_arrived_to_end(&story, &arrived).await;
     story.hear_no_more(&arrived);
     let news = timeout(Duration::from_secs(SETTLED_SECONDS_MAX), listener).await.expect("all news in time");
@@ -82,6 +92,8 @@ struct Interrupted {
     uploads: u64,
     events: u64,
     processing: u64,
+    /// Files of events that were written and not taken in.
+    flushes: usize,
 }
 
 impl Interrupted {
@@ -93,7 +105,8 @@ impl Interrupted {
 
     /// A run in which no kill met an upload, say, would have shown nothing about uploads.
     fn expect_all_kinds(&self) {
-        assert!(self.uploads > 0 && self.events > 0 && self.processing > 0, "killed in the middle of {self:?}");
+        let all_kinds = self.uploads > 0 && self.events > 0 && self.processing > 0 && self.flushes > 0;
+        assert!(all_kinds, "killed in the middle of {self:?}");
     }
 }
 
@@ -142,6 +155,26 @@ async fn expect_exact_counts(story: &Story, counted: &Counts) {
     }
     let weights: Vec<u64> = items.iter().filter_map(|item| item["weight"].as_u64()).collect();
     assert!(weights.is_sorted_by(|a, b| a >= b), "ordered by weight: {weights:?}");
+}
+
+/// Whenever the server is killed, the files of the list are whole and no two of them have the same event.
+fn expect_no_event_twice(lake: &Lake) {
+    let twice: Vec<&Uuid> = lake.events.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id).collect();
+    assert!(twice.is_empty(), "twice in {} files: {twice:?}", lake.files);
+}
+
+/// Once everything is flushed, the files have what was acknowledged and counts, each event once, and nothing else.
+async fn expect_all_in_files(server: &Server, expected: &HashSet<Uuid>) {
+    let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    while !Lake::has_everything_applied(server).await {
+        assert!(Instant::now() < deadline, "events wait for a file {SETTLED_SECONDS_MAX} s after the last one");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let lake = Lake::read(server).await;
+    expect_no_event_twice(&lake);
+    let lost: Vec<&Uuid> = expected.iter().filter(|id| !lake.events.contains_key(id)).collect();
+    let foreign: Vec<&Uuid> = lake.events.keys().filter(|id| !expected.contains(id)).collect();
+    assert!(lost.is_empty() && foreign.is_empty(), "not in files: {lost:?}; in files and not sent: {foreign:?}");
 }
 
 /// The roll-ups hold what fits, the quarantine what does not; after a correction all of it counts, once.

@@ -11,6 +11,7 @@ use arrow_array::{
     Array as _, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt32Array,
 };
+use eyeline_core::event::SchemaMark;
 use eyeline_core::{Event, Timestamp};
 use uuid::Uuid;
 
@@ -20,7 +21,8 @@ use crate::schema::{Column, schema};
 /// Rows of one batch.
 pub(crate) const BATCH_ROWS: usize = 8 * 1024;
 
-/// An event and its place in the inbox it came from.
+/// An event and its place in the inbox it came from. How it came there is not kept: that its schema was checked, and that it
+/// had been in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub partition: u32,
@@ -89,6 +91,10 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch> {
                 Arc::new(visitors.finish())
             }
             Column::Data => Arc::new(StringArray::from_iter_values(records.iter().map(|record| &record.event.data))),
+            Column::SchemaVersion => {
+                let version = |record: &Record| record.event.schema.map(|schema| schema.version);
+                Arc::new(records.iter().map(version).collect::<UInt32Array>())
+            }
             Column::Place => Arc::new(records.iter().map(|record| record.place).collect::<UInt32Array>()),
         })
     };
@@ -145,7 +151,11 @@ impl<'a> Columns<'a> {
     pub(crate) fn record(&self, row: usize) -> Result<Record> {
         let id = |column| Ok::<_, Error>(uuid_at(self.ids(column)?, row));
         let time = |column| Ok::<_, Error>(Timestamp::from_micros(self.times(column)?.value(row)));
-        let (visitors, places) = (self.texts(Column::VisitorId)?, self.numbers(Column::Place)?);
+        let number = |column| {
+            let numbers = self.numbers(column)?;
+            Ok::<_, Error>(numbers.is_valid(row).then(|| numbers.value(row)))
+        };
+        let visitors = self.texts(Column::VisitorId)?;
         Ok(Record {
             partition: self.partitions()?.value(row),
             offset: self.offsets()?.value(row),
@@ -161,10 +171,11 @@ impl<'a> Columns<'a> {
                 name: self.words(Column::Name)?.at(row).to_owned(),
                 data: self.texts(Column::Data)?.value(row).into(),
                 timestamp: time(Column::Timestamp)?,
-                schema: None,
+                // What is in the lake counts: it fits.
+                schema: number(Column::SchemaVersion)?.map(|version| SchemaMark { version, checked: true }),
                 replay: None,
             },
-            place: places.is_valid(row).then(|| places.value(row)),
+            place: number(Column::Place)?,
         })
     }
 }

@@ -24,11 +24,12 @@ pub(crate) enum Column {
     Category,
     Name,
     Data,
+    SchemaVersion,
     Place,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 14] = [
+    pub(crate) const ALL: [Column; 15] = [
         Column::ProjectId,
         Column::Timestamp,
         Column::Partition,
@@ -42,6 +43,7 @@ impl Column {
         Column::Category,
         Column::Name,
         Column::Data,
+        Column::SchemaVersion,
         Column::Place,
     ];
 
@@ -60,6 +62,7 @@ impl Column {
             Column::Category => "category",
             Column::Name => "name",
             Column::Data => "data",
+            Column::SchemaVersion => "schema_version",
             Column::Place => "served_place",
         }
     }
@@ -79,7 +82,7 @@ impl Column {
             Column::VisitorId => Field::new(self.name(), DataType::Utf8, true),
             Column::Category | Column::Name => Field::new(self.name(), words(), false),
             Column::Data => Field::new(self.name(), DataType::Utf8, false),
-            Column::Place => Field::new(self.name(), DataType::UInt32, true),
+            Column::SchemaVersion | Column::Place => Field::new(self.name(), DataType::UInt32, true),
         }
     }
 }

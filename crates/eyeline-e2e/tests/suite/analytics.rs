@@ -1,8 +1,10 @@
 //! Questions to the events: answered within a second of the 201, and the same before, while and after events are written
-//! into files, across kill -9 too.
+//! into files, across kill -9 too; and what is learnt again from those files.
 
 use std::time::{Duration, Instant};
 
+use eyeline_e2e::lake::Lake;
+use eyeline_e2e::project::row;
 use eyeline_e2e::{Catalog, Project, Server};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,7 +13,7 @@ use uuid::Uuid;
 fn event(number: u32) -> Value {
     json!({
         "session_id": Uuid::new_v4(), "event_id": Uuid::new_v4(), "category": "shop",
-        "name": if number % 3 == 0 { "cart" } else { "view" }, "data": {"n": number}, "timestamp": "2024-06-01T12:00:00Z",
+        "name": if number.is_multiple_of(3) { "cart" } else { "view" }, "data": {"n": number}, "timestamp": "2024-06-01T12:00:00Z",
     })
 }
 
@@ -82,4 +84,78 @@ async fn every_event_is_in_every_answer_once_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_in_every_answer_once_on_postgres() {
     every_event_is_in_every_answer_once(Catalog::Postgres).await;
+}
+
+/// Visitors look at the order that they are shown, and click its first images and one more.
+async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
+    let mut sent = 0;
+    for visitor in 0..visitors {
+        let session_id = Uuid::new_v4();
+        let path = format!("/galleries/{gallery_id}/images?limit=12&session_id={session_id}");
+        let page = project.key.get(&path).await.expect(200).json();
+        let act = |name: &str, item: &Value| {
+            json!({
+                "session_id": session_id, "category": "gallery", "name": name, "timestamp": "2024-06-01T12:00:00Z",
+                "data": {"gallery_id": gallery_id, "image_id": item["image_id"], "order_id": page["order_id"]},
+            })
+        };
+        let items = page["items"].as_array().expect("items");
+        let mut events: Vec<Value> = items.iter().map(|item| act("view", item)).collect();
+        events.extend(items.iter().take(2).map(|item| act("click", item)));
+        events.extend(items.iter().filter(|item| item["external_id"] == "7").map(|item| act("click", item)));
+        let answer = project.key.post("/events/batch", &json!(events)).await.expect(200).json();
+        assert_eq!(answer["accepted"], events.len(), "{answer}");
+        sent += events.len() as u32;
+        if visitor % 4 == 3 {
+            project.refresh(gallery_id).await;
+        }
+    }
+    project.refresh(gallery_id).await;
+    sent
+}
+
+/// `rebuild --verify` finds these events and the orders that the server had.
+fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
+    let verified = server.command().args(["rebuild", "--verify"]).output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "{said}{}", String::from_utf8_lossy(&verified.stderr));
+    let line = said.lines().find(|line| line.contains(gallery_id)).unwrap_or_else(|| panic!("no {gallery_id}: {said}"));
+    assert!(line.contains(&format!("{events} events")) && line.contains(" = "), "{line}");
+}
+
+async fn what_was_learnt_is_learnt_again_from_files_and_inbox(catalog: Catalog) {
+    let mut server = Server::start_with(catalog, &[("EYELINE_FLUSH_SECONDS", "0")]).await;
+    let project = Project::create(&server, "learnt").await;
+    let gallery_id = project.gallery("learnt").await;
+    let rows: Vec<Value> = (0..20).map(|number| row(&number.to_string(), number)).collect();
+    project.load(&gallery_id, &json!(rows)).await;
+    let ranking = json!({"ranking": {"strategy": "interest"}});
+    project.key.patch(&format!("/galleries/{gallery_id}"), &ranking).await.expect(200);
+    let mut events = visit(&project, &gallery_id, 16).await;
+    let begin = Instant::now();
+    while !Lake::has_everything_applied(&server).await {
+        assert!(begin.elapsed() < Duration::from_secs(60), "events wait for a file");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(Lake::read(&server).await.events.len(), events as usize);
+    server.stop().await;
+    expect_the_same_orders(&server, &gallery_id, events);
+
+    // Now some of them stay in the inbox.
+    server.set("EYELINE_FLUSH_SECONDS", "3600");
+    server.start_again().await;
+    events += visit(&project, &gallery_id, 8).await;
+    server.stop().await;
+    assert!(Lake::read(&server).await.events.len() < events as usize);
+    expect_the_same_orders(&server, &gallery_id, events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_learnt_is_learnt_again_from_files_and_inbox_on_sqlite() {
+    what_was_learnt_is_learnt_again_from_files_and_inbox(Catalog::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_learnt_is_learnt_again_from_files_and_inbox_on_postgres() {
+    what_was_learnt_is_learnt_again_from_files_and_inbox(Catalog::Postgres).await;
 }

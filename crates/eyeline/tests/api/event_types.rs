@@ -218,9 +218,15 @@ async fn a_quarantined_event_is_listed_with_its_reasons_and_counts_after_a_corre
     assert_eq!(replay(json!({})).await["replayed"], 0);
     let counted_in = json!({"hour": "2021-01-01T09:00:00.000000Z", "day": "2021-01-01T00:00:00.000000Z"});
     assert_eq!(receipt().await, json!({"status": "counted", "counted_in": counted_in}));
-    let listed = server.get("/api/v1/events", &tenant.secret_key).await.json();
-    let listed = listed["events"].as_array().expect("a list").clone();
-    assert_eq!(listed.len(), 2);
-    let back = listed.iter().find(|event| event["event_id"] == EVENT_ID).expect("the event");
-    assert_eq!((&back["received_at"], &back["schema_version"]), (&sent.json()["received_at"], &json!(2)));
+    // In the inbox, in a file, and in a file alone.
+    for _ in 0..3 {
+        let listed = server.get("/api/v1/events", &tenant.secret_key).await.json();
+        let listed = listed["events"].as_array().expect("a list").clone();
+        assert_eq!(listed.len(), 2);
+        let back = listed.iter().find(|event| event["event_id"] == EVENT_ID).expect("the event");
+        assert_eq!((&back["received_at"], &back["schema_version"]), (&sent.json()["received_at"], &json!(2)));
+        assert_eq!(receipt().await, json!({"status": "counted", "counted_in": counted_in}));
+        server.app.flush.run().await.expect("a flush");
+        server.app.inbox.forget(0, i64::MAX).await.expect("forgotten");
+    }
 }

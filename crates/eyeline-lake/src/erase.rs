@@ -1,33 +1,72 @@
 //! A file without what a session did.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use arrow_array::BooleanArray;
 use arrow_select::filter::filter_record_batch;
+use eyeline_core::{ApplicationId, Timestamp};
 
 use crate::batch::{BATCH_ROWS, Columns, id_at};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files};
+use crate::questions::interval::Interval;
 use crate::scan::Hidden;
 use crate::schema::Column;
 use crate::write::{Facts, FileWriter};
 
-/// How many events of the file are hidden; few columns are read.
-pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Budget) -> Result<u64> {
+/// Hidden events of one hour, application and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenEvents {
+    pub hour: Timestamp,
+    pub application_id: ApplicationId,
+    pub category: String,
+    pub name: String,
+    pub events: u64,
+}
+
+/// How many events of the file are hidden, by hour of their time and by what they are; few columns are read.
+pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Budget) -> Result<Vec<HiddenEvents>> {
     let footer = files.footer(file)?;
     let may_be_in = footer
         .row_groups()
         .filter(|group| group.projects().is_none_or(|(first, last)| (first..=last).contains(&hidden.project_id)));
     let groups: Vec<usize> = may_be_in.map(|group| group.index).collect();
-    let columns = [Column::ProjectId, Column::SessionId, Column::ReceivedAt];
+    let columns = [
+        Column::ProjectId,
+        Column::Timestamp,
+        Column::SessionId,
+        Column::ReceivedAt,
+        Column::ApplicationId,
+        Column::Category,
+        Column::Name,
+    ];
     let mut reading = files.read(file, &footer, groups, &columns, BATCH_ROWS, None)?;
-    let mut count = 0;
+    let mut counts = BTreeMap::<(i64, u128, String, String), u64>::new();
     while let Some(batch) = reading.next()? {
         budget.check()?;
-        count += kept(&Columns(&batch), hidden)?.false_count() as u64;
+        let columns = Columns(&batch);
+        let kept = kept(&columns, hidden)?;
+        if kept.false_count() == 0 {
+            continue;
+        }
+        let (times, applications) = (columns.times(Column::Timestamp)?, columns.ids(Column::ApplicationId)?);
+        let (categories, names) = (columns.words(Column::Category)?, columns.words(Column::Name)?);
+        for row in (0..batch.num_rows()).filter(|row| !kept.value(*row)) {
+            let hour = Interval::Hour.number(Timestamp::from_micros(times.value(row)));
+            let kind = (categories.at(row).to_owned(), names.at(row).to_owned());
+            *counts.entry((hour, id_at(applications, row), kind.0, kind.1)).or_default() += 1;
+        }
     }
-    Ok(count)
+    let hidden = counts.into_iter().map(|((hour, application, category, name), events)| HiddenEvents {
+        hour: Interval::Hour.begin(hour),
+        application_id: uuid::Uuid::from_u128(application).into(),
+        category,
+        name,
+        events,
+    });
+    Ok(hidden.collect())
 }
 
 /// Writes the file without the hidden events into `sink`; `None` when nothing is left.

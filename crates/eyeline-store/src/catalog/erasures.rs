@@ -69,6 +69,12 @@ impl Catalog {
             .await
     }
 
+    /// True while events of the project are hidden that files still have.
+    pub async fn is_erasing(&self, project_id: ProjectId) -> Result<bool> {
+        let sql = "SELECT 1 AS found FROM erasures WHERE project_id = $1 AND finished_at IS NULL LIMIT 1";
+        self.db.read(move |tx| async move { Ok(tx.query_one(sql, params![project_id]).await?.is_some()) }.boxed()).await
+    }
+
     /// Takes what the session left in quarantine out of it, from the place after `after` on, at most `limit` rows looked
     /// at; gives the last of them, or `None` at the end.
     pub async fn erase_from_quarantine(

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use eyeline_core::{ErasureId, Timestamp};
+use eyeline_core::{ErasureId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
 use super::Catalog;
 use super::erasures::{self, Erasure};
 use super::objects::unwanted;
+use super::rollups::{self, ErasedEvents};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::objects::ObjectKey;
@@ -129,16 +130,17 @@ impl Catalog {
         self.replace_files(inputs, outputs, unwanted_from, None).await
     }
 
-    /// Puts a file without some events, or none, in the place of one that has them; counts them for the erasure.
+    /// Puts a file without some events, or none, in the place of one that has them; counts them for the erasure and takes
+    /// them out of the roll-ups.
     pub async fn commit_erasure(
         &self,
-        erasure_id: ErasureId,
+        erasure: &Erasure,
         input: ObjectKey,
         output: Option<LakeFile>,
-        events: u64,
+        erased: Vec<ErasedEvents>,
         unwanted_from: Timestamp,
     ) -> Result<Committed> {
-        let erased = Some((erasure_id, events));
+        let erased = Some((erasure.erasure_id, erasure.project_id, erased));
         self.replace_files(vec![input], output.into_iter().collect(), unwanted_from, erased).await
     }
 
@@ -162,7 +164,7 @@ impl Catalog {
         inputs: Vec<ObjectKey>,
         outputs: Vec<LakeFile>,
         unwanted_from: Timestamp,
-        erased: Option<(ErasureId, u64)>,
+        erased: Option<(ErasureId, ProjectId, Vec<ErasedEvents>)>,
     ) -> Result<Committed> {
         let replaced = self
             .db
@@ -175,8 +177,9 @@ impl Catalog {
                         return Err(Error::Conflict(MOVED.to_owned()));
                     }
                     add(tx, &outputs).await?;
-                    if let Some((erasure_id, events)) = erased {
-                        erasures::count(tx, erasure_id, events).await?;
+                    if let Some((erasure_id, project_id, erased)) = erased {
+                        erasures::count(tx, erasure_id, erased.iter().map(|erased| erased.events).sum()).await?;
+                        rollups::subtract(tx, project_id, &erased).await?;
                     }
                     unwanted(tx, &inputs, unwanted_from).await
                 }

@@ -84,12 +84,76 @@ pub struct CountsRow {
     pub category: Option<String>,
     pub name: Option<String>,
     pub events: u64,
+    /// Different sessions, where that is known of exactly these events.
+    pub sessions: Option<u64>,
+}
+
+/// The different sessions of a row that stands for one hour or day, application and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSessions {
+    pub bucket: Timestamp,
+    pub application_id: ApplicationId,
+    pub category: String,
+    pub name: String,
+    pub events: u64,
+    pub sessions: u64,
+}
+
+/// Events of one hour, application and type that are taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedEvents {
+    pub hour: Timestamp,
+    pub application_id: ApplicationId,
+    pub category: String,
+    pub name: String,
+    pub events: u64,
 }
 
 impl Catalog {
     /// Counts events; the rows are sorted by time, then by the groups.
     pub async fn event_counts(&self, query: CountsQuery) -> Result<Vec<CountsRow>> {
         self.db.read(move |tx| async move { counts(tx, &query).await }.boxed()).await
+    }
+
+    /// Notes the sessions of rows that have these many events still. `as_of` is a time before the events were looked at: what
+    /// an erasure has changed since is not known any more.
+    pub async fn note_sessions(
+        &self,
+        project_id: ProjectId,
+        level: Level,
+        known: Vec<KnownSessions>,
+        as_of: Timestamp,
+    ) -> Result<()> {
+        let erased = "SELECT 1 AS found FROM erasures
+                      WHERE project_id = $1 AND (finished_at IS NULL OR finished_at >= $2) LIMIT 1";
+        let hours = "UPDATE event_hours SET sessions = v.column6, sessions_of = events FROM (VALUES {rows}) AS v
+                     WHERE event_hours.project_id = v.column1 AND bucket = v.column2
+                       AND event_hours.application_id = v.column3 AND category = v.column4 AND name = v.column5
+                       AND events = v.column7";
+        let days = "UPDATE event_days SET sessions = v.column6, sessions_of = events FROM (VALUES {rows}) AS v
+                    WHERE event_days.project_id = v.column1 AND bucket = v.column2
+                      AND event_days.application_id = v.column3 AND category = v.column4 AND name = v.column5
+                      AND events = v.column7";
+        self.db
+            .write(move |tx| {
+                async move {
+                    if tx.query_one(erased, params![project_id, as_of]).await?.is_some() {
+                        return Ok(());
+                    }
+                    let rows = known.into_iter().map(|known| {
+                        let KnownSessions { bucket, application_id, category, name, events, sessions } = known;
+                        params![project_id, bucket, application_id, category, name, sessions, events].to_vec()
+                    });
+                    let rows: Vec<Vec<Value>> = rows.collect();
+                    let sql = match level {
+                        Level::Hour => hours,
+                        Level::Day => days,
+                    };
+                    tx.execute_rows(sql, &rows).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
     }
 }
 
@@ -124,7 +188,8 @@ async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
     let (comma, group_by) =
         if columns.is_empty() { ("", String::new()) } else { (", ", format!("GROUP BY {listed} ORDER BY {listed}")) };
     let sql = format!(
-        "SELECT {listed}{comma}CAST(coalesce(sum(events), 0) AS BIGINT) AS events
+        "SELECT {listed}{comma}CAST(coalesce(sum(events), 0) AS BIGINT) AS events,
+                CASE WHEN count(*) = 1 AND min(sessions_of) = max(events) THEN min(sessions) END AS sessions
          FROM {table}
          WHERE project_id = $1 AND bucket >= $2 AND bucket < $3{filters}
          {group_by}
@@ -137,6 +202,7 @@ async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
             category: if columns.contains(&"category") { row.take("category")? } else { None },
             name: if columns.contains(&"name") { row.take("name")? } else { None },
             events: row.take("events")?,
+            sessions: row.take("sessions")?,
         })
     };
     tx.query_text(&sql, &bound).await?.into_iter().map(read).collect()
@@ -180,6 +246,29 @@ pub(super) async fn add(tx: &mut Tx, hours: &EventCounts<'_>, images: &ImageCoun
         })
         .collect();
     tx.execute_rows(image_sql, &rows).await.map(drop)
+}
+
+/// Takes events out of all levels that hold every event.
+pub(super) async fn subtract(tx: &mut Tx, project_id: ProjectId, erased: &[ErasedEvents]) -> Result<()> {
+    let (mut hours, mut days) = (EventCounts::new(), EventCounts::new());
+    for ErasedEvents { hour, application_id, category, name, events } in erased {
+        for (counts, bucket) in [(&mut hours, *hour), (&mut days, day(*hour))] {
+            let key = (project_id, bucket, *application_id, category.as_str(), name.as_str());
+            *counts.entry(key).or_default() += events;
+        }
+    }
+    let hour_sql = "UPDATE event_hours SET events = events - v.column6, sessions = NULL, sessions_of = NULL
+                    FROM (VALUES {rows}) AS v
+                    WHERE event_hours.project_id = v.column1 AND bucket = v.column2
+                      AND event_hours.application_id = v.column3 AND category = v.column4 AND name = v.column5";
+    let day_sql = "UPDATE event_days SET events = events - v.column6, sessions = NULL, sessions_of = NULL
+                   FROM (VALUES {rows}) AS v
+                   WHERE event_days.project_id = v.column1 AND bucket = v.column2
+                     AND event_days.application_id = v.column3 AND category = v.column4 AND name = v.column5";
+    tx.execute_rows(hour_sql, &event_rows(&hours)).await?;
+    tx.execute_rows(day_sql, &event_rows(&days)).await?;
+    tx.execute("DELETE FROM event_hours WHERE project_id = $1 AND events <= 0", params![project_id]).await?;
+    tx.execute("DELETE FROM event_days WHERE project_id = $1 AND events <= 0", params![project_id]).await.map(drop)
 }
 
 /// Sorted, so that two transactions do not wait for each other.

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -35,6 +35,7 @@ const MIGRATIONS: [Migration; 9] = [
     migration!(7, "0007_ranking"),
     migration!(8, "0008_lake"),
     migration!(9, "0009_erasures"),
+    migration!(10, "0010_rollup_sessions"),
 ];
 
 /// The version that this binary brings a catalog to.

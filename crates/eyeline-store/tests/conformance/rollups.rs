@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eyeline_core::{ApplicationId, ImageId, Timestamp};
 use eyeline_store::catalog::events::BatchEvent;
-use eyeline_store::catalog::rollups::{CountsQuery, CountsRow, Group, Level};
+
+use eyeline_store::ObjectKey;
+use eyeline_store::catalog::erasures::Erasure;
+use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile};
+use eyeline_store::catalog::rollups::{CountsQuery, CountsRow, ErasedEvents, Group, KnownSessions, Level};
 use eyeline_store::sql::{Db, Row};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, rows, view_of};
+use crate::events::{
+    APPLICATION, IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, rows, view_of,
+};
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -28,6 +34,101 @@ fn query(level: Level, group_by: &[Group]) -> CountsQuery {
         name: None,
         rows_max: 10_000,
     }
+}
+
+#[tokio::test]
+async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_taken_out() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let of_kind = |offset: i64, name: &str, hour: i64| {
+            let mut event = view_of(offset, 0);
+            event.act = None;
+            (event.event.category, event.event.name) = ("shop".to_owned(), name.to_owned());
+            event.event.timestamp = Timestamp::from_micros(hour * HOUR);
+            event
+        };
+        let events = vec![of_kind(1, "look", 1), of_kind(2, "look", 1), of_kind(3, "look", 5), of_kind(4, "buy", 5)];
+        catalog.apply_events(batch(0, 4, events)).await.expect("applied");
+        let all = [Group::Application, Group::Category, Group::Name];
+        let told = async |level| -> Vec<(String, u64, Option<u64>)> {
+            let rows = catalog.event_counts(query(level, &all)).await.expect("counts");
+            rows.into_iter().map(|row| (row.name.expect("a name"), row.events, row.sessions)).collect()
+        };
+        let row = |name: &str, events, sessions| (name.to_owned(), events, sessions);
+        let known = |name: &str, hour: i64, events, sessions| KnownSessions {
+            bucket: Timestamp::from_micros(hour * HOUR),
+            application_id: APPLICATION,
+            category: "shop".to_owned(),
+            name: name.to_owned(),
+            events,
+            sessions,
+        };
+        let as_of = Timestamp::from_micros(100 * DAY);
+        let days = vec![known("look", 0, 3, 2), known("buy", 0, 7, 7)];
+        catalog.note_sessions(PROJECT, Level::Day, days, as_of).await.expect("noted");
+        assert_eq!(told(Level::Day).await, [row("buy", 1, None), row("look", 3, Some(2))], "of 7 events nobody knows");
+        catalog.note_sessions(PROJECT, Level::Hour, vec![known("look", 1, 2, 2)], as_of).await.expect("noted");
+        assert_eq!(told(Level::Hour).await, [row("look", 2, Some(2)), row("buy", 1, None), row("look", 1, None)]);
+        let both = catalog.event_counts(query(Level::Day, &[Group::Category])).await.expect("counts");
+        assert_eq!((both[0].events, both[0].sessions), (4, None), "they do not add up");
+        catalog.apply_events(batch(4, 5, vec![of_kind(5, "look", 6)])).await.expect("applied");
+        assert_eq!(told(Level::Day).await, [row("buy", 1, None), row("look", 4, None)]);
+
+        let days = vec![known("look", 0, 4, 2)];
+        catalog.note_sessions(PROJECT, Level::Day, days.clone(), as_of).await.expect("noted");
+        let erasure = Erasure {
+            erasure_id: Uuid::from_u128(1).into(),
+            project_id: PROJECT,
+            session_id: Uuid::from_u128(2).into(),
+            requested_at: as_of,
+            finished_at: None,
+            events: 0,
+        };
+        assert!(!catalog.is_erasing(PROJECT).await.expect("an answer"));
+        catalog.request_erasure(erasure.clone()).await.expect("requested");
+        assert!(catalog.is_erasing(PROJECT).await.expect("an answer"));
+        let key = ObjectKey::lake(as_of);
+        catalog.note_unwanted(key.clone(), Timestamp::from_micros(i64::MAX)).await.expect("noted");
+        let file = LakeFile {
+            key: key.clone(),
+            partition: 0,
+            level: 0,
+            rows: 5,
+            bytes: 100,
+            first_offset: 1,
+            last_offset: 5,
+            first_timestamp: as_of,
+            last_timestamp: as_of,
+            first_received_at: as_of,
+            last_received_at: as_of,
+        };
+        let flush = FlushBatch { partition: 0, after: 0, reached: 5, files: vec![file] };
+        assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
+        let erased = |name: &str, hour: i64, events| ErasedEvents {
+            hour: Timestamp::from_micros(hour * HOUR),
+            application_id: APPLICATION,
+            category: "shop".to_owned(),
+            name: name.to_owned(),
+            events,
+        };
+        let gone = vec![erased("look", 1, 1), erased("look", 5, 1), erased("buy", 5, 1)];
+        let committed = catalog.commit_erasure(&erasure, key, None, gone, Timestamp::from_micros(0)).await;
+        assert_eq!(committed.expect("an answer"), Committed::Done);
+        assert_eq!(told(Level::Day).await, [row("look", 2, None)]);
+        assert_eq!(told(Level::Hour).await, [row("look", 1, None), row("look", 1, None)]);
+        // What was counted before is not known to be right after.
+        let late = vec![known("look", 0, 2, 2)];
+        catalog.note_sessions(PROJECT, Level::Day, late.clone(), as_of).await.expect("nothing done");
+        catalog.finish_erasure(erasure.erasure_id, as_of).await.expect("finished");
+        catalog.note_sessions(PROJECT, Level::Day, late.clone(), as_of).await.expect("nothing done");
+        assert_eq!(told(Level::Day).await, [row("look", 2, None)]);
+        let later = Timestamp::from_micros(101 * DAY);
+        catalog.note_sessions(PROJECT, Level::Day, late, later).await.expect("noted");
+        assert_eq!(told(Level::Day).await, [row("look", 2, Some(2))]);
+        let receipt = catalog.erasure(PROJECT, erasure.erasure_id).await.expect("an answer").expect("an erasure");
+        assert_eq!(receipt.events, 3);
+    })
+    .await;
 }
 
 #[test]
@@ -57,7 +158,10 @@ async fn counts_are_filtered_grouped_and_cut_to_a_span() {
         catalog.apply_events(batch(0, 12, sent)).await.expect("applied");
         let all = |by_time| CountsQuery { by_time, ..query(Level::Day, &[]) };
         let total = catalog.event_counts(all(false)).await.expect("counts");
-        assert_eq!(total, [CountsRow { bucket: None, application_id: None, category: None, name: None, events: 12 }]);
+        assert_eq!(
+            total,
+            [CountsRow { bucket: None, application_id: None, category: None, name: None, events: 12, sessions: None }]
+        );
         let by_day: Vec<u64> =
             catalog.event_counts(all(true)).await.expect("counts").iter().map(|row| row.events).collect();
         assert_eq!(by_day, [2, 2, 3, 2, 2, 1]);

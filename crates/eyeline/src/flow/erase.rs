@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use eyeline_core::{ErasureId, ProjectId, SessionId};
-use eyeline_lake::{Budget, Hidden, count_hidden, write_without};
+use eyeline_lake::{Budget, Hidden, HiddenEvents, count_hidden, write_without};
 use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
+use eyeline_store::catalog::rollups::ErasedEvents;
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Error, Inbox, Result};
 
@@ -87,7 +88,8 @@ impl Erase {
         let counting = tokio::task::spawn_blocking(move || {
             count_hidden(&files, &input, &hidden, &Budget::new(usize::MAX, LOOK_TIME_MAX))
         });
-        let events = counting.await.map_err(|error| Error::internal("looking for events", error))?.map_err(failure)?;
+        let found = counting.await.map_err(|error| Error::internal("looking for events", error))?.map_err(failure)?;
+        let events: u64 = found.iter().map(|found| found.events).sum();
         if events == 0 {
             return Ok(false);
         }
@@ -99,8 +101,11 @@ impl Erase {
             return Err(Error::Corrupt("an erasure would have taken other events too".to_owned()));
         }
         let unwanted_from = self.files.unwanted_from();
-        let committed =
-            self.catalog.commit_erasure(erasure.erasure_id, file.key.clone(), output, events, unwanted_from).await?;
+        let erased = found.into_iter().map(|HiddenEvents { hour, application_id, category, name, events }| {
+            ErasedEvents { hour, application_id, category, name, events }
+        });
+        let erased = erased.collect();
+        let committed = self.catalog.commit_erasure(erasure, file.key.clone(), output, erased, unwanted_from).await?;
         tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was written anew");
         Ok(true)
     }

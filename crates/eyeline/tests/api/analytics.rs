@@ -36,18 +36,23 @@ async fn shop(server: &Server) -> Tenant {
 
 /// Asks while the events are in the inbox, and again when they are in a file: both have to say the same.
 async fn ask(server: &Server, tenant: &Tenant, path: &str) -> Value {
-    let path = format!("/api/v1/analytics/{path}");
-    let read = |answer: Answer| {
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
-        let mut report = answer.json();
-        assert!(report["as_of"].as_str().is_some_and(|time| time.ends_with('Z')));
-        report.as_object_mut().expect("an object").remove("as_of");
-        report
-    };
-    let before = read(server.get(&path, &tenant.secret_key).await);
+    let (before, _) = look(server, tenant, path).await;
     server.app.flush.run().await.expect("a flush");
-    assert_eq!(read(server.get(&path, &tenant.secret_key).await), before);
+    assert_eq!(look(server, tenant, path).await.0, before);
     before
+}
+
+/// The answer without its time, and where it comes from.
+async fn look(server: &Server, tenant: &Tenant, path: &str) -> (Value, String) {
+    let answer = server.get(&format!("/api/v1/analytics/{path}"), &tenant.secret_key).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+    let mut report = answer.json();
+    assert!(report["as_of"].as_str().is_some_and(|time| time.ends_with('Z')));
+    let served_from = text(&report, "served_from");
+    let fields = report.as_object_mut().expect("an object");
+    fields.remove("as_of");
+    fields.remove("served_from");
+    (report, served_from)
 }
 
 #[tokio::test]
@@ -57,7 +62,7 @@ async fn counts_tell_how_much_over_time() {
     let report = ask(&server, &tenant, "counts?group_by=category,name&to=2026-11-03T00:00:00Z").await;
     let row = |name: &str, count: u32, sessions: u32| json!({"bucket": "2026-11-02T00:00:00.000000Z", "category": "shop", "name": name, "count": count, "sessions": sessions});
     let rows = json!([row("buy", 1, 1), row("cart", 2, 2), row("view", 4, 2)]);
-    assert_eq!(report, json!({"rows": rows, "served_from": "raw"}));
+    assert_eq!(report, json!({"rows": rows}));
 
     let by_hour = ask(&server, &tenant, "counts?interval=hour&name=cart").await;
     let hours: Vec<&str> =
@@ -69,6 +74,93 @@ async fn counts_tell_how_much_over_time() {
     let rows = json!([{"bucket": null, "application": tenant.application_id, "count": 10, "sessions": 3}]);
     assert_eq!(all["rows"], rows);
     assert_eq!(ask(&server, &tenant, "counts?from=2027-01-01T00:00:00Z").await["rows"], json!([]));
+}
+
+#[tokio::test]
+async fn counts_come_from_roll_ups_and_say_what_the_events_say() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    let mut other = event(4, "view", "02T10:30");
+    other["category"] = json!("blog");
+    server.post("/api/v1/events", &tenant.secret_key, &other).await;
+    let application = json!({"project_id": tenant.project_id, "name": "second"});
+    let second = server.post("/api/v1/applications", ADMIN_KEY, &application).await.json();
+    for session in [1, 5] {
+        server.post("/api/v1/events", &text(&second, "secret_key"), &event(session, "view", "02T10:40")).await;
+    }
+    server.apply_events().await;
+    let questions = [
+        "counts?group_by=application,category,name",
+        "counts?interval=hour&group_by=application,category,name",
+        "counts?group_by=category,name",
+        "counts?interval=hour&category=shop&name=view",
+        "counts?interval=week&group_by=name",
+        "counts?interval=month",
+        "counts?interval=all&group_by=application",
+        "counts?from=2026-11-02T11:00:00Z&to=2026-11-09T10:00:00Z",
+        "counts?interval=hour&to=2026-11-03T00:00:00Z",
+    ];
+    let compare = async || {
+        for question in questions {
+            // No roll-up begins in the middle of an hour, so that every event is looked at.
+            let odd = if question.contains("from") { "" } else { "&from=2026-01-01T00:00:01Z" };
+            let (counted, served_from) = look(&server, &tenant, &format!("{question}{odd}")).await;
+            assert!(served_from == "raw" || odd.is_empty());
+            for _ in 0..2 {
+                assert_eq!(look(&server, &tenant, question).await.0, counted, "{question}");
+            }
+            let (quick, served_from) = look(&server, &tenant, &format!("{question}&sessions=false")).await;
+            assert_eq!(served_from, "rollup", "{question}");
+            let mut counted = counted;
+            for row in counted["rows"].as_array_mut().expect("rows") {
+                row.as_object_mut().expect("an object").remove("sessions");
+            }
+            assert_eq!(quick, counted, "{question}");
+        }
+    };
+    compare().await;
+    // Sessions are known to a roll-up once somebody has asked, until an event comes.
+    for question in &questions[..2] {
+        assert_eq!(look(&server, &tenant, question).await.1, "rollup", "{question}");
+    }
+    assert_eq!(look(&server, &tenant, questions[2]).await.1, "raw", "sessions of two applications do not add up");
+    server.post("/api/v1/events", &tenant.secret_key, &event(1, "view", "02T10:59")).await;
+    server.apply_events().await;
+    assert_eq!(look(&server, &tenant, questions[0]).await.1, "raw");
+    compare().await;
+    assert_eq!(look(&server, &tenant, questions[0]).await.1, "rollup");
+
+    let erasure = json!({"session_id": Uuid::from_u128(1)});
+    let path = format!("/api/v1/projects/{}/erasures", tenant.project_id);
+    assert_eq!(server.post(&path, ADMIN_KEY, &erasure).await.status, StatusCode::ACCEPTED);
+    let total = async || look(&server, &tenant, "counts?interval=all").await.0["rows"][0]["count"].clone();
+    assert_eq!(total().await, 7, "hidden at once");
+    assert_eq!(look(&server, &tenant, "counts?sessions=false").await.1, "raw");
+    server.app.flush.run().await.expect("a flush");
+    server.app.erase.step().await.expect("a step");
+    assert_eq!(total().await, 7);
+    compare().await;
+}
+
+#[tokio::test]
+async fn a_declared_type_without_events_is_a_feature_that_nobody_uses() {
+    let server = Server::start().await;
+    let tenant = shop(&server).await;
+    for name in ["view", "wish"] {
+        let path = format!("/api/v1/event-types/shop/{name}?project_id={}", tenant.project_id);
+        let put = server.write("PUT", &path, &tenant.secret_key, &json!({"schema": true})).await;
+        assert!(put.status.is_success(), "{put:?}");
+    }
+    let names = |report: &Value| -> Vec<String> {
+        report["rows"].as_array().expect("rows").iter().map(|row| text(row, "name")).collect()
+    };
+    let least = ask(&server, &tenant, "features?order=least").await;
+    assert_eq!(names(&least), ["wish", "buy", "cart", "view"]);
+    assert_eq!(least["rows"][0], json!({"category": "shop", "name": "wish", "count": 0, "sessions": 0}));
+    assert_eq!(names(&ask(&server, &tenant, "features").await), ["view", "cart", "buy", "wish"]);
+    assert_eq!(names(&ask(&server, &tenant, "features?name=wish").await), ["wish"]);
+    let empty: [&str; 0] = [];
+    assert_eq!(names(&ask(&server, &tenant, "features?category=blog").await), empty);
 }
 
 #[tokio::test]
@@ -204,8 +296,8 @@ async fn everything_wrong_with_a_question_is_told_at_once() {
     let tenant = server.tenant("shop").await;
     let wrong = [
         (
-            "counts?interval=year&group_by=color&from=x&application=y",
-            vec!["application", "from", "group_by", "interval"],
+            "counts?interval=year&group_by=color&from=x&application=y&sessions=some",
+            vec!["application", "from", "group_by", "interval", "sessions"],
         ),
         ("counts?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", vec!["to"]),
         ("features?order=best&limit=0", vec!["limit", "order"]),

@@ -3,16 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use eyeline_core::{ApplicationId, Timestamp};
-use eyeline_lake::{CountQuestion, Interval, counts};
+use eyeline_lake::{CountQuestion, Interval};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Report, Scope, ask};
+use super::{Report, Scope, ServedFrom};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
+use crate::flow::usage::Counts;
 
 /// Rows of an answer at the most.
 const ROWS_MAX: usize = 10_000;
@@ -35,8 +36,9 @@ struct CountRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     count: u64,
-    /// Different values of `session_id`; they do not add up over rows.
-    sessions: u64,
+    /// Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<u64>,
 }
 
 /// How many events there were, over time. Buckets without events are left out.
@@ -49,6 +51,7 @@ struct CountRow {
         ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
         ("name" = Option<String>, Query),
         ("interval" = Option<String>, Query, description = "hour, day (the default), week, month (of UTC), or all: one bucket"),
+        ("sessions" = Option<bool>, Query, description = "false leaves them out: then every count comes from sums, at once"),
         ("group_by" = Option<String>, Query, description = "Any of application, category, name, with commas between them"),
     ),
     responses((status = 200, body = Report<CountRow>), (status = "4XX", description = "A problem document"))
@@ -59,11 +62,10 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         if word == "all" { Some(None) } else { Interval::parse(word).map(Some) }
     });
     let group_by = query.parsed("group_by", "some of application, category and name, with commas", groups);
+    let with_sessions = query.parsed("sessions", "true or false", |word| word.parse().ok()).unwrap_or(true);
     let filter = scope.finish(query, &credential)?;
     let question = CountQuestion { interval: interval.unwrap_or(Some(Interval::Day)), ..group_by.unwrap_or_default() };
-    let (rows, as_of) =
-        ask(&app, filter, move |files, snapshot, filter, budget| counts(files, snapshot, filter, question, budget))
-            .await?;
+    let Counts { rows, as_of, from_rollups } = app.usage.counts(filter, question, with_sessions).await?;
     if rows.len() > ROWS_MAX {
         let sentence = format!(
             "The answer has {} rows, and at most {ROWS_MAX} are given: ask about a shorter time, longer intervals or fewer groups.",
@@ -77,9 +79,10 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         category: row.group.category,
         name: row.group.name,
         count: row.count,
-        sessions: row.sessions,
+        sessions: with_sessions.then_some(row.sessions),
     });
-    Ok(Report::raw(rows.collect(), as_of))
+    let served_from = if from_rollups { ServedFrom::Rollup } else { ServedFrom::Raw };
+    Ok(Json(Report { rows: rows.collect(), as_of, served_from }))
 }
 
 fn groups(text: &str) -> Option<CountQuestion> {

@@ -1,8 +1,11 @@
 //! Which features are used most, and which least.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
-use eyeline_lake::features;
+use eyeline_lake::{EventType, Feature, features};
+use eyeline_store::catalog::event_types::TypeInForce;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +28,7 @@ struct FeatureRow {
     sessions: u64,
 }
 
-/// The types of events by how often they were sent.
+/// The types of events by how often they were sent; declared ones without any event too.
 #[utoipa::path(
     get, path = "/analytics/features", operation_id = "list_features", tag = "analytics",
     params(
@@ -47,7 +50,20 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     });
     let limit = rows_max(&mut query);
     let filter = scope.finish(query, &credential)?;
+    let declared = app.catalog.types_in_force(filter.project_id).await?;
+    let of_interest = |kind: &TypeInForce| {
+        let is = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        is(&filter.category, &kind.category) && is(&filter.name, &kind.name)
+    };
+    let declared = declared.into_iter().filter(of_interest);
+    let mut unused: BTreeSet<(String, String)> = declared.map(|kind| (kind.category, kind.name)).collect();
     let (mut found, as_of) = ask(&app, filter, features).await?;
+    for feature in &found {
+        unused.remove(&(feature.kind.category.clone(), feature.kind.name.clone()));
+    }
+    // The found ones come by their use, and so do these.
+    let none = |(category, name)| Feature { kind: EventType { category, name }, count: 0, sessions: 0 };
+    found.extend(unused.into_iter().map(none));
     if least_first == Some(true) {
         found.reverse();
     }

@@ -39,7 +39,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ServedFrom {
-    /// Every event was looked at.
+    /// Sums that are kept up to date as events are counted.
+    Rollup,
+    /// The events were looked at, all of them or those of which the sums are not enough.
     Raw,
 }
 

@@ -1,6 +1,7 @@
 //! Questions about events, over all of them: what is in the files of the lake and what is on its way there, of one
 //! snapshot, so that nothing is missed and nothing is met twice.
 
+mod counts;
 mod tail;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+
+pub use counts::Counts;
 
 /// Memory and time of one question.
 const QUESTION_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -63,6 +66,10 @@ impl Usage {
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
         })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) fn files(&self) -> &Files {

@@ -105,6 +105,7 @@ impl Interrupted {
 
     /// A run in which no kill met an upload, say, would have shown nothing about uploads.
     fn expect_all_kinds(&self) {
+        eprintln!("killed in the middle of {self:?}");
         let all_kinds = self.uploads > 0 && self.events > 0 && self.processing > 0 && self.flushes > 0;
         assert!(all_kinds, "killed in the middle of {self:?}");
     }

@@ -394,6 +394,11 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
     }
     let named = send(&server, &tenant, &with("event_id", json!(EVENT_ID))).await.json();
 
+    let one = format!("/api/v1/events/{EVENT_ID}");
+    let mut with_receipt = named.clone();
+    with_receipt["receipt"] = json!({"status": "waiting"});
+    assert_eq!(server.get(&one, &tenant.secret_key).await.json(), with_receipt);
+
     server.apply_events().await;
     let mut path = "/api/v1/events?limit=2".to_owned();
     let mut pages = Vec::new();
@@ -409,9 +414,8 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
     let filtered = server.get("/api/v1/events?category=page%20interaction&name=other", &tenant.secret_key).await.json();
     assert_eq!(filtered, json!({"events": [], "next_cursor": null}));
 
-    let one = format!("/api/v1/events/{EVENT_ID}");
-    let mut with_receipt = named.clone();
-    with_receipt["receipt"] = json!({"status": "waiting"});
+    let counted_in = json!({"hour": "2021-01-01T09:00:00.000000Z", "day": "2021-01-01T00:00:00.000000Z"});
+    with_receipt["receipt"] = json!({"status": "counted", "counted_in": counted_in});
     assert_eq!(server.get(&one, &tenant.secret_key).await.json(), with_receipt);
     let for_admin = format!("{one}?application={}", tenant.application_id);
     assert_eq!(server.get(&for_admin, ADMIN_KEY).await.json(), with_receipt);

@@ -1,5 +1,7 @@
 //! Events read back; nothing changes them.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -17,6 +19,8 @@ use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::receipt::{self, CountedIn, Fate};
 
+/// How long a list waits for the events before it to be counted.
+const PATIENCE: Duration = Duration::from_secs(1);
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";
 
@@ -56,6 +60,10 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
     credential.manage(project_id, "project")?;
+    if paging.after.is_none() {
+        // What was answered with 201 before is in the list, unless very much is on its way.
+        let _late = tokio::time::timeout(PATIENCE, app.ingest.caught_up()).await;
+    }
     let wanted = Filter { project_id, application_id, session_id, category, name, from, to };
     let (events, reached) = app.history.list(wanted, paging.after.take(), paging.limit as usize).await?;
     let events = events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;

@@ -54,7 +54,11 @@ impl Usage {
                 let is_known = |bucket: &Option<Timestamp>| *bucket < Some(first) || *bucket > Some(last);
                 answer.extend(sums.iter().filter(|((bucket, _), _)| is_known(bucket)).map(count));
                 let end = interval.begin(interval.number(last) + 1);
-                Filter { from: Some(first), to: Some(filter.to.map_or(end, |to| to.min(end))), ..filter }
+                Filter {
+                    from: filter.from.max(Some(first)),
+                    to: Some(filter.to.map_or(end, |to| to.min(end))),
+                    ..filter
+                }
             }
             // A week or a month may begin before the first wanted event.
             _ => filter,

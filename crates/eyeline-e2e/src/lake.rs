@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::RowAccessor as _;
@@ -39,6 +40,24 @@ impl Lake {
             Lake { cut_off: unlisted.filter(is_cut_off).count(), events, files: listed.len() }
         });
         ids.await.expect("the files of the lake")
+    }
+
+    /// Stops the server, for a kill, when it has written a file and not taken it in yet.
+    pub async fn pause_in_the_middle_of_a_file(server: &Server) {
+        let objects = server.data().join("objects");
+        let mut known: HashSet<String> = keys(&objects.join("lake"), &objects).into_iter().collect();
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let Some(new) = keys(&objects.join("lake"), &objects).into_iter().find(|key| !known.contains(key)) else {
+                continue;
+            };
+            server.pause();
+            if !List::read(server).await.keys.contains(&new) {
+                return;
+            }
+            server.resume();
+            known.insert(new);
+        }
     }
 
     /// True once every event that is applied is in a file, or counts for nothing.

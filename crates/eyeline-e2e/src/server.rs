@@ -137,6 +137,20 @@ impl Server {
         }
     }
 
+    /// Holds the process where it is, until it is resumed or killed.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("the server is running");
+        kill_process(Pid::from_child(child), signal).expect("a signal can be sent");
+    }
+
     /// Asks the process to end and waits for it.
     pub async fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the server is running");

@@ -51,7 +51,7 @@ async fn nothing_promised_is_lost_over_twenty_kills(mut server: Server) {
     let mut random = Random::new(20);
     let mut interrupted = Interrupted::default();
     for kill in 0..KILLS {
-        wait_for_the_moment(&story, kill, &mut random).await;
+        wait_for_the_moment(&server, &story, kill, &mut random).await;
         interrupted.look(&story);
         server.kill().await;
         let lake = Lake::read(&server).await;
@@ -111,12 +111,13 @@ impl Interrupted {
     }
 }
 
-/// A third of the kills waits for an upload to be under way, a third for a photo in processing, a third for nothing.
-async fn wait_for_the_moment(story: &Story, kill: u64, random: &mut Random) {
+/// A quarter of the kills waits for an upload to be under way, a quarter for a photo in processing, a quarter for a file of
+/// events that is written and not taken in, a quarter for nothing.
+async fn wait_for_the_moment(server: &Server, story: &Story, kill: u64, random: &mut Random) {
     const MOMENT_SECONDS_MAX: u64 = 30;
     sleep(Duration::from_millis(300 + random.below(1_500))).await;
     let moment = async {
-        match kill % 3 {
+        match kill % 4 {
             0 => {
                 let mut news = story.news.subscribe();
                 news.wait_for(News::is_processing).await.expect("the story holds the sender");
@@ -126,6 +127,8 @@ async fn wait_for_the_moment(story: &Story, kill: u64, random: &mut Random) {
                     sleep(Duration::from_millis(1)).await;
                 }
             }
+            // From the first kill on events are written as they come.
+            2 => Lake::pause_in_the_middle_of_a_file(server).await,
             _ => {}
         }
     };

@@ -272,8 +272,8 @@ fn read(mut row: Row) -> Result<Quarantined> {
     })
 }
 
-/// Takes the rows of the events that come back; gives the offsets of those that have none any more, or whose id was
-/// counted for another event meanwhile.
+/// Takes the rows of the events that come back; gives the offsets of those that have none any more, whose session was
+/// erased, or whose id was counted for another event meanwhile.
 pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
     let mut firsts = BTreeMap::<(u32, Offset), &BatchEvent>::new();
     let mut lost = BTreeSet::new();
@@ -295,10 +295,24 @@ pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Of
     for mut row in tx.query_rows(sql, &places).await? {
         taken.insert((row.take::<u32>("partition")?, row.take::<Offset>("event_offset")?));
     }
-    let (claimed, gone): (Vec<_>, Vec<_>) = firsts.into_iter().partition(|(place, _)| taken.contains(place));
+    let erased = erased(tx, &firsts).await?;
+    let comes_back =
+        |place: &(u32, Offset), event: &BatchEvent| taken.contains(place) && !erased.contains(&event.offset);
+    let (claimed, gone): (Vec<_>, Vec<_>) = firsts.into_iter().partition(|(place, event)| comes_back(place, event));
     lost.extend(gone.into_iter().map(|(_, event)| event.offset));
     lost.append(&mut take_over_ids(tx, batch.partition, &claimed).await?);
     Ok(lost)
+}
+
+/// The offsets of events that were to be erased before they came back: the erasure looks for no copies that come later.
+async fn erased(tx: &mut Tx, firsts: &BTreeMap<(u32, Offset), &BatchEvent>) -> Result<BTreeSet<Offset>> {
+    let row = |BatchEvent { offset, event, .. }: &BatchEvent| {
+        params![*offset, event.project_id, event.session_id, event.received_at].to_vec()
+    };
+    let rows: Vec<Vec<Value>> = firsts.values().map(|event| row(event)).collect();
+    let sql = "SELECT v.column1 AS event_offset FROM (VALUES {rows}) AS v
+               JOIN erasures e ON e.project_id = v.column2 AND e.session_id = v.column3 AND e.requested_at >= v.column4";
+    tx.query_rows(sql, &rows).await?.into_iter().map(|mut row| row.take("event_offset")).collect()
 }
 
 /// Moves the ids of events to their new places; gives the offsets of those whose id belongs to another event.

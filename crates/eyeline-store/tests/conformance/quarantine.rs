@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use eyeline_core::event::{ImageRef, Replay};
 use eyeline_core::{EventId, FieldErrors, GalleryId};
 use eyeline_store::Catalog;
+use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::events::{BatchEvent, Misfit};
 use eyeline_store::catalog::quarantine::{Age, Filter};
 use eyeline_store::params;
@@ -69,6 +70,35 @@ async fn an_event_that_comes_back_many_times_counts_once() {
         assert_eq!(kept_apart(&catalog).await, []);
         let dropped = catalog.dropped_events(0, 0, 10).await.expect("places");
         assert_eq!(dropped.into_iter().collect::<Vec<_>>(), [1, 3, 4], "one place of the event counts");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_whose_session_was_erased_meanwhile_does_not_come_back() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let late = view_of(1, LATE);
+        let mut newer = view_of(2, LATE);
+        newer.event.received_at = at(9_000);
+        catalog.apply_events(batch(0, 2, vec![late.clone(), newer.clone()])).await.expect("applied");
+        add_late_image(&db).await;
+        // Two copies are on their way when the session is erased; the newer one is of after the request.
+        let erasure = Erasure {
+            erasure_id: Uuid::from_u128(1).into(),
+            project_id: PROJECT,
+            session_id: late.event.session_id,
+            requested_at: at(8_000),
+            finished_at: None,
+            events: 0,
+        };
+        catalog.request_erasure(erasure.clone()).await.expect("requested");
+        catalog.finish_erasure(erasure.erasure_id, at(8_500)).await.expect("finished");
+        let copies = vec![back(late, 1, 3), back(newer, 2, 4)];
+        assert_eq!(catalog.apply_events(batch(2, 4, copies)).await.expect("applied"), done(&[GALLERY], 1, 0));
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(LATE), (1, 0))]));
+        assert_eq!(kept_apart(&catalog).await, []);
+        assert!(catalog.dropped_events(0, 3, 4).await.expect("places").contains(&3), "no file gets it");
     })
     .await;
 }

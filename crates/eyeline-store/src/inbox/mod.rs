@@ -49,9 +49,6 @@ pub trait Inbox: Send + Sync + 'static {
     /// one when there is one.
     async fn pull(&self, partition: u32, after: Offset, events_max: usize) -> Result<Vec<Delivery>>;
 
-    /// The last events before `before`, newest first, within the same bounds.
-    async fn pull_back(&self, partition: u32, before: Offset, events_max: usize) -> Result<Vec<Delivery>>;
-
     /// The offset of the newest event, zero when there never was one. It never falls.
     async fn head(&self, partition: u32) -> Result<Offset>;
 

@@ -37,7 +37,6 @@ async fn an_empty_inbox_has_nothing_to_give() {
     let inbox = engine.open().await;
     assert_eq!(inbox.head(0).await.expect("a head"), 0);
     assert_eq!(inbox.pull(0, 0, 10).await.expect("a pull"), []);
-    assert_eq!(inbox.pull_back(0, i64::MAX, 10).await.expect("a pull"), []);
     inbox.append(Vec::new()).await.expect("nothing is easily kept");
     assert_eq!(inbox.head(0).await.expect("a head"), 0);
 }
@@ -79,16 +78,6 @@ async fn a_reader_finds_each_event_once_by_the_offset_it_has_reached() {
         reached = last.offset;
         read.extend(texts(&deliveries));
     }
-    assert_eq!(read, all);
-
-    let (mut reached, mut read) = (i64::MAX, Vec::new());
-    loop {
-        let deliveries = inbox.pull_back(0, reached, 9).await.expect("a pull");
-        let Some(last) = deliveries.last() else { break };
-        reached = last.offset;
-        read.extend(texts(&deliveries));
-    }
-    read.reverse();
     assert_eq!(read, all);
 }
 

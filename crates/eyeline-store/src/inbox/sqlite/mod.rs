@@ -156,15 +156,9 @@ impl Inbox for SqliteInbox {
                    ORDER BY first_offset";
         self.read(move |connection| {
             let from = after.saturating_add(1);
-            collect(connection, sql, from, events_max, |offset| offset >= from, false)
+            collect(connection, sql, from, events_max)
         })
         .await
-    }
-
-    async fn pull_back(&self, partition: u32, before: Offset, events_max: usize) -> Result<Vec<Delivery>> {
-        check(partition)?;
-        let sql = "SELECT first_offset, events FROM chunks WHERE first_offset < ?1 ORDER BY first_offset DESC";
-        self.read(move |connection| collect(connection, sql, before, events_max, |offset| offset < before, true)).await
     }
 
     async fn head(&self, partition: u32) -> Result<Offset> {
@@ -203,16 +197,9 @@ fn check(partition: u32) -> Result<()> {
 }
 
 /// Reads chunk after chunk until the bounds of a pull are reached.
-fn collect(
-    connection: &Connection,
-    sql: &str,
-    place: Offset,
-    events_max: usize,
-    wanted: impl Fn(Offset) -> bool,
-    newest_first: bool,
-) -> rusqlite::Result<Vec<Delivery>> {
+fn collect(connection: &Connection, sql: &str, from: Offset, events_max: usize) -> rusqlite::Result<Vec<Delivery>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([place])?;
+    let mut rows = statement.query([from])?;
     let mut deliveries = Vec::new();
     let mut bytes = 0;
     while deliveries.len() < events_max
@@ -220,12 +207,8 @@ fn collect(
         && let Some(row) = rows.next()?
     {
         let first: Offset = row.get(0)?;
-        let mut events: Vec<Delivery> =
-            chunk::split(&Bytes::from(row.get::<_, Vec<u8>>(1)?), first).filter(|event| wanted(event.offset)).collect();
-        if newest_first {
-            events.reverse();
-        }
-        for event in events {
+        let events = Bytes::from(row.get::<_, Vec<u8>>(1)?);
+        for event in chunk::split(&events, first).filter(|event| event.offset >= from) {
             if deliveries.len() >= events_max || bytes >= PULL_BYTES_MAX {
                 break;
             }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use eyeline_core::ranking::experiment::{ArmSums, CONTROL, outcome};
 use eyeline_core::{GalleryId, Strategy};
+use eyeline_store::catalog::galleries::Gallery;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,7 +21,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
-struct ExperimentAnswer {
+pub(super) struct ExperimentAnswer {
     #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
     holdout_percent: u8,
@@ -71,11 +72,17 @@ async fn show(
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<ExperimentAnswer>> {
     let gallery = managed(&app, &credential, gallery_id).await?;
+    Ok(Json(experiment(&app, &gallery).await?))
+}
+
+/// All that the hold-out of the gallery has shown so far.
+pub(super) async fn experiment(app: &App, gallery: &Gallery) -> Answer<ExperimentAnswer> {
+    let gallery_id = gallery.gallery_id;
     let holdout_percent = gallery.ranking.holdout_percent;
     let sums = app.catalog.holdout_sums(gallery_id, holdout_percent).await?;
     let found = outcome(&sums.treatment, &sums.control, holdout_percent);
     let visitors = sums.treatment.visitors + sums.control.visitors;
-    Ok(Json(ExperimentAnswer {
+    Ok(ExperimentAnswer {
         gallery_id,
         holdout_percent,
         treatment: arm(gallery.ranking.strategy, &sums.treatment),
@@ -90,7 +97,7 @@ async fn show(
         },
         enough_data: found.enough,
         message: (!found.enough).then_some(NOT_ENOUGH),
-    }))
+    })
 }
 
 fn arm(strategy: Strategy, sums: &ArmSums) -> ArmAnswer {

@@ -258,6 +258,8 @@ async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brin
     assert_eq!(after["control"]["clicks"], 0, "the newest page has no sku-0");
     assert_eq!(number(&after["treatment"]["clicks_per_session"]), 1.0);
     assert_eq!((&after["enough_data"], &after["sample_ratio"]["ok"]), (&json!(false), &json!(true)));
+    let usage = shop.server.get(&format!("/api/v1/analytics/galleries/{}", shop.gallery_id), &shop.key).await.json();
+    assert_eq!(usage["experiment"], after);
     // Asked for by name, an order is nobody's arm.
     let page = shop.page("order=weight&visitor_id=visitor-1").await;
     assert_eq!(page["strategy"], "weight");

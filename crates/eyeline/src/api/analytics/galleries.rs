@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Scope, ServedFrom, ask, rows_max};
+use crate::api::experiment::{ExperimentAnswer, experiment};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 
@@ -71,12 +72,14 @@ struct GalleryAnswer {
     /// Of the events that tell a position.
     positions: Vec<PositionRow>,
     over_time: Vec<BucketRow>,
+    /// The lift against the hold-out, since that began; null for a gallery without one.
+    experiment: Option<ExperimentAnswer>,
     #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
     served_from: ServedFrom,
 }
 
-/// Views, clicks and click rate of a gallery: by image, by position and over time.
+/// Views, clicks and click rate of a gallery: by image, by position and over time; the lift against its hold-out.
 #[utoipa::path(
     get, path = "/analytics/galleries/{gallery_id}", operation_id = "show_gallery_usage", tag = "analytics",
     params(
@@ -107,11 +110,16 @@ async fn show(
     .await?;
     let positions = found.positions.into_iter().take(POSITIONS_MAX);
     let over_time = found.buckets.into_iter();
+    let experiment = match known.ranking.holdout_percent {
+        0 => None,
+        _ => Some(experiment(&app, &known).await?),
+    };
     Ok(Json(GalleryAnswer {
         rows: images(&app, gallery_id, found.images, limit).await?,
         total: found.total.into(),
         positions: positions.map(|(position, acts)| PositionRow { position, numbers: acts.into() }).collect(),
         over_time: over_time.map(|(bucket, acts)| BucketRow { bucket, numbers: acts.into() }).collect(),
+        experiment,
         as_of,
         served_from: ServedFrom::Raw,
     }))

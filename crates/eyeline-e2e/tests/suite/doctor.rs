@@ -2,8 +2,11 @@
 
 use std::process::Output;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use eyeline_e2e::lake::Lake;
 use eyeline_e2e::postgres::{Postgres, Sync};
+use eyeline_e2e::project::gallery_event;
 use eyeline_e2e::{Catalog, Project, Server};
 use serde_json::Value;
 
@@ -31,11 +34,12 @@ fn expect_all_to_hold(server: &Server, expected: &[&str]) {
     let (_, told) = doctor(server, &[]);
     assert!(names(&told, "broken").is_empty(), "{told:#}");
     let held = names(&told, "holds");
-    for name in expected.iter().chain(&["worker.seccomp", "worker.limits", "secrets", "objects.probe", "data.folder"]) {
+    for name in expected.iter().chain(HELD) {
         assert!(held.iter().any(|held| held == name), "{name} in {told:#}");
     }
 }
 
+const HELD: &[&str] = &["worker.seccomp", "worker.limits", "secrets", "objects.probe", "data.folder", "lake.files"];
 const SQLITE: [&str; 4] = ["catalog.journal_mode", "catalog.synchronous", "catalog.version", "catalog.schema"];
 const INBOX: [&str; 2] = ["inbox.journal_mode", "inbox.synchronous"];
 const POSTGRES: [&str; 6] = [
@@ -98,4 +102,22 @@ async fn what_weakens_a_promise_and_what_is_away_is_named() {
     let (output, told) = doctor(&server, &[("EYELINE_CATALOG_URL", &away)]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(names(&told, "broken"), ["catalog.reachable"], "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_events_that_was_lost_is_named() {
+    let server = Server::start_with(Catalog::Sqlite, &[("EYELINE_FLUSH_SECONDS", "0")]).await;
+    let project = Project::create(&server, "lost").await;
+    project.send_event(&gallery_event("look", &project.id, "1")).await.expect(201);
+    let begin = Instant::now();
+    while Lake::read(&server).await.files == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "the event waits for a file");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(names(&doctor(&server, &[]).1, "holds").contains(&"lake.files".to_owned()));
+    std::fs::remove_dir_all(server.data().join("objects/lake")).expect("the files of events");
+    let (output, told) = doctor(&server, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(names(&told, "broken"), ["lake.files"], "{told:#}");
+    assert!(told.to_string().contains("with 1 events"), "{told:#}");
 }

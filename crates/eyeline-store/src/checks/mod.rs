@@ -9,10 +9,13 @@ use eyeline_core::Timestamp;
 use futures::FutureExt as _;
 use serde::Serialize;
 
+use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::objects::Objects;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
 
+/// Files of events that are looked for one by one.
+const FILES_MAX: usize = 10_000;
 /// How far two clocks may be apart.
 const CLOCK_MICROS_MAX: u64 = 2_000_000;
 
@@ -109,6 +112,43 @@ pub async fn objects(url: &str) -> Check {
         },
         Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
     }
+}
+
+/// Whether every file of events that is in force is there, as long as it was written. `None` where there is no catalog of
+/// this version yet, or no store.
+pub async fn lake(catalog_url: &str, objects_url: &str) -> Option<Check> {
+    const NAME: &str = "lake.files";
+    if not_made_yet("catalog", catalog_url).is_some() {
+        return None;
+    }
+    let looked = async {
+        let db = Db::open(catalog_url).await?;
+        let Some(objects) = Objects::attach(objects_url).await? else { return Ok(None) };
+        if db.version().await? != NEWEST_VERSION {
+            return Ok(None);
+        }
+        let files = Catalog::from(db).manifest().await?.files;
+        let mut lost = Vec::new();
+        for file in files.iter().take(FILES_MAX) {
+            if objects.head(&file.key).await?.is_none_or(|head| head.bytes != file.bytes) {
+                lost.push(file);
+            }
+        }
+        let found = match lost.first() {
+            None => format!("all {} files of events are there", files.len().min(FILES_MAX)),
+            Some(first) => format!(
+                "of {} files of events {} are gone or cut, with {} events; the first is {}",
+                files.len(),
+                lost.len(),
+                lost.iter().map(|file| file.rows).sum::<u64>(),
+                first.key
+            ),
+        };
+        let remedy = "Bring the files back from a copy of the objects: until then questions about their time fail.";
+        Ok::<_, crate::Error>(Some(Check::of(lost.is_empty(), NAME, found, remedy)))
+    };
+    // What cannot be reached at all, the other checks tell.
+    looked.await.ok().flatten()
 }
 
 /// Microseconds that the clock of the database's machine is ahead of `now`.

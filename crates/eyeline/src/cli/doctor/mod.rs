@@ -13,7 +13,7 @@ use crate::settings::Settings;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Looks at the engines as they are really set, at the sandbox as the kernel enforces it, at disk, memory and secrets.
+Looks at the engines as they are really set, whether every file of events is there, at the sandbox as the kernel enforces it, at disk, memory and secrets.
 It may run beside a server. The exit code is 1 when a promise does not hold.")]
 pub(super) struct Arguments {
     /// As JSON, for scripts
@@ -28,6 +28,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     found.extend(checks::catalog(&settings.catalog_url(), || clock.real_now()).await);
     found.extend(checks::inbox(&settings.inbox_url()).await);
     found.push(checks::objects(&settings.objects_url()).await);
+    found.extend(checks::lake(&settings.catalog_url(), &settings.objects_url()).await);
     found.extend(server(client::readiness(settings).await));
 
     let broken = found.iter().filter(|check| check.verdict == Verdict::Broken).count();

@@ -1,8 +1,9 @@
 //! Telling what a file is, and reading the skeleton of a JPEG file, without any decoder behind.
 #![no_main]
 
+use eyeline_core::ImageErrorCode;
 use eyeline_fuzz::{end, number_of};
-use eyeline_image::{ErrorKind, fuzzing, sniff};
+use eyeline_image::{fuzzing, sniff};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,5 +16,5 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(width.max(height) <= 0xffff && profile <= length && file[..length].ends_with(b"\xd9"));
     let cut = number_of(bytes) as usize % length;
     let error = fuzzing::jpeg_skeleton(&file[..cut]).expect_err("a cut file");
-    assert!(cut < 2 || error.kind == ErrorKind::Truncated, "cut at {cut} of {length}: {error}");
+    assert!(cut < 2 || error.code == ImageErrorCode::Truncated, "cut at {cut} of {length}: {error}");
 });

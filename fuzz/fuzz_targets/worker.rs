@@ -7,16 +7,16 @@ use eyeline_image::{ImageError, Made};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    check(bytes);
-    // The text up to a zero is framed as the server expects it, and the rest follows as the files.
+    check(bytes, bytes);
+    // The text up to a zero is framed as the server expects it, and the rest is the memory.
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let length = (end as u32).to_le_bytes();
-    check(&[&length, &bytes[..end], bytes.get(end + 1..).unwrap_or_default()].concat());
+    check(&[&length, &bytes[..end]].concat(), bytes.get(end + 1..).unwrap_or_default());
 });
 
-fn check(said: &[u8]) {
+fn check(said: &[u8], memory: &[u8]) {
     for presets in [&PRESETS[..1], &PRESETS] {
-        let Ok(reply) = worker_reply(said, presets) else { continue };
+        let Ok(reply) = worker_reply(said, memory, presets) else { continue };
         if let Ok(made) = &reply {
             assert!(made.width >= 1 && made.height >= 1 && made.versions.len() == presets.len());
             for (version, preset) in made.versions.iter().zip(presets) {
@@ -25,9 +25,13 @@ fn check(said: &[u8]) {
                 assert!(version.width >= 1 && version.height >= 1, "an empty version");
                 assert!(version.width <= preset.width && version.height <= preset.height, "larger than its box");
             }
-            assert!(made.thumbhash.len() <= 64 && total(made) <= said.len(), "bytes that were never sent");
+            assert!(
+                made.thumbhash.len() <= 64 && total(made) <= said.len() + memory.len(),
+                "bytes that were never sent"
+            );
         }
-        let again = worker_reply(&honest_reply(&reply).expect("writes"), presets);
+        let (said, memory) = honest_reply(&reply).expect("writes");
+        let again = worker_reply(&said, &memory, presets);
         assert!(same(&again.expect("an honest reply is read"), &reply), "what was read says the same again");
     }
 }
@@ -39,7 +43,7 @@ fn total(made: &Made) -> usize {
 fn same(a: &Result<Made, ImageError>, b: &Result<Made, ImageError>) -> bool {
     match (a, b) {
         (Ok(a), Ok(b)) => a == b,
-        (Err(a), Err(b)) => a.kind == b.kind && a.sentence == b.sentence,
+        (Err(a), Err(b)) => a.code == b.code && a.sentence == b.sentence,
         _ => false,
     }
 }

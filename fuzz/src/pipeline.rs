@@ -1,7 +1,7 @@
 //! What holds for every file that goes through the pipeline.
 
-use eyeline_core::{PRESETS, Preset};
-use eyeline_image::{ErrorKind, ImageError, Limits, Made, make_versions};
+use eyeline_core::{ImageErrorCode, PRESETS, Preset};
+use eyeline_image::{ImageError, Limits, Made, make_versions};
 
 use crate::{bare, end};
 
@@ -39,7 +39,7 @@ pub fn check(file: &[u8], choice: u32) -> Result<Made, ImageError> {
 
 fn check_refusal(error: &ImageError) {
     // Only a step behind the decoders says this by itself, and no file should be able to make one fail.
-    assert_ne!(error.kind, ErrorKind::DecoderCrashed, "{error}");
+    assert_ne!(error.code, ImageErrorCode::DecoderCrashed, "{error}");
     let sentence = &error.sentence;
     assert!(sentence.ends_with('.') && !sentence.contains('\n') && sentence.len() < 500, "no sentence: {sentence:?}");
 }

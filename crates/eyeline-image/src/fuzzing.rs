@@ -11,17 +11,17 @@ use crate::{ImageError, Made};
 /// and the length of the colour profile.
 pub fn jpeg_skeleton(file: &[u8]) -> Result<(usize, (u32, u32), usize), ImageError> {
     let structure = crate::jpeg::structure::read(file)?;
-    Ok((structure.length, (structure.width, structure.height), structure.icc.len()))
+    Ok((structure.length, (structure.frame.width, structure.frame.height), structure.icc.len()))
 }
 
-/// What a server makes of all that a worker says.
-pub fn worker_reply(said: &[u8], presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
-    protocol::read_reply(said, presets)
+/// What a server makes of all that a worker says, and of the memory that they share.
+pub fn worker_reply(said: &[u8], memory: &[u8], presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
+    protocol::read_reply(said, memory, presets)
 }
 
-/// What an honest worker says.
-pub fn honest_reply(outcome: &Result<Made, ImageError>) -> io::Result<Vec<u8>> {
-    let mut said = Vec::new();
-    protocol::write_reply(&mut said, outcome)?;
-    Ok(said)
+/// What an honest worker says, and leaves in the memory.
+pub fn honest_reply(outcome: &Result<Made, ImageError>) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let (mut said, mut memory) = (Vec::new(), Vec::new());
+    protocol::write_reply(&mut said, &mut memory, outcome)?;
+    Ok((said, memory))
 }

@@ -19,12 +19,12 @@ pub(crate) fn decode(
     largest: impl Fn((u32, u32)) -> (u32, u32),
 ) -> Result<Decoded, ImageError> {
     let structure = structure::read(file)?;
-    limits.check_size(structure.width, structure.height)?;
+    limits.check_size(structure.frame.width, structure.frame.height)?;
     refuse_rare_codings(&structure)?;
     let file = &file[..structure.length];
     let orientation = structure.exif.map_or(Orientation::default(), Orientation::from_exif_block);
 
-    let size = (structure.width, structure.height);
+    let size = (structure.frame.width, structure.frame.height);
     let target = orientation.turned(largest(orientation.turned(size)));
     let scale = scale(size, target);
     let bounds = Bounds { memory_bytes: limits.max_memory_bytes / 2, scans: SCANS_MAX };
@@ -41,7 +41,7 @@ pub(crate) fn decode(
 }
 
 fn refuse_rare_codings(structure: &Structure<'_>) -> Result<(), ImageError> {
-    match (structure.coding, structure.precision, structure.components.len()) {
+    match (structure.frame.coding, structure.frame.precision, structure.frame.components.len()) {
         (3 | 7 | 11 | 15, _, _) => Err(ImageError::unsupported("A lossless JPEG picture")),
         (5 | 6 | 13 | 14, _, _) => Err(ImageError::unsupported("A hierarchical JPEG picture")),
         (_, 8, 1 | 3 | 4) => Ok(()),
@@ -53,7 +53,7 @@ fn refuse_rare_codings(structure: &Structure<'_>) -> Result<(), ImageError> {
 /// Whether the planes can be taken as they are: grey or YCbCr, with all chroma samples at one of the usual factors.
 fn has_plain_planes(structure: &Structure<'_>, colorspace: Colorspace) -> bool {
     let samplings: Vec<(u8, u8)> =
-        structure.components.iter().map(|component| (component.across, component.down)).collect();
+        structure.frame.components.iter().map(|component| (component.across, component.down)).collect();
     matches!(
         (colorspace, samplings.as_slice()),
         (Colorspace::Grey, [(1, 1)])

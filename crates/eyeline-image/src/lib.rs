@@ -25,7 +25,7 @@ mod versions;
 mod webp;
 pub mod worker;
 
-pub use error::{ErrorKind, ImageError};
+pub use error::ImageError;
 pub use limits::Limits;
 pub use needs::{START_BYTES, memory_needed};
 pub use sniff::sniff;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorKind, ImageError};
+use eyeline_core::ImageErrorCode;
+
+use crate::ImageError;
 
 /// The bounds of one file. The sizes are checked on the file's header, before anything is decoded; time and memory are
 /// enforced on the process that decodes, see [`worker`](crate::worker).
@@ -44,7 +46,7 @@ impl Limits {
         let pixels = u64::from(width) * u64::from(height);
         if width.max(height) > self.max_side || pixels > self.max_pixels {
             return Err(ImageError::new(
-                ErrorKind::TooManyPixels,
+                ImageErrorCode::TooManyPixels,
                 format!(
                     "The picture is {width} x {height} pixels; at most {} megapixels and {} pixels a side are accepted.",
                     self.max_pixels / 1_000_000,
@@ -60,7 +62,7 @@ impl Limits {
         let total = u64::from(frames) * u64::from(width) * u64::from(height);
         if frames > self.max_frames || total > self.max_total_pixels {
             return Err(ImageError::new(
-                ErrorKind::TooManyPixels,
+                ImageErrorCode::TooManyPixels,
                 format!(
                     "The animation has {frames} frames; at most {} frames and {} megapixels in all are accepted.",
                     self.max_frames,

@@ -2,9 +2,10 @@
 //!
 //! Only sizes are read here, in code without any decoder: it runs in the server's own process on files of strangers.
 
-use eyeline_core::PRESETS;
+use eyeline_core::{ImageErrorCode, PRESETS};
 
 use crate::Limits;
+use crate::jpeg::structure::{Frame, Segments, marker};
 use crate::sniff::{self, Format};
 
 /// As many of a file's first bytes as [`memory_needed`] can make use of. What a camera writes before the size of the
@@ -15,7 +16,7 @@ pub const START_BYTES: u64 = 256 << 10;
 const BASE_BYTES: u64 = 64 << 20;
 
 /// Bytes of memory that making the versions of a file takes at the most, in the worker and in the process that asks it,
-/// which both hold the file. `start` is the beginning of the file, `file_bytes` its length. A file that will be refused
+/// which hold a copy of the file each. `start` is the beginning of the file, `file_bytes` its length. A file that will be refused
 /// at its header takes little; one whose header cannot be read here is counted as the largest.
 pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
     let picture = match sniff::format(start).map(|format| size(format, start, file_bytes)) {
@@ -70,41 +71,29 @@ fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
 /// Decoded samples, and a copy of them in another form. A progressive picture keeps all its coefficients, of two bytes,
 /// whatever the scale it is decoded at; so does any whose scans each hold only some of its components.
 fn jpeg(file: &[u8]) -> Option<Size> {
-    let mut at = 2;
-    let mut frame = None;
+    let mut segments = Segments::of(file);
+    let mut frame: Option<Frame> = None;
     loop {
-        while *file.get(at)? != 0xff || matches!(*file.get(at + 1)?, 0 | 0xff) {
-            at += 1;
-        }
-        let marker = file[at + 1];
-        at += 2;
-        match marker {
-            0x01 | 0xd0..=0xd8 => continue,
-            0xd9 => return Some(Size::Broken),
-            _ => {}
-        }
-        let length = usize::from(u16::from_be_bytes(bytes(file, at)?));
-        if length < 2 {
-            return Some(Size::Broken);
-        }
-        match marker {
-            0xc4 | 0xc8 | 0xcc => {}
-            0xc0..=0xcf if frame.is_none() => {
-                let height = u32::from(u16::from_be_bytes(bytes(file, at + 3)?));
-                let width = u32::from(u16::from_be_bytes(bytes(file, at + 5)?));
-                let components = *file.get(at + 7)?;
-                frame = Some((width, height, components, marker & 0x0f));
-            }
-            0xda => {
-                let Some((width, height, components, coding)) = frame else { return Some(Size::Broken) };
-                let is_sequential = matches!(coding, 0 | 1 | 9) && *file.get(at + 2)? == components;
-                let samples = u64::from(components.clamp(1, 4));
+        let (marker, payload) = match segments.next() {
+            Ok(segment) => segment,
+            Err(error) if error.code == ImageErrorCode::Truncated => return None,
+            Err(_) => return Some(Size::Broken),
+        };
+        match (marker, &frame) {
+            (marker::END, _) | (marker::SCAN, None) => return Some(Size::Broken),
+            (marker::SCAN, Some(Frame { coding, width, height, components, .. })) => {
+                let is_sequential =
+                    matches!(coding, 0 | 1 | 9) && payload.first().copied() == u8::try_from(components.len()).ok();
+                let samples = components.len().min(4) as u64;
                 let kept_bytes = if is_sequential { 0 } else { 2 * samples };
-                return Some(Size::Scaled { width, height, kept_bytes, pixel_bytes: 2 * samples + 2 });
+                return Some(Size::Scaled { width: *width, height: *height, kept_bytes, pixel_bytes: 2 * samples + 2 });
             }
+            (_, None) if marker::is_frame(marker) => match Frame::read(marker, payload) {
+                Ok(read) => frame = Some(read),
+                Err(_) => return Some(Size::Broken),
+            },
             _ => {}
         }
-        at += length;
     }
 }
 

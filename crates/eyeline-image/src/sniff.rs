@@ -1,6 +1,8 @@
 //! What a file is, by its first bytes alone: names and declared types are not believed.
 
-use crate::{ErrorKind, ImageError};
+use eyeline_core::ImageErrorCode;
+
+use crate::ImageError;
 
 /// A format that versions can be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
     }
     Err(match REFUSED.iter().find(|(test, _, _)| test(bytes)) {
         Some((_, _, name)) => ImageError::new(
-            ErrorKind::Unsupported,
+            ImageErrorCode::Unsupported,
             format!("{name} cannot be read here; please send it as JPEG, PNG, WebP or GIF."),
         ),
         None => ImageError::not_an_image(),
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn a_refused_format_is_named_in_the_sentence() {
         let refusal = format(b"BM\x36\0\0\0").expect_err("BMP is refused");
-        assert_eq!(refusal.kind, ErrorKind::Unsupported);
+        assert_eq!(refusal.code, ImageErrorCode::Unsupported);
         let sentence = "A BMP picture cannot be read here; please send it as JPEG, PNG, WebP or GIF.";
         assert_eq!(refusal.sentence, sentence);
     }
@@ -140,9 +142,9 @@ mod tests {
         for (magic, expected) in MAGICS {
             assert_eq!(format(magic), Ok(expected));
             for cut in 0..magic.len() {
-                assert_eq!(format(&magic[..cut]).expect_err("cut").kind, ErrorKind::Truncated);
+                assert_eq!(format(&magic[..cut]).expect_err("cut").code, ImageErrorCode::Truncated);
             }
         }
-        assert_eq!(format(b"\xff\xd7").expect_err("not JPEG").kind, ErrorKind::NotAnImage);
+        assert_eq!(format(b"\xff\xd7").expect_err("not JPEG").code, ImageErrorCode::NotAnImage);
     }
 }

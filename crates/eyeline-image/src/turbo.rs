@@ -1,5 +1,5 @@
-//! libjpeg-turbo behind a safe surface: no other file names the library. Together with `libwebp.rs` the only unsafe
-//! code of the product.
+//! libjpeg-turbo behind a safe surface: no other file names the library. With `libwebp.rs` and
+//! `worker/memory.rs` the only unsafe code of the product.
 //!
 //! Every call passes pointers into buffers that are sized here, by the library's own functions, from the header that
 //! the library itself read; every buffer outlives its call. A handle is used for one file and then destroyed.

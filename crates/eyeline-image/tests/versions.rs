@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use eyeline_core::PRESETS;
-use eyeline_image::{ErrorKind, Limits, Made, make_versions};
+use eyeline_core::{ImageErrorCode, PRESETS};
+use eyeline_image::{Limits, Made, make_versions};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -48,8 +48,8 @@ fn made(file: &[u8]) -> Made {
     make_versions(file, &PRESETS, &Limits::default()).expect("a picture")
 }
 
-fn refusal(file: &[u8]) -> ErrorKind {
-    make_versions(file, &PRESETS, &Limits::default()).expect_err("no picture").kind
+fn refusal(file: &[u8]) -> ImageErrorCode {
+    make_versions(file, &PRESETS, &Limits::default()).expect_err("no picture").code
 }
 
 fn sizes(made: &Made) -> Vec<(u32, u32)> {
@@ -210,7 +210,7 @@ fn a_file_cut_anywhere_is_truncated() {
     let gif = in_format(image::ImageFormat::Gif);
     for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40)), webp, gif] {
         for cut in (0..file.len()).step_by(7).chain(file.len() - 12..file.len()) {
-            assert_eq!(refusal(&file[..cut]), ErrorKind::Truncated, "cut at {cut} of {}", file.len());
+            assert_eq!(refusal(&file[..cut]), ImageErrorCode::Truncated, "cut at {cut} of {}", file.len());
         }
     }
 }
@@ -219,7 +219,7 @@ fn a_file_cut_anywhere_is_truncated() {
 fn a_photo_with_data_missing_inside_is_refused() {
     let file = jpeg(&four_corners(300, 200));
     let half = [&file[..file.len() / 2], b"\xff\xd9".as_slice()].concat();
-    assert_eq!(refusal(&half), ErrorKind::Damaged);
+    assert_eq!(refusal(&half), ImageErrorCode::Damaged);
 }
 
 #[test]
@@ -227,18 +227,18 @@ fn the_size_is_judged_by_the_header_alone() {
     let mut file = jpeg(&four_corners(16, 16));
     let frame = file.windows(2).position(|bytes| bytes == [0xff, 0xc0]).expect("a frame");
     file[frame + 5..frame + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
-    assert_eq!(refusal(&file), ErrorKind::TooManyPixels);
+    assert_eq!(refusal(&file), ImageErrorCode::TooManyPixels);
     file[frame + 5..frame + 9].copy_from_slice(&[0x00, 0x10, 0x40, 0x01]);
-    assert_eq!(refusal(&file), ErrorKind::TooManyPixels);
+    assert_eq!(refusal(&file), ImageErrorCode::TooManyPixels);
 }
 
 #[test]
 fn what_is_no_picture_says_so_in_a_sentence() {
     let error = make_versions(b"Dear customer,", &PRESETS, &Limits::default()).expect_err("a letter");
-    assert_eq!(error.kind.code(), "not_an_image");
+    assert_eq!(error.code.as_str(), "not_an_image");
     assert_eq!(error.sentence, "The file is not a picture in a format that can be read here.");
-    assert_eq!(refusal(b"GIF99a and more"), ErrorKind::NotAnImage);
-    assert_eq!(refusal(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ErrorKind::Unsupported);
+    assert_eq!(refusal(b"GIF99a and more"), ImageErrorCode::NotAnImage);
+    assert_eq!(refusal(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ImageErrorCode::Unsupported);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn an_animation_is_shown_by_its_first_frame_and_held_to_a_number_of_frames() {
     };
     let first = decoded(&made(&animation(3)), "thumb").to_rgb8().get_pixel(40, 30).0;
     assert_near(first, [200, 30, 30], 8, "first frame");
-    assert_eq!(refusal(&animation(101)), ErrorKind::TooManyPixels);
+    assert_eq!(refusal(&animation(101)), ImageErrorCode::TooManyPixels);
 }
 
 /// A chunk of a WebP file.
@@ -295,6 +295,6 @@ fn a_transparent_frame_that_states_another_size_than_its_colours_is_damaged() {
     };
     assert_eq!(made(&animation(2)).width, 4);
     for side in [1, 3, 4] {
-        assert_eq!(refusal(&animation(side)), ErrorKind::Damaged, "a frame of {side} x {side}");
+        assert_eq!(refusal(&animation(side)), ImageErrorCode::Damaged, "a frame of {side} x {side}");
     }
 }

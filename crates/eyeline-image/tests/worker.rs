@@ -4,13 +4,15 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::net::UnixDatagram;
-use std::process::{Command, ExitCode, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use eyeline_core::{PRESETS, Webp};
+use eyeline_core::{ImageErrorCode, PRESETS, Webp};
 use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
-use eyeline_image::{ErrorKind, Limits, START_BYTES, make_versions, memory_needed};
+use eyeline_image::{Limits, START_BYTES, make_versions, memory_needed};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use libtest_mimic::{Arguments, Trial};
@@ -19,15 +21,14 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("image-worker") => worker::run(),
         Some("try-everything") => try_everything(),
-        Some("hang") => play(|| {
+        Some("hang") => play(|_| {
             loop {
                 std::hint::spin_loop();
             }
         }),
-        Some("die") => play(|| std::process::abort()),
-        Some("lie") => play(|| {
-            io::stdout().write_all(b"\x05\0\0\0hello").expect("writes");
-        }),
+        Some("die") => play(|_| std::process::abort()),
+        Some("lie") => play(|mut line| line.write_all(b"\x05\0\0\0hello").expect("writes")),
+        Some("hoard") => play(hoard),
         _ => run_tests().exit_code(),
     }
 }
@@ -50,6 +51,8 @@ fn run_tests() -> libtest_mimic::Conclusion {
         ),
         test("a_worker_that_dies_is_told_apart_from_a_bad_file", a_worker_that_dies_is_told_apart_from_a_bad_file),
         test("a_worker_that_lies_is_killed", a_worker_that_lies_is_killed),
+        test("a_worker_cannot_hoard_in_the_shared_memory", a_worker_cannot_hoard_in_the_shared_memory),
+        test("what_a_large_file_took_is_given_back", what_a_large_file_took_is_given_back),
         test("a_worker_ends_when_its_server_does", a_worker_ends_when_its_server_does),
         test("a_worker_has_nothing_of_its_servers_environment", a_worker_has_nothing_of_its_servers_environment),
         test("a_warm_worker_stays_small", a_warm_worker_stays_small),
@@ -80,9 +83,9 @@ fn photo(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-fn gone(worker: &mut WorkerProcess, limits: &Limits) -> ErrorKind {
+fn gone(worker: &mut WorkerProcess, limits: &Limits) -> ImageErrorCode {
     match worker.make_versions(&photo(64, 64), &PRESETS, limits) {
-        Err(WorkerFailure::Gone(error)) => error.kind,
+        Err(WorkerFailure::Gone(error)) => error.code,
         other => panic!("the worker should be gone: {other:?}"),
     }
 }
@@ -99,9 +102,13 @@ fn a_worker_makes_the_same_versions_as_a_call() {
 fn a_bad_file_leaves_the_worker_alive() {
     let (file, limits) = (photo(300, 200), Limits::default());
     let mut worker = spawn("image-worker");
-    for (bad, kind) in [(&file[..file.len() / 2], ErrorKind::Truncated), (b"Dear customer,", ErrorKind::NotAnImage)] {
+    for (bad, kind) in [
+        (&file[..file.len() / 2], ImageErrorCode::Truncated),
+        (b"", ImageErrorCode::Truncated),
+        (b"Dear customer,", ImageErrorCode::NotAnImage),
+    ] {
         let expected = make_versions(bad, &PRESETS, &limits).expect_err("a bad file");
-        assert_eq!(expected.kind, kind);
+        assert_eq!(expected.code, kind);
         assert_eq!(worker.make_versions(bad, &PRESETS, &limits), Err(WorkerFailure::Refused(expected)));
         worker.make_versions(&file, &PRESETS, &limits).expect("the worker goes on");
     }
@@ -165,50 +172,79 @@ fn what_the_worker_cannot_do_works_outside() {
 }
 
 /// Behaves as a worker up to its first request, and then as told.
-fn play(then: fn()) -> ExitCode {
-    let hello = br#"{"confinement":{"landlock":"none","seccomp":"none"}}"#;
-    let length = u32::try_from(hello.len()).expect("short").to_le_bytes();
-    let mut output = io::stdout();
-    output.write_all(&[length.as_slice(), hello].concat()).and_then(|()| output.flush()).expect("says hello");
-    let mut first = [0; 4];
-    io::stdin().read_exact(&mut first).expect("a request");
-    then();
-    output.flush().expect("flushes");
+fn play(then: fn(&File)) -> ExitCode {
+    let line = File::from(io::stdin().as_fd().try_clone_to_owned().expect("a line"));
+    say(&line, br#"{"confinement":{"landlock":"none","seccomp":"none"}}"#);
+    (&line).read_exact(&mut [0; 4]).expect("a request");
+    then(&line);
     ExitCode::SUCCESS
+}
+
+fn say(mut line: &File, message: &[u8]) {
+    let length = u32::try_from(message.len()).expect("short").to_le_bytes();
+    line.write_all(&[length.as_slice(), message].concat()).expect("says it");
+}
+
+/// Answers with an error of the file if it could fill the memory, so that the server can tell.
+fn hoard(line: &File) {
+    let memory = File::from(io::stdout().as_fd().try_clone_to_owned().expect("memory"));
+    worker::confine(Limits::default().max_memory_bytes).expect("confines");
+    if memory.write_at(&[1], 1 << 30).is_ok() {
+        say(line, br#"{"Refused":{"code":"unsupported","sentence":"The memory is full."}}"#);
+    }
 }
 
 fn a_worker_that_hangs_is_killed_and_the_file_timed_out() {
     let limits = Limits { max_seconds: 1, ..Limits::default() };
     let mut worker = spawn("hang");
     let start = Instant::now();
-    assert_eq!(gone(&mut worker, &limits), ErrorKind::TimedOut);
+    assert_eq!(gone(&mut worker, &limits), ImageErrorCode::TimedOut);
     assert!(start.elapsed() < Duration::from_secs(5), "killed after {:?}", start.elapsed());
     assert!(!is_alive(worker.id()), "the process is gone");
 }
 
 fn a_worker_that_dies_is_told_apart_from_a_bad_file() {
     let mut worker = spawn("die");
-    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+    assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
     // And stays gone, until the server replaces it.
-    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+    assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
 }
 
 fn a_worker_that_lies_is_killed() {
     let mut worker = spawn("lie");
-    assert_eq!(gone(&mut worker, &Limits::default()), ErrorKind::DecoderCrashed);
+    assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
     assert!(!is_alive(worker.id()), "the process is gone");
 }
 
+fn a_worker_cannot_hoard_in_the_shared_memory() {
+    let mut worker = spawn("hoard");
+    assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
+}
+
+fn what_a_large_file_took_is_given_back() {
+    let mut worker = spawn("image-worker");
+    let memory = format!("/proc/{}/fd/1", worker.id());
+    let shared = || std::fs::metadata(&memory).expect("readable").len();
+    // What follows the picture is no part of it.
+    let file = [photo(300, 200), vec![0; 20 << 20]].concat();
+    worker.make_versions(&file, &PRESETS, &Limits::default()).expect("versions");
+    assert!(shared() <= 8 << 20, "{} MiB are kept", shared() >> 20);
+}
+
 fn a_worker_ends_when_its_server_does() {
+    let (mut line, line_of_worker) = UnixStream::pair().expect("a line");
+    let memory = tempfile::tempfile().expect("a file");
+    memory.set_len(8 << 20).expect("grows");
     let mut child = Command::new(program())
         .arg("image-worker")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdin(OwnedFd::from(line_of_worker))
+        .stdout(memory)
         .spawn()
         .expect("a worker");
-    let mut hello = [0; 4];
-    child.stdout.as_mut().expect("piped").read_exact(&mut hello).expect("it is ready");
-    drop(child.stdin.take());
+    let mut length = [0; 4];
+    line.read_exact(&mut length).expect("it is ready");
+    line.read_exact(&mut vec![0; u32::from_le_bytes(length) as usize]).expect("its first words");
+    drop(line);
     assert!(child.wait().expect("ends").success());
 }
 
@@ -217,7 +253,7 @@ fn a_worker_has_nothing_of_its_servers_environment() {
     let environment = std::fs::read(format!("/proc/{}/environ", worker.id())).expect("readable");
     let environment = String::from_utf8_lossy(&environment);
     let names = environment.split('\0').filter_map(|variable| Some(variable.split_once('=')?.0));
-    let of_the_allocator = ["GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
+    let of_the_allocator = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
     assert!(names.eq(of_the_allocator), "{environment}");
 }
 

@@ -12,9 +12,9 @@ pub(crate) struct Component {
     pub down: u8,
 }
 
-/// What the file says of itself.
+/// What the frame header says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Structure<'a> {
+pub(crate) struct Frame {
     /// The number of the frame marker's kind: 0 baseline, 1 extended, 2 progressive, 9 and 10 arithmetic, others rare.
     pub coding: u8,
     /// Bits a sample.
@@ -22,6 +22,12 @@ pub(crate) struct Structure<'a> {
     pub width: u32,
     pub height: u32,
     pub components: Vec<Component>,
+}
+
+/// What the file says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Structure<'a> {
+    pub frame: Frame,
     pub scans: u32,
     /// The EXIF block, from its TIFF header on.
     pub exif: Option<&'a [u8]>,
@@ -31,7 +37,7 @@ pub(crate) struct Structure<'a> {
     pub length: usize,
 }
 
-mod marker {
+pub(crate) mod marker {
     pub const START: u8 = 0xd8;
     pub const END: u8 = 0xd9;
     pub const SCAN: u8 = 0xda;
@@ -53,46 +59,65 @@ mod marker {
 pub(crate) fn read(file: &[u8]) -> Result<Structure<'_>, ImageError> {
     let mut structure = Structure::default();
     let mut profile = ProfileParts::default();
-    let mut has_frame = false;
-    let mut position = 2;
+    let mut frame = None;
+    let mut segments = Segments::of(file);
     loop {
-        let (marker, after) = next_marker(file, position).ok_or_else(ImageError::truncated)?;
-        position = after;
-        if marker == marker::END {
-            break;
-        }
-        if marker::is_alone(marker) {
-            continue;
-        }
-        let length = file.get(position..position + 2).ok_or_else(ImageError::truncated)?;
-        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-        if length < 2 {
-            return Err(ImageError::damaged("a JPEG segment of impossible length"));
-        }
-        let payload = file.get(position + 2..position + length).ok_or_else(ImageError::truncated)?;
-        position += length;
-        match marker {
-            marker::SCAN => {
-                if !has_frame {
-                    return Err(ImageError::damaged("picture data before its header"));
-                }
-                structure.scans += 1;
+        match segments.next()? {
+            (marker::END, _) => break,
+            (marker::SCAN, _) if frame.is_none() => {
+                return Err(ImageError::damaged("picture data before its header"));
             }
-            marker::APP1 if structure.exif.is_none() => structure.exif = payload.strip_prefix(b"Exif\0\0"),
-            marker::APP2 => profile.add(payload),
-            frame if marker::is_frame(frame) && !has_frame => {
-                has_frame = true;
-                read_frame(frame, payload, &mut structure)?;
+            (marker::SCAN, _) => structure.scans += 1,
+            (marker::APP1, payload) if structure.exif.is_none() => {
+                structure.exif = payload.strip_prefix(b"Exif\0\0");
+            }
+            (marker::APP2, payload) => profile.add(payload),
+            (marker, payload) if marker::is_frame(marker) && frame.is_none() => {
+                frame = Some(Frame::read(marker, payload)?);
             }
             _ => {}
         }
     }
-    if !has_frame || structure.scans == 0 {
-        return Err(ImageError::damaged("there is no picture between start and end"));
-    }
+    structure.frame = frame
+        .filter(|_| structure.scans > 0)
+        .ok_or_else(|| ImageError::damaged("there is no picture between start and end"))?;
     structure.icc = profile.joined();
-    structure.length = position;
+    structure.length = segments.position;
     Ok(structure)
+}
+
+/// The segments of a file that begins with the start marker, one after the other.
+pub(crate) struct Segments<'a> {
+    file: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Segments<'a> {
+    pub fn of(file: &'a [u8]) -> Self {
+        Self { file, position: 2 }
+    }
+
+    /// The marker and the payload of the next one. The end marker has none, and is the last.
+    pub fn next(&mut self) -> Result<(u8, &'a [u8]), ImageError> {
+        loop {
+            let (marker, position) = next_marker(self.file, self.position).ok_or_else(ImageError::truncated)?;
+            self.position = position;
+            if marker == marker::END {
+                return Ok((marker, &[]));
+            }
+            if marker::is_alone(marker) {
+                continue;
+            }
+            let length = self.file.get(position..position + 2).ok_or_else(ImageError::truncated)?;
+            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+            if length < 2 {
+                return Err(ImageError::damaged("a JPEG segment of impossible length"));
+            }
+            self.position = position + length;
+            let payload = self.file.get(position + 2..self.position).ok_or_else(ImageError::truncated)?;
+            return Ok((marker, payload));
+        }
+    }
 }
 
 /// The next marker from `position` on and the place behind it. Bytes between segments, and a scan's data, are passed
@@ -109,24 +134,23 @@ fn next_marker(file: &[u8], mut position: usize) -> Option<(u8, usize)> {
     }
 }
 
-fn read_frame(marker: u8, payload: &[u8], structure: &mut Structure<'_>) -> Result<(), ImageError> {
-    let [precision, height_high, height_low, width_high, width_low, count, components @ ..] = payload else {
-        return Err(ImageError::damaged("a JPEG header that is too short"));
-    };
-    structure.coding = marker & 0x0f;
-    structure.precision = *precision;
-    structure.height = u32::from(u16::from_be_bytes([*height_high, *height_low]));
-    structure.width = u32::from(u16::from_be_bytes([*width_high, *width_low]));
-    let (components, _) = components.as_chunks::<3>();
-    structure.components = components
-        .iter()
-        .take(usize::from(*count))
-        .map(|[_, sampling, _]| Component { across: sampling >> 4, down: sampling & 0x0f })
-        .collect();
-    if structure.components.is_empty() || structure.components.len() != usize::from(*count) {
-        return Err(ImageError::damaged("a JPEG header that is too short"));
+impl Frame {
+    pub fn read(marker: u8, payload: &[u8]) -> Result<Self, ImageError> {
+        let too_short = || ImageError::damaged("a JPEG header that is too short");
+        let [precision, height_high, height_low, width_high, width_low, count, components @ ..] = payload else {
+            return Err(too_short());
+        };
+        let (components, _) = components.as_chunks::<3>();
+        let components = components.get(..usize::from(*count)).filter(|some| !some.is_empty()).ok_or_else(too_short)?;
+        let component = |[_, sampling, _]: &[u8; 3]| Component { across: sampling >> 4, down: sampling & 0x0f };
+        Ok(Self {
+            coding: marker & 0x0f,
+            precision: *precision,
+            width: u32::from(u16::from_be_bytes([*width_high, *width_low])),
+            height: u32::from(u16::from_be_bytes([*height_high, *height_low])),
+            components: components.iter().map(component).collect(),
+        })
     }
-    Ok(())
 }
 
 /// The parts of an ICC profile, which may be spread over segments that count themselves.
@@ -159,7 +183,7 @@ impl<'a> ProfileParts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use eyeline_core::ImageErrorCode;
 
     /// A skeleton without tables: a profile in two parts out of order, EXIF, a frame of 3 x 2 in 4:2:0, one scan.
     fn skeleton() -> Vec<u8> {
@@ -184,8 +208,9 @@ mod tests {
         let length = file.len();
         file.extend(b"what follows is not part of the picture");
         let structure = read(&file).expect("a whole file");
-        assert_eq!((structure.width, structure.height, structure.precision, structure.coding), (3, 2, 8, 0));
-        assert_eq!(structure.components[0], Component { across: 2, down: 2 });
+        let frame = &structure.frame;
+        assert_eq!((frame.width, frame.height, frame.precision, frame.coding), (3, 2, 8, 0));
+        assert_eq!(frame.components[0], Component { across: 2, down: 2 });
         assert_eq!(structure.exif, Some(b"II*\0".as_slice()));
         assert_eq!(structure.icc, b"profile");
         assert_eq!(structure.length, length);
@@ -196,7 +221,7 @@ mod tests {
     fn a_file_cut_anywhere_is_truncated() {
         let file = skeleton();
         for cut in 3..file.len() {
-            assert_eq!(read(&file[..cut]).expect_err("cut").kind, ErrorKind::Truncated, "cut at {cut}");
+            assert_eq!(read(&file[..cut]).expect_err("cut").code, ImageErrorCode::Truncated, "cut at {cut}");
         }
     }
 

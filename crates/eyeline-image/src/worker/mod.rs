@@ -1,10 +1,11 @@
 //! Decoding in a process of its own, where a hostile file can do no more than spoil its own picture.
 //!
 //! A server spawns a few [`WorkerProcess`]es and keeps them; each makes the versions of one file at a time. A worker
-//! has two pipes, no network, no files, no environment and no way to start anything; its memory is bounded, and it is
-//! killed when a file takes too long. What a file can break is that one worker, which the server replaces.
+//! has a line to its server and memory that both share, no network, no files, no environment and no way to start anything;
+//! its memory is bounded, and it is killed when a file takes too long. What a file can break is that one worker, which the server replaces.
 
 mod child;
+mod memory;
 mod parent;
 pub(crate) mod protocol;
 mod sandbox;

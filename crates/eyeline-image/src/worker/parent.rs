@@ -2,34 +2,27 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use eyeline_core::Preset;
+use eyeline_core::{ImageErrorCode, Preset};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::pipe::fcntl_setpipe_size;
 
 use super::Confinement;
+use super::memory::SharedMemory;
 use super::protocol::{self, Hello, Request};
-use crate::{ErrorKind, ImageError, Limits, Made};
+use crate::{ImageError, Limits, Made};
 
 /// How long a worker may take from its start to its first words.
 const START_SECONDS_MAX: u64 = 10;
 
-/// The size asked for of both pipes: a photo of a few megabytes passes in a few turns.
-const PIPE_BYTES: usize = 1 << 20;
-
 /// How a worker's allocator keeps what it has: by default glibc gives the planes of each photo back to the kernel and
 /// has them cleared again for the next one, page by page, which is a seventh of a photo's time. Up to 64 MiB stay with
-/// a worker now, and buffers come in large pages where the kernel gives them.
-const ALLOCATOR: [(&str, &str); 3] = [
-    ("MALLOC_MMAP_THRESHOLD_", "33554432"),
-    ("MALLOC_TRIM_THRESHOLD_", "67108864"),
-    ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
-];
+/// a worker now.
+const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "67108864")];
 
 /// Why a worker made no versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +48,8 @@ impl WorkerFailure {
 #[derive(Debug)]
 pub struct WorkerProcess {
     child: Child,
-    requests: ChildStdin,
-    replies: ChildStdout,
+    line: UnixStream,
+    memory: SharedMemory,
     confinement: Confinement,
     is_gone: bool,
 }
@@ -65,27 +58,22 @@ impl WorkerProcess {
     /// Starts `program` with `args`, which must end in [`run`](super::run), and waits until it is confined and ready.
     /// It gets no environment but for its allocator; its standard error is this process's.
     pub fn spawn<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
-        let mut child = Command::new(program)
+        let memory = SharedMemory::create()?;
+        let (line, line_of_worker) = UnixStream::pair()?;
+        line.set_nonblocking(true)?;
+        let child = Command::new(program)
             .args(args)
             .env_clear()
             .envs(ALLOCATOR)
             .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdin(OwnedFd::from(line_of_worker))
+            .stdout(memory.share()?)
             .spawn()?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (requests, replies) = pipes.ok_or_else(|| io::Error::other("the worker has no pipes"))?;
         let unknown = super::Enforcement::None;
         let confinement = Confinement { landlock: unknown, seccomp: unknown };
-        let mut worker = Self { child, requests, replies, confinement, is_gone: false };
-        fcntl_setfl(&worker.requests, OFlags::NONBLOCK)?;
-        fcntl_setfl(&worker.replies, OFlags::NONBLOCK)?;
-        // A smaller pipe works as well, if the system allows no larger one.
-        for pipe in [worker.requests.as_fd(), worker.replies.as_fd()] {
-            let _ = fcntl_setpipe_size(pipe, PIPE_BYTES);
-        }
+        let mut worker = Self { child, line, memory, confinement, is_gone: false };
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-        let hello: Option<Hello> = protocol::read(Timed { pipe: &worker.replies, deadline })?;
+        let hello: Option<Hello> = protocol::read(Timed { line: &worker.line, deadline })?;
         worker.confinement = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?.confinement;
         Ok(worker)
     }
@@ -121,10 +109,12 @@ impl WorkerProcess {
         let deadline = Instant::now() + Duration::from_secs(u64::from(limits.max_seconds));
         let boxes = presets.iter().map(|preset| (preset.width, preset.height, preset.webp)).collect();
         let request = Request { original_bytes: original.len(), boxes, limits: *limits };
-        let mut requests = Timed { pipe: &self.requests, deadline };
-        protocol::write(&mut requests, &request)?;
-        requests.write_all(original)?;
-        protocol::read_reply(Timed { pipe: &self.replies, deadline }, presets)
+        let mut line = Timed { line: &self.line, deadline };
+        self.memory.begin().write_all(original)?;
+        protocol::write(&mut line, &request)?;
+        let reply = protocol::read_reply(line, self.memory.begin(), presets)?;
+        self.memory.shrink()?;
+        Ok(reply)
     }
 
     fn kill(&mut self) {
@@ -144,14 +134,14 @@ impl Drop for WorkerProcess {
 fn judge(error: &io::Error, limits: &Limits) -> ImageError {
     if error.kind() == io::ErrorKind::TimedOut {
         let sentence = format!("The picture could not be processed within {} seconds.", limits.max_seconds);
-        return ImageError::new(ErrorKind::TimedOut, sentence);
+        return ImageError::new(ImageErrorCode::TimedOut, sentence);
     }
-    ImageError::new(ErrorKind::DecoderCrashed, "The picture could not be processed: its decoder stopped working.")
+    ImageError::new(ImageErrorCode::DecoderCrashed, "The picture could not be processed: its decoder stopped working.")
 }
 
-/// A pipe that does not block, read from and written to up to a deadline.
+/// A line that does not block, read from and written to up to a deadline.
 struct Timed<'a, T> {
-    pipe: &'a T,
+    line: &'a T,
     deadline: Instant,
 }
 
@@ -159,7 +149,7 @@ impl<T: AsFd> Timed<'_, T> {
     fn wait(&self, events: PollFlags) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(self.pipe, events)], Some(&timeout)) {
+        match poll(&mut [PollFd::new(self.line, events)], Some(&timeout)) {
             Ok(0) => Err(io::ErrorKind::TimedOut.into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -170,7 +160,7 @@ impl<T: AsFd> Timed<'_, T> {
 impl<T: AsFd> Read for Timed<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match rustix::io::read(self.pipe, &mut *buffer) {
+            match rustix::io::read(self.line, &mut *buffer) {
                 Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::IN)?,
                 Err(rustix::io::Errno::INTR) => {}
                 other => return Ok(other?),
@@ -182,7 +172,7 @@ impl<T: AsFd> Read for Timed<'_, T> {
 impl<T: AsFd> Write for Timed<'_, T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match rustix::io::write(self.pipe, bytes) {
+            match rustix::io::write(self.line, bytes) {
                 Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::OUT)?,
                 Err(rustix::io::Errno::INTR) => {}
                 other => return Ok(other?),

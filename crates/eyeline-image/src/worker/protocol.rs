@@ -1,15 +1,16 @@
-//! What a server and its worker say to each other over two pipes: short messages in JSON, each behind its length, and
-//! files as they are. The server believes nothing that a worker says without checking it.
+//! What a server and its worker say to each other: short messages in JSON, each behind its length, over a line; and
+//! files, as they are, through the memory that they share. The server believes nothing that a worker says without
+//! checking it.
 
 use std::io::{self, Read, Write};
 use std::iter;
 
-use eyeline_core::{Preset, Webp};
+use eyeline_core::{ImageErrorCode, Preset, Webp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Confinement;
-use crate::{ErrorKind, ImageError, Limits, Made, Version};
+use crate::{ImageError, Limits, Made, Version};
 
 /// Far more than a message with a few presets takes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -23,7 +24,7 @@ pub(super) struct Hello {
     pub confinement: Confinement,
 }
 
-/// One file to make versions of; its bytes follow.
+/// One file to make versions of; its bytes are in the memory.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub original_bytes: usize,
@@ -32,7 +33,7 @@ pub(super) struct Request {
     pub limits: Limits,
 }
 
-/// The answer; the bytes of the versions follow, in their order.
+/// The answer; the bytes of the versions are in the memory, in their order.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Reply {
     Made { width: u32, height: u32, content_type: String, thumbhash: Vec<u8>, versions: Vec<VersionHead> },
@@ -54,7 +55,7 @@ pub(super) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<
     to.write_all(&[length.to_le_bytes().as_slice(), &text].concat())
 }
 
-/// Receives a message; `None` at the end of the pipe.
+/// Receives a message; `None` when the other side has hung up.
 pub(super) fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {
@@ -77,11 +78,15 @@ pub(super) fn read_bytes(from: impl Read, length: usize) -> io::Result<Vec<u8>> 
 }
 
 /// Receives the answer to a request for these presets. The outer error is a worker's failure, the inner one a file's.
-pub(crate) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
-    match read(&mut from)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+pub(crate) fn read_reply(
+    line: impl Read,
+    mut memory: impl Read,
+    presets: &[Preset],
+) -> io::Result<Result<Made, ImageError>> {
+    match read(line)?.ok_or(io::ErrorKind::UnexpectedEof)? {
         Reply::Refused { code, sentence } => {
-            let kind = ErrorKind::from_code(&code).ok_or_else(|| broken("an unknown error"))?;
-            Ok(Err(ImageError { kind, sentence }))
+            let code = ImageErrorCode::parse(&code).ok_or_else(|| broken("an unknown error"))?;
+            Ok(Err(ImageError { code, sentence }))
         }
         Reply::Made { width, height, content_type, thumbhash, versions } => {
             let asked = presets.iter().flat_map(|preset| {
@@ -99,7 +104,7 @@ pub(crate) fn read_reply(mut from: impl Read, presets: &[Preset]) -> io::Result<
             let versions = versions
                 .into_iter()
                 .zip(asked)
-                .map(|(head, (preset, types))| read_version(&mut from, head, preset, types));
+                .map(|(head, (preset, types))| read_version(&mut memory, head, preset, types));
             let versions = versions.collect::<io::Result<_>>()?;
             Ok(Ok(Made { width, height, content_type, thumbhash, versions }))
         }
@@ -133,12 +138,16 @@ fn broken(what: &str) -> io::Error {
 }
 
 /// Sends the outcome of a request.
-pub(crate) fn write_reply(mut to: impl Write, outcome: &Result<Made, ImageError>) -> io::Result<()> {
+pub(crate) fn write_reply(
+    line: impl Write,
+    mut memory: impl Write,
+    outcome: &Result<Made, ImageError>,
+) -> io::Result<()> {
     let made = match outcome {
         Ok(made) => made,
         Err(error) => {
-            let reply = Reply::Refused { code: error.kind.code().to_owned(), sentence: error.sentence.clone() };
-            return write(to, &reply);
+            let reply = Reply::Refused { code: error.code.as_str().to_owned(), sentence: error.sentence.clone() };
+            return write(line, &reply);
         }
     };
     let head = |version: &Version| VersionHead {
@@ -154,8 +163,8 @@ pub(crate) fn write_reply(mut to: impl Write, outcome: &Result<Made, ImageError>
         thumbhash: made.thumbhash.clone(),
         versions: made.versions.iter().map(head).collect(),
     };
-    write(&mut to, &reply)?;
-    made.versions.iter().try_for_each(|version| to.write_all(&version.bytes))
+    made.versions.iter().try_for_each(|version| memory.write_all(&version.bytes))?;
+    write(line, &reply)
 }
 
 #[cfg(test)]
@@ -164,9 +173,9 @@ mod tests {
     use eyeline_core::PRESETS;
 
     fn answer(reply: &Reply) -> io::Error {
-        let mut pipe = Vec::new();
-        write(&mut pipe, reply).expect("writes");
-        read_reply(pipe.as_slice(), &PRESETS[..1]).expect_err("a lie")
+        let mut line = Vec::new();
+        write(&mut line, reply).expect("writes");
+        read_reply(line.as_slice(), io::empty(), &PRESETS[..1]).expect_err("a lie")
     }
 
     #[test]
@@ -177,10 +186,9 @@ mod tests {
             let versions = types.iter().map(|content_type| head(content_type)).collect();
             let content_type = "image/gif".to_owned();
             let reply = Reply::Made { width: 9, height: 9, content_type, thumbhash: Vec::new(), versions };
-            let mut pipe = Vec::new();
-            write(&mut pipe, &reply).expect("writes");
-            pipe.extend([0; 2]);
-            read_reply(pipe.as_slice(), &[Preset { webp: true, ..PRESETS[0] }])
+            let mut line = Vec::new();
+            write(&mut line, &reply).expect("writes");
+            read_reply(line.as_slice(), [0; 2].as_slice(), &[Preset { webp: true, ..PRESETS[0] }])
         };
         for types in [["image/jpeg", "image/webp"], ["image/png", "image/webp"]] {
             let made = read(&types).expect("an answer").expect("versions");
@@ -217,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_endless_message_is_not_read() {
-        let pipe = io::repeat(0xff);
-        assert_eq!(read::<Hello>(pipe).err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData));
+        let line = io::repeat(0xff);
+        assert_eq!(read::<Hello>(line).err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData));
     }
 }

@@ -13,13 +13,17 @@ use seccompiler::{
 
 use super::{Confinement, Enforcement};
 
+/// More than all versions of one file take together, whatever is in it; as far as a worker may fill the memory that it
+/// shares with its server.
+const SHARED_BYTES_MAX: u64 = 128 << 20;
+
 /// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds its
 /// address space. What the kernel does not know is left out and told in the answer; an error means that a bound which
 /// every kernel knows could not be set.
 pub fn confine(memory_bytes: u64) -> io::Result<Confinement> {
     limit(Resource::As, memory_bytes)?;
     limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, 0)?;
+    limit(Resource::Fsize, SHARED_BYTES_MAX)?;
     limit(Resource::Nofile, 0)?;
     let landlock = restrict_access().unwrap_or(Enforcement::None);
     let seccomp = restrict_calls().map_or(Enforcement::None, |()| Enforcement::Full);
@@ -55,12 +59,13 @@ fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
     })
 }
 
-/// System calls that work on memory, the two pipes and the process itself.
-const CALLS: [i64; 27] = [
+/// System calls that work on memory, the line to the server and the process itself.
+const CALLS: [i64; 28] = [
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_write,
     libc::SYS_writev,
+    libc::SYS_pwrite64,
     libc::SYS_close,
     libc::SYS_brk,
     libc::SYS_munmap,

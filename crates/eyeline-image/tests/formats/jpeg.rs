@@ -1,6 +1,6 @@
 //! JPEG of every coding, colour model and subsampling.
 
-use eyeline_image::ErrorKind;
+use eyeline_core::ImageErrorCode;
 use jpeg_encoder::{ColorType, SamplingFactor};
 
 use crate::files::{jpeg, photo, with_segment};
@@ -73,7 +73,7 @@ fn arithmetic_coding_and_rgb_without_conversion_are_taken() {
 fn an_arithmetic_file_that_is_cut_is_truncated() {
     for file in ARITHMETIC {
         for cut in (2..file.len()).step_by(11) {
-            assert_eq!(refusal(&file[..cut]).kind, ErrorKind::Truncated, "cut at {cut}");
+            assert_eq!(refusal(&file[..cut]).code, ImageErrorCode::Truncated, "cut at {cut}");
         }
     }
 }
@@ -99,7 +99,7 @@ fn rare_codings_are_refused_by_their_name() {
         (0xce, 8, "A hierarchical JPEG picture cannot be read here."),
     ] {
         let refusal = refusal(&with_frame(&file, marker, bits));
-        assert_eq!((refusal.kind, refusal.sentence.as_str()), (ErrorKind::Unsupported, sentence));
+        assert_eq!((refusal.code, refusal.sentence.as_str()), (ImageErrorCode::Unsupported, sentence));
     }
 }
 

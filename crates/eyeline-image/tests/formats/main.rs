@@ -15,7 +15,7 @@ use image::{DynamicImage, Rgb, RgbImage};
 
 /// Makes every version in every type.
 fn made(file: &[u8]) -> Made {
-    attempt(file).unwrap_or_else(|error| panic!("{}: {error}", error.kind.code()))
+    attempt(file).unwrap_or_else(|error| panic!("{}: {error}", error.code.as_str()))
 }
 
 fn attempt(file: &[u8]) -> Result<Made, ImageError> {

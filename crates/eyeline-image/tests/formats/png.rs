@@ -1,6 +1,6 @@
 //! PNG of every colour type and depth, plain and interlaced; transparency, colours by each of its chunks, animations.
 
-use eyeline_image::ErrorKind;
+use eyeline_core::ImageErrorCode;
 use image::{ImageFormat, Rgb, RgbImage};
 
 use crate::files::{Chunk, PngForm, encoded, png, png_chunk};
@@ -159,7 +159,7 @@ fn a_checksum_that_does_not_match_is_damage() {
     let mut file = encoded(four_corners(60, 40), ImageFormat::Png);
     let pixels = file.windows(4).position(|kind| kind == b"IDAT").expect("pixels");
     file[pixels + 10] ^= 1;
-    assert_eq!(refusal(&file).kind, ErrorKind::Damaged);
+    assert_eq!(refusal(&file).code, ImageErrorCode::Damaged);
 }
 
 #[test]

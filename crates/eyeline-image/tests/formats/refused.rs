@@ -1,6 +1,7 @@
 //! Formats that are known and not taken: refused by name, whatever follows their first bytes.
 
-use eyeline_image::{ErrorKind, sniff};
+use eyeline_core::ImageErrorCode;
+use eyeline_image::sniff;
 
 use crate::refusal;
 
@@ -40,8 +41,8 @@ fn a_known_format_that_is_not_taken_is_refused_by_its_name() {
     ];
     for (file, content_type, name) in cases {
         let refusal = refusal(&file);
-        assert_eq!(refusal.kind, ErrorKind::Unsupported, "{name}");
-        assert_eq!(refusal.kind.code(), "unsupported");
+        assert_eq!(refusal.code, ImageErrorCode::Unsupported, "{name}");
+        assert_eq!(refusal.code.as_str(), "unsupported");
         let sentence = format!("{name} cannot be read here; please send it as JPEG, PNG, WebP or GIF.");
         assert_eq!(refusal.sentence, sentence, "{content_type}");
         assert_eq!(sniff(&file), Some(content_type));
@@ -51,6 +52,6 @@ fn a_known_format_that_is_not_taken_is_refused_by_its_name() {
 #[test]
 fn a_film_is_no_picture() {
     for major in [b"isom", b"mp42", b"qt  "] {
-        assert_eq!(refusal(&brand(major, &[b"avc1"])).kind, ErrorKind::NotAnImage);
+        assert_eq!(refusal(&brand(major, &[b"avc1"])).code, ImageErrorCode::NotAnImage);
     }
 }

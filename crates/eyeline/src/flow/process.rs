@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use eyeline_core::ImageErrorCode;
 use eyeline_image::worker::WorkerFailure;
-use eyeline_image::{ErrorKind, Limits, START_BYTES, memory_needed};
+use eyeline_image::{Limits, START_BYTES, memory_needed};
 use eyeline_store::catalog::jobs::Failure;
 use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Refusal, Work};
 use eyeline_store::{Error, ObjectKey};
@@ -124,28 +124,16 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
     Ok(match made {
         Ok(made) => Outcome::Made(write(app, work, made, bytes, sha256).await?),
         Err(MakeError::Worker(WorkerFailure::Refused(error))) => {
-            Outcome::Refused(Refusal { code: code_of(error.kind), sentence: error.sentence, sha256 })
+            Outcome::Refused(Refusal { code: error.code, sentence: error.sentence, sha256 })
         }
         Err(MakeError::Worker(WorkerFailure::Gone(error))) => {
-            tracing::warn!(image.id = %work.image_id, code = error.kind.code(), "a worker died over a photo");
-            Outcome::NotDone(Failure::WorkerDied(code_of(error.kind), error.sentence), Some(sha256))
+            tracing::warn!(image.id = %work.image_id, code = error.code.as_str(), "a worker died over a photo");
+            Outcome::NotDone(Failure::WorkerDied(error.code, error.sentence), Some(sha256))
         }
         Err(MakeError::NotStarted(error)) => {
             return Err(Error::unavailable(format!("no image worker could be started: {error}")));
         }
     })
-}
-
-fn code_of(kind: ErrorKind) -> ImageErrorCode {
-    match kind {
-        ErrorKind::Truncated => ImageErrorCode::Truncated,
-        ErrorKind::NotAnImage => ImageErrorCode::NotAnImage,
-        ErrorKind::TooManyPixels => ImageErrorCode::TooManyPixels,
-        ErrorKind::Unsupported => ImageErrorCode::Unsupported,
-        ErrorKind::Damaged => ImageErrorCode::Damaged,
-        ErrorKind::DecoderCrashed => ImageErrorCode::DecoderCrashed,
-        ErrorKind::TimedOut => ImageErrorCode::TimedOut,
-    }
 }
 
 /// Bytes that making the versions will take; `None` when the original is not there.

@@ -22,8 +22,11 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     limits.check_frames(decoder.num_frames(), size.0, size.1)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut picture = Packed::new(size.0, size.1, channels, Space::Rgb)?;
-    if decoder.is_animated() {
-        check_first_frame(file)?;
+    let is_animated = decoder.is_animated();
+    if states_two_sizes(file, is_animated, size) {
+        return Err(ImageError::damaged("a frame of two sizes"));
+    }
+    if is_animated {
         decoder.read_frame(&mut picture.samples).map_err(judge)?;
     } else {
         decoder.read_image(&mut picture.samples).map_err(judge)?;
@@ -42,25 +45,29 @@ fn whole_file(file: &[u8]) -> Result<&[u8], ImageError> {
     end.and_then(|end| file.get(..end)).ok_or_else(ImageError::truncated)
 }
 
-/// Colours beside opacity have a size of their own, which the decoder takes for that of the frame without a look.
-fn check_first_frame(file: &[u8]) -> Result<(), ImageError> {
-    let Some(frame) = chunks(&file[12..]).find(|(name, _)| name == b"ANMF").map(|(_, frame)| frame) else {
-        return Ok(());
-    };
-    let [_, _, _, _, _, _, w0, w1, w2, h0, h1, h2, _, _, _, _, parts @ ..] = frame else {
-        return Err(ImageError::damaged("a frame without a header"));
-    };
-    let size = [[*w0, *w1, *w2, 0], [*h0, *h1, *h2, 0]].map(|side| u32::from_le_bytes(side) + 1);
-    let mut parts = chunks(parts).skip_while(|(name, _)| name != b"ALPH");
-    match parts.nth(1) {
-        // The tag of a frame, the start code, then 14 bits of each side.
-        Some((_, [_, _, _, _, _, _, w0, w1, h0, h1, ..]))
-            if size != [[*w0, *w1], [*h0, *h1]].map(|side| u32::from(u16::from_le_bytes(side) & 0x3fff)) =>
-        {
-            Err(ImageError::damaged("a frame of two sizes"))
-        }
-        _ => Ok(()),
+/// Whether the colours of the picture, or of its first frame, state another size than the picture or frame around them.
+/// The decoder makes room for what they state before it compares, and beside the opacity of a frame it never does.
+fn states_two_sizes(file: &[u8], is_animated: bool, canvas: (u32, u32)) -> bool {
+    let picture = || chunks(&file[12..]);
+    if !is_animated {
+        return picture().any(|(name, colours)| &name == b"VP8 " && colours_size(colours).is_some_and(|s| s != canvas));
     }
+    let Some((_, frame)) = picture().find(|(name, _)| name == b"ANMF") else { return false };
+    let [_, _, _, _, _, _, w0, w1, w2, h0, h1, h2, _, _, _, _, parts @ ..] = frame else { return true };
+    let size = (1 + u32::from_le_bytes([*w0, *w1, *w2, 0]), 1 + u32::from_le_bytes([*h0, *h1, *h2, 0]));
+    // What stands behind opacity is taken for colours, whatever its name.
+    let mut is_behind_opacity = false;
+    chunks(parts).any(|(name, part)| {
+        let is_colours = std::mem::replace(&mut is_behind_opacity, &name == b"ALPH") || &name == b"VP8 ";
+        is_colours && colours_size(part).is_some_and(|stated| stated != size)
+    })
+}
+
+/// Behind the tag of a frame and the start code: 14 bits of each side.
+fn colours_size(colours: &[u8]) -> Option<(u32, u32)> {
+    let [_, _, _, _, _, _, w0, w1, h0, h1, ..] = colours else { return None };
+    let side = |bytes| u32::from(u16::from_le_bytes(bytes) & 0x3fff);
+    Some((side([*w0, *w1]), side([*h0, *h1])))
 }
 
 /// The chunks of a file, or of a frame, by name and as far as they go.

@@ -276,13 +276,14 @@ fn chunk(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
     [name, length.as_slice(), payload, &[0][..payload.len() % 2]].concat()
 }
 
+/// The colours of a lossy WebP picture, grey, of 2 x 2 pixels: tag, start code, sides, data.
+const COLOURS: [u8; 24] = [
+    0x30, 0x01, 0x00, 0x9d, 0x01, 0x2a, 0x02, 0x00, 0x02, 0x00, 0x07, 0x40, 0x96, 0x25, 0xa4, 0x00, 0x03, 0x70, 0x00,
+    0xfe, 0x68, 0x00, 0x00, 0x00,
+];
+
 #[test]
 fn a_transparent_frame_that_states_another_size_than_its_colours_is_damaged() {
-    // Grey, 2 x 2 pixels: tag, start code, sides, data.
-    const COLOURS: [u8; 24] = [
-        0x30, 0x01, 0x00, 0x9d, 0x01, 0x2a, 0x02, 0x00, 0x02, 0x00, 0x07, 0x40, 0x96, 0x25, 0xa4, 0x00, 0x03, 0x70,
-        0x00, 0xfe, 0x68, 0x00, 0x00, 0x00,
-    ];
     let animation = |frame_side: u8| {
         let frame = [[0; 6].as_slice(), &[frame_side - 1, 0, 0, frame_side - 1, 0, 0, 50, 0, 0, 0]].concat();
         let opacity = chunk(b"ALPH", &vec![0; 1 + usize::from(frame_side).pow(2)]);
@@ -296,5 +297,19 @@ fn a_transparent_frame_that_states_another_size_than_its_colours_is_damaged() {
     assert_eq!(made(&animation(2)).width, 4);
     for side in [1, 3, 4] {
         assert_eq!(refusal(&animation(side)), ImageErrorCode::Damaged, "a frame of {side} x {side}");
+    }
+}
+
+#[test]
+fn a_picture_that_states_another_size_than_its_colours_is_damaged() {
+    let picture = |canvas_side: u8| {
+        let chunks =
+            [chunk(b"VP8X", &[0, 0, 0, 0, canvas_side - 1, 0, 0, canvas_side - 1, 0, 0]), chunk(b"VP8 ", &COLOURS)];
+        chunk(b"RIFF", &[b"WEBP".as_slice(), &chunks.concat()].concat())
+    };
+    assert_eq!(made(&picture(2)).width, 2);
+    for side in [1, 3] {
+        let error = make_versions(&picture(side), &PRESETS, &Limits::default()).expect_err("two sizes");
+        assert_eq!(error.sentence, "The file is damaged (a frame of two sizes).", "{side} x {side}");
     }
 }

@@ -1,7 +1,7 @@
 //! What the door takes, what it refuses and what is kept of an event.
 
 use eyeline_core::event::{
-    ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, TEXT_CHARS_MAX,
+    ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, Source, TEXT_CHARS_MAX,
 };
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
 use proptest::prelude::*;
@@ -157,6 +157,17 @@ fn any_past_is_taken_and_a_clock_a_day_ahead_is_not() {
 }
 
 #[test]
+fn a_server_may_say_who_the_visitor_is() {
+    let client = |client| parse(&with("client", client)).expect("an event").client;
+    let said = client(json!({"ip": "198.51.100.7", "user_agent": "Firefox"})).expect("a client");
+    assert_eq!((said.address.to_string().as_str(), said.user_agent.as_deref()), ("198.51.100.7", Some("Firefox")));
+    assert_eq!(client(json!({"ip": "2001:db8::1"})).expect("a client").user_agent, None);
+    assert_eq!(client(Value::Null), None);
+    assert_eq!(refused(&with("client", json!("me"))), ["client"]);
+    assert_eq!(refused(&with("client", json!({"user_agent": 1}))), ["client.ip", "client.user_agent"]);
+}
+
+#[test]
 fn a_view_and_a_click_of_a_gallery_are_read() {
     let by_id = json!({"gallery_id": GALLERY, "image_id": IMAGE, "position": 3, "order_id": IMAGE});
     let act = parse(&gallery_event("view", by_id)).expect("a view").act.expect("an act");
@@ -231,8 +242,9 @@ fn events() -> impl Strategy<Value = Event> {
         Replay { partition, offset, at }
     }));
     let times = prop::array::uniform2(any::<i64>());
-    (ids, any::<bool>(), times, texts, json_values(), schema, replay).prop_map(
-        |(ids, id_given, [received, stamped], (category, name, visitor_id), data, schema, replay)| {
+    let source = prop::option::of(any::<u64>().prop_map(Source::from_bits));
+    (ids, any::<bool>(), times, texts, json_values(), (schema, replay, source)).prop_map(
+        |(ids, id_given, [received, stamped], (category, name, visitor_id), data, (schema, replay, source))| {
             let [event, project, application, session] = ids;
             Event {
                 event_id: EventId(event),
@@ -246,6 +258,7 @@ fn events() -> impl Strategy<Value = Event> {
                 name,
                 data: data.to_string().into(),
                 timestamp: Timestamp::from_micros(stamped),
+                source,
                 schema,
                 replay,
             }
@@ -314,6 +327,7 @@ fn recorded() -> Event {
         name: "n".to_owned(),
         data: "{}".into(),
         timestamp: Timestamp::from_micros(6),
+        source: None,
         schema: None,
         replay: None,
     }
@@ -342,6 +356,10 @@ fn a_record_of_each_layout_stays_readable() {
     let middle = [7, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0];
     let event = Event { replay, ..recorded() };
     assert_eq!(Event::decode(&record(2, 19, &middle)), Some(event.clone()));
-    assert_eq!(event.encode(), record(2, 19, &middle));
+    assert_eq!(Event::decode(&record(2, 35, &[1; 8])), None, "the second layout had no sources");
+    let source = Some(Source::from_bits(0x0807_0605_0403_0201));
+    let sent = Event { source, ..recorded() };
+    assert_eq!(Event::decode(&record(3, 35, &[1, 2, 3, 4, 5, 6, 7, 8])), Some(sent.clone()));
+    assert_eq!(sent.encode(), record(3, 35, &[1, 2, 3, 4, 5, 6, 7, 8]));
     assert_eq!((event.arrived_at(), recorded().arrived_at()), (Timestamp::from_micros(9), Timestamp::from_micros(5)));
 }

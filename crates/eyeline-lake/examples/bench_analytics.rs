@@ -140,6 +140,7 @@ fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, visito
             name,
             data: data.to_string().into(),
             timestamp: Timestamp::from_micros(at),
+            source: None,
             schema: None,
             replay: None,
         },

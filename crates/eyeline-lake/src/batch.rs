@@ -6,12 +6,12 @@ use arrow_array::builder::{
     BooleanBuilder, FixedSizeBinaryBuilder, StringBuilder, StringDictionaryBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type};
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type};
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array,
+    TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
-use eyeline_core::event::SchemaMark;
+use eyeline_core::event::{SchemaMark, Source};
 use eyeline_core::{Event, Timestamp};
 use uuid::Uuid;
 
@@ -96,6 +96,10 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch> {
                 Arc::new(records.iter().map(version).collect::<UInt32Array>())
             }
             Column::Place => Arc::new(records.iter().map(|record| record.place).collect::<UInt32Array>()),
+            Column::Source => {
+                let source = |record: &Record| record.event.source.map(Source::to_bits);
+                Arc::new(records.iter().map(source).collect::<UInt64Array>())
+            }
         })
     };
     let columns = Column::ALL.into_iter().map(column).collect::<Result<Vec<_>>>()?;
@@ -143,6 +147,10 @@ impl<'a> Columns<'a> {
         self.column(Column::Offset)?.as_primitive_opt::<Int64Type>().ok_or_else(|| wrong(Column::Offset))
     }
 
+    fn sources(&self) -> Result<&'a UInt64Array> {
+        self.column(Column::Source)?.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong(Column::Source))
+    }
+
     fn given(&self) -> Result<&'a BooleanArray> {
         self.column(Column::IdGiven)?.as_boolean_opt().ok_or_else(|| wrong(Column::IdGiven))
     }
@@ -155,7 +163,7 @@ impl<'a> Columns<'a> {
             let numbers = self.numbers(column)?;
             Ok::<_, Error>(numbers.is_valid(row).then(|| numbers.value(row)))
         };
-        let visitors = self.texts(Column::VisitorId)?;
+        let (visitors, sources) = (self.texts(Column::VisitorId)?, self.sources()?);
         Ok(Record {
             partition: self.partitions()?.value(row),
             offset: self.offsets()?.value(row),
@@ -171,6 +179,7 @@ impl<'a> Columns<'a> {
                 name: self.words(Column::Name)?.at(row).to_owned(),
                 data: self.texts(Column::Data)?.value(row).into(),
                 timestamp: time(Column::Timestamp)?,
+                source: sources.is_valid(row).then(|| Source::from_bits(sources.value(row))),
                 // What is in the lake counts: it fits.
                 schema: number(Column::SchemaVersion)?.map(|version| SchemaMark { version, checked: true }),
                 replay: None,

@@ -26,10 +26,11 @@ pub(crate) enum Column {
     Data,
     SchemaVersion,
     Place,
+    Source,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 15] = [
+    pub(crate) const ALL: [Column; 16] = [
         Column::ProjectId,
         Column::Timestamp,
         Column::Partition,
@@ -45,6 +46,7 @@ impl Column {
         Column::Data,
         Column::SchemaVersion,
         Column::Place,
+        Column::Source,
     ];
 
     const fn name(self) -> &'static str {
@@ -64,6 +66,7 @@ impl Column {
             Column::Data => "data",
             Column::SchemaVersion => "schema_version",
             Column::Place => "served_place",
+            Column::Source => "source",
         }
     }
 
@@ -83,6 +86,7 @@ impl Column {
             Column::Category | Column::Name => Field::new(self.name(), words(), false),
             Column::Data => Field::new(self.name(), DataType::Utf8, false),
             Column::SchemaVersion | Column::Place => Field::new(self.name(), DataType::UInt32, true),
+            Column::Source => Field::new(self.name(), DataType::UInt64, true),
         }
     }
 }

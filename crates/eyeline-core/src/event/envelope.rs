@@ -1,5 +1,6 @@
 //! The envelope of an event: five fields that every event has, checked at the door.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,12 +8,15 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::data::{check_object, gallery_act, text, uuid};
-use super::{Event, GalleryAct, SchemaMark};
+use super::{Client, Event, GalleryAct, SchemaMark, Source};
 use crate::text::check_text;
 use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp};
 
 /// Characters of `category`, `name` and `visitor_id`.
 pub const TEXT_CHARS_MAX: usize = 200;
+
+/// Of a `client.user_agent` so much tells one from another.
+const USER_AGENT_CHARS_MAX: usize = 1_000;
 
 /// How far ahead of the server's clock a sender's clock may be.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,7 +34,10 @@ pub struct Envelope {
     pub timestamp: Timestamp,
     /// Read from `data` when this is a gallery's view or click.
     pub act: Option<GalleryAct>,
-    /// What the door marks the event with: the schema of its type.
+    /// The visitor's, as the sender says.
+    pub client: Option<Client>,
+    /// What the door marks the event with: where it came from, and the schema of its type.
+    pub source: Option<Source>,
     pub schema: Option<SchemaMark>,
 }
 
@@ -51,6 +58,16 @@ struct Sent<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    client: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct SentClient<'a> {
+    #[serde(borrow)]
+    ip: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_agent: Option<&'a RawValue>,
 }
 
 impl Envelope {
@@ -74,6 +91,7 @@ impl Envelope {
         if timestamp.is_some_and(|timestamp| timestamp > now.plus(AHEAD_MAX)) {
             reading.errors.add("timestamp", "This is more than 24 hours ahead of the server's clock.");
         }
+        let client = sent.client.and_then(|sent| reading.client(sent));
         let mut act = None;
         if let (Some(category), Some(name), Some(data)) = (&category, &name, &data) {
             match gallery_act(category, name, data) {
@@ -86,8 +104,20 @@ impl Envelope {
         else {
             return Err(reading.errors);
         };
-        let schema = None;
-        reading.errors.or(Envelope { event_id, session_id, visitor_id, category, name, data, timestamp, act, schema })
+        let (source, schema) = (None, None);
+        reading.errors.or(Envelope {
+            event_id,
+            session_id,
+            visitor_id,
+            category,
+            name,
+            data,
+            timestamp,
+            act,
+            client,
+            source,
+            schema,
+        })
     }
 
     /// Events of one gallery share a partition, as do the other events of one session.
@@ -104,7 +134,7 @@ impl Envelope {
         application_id: ApplicationId,
         received_at: Timestamp,
     ) -> Event {
-        let Envelope { session_id, visitor_id, category, name, data, timestamp, schema, .. } = self;
+        let Envelope { session_id, visitor_id, category, name, data, timestamp, source, schema, .. } = self;
         Event {
             event_id,
             id_given,
@@ -117,6 +147,7 @@ impl Envelope {
             name,
             data,
             timestamp,
+            source,
             schema,
             replay: None,
         }
@@ -173,6 +204,23 @@ impl Reading {
                 None
             }
         }
+    }
+
+    fn client(&mut self, raw: &RawValue) -> Option<Client> {
+        let Ok(SentClient { ip, user_agent }) = serde_json::from_str(raw.get()) else {
+            self.errors.add("client", "This has to be an object with ip and user_agent.");
+            return None;
+        };
+        let address = ip.and_then(text).and_then(|text| text.parse::<IpAddr>().ok());
+        if address.is_none() {
+            self.errors.add("client.ip", "This has to be the visitor's IP address.");
+        }
+        let user_agent: Option<Option<String>> =
+            user_agent.map(|raw| Some(text(raw)?.chars().take(USER_AGENT_CHARS_MAX).collect()));
+        if user_agent == Some(None) {
+            self.errors.add("client.user_agent", "This has to be a text.");
+        }
+        Some(Client { address: address?, user_agent: user_agent.flatten() })
     }
 
     fn timestamp(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Timestamp> {

@@ -3,10 +3,12 @@
 mod data;
 mod envelope;
 mod record;
+mod source;
 
 pub use data::{DATA_BYTES_MAX, DATA_DEPTH_MAX};
 pub use envelope::{Envelope, TEXT_CHARS_MAX};
 use serde::{Deserialize, Serialize};
+pub use source::{Client, Source, declares_robot, network_of};
 use utoipa::ToSchema;
 
 use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, OrderId, ProjectId, SessionId, Timestamp};
@@ -30,6 +32,8 @@ pub struct Event {
     /// A JSON object, byte for byte as it was sent.
     pub data: Box<str>,
     pub timestamp: Timestamp,
+    /// Where it came from; `None` when the server that sent it did not say.
+    pub source: Option<Source>,
     /// The schema of its type at the time; `None` when the type had none.
     pub schema: Option<SchemaMark>,
     /// Set once the event comes out of quarantine.

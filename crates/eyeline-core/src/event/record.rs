@@ -4,12 +4,14 @@
 
 use uuid::Uuid;
 
-use super::{Event, Replay, SchemaMark};
+use super::{Event, Replay, SchemaMark, Source};
 use crate::{ApplicationId, EventId, ProjectId, SessionId, Timestamp};
 
-/// The layout of before there were schemas: without the fields of the last two flags, else the same.
+/// The layouts of before there were schemas and of before there were sources: without the fields of the later flags, else
+/// the same.
 const LAYOUT_1: u8 = 1;
-const LAYOUT: u8 = 2;
+const LAYOUT_2: u8 = 2;
+const LAYOUT: u8 = 3;
 const ID_GIVEN: u8 = 1;
 const HAS_VISITOR: u8 = 2;
 const SCHEMA_CHECKED: u8 = 4;
@@ -17,13 +19,15 @@ const SCHEMA_CHECKED: u8 = 4;
 const HAS_SCHEMA: u8 = 8;
 /// After that: the place in quarantine and the time.
 const IS_REPLAY: u8 = 16;
+/// After that: the source.
+const HAS_SOURCE: u8 = 32;
 
 impl Event {
     /// The bytes that [`Event::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let visitor_id = self.visitor_id.as_deref().unwrap_or_default();
         let texts = [self.category.as_str(), self.name.as_str(), visitor_id, &self.data];
-        let length = 126 + texts.iter().map(|text| text.len()).sum::<usize>();
+        let length = 134 + texts.iter().map(|text| text.len()).sum::<usize>();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend([LAYOUT, self.flags()]);
         for id in [self.event_id.0, self.project_id.0, self.application_id.0, self.session_id.0] {
@@ -38,6 +42,9 @@ impl Event {
             bytes.extend(replay.partition.to_le_bytes());
             bytes.extend(replay.offset.to_le_bytes());
             bytes.extend(replay.at.micros().to_le_bytes());
+        }
+        if let Some(source) = self.source {
+            bytes.extend(source.to_bits().to_le_bytes());
         }
         for text in texts {
             // The door's limits keep every text far below 4 GiB.
@@ -54,6 +61,7 @@ impl Event {
             | flag(self.schema.is_some(), HAS_SCHEMA)
             | flag(self.schema.is_some_and(|schema| schema.checked), SCHEMA_CHECKED)
             | flag(self.replay.is_some(), IS_REPLAY)
+            | flag(self.source.is_some(), HAS_SOURCE)
     }
 
     /// `None` for bytes that are no event of a layout known here.
@@ -62,7 +70,8 @@ impl Event {
         let [layout, flags] = reader.take()?;
         let known = match layout {
             LAYOUT_1 => ID_GIVEN | HAS_VISITOR,
-            LAYOUT => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY,
+            LAYOUT_2 => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY,
+            LAYOUT => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY | HAS_SOURCE,
             _ => return None,
         };
         if flags & !known != 0 {
@@ -85,6 +94,10 @@ impl Event {
             let offset = i64::from_le_bytes(reader.take()?);
             replay = Some(Replay { partition, offset, at: reader.timestamp()? });
         }
+        let mut source = None;
+        if flags & HAS_SOURCE != 0 {
+            source = Some(Source::from_bits(u64::from_le_bytes(reader.take()?)));
+        }
         let category = reader.text()?.to_owned();
         let name = reader.text()?.to_owned();
         let visitor_id = Some(reader.text()?.to_owned()).filter(|_| flags & HAS_VISITOR != 0);
@@ -102,6 +115,7 @@ impl Event {
             name,
             data,
             timestamp,
+            source,
             schema,
             replay,
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Evidence;
+use crate::event::ActKind;
 use crate::{AccessClass, Timestamp};
 
 /// The exact numbers of one image of one gallery.
@@ -12,11 +13,28 @@ pub struct Counts {
     pub clicks: u64,
 }
 
+impl Counts {
+    /// One more.
+    pub fn add(&mut self, kind: ActKind) {
+        match kind {
+            ActKind::View => self.views += 1,
+            ActKind::Click => self.clicks += 1,
+        }
+    }
+
+    /// What is left without `others`.
+    pub fn without(self, others: Counts) -> Counts {
+        Counts { views: self.views.saturating_sub(others.views), clicks: self.clicks.saturating_sub(others.clicks) }
+    }
+}
+
 /// One image as ranking sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RankedImage {
     pub created_at: Timestamp,
     pub counts: Counts,
+    /// Of these, what the gallery's guard left out.
+    pub ignored: Counts,
     pub evidence: Evidence,
     /// The least class that sees it; `None` while nobody does: not done, taken out or deleted.
     pub shown_to: Option<AccessClass>,
@@ -27,17 +45,49 @@ pub struct RankedImage {
 pub struct Columns {
     created_at: Vec<i64>,
     shown_to: Vec<Option<AccessClass>>,
-    counts: Vec<Arc<Block>>,
+    counts: Blocks,
+    ignored: Blocks,
     evidence: Vec<Evidence>,
 }
 
 /// Counts that no later change touches: what a published order shows. Shares with the columns, and with other
 /// snapshots, every block that did not change in between.
 #[derive(Clone, Debug, Default)]
-pub struct CountsSnapshot(Vec<Arc<Block>>);
+pub struct CountsSnapshot {
+    counts: Blocks,
+    ignored: Blocks,
+}
 
 const BLOCK: usize = 256;
 type Block = [Counts; BLOCK];
+
+/// Numbers in blocks that are copied when they change; blocks of nothing but zeros at the end are left away.
+#[derive(Clone, Debug, Default)]
+struct Blocks(Vec<Arc<Block>>);
+
+impl Blocks {
+    fn get(&self, ordinal: u32) -> Counts {
+        let index = ordinal as usize;
+        self.0.get(index / BLOCK).map_or_else(Counts::default, |block| block[index % BLOCK])
+    }
+
+    fn set(&mut self, ordinal: u32, counts: Counts) {
+        if self.get(ordinal) == counts {
+            return;
+        }
+        let index = ordinal as usize;
+        if index / BLOCK >= self.0.len() {
+            let nothing = Arc::new([Counts::default(); BLOCK]);
+            self.0.resize(index / BLOCK + 1, nothing);
+        }
+        Arc::make_mut(&mut self.0[index / BLOCK])[index % BLOCK] = counts;
+    }
+
+    /// Bytes if it shares nothing.
+    fn bytes_at_most(&self) -> usize {
+        self.0.len() * (size_of::<Block>() + size_of::<Arc<Block>>())
+    }
+}
 
 impl Columns {
     /// Ordinals known so far, gaps included.
@@ -56,15 +106,12 @@ impl Columns {
             self.created_at.resize(index + 1, 0);
             self.shown_to.resize(index + 1, None);
             self.evidence.resize(index + 1, Evidence::default());
-            self.counts.resize_with(index / BLOCK + 1, || Arc::new([Counts::default(); BLOCK]));
         }
         self.created_at[index] = image.created_at.micros();
         self.shown_to[index] = image.shown_to;
         self.evidence[index] = image.evidence;
-        let block = &mut self.counts[index / BLOCK];
-        if block[index % BLOCK] != image.counts {
-            Arc::make_mut(block)[index % BLOCK] = image.counts;
-        }
+        self.counts.set(ordinal, image.counts);
+        self.ignored.set(ordinal, image.ignored);
     }
 
     /// Whether the class sees the image now.
@@ -82,7 +129,17 @@ impl Columns {
     }
 
     pub fn counts(&self, ordinal: u32) -> Counts {
-        counts_in(&self.counts, ordinal)
+        self.counts.get(ordinal)
+    }
+
+    /// What the gallery's guard left out of them.
+    pub fn ignored(&self, ordinal: u32) -> Counts {
+        self.ignored.get(ordinal)
+    }
+
+    /// The numbers without what the guard left out.
+    pub fn counted(&self, ordinal: u32) -> Counts {
+        self.counts(ordinal).without(self.ignored(ordinal))
     }
 
     pub fn evidence(&self, ordinal: u32) -> Evidence {
@@ -90,32 +147,33 @@ impl Columns {
     }
 
     pub fn snapshot(&self) -> CountsSnapshot {
-        CountsSnapshot(self.counts.clone())
+        CountsSnapshot { counts: self.counts.clone(), ignored: self.ignored.clone() }
     }
 
     /// Bytes that the columns hold, about.
     pub fn bytes(&self) -> usize {
         self.created_at.capacity() * size_of::<i64>()
             + self.shown_to.capacity() * size_of::<Option<AccessClass>>()
-            + self.counts.len() * size_of::<Block>()
+            + self.counts.bytes_at_most()
+            + self.ignored.bytes_at_most()
             + self.evidence.capacity() * size_of::<Evidence>()
     }
 }
 
 impl CountsSnapshot {
     pub fn get(&self, ordinal: u32) -> Counts {
-        counts_in(&self.0, ordinal)
+        self.counts.get(ordinal)
+    }
+
+    /// The numbers without what the guard left out.
+    pub fn counted(&self, ordinal: u32) -> Counts {
+        self.get(ordinal).without(self.ignored.get(ordinal))
     }
 
     /// Bytes that the snapshot holds if it shares nothing.
     pub fn bytes_at_most(&self) -> usize {
-        self.0.len() * (size_of::<Block>() + size_of::<Arc<Block>>())
+        self.counts.bytes_at_most() + self.ignored.bytes_at_most()
     }
-}
-
-fn counts_in(blocks: &[Arc<Block>], ordinal: u32) -> Counts {
-    let index = ordinal as usize;
-    blocks.get(index / BLOCK).map_or_else(Counts::default, |block| block[index % BLOCK])
 }
 
 #[cfg(test)]
@@ -126,6 +184,7 @@ mod tests {
         RankedImage {
             created_at: Timestamp::from_micros(1),
             counts: Counts { views, clicks: 0 },
+            ignored: Counts::default(),
             evidence: Evidence::default(),
             shown_to: Some(AccessClass::Public),
         }
@@ -139,7 +198,7 @@ mod tests {
         let snapshot = columns.snapshot();
         columns.set(700, image(3));
         assert_eq!((snapshot.get(700).views, columns.counts(700).views), (2, 3));
-        assert!(Arc::ptr_eq(&snapshot.0[0], &columns.counts[0]), "an untouched block is shared");
+        assert!(Arc::ptr_eq(&snapshot.counts.0[0], &columns.counts.0[0]), "an untouched block is shared");
     }
 
     #[test]

@@ -33,6 +33,18 @@ pub struct Act {
     pub minute: u32,
 }
 
+/// What one act has added, so that it can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Taught {
+    pub minute: u32,
+    /// The block of places and the bucket of ages, of a place that the server knows.
+    pub(super) at: Option<(u8, u8)>,
+    /// To the image, and to what was expected of the block and of the bucket; zero for a click.
+    pub(super) exposure: f32,
+    pub(super) by_place: f32,
+    pub(super) by_age: f32,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Learnt {
     /// The minute that acts are gathered for; what was learnt is of the minutes before it. Zero before the first act.
@@ -74,13 +86,14 @@ impl Default for Learnt {
 impl Learnt {
     /// Takes in one act on the image of `evidence`. Acts come in the order in which they were received; one with an
     /// earlier minute counts as of the latest.
-    pub fn take_in(&mut self, evidence: &mut Evidence, act: Act, half_life_minutes: f64) {
+    pub fn take_in(&mut self, evidence: &mut Evidence, act: Act, half_life_minutes: f64) -> Taught {
         self.fold(act.minute, half_life_minutes);
         let before = *evidence;
         let mut after = before.at(self.minute, half_life_minutes);
         // A clock that went back has touched it later than now.
         after.touched = after.touched.max(self.minute);
         let mean = mean(self.prior, after);
+        let mut taught = Taught { minute: self.minute, at: None, exposure: 0.0, by_place: 0.0, by_age: 0.0 };
         match act.kind {
             ActKind::View => {
                 self.views += 1;
@@ -91,11 +104,15 @@ impl Learnt {
         if let Some(place) = act.place {
             let (block, bucket) = (block(place), bucket(act.age));
             let (attention, age_factor) = (self.attention[block], self.age_factor_at(act.age));
+            taught.at = Some((block as u8, bucket as u8));
             match act.kind {
                 ActKind::View => {
+                    taught.exposure = narrow(attention * age_factor);
+                    taught.by_place = narrow(mean * age_factor);
+                    taught.by_age = narrow(mean * attention);
                     self.by_place[block].expected += mean * age_factor;
                     self.by_age[bucket].expected += mean * attention;
-                    after.exposure += narrow(attention * age_factor);
+                    after.exposure += taught.exposure;
                 }
                 ActKind::Click => {
                     self.by_place[block].clicks += 1.0;
@@ -103,6 +120,46 @@ impl Learnt {
                     after.hits += 1.0;
                 }
             }
+        }
+        self.images.shift(before, after);
+        *evidence = after;
+        taught
+    }
+
+    /// Takes an act back that [`Learnt::take_in`] took in, as far as time has left of it. What was learnt from it in
+    /// whole minutes since fades by itself.
+    pub fn take_back(&mut self, evidence: &mut Evidence, kind: ActKind, taught: Taught, half_life_minutes: f64) {
+        let before = *evidence;
+        let mut after = before.at(self.minute, half_life_minutes);
+        after.touched = after.touched.max(self.minute);
+        let share = evidence::decay(self.minute.saturating_sub(taught.minute), half_life_minutes);
+        let left = f64::from(share);
+        match kind {
+            ActKind::View => {
+                self.views = self.views.saturating_sub(1);
+                after.views = less(after.views, share);
+                after.exposure = less(after.exposure, taught.exposure * share);
+            }
+            ActKind::Click => after.clicks = less(after.clicks, share),
+        }
+        if let Some((block, bucket)) = taught.at {
+            let (by_place, by_age) = (&mut self.by_place[usize::from(block)], &mut self.by_age[usize::from(bucket)]);
+            match kind {
+                ActKind::View => {
+                    by_place.expected = (by_place.expected - f64::from(taught.by_place) * left).max(0.0);
+                    by_age.expected = (by_age.expected - f64::from(taught.by_age) * left).max(0.0);
+                }
+                ActKind::Click => {
+                    by_place.clicks = (by_place.clicks - left).max(0.0);
+                    by_age.clicks = (by_age.clicks - left).max(0.0);
+                    after.hits = less(after.hits, share);
+                }
+            }
+        }
+        let is_nothing = [after.views, after.clicks, after.hits, after.exposure].iter().all(|number| *number == 0.0);
+        if is_nothing {
+            // As if nobody had ever touched it, so that it is not drawn anew either.
+            after = Evidence::default();
         }
         self.images.shift(before, after);
         *evidence = after;
@@ -254,6 +311,13 @@ fn first_attention(block: usize) -> f64 {
 fn bucket(age: i64) -> usize {
     let doublings = (1.0 + age.max(0) as f64 / AGE_UNIT).log2().floor();
     doublings.clamp(0.0, (AGES - 1) as f64) as usize
+}
+
+/// What is left of a decayed sum without a part of it; what rounding leaves of all of it is nothing.
+fn less(value: f32, part: f32) -> f32 {
+    const ROUNDING: f32 = 1e-4;
+    let left = value - part;
+    if left < ROUNDING * part { 0.0 } else { left }
 }
 
 fn narrow(value: f64) -> f32 {

@@ -3,8 +3,10 @@
 mod columns;
 mod evidence;
 pub mod experiment;
+mod guard;
 mod learnt;
 mod prior;
+mod reckoner;
 pub mod rules;
 mod score;
 mod sequence;
@@ -12,8 +14,10 @@ mod settings;
 
 pub use columns::{Columns, Counts, CountsSnapshot, RankedImage};
 pub use evidence::Evidence;
-pub use learnt::{Act, Learnt};
+pub use guard::{Deed, Guard, SOURCES_MAX, SourceState, Undone, Verdict, Visit};
+pub use learnt::{Act, Learnt, Taught};
 pub use prior::Prior;
+pub use reckoner::{Reckoned, Reckoner};
 pub use rules::{FoundRules, Rules, RulesInForce};
 pub use score::{Appeal, BOUND, Basis, CTR_VIEWS, Scorer, TEMPER, hash_of, snapshot_of};
 pub use sequence::{resequence, sequence};

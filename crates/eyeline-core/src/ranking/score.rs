@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::learnt::Learnt;
 use super::prior::Prior;
-use super::{Columns, Ranking, RulesInForce, Strategy};
+use super::{Columns, Counts, Ranking, RulesInForce, Strategy};
 use crate::{GalleryId, Timestamp};
 
 /// Views that the gallery's mean click rate is worth in `ctr`.
@@ -33,6 +33,13 @@ pub struct Basis<'a> {
     pub snapshot: u8,
     /// When ages and decay are reckoned to.
     pub now: Timestamp,
+}
+
+impl Basis<'_> {
+    /// The numbers that rank an image: all of them, or those that the guard counts.
+    fn counts(&self, ordinal: u32) -> Counts {
+        if self.ranking.guard { self.columns.counted(ordinal) } else { self.columns.counts(ordinal) }
+    }
 }
 
 /// Scores the images of one order.
@@ -65,7 +72,7 @@ pub struct Appeal {
 impl<'a> Scorer<'a> {
     pub fn new(basis: Basis<'a>) -> Self {
         let (high, low) = basis.gallery_id.0.as_u64_pair();
-        let click_rate = if basis.ranking.strategy == Strategy::Ctr { click_rate(basis.columns) } else { 0.0 };
+        let click_rate = if basis.ranking.strategy == Strategy::Ctr { click_rate(&basis) } else { 0.0 };
         Scorer { basis, gallery: mix(high ^ mix(low)), click_rate }
     }
 
@@ -98,7 +105,7 @@ impl<'a> Scorer<'a> {
 
     /// The score in the strategy's own unit, times the image's boost: finite, never negative.
     pub fn score(&self, ordinal: u32) -> f64 {
-        let Basis { columns, learnt, ranking, rules, .. } = self.basis;
+        let Basis { learnt, ranking, rules, .. } = self.basis;
         let score = match ranking.strategy {
             Strategy::Newest => 0.0,
             Strategy::Manual => f64::from(rules.manual(ordinal)),
@@ -110,7 +117,7 @@ impl<'a> Scorer<'a> {
             }
             Strategy::Trending => f64::from(self.evidence(ordinal).clicks),
             Strategy::Ctr => {
-                let counts = columns.counts(ordinal);
+                let counts = self.counts(ordinal);
                 (counts.clicks as f64 + CTR_VIEWS * self.click_rate) / (counts.views as f64 + CTR_VIEWS)
             }
             Strategy::Interest | Strategy::InterestFixed => self.appeal(ordinal).score,
@@ -131,8 +138,13 @@ impl<'a> Scorer<'a> {
     }
 
     fn weight(&self, ordinal: u32) -> u64 {
-        let counts = self.basis.columns.counts(ordinal);
+        let counts = self.counts(ordinal);
         self.basis.ranking.factors.weight(counts.views, counts.clicks)
+    }
+
+    /// The numbers that rank the image.
+    fn counts(&self, ordinal: u32) -> Counts {
+        self.basis.counts(ordinal)
     }
 
     /// Clicks a view of the gallery's images, where the strategy is drawn towards it; else zero.
@@ -174,10 +186,10 @@ pub fn hash_of<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
 
 /// Clicks a view of the gallery's images, each image's vote growing with its views up to [`CTR_VIEWS`] or so: what is
 /// on top, and seen more for it, shall not stand for all.
-fn click_rate(columns: &Columns) -> f64 {
+fn click_rate(basis: &Basis<'_>) -> f64 {
     let (mut clicks, mut views) = (1.0, 1.0 / Prior::FIRST.mean);
-    for ordinal in 0..columns.len() {
-        let counts = columns.counts(ordinal as u32);
+    for ordinal in 0..basis.columns.len() {
+        let counts = basis.counts(ordinal as u32);
         let weight = 1.0 / (1.0 + counts.views as f64 / CTR_VIEWS);
         clicks += weight * counts.clicks as f64;
         views += weight * counts.views as f64;

@@ -83,6 +83,7 @@ mod tests {
         (0..4i64, 0..20u64, 0..4u64, class()).prop_map(|(created_at, views, clicks, shown_to)| RankedImage {
             created_at: Timestamp::from_micros(created_at),
             counts: Counts { views, clicks },
+            ignored: Counts::default(),
             evidence: Evidence::default(),
             shown_to,
         })
@@ -210,6 +211,7 @@ mod tests {
                     images.resize(ordinal as usize + 1, RankedImage {
                         created_at: Timestamp::from_micros(0),
                         counts: Counts::default(),
+                        ignored: Counts::default(),
                         evidence: Evidence::default(),
                         shown_to: None,
                     });
@@ -238,6 +240,7 @@ mod tests {
                 .map(|(created_at, shown_to)| RankedImage {
                     created_at: Timestamp::from_micros(created_at),
                     counts: Counts::default(),
+                    ignored: Counts::default(),
                     evidence: Evidence::default(),
                     shown_to,
                 })

@@ -85,6 +85,9 @@ pub struct Ranking {
     /// Seconds after which an event counts half, where events lose weight; [`Ranking::HALF_LIFE_S`] when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life_s: Option<u32>,
+    /// It ranks by what its guard counts; see [`super::Guard`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guard: bool,
     /// Of 100 visitors so many see the control order, so that what the strategy brings can be told.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub holdout_percent: u8,

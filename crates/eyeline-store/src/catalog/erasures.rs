@@ -111,7 +111,20 @@ impl Catalog {
     /// Notes that no file has the events any more.
     pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
-        self.db.write(move |tx| async move { tx.execute(sql, params![erasure_id, now]).await.map(drop) }.boxed()).await
+        // What guards remember of the session for their day.
+        let visits = "DELETE FROM guard_visits
+                      WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
+                        AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
+                                           ON e.project_id = g.project_id WHERE e.erasure_id = $1)";
+        self.db
+            .write(move |tx| {
+                async move {
+                    tx.execute(visits, params![erasure_id]).await?;
+                    tx.execute(sql, params![erasure_id, now]).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hold-outs: what the sessions of each arm of a gallery did, one row a session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyeline_core::event::ActKind;
 use eyeline_core::ranking::experiment::{Arm, ArmSums, arm_of};
@@ -61,7 +61,11 @@ impl Catalog {
 
 /// What a batch adds to the sessions of hold-outs.
 #[derive(Default)]
-pub(super) struct HoldoutDeltas(BTreeMap<(GalleryId, u8, SessionId), SessionDelta>);
+pub(super) struct HoldoutDeltas {
+    deltas: BTreeMap<(GalleryId, u8, SessionId), SessionDelta>,
+    /// Sessions that are no visitors'.
+    gone: BTreeSet<(GalleryId, u8, SessionId)>,
+}
 
 struct SessionDelta {
     arm: Arm,
@@ -87,16 +91,30 @@ impl HoldoutDeltas {
         let Some(arm) = arm_of(gallery_id, &visitor, percent) else { return };
         let visitor = hash_of(visitor.as_bytes()).cast_signed();
         let delta = SessionDelta { arm, visitor, views: 0, clicks: 0 };
-        let delta = self.0.entry((gallery_id, percent, session_id)).or_insert(delta);
+        let delta = self.deltas.entry((gallery_id, percent, session_id)).or_insert(delta);
         match kind {
             ActKind::View => delta.views += 1,
             ActKind::Click => delta.clicks += 1,
         }
     }
 
+    /// Leaves a session out, with what it did before.
+    pub fn leave_out(&mut self, gallery_id: GalleryId, ranking: Ranking, session_id: SessionId) {
+        if ranking.holdout_percent > 0 {
+            self.deltas.remove(&(gallery_id, ranking.holdout_percent, session_id));
+            self.gone.insert((gallery_id, ranking.holdout_percent, session_id));
+        }
+    }
+
     pub async fn write(self, tx: &mut Tx) -> Result<()> {
+        let gone = self.gone.into_iter();
+        let gone: Vec<Vec<Value>> = gone
+            .map(|(gallery_id, percent, session_id)| params![gallery_id, i64::from(percent), session_id].to_vec())
+            .collect();
+        let sql = "DELETE FROM holdout_sessions WHERE (gallery_id, percent, session_id) IN (VALUES {rows})";
+        tx.execute_rows(sql, &gone).await?;
         let rows: Vec<Vec<Value>> = self
-            .0
+            .deltas
             .into_iter()
             .map(|((gallery_id, percent, session_id), delta)| {
                 let SessionDelta { arm, visitor, views, clicks } = delta;

@@ -11,6 +11,7 @@ use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visi
 use futures::FutureExt as _;
 
 use super::Catalog;
+use super::guard;
 use super::idempotency::{Once, Repeatable};
 use crate::error::{Error, Result};
 use crate::params;
@@ -28,6 +29,8 @@ pub struct Gallery {
     pub ranking: Ranking,
     /// View and click events counted so far.
     pub applied_events: u64,
+    /// Of these, those that the guard left out of the ranking.
+    pub ignored_events: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -151,6 +154,7 @@ impl Catalog {
                     changed.page_size = patch.page_size.unwrap_or(changed.page_size);
                     changed.visibility = patch.visibility.unwrap_or(changed.visibility);
                     changed.access_tier = patch.access_tier.unwrap_or(changed.access_tier);
+                    let was_guarded = changed.ranking.guard;
                     changed.ranking = patch.ranking.unwrap_or(changed.ranking);
                     changed.updated_at = now;
                     let bound = params![
@@ -163,6 +167,9 @@ impl Catalog {
                         now
                     ];
                     tx.execute(sql, bound).await?;
+                    if changed.ranking.guard != was_guarded {
+                        guard::switch(tx, gallery_id, was_guarded, changed.ranking.guard).await?;
+                    }
                     Ok(changed)
                 }
                 .boxed()
@@ -271,6 +278,7 @@ fn read_gallery(mut row: Row) -> Result<Gallery> {
         access_tier: row.take("access_tier")?,
         ranking: read_ranking(&mut row)?,
         applied_events: row.take("applied_events")?,
+        ignored_events: row.take("ignored_events")?,
         created_at: row.take("created_at")?,
         updated_at: row.take("updated_at")?,
     })
@@ -426,6 +434,9 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
         let days = "DELETE FROM image_days WHERE (gallery_id, bucket, image_id) IN (
                         SELECT gallery_id, bucket, image_id FROM image_days WHERE gallery_id = $1 LIMIT $2)";
         if tx.execute(days, params![gallery_id, rows_max]).await? > 0 {
+            return Ok(true);
+        }
+        if guard::clear(tx, gallery_id, rows_max).await? {
             return Ok(true);
         }
         tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;

@@ -2,15 +2,16 @@
 //! transaction that counts them. Beside it stands the place at which the server had served the image, so that the same
 //! can be learnt again from the events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
-use eyeline_core::ranking::{Act, Evidence, Learnt};
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef, Source};
+use eyeline_core::ranking::{Act, Counts, Deed, Evidence, Learnt, Taught, Undone, Verdict};
 use eyeline_core::{Event, GalleryId, ImageId, Ranking, SessionId, Timestamp};
 use futures::FutureExt as _;
 
 use super::Catalog;
 use super::experiments::HoldoutDeltas;
+use super::guard::Guarded;
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::params;
@@ -27,21 +28,41 @@ pub(super) struct CountedAct {
     pub received_at: Timestamp,
     pub session_id: SessionId,
     pub visitor_id: Option<String>,
+    pub source: Option<Source>,
 }
 
 impl CountedAct {
     pub(super) fn new(offset: Offset, event: &Event, act: &GalleryAct, image_id: ImageId) -> Self {
         let (kind, gallery_id, place) = (act.kind, act.gallery_id, act.place);
-        let Event { received_at, session_id, .. } = *event;
+        let Event { received_at, session_id, source, .. } = *event;
         let visitor_id = event.visitor_id.clone();
-        CountedAct { offset, gallery_id, image_id, kind, place, received_at, session_id, visitor_id }
+        CountedAct { offset, gallery_id, image_id, kind, place, received_at, session_id, visitor_id, source }
+    }
+
+    /// As a guard sees it.
+    fn deed(&self, image: u32) -> Deed {
+        let CountedAct { session_id, source, kind, .. } = *self;
+        Deed { session_id, source, image, kind, minute: self.received_at.minute() }
     }
 }
 
 struct Known {
+    ordinal: u32,
     created_at: Timestamp,
     evidence: Evidence,
+    /// What the guard leaves out more than before.
+    ignored: Counts,
 }
+
+/// A gallery during a batch.
+struct Taken {
+    ranking: Ranking,
+    learnt: Learnt,
+    guarded: Option<Guarded>,
+}
+
+/// The images of a batch.
+type Images = HashMap<(GalleryId, ImageId), Known>;
 
 impl Catalog {
     /// Every gallery that is not gone.
@@ -125,24 +146,35 @@ pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> R
     let mut holdouts = HoldoutDeltas::default();
     for act in acts {
         // Neither can be missing: the rows were found, and are held, in this transaction.
-        let Some((ranking, learnt)) = galleries.get_mut(&act.gallery_id) else { continue };
+        let Some(gallery) = galleries.get_mut(&act.gallery_id) else { continue };
         let Some(known) = images.get_mut(&(act.gallery_id, act.image_id)) else { continue };
-        let age = act.received_at.micros().saturating_sub(known.created_at.micros());
-        let taught = Act { kind: act.kind, place: act.place, age, minute: act.received_at.minute() };
-        learnt.take_in(&mut known.evidence, taught, ranking.half_life_minutes());
-        holdouts.add(act.gallery_id, *ranking, act.session_id, act.visitor_id.as_deref(), act.kind);
+        let Some(guarded) = &mut gallery.guarded else {
+            teach(act, known, gallery.ranking, &mut gallery.learnt);
+            holdouts.add(act.gallery_id, gallery.ranking, act.session_id, act.visitor_id.as_deref(), act.kind);
+            continue;
+        };
+        let deed = act.deed(known.ordinal);
+        let (verdict, undone) = guarded.judge(tx, &deed).await?;
+        if verdict == Verdict::Counts {
+            let taught = teach(act, known, gallery.ranking, &mut gallery.learnt);
+            guarded.guard().note(&deed, taught);
+            holdouts.add(act.gallery_id, gallery.ranking, act.session_id, act.visitor_id.as_deref(), act.kind);
+        } else {
+            known.ignored.add(act.kind);
+        }
+        for undone in &undone {
+            holdouts.leave_out(act.gallery_id, gallery.ranking, undone.session_id);
+        }
+        take_back(tx, act.gallery_id, gallery, undone, &mut images).await?;
     }
-    let rows: Vec<Vec<Value>> = images
-        .into_iter()
-        .map(|((gallery_id, image_id), known)| {
-            vec![gallery_id.into(), image_id.into(), known.evidence.to_bytes().to_vec().into()]
-        })
-        .collect();
-    let sql = "UPDATE gallery_images SET evidence = v.column3 FROM (VALUES {rows}) AS v
-               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
-    tx.execute_rows(sql, &rows).await?;
-    let rows: Vec<Vec<Value>> =
-        galleries.into_iter().map(|(id, (_, learnt))| vec![id.into(), learnt.to_bytes().into()]).collect();
+    write_images(tx, images).await?;
+    let mut rows: Vec<Vec<Value>> = Vec::with_capacity(galleries.len());
+    for (gallery_id, Taken { learnt, guarded, .. }) in galleries {
+        rows.push(vec![gallery_id.into(), learnt.to_bytes().into()]);
+        if let Some(guarded) = guarded {
+            guarded.write(tx).await?;
+        }
+    }
     let sql = "UPDATE galleries SET learnt = v.column2 FROM (VALUES {rows}) AS v
                WHERE galleries.gallery_id = v.column1";
     tx.execute_rows(sql, &rows).await?;
@@ -150,33 +182,104 @@ pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> R
     note_places(tx, partition, acts).await
 }
 
-async fn read_images(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<(GalleryId, ImageId), Known>> {
+fn teach(act: &CountedAct, known: &mut Known, ranking: Ranking, learnt: &mut Learnt) -> Taught {
+    let age = act.received_at.micros().saturating_sub(known.created_at.micros());
+    let act = Act { kind: act.kind, place: act.place, age, minute: act.received_at.minute() };
+    learnt.take_in(&mut known.evidence, act, ranking.half_life_minutes())
+}
+
+/// Takes back what acts taught that do not count any more.
+async fn take_back(
+    tx: &mut Tx,
+    gallery_id: GalleryId,
+    gallery: &mut Taken,
+    undone: Vec<Undone>,
+    images: &mut Images,
+) -> Result<()> {
+    let ordinals: BTreeSet<u32> = undone.iter().map(|undone| undone.image).collect();
+    let rows: Vec<Vec<Value>> = ordinals.into_iter().map(|ordinal| vec![gallery_id.into(), ordinal.into()]).collect();
+    let sql = "SELECT gi.gallery_id, gi.ordinal, gi.image_id, gi.evidence, i.created_at
+               FROM (VALUES {rows}) AS v
+               JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.ordinal = v.column2
+               LEFT JOIN images i ON i.image_id = gi.image_id";
+    let mut ids = HashMap::new();
+    for row in tx.query_rows(sql, &rows).await? {
+        let (id, known) = read_image(row)?;
+        ids.insert(known.ordinal, id);
+        // One of the batch is in memory already, and further than here.
+        images.entry(id).or_insert(known);
+    }
+    for Undone { image, kind, taught, .. } in undone {
+        let Some(known) = ids.get(&image).and_then(|id| images.get_mut(id)) else { continue };
+        gallery.learnt.take_back(&mut known.evidence, kind, taught, gallery.ranking.half_life_minutes());
+        known.ignored.add(kind);
+    }
+    Ok(())
+}
+
+async fn write_images(tx: &mut Tx, images: Images) -> Result<()> {
+    let (mut evidence, mut ignored) = (Vec::<Vec<Value>>::new(), Vec::<Vec<Value>>::new());
+    let mut ignored_events = BTreeMap::<GalleryId, u64>::new();
+    for ((gallery_id, image_id), known) in images {
+        evidence.push(params![gallery_id, image_id, known.evidence.to_bytes().to_vec()].to_vec());
+        let Counts { views, clicks } = known.ignored;
+        if views + clicks > 0 {
+            ignored.push(params![gallery_id, image_id, views, clicks].to_vec());
+            *ignored_events.entry(gallery_id).or_default() += views + clicks;
+        }
+    }
+    let sql = "UPDATE gallery_images SET evidence = v.column3 FROM (VALUES {rows}) AS v
+               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
+    tx.execute_rows(sql, &evidence).await?;
+    // An image may be of an earlier batch, so that only now it changes.
+    let sql = "UPDATE gallery_images
+               SET ignored_views = ignored_views + v.column3, ignored_clicks = ignored_clicks + v.column4,
+                   revision = (SELECT g.revision FROM galleries g WHERE g.gallery_id = v.column1)
+               FROM (VALUES {rows}) AS v
+               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
+    tx.execute_rows(sql, &ignored).await?;
+    let rows: Vec<Vec<Value>> = ignored_events.into_iter().map(|(id, events)| vec![id.into(), events.into()]).collect();
+    let sql = "UPDATE galleries SET ignored_events = ignored_events + v.column2 FROM (VALUES {rows}) AS v
+               WHERE galleries.gallery_id = v.column1";
+    tx.execute_rows(sql, &rows).await.map(drop)
+}
+
+async fn read_images(tx: &mut Tx, acts: &[CountedAct]) -> Result<Images> {
     let named: BTreeSet<(GalleryId, ImageId)> = acts.iter().map(|act| (act.gallery_id, act.image_id)).collect();
     let rows: Vec<Vec<Value>> = named.into_iter().map(|(gallery, image)| vec![gallery.into(), image.into()]).collect();
-    let sql = "SELECT gi.gallery_id, gi.image_id, gi.evidence, i.created_at
+    let sql = "SELECT gi.gallery_id, gi.ordinal, gi.image_id, gi.evidence, i.created_at
                FROM (VALUES {rows}) AS v
                JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.image_id = v.column2
                LEFT JOIN images i ON i.image_id = gi.image_id";
-    let mut images = HashMap::new();
-    for mut row in tx.query_rows(sql, &rows).await? {
-        let known = Known {
-            created_at: row.take::<Option<Timestamp>>("created_at")?.unwrap_or_default(),
-            evidence: read_evidence(&mut row)?,
-        };
-        images.insert((row.take("gallery_id")?, row.take("image_id")?), known);
-    }
-    Ok(images)
+    tx.query_rows(sql, &rows).await?.into_iter().map(read_image).collect()
 }
 
-async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<GalleryId, (Ranking, Learnt)>> {
+fn read_image(mut row: Row) -> Result<((GalleryId, ImageId), Known)> {
+    let known = Known {
+        ordinal: row.take("ordinal")?,
+        created_at: row.take::<Option<Timestamp>>("created_at")?.unwrap_or_default(),
+        evidence: read_evidence(&mut row)?,
+        ignored: Counts::default(),
+    };
+    Ok(((row.take("gallery_id")?, row.take("image_id")?), known))
+}
+
+async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<GalleryId, Taken>> {
     let named: BTreeSet<GalleryId> = acts.iter().map(|act| act.gallery_id).collect();
     let rows: Vec<Vec<Value>> = named.into_iter().map(|gallery_id| vec![gallery_id.into()]).collect();
-    let sql = "SELECT g.gallery_id, g.ranking, g.learnt FROM galleries g
+    let sql = "SELECT g.gallery_id, g.ranking, g.learnt, g.guard_minute FROM galleries g
                JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1";
     let mut galleries = HashMap::new();
     for mut row in tx.query_rows(sql, &rows).await? {
-        let ranking = super::galleries::read_ranking(&mut row)?;
-        galleries.insert(row.take("gallery_id")?, (ranking, read_learnt(&mut row)?));
+        let (gallery_id, ranking) = (row.take("gallery_id")?, super::galleries::read_ranking(&mut row)?);
+        let mut guarded = None;
+        if ranking.guard {
+            let own = || acts.iter().filter(|act| act.gallery_id == gallery_id);
+            let sources = own().filter_map(|act| act.source).filter(|source| !source.is_robot()).collect();
+            let sessions = own().map(|act| act.session_id).collect();
+            guarded = Some(Guarded::read(tx, gallery_id, row.take("guard_minute")?, sources, sessions).await?);
+        }
+        galleries.insert(gallery_id, Taken { ranking, learnt: read_learnt(&mut row)?, guarded });
     }
     Ok(galleries)
 }

@@ -11,6 +11,7 @@ pub mod events;
 pub mod experiments;
 pub mod facts;
 pub mod galleries;
+pub mod guard;
 pub mod idempotency;
 pub mod images;
 pub mod jobs;

@@ -135,7 +135,8 @@ async fn changes(tx: &mut Tx, gallery_id: GalleryId, after: ChangeMark, limit: u
     let mut row = row.ok_or(Error::NotFound("gallery"))?;
     let (revision, item_revision): (i64, i64) = (row.take("revision")?, row.take("item_revision")?);
     let learnt = read_learnt(&mut row)?;
-    let changed = "SELECT gi.ordinal, gi.revision, gi.views, gi.clicks, gi.evidence, gi.listed,
+    let changed = "SELECT gi.ordinal, gi.revision, gi.views, gi.clicks,
+                          gi.ignored_views, gi.ignored_clicks, gi.evidence, gi.listed,
                           i.created_at, i.state, i.visibility, i.access_tier
                    FROM gallery_images gi LEFT JOIN images i ON i.image_id = gi.image_id
                    WHERE gi.gallery_id = $1 AND (gi.revision, gi.ordinal) > ($2, $3)
@@ -167,6 +168,7 @@ fn read_ranked_image(mut row: Row) -> Result<RankedImage> {
     Ok(RankedImage {
         created_at: row.take::<Option<Timestamp>>("created_at")?.unwrap_or_default(),
         counts: Counts { views: row.take("views")?, clicks: row.take("clicks")? },
+        ignored: Counts { views: row.take("ignored_views")?, clicks: row.take("ignored_clicks")? },
         evidence: read_evidence(&mut row)?,
         shown_to,
     })

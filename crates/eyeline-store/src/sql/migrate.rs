@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -36,6 +36,7 @@ const MIGRATIONS: [Migration; 10] = [
     migration!(8, "0008_lake"),
     migration!(9, "0009_erasures"),
     migration!(10, "0010_rollup_sessions"),
+    migration!(11, "0011_guard"),
 ];
 
 /// The version that this binary brings a catalog to.

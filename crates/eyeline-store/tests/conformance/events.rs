@@ -97,6 +97,7 @@ fn view(offset: i64, image: ImageRef) -> BatchEvent {
         name: "view".to_owned(),
         data: "{}".into(),
         timestamp: at(0),
+        source: None,
         schema: None,
         replay: None,
     };

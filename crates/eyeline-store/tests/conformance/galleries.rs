@@ -42,6 +42,7 @@ fn gallery(gallery_id: GalleryId, second: i64) -> Gallery {
         access_tier: Tier::Free,
         ranking: Ranking::default(),
         applied_events: 0,
+        ignored_events: 0,
         created_at: at(second),
         updated_at: at(second),
     }
@@ -113,6 +114,7 @@ async fn view(catalog: &Catalog, images: &[ImageId]) {
             name: "view".to_owned(),
             data: "{}".into(),
             timestamp: at(0),
+            source: None,
             schema: None,
             replay: None,
         },

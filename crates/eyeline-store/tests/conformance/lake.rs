@@ -45,6 +45,7 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
         name: "view".to_owned(),
         data: "{}".into(),
         timestamp: at(offset),
+        source: None,
         schema: None,
         replay: None,
     };

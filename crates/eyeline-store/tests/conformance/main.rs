@@ -4,6 +4,7 @@ mod engines;
 mod event_types;
 mod events;
 mod galleries;
+mod guard;
 mod inbox;
 mod jobs;
 mod lake;

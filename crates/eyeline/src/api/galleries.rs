@@ -47,6 +47,8 @@ pub struct GalleryAnswer {
     ranking: RankingAnswer,
     /// View and click events counted so far.
     applied_events: u64,
+    /// Of these, those that the guard left out of the ranking.
+    ignored_events: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -61,6 +63,7 @@ struct RankingAnswer {
     click_weight: u32,
     /// Days; null: 14.
     half_life: Option<f64>,
+    /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told.
     guard: bool,
     holdout_percent: u8,
 }
@@ -80,10 +83,11 @@ impl From<Gallery> for GalleryAnswer {
                 view_weight: factors.view_weight,
                 click_weight: factors.click_weight,
                 half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
-                guard: false,
+                guard: gallery.ranking.guard,
                 holdout_percent: gallery.ranking.holdout_percent,
             },
             applied_events: gallery.applied_events,
+            ignored_events: gallery.ignored_events,
             created_at: gallery.created_at,
             updated_at: gallery.updated_at,
         }
@@ -122,6 +126,8 @@ struct RankingInput {
     click_weight: Option<u32>,
     /// Days after which an event counts half, in the strategies in which events lose weight; 14 when null.
     half_life: Option<f64>,
+    /// Rank by what people do, as far as can be told; the numbers stay exact.
+    guard: Option<bool>,
     /// 0 to 50: of 100 visitors so many see the control order, newest first.
     holdout_percent: Option<u32>,
 }
@@ -154,6 +160,7 @@ async fn create(
         access_tier: patch.access_tier.unwrap_or_default(),
         ranking: patch.ranking.unwrap_or_default(),
         applied_events: 0,
+        ignored_events: 0,
         created_at: now,
         updated_at: now,
     };
@@ -352,9 +359,7 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
     let half_life_s = read_half_life(&mut given, before);
     let holdout_percent = given.integer("holdout_percent", 0..=HOLDOUT_PERCENT_MAX);
     let holdout_percent = holdout_percent.and_then(|percent| u8::try_from(percent).ok());
-    if given.boolean("guard") == Some(true) {
-        given.error("guard", "This has to be false: counts are taken as they are.");
-    }
+    let guard = given.boolean("guard");
     let ranking = Ranking {
         strategy: strategy.unwrap_or(before.strategy),
         factors: WeightFactors {
@@ -362,6 +367,7 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
             click_weight: click_weight.unwrap_or(before.factors.click_weight),
         },
         half_life_s,
+        guard: guard.unwrap_or(before.guard),
         holdout_percent: holdout_percent.unwrap_or(before.holdout_percent),
     };
     if ranking.factors == (WeightFactors { view_weight: 0, click_weight: 0 }) {

@@ -19,6 +19,9 @@ use crate::clock::Clock;
 /// How long the ids that clients gave are found again, from the first receipt.
 pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How long what guards remember is kept: the day that they look back on, and time for events on their way.
+const GUARDED_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
+
 /// Why an event is kept apart that does not fit the schema of its type.
 pub const SCHEMA: &str = "schema";
 /// Why an event of a gallery is kept apart that lacks what such an event has to have.
@@ -144,6 +147,18 @@ impl Ingest {
     pub async fn forget_ids(&self) -> Result<bool> {
         let before = self.clock.now().minus(IDS_KEPT);
         Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
+    }
+
+    /// Forgets what guards remember of more than a day; true when there may be more. While events wait, some may be as old
+    /// as what would be forgotten.
+    pub async fn forget_guarded(&self) -> Result<bool> {
+        for partition in 0..self.inbox.partitions() {
+            if self.catalog.applied_mark(partition).await? < self.inbox.head(partition).await? {
+                return Ok(false);
+            }
+        }
+        let before = self.clock.now().minus(GUARDED_KEPT);
+        Ok(self.catalog.forget_guarded(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
     /// Reads and judges the records; what is wrong with one never stops the line.

@@ -107,6 +107,11 @@ struct Numbers {
     weight: u64,
     views: u64,
     clicks: u64,
+    /// Of a guarded gallery: what it ranks by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_views: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_clicks: Option<u64>,
 }
 
 /// Finds the page's order and place.
@@ -271,10 +276,13 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
 
 fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {
     let counts = order.counts(item.ordinal);
+    let counted = order.ranking.guard.then(|| order.counted(item.ordinal));
     let numbers = (order.class == AccessClass::Project).then(|| Numbers {
         weight: order.ranking.factors.weight(counts.views, counts.clicks),
         views: counts.views,
         clicks: counts.clicks,
+        counted_views: counted.map(|counted| counted.views),
+        counted_clicks: counted.map(|counted| counted.clicks),
     });
     let links = links.of_item(&item);
     Item {

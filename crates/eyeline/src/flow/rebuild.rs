@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::event::{ActKind, GALLERY_CATEGORY, ImageRef};
+use eyeline_core::event::{GALLERY_CATEGORY, ImageRef};
 use eyeline_core::ranking::{
-    Act, Basis, Columns, Counts, Evidence, Learnt, RankedImage, RulesInForce, Scorer, sequence,
+    Basis, Columns, Counts, Evidence, Learnt, RankedImage, Reckoned, Reckoner, RulesInForce, Scorer, sequence,
 };
 use eyeline_core::{AccessClass, Event, GalleryId, ProjectId, Ranking, Strategy, Timestamp};
 use eyeline_lake::{Budget, FileRef, Record, in_order_of_arrival};
+use eyeline_store::catalog::guard::GuardSwitch;
 use eyeline_store::catalog::lake::Marks;
 use eyeline_store::catalog::orders::ChangeMark;
+use eyeline_store::inbox::Offset;
 use eyeline_store::{Error, Result};
 
 use super::files::file_ref;
@@ -40,8 +42,9 @@ struct Gallery {
     ranking: Ranking,
     kept: Columns,
     kept_learnt: Learnt,
-    rebuilt: Columns,
-    learnt: Learnt,
+    rebuilt: Reckoner,
+    /// When its guard was switched on and off.
+    switches: Vec<GuardSwitch>,
     ordinals: HashMap<ImageRef, u32>,
     events: u64,
 }
@@ -51,10 +54,17 @@ type Galleries = HashMap<GalleryId, Gallery>;
 /// A view or a click as it was counted.
 struct Counted {
     gallery_id: GalleryId,
-    ordinal: u32,
-    kind: ActKind,
-    place: Option<u32>,
-    received_at: Timestamp,
+    offset: Offset,
+    act: Reckoned,
+}
+
+impl Gallery {
+    /// Whether the guard was on when the event at this offset was applied.
+    fn is_guarded(&self, offset: Offset) -> bool {
+        let before = self.switches.iter().rev().find(|switch| switch.after < offset);
+        let first = || self.switches.first().map_or(self.ranking.guard, |first| first.was);
+        before.map_or_else(first, |switch| switch.is)
+    }
 }
 
 /// Counts every event up to the marks again, those of the files first and then those of the inbox, and compares. Changes
@@ -66,6 +76,9 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     }
     let manifest = app.catalog.manifest().await?;
     for marks in manifest.partitions {
+        for (gallery_id, gallery) in &mut galleries {
+            gallery.switches = app.catalog.guard_switches(*gallery_id, marks.partition).await?;
+        }
         let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
         galleries = replay_files(app, files, marks, galleries).await?;
         replay_inbox(app, marks, &mut galleries).await?;
@@ -77,7 +90,7 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
             gallery_id,
             events: gallery.events,
             before: hash(gallery_id, &gallery.kept, &gallery.kept_learnt, gallery.ranking, now),
-            after: hash(gallery_id, &gallery.rebuilt, &gallery.learnt, gallery.ranking, now),
+            after: hash(gallery_id, &gallery.rebuilt.columns, &gallery.rebuilt.learnt, gallery.ranking, now),
         })
         .collect();
     verified.sort_by_key(|gallery| gallery.gallery_id);
@@ -85,14 +98,14 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
 }
 
 async fn read_gallery(app: &App, gallery_id: GalleryId) -> Result<Option<Gallery>> {
-    let (mut kept, mut rebuilt) = (Columns::default(), Columns::default());
+    let (mut kept, mut rebuilt) = (Columns::default(), Reckoner::default());
     let mut mark = ChangeMark::START;
     loop {
         let Some(changes) = app.catalog.gallery_changes(gallery_id, mark, READ_MAX).await? else { return Ok(None) };
         for (ordinal, image) in changes.images {
             kept.set(ordinal, image);
             let (counts, evidence) = (Counts::default(), Evidence::default());
-            rebuilt.set(ordinal, RankedImage { counts, evidence, ..image });
+            rebuilt.columns.set(ordinal, RankedImage { counts, ignored: counts, evidence, ..image });
         }
         mark = changes.mark;
         if changes.complete {
@@ -103,7 +116,7 @@ async fn read_gallery(app: &App, gallery_id: GalleryId) -> Result<Option<Gallery
                 kept,
                 kept_learnt: changes.learnt,
                 rebuilt,
-                learnt: Learnt::default(),
+                switches: Vec::new(),
                 ordinals,
                 events: 0,
             }));
@@ -122,7 +135,7 @@ async fn replay_files(app: &App, files: Vec<FileRef>, marks: Marks, mut gallerie
         let (lake, files) = (app.usage.files().clone(), files.clone());
         let counting = tokio::task::spawn_blocking(move || {
             let budget = Budget::new(usize::MAX, TIME_MAX);
-            let read = |record: Record| counted(&galleries, &record.event, record.place);
+            let read = |record: Record| counted(&galleries, &record.event, record.offset, record.place);
             let acts = in_order_of_arrival(&lake, &files, &offsets, GALLERY_CATEGORY, &budget, read)?;
             acts.into_iter().for_each(|act| count(&mut galleries, act));
             Ok(galleries)
@@ -151,7 +164,8 @@ async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Res
         let places = app.catalog.served_places(partition, reached + 1, last).await?;
         for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
             let Some(event) = Event::decode(&delivery.event) else { continue };
-            let act = counted(galleries, &event, places.get(&delivery.offset).copied());
+            let place = places.get(&delivery.offset).copied();
+            let act = counted(galleries, &event, delivery.offset, place);
             act.into_iter().for_each(|act| count(galleries, act));
         }
         reached = last;
@@ -160,27 +174,20 @@ async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Res
 }
 
 /// What the event counted for, if it is about an image of one of the galleries.
-fn counted(galleries: &Galleries, event: &Event, place: Option<u32>) -> Option<Counted> {
+fn counted(galleries: &Galleries, event: &Event, offset: Offset, place: Option<u32>) -> Option<Counted> {
     let act = event.gallery_act().ok()??;
     let gallery = galleries.get(&act.gallery_id).filter(|gallery| gallery.project_id == event.project_id)?;
-    let ordinal = *gallery.ordinals.get(&act.image)?;
-    Some(Counted { gallery_id: act.gallery_id, ordinal, kind: act.kind, place, received_at: event.received_at })
+    let image = *gallery.ordinals.get(&act.image)?;
+    let Event { session_id, source, received_at, .. } = *event;
+    let gallery_id = act.gallery_id;
+    let act = Reckoned { image, kind: act.kind, place, session_id, source, received_at };
+    Some(Counted { gallery_id, offset, act })
 }
 
-fn count(galleries: &mut Galleries, act: Counted) {
-    let Counted { gallery_id, ordinal, kind, place, received_at } = act;
+fn count(galleries: &mut Galleries, Counted { gallery_id, offset, act }: Counted) {
     let Some(gallery) = galleries.get_mut(&gallery_id) else { return };
-    let created_at = gallery.rebuilt.created_at(ordinal);
-    let (mut counts, mut evidence) = (gallery.rebuilt.counts(ordinal), gallery.rebuilt.evidence(ordinal));
-    match kind {
-        ActKind::View => counts.views += 1,
-        ActKind::Click => counts.clicks += 1,
-    }
-    let age = received_at.micros().saturating_sub(created_at.micros());
-    let taught = Act { kind, place, age, minute: received_at.minute() };
-    gallery.learnt.take_in(&mut evidence, taught, gallery.ranking.half_life_minutes());
-    let shown_to = gallery.kept.shown_to(ordinal);
-    gallery.rebuilt.set(ordinal, RankedImage { created_at, counts, evidence, shown_to });
+    let ranking = Ranking { guard: gallery.is_guarded(offset), ..gallery.ranking };
+    gallery.rebuilt.take_in(act, ranking);
     gallery.events += 1;
 }
 
@@ -198,6 +205,9 @@ fn hash(gallery_id: GalleryId, columns: &Columns, learnt: &Learnt, own: Ranking,
         let counts = columns.counts(ordinal as u32);
         bytes.extend(counts.views.to_le_bytes());
         bytes.extend(counts.clicks.to_le_bytes());
+        let counted = columns.counted(ordinal as u32);
+        bytes.extend(counted.views.to_le_bytes());
+        bytes.extend(counted.clicks.to_le_bytes());
     }
     to_hex(&sha256(&bytes)[..8])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eyeline_core::ranking::{BOUND, CTR_VIEWS, TEMPER};
-use eyeline_core::{GalleryId, ImageId, OrderId, Strategy, Timestamp};
+use eyeline_core::{GalleryId, ImageId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::{Error, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +30,10 @@ pub struct Why {
     position: Option<u64>,
     views: u64,
     clicks: u64,
+    /// Without what the gallery's guard left out; a guarded gallery ranks by these.
+    guard: bool,
+    counted_views: u64,
+    counted_clicks: u64,
     /// `view_weight * views + click_weight * clicks`.
     weight: u64,
     view_weight: u32,
@@ -97,7 +101,7 @@ pub async fn why(
     let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], wanted.class) == [true]);
     let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
     let order = app.orders.current(ranked, wanted).await?;
-    let Explanation { place, counts, evidence, appeal, click_rate, prior, boost, pin, score, before, after } =
+    let Explanation { place, counts, counted, evidence, appeal, click_rate, prior, boost, pin, score, before, after } =
         app.orders.explain(ranked, &order, ordinal)?;
 
     let beside: Vec<u32> = [before, after].into_iter().flatten().map(|(_, ordinal, _)| ordinal).collect();
@@ -120,6 +124,9 @@ pub async fn why(
         position: place.map(|place| place as u64 + 1),
         views: counts.views,
         clicks: counts.clicks,
+        guard: order.ranking.guard,
+        counted_views: counted.views,
+        counted_clicks: counted.clicks,
         weight: factors.weight(counts.views, counts.clicks),
         view_weight: factors.view_weight,
         click_weight: factors.click_weight,
@@ -142,17 +149,21 @@ pub async fn why(
         rule: if pin.is_some() { Some("pin") } else { (boost != 1.0).then_some("boost") },
         arm,
         score,
-        formula: formula(strategy, appeal.draw.is_some()),
+        formula: formula(order.ranking, appeal.draw.is_some()),
         neighbours: Neighbours { before: neighbour(before), after: neighbour(after) },
     })
 }
 
-fn formula(strategy: Strategy, drawn: bool) -> &'static str {
+fn formula(Ranking { strategy, guard, .. }: Ranking, drawn: bool) -> &'static str {
     match strategy {
         Strategy::Newest => "0: the newer comes first",
+        Strategy::Weight if guard => "(view_weight * counted_views + click_weight * counted_clicks) * boost",
         Strategy::Weight => "weight * boost",
         Strategy::WeightDecay => "(view_weight * decayed_views + click_weight * decayed_clicks) * boost",
         Strategy::Trending => "decayed_clicks * boost",
+        Strategy::Ctr if guard => {
+            "(counted_clicks + click_rate_views * click_rate) / (counted_views + click_rate_views) * boost"
+        }
         Strategy::Ctr => "(clicks + click_rate_views * click_rate) / (views + click_rate_views) * boost",
         Strategy::Interest if drawn => "age_factor * (m + temper * (draw - m)) * boost",
         Strategy::Interest | Strategy::InterestFixed => "age_factor * (m + bound * sd) * boost",

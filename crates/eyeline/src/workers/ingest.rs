@@ -37,19 +37,20 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
     futures::future::try_join_all(loops).await.map(drop)
 }
 
-/// Forgets the ids of events that are older than the promise, until `stop`.
-pub async fn forget_ids(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+/// Forgets the ids of events, and what guards remember, that are older than the promise, until `stop`.
+pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(FORGET_EVERY) => {}
         }
         loop {
-            match ingest.forget_ids().await {
+            let more = async { Ok::<_, Error>(ingest.forget_ids().await? | ingest.forget_guarded().await?) };
+            match more.await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "old ids of events were not forgotten");
+                    tracing::warn!(%error, "what is old of events was not forgotten");
                     break;
                 }
             }

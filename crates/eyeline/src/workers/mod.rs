@@ -27,7 +27,7 @@ pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("flush", flush::run(app.clone()));
     supervisor.spawn("compact", flush::compact(app.clone()));
     supervisor.spawn("erase", flush::erase(app.clone()));
-    supervisor.spawn("event ids", ingest::forget_ids(app.ingest.clone(), app.stop.clone()));
+    supervisor.spawn("old events", ingest::forget(app.ingest.clone(), app.stop.clone()));
 }
 
 /// Open streams end by themselves once the process is asked to stop; it has to wait until they have said so.

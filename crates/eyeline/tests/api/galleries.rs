@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
+use eyeline::settings::Settings;
 use eyeline::workers;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ pub struct Shop {
 impl Shop {
     /// Events are counted as in a serving process; orders are published by `refresh` alone.
     pub async fn open() -> Self {
-        let server = Server::start().await;
+        Shop::open_with(|_| {}).await
+    }
+
+    /// With other settings than a test usually has.
+    pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let server = Server::start_with(change).await;
         tokio::spawn(workers::ingest::run(server.app.ingest.clone(), server.app.stop.clone()));
         let Tenant { project_id, application_id, secret_key: key, .. } = server.tenant("shop").await;
         let body = json!({"project_id": project_id, "name": "shoes"});
@@ -378,7 +384,7 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
     let shop = Shop::open().await;
     let body = json!({
         "name": "", "page_size": 0, "visibility": "secret", "access_tier": 3,
-        "ranking": {"strategy": "best", "view_weight": -1, "click_weight": 1.5, "half_life": -3, "guard": true},
+        "ranking": {"strategy": "best", "view_weight": -1, "click_weight": 1.5, "half_life": -3, "guard": 1},
     });
     let answer = shop.server.post("/api/v1/galleries", &shop.key, &body).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);

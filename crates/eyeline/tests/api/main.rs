@@ -9,6 +9,7 @@ mod downloads;
 mod event_types;
 mod events;
 mod galleries;
+mod guard;
 mod hostile;
 mod idempotency;
 mod images;

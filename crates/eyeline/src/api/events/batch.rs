@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::Unpacked;
+use super::source::Sources;
 use super::{Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
 use crate::api::{Answer, Credential, Problem, allowance};
@@ -86,9 +87,11 @@ async fn collect_batch(
     let mut rejected = Vec::new();
     let sent = read(&body, kind, app.clock.now())?;
     let rate_limit = allowance::take_events(&app, &credential, client, sent.len())?;
+    let sources = Sources::new(&app.secrets, sender, &credential, client, &headers);
     for (index, parsed) in sent.into_iter().enumerate() {
         match parsed {
             Ok(mut envelope) => {
+                sources.mark(&mut envelope);
                 if let Some(key) = key {
                     let id = || event_id_of_key(sender.application_id, key, Some(index));
                     envelope.event_id.get_or_insert_with(id);

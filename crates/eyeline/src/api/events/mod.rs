@@ -4,6 +4,7 @@ mod batch;
 mod body;
 mod quarantine;
 mod read;
+mod source;
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::body::Unpacked;
+use self::source::Sources;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Problem, allowance};
 use crate::app::App;
@@ -92,6 +94,17 @@ struct SentEvent {
     /// The sender's name for the event, so that it can be sent again without counting twice.
     event_id: Option<uuid::Uuid>,
     visitor_id: Option<String>,
+    /// The visitor, from a key alone: what a guarded gallery tells sources by. Kept as a salted hash of the network and the
+    /// browser.
+    client: Option<SentClient>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a part of the body")]
+struct SentClient {
+    #[schema(example = "198.51.100.7")]
+    ip: String,
+    user_agent: Option<String>,
 }
 
 /// Takes one event in. Once this has answered 201 it is on stable storage and will be counted exactly once; 200 gives
@@ -123,6 +136,7 @@ async fn collect(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "An event is sent as application/json."));
     }
     let mut envelope = Envelope::parse(&body, app.clock.now())?;
+    Sources::new(&app.secrets, sender, &credential, client, &headers).mark(&mut envelope);
     if let Some(key) = key {
         envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
     }

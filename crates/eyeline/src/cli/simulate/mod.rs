@@ -76,6 +76,7 @@ fn set_ranking(ranking: &mut Ranking, key: &str, value: &str) -> Result<bool, St
         }
         "view_weight" => ranking.factors.view_weight = whole()?,
         "click_weight" => ranking.factors.click_weight = whole()?,
+        "guard" => ranking.guard = matches!(value, "1" | "true"),
         _ => return Ok(false),
     }
     Ok(true)

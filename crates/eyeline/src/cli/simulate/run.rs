@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use eyeline_core::event::ActKind;
-use eyeline_core::ranking::{
-    Act, Basis, Columns, Counts, Evidence, Learnt, RankedImage, RulesInForce, Scorer, sequence,
-};
+use eyeline_core::event::{ActKind, Source};
+use eyeline_core::ranking::{Basis, Counts, Evidence, RankedImage, Reckoned, Reckoner, RulesInForce, Scorer, sequence};
 use eyeline_core::{AccessClass, GalleryId, Ranking, Timestamp};
 use rand::RngExt as _;
 use rand_distr::{Binomial, Distribution as _};
@@ -87,13 +85,24 @@ struct Play {
     visitors: Visitors,
     ranking: Ranking,
     gallery_id: GalleryId,
-    columns: Columns,
-    learnt: Learnt,
+    reckoner: Reckoner,
     visitors_random: Pcg64Mcg,
     bots_random: Pcg64Mcg,
     seen: Vec<bool>,
     events: u64,
+    /// Bots' sessions so far.
+    bots: u64,
 }
+
+/// Who acts.
+#[derive(Clone, Copy)]
+struct Actor {
+    session: u128,
+    source: u64,
+}
+
+/// Sources of visitors are counted from here, those of bots from zero.
+const VISITORS: u64 = 1 << 32;
 
 impl Play {
     fn new(scenario: Scenario, ranking: Ranking, seed: u64) -> Self {
@@ -102,12 +111,12 @@ impl Play {
             visitors: Visitors::new(&scenario),
             ranking,
             gallery_id: GalleryId(Uuid::from_u64_pair(seed, 0)),
-            columns: Columns::default(),
-            learnt: Learnt::default(),
+            reckoner: Reckoner::default(),
             visitors_random: stream(seed, 3),
             bots_random: stream(seed, 4),
             seen: vec![false; world.born.len()],
             events: 0,
+            bots: 0,
             world,
         }
     }
@@ -116,13 +125,13 @@ impl Play {
     fn round(&mut self, session: usize, sessions: usize) -> Tally {
         self.world.advance(session);
         let now = at(session as f64);
-        for image in self.columns.len()..self.world.images {
+        for image in self.reckoner.columns.len()..self.world.images {
             let (counts, evidence) = (Counts::default(), Evidence::default());
-            let created_at = at(self.world.born[image]);
-            self.columns
-                .set(ordinal(image), RankedImage { created_at, counts, evidence, shown_to: Some(AccessClass::Public) });
+            let (created_at, shown_to) = (at(self.world.born[image]), Some(AccessClass::Public));
+            let new = RankedImage { created_at, counts, ignored: counts, evidence, shown_to };
+            self.reckoner.columns.set(ordinal(image), new);
         }
-        self.learnt.fold(now.minute(), self.ranking.half_life_minutes());
+        self.reckoner.learnt.fold(now.minute(), self.ranking.half_life_minutes());
         let orders: Vec<Vec<u32>> =
             (0..self.ranking.strategy.snapshots()).map(|snapshot| self.order(snapshot, now)).collect();
         let appeals: Vec<Vec<f64>> =
@@ -140,13 +149,15 @@ impl Play {
             self.visitors
                 .visit(&mut self.visitors_random, &appeals[snapshot], |place, clicked| acts.push((place, clicked)));
             let minute = at(number as f64).minute();
+            // Every session is another visitor's, from a network of its own.
+            let visitor = Actor { session: number as u128, source: VISITORS + number as u64 };
             for (place, clicked) in acts.iter().copied() {
                 let image = orders[snapshot][place];
                 self.seen[image as usize] = true;
                 let place = u32::try_from(place).ok();
-                self.act(image, ActKind::View, place, minute);
+                self.act(visitor, image, ActKind::View, place, minute);
                 if clicked {
-                    self.act(image, ActKind::Click, place, minute);
+                    self.act(visitor, image, ActKind::Click, place, minute);
                 }
             }
         }
@@ -155,7 +166,7 @@ impl Play {
     }
 
     fn order(&self, snapshot: u8, now: Timestamp) -> Vec<u32> {
-        let Play { columns, learnt, ranking, gallery_id, .. } = self;
+        let Play { reckoner: Reckoner { columns, learnt, .. }, ranking, gallery_id, .. } = self;
         let (ranking, gallery_id, rules) = (*ranking, *gallery_id, &RulesInForce::default());
         let scorer = Scorer::new(Basis { columns, learnt, ranking, rules, gallery_id, snapshot, now });
         let mut order = sequence(&scorer, AccessClass::Public);
@@ -163,32 +174,30 @@ impl Play {
         order
     }
 
-    fn act(&mut self, image: u32, kind: ActKind, place: Option<u32>, minute: u32) {
-        let mut counts = self.columns.counts(image);
-        match kind {
-            ActKind::View => counts.views += 1,
-            ActKind::Click => counts.clicks += 1,
-        }
-        let created_at = self.columns.created_at(image);
-        let age = i64::from(minute) * 60_000_000 - created_at.micros();
-        let mut evidence = self.columns.evidence(image);
-        self.learnt.take_in(&mut evidence, Act { kind, place, age, minute }, self.ranking.half_life_minutes());
-        self.columns.set(image, RankedImage { created_at, counts, evidence, shown_to: Some(AccessClass::Public) });
+    fn act(&mut self, actor: Actor, image: u32, kind: ActKind, place: Option<u32>, minute: u32) {
+        let received_at = Timestamp::from_micros(i64::from(minute) * 60_000_000);
+        let (session_id, source) = (Uuid::from_u128(actor.session).into(), Some(Source::of_hash(actor.source + 1)));
+        self.reckoner.take_in(Reckoned { image, kind, place, session_id, source, received_at }, self.ranking);
         self.events += 1;
     }
 
-    /// Bots view five of their targets each and click each ten times.
+    /// Bots view five of their targets each and click each ten times, from one of their sources after the other.
     fn bots(&mut self, sessions: usize, minute: u32) {
         if self.world.targets.is_empty() {
             return;
         }
         let bots = Binomial::new(sessions as u64, self.world.scenario.bots.min(1.0))
             .map_or(0, |bots| bots.sample(&mut self.bots_random));
-        for _ in 0..bots * 5 {
-            let image = ordinal(self.world.targets[self.bots_random.random_range(0..self.world.targets.len())]);
-            self.act(image, ActKind::View, None, minute);
-            for _ in 0..10 {
-                self.act(image, ActKind::Click, None, minute);
+        for _ in 0..bots {
+            let source = self.bots % u64::from(self.world.scenario.bot_sources.max(1));
+            let bot = Actor { session: u128::MAX - u128::from(self.bots), source };
+            self.bots += 1;
+            for _ in 0..5 {
+                let image = ordinal(self.world.targets[self.bots_random.random_range(0..self.world.targets.len())]);
+                self.act(bot, image, ActKind::View, None, minute);
+                for _ in 0..10 {
+                    self.act(bot, image, ActKind::Click, None, minute);
+                }
             }
         }
     }

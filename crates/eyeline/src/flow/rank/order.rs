@@ -78,6 +78,11 @@ impl Order {
         self.counts.get(ordinal)
     }
 
+    /// The numbers without what the gallery's guard left out.
+    pub fn counted(&self, ordinal: u32) -> Counts {
+        self.counts.counted(ordinal)
+    }
+
     /// The place of an image, 0 being the first; looks through the whole order.
     pub fn place_of(&self, ordinal: u32) -> Option<usize> {
         self.ordinals.iter().position(|other| *other == ordinal)

@@ -112,6 +112,7 @@ pub struct Explanation {
     /// 0 is the first place; `None` when the order does not have the image.
     pub place: Option<usize>,
     pub counts: Counts,
+    pub counted: Counts,
     pub evidence: Evidence,
     pub appeal: Appeal,
     /// The gallery's mean click rate, of the strategy `ctr`.
@@ -411,6 +412,7 @@ impl Ranked {
         Ok(Explanation {
             place,
             counts: state.columns.counts(ordinal),
+            counted: state.columns.counted(ordinal),
             evidence: scorer.evidence(ordinal),
             appeal: scorer.appeal(ordinal),
             click_rate: scorer.click_rate(),

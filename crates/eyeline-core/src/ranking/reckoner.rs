@@ -1,0 +1,86 @@
+//! A gallery reckoned act by act in memory, as the catalog does it batch by batch.
+
+use super::guard::{Deed, Guard, Verdict};
+use super::{Act, Columns, Learnt, RankedImage, Ranking, Taught};
+use crate::event::{ActKind, Source};
+use crate::{SessionId, Timestamp};
+
+/// Everything that acts change.
+#[derive(Debug, Default)]
+pub struct Reckoner {
+    pub columns: Columns,
+    pub learnt: Learnt,
+    guard: Guard,
+}
+
+/// A view or a click.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reckoned {
+    /// The image's ordinal.
+    pub image: u32,
+    pub kind: ActKind,
+    /// Where the server had served the image, 0 being the first place; `None` when it does not know.
+    pub place: Option<u32>,
+    pub session_id: SessionId,
+    pub source: Option<Source>,
+    pub received_at: Timestamp,
+}
+
+impl Reckoner {
+    /// Takes in an act under the settings of its time.
+    pub fn take_in(&mut self, act: Reckoned, ranking: Ranking) {
+        let Reckoned { image, kind, session_id, source, .. } = act;
+        let mut counts = self.columns.counts(image);
+        counts.add(kind);
+        self.change(image, |known| known.counts = counts);
+        if !ranking.guard {
+            self.teach(act, ranking);
+            return;
+        }
+        let deed = Deed { session_id, source, image, kind, minute: act.received_at.minute() };
+        if self.guard.is_full(&deed, self.guard.sources.len()) {
+            self.guard.make_room();
+        }
+        match self.guard.judge(&deed) {
+            Verdict::Counts => {
+                let taught = self.teach(act, ranking);
+                self.guard.note(&deed, taught);
+            }
+            Verdict::Ignored => self.change(image, |known| known.ignored.add(kind)),
+            Verdict::SourceDropped => {
+                self.change(image, |known| known.ignored.add(kind));
+                for undone in source.map(|source| self.guard.undo(source)).unwrap_or_default() {
+                    let mut evidence = self.columns.evidence(undone.image);
+                    let half_life = ranking.half_life_minutes();
+                    self.learnt.take_back(&mut evidence, undone.kind, undone.taught, half_life);
+                    self.change(undone.image, |known| {
+                        known.evidence = evidence;
+                        known.ignored.add(undone.kind);
+                    });
+                }
+            }
+        }
+    }
+
+    fn teach(&mut self, act: Reckoned, ranking: Ranking) -> Taught {
+        let Reckoned { image, kind, place, received_at, .. } = act;
+        let age = received_at.micros().saturating_sub(self.columns.created_at(image).micros());
+        let mut evidence = self.columns.evidence(image);
+        let act = Act { kind, place, age, minute: received_at.minute() };
+        let taught = self.learnt.take_in(&mut evidence, act, ranking.half_life_minutes());
+        self.change(image, |known| known.evidence = evidence);
+        taught
+    }
+
+    fn change(&mut self, image: u32, change: impl FnOnce(&mut RankedImage)) {
+        let mut known = RankedImage {
+            created_at: self.columns.created_at(image),
+            counts: self.columns.counts(image),
+            ignored: self.columns.ignored(image),
+            evidence: self.columns.evidence(image),
+            shown_to: self.columns.shown_to(image),
+        };
+        change(&mut known);
+        self.columns.set(image, known);
+    }
+}

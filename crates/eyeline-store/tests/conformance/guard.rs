@@ -1,0 +1,210 @@
+//! Guarded galleries: what counts for their ranking is kept beside the exact numbers, the same however events are cut into
+//! batches.
+
+use eyeline_core::event::{ImageRef, Source};
+use eyeline_core::ranking::{Guard, RankedImage, Reckoned, Reckoner, SOURCES_MAX, SourceState};
+use eyeline_core::{Ranking, SessionId};
+use eyeline_store::Catalog;
+use eyeline_store::catalog::events::BatchEvent;
+use eyeline_store::catalog::galleries::GalleryPatch;
+use eyeline_store::catalog::guard::GuardSwitch;
+use eyeline_store::catalog::orders::ChangeMark;
+use eyeline_store::params;
+use eyeline_store::sql::{Db, Value};
+use futures::FutureExt as _;
+use uuid::Uuid;
+
+use crate::engines::on_every_database;
+use crate::events::{
+    GALLERY, IMAGES, applied_events, at, batch, catalog_with_a_gallery, clicked, image, rows, view_of,
+};
+
+/// A person's source, unlike those of the tests' robots.
+const PERSON: u64 = u64::MAX - 7;
+
+async fn set_guard(catalog: &Catalog, guard: bool) {
+    let patch = GalleryPatch { ranking: Some(Ranking { guard, ..Ranking::default() }), ..GalleryPatch::default() };
+    catalog.update_gallery(GALLERY, patch, at(0)).await.expect("a changed gallery");
+}
+
+fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u64>) -> BatchEvent {
+    event.event.received_at = at(minute * 60);
+    event.event.session_id = SessionId(Uuid::from_u128(session));
+    event.event.source = source.map(Source::from_bits);
+    if let Some(act) = &mut event.act {
+        act.place = Some(u32::try_from(event.offset % 5).expect("small"));
+    }
+    event
+}
+
+/// Acts of some sources and sessions on some images: the sources of even number click all they see.
+fn acts() -> Vec<BatchEvent> {
+    let mut random = 7u64;
+    let mut draw = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut acts = Vec::new();
+    for offset in 1..=600 {
+        let source = draw(9);
+        let event = view_of(offset, u128::from(draw(IMAGES as u64)));
+        let clicks = if source % 2 == 0 { draw(2) == 0 } else { draw(8) == 0 };
+        let event = if clicks { clicked(event) } else { event };
+        let named = if source == 8 { None } else { Some(source) };
+        acts.push(sent(event, 100 + offset / 4 * i64::from(offset > 300), u128::from(draw(40)), named));
+    }
+    acts
+}
+
+async fn ranked(catalog: &Catalog) -> (Vec<(u32, RankedImage)>, eyeline_core::ranking::Learnt, u64) {
+    let changes = catalog.gallery_changes(GALLERY, ChangeMark::START, 10).await.expect("changes").expect("a gallery");
+    let mut images = changes.images;
+    images.sort_by_key(|(ordinal, _)| *ordinal);
+    (images, changes.learnt, changes.gallery.ignored_events)
+}
+
+#[tokio::test]
+async fn a_guarded_gallery_counts_the_same_however_its_acts_are_cut_into_batches() {
+    let acts = acts();
+    let mut expected = Reckoner::default();
+    for act in &acts {
+        let said = act.act.as_ref().expect("an act");
+        let number = (0..IMAGES).position(|number| said.image == ImageRef::Id(image(number))).expect("an image");
+        let reckoned = Reckoned {
+            image: u32::try_from(number).expect("small"),
+            kind: said.kind,
+            place: said.place,
+            session_id: act.event.session_id,
+            source: act.event.source,
+            received_at: act.event.received_at,
+        };
+        expected.take_in(reckoned, Ranking { guard: true, ..Ranking::default() });
+    }
+    let ignored = |number: usize| expected.columns.ignored(u32::try_from(number).expect("small"));
+    assert!((0..IMAGES as usize).all(|number| ignored(number).views > 0 && ignored(number).clicks > 0));
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        for (after, reached) in [(0, 1), (1, 40), (40, 300), (300, 301), (301, 600)] {
+            let some = acts.iter().filter(|act| act.offset > after && act.offset <= reached).cloned().collect();
+            catalog.apply_events(batch(after, reached, some)).await.expect("applied");
+        }
+        let (images, learnt, ignored_events) = ranked(&catalog).await;
+        assert_eq!(learnt, expected.learnt);
+        let mut sum = 0;
+        for (ordinal, image) in images {
+            assert_eq!(image.counts, expected.columns.counts(ordinal));
+            assert_eq!(image.ignored, expected.columns.ignored(ordinal));
+            assert_eq!(image.evidence, expected.columns.evidence(ordinal));
+            sum += image.ignored.views + image.ignored.clicks;
+        }
+        assert_eq!(ignored_events, sum);
+        assert_eq!(applied_events(&db).await, 600, "all of them are counted exactly");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_robot_did_before_it_was_found_out_is_taken_back_and_ranking_hears_of_it() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        let both = |offset, number, session, source| {
+            let view = sent(view_of(offset, number), 5, session, Some(source));
+            [view, sent(clicked(view_of(offset + 1, number)), 5, session, Some(source))]
+        };
+        let first = [both(1, 0, 1, 3), both(3, 0, 2, PERSON)].concat();
+        catalog.apply_events(batch(0, 4, first)).await.expect("applied");
+        let known = catalog.gallery_changes(GALLERY, ChangeMark::START, 10).await.expect("changes").expect("a gallery");
+        let second: Vec<BatchEvent> =
+            (0..10).flat_map(|number| both(5 + 2 * number, 1, 10 + number.unsigned_abs() as u128, 3)).collect();
+        catalog.apply_events(batch(4, 24, second)).await.expect("applied");
+        let changes = catalog.gallery_changes(GALLERY, known.mark, 10).await.expect("changes").expect("a gallery");
+        let of =
+            |number: usize| changes.images.iter().find(|(ordinal, _)| *ordinal as usize == number).expect("changed").1;
+        assert_eq!((of(0).ignored.views, of(0).ignored.clicks), (1, 1), "the person's view and click stay");
+        assert_eq!((of(1).ignored.views, of(1).ignored.clicks), (10, 10));
+        assert_eq!(of(1).evidence.views, 0.0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_noted_from_which_event_on_a_guard_is_on_or_off() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        assert_eq!(catalog.guard_switches(GALLERY, 0).await.expect("switches"), [], "no event was before it");
+        catalog.apply_events(batch(0, 1, vec![view_of(1, 0)])).await.expect("applied");
+        set_guard(&catalog, false).await;
+        catalog.apply_events(batch(1, 2, vec![view_of(2, 0)])).await.expect("applied");
+        for guard in [true, false, true] {
+            set_guard(&catalog, guard).await;
+        }
+        let switches = catalog.guard_switches(GALLERY, 0).await.expect("switches");
+        let expected = [GuardSwitch { after: 1, was: true, is: false }, GuardSwitch { after: 2, was: false, is: true }];
+        assert_eq!(switches, expected);
+    })
+    .await;
+}
+
+async fn count(db: &Db, sql: &'static str) -> i64 {
+    rows(db, sql).await[0].take("n").expect("a number")
+}
+
+#[tokio::test]
+async fn what_a_guard_remembers_is_forgotten_after_its_day_and_with_its_gallery() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        let events =
+            (1..=6).map(|offset| sent(view_of(offset, 0), offset, offset as u128, Some(offset as u64))).collect();
+        catalog.apply_events(batch(0, 6, events)).await.expect("applied");
+        assert_eq!(catalog.forget_guarded(at(3 * 60), 10).await.expect("forgotten"), 2);
+        assert_eq!(count(&db, "SELECT count(*) AS n FROM guard_sources").await, 4);
+        assert_eq!(count(&db, "SELECT count(*) AS n FROM guard_visits").await, 4);
+        catalog.delete_gallery(GALLERY, at(9)).await.expect("deleted");
+        while catalog.clear_deleted_galleries(2).await.expect("cleared") {}
+        for sql in ["SELECT count(*) AS n FROM guard_sources", "SELECT count(*) AS n FROM guard_visits"] {
+            assert_eq!(count(&db, sql).await, 0);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn over_its_bound_a_guard_forgets_its_oldest_sources() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        // A gallery that has seen very many today, the least number the longest ago.
+        db.write(|tx| {
+            async move {
+                for first in (1..=SOURCES_MAX as i64).step_by(10_000) {
+                    let row = |source: i64| {
+                        let since = 5_000 + u32::try_from(source / 1_000).unwrap_or(0);
+                        let state = SourceState::new(since).to_bytes();
+                        params![GALLERY, source, since, state].to_vec()
+                    };
+                    let sources: Vec<Vec<Value>> = (first..first + 10_000).map(row).collect();
+                    let sql = "INSERT INTO guard_sources (gallery_id, source, since, state) VALUES {rows}";
+                    tx.execute_rows(sql, &sources).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+        .expect("many sources");
+        let known = sent(view_of(1, 0), 5_200, 1, Some(SOURCES_MAX as u64));
+        let new = sent(view_of(2, 0), 5_200, 2, Some(PERSON));
+        catalog.apply_events(batch(0, 2, vec![known, new])).await.expect("applied");
+        let held = count(&db, "SELECT count(*) AS n FROM guard_sources").await;
+        assert_eq!(held as usize, SOURCES_MAX - Guard::FORGOTTEN + 1);
+        let least = count(&db, "SELECT min(source) AS n FROM guard_sources WHERE source > 0").await;
+        assert_eq!(least as usize, Guard::FORGOTTEN + 1);
+        let (images, ..) = ranked(&catalog).await;
+        assert_eq!(images[0].1.ignored.views, 0);
+    })
+    .await;
+}

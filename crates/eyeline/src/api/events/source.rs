@@ -1,0 +1,69 @@
+//! Where events come from: what the door marks them with.
+
+use std::net::IpAddr;
+
+use eyeline_core::event::{Client, Source, declares_robot, network_of};
+use eyeline_core::{Envelope, ProjectId};
+use http::{HeaderMap, header};
+
+use crate::api::Credential;
+use crate::api::client_address::ClientAddress;
+use crate::flow::collect::Sender;
+use crate::secrets::Secrets;
+
+/// Tells the sources of the events of one request.
+pub(super) struct Sources<'a> {
+    secrets: &'a Secrets,
+    project_id: ProjectId,
+    sent_by: SentBy,
+}
+
+enum SentBy {
+    /// A visitor's own browser, which has one source.
+    Visitor(Option<Source>),
+    /// Whoever holds a key: it says with each event which visitor's it is, or does not.
+    Server,
+}
+
+impl<'a> Sources<'a> {
+    pub fn new(
+        secrets: &'a Secrets,
+        sender: Sender,
+        credential: &Credential,
+        client: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Self {
+        let project_id = sender.project_id;
+        let sent_by = match credential {
+            Credential::Application { .. } | Credential::User { .. } => {
+                let user_agent = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
+                let user_agent = String::from_utf8_lossy(user_agent);
+                SentBy::Visitor(client.address.map(|address| source_of(secrets, project_id, address, &user_agent)))
+            }
+            Credential::Key { .. } | Credential::Admin { .. } => SentBy::Server,
+        };
+        Sources { secrets, project_id, sent_by }
+    }
+
+    /// What a visitor says of itself in `client` is not believed.
+    pub fn mark(&self, envelope: &mut Envelope) {
+        envelope.source = match (&self.sent_by, envelope.client.take()) {
+            (SentBy::Visitor(source), _) => *source,
+            (SentBy::Server, Some(Client { address, user_agent })) => {
+                let user_agent = user_agent.unwrap_or_default();
+                Some(source_of(self.secrets, self.project_id, address, &user_agent))
+            }
+            (SentBy::Server, None) => None,
+        };
+    }
+}
+
+/// A hash under the server's secret, of each project its own: without the secret nobody gets from it to an address, nor
+/// from one project's visitors to another's.
+fn source_of(secrets: &Secrets, project_id: ProjectId, address: IpAddr, user_agent: &str) -> Source {
+    if declares_robot(user_agent) {
+        return Source::ROBOT;
+    }
+    let message = format!("{project_id} {} {user_agent}", network_of(address));
+    Source::of_hash(secrets.hash("source of an event", message.as_bytes()))
+}

@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-images bench-analytics
+.PHONY: help run build test check format fuzz bench bench-images bench-analytics bench-ranking
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: some minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 	@echo "make bench-analytics   questions to the same events in Eyeline and DuckDB"
+	@echo "make bench-ranking   what ranking costs, up to 10 million images, and how soon an event is in the order"
 
 run: build
 	@exec $(TARGET)/release/eyeline serve
@@ -56,6 +57,12 @@ bench:
 bench-analytics:
 	@scripts/install-deps
 	bench/analytics/run
+
+bench-ranking:
+	@scripts/install-deps
+	bench/ranking/costs
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(TARGET)/release/bench_orders
 
 bench-images: build
 	bench/images/run $(TARGET)/release/eyeline

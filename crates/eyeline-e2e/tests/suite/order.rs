@@ -1,8 +1,11 @@
 //! The order of a gallery: newest first, then by weight, page by page.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use eyeline_e2e::project::{gallery_event, row};
+use eyeline_e2e::random::Random;
 use eyeline_e2e::uploads::id;
 use eyeline_e2e::{Project, Server, on_both_catalogs};
 use reqwest::Method;
@@ -14,6 +17,7 @@ on_both_catalogs!(
     a_new_order_is_published_without_being_asked_for,
     the_factors_of_the_weight_are_settings_of_the_gallery,
     a_scrolling_visitor_sees_every_image_once_while_the_order_moves,
+    a_walk_through_ten_thousand_images_meets_each_once_under_a_thousand_events_a_second,
     a_gallery_is_read_by_page_numbers_too,
     the_numbers_are_for_keys_alone,
     an_unchanged_page_is_answered_with_304,
@@ -147,6 +151,70 @@ async fn a_scrolling_visitor_sees_every_image_once_while_the_order_moves(server:
     assert_eq!(external_ids(&fresh)[..2], ["0", "44"], "a new visitor gets the new order");
     project.public.get(&format!("{path}&cursor=nonsense")).await.expect_problem(400);
     project.public.get(&format!("/galleries/{gallery_id}/images?limit=101")).await.expect_problem(400);
+}
+
+async fn a_walk_through_ten_thousand_images_meets_each_once_under_a_thousand_events_a_second(server: Server) {
+    const IMAGES: usize = 10_000;
+    let project = Project::create(&server, "a long walk").await;
+    let gallery = json!({"project_id": project.id, "name": "all", "ranking": {"strategy": "interest"}});
+    let gallery_id = id(&project.key.post("/galleries", &gallery).await.expect(201).json(), "gallery_id");
+    let rows: Vec<Value> = (0..IMAGES).map(|number| row(&number.to_string(), 0)).collect();
+    project.load(&gallery_id, &json!(rows)).await;
+    project.refresh(&gallery_id).await;
+
+    let walked = AtomicBool::new(false);
+    let walk = async {
+        let mut orders = Vec::new();
+        // Walk after walk until the order has moved under one of them: on a busy machine the first may be too quick.
+        while orders.len() < 2 {
+            let (order_id, seen) = walk_through(&project, &gallery_id).await;
+            assert_eq!(seen.len(), IMAGES, "each image is met");
+            let different: HashSet<&String> = seen.iter().collect();
+            assert_eq!(different.len(), IMAGES, "no image is met twice");
+            let newest = page(&project, &gallery_id, "?limit=1").await["order_id"].clone();
+            if newest != order_id {
+                orders.push(order_id);
+            }
+        }
+        walked.store(true, Ordering::Relaxed);
+    };
+    let visitors = async {
+        let mut random = Random::new(3);
+        let mut sent = 0;
+        let began = Instant::now();
+        while !walked.load(Ordering::Relaxed) {
+            let names = (0..100).map(|_| if random.below(10) == 0 { "click" } else { "view" });
+            let mut image = Random::new(sent);
+            let events: Vec<Value> =
+                names.map(|name| gallery_event(name, &gallery_id, &image.below(IMAGES as u64).to_string())).collect();
+            let answer = project.key.post("/events/batch", &json!({ "events": events })).await.expect(200).json();
+            assert_eq!(answer["accepted"], 100);
+            sent += 100;
+            tokio::time::sleep_until((began + Duration::from_millis(sent)).into()).await;
+        }
+        sent
+    };
+    let ((), sent) = tokio::join!(walk, visitors);
+    assert_eq!(project.refresh(&gallery_id).await["applied_events"], sent);
+}
+
+/// Scrolls through a whole gallery as one visitor does; gives the order and what was seen in it.
+async fn walk_through(project: &Project, gallery_id: &str) -> (Value, Vec<String>) {
+    let mut seen = Vec::new();
+    let session_id = uuid::Uuid::new_v4();
+    let first = page(project, gallery_id, &format!("?limit=100&session_id={session_id}")).await;
+    let order_id = first["order_id"].clone();
+    let mut next = first;
+    loop {
+        assert_eq!(next["order_id"], order_id, "a cursor goes on in its order");
+        assert_ne!(next["restarted"], true);
+        assert_eq!(next["items"][0]["position"], seen.len() + 1);
+        seen.extend(external_ids(&next).into_iter().map(str::to_owned));
+        let Some(cursor) = next["next_cursor"].as_str() else { return (order_id, seen) };
+        // A visitor takes a moment to scroll; the order moves on meanwhile.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        next = page(project, gallery_id, &format!("?limit=100&cursor={cursor}")).await;
+    }
 }
 
 async fn a_gallery_is_read_by_page_numbers_too(server: Server) {

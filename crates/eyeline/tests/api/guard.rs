@@ -124,6 +124,9 @@ async fn ten_thousand_forged_clicks_do_not_move_a_picture_from_one_source_or_fro
     let gallery = shop.server.get(&shop.path(""), &shop.key).await.json();
     assert_eq!((&gallery["applied_events"], &gallery["ignored_events"]), (&json!(people + 30_000), &json!(30_000)));
     shop.assert_rebuilds(people + 30_000).await;
+    shop.server.app.flush.run().await.expect("a flush");
+    assert!(!shop.server.app.catalog.manifest().await.expect("a manifest").files.is_empty());
+    shop.assert_rebuilds(people + 30_000).await;
 }
 
 #[tokio::test]

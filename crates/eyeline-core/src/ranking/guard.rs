@@ -182,8 +182,7 @@ impl Guard {
     /// Forgets what is over, and if that is not enough, the oldest sources; of the same age those with the least hash,
     /// taken for a number with a sign.
     pub fn make_room(&mut self) {
-        let minute = self.minute;
-        self.sources.retain(|_, state| !is_over(state.since, minute));
+        self.forget();
         if self.sources.len() >= SOURCES_MAX {
             let age = |(source, state): (&Source, &SourceState)| (state.since, source.to_bits().cast_signed(), *source);
             let mut ages: Vec<(u32, i64, Source)> = self.sources.iter().map(age).collect();
@@ -192,6 +191,16 @@ impl Guard {
                 self.sources.remove(source);
             }
         }
+    }
+
+    /// Forgets what is over. It is passed over as it is: this saves memory alone.
+    pub fn forget(&mut self) {
+        let minute = self.minute;
+        self.sources.retain(|_, state| !is_over(state.since, minute));
+        self.visits.retain(|_, visits| {
+            visits.retain(|visit| !is_over(visit.since, minute));
+            !visits.is_empty()
+        });
     }
 
     /// The last minute of which everything is forgotten by now.

@@ -5,12 +5,17 @@ use super::{Act, Columns, Learnt, RankedImage, Ranking, Taught};
 use crate::event::{ActKind, Source};
 use crate::{SessionId, Timestamp};
 
+/// Minutes between two looks for what the guard may forget.
+const FORGET_EVERY: u32 = 60;
+
 /// Everything that acts change.
 #[derive(Debug, Default)]
 pub struct Reckoner {
     pub columns: Columns,
     pub learnt: Learnt,
     guard: Guard,
+    /// The minute up to which the guard has forgotten what is over.
+    forgotten: u32,
 }
 
 /// A view or a click.
@@ -38,6 +43,10 @@ impl Reckoner {
             return;
         }
         let deed = Deed { session_id, source, image, kind, minute: act.received_at.minute() };
+        if self.guard.minute >= self.forgotten.saturating_add(FORGET_EVERY) {
+            self.guard.forget();
+            self.forgotten = self.guard.minute;
+        }
         if self.guard.is_full(&deed, self.guard.sources.len()) {
             self.guard.make_room();
         }

@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type};
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array, UInt64Array,
+    TimestampMicrosecondArray, UInt32Array, UInt64Array, new_null_array,
 };
 use eyeline_core::event::{SchemaMark, Source};
 use eyeline_core::{Event, Timestamp};
@@ -104,6 +104,19 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch> {
     };
     let columns = Column::ALL.into_iter().map(column).collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(schema(), columns)?)
+}
+
+/// These columns of the batch, those that it has not being null in every row. New columns come last and may be null.
+pub(crate) fn with_nulls(batch: &RecordBatch, columns: &[Column]) -> Result<RecordBatch> {
+    let mut indexes: Vec<usize> = columns.iter().map(|column| *column as usize).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    let wanted = Arc::new(schema().project(&indexes)?);
+    let arrays = wanted.fields().iter().map(|field| {
+        let found = batch.column_by_name(field.name()).cloned();
+        found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    });
+    Ok(RecordBatch::try_new(wanted.clone(), arrays.collect())?)
 }
 
 /// The columns of a batch by their types; which of them are there, the reader has to know.

@@ -17,6 +17,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use tokio::runtime::Handle;
 
+use crate::batch::with_nulls;
 use crate::error::{Error, Result};
 use crate::schema::Column;
 use crate::write::Facts;
@@ -97,8 +98,11 @@ impl Files {
         batch_rows: usize,
         only: Option<RowSelection>,
     ) -> Result<Reading> {
-        let mask =
-            ProjectionMask::roots(footer.metadata.parquet_schema(), columns.iter().map(|column| *column as usize));
+        let parquet_schema = footer.metadata.parquet_schema();
+        let known = parquet_schema.root_schema().get_fields().len();
+        let (there, lacking): (Vec<usize>, Vec<usize>) =
+            columns.iter().map(|column| *column as usize).partition(|column| *column < known);
+        let mask = ProjectionMask::roots(parquet_schema, there);
         let mut decoder = ParquetPushDecoderBuilder::new_with_metadata(footer.metadata.clone())
             .with_row_groups(row_groups)
             .with_projection(mask)
@@ -106,7 +110,8 @@ impl Files {
         if let Some(only) = only {
             decoder = decoder.with_row_selection(only);
         }
-        Ok(Reading { files: self.clone(), file: file.clone(), decoder: decoder.build()? })
+        let lacks_some_of = (!lacking.is_empty()).then(|| columns.to_vec());
+        Ok(Reading { files: self.clone(), file: file.clone(), decoder: decoder.build()?, lacks_some_of })
     }
 
     fn fetch(&self, file: &FileRef, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -177,6 +182,8 @@ pub(crate) struct Reading {
     files: Files,
     file: FileRef,
     decoder: ParquetPushDecoder,
+    /// What was asked for, when the file is of before some of these columns came.
+    lacks_some_of: Option<Vec<Column>>,
 }
 
 impl Reading {
@@ -187,7 +194,12 @@ impl Reading {
                     let data = self.files.fetch(&self.file, &ranges)?;
                     self.decoder.push_ranges(ranges, data)?;
                 }
-                DecodeResult::Data(batch) => return Ok(Some(batch)),
+                DecodeResult::Data(batch) => {
+                    return Ok(Some(match &self.lacks_some_of {
+                        None => batch,
+                        Some(columns) => with_nulls(&batch, columns)?,
+                    }));
+                }
                 DecodeResult::Finished => return Ok(None),
             }
         }

@@ -8,7 +8,8 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-/// Columns by their place in a file; the names are for others who read the files.
+/// Columns by their place in a file; the names are for others who read the files. Files live on: a new column comes last and
+/// may be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Column {
     ProjectId,

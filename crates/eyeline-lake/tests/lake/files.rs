@@ -2,9 +2,10 @@
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, write_records,
+    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_records,
     write_without,
 };
+use parquet::arrow::ArrowWriter;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::RowAccessor as _;
 use proptest::prelude::*;
@@ -153,4 +154,58 @@ proptest! {
         let expected: Vec<i64> = sorted(left).iter().map(|record| record.offset).collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_file_of_before_a_column_came_is_read_merged_and_written_anew() {
+    const FIRST_COLUMNS: [usize; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    let lake = Lake::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let records = loop {
+        let records = any_records(60).new_tree(&mut runner).expect("a value").current();
+        if records.len() > 20 {
+            break records;
+        }
+    };
+    let (old, new) = records.split_at(records.len() / 2);
+    let batches = tail(old.to_vec()).expect("batches");
+    let batches = batches.iter().map(|batch| batch.project(&FIRST_COLUMNS).expect("fewer columns"));
+    let mut writer = None;
+    for batch in batches {
+        let writer = writer
+            .get_or_insert_with(|| ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a writer of a file"));
+        writer.write(&batch).expect("written");
+    }
+    let bytes = writer.expect("events").into_inner().expect("a file");
+    let (_, facts) = write_records(old.to_vec()).expect("a file").expect("events");
+    let facts = eyeline_lake::Facts { bytes: bytes.len() as u64, ..facts };
+    lake.put("lake/old", bytes);
+    let file = eyeline_lake::FileRef { key: "lake/old".to_owned(), partition: 0, facts };
+
+    let without = |record: &Record| {
+        let event = eyeline_core::Event { schema: None, source: None, ..record.event.clone() };
+        Record { event, place: None, ..record.clone() }
+    };
+    let expected: Vec<Record> = old.iter().map(without).chain(new.iter().cloned()).collect();
+    let everything = |files: &[eyeline_lake::FileRef]| {
+        let read = |category: &str| {
+            in_order_of_arrival(&lake.files, files, &(0..=i64::MAX), category, &budget(), Some).expect("events")
+        };
+        let mut found: Vec<Record> = ["category 0", "category 1"].into_iter().flat_map(read).collect();
+        found.sort_by_key(|record| record.offset);
+        found
+    };
+    let files = [file.clone(), lake.file("lake/new", new).expect("a file")];
+    assert_eq!(everything(&files), expected);
+    let (bytes, facts) = compact(&lake.files, &files, Vec::new(), &budget()).expect("a merge").expect("events");
+    lake.put("lake/merged", bytes);
+    let merged = eyeline_lake::FileRef { key: "lake/merged".to_owned(), partition: 0, facts };
+    assert_eq!(everything(&[merged]), expected);
+    let nobody = Hidden {
+        project_id: PROJECT,
+        session_id: uuid::Uuid::from_u128(0).into(),
+        received_until: Timestamp::from_micros(i64::MAX),
+    };
+    let written = write_without(&lake.files, &file, &nobody, Vec::new(), &budget()).expect("a file").expect("events");
+    assert_eq!(written.1.rows, old.len() as u64);
 }

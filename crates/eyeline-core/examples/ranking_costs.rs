@@ -104,7 +104,7 @@ fn act(gallery: &mut Reckoner, number: u32, images: u32, guard: bool) {
         kind: if number.is_multiple_of(16) { ActKind::Click } else { ActKind::View },
         place: Some(number.wrapping_mul(2_654_435_761) % 100),
         session_id: Uuid::from_u128(u128::from(visitor)).into(),
-        source: Some(Source::of_hash(u64::from(visitor % 50_000))),
+        source: Some(Source::of(visitor % 50_000, 1)),
         received_at: Timestamp::from_micros(NOW.micros() + i64::from(number) * 5_000),
     };
     gallery.take_in(act, Ranking { guard, ..Ranking::default() });

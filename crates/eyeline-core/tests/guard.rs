@@ -34,8 +34,8 @@ fn gallery(images: u32) -> Reckoner {
     gallery
 }
 
-fn act(image: u32, kind: ActKind, session: u128, source: u64, minute: i64) -> Reckoned {
-    let (session_id, source) = (session_id(session), Some(Source::of_hash(source)));
+fn act(image: u32, kind: ActKind, session: u128, source: u32, minute: i64) -> Reckoned {
+    let (session_id, source) = (session_id(session), Some(Source::of(source, 1)));
     let received_at = Timestamp::from_micros(NOW + minute * MINUTE);
     Reckoned { image, kind, place: Some(image), session_id, source, received_at }
 }
@@ -44,11 +44,11 @@ fn session_id(number: u128) -> SessionId {
     Uuid::from_u128(number).into()
 }
 
-fn view(image: u32, session: u128, source: u64) -> Reckoned {
+fn view(image: u32, session: u128, source: u32) -> Reckoned {
     act(image, ActKind::View, session, source, 0)
 }
 
-fn click(image: u32, session: u128, source: u64) -> Reckoned {
+fn click(image: u32, session: u128, source: u32) -> Reckoned {
     act(image, ActKind::Click, session, source, 0)
 }
 
@@ -69,6 +69,11 @@ fn orders(gallery: &Reckoner) -> Vec<Vec<u32>> {
     Strategy::ALL.into_iter().map(order).collect()
 }
 
+/// Of two networks with three browsers each; 0 is a robot.
+fn of_some_network(number: u32) -> Source {
+    if number == 0 { Source::ROBOT } else { Source::of(number % 2, number) }
+}
+
 fn counts(views: u64, clicks: u64) -> Counts {
     Counts { views, clicks }
 }
@@ -76,7 +81,7 @@ fn counts(views: u64, clicks: u64) -> Counts {
 /// Three hundred visitors who see twenty images each and click some.
 fn visitors(gallery: &mut Reckoner) {
     for visitor in 0..300u32 {
-        let of = |image, kind| act(image, kind, u128::from(visitor), 1_000 + u64::from(visitor), 0);
+        let of = |image, kind| act(image, kind, u128::from(visitor), 1_000 + visitor, 0);
         reckon(gallery, (0..20).map(|image| of(image, ActKind::View)));
         if visitor % 3 == 0 {
             reckon(gallery, [of(visitor / 3 % 20, ActKind::Click)]);
@@ -104,7 +109,7 @@ fn ten_thousand_forged_clicks_move_nothing_from_one_source_or_fifty() {
             visitors(&mut gallery);
             let before = orders(&gallery);
             for number in 0..10_000u64 {
-                let (session, source) = (1_000_000 + u128::from(number % sessions), number % sources);
+                let (session, source) = (1_000_000 + u128::from(number % sessions), (number % sources) as u32 + 1);
                 if with_views && number < sessions {
                     reckon(&mut gallery, [view(25, session, source)]);
                 }
@@ -121,6 +126,19 @@ fn ten_thousand_forged_clicks_move_nothing_from_one_source_or_fifty() {
             }
         }
     }
+}
+
+#[test]
+fn who_takes_another_name_for_each_click_is_told_by_the_network() {
+    let mut gallery = gallery(30);
+    visitors(&mut gallery);
+    for number in 0..10_000 {
+        let named = |act: Reckoned| Reckoned { source: Some(Source::of(7, number)), ..act };
+        let session = 1_000_000 + u128::from(number);
+        reckon(&mut gallery, [named(view(25, session, 7)), named(click(25, session, 7))]);
+    }
+    assert_eq!((gallery.columns.counted(25), gallery.columns.counts(25)), (counts(0, 0), counts(10_000, 10_000)));
+    assert_eq!(gallery.columns.counted(0), counts(300, 5), "people of other networks count");
 }
 
 #[test]
@@ -174,13 +192,13 @@ fn without_a_guard_every_act_ranks() {
 
 fn acts() -> impl Generator<Value = Vec<Reckoned>> {
     let kind = prop_oneof![3 => Just(ActKind::View), 2 => Just(ActKind::Click)];
-    let source = prop_oneof![1 => Just(None), 1 => Just(Some(0)), 8 => (1..5u64).prop_map(Some)];
+    let source = prop_oneof![1 => Just(None), 1 => Just(Some(0)), 8 => (1..7u32).prop_map(Some)];
     let drawn = (0..6u32, kind, 0..12u128, source, prop_oneof![8 => 0..2i64, 1 => 0..1_000i64], any::<bool>());
     prop::collection::vec(drawn, 0..300).prop_map(|acts| {
         let mut minute = 0;
-        let next = |(image, kind, session, source, pause, placed): (u32, _, u128, Option<u64>, i64, bool)| {
+        let next = |(image, kind, session, source, pause, placed): (u32, _, u128, Option<u32>, i64, bool)| {
             minute += pause;
-            let (place, source) = (placed.then_some(image), source.map(Source::from_bits));
+            let (place, source) = (placed.then_some(image), source.map(of_some_network));
             Reckoned { place, source, ..act(image, kind, session, 1, minute) }
         };
         acts.into_iter().map(next).collect()
@@ -261,18 +279,22 @@ proptest! {
 #[test]
 fn over_its_bound_the_guard_forgets_the_oldest_sources() {
     let mut gallery = gallery(1);
-    let acts = |sources: std::ops::Range<u64>, minute| {
-        sources.map(move |source| act(0, ActKind::View, u128::from(source), source + 1, minute))
+    let of = |browser: u32, kind, session, minute| Reckoned {
+        source: Some(Source::of(1, browser + 1)),
+        ..act(0, kind, session, 1, minute)
     };
-    let max = SOURCES_MAX as u64;
-    reckon(&mut gallery, acts(0..10, 0));
-    reckon(&mut gallery, acts(10..max, 1));
+    let views = |browsers: std::ops::Range<u32>, minute| {
+        browsers.map(move |browser| of(browser, ActKind::View, u128::from(browser), minute))
+    };
+    // One is the network of all the others.
+    let max = SOURCES_MAX as u32 - 1;
+    reckon(&mut gallery, views(0..10, 0));
+    reckon(&mut gallery, views(10..max, 1));
     // One of the first has done enough for a day; once it is forgotten, it may do it again.
-    let more = |minute| (0..9).map(move |_| act(0, ActKind::Click, 0, 1, minute));
-    reckon(&mut gallery, more(1));
-    assert_eq!(gallery.columns.counted(0), counts(max, 1));
-    reckon(&mut gallery, acts(max..max + 1, 2));
-    assert_eq!(gallery.columns.counted(0), counts(max + 1, 1));
-    reckon(&mut gallery, [act(0, ActKind::View, 7_000_000, 1, 3), act(0, ActKind::Click, 7_000_000, 1, 3)]);
-    assert_eq!(gallery.columns.counted(0), counts(max + 2, 2));
+    reckon(&mut gallery, (0..9).map(|_| of(0, ActKind::Click, 0, 1)));
+    assert_eq!(gallery.columns.counted(0), counts(max.into(), 1));
+    reckon(&mut gallery, views(max..max + 1, 2));
+    assert_eq!(gallery.columns.counted(0), counts(u64::from(max) + 1, 1));
+    reckon(&mut gallery, [of(0, ActKind::View, 7_000_000, 3), of(0, ActKind::Click, 7_000_000, 3)]);
+    assert_eq!(gallery.columns.counted(0), counts(u64::from(max) + 2, 2));
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// A network and a browser, as a hash under a key that the server keeps; or a program that says that it is one.
+/// A network and a browser, each as a hash under a key that the server keeps; or a program that says that it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source(u64);
 
@@ -10,9 +10,20 @@ impl Source {
     /// A robot that declares itself: never counted by a guarded gallery.
     pub const ROBOT: Source = Source(0);
 
-    /// The source with this hash.
-    pub fn of_hash(hash: u64) -> Source {
-        Source(hash.max(1))
+    /// The source with these hashes.
+    pub fn of(network: u32, browser: u32) -> Source {
+        Source(u64::from(network.max(1)) << 32 | u64::from(browser.max(1)))
+    }
+
+    /// All the browsers of its network, as one source.
+    pub fn network(self) -> Source {
+        Source(self.0 & !u64::from(u32::MAX))
+    }
+
+    /// The first and the last that it stands for: itself, or all of a network.
+    pub fn range(self) -> (Source, Source) {
+        let all = if self == self.network() { self.0 | u64::from(u32::MAX) } else { self.0 };
+        (self, Source(all))
     }
 
     pub fn from_bits(bits: u64) -> Source {

@@ -2,7 +2,8 @@
 //!
 //! - One view and one click for each session and image; a click needs a view before it.
 //! - A source, which is a network and a browser, counts [`PER_MINUTE_MAX`] times a minute and clicks an image once a day.
-//! - A source that clicks what it sees every other time is no visitor: it is dropped for the day, with all that it did.
+//! - A source, or a network, that clicks what it sees every other time is no visitor: it is dropped for the day, with all
+//!   that it did. Of the network, since a robot may call itself another browser with each click.
 //! - A robot that declares itself counts for nothing.
 //!
 //! Everything is remembered for a day, in minutes of receipt, so that the same acts in the same order count the same
@@ -46,8 +47,8 @@ pub enum Verdict {
     Counts,
     /// It counts for nothing.
     Ignored,
-    /// It counts for nothing, and neither does what its source did before: see [`Guard::undo`].
-    SourceDropped,
+    /// It counts for nothing, and neither does what this source, or network, did before: see [`Guard::undo`].
+    SourceDropped(Source),
 }
 
 /// What the guard of a gallery remembers; of a stored one perhaps only what a batch of acts is about.
@@ -72,6 +73,14 @@ pub struct SourceState {
     in_minute: u32,
     /// The images that it clicked, sorted.
     clicked: Vec<u32>,
+}
+
+/// How a source looks after an act.
+enum Standing {
+    Visitor,
+    /// This act has told that it is none.
+    FoundOut,
+    Dropped,
 }
 
 /// What was counted of one session from one source.
@@ -126,11 +135,27 @@ impl Guard {
         let Some(source) = deed.source else {
             return if is_first && has_room { Verdict::Counts } else { Verdict::Ignored };
         };
+        for source in [source.network(), source] {
+            match self.source(source).notice(deed.kind, is_first) {
+                Standing::Visitor => {}
+                Standing::FoundOut => return Verdict::SourceDropped(source),
+                Standing::Dropped => return Verdict::Ignored,
+            }
+        }
+        if is_first && has_room && self.source(source).allows(deed, minute) {
+            return Verdict::Counts;
+        }
+        Verdict::Ignored
+    }
+
+    /// What is known of a source now.
+    fn source(&mut self, source: Source) -> &mut SourceState {
+        let minute = self.minute;
         let state = self.sources.entry(source).or_default();
         if state.since == 0 || is_over(state.since, minute) {
             *state = SourceState::new(minute.max(1));
         }
-        state.judge(deed, minute, is_first, has_room)
+        state
     }
 
     /// Remembers what an act taught that counts.
@@ -152,12 +177,12 @@ impl Guard {
         }
     }
 
-    /// Forgets the visits of a source that was dropped and gives what counted of them, in the order of sessions.
+    /// Forgets the visits of a source, or of a network, that was dropped and gives what counted of them, in the order of sessions.
     pub fn undo(&mut self, source: Source) -> Vec<Undone> {
         let minute = self.minute;
         let mut undone = Vec::new();
         for (session_id, visits) in &mut self.visits {
-            for visit in visits.iter_mut().filter(|visit| visit.source == Some(source)) {
+            for visit in visits.iter_mut().filter(|visit| visit.is_of(source)) {
                 let seen = std::mem::take(&mut visit.seen);
                 if is_over(visit.since, minute) {
                     continue;
@@ -175,8 +200,10 @@ impl Guard {
 
     /// Whether a source has to be forgotten before this act can be judged, `held` being held altogether.
     pub fn is_full(&self, deed: &Deed, held: usize) -> bool {
-        let is_new = |source: Source| !source.is_robot() && !self.sources.contains_key(&source);
-        held >= SOURCES_MAX && deed.source.is_some_and(is_new)
+        let is_known = |source: Source| {
+            source.is_robot() || [source, source.network()].iter().all(|source| self.sources.contains_key(source))
+        };
+        held >= SOURCES_MAX && !deed.source.is_none_or(is_known)
     }
 
     /// Forgets what is over, and if that is not enough, the oldest sources; of the same age those with the least hash,
@@ -219,11 +246,12 @@ impl SourceState {
         SourceState { since, ..SourceState::default() }
     }
 
-    fn judge(&mut self, deed: &Deed, minute: u32, is_first: bool, has_room: bool) -> Verdict {
+    /// Takes notice of an act, whether or not it will count.
+    fn notice(&mut self, kind: ActKind, is_first: bool) -> Standing {
         if self.dropped {
-            return Verdict::Ignored;
+            return Standing::Dropped;
         }
-        match deed.kind {
+        match kind {
             ActKind::View if is_first => self.views += 1,
             ActKind::View => {}
             // Each of them: who clicks one thing again and again is told by that.
@@ -233,20 +261,25 @@ impl SourceState {
         if self.views.max(self.clicks) >= JUDGED_FROM && self.clicks * views >= self.views * clicks {
             self.dropped = true;
             self.clicked = Vec::new();
-            return Verdict::SourceDropped;
+            return Standing::FoundOut;
         }
+        Standing::Visitor
+    }
+
+    /// Whether one more act may count now; if so, it is counted.
+    fn allows(&mut self, deed: &Deed, minute: u32) -> bool {
         let in_minute = if self.minute == minute { self.in_minute } else { 0 };
-        if !is_first || !has_room || in_minute >= PER_MINUTE_MAX {
-            return Verdict::Ignored;
+        if in_minute >= PER_MINUTE_MAX {
+            return false;
         }
         if deed.kind == ActKind::Click {
             match self.clicked.binary_search(&deed.image) {
                 Err(place) if self.clicked.len() < CLICKED_MAX => self.clicked.insert(place, deed.image),
-                _ => return Verdict::Ignored,
+                _ => return false,
             }
         }
         (self.minute, self.in_minute) = (minute, in_minute + 1);
-        Verdict::Counts
+        true
     }
 }
 
@@ -288,6 +321,10 @@ const ACT_BYTES: usize = 18;
 const SEEN_BYTES: usize = 4 + 2 * ACT_BYTES;
 
 impl Visit {
+    fn is_of(&self, source: Source) -> bool {
+        self.source.is_some_and(|own| own == source || own.network() == source)
+    }
+
     /// What it saw, as bytes that [`Visit::from_bytes`] reads: 40 for each image.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.seen.len() * SEEN_BYTES);

@@ -56,9 +56,9 @@ impl Reckoner {
                 self.guard.note(&deed, taught);
             }
             Verdict::Ignored => self.change(image, |known| known.ignored.add(kind)),
-            Verdict::SourceDropped => {
+            Verdict::SourceDropped(source) => {
                 self.change(image, |known| known.ignored.add(kind));
-                for undone in source.map(|source| self.guard.undo(source)).unwrap_or_default() {
+                for undone in self.guard.undo(source) {
                     let mut evidence = self.columns.evidence(undone.image);
                     let half_life = ranking.half_life_minutes();
                     self.learnt.take_back(&mut evidence, undone.kind, undone.taught, half_life);

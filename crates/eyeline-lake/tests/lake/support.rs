@@ -89,7 +89,7 @@ pub fn any_records(count_max: usize) -> impl Strategy<Value = Vec<Record>> {
                     name: format!("name {name}"),
                     data: format!(r#"{{"n":{index}}}"#).into(),
                     timestamp: Timestamp::from_micros(timestamp),
-                    source: (index % 3 == 0).then(|| Source::of_hash(u64::MAX - index as u64)),
+                    source: (index % 3 == 0).then(|| Source::from_bits(u64::MAX - index as u64)),
                     schema: (index % 5 == 2).then_some(SchemaMark { version: 1 + index as u32 % 3, checked: true }),
                     replay: None,
                 },

@@ -127,9 +127,9 @@ impl Guarded {
         let known = self.guard.sources.len();
         let verdict = self.guard.judge(deed);
         self.held += self.guard.sources.len() - known;
-        let undone = match (verdict, deed.source) {
-            (Verdict::SourceDropped, Some(source)) => self.undo(tx, source).await?,
-            _ => Vec::new(),
+        let undone = match verdict {
+            Verdict::SourceDropped(source) => self.undo(tx, source).await?,
+            Verdict::Counts | Verdict::Ignored => Vec::new(),
         };
         Ok((verdict, undone))
     }
@@ -184,11 +184,17 @@ impl Guarded {
 
     /// As [`Guard::undo`], of all the visits there are.
     async fn undo(&mut self, tx: &mut Tx, source: Source) -> Result<Vec<Undone>> {
-        let sql = "SELECT session_id, source, since, seen FROM guard_visits WHERE gallery_id = $1 AND source = $2";
-        for row in tx.query(sql, params![self.gallery_id, column(source)]).await? {
+        let sql = "SELECT session_id, source, since, seen FROM guard_visits
+                   WHERE gallery_id = $1 AND source >= $2 AND source <= $3";
+        let (first, last) = source.range();
+        let mut found = HashMap::<SessionId, Vec<Visit>>::new();
+        for row in tx.query(sql, params![self.gallery_id, column(first), column(last)]).await? {
             let (session_id, visit) = read_visit(row)?;
+            found.entry(session_id).or_default().push(visit);
+        }
+        for (session_id, visits) in found {
             // Sessions of the batch are in memory already, and further than here.
-            self.guard.visits.entry(session_id).or_insert_with(|| vec![visit]);
+            self.guard.visits.entry(session_id).or_insert(visits);
         }
         Ok(self.guard.undo(source))
     }

@@ -275,7 +275,8 @@ async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<Gall
         let mut guarded = None;
         if ranking.guard {
             let own = || acts.iter().filter(|act| act.gallery_id == gallery_id);
-            let sources = own().filter_map(|act| act.source).filter(|source| !source.is_robot()).collect();
+            let sources = own().filter_map(|act| act.source).filter(|source| !source.is_robot());
+            let sources = sources.flat_map(|source| [source, source.network()]).collect();
             let sessions = own().map(|act| act.session_id).collect();
             guarded = Some(Guarded::read(tx, gallery_id, row.take("guard_minute")?, sources, sessions).await?);
         }

@@ -20,17 +20,22 @@ use crate::events::{
 };
 
 /// A person's source, unlike those of the tests' robots.
-const PERSON: u64 = u64::MAX - 7;
+const PERSON: u32 = u32::MAX - 7;
+
+/// Of a network each; 0 is a robot.
+fn source_of(number: u32) -> Source {
+    if number == 0 { Source::ROBOT } else { Source::of(number, 1) }
+}
 
 async fn set_guard(catalog: &Catalog, guard: bool) {
     let patch = GalleryPatch { ranking: Some(Ranking { guard, ..Ranking::default() }), ..GalleryPatch::default() };
     catalog.update_gallery(GALLERY, patch, at(0)).await.expect("a changed gallery");
 }
 
-fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u64>) -> BatchEvent {
+fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u32>) -> BatchEvent {
     event.event.received_at = at(minute * 60);
     event.event.session_id = SessionId(Uuid::from_u128(session));
-    event.event.source = source.map(Source::from_bits);
+    event.event.source = source.map(source_of);
     if let Some(act) = &mut event.act {
         act.place = Some(u32::try_from(event.offset % 5).expect("small"));
     }
@@ -50,7 +55,7 @@ fn acts() -> Vec<BatchEvent> {
         let event = view_of(offset, u128::from(draw(IMAGES as u64)));
         let clicks = if source % 2 == 0 { draw(2) == 0 } else { draw(8) == 0 };
         let event = if clicks { clicked(event) } else { event };
-        let named = if source == 8 { None } else { Some(source) };
+        let named = if source == 8 { None } else { Some(source as u32) };
         acts.push(sent(event, 100 + offset / 4 * i64::from(offset > 300), u128::from(draw(40)), named));
     }
     acts
@@ -158,10 +163,10 @@ async fn what_a_guard_remembers_is_forgotten_after_its_day_and_with_its_gallery(
         let catalog = catalog_with_a_gallery(&db).await;
         set_guard(&catalog, true).await;
         let events =
-            (1..=6).map(|offset| sent(view_of(offset, 0), offset, offset as u128, Some(offset as u64))).collect();
+            (1..=6).map(|offset| sent(view_of(offset, 0), offset, offset as u128, Some(offset as u32))).collect();
         catalog.apply_events(batch(0, 6, events)).await.expect("applied");
-        assert_eq!(catalog.forget_guarded(at(3 * 60), 10).await.expect("forgotten"), 2);
-        assert_eq!(count(&db, "SELECT count(*) AS n FROM guard_sources").await, 4);
+        assert_eq!(catalog.forget_guarded(at(3 * 60), 10).await.expect("forgotten"), 4);
+        assert_eq!(count(&db, "SELECT count(*) AS n FROM guard_sources").await, 8);
         assert_eq!(count(&db, "SELECT count(*) AS n FROM guard_visits").await, 4);
         catalog.delete_gallery(GALLERY, at(9)).await.expect("deleted");
         while catalog.clear_deleted_galleries(2).await.expect("cleared") {}
@@ -184,6 +189,7 @@ async fn over_its_bound_a_guard_forgets_its_oldest_sources() {
                     let row = |source: i64| {
                         let since = 5_000 + u32::try_from(source / 1_000).unwrap_or(0);
                         let state = SourceState::new(since).to_bytes();
+                        let source = Source::of(u32::try_from(source).unwrap_or(0), 1).to_bits().cast_signed();
                         params![GALLERY, source, since, state].to_vec()
                     };
                     let sources: Vec<Vec<Value>> = (first..first + 10_000).map(row).collect();
@@ -196,12 +202,12 @@ async fn over_its_bound_a_guard_forgets_its_oldest_sources() {
         })
         .await
         .expect("many sources");
-        let known = sent(view_of(1, 0), 5_200, 1, Some(SOURCES_MAX as u64));
+        let known = sent(view_of(1, 0), 5_200, 1, Some(SOURCES_MAX as u32));
         let new = sent(view_of(2, 0), 5_200, 2, Some(PERSON));
         catalog.apply_events(batch(0, 2, vec![known, new])).await.expect("applied");
         let held = count(&db, "SELECT count(*) AS n FROM guard_sources").await;
-        assert_eq!(held as usize, SOURCES_MAX - Guard::FORGOTTEN + 1);
-        let least = count(&db, "SELECT min(source) AS n FROM guard_sources WHERE source > 0").await;
+        assert_eq!(held as usize, SOURCES_MAX - Guard::FORGOTTEN + 3, "two new networks and a source");
+        let least = count(&db, "SELECT min(source) / 4294967296 AS n FROM guard_sources WHERE source > 0").await;
         assert_eq!(least as usize, Guard::FORGOTTEN + 1);
         let (images, ..) = ranked(&catalog).await;
         assert_eq!(images[0].1.ignored.views, 0);

@@ -64,6 +64,6 @@ fn source_of(secrets: &Secrets, project_id: ProjectId, address: IpAddr, user_age
     if declares_robot(user_agent) {
         return Source::ROBOT;
     }
-    let message = format!("{project_id} {} {user_agent}", network_of(address));
-    Source::of_hash(secrets.hash("source of an event", message.as_bytes()))
+    let hash = |text: &str| secrets.hash("source of an event", format!("{project_id} {text}").as_bytes()) as u32;
+    Source::of(hash(&network_of(address)), hash(user_agent))
 }

@@ -98,11 +98,11 @@ struct Play {
 #[derive(Clone, Copy)]
 struct Actor {
     session: u128,
-    source: u64,
+    source: u32,
 }
 
 /// Sources of visitors are counted from here, those of bots from zero.
-const VISITORS: u64 = 1 << 32;
+const VISITORS: u32 = 1 << 20;
 
 impl Play {
     fn new(scenario: Scenario, ranking: Ranking, seed: u64) -> Self {
@@ -150,7 +150,7 @@ impl Play {
                 .visit(&mut self.visitors_random, &appeals[snapshot], |place, clicked| acts.push((place, clicked)));
             let minute = at(number as f64).minute();
             // Every session is another visitor's, from a network of its own.
-            let visitor = Actor { session: number as u128, source: VISITORS + number as u64 };
+            let visitor = Actor { session: number as u128, source: VISITORS + number as u32 };
             for (place, clicked) in acts.iter().copied() {
                 let image = orders[snapshot][place];
                 self.seen[image as usize] = true;
@@ -176,7 +176,7 @@ impl Play {
 
     fn act(&mut self, actor: Actor, image: u32, kind: ActKind, place: Option<u32>, minute: u32) {
         let received_at = Timestamp::from_micros(i64::from(minute) * 60_000_000);
-        let (session_id, source) = (Uuid::from_u128(actor.session).into(), Some(Source::of_hash(actor.source + 1)));
+        let (session_id, source) = (Uuid::from_u128(actor.session).into(), Some(Source::of(actor.source + 1, 1)));
         self.reckoner.take_in(Reckoned { image, kind, place, session_id, source, received_at }, self.ranking);
         self.events += 1;
     }
@@ -189,7 +189,7 @@ impl Play {
         let bots = Binomial::new(sessions as u64, self.world.scenario.bots.min(1.0))
             .map_or(0, |bots| bots.sample(&mut self.bots_random));
         for _ in 0..bots {
-            let source = self.bots % u64::from(self.world.scenario.bot_sources.max(1));
+            let source = (self.bots % u64::from(self.world.scenario.bot_sources.max(1))) as u32;
             let bot = Actor { session: u128::MAX - u128::from(self.bots), source };
             self.bots += 1;
             for _ in 0..5 {

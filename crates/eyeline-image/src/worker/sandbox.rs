@@ -15,7 +15,7 @@ use super::{Confinement, Enforcement};
 
 /// More than all versions of one file take together, whatever is in it; as far as a worker may fill the memory that it
 /// shares with its server.
-const SHARED_BYTES_MAX: u64 = 128 << 20;
+pub const SHARED_BYTES_MAX: u64 = 128 << 20;
 
 /// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds its
 /// address space. What the kernel does not know is left out and told in the answer; an error means that a bound which

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use eyeline_image::Limits;
-use eyeline_image::worker::{Confinement, Enforcement, WorkerProcess};
+use eyeline_image::worker::{Confinement, Enforcement, SHARED_BYTES_MAX, WorkerProcess};
 use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
@@ -64,8 +64,13 @@ fn confinement(confinement: Confinement) -> Vec<Check> {
 
 /// `table` is `/proc/<worker>/limits`.
 fn worker_limits(table: &str, memory_bytes: u64) -> Check {
-    let bounds =
-        [("Max address space", memory_bytes), ("Max open files", 0), ("Max file size", 0), ("Max core file size", 0)];
+    let bounds = [
+        ("Max address space", memory_bytes),
+        ("Max open files", 0),
+        // What it shares with the server is a file to the kernel.
+        ("Max file size", SHARED_BYTES_MAX),
+        ("Max core file size", 0),
+    ];
     let in_force = |name: &str| {
         let line = table.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
@@ -183,12 +188,13 @@ mod tests {
         let table = "Limit                     Soft Limit           Hard Limit           Units     \n\
                      Max address space         1073741824           1073741824           bytes     \n\
                      Max open files            0                    0                    files     \n\
-                     Max file size             0                    0                    bytes     \n\
+                     Max file size             134217728            134217728            bytes     \n\
                      Max core file size        0                    0                    bytes     \n";
         assert_eq!(worker_limits(table, 1 << 30).verdict, Verdict::Holds);
         let lifted = worker_limits(&table.replace("1073741824", "unlimited "), 1 << 30);
         assert_eq!(lifted.verdict, Verdict::Broken);
         assert!(lifted.found.contains("address space"), "{}", lifted.found);
+        assert_eq!(worker_limits(&table.replace("134217728", "unlimited"), 1 << 30).verdict, Verdict::Broken);
         assert_eq!(worker_limits("", 1 << 30).verdict, Verdict::Broken);
     }
 

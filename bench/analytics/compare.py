@@ -27,17 +27,34 @@ QUERIES = {
             FROM events WHERE visitor_id IS NOT NULL
               AND "timestamp" >= TIMESTAMPTZ '2026-11-02 00:00:00+00'
               AND "timestamp" < TIMESTAMPTZ '2026-11-16 00:00:00+00') GROUP BY ALL)""",
-    "gallery": """SELECT sum(views) FROM (
-        SELECT data->>'image_id' AS image, count(*) FILTER (name = 'view') AS views,
-               count(*) FILTER (name = 'click') AS clicks
+    "funnel": """SELECT count(DISTINCT (session_id, visit)) FROM (
+        SELECT *, max(CASE WHEN name = 'feature-1' THEN begun END) OVER before AS begun_until_second FROM (
+            SELECT *, max(CASE WHEN name = 'feature-0' THEN "timestamp" END) OVER before AS begun FROM (
+                SELECT session_id, name, "timestamp", row_number() OVER along AS place, sum(is_new) OVER along AS visit
+                FROM (
+                    SELECT *, CASE WHEN "timestamp" - lag("timestamp") OVER along <= INTERVAL 30 MINUTE THEN 0 ELSE 1
+                        END AS is_new
+                    FROM events WINDOW along AS (PARTITION BY session_id ORDER BY "timestamp", "partition", "offset"))
+                WINDOW along AS (PARTITION BY session_id ORDER BY "timestamp", "partition", "offset"))
+            WINDOW before AS (PARTITION BY session_id, visit ORDER BY place
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+        WINDOW before AS (PARTITION BY session_id, visit ORDER BY place
+                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+        WHERE name = 'feature-2' AND "timestamp" - begun_until_second <= INTERVAL 30 MINUTE""",
+    "gallery": """SELECT sum(views) FILTER (sets = 3) FROM (
+        SELECT data->>'image_id' AS image, (data->>'position')::INT AS position,
+               date_trunc('day', "timestamp") AS day, grouping(image, position, day) AS sets,
+               count(*) FILTER (name = 'view') AS views, count(*) FILTER (name = 'click') AS clicks
         FROM events WHERE category = 'gallery'
-          AND data->>'gallery_id' = '00000000-0000-0000-0000-000000000002' GROUP BY ALL)""",
+          AND data->>'gallery_id' = '00000000-0000-0000-0000-000000000002'
+        GROUP BY GROUPING SETS ((image), (position), (day)))""",
 }
 
 # Asked in a process of its own, as the other one is; what starting takes is not counted.
 DUCKDB = """
 import json, resource, sys, time, duckdb
 con = duckdb.connect(config={"threads": 2})
+con.execute("SET enable_progress_bar = false")
 con.execute("SET TimeZone = 'UTC'")
 con.execute("CREATE VIEW events AS SELECT * FROM read_parquet('" + sys.argv[1] + "/*.parquet')")
 con.execute("SELECT json_extract_string('{}', 'a')")

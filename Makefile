@@ -21,7 +21,7 @@ run: build
 
 build:
 	@scripts/install-deps
-	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 6 to 12 minutes"
+	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 8 to 15 minutes"
 	cargo build $(CARGO_FLAGS) --bin eyeline
 
 test:

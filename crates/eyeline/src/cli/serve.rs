@@ -55,18 +55,24 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let listener = listen(settings.listen).await?;
     // Names this very program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
-    let ticket = api::session::new_ticket(&app).await.map_err(|problem| problem.to_string())?;
-    super::say(&banner(&app, &ticket));
+    // With a full disk galleries are served all the same; why there is no ticket stands in the log.
+    let ticket = api::session::new_ticket(&app).await.ok();
+    super::say(&banner(&app, ticket.as_deref()));
     server::serve(app, listener, Box::pin(signals)).await
 }
 
-fn banner(app: &App, ticket: &str) -> String {
+fn banner(app: &App, ticket: Option<&str>) -> String {
     let settings = &app.settings;
+    let url = settings.public_url();
     let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
     let catalog = match app.catalog.dialect() {
         Dialect::Sqlite => "SQLite",
         Dialect::Postgres => "PostgreSQL",
     };
+    let sign_in = ticket.map_or_else(
+        || "with the admin key: nothing can be written now (see the log), and so no link be made".to_owned(),
+        |ticket| format!("{url}/#ticket={ticket}   (works once)"),
+    );
     let embedded = if catalog == "SQLite" { "catalog, " } else { "" };
     let clock = if settings.test_clock {
         "\n\n  WARNING    EYELINE_TEST_CLOCK is on: anyone with the admin key can set the clock. Never in production."
@@ -78,14 +84,13 @@ fn banner(app: &App, ticket: &str) -> String {
   Eyeline {version} is serving.
 
   Open       {url}
-  Sign in    {url}/#ticket={ticket}   (works once)
+  Sign in    {sign_in}
   API        {url}/docs
   Data       {data}
   Engines    catalog: {catalog}; embedded: {embedded}jobs, objects, inbox, cache
   Stop       Ctrl-C{clock}
 ",
         version = env!("CARGO_PKG_VERSION"),
-        url = settings.public_url(),
         data = data.display(),
     )
 }

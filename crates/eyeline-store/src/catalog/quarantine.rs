@@ -45,6 +45,13 @@ pub struct Filter {
     pub reason: Option<String>,
 }
 
+/// How a list of the quarantine goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    LastFirst,
+    FirstFirst,
+}
+
 /// Events that are kept apart for the same cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -57,42 +64,16 @@ pub struct Cause {
 }
 
 impl Catalog {
-    /// The project's events in quarantine, the last to come first, after the one at `after`.
+    /// The project's events in quarantine in this order, behind the one at `after`.
     pub async fn quarantined(
         &self,
         project_id: ProjectId,
         filter: Filter,
+        order: Order,
         after: Option<Age>,
         limit: u32,
     ) -> Result<Vec<Quarantined>> {
-        self.db
-            .read(move |tx| {
-                async move {
-                    let before = after.map(|age| ("<", age));
-                    list(tx, project_id, &filter, before, "DESC", limit).await
-                }
-                .boxed()
-            })
-            .await
-    }
-
-    /// As [`Catalog::quarantined`], the first to come first.
-    pub async fn quarantined_from_the_first(
-        &self,
-        project_id: ProjectId,
-        filter: Filter,
-        after: Option<Age>,
-        limit: u32,
-    ) -> Result<Vec<Quarantined>> {
-        self.db
-            .read(move |tx| {
-                async move {
-                    let from = after.map(|age| (">", age));
-                    list(tx, project_id, &filter, from, "ASC", limit).await
-                }
-                .boxed()
-            })
-            .await
+        self.db.read(move |tx| async move { list(tx, project_id, &filter, order, after, limit).await }.boxed()).await
     }
 
     /// How many events of the project are in quarantine for which cause, the most first.
@@ -209,13 +190,17 @@ async fn list(
     tx: &mut Tx,
     project_id: ProjectId,
     filter: &Filter,
-    beyond: Option<(&'static str, Age)>,
-    direction: &'static str,
+    order: Order,
+    after: Option<Age>,
     limit: u32,
 ) -> Result<Vec<Quarantined>> {
+    let (comparison, direction) = match order {
+        Order::LastFirst => ("<", "DESC"),
+        Order::FirstFirst => (">", "ASC"),
+    };
     let mut bound = params![project_id, limit].to_vec();
     let mut conditions = conditions(filter, &mut bound);
-    if let Some((comparison, age)) = beyond {
+    if let Some(age) = after {
         bound.extend(params![age.quarantined_at, age.partition, age.offset].to_vec());
         let first = bound.len() - 2;
         let _infallible = write!(

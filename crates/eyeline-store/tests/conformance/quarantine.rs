@@ -7,7 +7,7 @@ use eyeline_core::{EventId, FieldErrors, GalleryId};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::events::{BatchEvent, Misfit};
-use eyeline_store::catalog::quarantine::{Age, Filter};
+use eyeline_store::catalog::quarantine::{Age, Filter, Order};
 use eyeline_store::params;
 use eyeline_store::sql::Db;
 use futures::FutureExt as _;
@@ -50,7 +50,7 @@ async fn add_late_image(db: &Db) {
 }
 
 async fn kept_apart(catalog: &Catalog) -> Vec<(i64, String)> {
-    let found = catalog.quarantined_from_the_first(PROJECT, Filter::default(), None, 100).await.expect("a list");
+    let found = catalog.quarantined(PROJECT, Filter::default(), Order::FirstFirst, None, 100).await.expect("a list");
     found.into_iter().map(|quarantined| (quarantined.age.offset, quarantined.reason)).collect()
 }
 
@@ -181,7 +181,7 @@ async fn the_quarantine_is_listed_filtered_and_counted_by_cause() {
         }
         catalog.apply_events(batch(0, 9, sent)).await.expect("applied");
         let offsets = async |filter: Filter, after: Option<Age>| {
-            let found = catalog.quarantined(PROJECT, filter, after, 4).await.expect("a list");
+            let found = catalog.quarantined(PROJECT, filter, Order::LastFirst, after, 4).await.expect("a list");
             found.into_iter().map(|quarantined| quarantined.age).collect::<Vec<Age>>()
         };
         let first = offsets(Filter::default(), None).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use eyeline_core::event::Replay;
 use eyeline_core::{Event, ProjectId};
 use eyeline_store::catalog::events::Misfit;
-use eyeline_store::catalog::quarantine::{Age, Filter, Quarantined};
+use eyeline_store::catalog::quarantine::{Age, Filter, Order, Quarantined};
 use eyeline_store::inbox::Entry;
 use eyeline_store::{Catalog, Error, Inbox, Result};
 use tokio::sync::Mutex;
@@ -60,11 +60,12 @@ impl Replays {
         let _turn = turn.map_err(|_| Error::unavailable("another replay is under way"))?;
         let mut outcome = Replayed::default();
         // What fails again is put behind: it is not looked at a second time.
-        let newest = self.catalog.quarantined(project_id, filter.clone(), None, 1).await?;
+        let newest = self.catalog.quarantined(project_id, filter.clone(), Order::LastFirst, None, 1).await?;
         let Some(last) = newest.first().map(|newest| newest.age) else { return Ok(outcome) };
         let mut looked_at = 0;
         loop {
-            let mut piece = self.catalog.quarantined_from_the_first(project_id, filter.clone(), after, PIECE).await?;
+            let mut piece =
+                self.catalog.quarantined(project_id, filter.clone(), Order::FirstFirst, after, PIECE).await?;
             piece.retain(|quarantined| quarantined.age <= last);
             let Some(end) = piece.last().map(|quarantined| quarantined.age) else { break };
             looked_at += piece.len();

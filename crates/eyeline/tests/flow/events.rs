@@ -130,9 +130,17 @@ impl Installation {
     }
 }
 
+pub type Worker = tokio::task::JoinHandle<Result<(), String>>;
+
 impl Process {
-    pub fn work(&self) -> tokio::task::JoinHandle<Result<(), String>> {
+    pub fn work(&self) -> Worker {
         tokio::spawn(workers::ingest::run(self.ingest.clone(), self.stop.clone()))
+    }
+
+    /// Stops the worker, and sees that it stops cleanly.
+    pub async fn end(&self, worker: Worker) {
+        self.stop.cancel();
+        worker.await.expect("no panic").expect("a clean stop");
     }
 
     pub async fn collect(&self, envelopes: Vec<Envelope>) -> Vec<Receipt> {
@@ -203,8 +211,7 @@ async fn what_is_sent_again_is_told_apart_before_and_after_it_is_applied_and_aft
 
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
     drop(process);
 
     let process = installation.start().await;
@@ -280,8 +287,7 @@ async fn the_door_stays_open_while_the_catalog_is_out_and_nothing_is_counted_twi
         view
     };
     assert_eq!(accepted(&process.collect(vec![named_view(), act("click", IMAGE)]).await), 2);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
     drop(process);
 
     let process = installation.start().await;
@@ -292,8 +298,7 @@ async fn the_door_stays_open_while_the_catalog_is_out_and_nothing_is_counted_twi
     installation.run("ALTER TABLE partitions_away RENAME TO partitions", &[]).await;
     process.ingest.caught_up().await.expect("applied");
     assert_eq!(installation.counts(IMAGE).await, (1, 1));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -309,8 +314,7 @@ async fn a_worker_counts_what_arrives_and_tells_of_the_gallery() {
     assert_eq!(installation.counts(IMAGE).await, (3, 3));
     let hint = tokio::time::timeout(Duration::from_secs(10), hints.next()).await.expect("a hint").expect("a hint");
     assert!(matches!(hint, Hint::Message(_)));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -335,8 +339,7 @@ async fn workers_that_are_cut_off_again_and_again_count_everything_once() {
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
     assert_eq!(installation.counts(IMAGE).await, (sent as u64, 0));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -355,8 +358,7 @@ async fn poisoned_events_are_kept_apart_and_the_line_goes_on() {
     assert_eq!(installation.counts(IMAGE).await, (20, 20));
     assert_eq!(installation.counts(POISONED_IMAGE).await, (0, 0));
     assert_eq!(installation.quarantined().await, ["unreadable", "failed"]);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -366,8 +368,7 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
     process.collect(vec![envelope(|_| {})]).await;
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
     drop(process);
     for file in ["inbox.sqlite", "inbox.sqlite-wal", "inbox.sqlite-shm"] {
         let _absent = std::fs::remove_file(installation.folder.path().join(file));
@@ -421,8 +422,7 @@ async fn events_are_listed_newest_first_within_the_project_and_without_repetitio
     assert_eq!(listed(&process, &that_day, 50).await.len(), 30);
     let day_before = Filter { from: at("2020-12-31T00:00:00Z"), to: at("2021-01-01T00:00:00Z"), ..all.clone() };
     assert_eq!(listed(&process, &day_before, 50).await, NONE);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -454,6 +454,5 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     assert_eq!(process.history.find(SENDER.application_id, absent).await.expect("an answer"), None);
     let other = ApplicationId(Uuid::from_u128(99));
     assert_eq!(process.history.find(other, ids[0]).await.expect("an answer"), None);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }

@@ -84,8 +84,7 @@ async fn what_fits_no_schema_is_refused_or_kept_apart_as_its_type_says() {
     process.ingest.caught_up().await.expect("applied");
     assert_eq!(installation.quarantined().await, ["schema"]);
     assert_eq!(counted(&installation).await, 2);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -99,8 +98,7 @@ async fn an_event_is_judged_by_the_schema_of_its_time() {
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
     assert_eq!((installation.quarantined().await.len(), counted(&installation).await), (2, 1));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -113,8 +111,7 @@ async fn what_was_accepted_under_an_older_schema_is_no_less_a_duplicate() {
     assert!(matches!(receipts[..], [Receipt::Duplicate(_), Receipt::Rejected(_)]), "{receipts:?}");
     let worker = process.work();
     process.ingest.caught_up().await.expect("applied");
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
     drop(process);
     let process = installation.start().await;
     let receipts = process.collect(vec![named(2, 9), named(3, 9)]).await;
@@ -141,8 +138,7 @@ async fn a_replay_counts_what_fits_now_and_tells_the_rest() {
     assert_eq!((installation.quarantined().await.len(), counted(&installation).await), (4, 19));
     assert_eq!(installation.counts(LATE).await, (1, 1));
     assert_eq!(replay(&process, false).await, (0, 4));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -156,8 +152,7 @@ async fn of_replays_at_once_each_event_is_told_and_counted_once() {
     let outcomes = futures::future::join_all((0..5).map(|_| replay(&process, false))).await;
     assert_eq!(outcomes.iter().map(|(replayed, _)| replayed).sum::<u64>(), 40);
     assert_eq!((installation.counts(LATE).await, counted(&installation).await), ((40, 0), 40));
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }
 
 #[tokio::test]
@@ -193,6 +188,5 @@ async fn a_replay_that_is_cut_off_anywhere_and_repeated_counts_everything_once()
     process.ingest.caught_up().await.expect("applied");
     assert_eq!((installation.counts(LATE).await, counted(&installation).await), ((60, 0), 60));
     assert_eq!(installation.quarantined().await.len(), 0);
-    process.stop.cancel();
-    worker.await.expect("no panic").expect("a clean stop");
+    process.end(worker).await;
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ProjectId, Timestamp};
 use eyeline_store::Error;
-use eyeline_store::catalog::quarantine::{Age, Cause, Filter, Quarantined};
+use eyeline_store::catalog::quarantine::{Age, Cause, Filter, Order, Quarantined};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -94,7 +94,10 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let mut paging = query.paging::<(i64, u32, i64)>(&app);
     query.finish()?;
     let project_id = managed(&credential, project_id)?;
-    let found = app.catalog.quarantined(project_id, filter, paging.after.take().map(age), paging.rows()).await?;
+    let found = app
+        .catalog
+        .quarantined(project_id, filter, Order::LastFirst, paging.after.take().map(age), paging.rows())
+        .await?;
     let (events, next) = paging.cut(found, |last| key(last.age));
     let events = events.into_iter().map(QuarantinedEvent::try_from).collect::<Answer<_>>()?;
     let answer = QuarantineList { events, next_cursor: next.cursor.clone() };

@@ -14,7 +14,8 @@ help:
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 	@echo "make bench-analytics   questions to the same events in Eyeline and DuckDB"
-	@echo "make bench-ranking   what ranking costs, up to 10 million images, and how soon an event is in the order"
+	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
+	@echo "                     and what it brings with simulated visitors (VISITORS=\"--scenarios all --seeds 10\" for all of them)"
 
 run: build
 	@exec $(TARGET)/release/eyeline serve
@@ -58,11 +59,14 @@ bench-analytics:
 	@scripts/install-deps
 	bench/analytics/run
 
+VISITORS ?= --scenarios static_small,lowtraffic --seeds 2
 bench-ranking:
 	@scripts/install-deps
 	bench/ranking/costs
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(TARGET)/release/bench_orders
+	$(TARGET)/release/bench_pages
+	$(TARGET)/release/bench_ranking $(VISITORS)
 
 bench-images: build
 	bench/images/run $(TARGET)/release/eyeline

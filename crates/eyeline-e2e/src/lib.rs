@@ -6,6 +6,7 @@
 
 pub mod animations;
 pub mod api;
+pub mod catalogues;
 pub mod lake;
 pub mod photos;
 pub mod postgres;
@@ -15,6 +16,7 @@ pub mod random;
 pub mod server;
 pub mod streams;
 pub mod uploads;
+pub mod visitors;
 
 pub use api::{Answer, Api};
 pub use project::Project;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use eyeline_e2e::catalogues::load_numbered;
 use eyeline_e2e::project::gallery_event;
 use eyeline_e2e::random::Random;
 use eyeline_e2e::uploads::id;
@@ -27,8 +28,6 @@ struct Options {
     strategy: String,
 }
 
-/// Rows of a dataset that are sent in one request.
-const ROWS: usize = 100_000;
 /// Events of other visitors in a batch, one batch a pause.
 const BACKGROUND: usize = 20;
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(200);
@@ -51,7 +50,7 @@ async fn main() {
         let project = Project::create(&server, "bench").await;
         let gallery = json!({"project_id": project.id, "name": "bench", "ranking": {"strategy": options.strategy}});
         let gallery_id = id(&project.key.post("/galleries", &gallery).await.expect(201).json(), "gallery_id");
-        load(&project, &gallery_id, images).await;
+        load_numbered(&project, &gallery_id, images).await;
         let waits = waits(&project, &gallery_id, images, options.clicks).await;
         let count = PAGES.min(images / 40);
         let first = pages(&project, &gallery_id, 1..=count).await;
@@ -74,20 +73,6 @@ async fn main() {
         LOOK.as_millis(),
     );
     told.expect("the table can be written");
-}
-
-async fn load(project: &Project, gallery_id: &str, images: usize) {
-    let path = format!("/galleries/{gallery_id}/dataset");
-    for first in (0..images).step_by(ROWS) {
-        let mut rows = String::new();
-        for number in first..images.min(first + ROWS) {
-            let row = format!(r#"{{"external_id":"{number}","url":"https://cdn.example/{number}.jpg"}}"#);
-            rows.push_str(&row);
-            rows.push('\n');
-        }
-        project.key.post_text(&path, "application/x-ndjson", rows).await.expect(200);
-    }
-    project.refresh(gallery_id).await;
 }
 
 /// From the answer to each click to the moment at which an order with it was seen.

@@ -11,6 +11,7 @@ mod events;
 mod hostile;
 mod order;
 mod photos;
+mod ranking;
 mod requests;
 mod seeds;
 mod streams;

@@ -347,10 +347,10 @@ impl Ranked {
 
     async fn replace(self: &Arc<Self>, work: &mut Work, clock: &Clock) -> Result<Publication> {
         let mut publication = Publication { published: 0, replaced: Vec::new() };
-        if work.changed.is_empty() && !work.all_changed {
+        let now = clock.now();
+        if work.changed.is_empty() && !work.all_changed && !self.has_learnt_since(now) {
             return Ok(publication);
         }
-        let now = clock.now();
         let before: Vec<(Variant, Arc<Order>)> =
             read(&self.current).iter().map(|(variant, order)| (*variant, order.clone())).collect();
         let mut current = HashMap::with_capacity(before.len());
@@ -367,6 +367,16 @@ impl Ranked {
         work.changed.clear();
         work.all_changed = false;
         Ok(publication)
+    }
+
+    /// Whether the minute of the last acts is over, so that its lessons are known, and an order was made before that.
+    fn has_learnt_since(&self, now: Timestamp) -> bool {
+        let gathered = read(&self.state).as_ref().map_or(0, |state| state.learnt.minute);
+        let is_behind = |order: &Arc<Order>| {
+            matches!(order.ranking.strategy, Strategy::Interest | Strategy::InterestFixed)
+                && order.published_at.minute() <= gathered
+        };
+        gathered < now.minute() && read(&self.current).values().any(is_behind)
     }
 
     async fn make(

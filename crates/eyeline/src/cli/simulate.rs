@@ -1,12 +1,12 @@
 //! `eyeline simulate`.
 
-mod run;
-mod world;
+use std::time::Instant;
 
-use eyeline_core::{Ranking, Strategy};
+use eyeline_core::{GalleryId, Ranking, Strategy};
+use eyeline_simulation::{Report, SCENARIOS, Scenario, play};
+use serde::Serialize;
+use uuid::Uuid;
 
-use self::run::Report;
-use self::world::{SCENARIOS, Scenario};
 use super::say;
 
 #[derive(clap::Args)]
@@ -36,6 +36,15 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Simulated {
+    strategy: &'static str,
+    #[serde(flatten)]
+    report: Report,
+    seconds: f64,
+    sessions_per_second: f64,
+}
+
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
     Strategy::parse(text).ok_or_else(|| format!("this has to be {}", Strategy::NAMES))
 }
@@ -55,12 +64,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         }
     }
     scenario.sessions = arguments.sessions.unwrap_or(scenario.sessions).max(1);
-    let report = run::run(scenario, ranking, arguments.seed);
+    let started = Instant::now();
+    // A gallery for each seed, and always the same.
+    let gallery_id = GalleryId(Uuid::from_u64_pair(arguments.seed, 0));
+    let report = play(scenario, ranking, arguments.seed, gallery_id);
+    let seconds = started.elapsed().as_secs_f64();
+    let sessions_per_second = report.sessions as f64 / seconds;
+    let simulated = Simulated { strategy: ranking.strategy.as_str(), report, seconds, sessions_per_second };
     if arguments.json {
-        let json = serde_json::to_string(&report).map_err(|error| format!("the report cannot be written: {error}"))?;
+        let json =
+            serde_json::to_string(&simulated).map_err(|error| format!("the report cannot be written: {error}"))?;
         say(&json);
     } else {
-        say(&text(&report));
+        say(&text(&simulated));
     }
     Ok(())
 }
@@ -82,19 +98,20 @@ fn set_ranking(ranking: &mut Ranking, key: &str, value: &str) -> Result<bool, St
     Ok(true)
 }
 
-fn text(report: &Report) -> String {
+fn text(simulated: &Simulated) -> String {
+    let report = &simulated.report;
     let parts: Vec<String> = report.fractions.iter().map(|part| format!("{:.0}", part * 100.0)).collect();
     format!(
         "{} on {}, seed {}: {} sessions, {} images, {:.0} sessions a second
 clicks a session   {:.4} of the {:.4} that an oracle gets: {:.1} %
 by tenths          {} %
 images ever seen   {:.0} %",
-        report.strategy,
+        simulated.strategy,
         report.scenario,
         report.seed,
         report.sessions,
         report.images,
-        report.sessions_per_second,
+        simulated.sessions_per_second,
         report.clicks_per_session,
         report.oracle_clicks_per_session,
         report.fraction * 100.0,

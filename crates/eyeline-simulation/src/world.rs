@@ -1,11 +1,11 @@
-//! The world of the simulation: images with a true appeal, and visitors who scroll, look and click.
+//! The world of the simulation: images with a true appeal, and the habits of those who look at them.
 //!
 //! A session scrolls to a depth; every tile down to it is rendered, which is a view. A rendered tile is really looked at
 //! with the attention of its place, and then clicked with the image's true appeal (the position-based model). With
 //! `stop` above zero a click ends the session with that chance (the dependent click model), a deliberate mismatch for
 //! a ranking that believes in the position-based one.
 
-use rand::distr::{Distribution as _, StandardUniform};
+use rand::distr::Distribution as _;
 use rand::seq::index;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::Beta;
@@ -152,14 +152,14 @@ impl Scenario {
 }
 
 /// How visitors scroll and look.
-pub struct Visitors {
-    /// The chance that a session goes deeper than a place.
+pub struct Habits {
+    /// The chance that a session goes deeper than a place; it never rises.
     reach: Vec<f64>,
     attention: Vec<f64>,
     stop: f64,
 }
 
-impl Visitors {
+impl Habits {
     pub fn new(scenario: &Scenario) -> Self {
         let places = 0..PLACES_MAX;
         let power = |base: f64, exponent: usize| base.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
@@ -177,35 +177,30 @@ impl Visitors {
                 places.map(|place| power(0.97, place).max(0.3)).collect(),
             ),
         };
-        Visitors { reach, attention, stop: scenario.stop }
+        Habits { reach, attention, stop: scenario.stop }
     }
 
-    /// Clicks that one session is expected to make on images with these appeals, by place.
-    pub fn expected_clicks(&self, appeals: impl Iterator<Item = f64>) -> f64 {
-        let mut going_on = 1.0;
-        let mut clicks = 0.0;
-        for ((appeal, reach), attention) in appeals.zip(&self.reach).zip(&self.attention) {
+    /// Places that a visitor scrolls down to whose patience is a number from 0 to 1, the most patient having 0.
+    pub fn depth(&self, patience: f64) -> usize {
+        self.reach.partition_point(|reach| *reach >= patience)
+    }
+
+    /// The chance that a tile that was scrolled to is really looked at.
+    pub fn attention(&self, place: usize) -> f64 {
+        self.attention[place]
+    }
+
+    /// Clicks that sessions are expected to make on images with these appeals, by the depth that they scroll to.
+    pub fn clicks_by_depth(&self, appeals: &[f64]) -> Vec<f64> {
+        let (mut going_on, mut clicks) = (1.0, 0.0);
+        let mut by_depth = vec![0.0];
+        for (appeal, attention) in appeals.iter().zip(&self.attention) {
             let click = attention * appeal;
-            clicks += reach * going_on * click;
+            clicks += going_on * click;
             going_on *= 1.0 - self.stop * click;
+            by_depth.push(clicks);
         }
-        clicks
-    }
-
-    /// One session over images with these appeals, by place: `act` hears of each view, and whether it was clicked.
-    pub fn visit(&self, random: &mut Pcg64Mcg, appeals: &[f64], mut act: impl FnMut(usize, bool)) {
-        let patience: f64 = StandardUniform.sample(random);
-        for (place, appeal) in appeals.iter().enumerate().take(PLACES_MAX) {
-            if self.reach[place] < patience {
-                return;
-            }
-            let chance: f64 = StandardUniform.sample(random);
-            let clicked = chance < self.attention[place] * appeal;
-            act(place, clicked);
-            if clicked && self.stop > 0.0 && random.random::<f64>() < self.stop {
-                return;
-            }
-        }
+        by_depth
     }
 }
 

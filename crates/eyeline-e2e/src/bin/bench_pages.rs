@@ -16,8 +16,7 @@ use futures::future::join_all;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
-/// Asks for pages in turns of some seconds, while views of random images come at a steady pace. Fails if a number is not
-/// exact.
+/// Asks for pages in turns of some seconds, while views of random images come at a steady pace.
 #[derive(Parser)]
 struct Options {
     /// Images in the gallery
@@ -26,6 +25,9 @@ struct Options {
     /// Events a second
     #[arg(long, default_value_t = 10_000)]
     events: usize,
+    /// They hit all images alike; else half of them hit a hundredth of the images, as those of an order do
+    #[arg(long)]
+    even: bool,
     /// How the gallery is ordered
     #[arg(long, default_value = "weight")]
     strategy: String,
@@ -69,7 +71,8 @@ async fn main() {
     let path: Arc<str> = format!("/galleries/{gallery_id}/images?limit={PAGE}").into();
     let order_id = id(&project.public.get(&path).await.expect(200).json(), "order_id");
 
-    let feed = tokio::spawn(feed(project.key.clone(), gallery_id.clone(), options.images, options.events));
+    let popular = if options.even { options.images } else { options.images.div_ceil(100) };
+    let feed = tokio::spawn(feed(project.key.clone(), gallery_id.clone(), (options.images, popular), options.events));
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (began, before) = (Instant::now(), applied_events(&project, &gallery_id).await);
     let mut rates = [const { Vec::new() }; TURNS.len()];
@@ -95,10 +98,11 @@ async fn main() {
     }
     writeln!(
         stdout(),
-        "{table}\n{} images by {}, while {counted:.0} events a second were counted; {} connections, turns of {} s, on {} \
+        "{table}\n{} images by {}, while {counted:.0} of {} events a second were counted; {} connections, turns of {} s, on {} \
         cores that this program and `eyeline serve` share.",
         options.images,
         options.strategy,
+        options.events,
         options.connections,
         options.seconds,
         thread::available_parallelism().map_or(1, usize::from),
@@ -107,17 +111,21 @@ async fn main() {
 }
 
 async fn applied_events(project: &Project, gallery_id: &str) -> u64 {
-    project.refresh(gallery_id).await["applied_events"].as_u64().expect("a number")
+    let gallery = project.key.get(&format!("/galleries/{gallery_id}")).await.expect(200).json();
+    gallery["applied_events"].as_u64().expect("a number")
 }
 
-/// Views of random images at a steady pace, until it is aborted.
-async fn feed(key: Api, gallery_id: String, images: usize, events: usize) {
+/// Views of random images at a steady pace, every other one of the popular ones, until it is aborted.
+async fn feed(key: Api, gallery_id: String, (images, popular): (usize, usize), events: usize) {
     let mut random = Random::new(9);
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND as u32);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {
         ticks.tick().await;
-        let view = |_| gallery_event("view", &gallery_id, &random.below(images as u64).to_string()).to_string() + "\n";
+        let view = |number| {
+            let among = if number % 2 == 0 { popular } else { images };
+            gallery_event("view", &gallery_id, &random.below(among as u64).to_string()).to_string() + "\n"
+        };
         let batch: String = (0..events / BATCHES_A_SECOND).map(view).collect();
         key.post_text("/events/batch", "application/x-ndjson", batch).await.expect(200);
     }

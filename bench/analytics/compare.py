@@ -50,6 +50,21 @@ QUERIES = {
         GROUP BY GROUPING SETS ((image), (position), (day)))""",
 }
 
+# The very same query to both.
+SQL = {
+    "sql: counts by day and type": """SELECT sum(n) AS "check" FROM (
+        SELECT date_trunc('day', "timestamp") AS day, category, name, count(*) AS n FROM events GROUP BY 1, 2, 3)""",
+    "sql: sessions by day": """SELECT sum(s) AS "check" FROM (
+        SELECT date_trunc('day', "timestamp") AS day, count(DISTINCT session_id) AS s FROM events GROUP BY 1)""",
+    "sql: counts by day and type, with sessions": """SELECT sum(n + s) AS "check" FROM (
+        SELECT date_trunc('day', "timestamp") AS day, category, name, count(*) AS n, count(DISTINCT session_id) AS s
+        FROM events GROUP BY 1, 2, 3)""",
+    "sql: a gallery's 50 images with the most views": """SELECT sum(n) AS "check" FROM (
+        SELECT data->>'image_id' AS image, count(*) AS n FROM events
+        WHERE category = 'gallery' AND name = 'view' AND data->>'gallery_id' = '00000000-0000-0000-0000-000000000002'
+        GROUP BY 1 ORDER BY n DESC LIMIT 50)""",
+}
+
 # Asked in a process of its own, as the other one is; what starting takes is not counted.
 DUCKDB = """
 import json, resource, sys, time, duckdb
@@ -78,11 +93,12 @@ def main():
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
     print("| question | Eyeline CPU s | DuckDB CPU s | ratio | Eyeline peak MiB | DuckDB peak MiB |")
     print("|---|---|---|---|---|---|")
-    for question in ["counts", "features", "transitions", "paths", "funnel", "retention", "gallery"]:
-        query = QUERIES.get(question)
+    for question in ["counts", "features", "transitions", "paths", "funnel", "retention", "gallery", *SQL]:
+        query = SQL.get(question, QUERIES.get(question))
+        command = [program, "sql", folder, query] if question in SQL else [program, "ask", folder, question]
         ours, theirs = [], []
         for _ in range(rounds):
-            ours.append(run([program, "ask", folder, question]))
+            ours.append(run(command))
             if query:
                 theirs.append(run([sys.executable, "-c", DUCKDB, folder, query]))
         checks = {answer["check"] for answer in ours + theirs}

@@ -1,7 +1,7 @@
 //! Seeded events as files of the lake, and the questions to them with the CPU time that each took.
 //!
 //! `bench_analytics write FOLDER EVENTS` writes the files of two weeks; `bench_analytics ask FOLDER QUESTION` answers one
-//! and prints `{"cpu": seconds, "check": number}`. `bench/analytics/compare.py` runs it beside another engine.
+//! and prints `{"cpu": seconds, "check": number}`, `bench_analytics sql FOLDER QUERY` the same for a query that gives one number, `check`. `bench/analytics/compare.py` runs it beside another engine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use eyeline_core::{Event, GalleryId, ProjectId, Timestamp};
 use eyeline_lake::{
     Anchor, Budget, CountQuestion, EventType, Facts, FileRef, Files, Filter, Interval, PathQuestion, Record, Snapshot,
-    counts, features, funnel, gallery, paths, retention, write_records,
+    counts, features, funnel, gallery, paths, retention, sql, write_records,
 };
 use object_store::local::LocalFileSystem;
 use uuid::Uuid;
@@ -32,8 +32,9 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["write", folder, events] => write(Path::new(folder), events.parse()?),
-        ["ask", folder, question] => ask(Path::new(folder), question),
-        _ => Err("write FOLDER EVENTS, or ask FOLDER QUESTION".into()),
+        ["ask", folder, question] => ask(Path::new(folder), question, ""),
+        ["sql", folder, query] => ask(Path::new(folder), "sql", query),
+        _ => Err("write FOLDER EVENTS, ask FOLDER QUESTION, or sql FOLDER QUERY".into()),
     }
 }
 
@@ -148,7 +149,7 @@ fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, visito
     }
 }
 
-fn ask(folder: &Path, question: &str) -> Result<(), Failure> {
+fn ask(folder: &Path, question: &str, query: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let files = Files::new(Arc::new(LocalFileSystem::new_with_prefix(folder)?), runtime.handle().clone());
     let mut snapshot = Snapshot::default();
@@ -205,6 +206,12 @@ fn ask(folder: &Path, question: &str) -> Result<(), Failure> {
             found.cohorts.iter().flat_map(|cohort| &cohort.visitors).sum()
         }
         "gallery" => gallery(&files, &snapshot, &all, GALLERY, Interval::Day, &budget)?.total.views,
+        "sql" => {
+            let now = Timestamp::from_micros(BEGIN + DAYS * DAY);
+            let table = sql(&files, &snapshot, &all, query, 1, now, &budget)?;
+            let rows: Vec<std::collections::BTreeMap<String, u64>> = serde_json::from_str(table.rows.get())?;
+            rows[0]["check"]
+        }
         other => return Err(format!("no question is called {other}").into()),
     };
     let peak = peak_mib()?;

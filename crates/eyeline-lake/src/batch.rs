@@ -123,7 +123,7 @@ pub(crate) fn with_nulls(batch: &RecordBatch, columns: &[Column]) -> Result<Reco
 pub(crate) struct Columns<'a>(pub(crate) &'a RecordBatch);
 
 impl<'a> Columns<'a> {
-    fn column(&self, column: Column) -> Result<&'a ArrayRef> {
+    pub(crate) fn column(&self, column: Column) -> Result<&'a ArrayRef> {
         let name = schema();
         let name = name.field(column as usize).name();
         self.0.column_by_name(name).ok_or_else(|| Error::Broken(format!("the column {name} is missing")))

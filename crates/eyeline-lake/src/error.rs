@@ -16,6 +16,9 @@ pub enum Error {
     /// The question itself is wrong; the sentence says where.
     #[error("{0}")]
     Refused(String),
+    /// What is wrong with a query in SQL, as a sentence.
+    #[error("{0}")]
+    Query(String),
     /// A file does not read back as what was written.
     #[error("a file of the lake is broken: {0}")]
     Broken(String),

@@ -14,16 +14,19 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use tokio::runtime::Handle;
 
-use crate::batch::with_nulls;
+use crate::batch::{BATCH_ROWS, with_nulls};
 use crate::error::{Error, Result};
 use crate::schema::Column;
 use crate::write::Facts;
 
 /// Bytes from the end of a file that are fetched first: most footers are smaller, and so are the files of a flush.
 const FOOTER_BYTES: u64 = 64 * 1024;
+/// What a batch of usual rows is far below; one of long rows has fewer of them.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_ROWS_MIN: usize = 64;
 /// What the footers that are kept may take together.
 const FOOTERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -115,7 +118,12 @@ impl Files {
     }
 
     fn fetch(&self, file: &FileRef, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        Ok(self.runtime.block_on(self.store.get_ranges(&Path::from(file.key.as_str()), ranges))?)
+        let (store, path, ranges) = (self.store.clone(), Path::from(file.key.as_str()), ranges.to_vec());
+        // Waited for without a runtime: a query in SQL asks from within one of its own.
+        let (done, bytes) = std::sync::mpsc::sync_channel(1);
+        self.runtime.spawn(async move { done.send(store.get_ranges(&path, &ranges).await) });
+        // The runtime is about to end.
+        Ok(bytes.recv().map_err(|_| Error::Cancelled)??)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Footers> {
@@ -140,6 +148,25 @@ impl Footers {
 }
 
 impl Footer {
+    /// What reading these columns of a row group keeps in memory at once.
+    pub(crate) fn bytes_of(&self, group: usize, columns: &[Column]) -> usize {
+        self.sum_of(group, columns, |column| column.compressed_size())
+    }
+
+    /// How many rows of these columns make a batch that is not too large: a few events may be long.
+    pub(crate) fn batch_rows(&self, groups: &[usize], columns: &[Column]) -> usize {
+        let rows: usize = groups.iter().map(|group| self.rows_of(*group)).sum();
+        let bytes = |group: &usize| self.sum_of(*group, columns, |column| column.uncompressed_size());
+        let bytes_of_row = groups.iter().map(bytes).sum::<usize>() / rows.max(1);
+        (BATCH_BYTES / bytes_of_row.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS)
+    }
+
+    fn sum_of(&self, group: usize, columns: &[Column], size: fn(&ColumnChunkMetaData) -> i64) -> usize {
+        let group = self.metadata.metadata().row_group(group);
+        let known = columns.iter().filter_map(|column| group.columns().get(*column as usize));
+        known.map(|column| usize::try_from(size(column)).unwrap_or(0)).sum()
+    }
+
     pub(crate) fn rows_of(&self, group: usize) -> usize {
         usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
     }

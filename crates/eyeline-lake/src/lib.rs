@@ -22,6 +22,7 @@ mod merge;
 mod questions;
 mod scan;
 mod schema;
+mod sql;
 mod write;
 
 pub use arrival::in_order_of_arrival;
@@ -41,4 +42,5 @@ pub use questions::paths::{Anchor, Path, PathQuestion, Paths, paths};
 pub use questions::retention::{Cohort, Retention, retention};
 pub use questions::{EventType, SILENCE};
 pub use scan::{Filter, Hidden, Snapshot};
+pub use sql::{QUERY_BYTES_MAX, Table, TableColumn, sql};
 pub use write::{Facts, FileWriter, write_records};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use eyeline_core::{ApplicationId, Event, ProjectId, SessionId, Timestamp};
 
-use crate::batch::{BATCH_ROWS, Columns, Words, id_at};
+use crate::batch::{Columns, Words, id_at};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Footer, Reading, RowGroup};
@@ -204,6 +204,16 @@ impl Source {
         }))
     }
 
+    /// What reading it keeps in memory, besides the batch.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.rows_of {
+            RowsOf::File { footer, groups, columns, .. } => {
+                groups.iter().map(|group| footer.bytes_of(*group, columns)).max().unwrap_or(0)
+            }
+            RowsOf::Reading(_) | RowsOf::Tail { .. } => 0,
+        }
+    }
+
     /// The next batch, and which of its rows are wanted: at least one.
     pub(crate) fn next(&mut self, budget: &Budget) -> Result<Option<(RecordBatch, Vec<u32>)>> {
         loop {
@@ -221,7 +231,8 @@ impl RowsOf {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         if let RowsOf::File { files, file, footer, groups, columns } = self {
             // Opened when its time has come, so that few files are held at once.
-            *self = RowsOf::Reading(files.read(file, footer, std::mem::take(groups), columns, BATCH_ROWS, None)?);
+            let batch_rows = footer.batch_rows(groups, columns);
+            *self = RowsOf::Reading(files.read(file, footer, std::mem::take(groups), columns, batch_rows, None)?);
         }
         match self {
             RowsOf::Reading(reading) => reading.next(),

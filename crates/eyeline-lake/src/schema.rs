@@ -50,7 +50,7 @@ impl Column {
         Column::Source,
     ];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Column::ProjectId => "project_id",
             Column::Timestamp => "timestamp",

@@ -72,6 +72,17 @@ async fn every_event_is_in_every_answer_once(catalog: Catalog) {
     let features = rows(&project, "features").await;
     assert_eq!((&features[0]["count"], &features[1]["count"]), (&json!(u64::from(sent) - carts), &json!(carts)));
     assert_eq!(rows(&stranger, "features").await, json!([]));
+    let query = "SELECT name, count(*) AS n, sum((data->>'n')::int) AS sum FROM events GROUP BY name ORDER BY n DESC";
+    let query = json!({"query": query});
+    let table = project.key.post("/analytics/sql", &query).await.expect(200).json();
+    let sum = |of: fn(&u32) -> bool| (0..sent).filter(of).sum::<u32>();
+    let of_carts = sum(|number| number.is_multiple_of(3));
+    let expected = json!([
+        {"name": "view", "n": u64::from(sent) - carts, "sum": sum(|_| true) - of_carts},
+        {"name": "cart", "n": carts, "sum": of_carts},
+    ]);
+    assert_eq!(table["rows"], expected);
+    assert_eq!(stranger.key.post("/analytics/sql", &query).await.expect(200).json()["rows"], json!([]));
     let funnel = rows(&project, "funnel?steps=shop/cart").await;
     assert_eq!(funnel[0]["sessions"], carts);
 }

@@ -3,4 +3,6 @@
 mod files;
 mod lists;
 mod questions;
+mod sql;
+mod sql_bounds;
 mod support;

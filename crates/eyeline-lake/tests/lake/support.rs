@@ -28,7 +28,7 @@ pub struct Lake {
 
 impl Lake {
     pub fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
         let store = Arc::new(InMemory::new());
         let files = Files::new(store.clone(), runtime.handle().clone());
         Lake { runtime, store, files }
@@ -58,6 +58,32 @@ impl Lake {
 
 pub fn budget() -> Budget {
     Budget::new(256 << 20, Duration::from_secs(60))
+}
+
+/// An event of its own microsecond; every ten have a session.
+pub fn record(offset: i64) -> Record {
+    let at = Timestamp::from_micros(BEGIN + offset);
+    Record {
+        partition: 0,
+        offset,
+        event: Event {
+            event_id: Uuid::from_u128(offset as u128).into(),
+            id_given: false,
+            project_id: PROJECT,
+            application_id: Uuid::from_u128(10).into(),
+            received_at: at,
+            session_id: Uuid::from_u128(offset as u128 / 10).into(),
+            visitor_id: None,
+            category: "shop".to_owned(),
+            name: "view".to_owned(),
+            data: "{}".into(),
+            timestamp: at,
+            source: None,
+            schema: None,
+            replay: None,
+        },
+        place: None,
+    }
 }
 
 /// Project, session, application, category, name, minute, day, visitor and minutes of delay.

@@ -40,6 +40,13 @@ impl Fields {
         Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     }
 
+    /// Takes from `others` what is not there.
+    pub fn or(&mut self, others: &mut Fields) {
+        for (name, value) in std::mem::take(&mut others.object) {
+            self.object.entry(name).or_insert(value);
+        }
+    }
+
     /// The field as it is; absent and `null` are `None`.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name).filter(|value| !value.is_null())

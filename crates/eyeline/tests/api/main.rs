@@ -20,6 +20,7 @@ mod processing;
 mod projects;
 mod ranking;
 mod session;
+mod sql;
 mod streams;
 mod support;
 mod uploads;

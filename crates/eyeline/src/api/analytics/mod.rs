@@ -6,6 +6,7 @@ mod funnel;
 mod galleries;
 mod paths;
 mod retention;
+mod sql;
 mod step;
 
 use axum::Json;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Answer, Credential, Problem, Query};
+use super::{Answer, Credential, Fields, Problem, Query};
 use crate::app::App;
 use crate::flow::usage::Weight;
 
@@ -33,6 +34,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(funnel::routes())
         .merge(retention::routes())
         .merge(galleries::routes())
+        .merge(sql::routes())
 }
 
 /// Where the numbers come from.
@@ -82,7 +84,7 @@ struct Scope {
 
 impl Scope {
     /// Reads what all questions take; what is wrong is noted in the query.
-    fn read(query: &mut Query, credential: &Credential) -> Scope {
+    fn read(query: &mut Fields, credential: &Credential) -> Scope {
         if credential.project().is_none() {
             query.require("project_id");
         }
@@ -90,7 +92,7 @@ impl Scope {
     }
 
     /// The same for a thing of this project, which then need not be named.
-    fn of(query: &mut Query, project_id: ProjectId) -> Scope {
+    fn of(query: &mut Fields, project_id: ProjectId) -> Scope {
         let scope = Scope::within(query, Some(project_id));
         if scope.project_id != Some(project_id) {
             query.error("project_id", "This is not the project that it belongs to.");
@@ -98,7 +100,7 @@ impl Scope {
         scope
     }
 
-    fn within(query: &mut Query, own: Option<ProjectId>) -> Scope {
+    fn within(query: &mut Fields, own: Option<ProjectId>) -> Scope {
         let project_id = query.id("project_id").or(own);
         let filter = Filter {
             // Of an unknown project there are no events; nobody gets that far.
@@ -121,6 +123,10 @@ impl Scope {
     /// Ends the reading: 400 with all that is wrong, 404 for what is not the caller's.
     fn finish(self, query: Query, credential: &Credential) -> Answer<Filter> {
         query.finish()?;
+        self.granted(credential)
+    }
+
+    fn granted(self, credential: &Credential) -> Answer<Filter> {
         let project_id = self.project_id.ok_or_else(|| Problem::not_found("project"))?;
         credential.manage(project_id, "project")?;
         Ok(self.filter)

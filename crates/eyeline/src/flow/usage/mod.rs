@@ -7,7 +7,7 @@ mod tail;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{ProjectId, Timestamp};
+use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_lake::{Budget, Files, Snapshot};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
@@ -113,6 +113,7 @@ pub(super) fn failure(error: eyeline_lake::Error) -> Error {
             Error::unavailable(format!("the files of events are out of reach: {error}"))
         }
         eyeline_lake::Error::TooMuch(sentence) | eyeline_lake::Error::Refused(sentence) => Error::Refused(sentence),
+        eyeline_lake::Error::Query(sentence) => Error::Invalid(FieldErrors::one("query", sentence)),
         eyeline_lake::Error::Cancelled => Error::unavailable("the question was given up"),
         eyeline_lake::Error::Broken(what) => Error::Corrupt(what),
         eyeline_lake::Error::Write(error) => Error::unavailable(format!("a file of events was not written: {error}")),

@@ -1,0 +1,256 @@
+//! Fields of `data` in a query: `data->>'field'` as text, `data->'field'` as JSON, and the same as functions.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, StringViewBuilder};
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef};
+use arrow_schema::DataType;
+use datafusion::arrow::compute::cast;
+use datafusion::common::{DFSchema, Result};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// What is made of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Give {
+    /// Texts without their quotes, everything else as it is written; `null` as NULL.
+    Text,
+    /// As it is written.
+    Json,
+    /// Numbers; everything else as NULL.
+    Number,
+}
+
+/// `json_text(json, field, …)` and its like: the fields lead from one object to the next, numbers into arrays.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Field {
+    give: Give,
+    signature: Signature,
+}
+
+/// All functions on JSON.
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    [Give::Text, Give::Json, Give::Number].map(|give| Arc::new(function(give))).into()
+}
+
+fn function(give: Give) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Field { give, signature: Signature::variadic_any(Volatility::Immutable) })
+}
+
+/// Reads `->` and `->>`.
+#[derive(Debug)]
+pub(super) struct Arrows;
+
+impl ExprPlanner for Arrows {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let give = match raw.op {
+            BinaryOperator::Arrow => Give::Json,
+            BinaryOperator::LongArrow => Give::Text,
+            _ => return Ok(PlannerResult::Original(raw)),
+        };
+        Ok(PlannerResult::Planned(function(give).call(vec![raw.left, raw.right])))
+    }
+}
+
+impl ScalarUDFImpl for Field {
+    fn name(&self) -> &str {
+        match self.give {
+            Give::Text => "json_text",
+            Give::Json => "json_value",
+            Give::Number => "json_number",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, kinds: &[DataType]) -> Result<DataType> {
+        let [json, steps @ ..] = kinds else { return Err(self.error("needs a JSON text and a field")) };
+        if !(json.is_string() || json.is_null()) {
+            return Err(self.error("reads a JSON text, such as data"));
+        }
+        if steps.is_empty() || !steps.iter().all(|step| step.is_string() || step.is_integer()) {
+            return Err(self.error("needs a field as text, or a place in an array as a number"));
+        }
+        Ok(if self.give == Give::Number { DataType::Float64 } else { DataType::Utf8View })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_one = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let [json, steps @ ..] = &args.args[..] else { return Err(self.error("needs a JSON text and a field")) };
+        let steps = steps.iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?;
+        let json = json.to_array(if is_one { 1 } else { args.number_rows })?;
+        let json = cast(&json, &DataType::Utf8View)?;
+        let found = json.as_string_view().iter().map(|json| {
+            let mut found = json?;
+            for step in &steps {
+                found = at(found, step)?;
+            }
+            (found != "null" || self.give == Give::Json).then_some(found)
+        });
+        let array: ArrayRef = match self.give {
+            Give::Number => {
+                let mut numbers = Float64Builder::with_capacity(json.len());
+                found.for_each(|found| numbers.append_option(found.and_then(|found| found.parse().ok())));
+                Arc::new(numbers.finish())
+            }
+            Give::Json | Give::Text => {
+                let mut texts = StringViewBuilder::with_capacity(json.len());
+                for found in found {
+                    match found {
+                        Some(text) if self.give == Give::Text && text.starts_with('"') => {
+                            append_unquoted(&mut texts, text)
+                        }
+                        other => texts.append_option(other),
+                    }
+                }
+                Arc::new(texts.finish())
+            }
+        };
+        Ok(if is_one {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)
+        } else {
+            ColumnarValue::Array(array)
+        })
+    }
+}
+
+impl Field {
+    fn error(&self, what: &str) -> DataFusionError {
+        DataFusionError::Plan(format!("{} {what}", self.name()))
+    }
+
+    fn step(&self, value: &ColumnarValue) -> Result<Step> {
+        let ColumnarValue::Scalar(value) = value else { return Err(self.error("takes fields that are constants")) };
+        if let Some(Some(name)) = value.try_as_str() {
+            return Ok(Step::Name(name.to_owned()));
+        }
+        match value.cast_to(&DataType::Int64)? {
+            ScalarValue::Int64(Some(index)) => Ok(usize::try_from(index).map_or(Step::Nowhere, Step::Index)),
+            _ => Ok(Step::Nowhere),
+        }
+    }
+}
+
+fn append_unquoted(texts: &mut StringViewBuilder, quoted: &str) {
+    let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match inner.filter(|inner| !inner.contains('\\')) {
+        Some(inner) => texts.append_value(inner),
+        None => texts.append_option(serde_json::from_str::<String>(quoted).ok()),
+    }
+}
+
+enum Step {
+    Name(String),
+    Index(usize),
+    /// A NULL or a negative place, where nothing is.
+    Nowhere,
+}
+
+/// What is at this step in the JSON text, as it is written there.
+fn at<'a>(json: &'a str, step: &Step) -> Option<&'a str> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let found: Option<&'a RawValue> = step.deserialize(&mut reader).ok()?;
+    found.map(RawValue::get)
+}
+
+impl<'de> DeserializeSeed<'de> for &Step {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        match self {
+            Step::Name(_) => json.deserialize_map(self),
+            Step::Index(_) => json.deserialize_seq(self),
+            Step::Nowhere => Err(D::Error::custom("nothing is there")),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for &Step {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("an object or an array")
+    }
+
+    /// Of a name that is there twice the last one counts, as in other readers.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Step::Name(name) = self else { return Ok(None) };
+        let mut found = None;
+        while let Some(is_it) = map.next_key_seed(Is(name))? {
+            if is_it {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        let Step::Index(index) = self else { return Ok(None) };
+        let mut found = None;
+        let mut place = 0;
+        while let Some(value) = values.next_element::<&RawValue>()? {
+            if place == *index {
+                found = Some(value);
+            }
+            place += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a key is this one, without a copy of it.
+struct Is<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Is<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<bool, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+        Ok(key == self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_as_they_are_written() {
+        let name = |name: &str| Step::Name(name.to_owned());
+        let json = r#"{"a": 1.50, "b":{"c" : [10, "x\n", null]}, "\u0061b": true, "a":2}"#;
+        assert_eq!(at(json, &name("a")), Some("2"));
+        assert_eq!(at(json, &name("ab")), Some("true"));
+        assert_eq!(at(json, &name("z")), None);
+        assert_eq!(at(json, &Step::Index(0)), None);
+        let inner = at(json, &name("b")).expect("an object");
+        assert_eq!(inner, r#"{"c" : [10, "x\n", null]}"#);
+        let list = at(inner, &name("c")).expect("a list");
+        assert_eq!(at(list, &Step::Index(1)), Some(r#""x\n""#));
+        assert_eq!(at(list, &Step::Index(2)), Some("null"));
+        assert_eq!(at(list, &Step::Index(3)), None);
+        assert_eq!(at(list, &Step::Nowhere), None);
+        assert_eq!(at("7", &name("a")), None);
+        assert_eq!(at("not JSON", &name("a")), None);
+    }
+}

@@ -56,9 +56,6 @@ SQL = {
         SELECT date_trunc('day', "timestamp") AS day, category, name, count(*) AS n FROM events GROUP BY 1, 2, 3)""",
     "sql: sessions by day": """SELECT sum(s) AS "check" FROM (
         SELECT date_trunc('day', "timestamp") AS day, count(DISTINCT session_id) AS s FROM events GROUP BY 1)""",
-    "sql: counts by day and type, with sessions": """SELECT sum(n + s) AS "check" FROM (
-        SELECT date_trunc('day', "timestamp") AS day, category, name, count(*) AS n, count(DISTINCT session_id) AS s
-        FROM events GROUP BY 1, 2, 3)""",
     "sql: a gallery's 50 images with the most views": """SELECT sum(n) AS "check" FROM (
         SELECT data->>'image_id' AS image, count(*) AS n FROM events
         WHERE category = 'gallery' AND name = 'view' AND data->>'gallery_id' = '00000000-0000-0000-0000-000000000002'

@@ -49,7 +49,8 @@ const COLUMNS: [Column; 12] = [
 /// As text where it is text in the API.
 fn field(column: Column) -> Field {
     let kind = match column {
-        Column::Timestamp | Column::ReceivedAt => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        // Without a zone: the engine would look up that of each row.
+        Column::Timestamp | Column::ReceivedAt => DataType::Timestamp(TimeUnit::Microsecond, None),
         Column::SchemaVersion | Column::Partition => DataType::UInt32,
         Column::Offset => DataType::Int64,
         _ => DataType::Utf8View,

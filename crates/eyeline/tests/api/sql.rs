@@ -192,8 +192,7 @@ async fn a_query_that_nobody_waits_for_any_more_frees_its_place() {
     let tenant = server.tenant("shop").await;
     let events: Vec<Value> = (0..1_000).map(|number| event(number, "view", 1)).collect();
     send(&server, &tenant, &events).await;
-    let endless =
-        json!({"query": "SELECT count(*) AS n FROM events a, events b, events c, events d WHERE a.name < b.name"});
+    let endless = json!({"query": "SELECT count(*) AS n FROM events a, events b, events c, events d"});
     let begin = Instant::now();
     for _ in 0..2 {
         // As many as are worked on at once.

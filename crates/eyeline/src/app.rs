@@ -1,6 +1,7 @@
 //! The wiring: every engine of a process, opened from the settings.
 
 use std::fs::File;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +35,12 @@ use crate::settings::Settings;
 /// How long an engine may take to say that it is there.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What handlers and workers are given. Cheap to clone.
+/// What handlers and workers are given. A clone is one more reference: every request takes several.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// Everything that a process is made of.
+pub struct Parts {
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub secrets: Secrets,
@@ -72,7 +76,15 @@ pub struct App {
     pub newsroom: Newsroom,
     pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
-    _lock: Arc<File>,
+    _lock: File,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl App {
@@ -123,7 +135,7 @@ impl App {
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone());
         let usage = usage.map_err(|error| format!("the objects: {error}"))?;
         let files = LakeFiles::new(catalog.clone(), objects.clone(), usage.clone(), clock.clone());
-        Ok(App {
+        Ok(App(Arc::new(Parts {
             orders,
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             ingest,
@@ -152,8 +164,8 @@ impl App {
             cache,
             pubsub,
             settings: Arc::new(settings),
-            _lock: Arc::new(lock),
-        })
+            _lock: lock,
+        })))
     }
 
     /// Asks every engine whether it answers, by name; one that takes longer than a moment counts as away.

@@ -1,18 +1,28 @@
 //! The product's clock and the ids it makes. The only place that asks the system for the time of the product's rules.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use eyeline_core::Timestamp;
-use uuid::{ContextV7, Uuid};
+use uuid::{Builder, ClockSequence as _, ContextV7, Uuid};
+
+use crate::secrets::random;
 
 /// Cheap to clone; clones share the offset.
 #[derive(Clone, Default)]
 pub struct Clock {
     /// Microseconds added to real time; other than zero only with the test clock.
     offset: Arc<AtomicI64>,
-    ids: Arc<std::sync::Mutex<ContextV7>>,
+    ids: Arc<Mutex<Ids>>,
+}
+
+#[derive(Default)]
+struct Ids {
+    /// Rises within a millisecond, 42 bits.
+    counter: ContextV7,
+    /// Random bits, some hundreds at a time: a system call for each id would cost more than all the rest of it.
+    random: Vec<u32>,
 }
 
 impl Clock {
@@ -42,12 +52,30 @@ impl Clock {
         self.offset.store(micros, Ordering::Relaxed);
     }
 
-    /// A new UUIDv7 of the time [`Clock::now`]; ids of one process rise.
+    /// A new UUIDv7 of the time [`Clock::now`]; ids of one process rise. After the milliseconds: a counter of 42 bits that
+    /// begins anywhere, and 32 random bits (RFC 9562, 6.2, methods 1 and 2).
     pub fn new_id<I: From<Uuid>>(&self) -> I {
         let micros = self.now().micros().max(0).unsigned_abs();
         let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
-        let ids = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Uuid::new_v7(uuid::Timestamp::from_unix(&*ids, micros / 1_000_000, nanos)).into()
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counter, seconds, nanos) = ids.counter.generate_timestamp_sequence(micros / 1_000_000, nanos);
+        let bits = u128::from(counter) << 32 | u128::from(ids.next_random());
+        // The version stands after the first 12 of the 74 bits, the variant before the last 62.
+        let mut tail = [0; 10];
+        tail[..2].copy_from_slice(&((bits >> 62) as u16).to_be_bytes());
+        tail[2..].copy_from_slice(&(bits as u64).to_be_bytes());
+        let millis = seconds * 1_000 + u64::from(nanos) / 1_000_000;
+        Builder::from_unix_timestamp_millis(millis, &tail).into_uuid().into()
+    }
+}
+
+impl Ids {
+    fn next_random(&mut self) -> u32 {
+        if self.random.is_empty() {
+            let bytes = random::<1024>();
+            self.random.extend(bytes.as_chunks().0.iter().map(|chunk| u32::from_ne_bytes(*chunk)));
+        }
+        self.random.pop().unwrap_or_default()
     }
 }
 
@@ -60,6 +88,10 @@ mod tests {
         let clock = Clock::default();
         let ids: Vec<Uuid> = (0..10_000).map(|_| clock.new_id()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
+        assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
+        let now = clock.now().micros().unsigned_abs() / 1_000;
+        let millis = (ids[0].as_u128() >> 80) as u64;
+        assert!(millis <= now && now - millis < 60_000, "{millis} at {now}");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! on the one writer thread inside a savepoint, several use cases to a commit: one fsync answers them all. There it may
 //! await nothing but its `Tx`.
 //!
+//! What PostgreSQL's client keeps across an await is many kilobytes. It is boxed here, once, or every future above would be as
+//! large and be copied about at every call, on SQLite too.
+//!
 //! Statements are written with `$1`, `$2`, … for both. Where the dialects differ, [`Dialect`] says which one it is; the
 //! rule is to avoid that.
 
@@ -52,7 +55,7 @@ impl Db {
             return Ok(Db(Engine::Sqlite(Arc::new(opened))));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Ok(Db(Engine::Postgres(postgres::Postgres::open(url).await?)));
+            return Ok(Db(Engine::Postgres(postgres::Postgres::open(url).boxed().await?)));
         }
         Err(Error::Conflict("the catalog's URL has to start with sqlite: or postgres:".to_owned()))
     }
@@ -81,7 +84,7 @@ impl Db {
     {
         match &self.0 {
             Engine::Sqlite(engine) => engine.write(use_case).await,
-            Engine::Postgres(engine) => engine.write(use_case).await,
+            Engine::Postgres(engine) => engine.write(use_case).boxed().await,
         }
     }
 
@@ -93,7 +96,7 @@ impl Db {
     {
         match &self.0 {
             Engine::Sqlite(engine) => engine.read(use_case).await,
-            Engine::Postgres(engine) => engine.read(use_case).await,
+            Engine::Postgres(engine) => engine.read(use_case).boxed().await,
         }
     }
 }
@@ -118,7 +121,7 @@ impl Tx {
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match self {
             Tx::Sqlite(connection) => sqlite::execute(connection, sql, params),
-            Tx::Postgres(transaction) => postgres::execute(transaction, sql, params).await,
+            Tx::Postgres(transaction) => postgres::execute(transaction, sql, params).boxed().await,
         }
     }
 
@@ -136,7 +139,7 @@ impl Tx {
     pub async fn query_text(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         match self {
             Tx::Sqlite(connection) => sqlite::query(connection, sql, params),
-            Tx::Postgres(transaction) => postgres::query(transaction, sql, params).await,
+            Tx::Postgres(transaction) => postgres::query(transaction, sql, params).boxed().await,
         }
     }
 
@@ -150,7 +153,7 @@ impl Tx {
             let (text, params) = spread(sql, chunk);
             changed += match self {
                 Tx::Sqlite(connection) => sqlite::execute(connection, &text, &params)?,
-                Tx::Postgres(transaction) => postgres::execute(transaction, &text, &params).await?,
+                Tx::Postgres(transaction) => postgres::execute(transaction, &text, &params).boxed().await?,
             };
         }
         Ok(changed)
@@ -181,7 +184,7 @@ impl Tx {
     async fn run_script(&mut self, sql: &'static str) -> Result<()> {
         match self {
             Tx::Sqlite(connection) => sqlite::run_script(connection, sql),
-            Tx::Postgres(transaction) => postgres::run_script(transaction, sql).await,
+            Tx::Postgres(transaction) => postgres::run_script(transaction, sql).boxed().await,
         }
     }
 }

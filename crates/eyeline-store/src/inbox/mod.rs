@@ -43,7 +43,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// Returns once all entries are on stable storage; on an error none of them has been promised (after some failures
     /// they may be there all the same). Entries of one call and one partition keep their order. `Unavailable` when the
     /// queue or the disk is full, or storage failed: nothing is kept waiting.
-    async fn append(&self, entries: Vec<Entry>) -> Result<()>;
+    async fn append(&self, entries: &[Entry]) -> Result<()>;
 
     /// The next events after `after`, oldest first, at most `events_max` and about [`PULL_BYTES_MAX`] bytes: at least
     /// one when there is one.

@@ -37,7 +37,7 @@ async fn an_empty_inbox_has_nothing_to_give() {
     let inbox = engine.open().await;
     assert_eq!(inbox.head(0).await.expect("a head"), 0);
     assert_eq!(inbox.pull(0, 0, 10).await.expect("a pull"), []);
-    inbox.append(Vec::new()).await.expect("nothing is easily kept");
+    inbox.append(&[]).await.expect("nothing is easily kept");
     assert_eq!(inbox.head(0).await.expect("a head"), 0);
 }
 
@@ -45,8 +45,8 @@ async fn an_empty_inbox_has_nothing_to_give() {
 async fn what_was_appended_is_pulled_in_order_and_again_after_a_restart() {
     let engine = Engine::new();
     let inbox = engine.open().await;
-    inbox.append(entries(&["a", "b"])).await.expect("durable");
-    inbox.append(entries(&["", "d"])).await.expect("durable");
+    inbox.append(&entries(&["a", "b"])).await.expect("durable");
+    inbox.append(&entries(&["", "d"])).await.expect("durable");
     let before = inbox.pull(0, 0, 10).await.expect("a pull");
     assert_eq!(texts(&before), ["a", "b", "", "d"]);
     assert!(before.is_sorted_by(|one, next| one.offset < next.offset));
@@ -55,7 +55,7 @@ async fn what_was_appended_is_pulled_in_order_and_again_after_a_restart() {
 
     let inbox = engine.open().await;
     assert_eq!(inbox.head(0).await.expect("a head"), before[3].offset);
-    inbox.append(entries(&["e"])).await.expect("durable");
+    inbox.append(&entries(&["e"])).await.expect("durable");
     let after = inbox.pull(0, 0, 10).await.expect("a pull");
     assert_eq!(after[..4], before[..]);
     assert_eq!(texts(&after[4..]), ["e"]);
@@ -68,7 +68,7 @@ async fn a_reader_finds_each_event_once_by_the_offset_it_has_reached() {
     let inbox = engine.open().await;
     let all: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     for part in all.chunks(7) {
-        inbox.append(entries(&part.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
+        inbox.append(&entries(&part.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
     }
     let (mut reached, mut read) = (0, Vec::new());
     loop {
@@ -89,7 +89,7 @@ async fn appends_at_the_same_time_are_all_kept_and_each_call_keeps_its_order() {
         let inbox = inbox.clone();
         async move {
             let names: Vec<String> = (0..5).map(|number| format!("{call}-{number}")).collect();
-            inbox.append(entries(&names.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
+            inbox.append(&entries(&names.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
         }
     });
     futures::future::join_all(calls).await;
@@ -111,7 +111,7 @@ async fn an_arrival_is_noticed() {
         let inbox = inbox.clone();
         async move { inbox.arrived(0, 0).await }
     });
-    inbox.append(entries(&["a"])).await.expect("durable");
+    inbox.append(&entries(&["a"])).await.expect("durable");
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("noticed").expect("no panic");
     inbox.arrived(0, 0).await;
 }
@@ -121,7 +121,7 @@ async fn what_is_forgotten_makes_room_and_the_numbering_goes_on() {
     let engine = Engine::new();
     let inbox = engine.open().await;
     for text in ["a", "b", "c"] {
-        inbox.append(entries(&[text])).await.expect("durable");
+        inbox.append(&entries(&[text])).await.expect("durable");
     }
     let all = inbox.pull(0, 0, 10).await.expect("a pull");
     inbox.forget(0, all[1].offset).await.expect("room");
@@ -130,7 +130,7 @@ async fn what_is_forgotten_makes_room_and_the_numbering_goes_on() {
     drop(inbox);
     let inbox = engine.open().await;
     assert_eq!(inbox.head(0).await.expect("a head"), all[2].offset);
-    inbox.append(entries(&["d"])).await.expect("durable");
+    inbox.append(&entries(&["d"])).await.expect("durable");
     let next = inbox.pull(0, all[2].offset, 10).await.expect("a pull");
     assert_eq!(texts(&next), ["d"]);
     assert!(next[0].offset > all[2].offset);
@@ -141,7 +141,7 @@ async fn a_pull_is_bounded_in_bytes_and_still_gets_on() {
     let engine = Engine::new();
     let inbox = engine.open().await;
     for _ in 0..3 {
-        inbox.append(vec![Entry { partition: 0, event: vec![1; 4 * 1024 * 1024] }]).await.expect("durable");
+        inbox.append(&[Entry { partition: 0, event: vec![1; 4 * 1024 * 1024] }]).await.expect("durable");
     }
     let first = inbox.pull(0, 0, 10).await.expect("a pull");
     assert_eq!(first.len(), 2);
@@ -168,7 +168,7 @@ proptest! {
                     .map(|(index, size)| Entry { partition: 0, event: vec![(index + size) as u8; *size] })
                     .collect();
                 sent.extend(entries.iter().map(|entry| entry.event.clone()));
-                inbox.append(entries).await.expect("durable");
+                inbox.append(&entries).await.expect("durable");
             }
             let (mut reached, mut read) = (0, Vec::new());
             loop {

@@ -104,7 +104,7 @@ impl Replays {
                 let replay = Some(Replay { partition: age.partition, offset: age.offset, at });
                 Entry { partition: age.partition, event: Event { replay, ..event }.encode() }
             };
-            self.inbox.append(fit.into_iter().map(entry).collect()).await?;
+            self.inbox.append(&fit.into_iter().map(entry).collect::<Vec<_>>()).await?;
             self.catalog.renew_misfits(misfits).await?;
         }
         Ok(counts)

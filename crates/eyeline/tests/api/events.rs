@@ -367,8 +367,8 @@ async fn a_full_inbox_is_told_with_retry_after() {
     // Something large is being written while the batch comes in; the batch may come too late, so it is tried again.
     let mut stored = 0;
     for _ in 0..50 {
-        let large = Entry { partition: 0, event: vec![0; 30 * 1024 * 1024] };
-        let writing = server.app.inbox.append(vec![large]);
+        let large = [Entry { partition: 0, event: vec![0; 30 * 1024 * 1024] }];
+        let writing = server.app.inbox.append(&large);
         let (written, answer) = tokio::join!(writing, send_batch(&server, &tenant, "application/json", batch.clone()));
         stored += i64::from(written.is_ok());
         if answer.status == StatusCode::OK {

@@ -189,7 +189,7 @@ async fn a_receipt_is_given_for_what_is_in_the_inbox() {
     let told: Vec<Event> = receipts
         .into_iter()
         .map(|receipt| match receipt {
-            Receipt::Accepted(event) => event,
+            Receipt::Accepted(record) => Event::decode(&record).expect("an event"),
             Receipt::Duplicate(_) | Receipt::Rejected(_) => panic!("all of it is new and in order"),
         })
         .collect();
@@ -350,7 +350,7 @@ async fn poisoned_events_are_kept_apart_and_the_line_goes_on() {
     installation.run(trigger, &[]).await;
     let process = installation.start().await;
     process.collect((0..20).map(|_| act("view", IMAGE)).collect()).await;
-    process.inbox.append(vec![Entry { partition: 0, event: b"no event".to_vec() }]).await.expect("durable");
+    process.inbox.append(&[Entry { partition: 0, event: b"no event".to_vec() }]).await.expect("durable");
     process.collect(vec![act("view", POISONED_IMAGE)]).await;
     process.collect((0..20).map(|_| act("click", IMAGE)).collect()).await;
     let worker = process.work();
@@ -433,8 +433,8 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     for number in 0..40u64 {
         let envelope = if number % 2 == 0 { named(number.into(), number) } else { envelope(|_| {}) };
         for receipt in process.collect(vec![envelope]).await {
-            let Receipt::Accepted(event) = receipt else { panic!("nothing was sent before") };
-            ids.push(event.event_id);
+            let Receipt::Accepted(record) = receipt else { panic!("nothing was sent before") };
+            ids.push(Event::decode(&record).expect("an event").event_id);
         }
     }
     let find_all = async |applied: bool| {

@@ -3,7 +3,7 @@
 use eyeline::flow::collect::Receipt;
 use eyeline::flow::replay::Replayed;
 use eyeline_core::event::OnInvalid;
-use eyeline_core::{Envelope, ImageId, Timestamp};
+use eyeline_core::{Envelope, Event, ImageId, Timestamp};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::event_types::EventTypeInput;
 use eyeline_store::catalog::quarantine::Filter;
@@ -75,7 +75,8 @@ async fn what_fits_no_schema_is_refused_or_kept_apart_as_its_type_says() {
     let worker = process.work();
     declare(&installation, &process, OnInvalid::Reject, at_most(5)).await;
     let receipts = process.collect(vec![numbered(1), numbered(9)]).await;
-    let [Receipt::Accepted(event), Receipt::Rejected(errors)] = &receipts[..] else { panic!("{receipts:?}") };
+    let [Receipt::Accepted(record), Receipt::Rejected(errors)] = &receipts[..] else { panic!("{receipts:?}") };
+    let event = Event::decode(record).expect("an event");
     assert_eq!(event.schema.map(|schema| (schema.version, schema.checked)), Some((1, true)));
     assert_eq!(errors.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["data.n"]);
 

@@ -17,11 +17,13 @@ pub(super) struct Piece {
 impl Piece {
     /// Lays the entries out in as few pieces as the bound allows; done by the caller, so that the writer only copies.
     pub(super) fn cut(entries: &[Entry]) -> Vec<Piece> {
+        let mut rest = entries.iter().map(|entry| entry.event.len() + 4).sum::<usize>();
         let mut pieces = Vec::new();
-        let mut piece = Piece::default();
+        let mut piece = Piece::with_room_for(rest);
         for entry in entries {
             if !piece.bytes.is_empty() && piece.bytes.len() + entry.event.len() + 4 > CHUNK_BYTES_MAX {
-                pieces.push(std::mem::take(&mut piece));
+                rest -= piece.bytes.len();
+                pieces.push(std::mem::replace(&mut piece, Piece::with_room_for(rest)));
             }
             // The queue's bound keeps every event far below 4 GiB.
             piece.bytes.extend(u32::try_from(entry.event.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -32,6 +34,10 @@ impl Piece {
             pieces.push(piece);
         }
         pieces
+    }
+
+    fn with_room_for(bytes: usize) -> Piece {
+        Piece { count: 0, bytes: Vec::with_capacity(bytes.min(CHUNK_BYTES_MAX)) }
     }
 
     pub(super) fn len(&self) -> usize {

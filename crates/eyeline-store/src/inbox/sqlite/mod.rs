@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{Delivery, Entry, Inbox, Offset, PULL_BYTES_MAX};
@@ -45,6 +46,7 @@ struct Readers {
 }
 
 impl SqliteInbox {
+    /// To be called within a runtime.
     pub(super) fn open(path: &Path) -> Result<Self> {
         Self::open_limited(path, None)
     }
@@ -71,8 +73,8 @@ impl SqliteInbox {
         let writer = std::thread::Builder::new()
             .name("inbox-writer".to_owned())
             .spawn({
-                let broken = broken.clone();
-                move || writer::run(writing, queue, &head_sender, broken)
+                let (broken, runtime) = (broken.clone(), Handle::current());
+                move || writer::run(writing, queue, &head_sender, broken, runtime)
             })
             .map_err(|error| Error::internal("starting the inbox's writer", error))?;
         Ok(SqliteInbox {
@@ -133,11 +135,11 @@ impl Inbox for SqliteInbox {
         1
     }
 
-    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
-        for entry in &entries {
+    async fn append(&self, entries: &[Entry]) -> Result<()> {
+        for entry in entries {
             check(entry.partition)?;
         }
-        let pieces = Piece::cut(&entries);
+        let pieces = Piece::cut(entries);
         let bytes = pieces.iter().map(Piece::len).sum::<usize>();
         if bytes == 0 {
             return Ok(());
@@ -286,7 +288,7 @@ mod tests {
         let inbox = SqliteInbox::open_limited(&folder.path().join("inbox.sqlite"), Some(64)).expect("an inbox");
         let mut promised = 0;
         let error = loop {
-            match inbox.append(entries(3, 8_000)).await {
+            match inbox.append(&entries(3, 8_000)).await {
                 Ok(()) => promised += 3,
                 Err(error) => break error,
             }
@@ -297,7 +299,7 @@ mod tests {
         assert_eq!(inbox.pull(0, 0, 1_000).await.expect("events").len(), promised as usize);
 
         inbox.forget(0, promised - 3).await.expect("space");
-        inbox.append(entries(3, 8_000)).await.expect("space again");
+        inbox.append(&entries(3, 8_000)).await.expect("space again");
         assert_eq!(inbox.head(0).await.expect("a head"), promised + 3);
     }
 
@@ -305,9 +307,10 @@ mod tests {
     async fn more_than_the_queue_holds_is_refused_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let inbox = SqliteInbox::open(&folder.path().join("inbox.sqlite")).expect("an inbox");
-        let error = inbox.append(entries(1, QUEUE_BYTES_MAX)).await.expect_err("too much");
+        let error = inbox.append(&entries(1, QUEUE_BYTES_MAX)).await.expect_err("too much");
         assert!(error.is_retryable(), "{error}");
-        let crowd = (0..64).map(|_| inbox.append(entries(1, QUEUE_BYTES_MAX / 16)));
+        let entries = entries(1, QUEUE_BYTES_MAX / 16);
+        let crowd = (0..64).map(|_| inbox.append(&entries));
         let outcomes = futures::future::join_all(crowd).await;
         let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert!((15..64).contains(&taken), "{taken} were taken");

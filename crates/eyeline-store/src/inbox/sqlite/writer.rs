@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::super::Offset;
@@ -35,8 +36,9 @@ pub(super) fn run(
     mut queue: mpsc::Receiver<Command>,
     head: &watch::Sender<Offset>,
     broken: Arc<OnceLock<String>>,
+    runtime: Handle,
 ) {
-    let mut state = Writer { broken, unchecked_bytes: 0 };
+    let mut state = Writer { runtime, broken, unchecked_bytes: 0 };
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         let mut bytes = size(&group[0]);
@@ -68,6 +70,8 @@ fn size(command: &Command) -> usize {
 }
 
 struct Writer {
+    /// Where answers are given: each wakes a task, which costs this thread far more than one of the runtime's own.
+    runtime: Handle,
     /// Set by a failed fsync: the kernel may have dropped what it could not write, so that a later fsync proves nothing.
     /// From then on nothing is promised until the server is started again.
     broken: Arc<OnceLock<String>>,
@@ -102,14 +106,13 @@ impl Writer {
             self.unchecked_bytes += bytes;
             head.send_replace(newest);
         }
-        for (_, answer, _) in appends {
-            let told = match &outcome {
-                Ok(_) => Ok(()),
-                Err(error) => Err(Error::unavailable(error.to_string())),
-            };
-            // The sender may have gone away; the events are counted all the same.
-            let _ = answer.send(told);
-        }
+        let failed = outcome.err().map(|error| error.to_string());
+        self.runtime.spawn(async move {
+            for (_, answer, _) in appends {
+                // The sender may have gone away; the events are counted all the same.
+                let _ = answer.send(failed.clone().map_or(Ok(()), |reason| Err(Error::unavailable(reason))));
+            }
+        });
     }
 
     fn checkpoint(&mut self, connection: &Connection) {
@@ -179,9 +182,9 @@ mod tests {
         rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None)
     }
 
-    #[test]
-    fn a_failed_fsync_ends_all_promises() {
-        let mut writer = Writer { broken: Arc::default(), unchecked_bytes: 0 };
+    #[tokio::test]
+    async fn a_failed_fsync_ends_all_promises() {
+        let mut writer = Writer { runtime: Handle::current(), broken: Arc::default(), unchecked_bytes: 0 };
         assert!(writer.failed(&io_error(ffi::SQLITE_IOERR_FSYNC)).is_retryable());
         assert!(writer.broken.get().is_some());
 
@@ -189,18 +192,18 @@ mod tests {
         let mut connection = Connection::open(folder.path().join("inbox.sqlite")).expect("a file");
         super::super::prepare(&connection).expect("a table");
         let (head, seen) = watch::channel(0);
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let pieces = Piece::cut(&[super::super::Entry { partition: 0, event: vec![1] }]);
         let _space = std::sync::Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().expect("space");
         writer.write(&mut connection, vec![Command::Append { pieces, answer, _space }], &head);
-        assert!(answered.try_recv().expect("an answer").is_err());
+        assert!(answered.await.expect("an answer").is_err());
         assert_eq!(*seen.borrow(), 0);
     }
 
-    #[test]
-    fn other_failures_pass() {
+    #[tokio::test]
+    async fn other_failures_pass() {
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
-            let mut writer = Writer { broken: Arc::default(), unchecked_bytes: 0 };
+            let mut writer = Writer { runtime: Handle::current(), broken: Arc::default(), unchecked_bytes: 0 };
             assert!(writer.failed(&io_error(code)).is_retryable(), "{code}");
             assert!(writer.broken.get().is_none(), "{code}");
         }

@@ -82,12 +82,12 @@ async fn collect_batch(
         let sentence = "Events are sent as application/json, application/x-ndjson or text/plain.";
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
     })?;
-    let mut envelopes = Vec::new();
-    let mut indices = Vec::new();
     let mut rejected = Vec::new();
     let sent = read(&body, kind, app.clock.now())?;
     let rate_limit = allowance::take_events(&app, &credential, client, sent.len())?;
     let sources = Sources::new(&app.secrets, sender, &credential, client, &headers);
+    let mut envelopes = Vec::with_capacity(sent.len());
+    let mut indices = Vec::with_capacity(sent.len());
     for (index, parsed) in sent.into_iter().enumerate() {
         match parsed {
             Ok(mut envelope) => {

@@ -143,7 +143,10 @@ async fn collect(
     let event_id = envelope.event_id;
     let receipts = app.collector.collect(sender, vec![envelope]).await?;
     let (status, event) = match receipts.into_iter().next() {
-        Some(Receipt::Accepted(event)) => (StatusCode::CREATED, event),
+        Some(Receipt::Accepted(record)) => {
+            let event = Event::decode(&record);
+            (StatusCode::CREATED, event.ok_or_else(|| Error::Corrupt("an event cannot be read again".to_owned()))?)
+        }
         Some(Receipt::Duplicate(first)) => {
             let mut event = app.collector.first(&first).await?;
             if let (None, Some(event_id)) = (&event, event_id) {

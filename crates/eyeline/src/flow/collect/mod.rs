@@ -4,6 +4,7 @@
 //! the ids that are applied. That is a courtesy to the sender. What makes an event count once is the check that `ingest`
 //! makes in the same transaction as the count.
 
+mod lookups;
 mod recent;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use eyeline_store::inbox::Entry;
 use eyeline_store::{Catalog, Inbox, Result};
 use uuid::Uuid;
 
+use self::lookups::Lookups;
 use self::recent::{Claim, Recent};
 use super::event_types::EventTypes;
 use crate::clock::Clock;
@@ -36,8 +38,8 @@ pub struct Sender {
 /// What became of an event.
 #[derive(Clone, Debug)]
 pub enum Receipt {
-    /// Durable from now on; it will be counted exactly once.
-    Accepted(Event),
+    /// Durable from now on; it will be counted exactly once. The record as it stands in the inbox.
+    Accepted(Vec<u8>),
     /// It was accepted before, and nothing was changed.
     Duplicate(First),
     /// It does not fit the schema of its type, by field; nothing was taken in.
@@ -62,11 +64,13 @@ pub struct Collector {
     event_types: EventTypes,
     clock: Clock,
     recent: Arc<Recent>,
+    lookups: Arc<Lookups>,
 }
 
 impl Collector {
     pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, event_types: EventTypes, clock: Clock) -> Self {
-        Collector { inbox, catalog, event_types, clock, recent: Arc::default() }
+        let lookups = Arc::new(Lookups::new(catalog.clone()));
+        Collector { inbox, catalog, event_types, clock, recent: Arc::default(), lookups }
     }
 
     /// Takes events in and tells what became of each, in their order, once all of them are on stable storage. After an
@@ -97,7 +101,8 @@ impl Collector {
             let Sender { application_id, project_id } = sender;
             let event = envelope.into_event(event_id, given.is_some(), project_id, application_id, received_at);
             receipts.push(None);
-            open.push(Open { index, partition, event });
+            let id = given.map(|event_id| (application_id, event_id));
+            open.push(Open { index, id, entry: Entry { partition, event: event.encode() } });
         }
         self.excuse(unfit, &mut receipts).await;
         while !open.is_empty() {
@@ -139,7 +144,7 @@ impl Collector {
     /// Settles what can be settled now. What is left is being taken in by another call at this moment: it is given back
     /// once that call has ended. A call never waits for another one while others wait for it.
     async fn take_in(&self, open: Vec<Open>, receipts: &mut [Option<Receipt>]) -> Result<Vec<Open>> {
-        let ids: Vec<Option<Id>> = open.iter().map(Open::id).collect();
+        let ids: Vec<Option<Id>> = open.iter().map(|open| open.id).collect();
         let (claims, verdicts) = self.recent.claim(&ids);
         let mut ours = Vec::with_capacity(open.len());
         let mut busy = Vec::new();
@@ -154,24 +159,22 @@ impl Collector {
                 }
             }
         }
-        let applied = self.applied(ours.iter().filter_map(Open::id).collect()).await;
+        let applied = self.applied(ours.iter().filter_map(|open| open.id).collect()).await;
         let mut accepted = Vec::with_capacity(ours.len());
         let mut entries = Vec::with_capacity(ours.len());
-        for open in ours {
-            if let Some(place) = open.id().and_then(|id| applied.get(&id)) {
-                receipts[open.index] = Some(Receipt::Duplicate(First::Applied(*place)));
+        for Open { index, id, entry } in ours {
+            if let Some(place) = id.and_then(|id| applied.get(&id)) {
+                receipts[index] = Some(Receipt::Duplicate(First::Applied(*place)));
                 continue;
             }
-            entries.push(Entry { partition: open.partition, event: open.event.encode() });
-            accepted.push(open);
+            accepted.push((index, id));
+            entries.push(entry);
         }
+        self.inbox.append(&entries).await?;
         let named = accepted.iter().zip(&entries);
-        let named: Vec<(Id, Arc<[u8]>)> =
-            named.filter_map(|(open, entry)| open.id().map(|id| (id, entry.event.as_slice().into()))).collect();
-        self.inbox.append(entries).await?;
-        claims.keep(named);
-        for open in accepted {
-            receipts[open.index] = Some(Receipt::Accepted(open.event));
+        claims.keep(named.filter_map(|((_, id), entry)| Some(((*id)?, entry.event.as_slice().into()))).collect());
+        for ((index, _), entry) in accepted.into_iter().zip(entries) {
+            receipts[index] = Some(Receipt::Accepted(entry.event));
         }
         if let Some(other_call) = other_call {
             other_call.ended().await;
@@ -180,32 +183,20 @@ impl Collector {
     }
 
     /// What the catalog knows of these ids; nothing when it is away or slow, since then the door goes on all the same.
-    async fn applied(&self, ids: Vec<Id>) -> HashMap<Id, EventPlace> {
+    async fn applied(&self, ids: Vec<Id>) -> Arc<HashMap<Id, EventPlace>> {
         if ids.is_empty() {
-            return HashMap::new();
+            return Arc::default();
         }
-        match tokio::time::timeout(LOOKUP_PATIENCE, self.catalog.event_places(ids)).await {
-            Ok(Ok(places)) => places,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "ids of events were not looked up");
-                HashMap::new()
-            }
-            Err(_) => HashMap::new(),
-        }
+        tokio::time::timeout(LOOKUP_PATIENCE, self.lookups.places(ids)).await.unwrap_or_default()
     }
 }
 
 /// An event that has no receipt yet.
 struct Open {
     index: usize,
-    partition: u32,
-    event: Event,
-}
-
-impl Open {
-    fn id(&self) -> Option<Id> {
-        self.event.id_given.then_some((self.event.application_id, self.event.event_id))
-    }
+    /// The sender's name for it.
+    id: Option<Id>,
+    entry: Entry,
 }
 
 /// The event id that an `Idempotency-Key` stands for; `index` tells the events of a batch apart.

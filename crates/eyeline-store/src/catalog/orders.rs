@@ -67,6 +67,13 @@ pub struct ItemVersion {
     pub height: u32,
 }
 
+/// How often something changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revisions {
+    pub all: i64,
+    pub items: i64,
+}
+
 impl Catalog {
     /// Up to `limit` images of the gallery that changed after `after`, in the order of their changes; `None` when the
     /// gallery is gone. Whoever applies one answer after the other until `complete` holds what the last snapshot
@@ -80,10 +87,11 @@ impl Catalog {
         self.db.read(move |tx| async move { changes(tx, gallery_id, after, limit).await }.boxed()).await
     }
 
-    /// The revisions of those of the galleries that are not gone.
-    pub async fn gallery_revisions(&self, galleries: &[GalleryId]) -> Result<Vec<(GalleryId, i64)>> {
+    /// The revisions of those of the galleries that are not gone: of all that is known of one, and of what its pages show
+    /// beside numbers.
+    pub async fn gallery_revisions(&self, galleries: &[GalleryId]) -> Result<Vec<(GalleryId, Revisions)>> {
         let rows: Vec<Vec<Value>> = galleries.iter().map(|gallery_id| vec![(*gallery_id).into()]).collect();
-        let sql = "SELECT g.gallery_id, g.revision FROM galleries g
+        let sql = "SELECT g.gallery_id, g.revision, g.item_revision FROM galleries g
                    JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1
                    JOIN projects p ON p.project_id = g.project_id
                    WHERE g.deleted_at IS NULL AND p.deleted_at IS NULL";
@@ -91,7 +99,11 @@ impl Catalog {
             .read(move |tx| {
                 async move {
                     let found = tx.query_rows(sql, &rows).await?;
-                    found.into_iter().map(|mut row| Ok((row.take("gallery_id")?, row.take("revision")?))).collect()
+                    let read = |mut row: Row| {
+                        let revisions = Revisions { all: row.take("revision")?, items: row.take("item_revision")? };
+                        Ok((row.take("gallery_id")?, revisions))
+                    };
+                    found.into_iter().map(read).collect()
                 }
                 .boxed()
             })

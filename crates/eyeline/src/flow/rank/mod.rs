@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use eyeline_core::event::ImageRef;
 use eyeline_core::{GalleryId, OrderId, ProjectId, Timestamp};
+use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::{Catalog, Error, PubSub, Result};
 
 pub use order::Order;
@@ -143,12 +144,12 @@ impl Orders {
         if ids.is_empty() {
             return Ok(());
         }
-        let revisions: HashMap<GalleryId, i64> = self.0.catalog.gallery_revisions(&ids).await?.into_iter().collect();
+        let revisions: HashMap<GalleryId, Revisions> =
+            self.0.catalog.gallery_revisions(&ids).await?.into_iter().collect();
         for ranked in held {
             match revisions.get(&ranked.gallery_id()) {
                 None => self.let_go(&ranked),
-                Some(revision) if ranked.revision().is_some_and(|known| known < *revision) => ranked.mark_changed(),
-                Some(_) => {}
+                Some(revisions) => ranked.compare(*revisions),
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use eyeline_core::ranking::{
 };
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::galleries::Gallery;
-use eyeline_store::catalog::orders::{ChangeMark, GalleryChanges};
+use eyeline_store::catalog::orders::{ChangeMark, GalleryChanges, Revisions};
 use eyeline_store::pubsub::Hint;
 use eyeline_store::{Catalog, Error, Result};
 use futures::stream::BoxStream;
@@ -177,10 +177,6 @@ impl Ranked {
         size_of::<Ranked>() + read(&self.state).as_ref().map_or(0, |state| state.columns.bytes())
     }
 
-    pub(super) fn revision(&self) -> Option<i64> {
-        read(&self.state).as_ref().map(|state| state.revision)
-    }
-
     pub(super) fn mark_used(&self) {
         lock(&self.times).used = Instant::now();
     }
@@ -205,6 +201,17 @@ impl Ranked {
         self.stale.store(true, Ordering::Release);
         self.urgent.store(true, Ordering::Release);
         self.dirty.store(true, Ordering::Release);
+    }
+
+    /// Takes in what the catalog says. Counters rise all the time, and are in no hurry.
+    pub(super) fn compare(&self, revisions: Revisions) {
+        let known = read(&self.state).as_ref().map(|state| (state.revision, state.item_revision));
+        let Some((revision, item_revision)) = known else { return };
+        if item_revision < revisions.items {
+            self.mark_changed();
+        } else if revision < revisions.all {
+            self.dirty.store(true, Ordering::Release);
+        }
     }
 
     /// Whether it is time to publish.

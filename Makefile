@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-images bench-analytics bench-ranking
+.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: half an hour)"
@@ -12,6 +12,7 @@ help:
 	@echo "make format  format the code"
 	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
 	@echo "make bench   measure: 200 photos through the whole chain"
+	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 	@echo "make bench-analytics   questions to the same events in Eyeline and DuckDB"
 	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
@@ -54,6 +55,11 @@ bench:
 	@scripts/install-deps test
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(TARGET)/release/bench_photos
+
+bench-events:
+	@scripts/install-deps test
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	bench/events/run $(TARGET)/release/bench_events
 
 bench-analytics:
 	@scripts/install-deps

@@ -1,29 +1,29 @@
 //! Seeded events as files of the lake, and the questions to them with the CPU time that each took.
 //!
 //! `bench_analytics write FOLDER EVENTS` writes the files of two weeks; `bench_analytics ask FOLDER QUESTION` answers one
-//! and prints `{"cpu": seconds, "check": number}`, `bench_analytics sql FOLDER QUERY` the same for a query that gives one number, `check`. `bench/analytics/compare.py` runs it beside another engine.
+//! and prints `{"cpu": seconds, "check": number}`, `bench_analytics sql FOLDER QUERY` the same for a query that gives one
+//! number, `check`. `bench/analytics/compare.py` runs it beside another engine. `bench_analytics month FOLDER EVENTS` tells
+//! what so many events take that come at 100 a second.
+
+mod events;
+mod month;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{Event, GalleryId, ProjectId, Timestamp};
+use eyeline_core::Timestamp;
 use eyeline_lake::{
     Anchor, Budget, CountQuestion, EventType, Facts, FileRef, Files, Filter, Interval, PathQuestion, Record, Snapshot,
     counts, features, funnel, gallery, paths, retention, sql, write_records,
 };
 use object_store::local::LocalFileSystem;
-use uuid::Uuid;
 
-const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
-const GALLERY: GalleryId = GalleryId(Uuid::from_u128(2));
+use self::events::{BEGIN, Draws, GALLERY, PROJECT, record};
+
 const DAYS: i64 = 14;
 const DAY: i64 = 24 * 3_600 * 1_000_000;
-/// 2026-11-02, a Monday.
-const BEGIN: i64 = 1_793_577_600_000_000;
 const EVENTS_OF_A_SESSION: u64 = 12;
-const FEATURES: u64 = 40;
-const IMAGES: u64 = 10_000;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -32,36 +32,10 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["write", folder, events] => write(Path::new(folder), events.parse()?),
+        ["month", folder, events] => month::month(Path::new(folder), events.parse()?),
         ["ask", folder, question] => ask(Path::new(folder), question, ""),
         ["sql", folder, query] => ask(Path::new(folder), "sql", query),
-        _ => Err("write FOLDER EVENTS, ask FOLDER QUESTION, or sql FOLDER QUERY".into()),
-    }
-}
-
-/// SplitMix64: the same events from the same seed everywhere.
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Below `count`, small numbers far more often: close to Zipf's law with exponent 1.
-    fn zipf(&mut self, count: u64) -> u64 {
-        (((count as f64 + 1.0).powf(self.part()) - 1.0) as u64).min(count - 1)
-    }
-
-    fn id(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes((u128::from(self.next()) << 64 | u128::from(self.next())).to_be_bytes())
-            .into_uuid()
+        _ => Err("write FOLDER EVENTS, ask FOLDER QUESTION, sql FOLDER QUERY, or month FOLDER EVENTS".into()),
     }
 }
 
@@ -106,47 +80,6 @@ fn write(folder: &Path, events: u64) -> Result<(), Failure> {
     }
     say(&serde_json::json!({"rows": rows_total, "bytes_an_event": bytes_total as f64 / rows_total as f64}).to_string());
     Ok(())
-}
-
-fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, visitor: &str, at: i64) -> Record {
-    let received = at + 20_000 + (draws.next() % 180_000) as i64;
-    let made = uuid::Timestamp::from_unix(
-        context,
-        received.unsigned_abs() / 1_000_000,
-        (received.unsigned_abs() % 1_000_000 * 1_000) as u32,
-    );
-    let (category, name, data) = if draws.next().is_multiple_of(4) {
-        let image = Uuid::from_u128(1_000 + u128::from(draws.zipf(IMAGES)));
-        let name = if draws.next().is_multiple_of(8) { "click" } else { "view" };
-        let position = 1 + draws.zipf(60);
-        let data = serde_json::json!({"gallery_id": GALLERY, "image_id": image, "position": position});
-        ("gallery".to_owned(), name.to_owned(), data)
-    } else {
-        let feature = draws.zipf(FEATURES);
-        let data = serde_json::json!({"path": format!("/section/{feature}"), "width": 320 + 16 * (draws.next() % 60)});
-        (format!("category-{}", feature % 5), format!("feature-{feature}"), data)
-    };
-    Record {
-        partition: 0,
-        offset: 0,
-        event: Event {
-            event_id: Uuid::new_v7(made).into(),
-            id_given: false,
-            project_id: PROJECT,
-            application_id: Uuid::from_u128(10 + u128::from(draws.zipf(3))).into(),
-            received_at: Timestamp::from_micros(received),
-            session_id: session_id.into(),
-            visitor_id: Some(visitor.to_owned()),
-            category,
-            name,
-            data: data.to_string().into(),
-            timestamp: Timestamp::from_micros(at),
-            source: None,
-            schema: None,
-            replay: None,
-        },
-        place: None,
-    }
 }
 
 fn ask(folder: &Path, question: &str, query: &str) -> Result<(), Failure> {

@@ -55,7 +55,7 @@ impl Db {
             return Ok(Db(Engine::Sqlite(Arc::new(opened))));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Ok(Db(Engine::Postgres(postgres::Postgres::open(url).boxed().await?)));
+            return Ok(Db(Engine::Postgres(postgres::Postgres::open(url).await?)));
         }
         Err(Error::Conflict("the catalog's URL has to start with sqlite: or postgres:".to_owned()))
     }

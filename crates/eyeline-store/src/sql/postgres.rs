@@ -20,12 +20,8 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) async fn open(url: &str) -> Result<Self> {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect(url)
-            .await
-            .map_err(|error| failure(&error, "connect"))?;
+        let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(Duration::from_secs(5));
+        let pool = Box::pin(options.connect(url)).await.map_err(|error| failure(&error, "connect"))?;
         Ok(Postgres { pool })
     }
 
@@ -47,7 +43,7 @@ impl Postgres {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
-        let transaction = self.pool.begin_with(begin).await.map_err(|error| failure(&error, begin))?;
+        let transaction = Box::pin(self.pool.begin_with(begin)).await.map_err(|error| failure(&error, begin))?;
         let mut tx = Tx::Postgres(transaction);
         // On an error the transaction is dropped, which rolls it back.
         let value = use_case(&mut tx).await?;

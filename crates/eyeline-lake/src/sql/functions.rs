@@ -151,17 +151,16 @@ impl ScalarUDFImpl for Bounded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let sizes = args.args.iter().map(|arg| size(arg, args.number_rows));
+        let all = sizes.clone().fold(0, usize::saturating_add);
         let bytes = match self.name() {
             // Each byte may become the replacement, which is the third.
             "replace" | "regexp_replace" => {
                 let [text, _, with, ..] = &args.args[..] else { return self.0.invoke_with_args(args) };
-                (size(text, args.number_rows) + args.number_rows).saturating_mul(longest(with).max(1))
+                size(text, args.number_rows).saturating_add(args.number_rows).saturating_mul(longest(with).max(1))
             }
             // The separator stands between any two.
-            "concat_ws" => {
-                args.args.len().saturating_mul(sizes.clone().next().unwrap_or(0)).saturating_add(sizes.sum())
-            }
-            _ => sizes.sum(),
+            "concat_ws" => args.args.len().saturating_mul(sizes.clone().next().unwrap_or(0)).saturating_add(all),
+            _ => all,
         };
         check_bytes(self.name(), &args.args, bytes)?;
         self.0.invoke_with_args(args)

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow_schema::DataType;
 use datafusion::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::catalog::{
     CatalogProvider as _, CatalogProviderList as _, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -18,11 +19,13 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
 use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, WindowFunctionDefinition, lit,
+    Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, WindowFrameBound, WindowFunctionDefinition, lit,
 };
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::prelude::SessionConfig;
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, Select, Statement as SqlStatement, TableFactor, Visit as _, Visitor,
@@ -42,6 +45,8 @@ const SCHEMA: &str = "public";
 const DEPTH_MAX: usize = 50;
 /// Rows of what joins and sorts give at once: some of them are long.
 const BATCH_ROWS: usize = 2 * 1024;
+/// Rows that a window without an order looks back or ahead: it keeps them, and counts them nowhere.
+const FRAME_ROWS_MAX: i64 = 10_000;
 /// Terms in a row, and queries and tables in a query.
 const CHAIN_MAX: usize = 100;
 const SOURCES_MAX: usize = 100;
@@ -62,7 +67,7 @@ pub(super) async fn plan(
     check(&plan)?;
     let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows_max.saturating_add(1)))?.build()?;
     let plan = state.optimize(&plan)?;
-    check_patterns(&plan)?;
+    check_constants(&plan)?;
     watch.check()?;
     let plan = with_watched_joins(plan, &watch)?;
     let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
@@ -219,8 +224,8 @@ fn check(plan: &LogicalPlan) -> EngineResult<()> {
     Ok(())
 }
 
-/// A pattern is read once, and not for every row.
-fn check_patterns(plan: &LogicalPlan) -> EngineResult<()> {
+/// What has to be known before the first row: patterns, which are read once and not for every row, and how far windows look.
+fn check_constants(plan: &LogicalPlan) -> EngineResult<()> {
     let is_constant = |pattern: &Expr| matches!(pattern, Expr::Literal(..));
     plan.apply(|step| {
         step.apply_expressions(|expression| {
@@ -237,6 +242,11 @@ fn check_patterns(plan: &LogicalPlan) -> EngineResult<()> {
                     Expr::ScalarFunction(call) if call.name().starts_with("regexp_") => {
                         call.args.get(1).is_none_or(is_constant)
                     }
+                    Expr::WindowFunction(window) if !is_short_sighted(window) => {
+                        return Err(DataFusionError::Plan(format!(
+                            "A window without ORDER BY looks at most {FRAME_ROWS_MAX} rows back or ahead."
+                        )));
+                    }
                     _ => true,
                 };
                 if fine {
@@ -247,6 +257,25 @@ fn check_patterns(plan: &LogicalPlan) -> EngineResult<()> {
         })
     })?;
     Ok(())
+}
+
+/// Whether the rows that the window keeps are few, or were sorted before, which counts them.
+fn is_short_sighted(window: &WindowFunction) -> bool {
+    let is_few = |rows: &ScalarValue| {
+        let rows = rows.cast_to(&DataType::Int64);
+        matches!(rows, Ok(ScalarValue::Int64(rows)) if rows.is_none_or(|rows| rows.saturating_abs() <= FRAME_ROWS_MAX))
+    };
+    let is_near = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => is_few(rows),
+        WindowFrameBound::CurrentRow => true,
+    };
+    let is_step = matches!(window.fun.name(), "lead" | "lag");
+    let is_step_near = |step: &Expr| matches!(step, Expr::Literal(rows, _) if is_few(rows));
+    let params = &window.params;
+    !params.order_by.is_empty()
+        || (is_near(&params.window_frame.start_bound)
+            && is_near(&params.window_frame.end_bound)
+            && (!is_step || params.args.get(1).is_none_or(is_step_near)))
 }
 
 /// Joins that compare many rows for each one they give look up while they do.

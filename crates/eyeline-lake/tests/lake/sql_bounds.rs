@@ -194,6 +194,29 @@ fn a_query_that_keeps_too_much_is_refused() {
 }
 
 #[test]
+fn a_window_without_an_order_looks_a_short_way() {
+    let (lake, snapshot) = many(10);
+    for query in [
+        r#"SELECT sum("offset") OVER (ROWS BETWEEN 100000000 PRECEDING AND CURRENT ROW) FROM events"#,
+        r#"SELECT sum("offset") OVER (ROWS BETWEEN CURRENT ROW AND 100000000 FOLLOWING) FROM events"#,
+        "SELECT lead(data, 1000 * 1000) OVER () FROM events",
+        "SELECT lag(data, 1000000) OVER (PARTITION BY name) FROM events",
+    ] {
+        let sentence = refusal(&lake, &snapshot, query);
+        assert!(sentence.contains("ORDER BY"), "{query}: {sentence}");
+    }
+    for query in [
+        r#"SELECT sum("offset") OVER (ROWS BETWEEN 10 PRECEDING AND CURRENT ROW) FROM events"#,
+        "SELECT lead(data, 10) OVER () FROM events",
+        "SELECT lead(data) OVER (PARTITION BY session_id ORDER BY timestamp) FROM events",
+        "SELECT lag(data, 1000000) OVER (ORDER BY timestamp) FROM events",
+        "SELECT row_number() OVER () FROM events",
+    ] {
+        ask(&lake, &snapshot, query, &patient()).expect(query);
+    }
+}
+
+#[test]
 fn long_texts_are_not_made() {
     let (lake, snapshot) = many(20_000);
     let mut doubled = "WITH t0 AS (SELECT data AS x FROM events)".to_owned();

@@ -19,7 +19,7 @@ const GROUP_MAX: usize = 256;
 /// Use cases that may wait for the writer; one more is answered "busy" by waiting for a place.
 const QUEUE_MAX: usize = 1_024;
 const READERS: usize = 4;
-/// Pages that the writer keeps in memory at the most; fewer when the file has fewer.
+/// KiB of pages that the writer keeps in memory at the most.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 
 pub(super) struct Sqlite {

@@ -40,8 +40,9 @@ impl Fields {
         Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     }
 
-    /// Takes from `others` what is not there.
+    /// Takes from `others` what is not there; `null` counts as absent.
     pub fn or(&mut self, others: &mut Fields) {
+        self.object.retain(|_, value| !value.is_null());
         for (name, value) in std::mem::take(&mut others.object) {
             self.object.entry(name).or_insert(value);
         }

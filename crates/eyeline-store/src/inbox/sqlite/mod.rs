@@ -317,8 +317,8 @@ mod tests {
         assert_eq!(inbox.head(0).await.expect("a head"), taken as i64);
     }
 
-    #[test]
-    fn a_file_of_a_newer_layout_is_refused() {
+    #[tokio::test]
+    async fn a_file_of_a_newer_layout_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("inbox.sqlite");
         drop(SqliteInbox::open(&path).expect("an inbox"));

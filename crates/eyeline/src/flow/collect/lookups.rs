@@ -48,7 +48,9 @@ impl Lookups {
                 },
                 turn = self.turn.lock() => turn,
             };
-            let gathered = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut gathered = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            // Some may have run out of patience.
+            gathered.retain(|waiting| !waiting.answer.is_closed());
             if !gathered.is_empty() {
                 let places = self.read(gathered.iter().flat_map(|waiting| &waiting.ids).copied().collect()).await;
                 for waiting in gathered {

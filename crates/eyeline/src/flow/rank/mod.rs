@@ -149,7 +149,7 @@ impl Orders {
         for ranked in held {
             match revisions.get(&ranked.gallery_id()) {
                 None => self.let_go(&ranked),
-                Some(revisions) => ranked.compare(*revisions),
+                Some(revisions) => ranked.compare(*revisions, self.0.clock.now()),
             }
         }
         Ok(())

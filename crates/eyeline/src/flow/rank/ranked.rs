@@ -97,6 +97,8 @@ struct Work {
     changed: Vec<u32>,
     /// The settings changed: no order can be carried on.
     all_changed: bool,
+    /// What the gallery's items were when its rules were read; `None` until they are.
+    rules_of: Option<i64>,
 }
 
 struct Times {
@@ -135,7 +137,7 @@ pub struct Head {
 }
 
 impl Ranked {
-    /// Knows nothing until [`Ranked::catch_up`]. `hints` has to be listening already.
+    /// Knows nothing until [`Ranked::freshen`]. `hints` has to be listening already.
     pub(super) fn new(gallery_id: GalleryId, hints: BoxStream<'static, Hint>) -> Self {
         let now = Instant::now();
         Ranked {
@@ -144,7 +146,12 @@ impl Ranked {
             stale: AtomicBool::new(true),
             dirty: AtomicBool::new(true),
             urgent: AtomicBool::new(true),
-            work: tokio::sync::Mutex::new(Work { mark: ChangeMark::START, changed: Vec::new(), all_changed: false }),
+            work: tokio::sync::Mutex::new(Work {
+                mark: ChangeMark::START,
+                changed: Vec::new(),
+                all_changed: false,
+                rules_of: None,
+            }),
             state: RwLock::new(None),
             current: RwLock::new(HashMap::new()),
             times: Mutex::new(Times { due: now, urgent_due: now, used: now }),
@@ -203,13 +210,13 @@ impl Ranked {
         self.dirty.store(true, Ordering::Release);
     }
 
-    /// Takes in what the catalog says. Counters rise all the time, and are in no hurry.
-    pub(super) fn compare(&self, revisions: Revisions) {
+    /// Takes in what the catalog says. Counters rise all the time, and are in no hurry; nor is what a minute has taught.
+    pub(super) fn compare(&self, revisions: Revisions, now: Timestamp) {
         let known = read(&self.state).as_ref().map(|state| (state.revision, state.item_revision));
         let Some((revision, item_revision)) = known else { return };
         if item_revision < revisions.items {
             self.mark_changed();
-        } else if revision < revisions.all {
+        } else if revision < revisions.all || self.has_learnt_since(now) {
             self.dirty.store(true, Ordering::Release);
         }
     }
@@ -243,7 +250,6 @@ impl Ranked {
 
     async fn read_changes(&self, catalog: &Catalog, work: &mut Work, now: Timestamp) -> Result<()> {
         let stale = Lowered::lower(&self.stale);
-        let item_revision = read(&self.state).as_ref().map(|state| state.item_revision);
         loop {
             let changes = catalog.gallery_changes(self.gallery_id, work.mark, CHANGES_MAX).await?;
             let changes = changes.ok_or(Error::NotFound("gallery"))?;
@@ -253,14 +259,17 @@ impl Ranked {
                 break;
             }
         }
-        // Rules are read again with what pages show: their images, too, may be others now.
-        let items_changed = self.head().map(|head| head.item_revision) != item_revision;
+        // Rules are read again with what pages show: their images, too, may be others now. Cut off on the way, the next
+        // reading finds that they were not.
+        let item_revision = self.head().map(|head| head.item_revision);
+        let items_changed = work.rules_of != item_revision;
         let rules = if items_changed { Some(catalog.found_rules(self.gallery_id).await?) } else { None };
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = state.as_mut() {
             let before = state.in_force.clone();
             if let Some(rules) = rules {
                 state.rules = Arc::new(rules);
+                work.rules_of = item_revision;
             }
             if items_changed || state.rules_change_at.is_some_and(|at| at <= now) {
                 state.put_in_force(now);

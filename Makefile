@@ -6,7 +6,7 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 .PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking
 
 help:
-	@echo "make run     install what is missing, build, start, print the link (first time: half an hour)"
+	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
@@ -23,7 +23,7 @@ run: build
 
 build:
 	@scripts/install-deps
-	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 20 to 35 minutes"
+	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 20 to 40 minutes"
 	cargo build $(CARGO_FLAGS) --bin eyeline
 
 test:

@@ -266,14 +266,17 @@ pub(super) async fn claim(tx: &mut Tx, kind: &'static str, node: &str, max: u32)
         Dialect::Sqlite => "",
         Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
     };
+    // Materialised, since PostgreSQL may otherwise run the inner query again for each row and go beyond the limit.
     let sql = format!(
-        "UPDATE jobs
+        "WITH next_ones AS MATERIALIZED (
+             SELECT job_id FROM jobs
+             WHERE kind = $1 AND state = 'waiting' AND run_at <= $2
+             ORDER BY run_at
+             LIMIT $5
+             {skip})
+         UPDATE jobs
          SET state = 'leased', owner = $3, lease_until = $4, fence = fence + 1, attempts = attempts + 1
-         WHERE job_id IN (SELECT job_id FROM jobs
-                          WHERE kind = $1 AND state = 'waiting' AND run_at <= $2
-                          ORDER BY run_at
-                          LIMIT $5
-                          {skip})
+         WHERE job_id IN (SELECT job_id FROM next_ones)
          RETURNING job_id, fence, subject, attempts"
     );
     let now = tx.real_now().await?;

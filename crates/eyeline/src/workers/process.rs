@@ -69,7 +69,7 @@ async fn process_photos(app: &App, held: &Held) {
     let mut photos = JoinSet::new();
     let mut hinted = true;
     while !app.stop.is_cancelled() {
-        let free = places - photos.len();
+        let free = places.saturating_sub(photos.len());
         let pause = match claim(app, held, free, hinted, &mut photos).await {
             Ok(()) => POLL + POLL.mul_f32(f32::from(secrets::random::<1>()[0]) / 2_560.0),
             Err(error) => {

@@ -150,8 +150,7 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let sizes = args.args.iter().map(|arg| size(arg, args.number_rows));
-        let all = sizes.clone().fold(0, usize::saturating_add);
+        let all = size_of_all(&args);
         let bytes = match self.name() {
             // Each byte may become the replacement, which is the third.
             "replace" | "regexp_replace" => {
@@ -159,7 +158,10 @@ impl ScalarUDFImpl for Bounded {
                 size(text, args.number_rows).saturating_add(args.number_rows).saturating_mul(longest(with).max(1))
             }
             // The separator stands between any two.
-            "concat_ws" => args.args.len().saturating_mul(sizes.clone().next().unwrap_or(0)).saturating_add(all),
+            "concat_ws" => {
+                let separator = args.args.first().map_or(0, |arg| size(arg, args.number_rows));
+                args.args.len().saturating_mul(separator).saturating_add(all)
+            }
             _ => all,
         };
         check_bytes(self.name(), &args.args, bytes)?;
@@ -175,6 +177,11 @@ fn check_bytes(name: &str, args: &[ColumnarValue], bytes: usize) -> Result<()> {
         return Err(DataFusionError::ResourcesExhausted(format!("{name} makes texts that are too long")));
     }
     Ok(())
+}
+
+/// Bytes of all arguments in all rows.
+fn size_of_all(args: &ScalarFunctionArgs) -> usize {
+    args.args.iter().map(|arg| size(arg, args.number_rows)).fold(0, usize::saturating_add)
 }
 
 /// Bytes of the argument in all rows.
@@ -232,7 +239,7 @@ impl ScalarUDFImpl for Concatenate {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        check_bytes(self.name(), &args.args, args.args.iter().map(|arg| size(arg, args.number_rows)).sum())?;
+        check_bytes(self.name(), &args.args, size_of_all(&args))?;
         let texts = ColumnarValue::values_to_arrays(&args.args)?;
         let [left, right] = &texts[..] else {
             return Err(DataFusionError::Plan("|| joins two texts".to_owned()));

@@ -6,6 +6,7 @@
 
 mod order;
 mod ranked;
+mod schedule;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,8 @@
 //! One gallery as ranking holds it in memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use eyeline_core::ranking::{
     Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
@@ -14,23 +13,16 @@ use eyeline_store::catalog::orders::{ChangeMark, GalleryChanges, Revisions};
 use eyeline_store::pubsub::Hint;
 use eyeline_store::{Catalog, Error, Result};
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
 
+use super::ORDER_KEPT;
 use super::order::Order;
-use super::{COUNTS, ORDER_KEPT};
+use super::schedule::Schedule;
 use crate::clock::Clock;
 
 /// Images read by one query.
 const CHANGES_MAX: u32 = 10_000;
 /// Above this many images an order is made on a thread of its own, away from the tasks that answer requests.
 const INLINE_MAX: usize = 20_000;
-/// The part of a core that ranking a gallery may take is one in this many.
-const COST_SHARE: u32 = 100;
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-const INTERVAL_MAX: Duration = Duration::from_secs(30);
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// A new image is in the order within a second, whatever that costs.
-const URGENT_INTERVAL_MAX: Duration = Duration::from_millis(700);
 
 /// Which order of a gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,19 +39,14 @@ type Variant = (AccessClass, Strategy, u8);
 
 pub struct Ranked {
     gallery_id: GalleryId,
-    hints: Mutex<BoxStream<'static, Hint>>,
-    /// Something that a page shows may have changed since the state was read.
-    stale: AtomicBool,
-    /// Anything may have changed since the last publication.
-    dirty: AtomicBool,
-    /// Among it may be something else than counters.
-    urgent: AtomicBool,
+    schedule: Schedule,
     /// Held while reading changes and publishing; nothing that serves pages waits for it unless the state is stale.
     work: tokio::sync::Mutex<Work>,
     state: RwLock<Option<State>>,
     /// The newest order of each variant in use.
     current: RwLock<HashMap<Variant, Arc<Order>>>,
-    times: Mutex<Times>,
+    /// When it was asked for last.
+    used: Mutex<Instant>,
 }
 
 struct State {
@@ -101,13 +88,6 @@ struct Work {
     rules_of: Option<i64>,
 }
 
-struct Times {
-    due: Instant,
-    /// When the next publication is due if something else than counters changed.
-    urgent_due: Instant,
-    used: Instant,
-}
-
 /// Why an image stands where it does.
 #[derive(Clone, Debug)]
 pub struct Explanation {
@@ -139,13 +119,9 @@ pub struct Head {
 impl Ranked {
     /// Knows nothing until [`Ranked::freshen`]. `hints` has to be listening already.
     pub(super) fn new(gallery_id: GalleryId, hints: BoxStream<'static, Hint>) -> Self {
-        let now = Instant::now();
         Ranked {
             gallery_id,
-            hints: Mutex::new(hints),
-            stale: AtomicBool::new(true),
-            dirty: AtomicBool::new(true),
-            urgent: AtomicBool::new(true),
+            schedule: Schedule::new(hints),
             work: tokio::sync::Mutex::new(Work {
                 mark: ChangeMark::START,
                 changed: Vec::new(),
@@ -154,7 +130,7 @@ impl Ranked {
             }),
             state: RwLock::new(None),
             current: RwLock::new(HashMap::new()),
-            times: Mutex::new(Times { due: now, urgent_due: now, used: now }),
+            used: Mutex::new(Instant::now()),
         }
     }
 
@@ -185,29 +161,11 @@ impl Ranked {
     }
 
     pub(super) fn mark_used(&self) {
-        lock(&self.times).used = Instant::now();
+        *lock(&self.used) = Instant::now();
     }
 
     pub(super) fn used(&self) -> Instant {
-        lock(&self.times).used
-    }
-
-    /// Takes in the hints heard since the last call. A hint that was published before is always among them.
-    pub(super) fn hear(&self) {
-        let mut hints = lock(&self.hints);
-        while let Some(Some(hint)) = hints.next().now_or_never() {
-            match hint {
-                Hint::Message(message) if message == COUNTS => self.dirty.store(true, Ordering::Release),
-                Hint::Message(_) | Hint::Lagged => self.mark_changed(),
-            }
-        }
-    }
-
-    /// Anything may have changed, as far as is known.
-    pub(super) fn mark_changed(&self) {
-        self.stale.store(true, Ordering::Release);
-        self.urgent.store(true, Ordering::Release);
-        self.dirty.store(true, Ordering::Release);
+        *lock(&self.used)
     }
 
     /// Takes in what the catalog says. Counters rise all the time, and are in no hurry; nor is what a minute has taught.
@@ -215,33 +173,29 @@ impl Ranked {
         let known = read(&self.state).as_ref().map(|state| (state.revision, state.item_revision));
         let Some((revision, item_revision)) = known else { return };
         if item_revision < revisions.items {
-            self.mark_changed();
+            self.schedule.mark_changed();
         } else if revision < revisions.all || self.has_learnt_since(now) {
-            self.dirty.store(true, Ordering::Release);
+            self.schedule.mark_counted();
         }
     }
 
     /// Whether it is time to publish.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.hear();
+        self.schedule.hear();
         if read(&self.state).as_ref().and_then(|state| state.rules_change_at).is_some_and(|at| at <= now) {
-            self.mark_changed();
+            self.schedule.mark_changed();
         }
-        if !self.dirty.load(Ordering::Acquire) {
-            return false;
-        }
-        let times = lock(&self.times);
-        Instant::now() >= if self.urgent.load(Ordering::Acquire) { times.urgent_due } else { times.due }
+        self.schedule.is_due()
     }
 
     /// Reads what changed, if something that a page shows did. After a hint was published, no page is made from what
     /// was before it.
     pub(super) async fn freshen(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
-        self.hear();
-        if self.stale.load(Ordering::Acquire) {
+        self.schedule.hear();
+        if self.schedule.is_stale() {
             let mut work = self.work.lock().await;
             // Whoever held the lock before may have read it already.
-            if self.stale.load(Ordering::Acquire) {
+            if self.schedule.is_stale() {
                 self.read_changes(catalog, &mut work, clock.now()).await?;
             }
         }
@@ -249,7 +203,7 @@ impl Ranked {
     }
 
     async fn read_changes(&self, catalog: &Catalog, work: &mut Work, now: Timestamp) -> Result<()> {
-        let stale = Lowered::lower(&self.stale);
+        let reading = self.schedule.read();
         loop {
             let changes = catalog.gallery_changes(self.gallery_id, work.mark, CHANGES_MAX).await?;
             let changes = changes.ok_or(Error::NotFound("gallery"))?;
@@ -276,7 +230,7 @@ impl Ranked {
                 work.all_changed |= before != state.in_force;
             }
         }
-        stale.keep();
+        reading.keep();
         Ok(())
     }
 
@@ -348,16 +302,10 @@ impl Ranked {
     /// whether there are new ones.
     pub(super) async fn publish(self: &Arc<Self>, catalog: &Catalog, clock: &Clock) -> Result<Publication> {
         let mut work = self.work.lock().await;
-        let started = Instant::now();
-        let dirty = Lowered::lower(&self.dirty);
-        let urgent = Lowered::lower(&self.urgent);
-        // Set at once, so that a catalog that is away is not asked without a pause.
-        self.set_due(AFTER_FAILURE);
+        let publishing = self.schedule.publish();
         self.read_changes(catalog, &mut work, clock.now()).await?;
         let publication = self.replace(&mut work, clock).await?;
-        dirty.keep();
-        urgent.keep();
-        self.set_due((started.elapsed() * COST_SHARE).clamp(INTERVAL_MIN, INTERVAL_MAX));
+        publishing.done();
         Ok(publication)
     }
 
@@ -456,13 +404,6 @@ impl Ranked {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *current).into_values().collect()
     }
-
-    fn set_due(&self, interval: Duration) {
-        let now = Instant::now();
-        let mut times = lock(&self.times);
-        times.due = now + interval;
-        times.urgent_due = now + interval.min(URGENT_INTERVAL_MAX);
-    }
 }
 
 pub(super) struct Publication {
@@ -473,32 +414,6 @@ pub(super) struct Publication {
 /// Whether anybody has asked for the order lately, or may still follow a cursor into it.
 pub(super) fn in_use(order: &Order, now: Timestamp) -> bool {
     order.served_at().is_some_and(|served_at| now.since(served_at) <= ORDER_KEPT)
-}
-
-/// A flag that was lowered, and is raised again unless the work that it stood for came to its end: that may fail, or
-/// be dropped half-way.
-struct Lowered<'a> {
-    flag: &'a AtomicBool,
-    kept: bool,
-}
-
-impl<'a> Lowered<'a> {
-    fn lower(flag: &'a AtomicBool) -> Self {
-        flag.store(false, Ordering::Release);
-        Lowered { flag, kept: false }
-    }
-
-    fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for Lowered<'_> {
-    fn drop(&mut self) {
-        if !self.kept {
-            self.flag.store(true, Ordering::Release);
-        }
-    }
 }
 
 fn read<T>(locked: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

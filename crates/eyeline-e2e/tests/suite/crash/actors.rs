@@ -77,7 +77,10 @@ async fn until_answered(request: impl Fn() -> RequestBuilder, under_way: &Atomic
         let answer = try_send(request()).await;
         under_way.fetch_sub(1, Ordering::Relaxed);
         match answer {
-            Ok(answer) if matches!(answer.status, 429 | 503) => sleep(RETRY).await,
+            Ok(answer) if matches!(answer.status, 429 | 503) => {
+                assert!(!answer.header("retry-after").is_empty(), "a refusal says when to try again: {answer}");
+                sleep(RETRY).await;
+            }
             Ok(answer) => return answer,
             Err(_) => sleep(RETRY).await,
         }
@@ -147,29 +150,34 @@ pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
     let mut random = Random::new(number);
     let mut counts = Counts::default();
     while !story.is_stopped() {
-        let size = if random.below(4) == 0 { EVENTS_IN_BATCH } else { 1 };
-        let mut events = Vec::new();
-        for _ in 0..size {
-            let external_id = random.below(u64::from(IMAGES_IN_GALLERY)).to_string();
-            let is_click = random.below(5) == 0;
-            let mut event = gallery_event(if is_click { "click" } else { "view" }, &story.gallery_id, &external_id);
-            let event_id = Uuid::new_v4();
-            event["event_id"] = json!(event_id);
-            events.push(event);
-            counts.ids.insert(event_id);
-            let (views, clicks) = counts.acts.entry(external_id).or_default();
-            *(if is_click { clicks } else { views }) += 1;
-        }
-        events.extend(steps(&mut random, &mut counts));
-        story.events_sent.fetch_add(size, Ordering::SeqCst);
+        let events = make_events(&story, &mut random, &mut counts);
         send_until_acknowledged(&story, &events).await;
-        story.events_acknowledged.fetch_add(size, Ordering::SeqCst);
         sleep(EVENT_PAUSE).await;
     }
     counts
 }
 
-async fn send_until_acknowledged(story: &Story, events: &[Value]) {
+/// Some events for a client that will send them until they are acknowledged: they are counted at once.
+pub fn make_events(story: &Story, random: &mut Random, counts: &mut Counts) -> Vec<Value> {
+    let size = if random.below(4) == 0 { EVENTS_IN_BATCH } else { 1 };
+    let mut events = Vec::new();
+    for _ in 0..size {
+        let external_id = random.below(u64::from(IMAGES_IN_GALLERY)).to_string();
+        let is_click = random.below(5) == 0;
+        let mut event = gallery_event(if is_click { "click" } else { "view" }, &story.gallery_id, &external_id);
+        let event_id = Uuid::new_v4();
+        event["event_id"] = json!(event_id);
+        events.push(event);
+        counts.ids.insert(event_id);
+        let (views, clicks) = counts.acts.entry(external_id).or_default();
+        *(if is_click { clicks } else { views }) += 1;
+    }
+    events.extend(steps(random, counts));
+    story.events_sent.fetch_add(size, Ordering::SeqCst);
+    events
+}
+
+pub async fn send_until_acknowledged(story: &Story, events: &[Value]) {
     let public = &story.project.public;
     if let [event] = events {
         let request = || public.request(Method::POST, "/events").json(event);
@@ -181,6 +189,13 @@ async fn send_until_acknowledged(story: &Story, events: &[Value]) {
         let taken = answer["accepted"].as_u64().zip(answer["duplicates"].as_u64()).map(|(new, old)| new + old);
         assert_eq!(taken, Some(events.len() as u64), "{answer}");
     }
+    note_acknowledged(story, events);
+}
+
+/// Notes the views and clicks among events that the server has said it has.
+pub fn note_acknowledged(story: &Story, events: &[Value]) {
+    let acts = events.iter().filter(|event| event["category"] == "gallery").count();
+    story.events_acknowledged.fetch_add(acts as u64, Ordering::SeqCst);
 }
 
 /// A file that the server has said it has.

@@ -1,6 +1,9 @@
-//! kill -9 in the middle of uploads, processing and events, fifty times: what was promised before is kept after.
+//! kill -9 in the middle of uploads, processing and events, fifty times, a full disk and power cuts: what was promised
+//! before is kept after.
 
 mod actors;
+mod full_disk;
+mod power_cut;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,16 +36,8 @@ const FLUSH_SECONDS: (&str, &str) = ("EYELINE_FLUSH_SECONDS", "0");
 
 async fn nothing_promised_is_lost_over_fifty_kills(mut server: Server) {
     server.set(FLUSH_SECONDS.0, FLUSH_SECONDS.1);
-    let project = Project::create(&server, "crashes").await;
-    let gallery_id = project.gallery("crashes").await;
-    let rows: Vec<Value> = (0..IMAGES_IN_GALLERY).map(|number| row(&number.to_string(), number)).collect();
-    project.load(&gallery_id, &json!(rows)).await;
-    let schema = json!({"schema": {"properties": {"n": {"maximum": 4}}}, "on_invalid": "quarantine"});
-    project.key.put(actors::STEP_TYPE, &schema).await.expect(201);
-    let story = Arc::new(Story::new(project, gallery_id));
-
-    let events: Vec<_> =
-        (0..EVENT_SENDERS).map(|number| tokio::spawn(actors::send_events(story.clone(), number))).collect();
+    let story = begin(&server).await;
+    let events = send_events(&story);
     let uploads: Vec<_> =
         (0..UPLOADERS).map(|number| tokio::spawn(actors::upload_photos(story.clone(), number))).collect();
     let watcher = tokio::spawn(actors::watch_links(story.clone()));
@@ -66,24 +61,49 @@ async fn nothing_promised_is_lost_over_fifty_kills(mut server: Server) {
     }
 
     story.stop();
-    let mut counted = Counts::default();
-    for sender in events {
-        counted.add(&sender.await.expect("a sender of events"));
-    }
+    let counted = all_of(events).await;
     let mut arrived = HashMap::new();
     for uploader in uploads {
         arrived.extend(uploader.await.expect("an uploader"));
     }
     watcher.await.expect("the watcher of links");
-    expect_exact_counts(&story, &counted).await;
-    expect_all_in_files(&server, &counted.ids).await;
-    expect_exact_quarantine(&story, &counted).await;
-    expect_all_in_files(&server, &counted.ids.union(&counted.misfit_ids).copied().collect()).await;
+    expect_all_counted_once(&server, &story, &counted).await;
     expect_all_arrived_to_end(&story, &arrived).await;
     story.hear_no_more(&arrived);
     let news = timeout(Duration::from_secs(SETTLED_SECONDS_MAX), listener).await.expect("all news in time");
     expect_whole_news(&news.expect("the listener"), &arrived);
     interrupted.expect_all_kinds();
+}
+
+/// A gallery, and a type of events that keeps some of them apart.
+async fn begin(server: &Server) -> Arc<Story> {
+    let project = Project::create(server, "crashes").await;
+    let gallery_id = project.gallery("crashes").await;
+    let rows: Vec<Value> = (0..IMAGES_IN_GALLERY).map(|number| row(&number.to_string(), number)).collect();
+    project.load(&gallery_id, &json!(rows)).await;
+    let schema = json!({"schema": {"properties": {"n": {"maximum": 4}}}, "on_invalid": "quarantine"});
+    project.key.put(actors::STEP_TYPE, &schema).await.expect(201);
+    Arc::new(Story::new(project, gallery_id))
+}
+
+fn send_events(story: &Arc<Story>) -> Vec<JoinHandle<Counts>> {
+    (0..EVENT_SENDERS).map(|number| tokio::spawn(actors::send_events(story.clone(), number))).collect()
+}
+
+async fn all_of(senders: Vec<JoinHandle<Counts>>) -> Counts {
+    let mut counted = Counts::default();
+    for sender in senders {
+        counted.add(&sender.await.expect("a sender of events"));
+    }
+    counted
+}
+
+/// What was acknowledged, and nothing else, is counted once: in the counters, the roll-ups and the files.
+async fn expect_all_counted_once(server: &Server, story: &Story, counted: &Counts) {
+    expect_exact_counts(story, counted).await;
+    expect_all_in_files(server, &counted.ids).await;
+    expect_exact_quarantine(story, counted).await;
+    expect_all_in_files(server, &counted.ids.union(&counted.misfit_ids).copied().collect()).await;
 }
 
 /// What was under way when the server was killed, over all kills.

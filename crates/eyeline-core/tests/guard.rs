@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use eyeline_core::event::{ActKind, Source};
+use eyeline_core::ranking::experiment::Control;
 use eyeline_core::ranking::{
     Act, Basis, Counts, Deed, Evidence, Guard, Learnt, RankedImage, Reckoned, Reckoner, RulesInForce, SOURCES_MAX,
     Scorer, SourceState, Verdict, Visit, sequence,
@@ -20,6 +21,7 @@ const GUARDED: Ranking = Ranking {
     half_life_s: None,
     guard: true,
     holdout_percent: 0,
+    holdout_control: Control::Newest,
 };
 
 /// A gallery of `images` images, none seen yet.

@@ -1,10 +1,48 @@
 //! The hold-out: a share of the visitors sees a control order, so that what the strategy brings can be told.
 
+use serde::{Deserialize, Serialize};
+
 use super::score::hash_of;
 use crate::{GalleryId, Strategy};
 
 /// What the visitors of the control group see.
-pub const CONTROL: Strategy = Strategy::Newest;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    #[default]
+    Newest,
+    Weight,
+}
+
+impl Control {
+    /// What a message lists when a name is none of them.
+    pub const NAMES: &'static str = "newest or weight";
+
+    pub const fn strategy(self) -> Strategy {
+        match self {
+            Control::Newest => Strategy::Newest,
+            Control::Weight => Strategy::Weight,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        self.strategy().as_str()
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Control::Newest, Control::Weight].into_iter().find(|control| control.as_str() == text)
+    }
+}
+
+/// What is compared with what. Figures are of one of these: another share, strategy or control begins anew, and going
+/// back to one goes on with its figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holdout {
+    /// Of 100 visitors so many are in the control group; above 0.
+    pub percent: u8,
+    pub treatment: Strategy,
+    pub control: Strategy,
+}
 
 /// Below these in either arm nothing is said about a lift.
 const VISITORS_MIN: u64 = 100;
@@ -29,11 +67,20 @@ impl Arm {
     }
 }
 
-/// The arm of a visitor, always the same for the same share; `None` without a hold-out.
-pub fn arm_of(gallery_id: GalleryId, visitor: &str, holdout_percent: u8) -> Option<Arm> {
-    let drawn = hash_of(gallery_id.0.as_bytes().iter().chain(visitor.as_bytes())) % 10_000;
-    let arm = if drawn < u64::from(holdout_percent) * 100 { Arm::Control } else { Arm::Treatment };
-    (holdout_percent > 0).then_some(arm)
+impl Holdout {
+    /// The arm of a visitor of the gallery, always the same for the same share.
+    pub fn arm_of(self, gallery_id: GalleryId, visitor: &str) -> Arm {
+        let drawn = hash_of(gallery_id.0.as_bytes().iter().chain(visitor.as_bytes())) % 10_000;
+        if drawn < u64::from(self.percent) * 100 { Arm::Control } else { Arm::Treatment }
+    }
+
+    /// The order that the arm sees.
+    pub const fn strategy(self, arm: Arm) -> Strategy {
+        match arm {
+            Arm::Control => self.control,
+            Arm::Treatment => self.treatment,
+        }
+    }
 }
 
 /// Sums over the visitors of an arm, of their sessions `s` and their clicks `c`.
@@ -111,6 +158,7 @@ pub fn outcome(treatment: &ArmSums, control: &ArmSums, holdout_percent: u8) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ranking;
     use uuid::Uuid;
 
     /// Visitors with so many sessions and clicks each.
@@ -129,11 +177,24 @@ mod tests {
     #[test]
     fn a_share_of_the_visitors_is_held_out_and_each_stays_where_it_is() {
         let gallery_id = GalleryId(Uuid::from_u128(9));
-        let arm = |number: u32| arm_of(gallery_id, &format!("visitor {number}"), 5);
-        let held_out = (0..20_000).filter(|number| arm(*number) == Some(Arm::Control)).count();
-        assert!((850..1_150).contains(&held_out), "{held_out}");
-        assert!((0..100).all(|number| arm(number) == arm(number)));
-        assert_eq!(arm_of(gallery_id, "anybody", 0), None);
+        let ranking = Ranking { holdout_percent: 5, ..Ranking::default() };
+        let by_weight = Ranking { holdout_control: Control::Weight, strategy: Strategy::Interest, ..ranking };
+        let [holdout, other] = [ranking, by_weight].map(|ranking| ranking.holdout().expect("a hold-out"));
+        let held_out: Vec<String> = (0..20_000)
+            .map(|number| format!("visitor {number}"))
+            .filter(|visitor| holdout.arm_of(gallery_id, visitor) == Arm::Control)
+            .collect();
+        assert!((850..1_150).contains(&held_out.len()), "{}", held_out.len());
+        assert!(held_out.iter().all(|visitor| other.arm_of(gallery_id, visitor) == Arm::Control));
+        assert_eq!(
+            (holdout.strategy(Arm::Control), holdout.strategy(Arm::Treatment)),
+            (Strategy::Newest, Strategy::Weight)
+        );
+        assert_eq!(
+            (other.strategy(Arm::Control), other.strategy(Arm::Treatment)),
+            (Strategy::Weight, Strategy::Interest)
+        );
+        assert_eq!(Ranking::default().holdout(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::experiment::{Control, Holdout};
 use crate::WeightFactors;
 
 /// A way to order a gallery. Without any event every one of them is exactly newest first.
@@ -83,18 +84,21 @@ pub struct Ranking {
     #[serde(flatten)]
     pub factors: WeightFactors,
     /// Seconds after which an event counts half, where events lose weight; [`Ranking::HALF_LIFE_S`] when `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub half_life_s: Option<u32>,
     /// It ranks by what its guard counts; see [`super::Guard`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub guard: bool,
     /// Of 100 visitors so many see the control order, so that what the strategy brings can be told.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub holdout_percent: u8,
+    /// What that order is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub holdout_control: Control,
 }
 
-fn is_zero(percent: &u8) -> bool {
-    *percent == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Ranking {
@@ -104,6 +108,12 @@ impl Ranking {
     /// The setting for a number of days; `None` unless it is from one hour to ten years.
     pub fn half_life_of_days(days: f64) -> Option<u32> {
         (1.0 / 24.0..=3_650.0).contains(&days).then(|| (days * 86_400.0).round() as u32)
+    }
+
+    /// What is compared, where some visitors are held out.
+    pub fn holdout(self) -> Option<Holdout> {
+        let Ranking { strategy: treatment, holdout_percent: percent, .. } = self;
+        (percent > 0).then_some(Holdout { percent, treatment, control: self.holdout_control.strategy() })
     }
 
     /// Minutes after which an event counts half.

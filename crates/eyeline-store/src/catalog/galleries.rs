@@ -11,8 +11,8 @@ use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visi
 use futures::FutureExt as _;
 
 use super::Catalog;
-use super::guard;
 use super::idempotency::{Once, Repeatable};
+use super::{experiments, guard};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Dialect, Row, Tx, Value};
@@ -436,7 +436,7 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
         if tx.execute(days, params![gallery_id, rows_max]).await? > 0 {
             return Ok(true);
         }
-        if guard::clear(tx, gallery_id, rows_max).await? {
+        if guard::clear(tx, gallery_id, rows_max).await? || experiments::clear(tx, gallery_id, rows_max).await? {
             return Ok(true);
         }
         tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -37,6 +37,7 @@ const MIGRATIONS: [Migration; 11] = [
     migration!(9, "0009_erasures"),
     migration!(10, "0010_rollup_sessions"),
     migration!(11, "0011_guard"),
+    migration!(12, "0012_holdout_control"),
 ];
 
 /// The version that this binary brings a catalog to.
@@ -55,7 +56,12 @@ impl Db {
     /// Brings the catalog to this binary's version, all of it in one transaction; several processes may call it at
     /// once. A catalog of a newer version is refused.
     pub async fn migrate(&self) -> Result<Migrated> {
-        self.write(|tx| migrate(tx).boxed()).await
+        self.migrate_to(NEWEST_VERSION).await
+    }
+
+    /// The same as far as `version`: what an older binary left, for a test of what comes after it.
+    pub async fn migrate_to(&self, version: i64) -> Result<Migrated> {
+        self.write(move |tx| migrate(tx, version).boxed()).await
     }
 
     /// The version that the catalog is at; zero when it is empty.
@@ -82,7 +88,7 @@ async fn reached(tx: &mut Tx) -> Result<i64> {
     row.ok_or_else(|| Error::Corrupt("no schema version".to_owned()))?.take("version")
 }
 
-async fn migrate(tx: &mut Tx) -> Result<Migrated> {
+async fn migrate(tx: &mut Tx, to: i64) -> Result<Migrated> {
     if tx.dialect() == Dialect::Postgres {
         // Only one process at a time; the number is this product's own.
         tx.query("SELECT 1 AS locked FROM pg_advisory_xact_lock(7305118)", &[]).await?;
@@ -96,7 +102,7 @@ async fn migrate(tx: &mut Tx) -> Result<Migrated> {
         )));
     }
     let mut applied = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > reached) {
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > reached && migration.version <= to) {
         let script = match tx.dialect() {
             Dialect::Sqlite => migration.sqlite,
             Dialect::Postgres => migration.postgres,
@@ -106,5 +112,5 @@ async fn migrate(tx: &mut Tx) -> Result<Migrated> {
         tx.execute(sql, params![migration.version, migration.name]).await?;
         applied.push(migration.name);
     }
-    Ok(Migrated { applied, version: newest })
+    Ok(Migrated { applied, version: reached.max(to) })
 }

@@ -3,7 +3,7 @@
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{
     ApplicationId, ErasureId, EventId, GalleryId, ImageErrorCode, ImageId, ImageState, JobId, OrderId, ProjectId,
-    SessionId, Tier, Timestamp, Visibility,
+    SessionId, Strategy, Tier, Timestamp, Visibility,
 };
 use uuid::Uuid;
 
@@ -197,7 +197,7 @@ macro_rules! unsigned_columns {
     )*};
 }
 
-unsigned_columns!(u64, u32, u16);
+unsigned_columns!(u64, u32, u16, u8);
 
 macro_rules! id_columns {
     ($($type:ident),*) => {$(
@@ -236,7 +236,7 @@ macro_rules! word_columns {
     )*};
 }
 
-word_columns!(ImageErrorCode, ImageState, OnInvalid, Tier, Visibility);
+word_columns!(ImageErrorCode, ImageState, OnInvalid, Strategy, Tier, Visibility);
 
 impl Column for Timestamp {
     const KIND: Kind = Kind::Int;

@@ -3,6 +3,7 @@
 mod engines;
 mod event_types;
 mod events;
+mod experiments;
 mod galleries;
 mod guard;
 mod inbox;

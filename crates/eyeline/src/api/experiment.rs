@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use eyeline_core::ranking::experiment::{ArmSums, CONTROL, outcome};
-use eyeline_core::{GalleryId, Strategy};
+use eyeline_core::ranking::experiment::{ArmSums, Holdout, outcome};
+use eyeline_core::{GalleryId, Ranking, Strategy};
+use eyeline_store::catalog::experiments::HoldoutSums;
 use eyeline_store::catalog::galleries::Gallery;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use super::{Answer, Credential};
 use crate::app::App;
 
 const NOT_ENOUGH: &str = "not enough data yet";
+const SAME_ORDER: &str = "both groups see the same order: choose another strategy, or another holdout_control";
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show))
@@ -25,6 +27,7 @@ pub(super) struct ExperimentAnswer {
     #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
     holdout_percent: u8,
+    /// Of the gallery's strategy and of its `holdout_control`, while these and `holdout_percent` were what they are now.
     treatment: ArmAnswer,
     control: ArmAnswer,
     /// Clicks a session of the treatment above those of the control, as a part of these.
@@ -33,7 +36,7 @@ pub(super) struct ExperimentAnswer {
     interval: Option<[f64; 2]>,
     sample_ratio: SampleRatio,
     enough_data: bool,
-    /// `not enough data yet` while that is so.
+    /// `not enough data yet` while that is so; or that nothing is compared, both groups seeing the same order.
     message: Option<&'static str>,
 }
 
@@ -78,15 +81,23 @@ async fn show(
 /// All that the hold-out of the gallery has shown so far.
 pub(super) async fn experiment(app: &App, gallery: &Gallery) -> Answer<ExperimentAnswer> {
     let gallery_id = gallery.gallery_id;
-    let holdout_percent = gallery.ranking.holdout_percent;
-    let sums = app.catalog.holdout_sums(gallery_id, holdout_percent).await?;
+    let holdout = gallery.ranking.holdout();
+    let sums = match holdout {
+        Some(holdout) => app.catalog.holdout_sums(gallery_id, holdout).await?,
+        None => HoldoutSums::default(),
+    };
+    let Ranking { strategy, holdout_control, holdout_percent, .. } = gallery.ranking;
     let found = outcome(&sums.treatment, &sums.control, holdout_percent);
     let visitors = sums.treatment.visitors + sums.control.visitors;
+    let message = match holdout {
+        Some(Holdout { treatment, control, .. }) if treatment == control => Some(SAME_ORDER),
+        _ => (!found.enough).then_some(NOT_ENOUGH),
+    };
     Ok(ExperimentAnswer {
         gallery_id,
         holdout_percent,
-        treatment: arm(gallery.ranking.strategy, &sums.treatment),
-        control: arm(CONTROL, &sums.control),
+        treatment: arm(strategy, &sums.treatment),
+        control: arm(holdout_control.strategy(), &sums.control),
         lift: found.lift,
         interval: found.interval.map(|(low, high)| [low, high]),
         sample_ratio: SampleRatio {
@@ -96,7 +107,7 @@ pub(super) async fn experiment(app: &App, gallery: &Gallery) -> Answer<Experimen
             ok: found.sample_ratio_ok,
         },
         enough_data: found.enough,
-        message: (!found.enough).then_some(NOT_ENOUGH),
+        message,
     })
 }
 

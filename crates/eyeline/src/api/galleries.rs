@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use eyeline_core::ranking::experiment::Control;
 use eyeline_core::{
     AccessClass, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility, WeightFactors,
 };
@@ -65,7 +66,10 @@ struct RankingAnswer {
     half_life: Option<f64>,
     /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told.
     guard: bool,
+    /// Of 100 visitors so many see the control order.
     holdout_percent: u8,
+    #[schema(value_type = String, example = "newest")]
+    holdout_control: Control,
 }
 
 impl From<Gallery> for GalleryAnswer {
@@ -85,6 +89,7 @@ impl From<Gallery> for GalleryAnswer {
                 half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
                 guard: gallery.ranking.guard,
                 holdout_percent: gallery.ranking.holdout_percent,
+                holdout_control: gallery.ranking.holdout_control,
             },
             applied_events: gallery.applied_events,
             ignored_events: gallery.ignored_events,
@@ -128,8 +133,11 @@ struct RankingInput {
     half_life: Option<f64>,
     /// Rank by what people do, as far as can be told; the numbers stay exact.
     guard: Option<bool>,
-    /// 0 to 50: of 100 visitors so many see the control order, newest first.
+    /// 0 to 50: of 100 visitors so many see the control order.
     holdout_percent: Option<u32>,
+    /// The control order: `newest` or `weight`. Figures of another share, strategy or control are kept apart.
+    #[schema(example = "newest")]
+    holdout_control: Option<String>,
 }
 
 /// Makes a gallery.
@@ -359,6 +367,7 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
     let half_life_s = read_half_life(&mut given, before);
     let holdout_percent = given.integer("holdout_percent", 0..=HOLDOUT_PERCENT_MAX);
     let holdout_percent = holdout_percent.and_then(|percent| u8::try_from(percent).ok());
+    let holdout_control = given.parsed("holdout_control", Control::NAMES, Control::parse);
     let guard = given.boolean("guard");
     let ranking = Ranking {
         strategy: strategy.unwrap_or(before.strategy),
@@ -369,6 +378,7 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
         half_life_s,
         guard: guard.unwrap_or(before.guard),
         holdout_percent: holdout_percent.unwrap_or(before.holdout_percent),
+        holdout_control: holdout_control.unwrap_or(before.holdout_control),
     };
     if ranking.factors == (WeightFactors { view_weight: 0, click_weight: 0 }) {
         given.error("click_weight", "One of view_weight and click_weight has to be above 0.");

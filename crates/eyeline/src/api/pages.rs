@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use eyeline_core::event::TEXT_CHARS_MAX;
-use eyeline_core::ranking::experiment::{Arm, CONTROL, arm_of};
+use eyeline_core::ranking::experiment::Arm;
 use eyeline_core::ranking::snapshot_of;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, SessionId, Strategy};
 use eyeline_store::catalog::galleries::Gallery;
@@ -94,9 +94,10 @@ pub(super) fn read_visitor(
     let visitor_id = query.text("visitor_id", TEXT_CHARS_MAX);
     let snapshot = session_id.as_ref().or(visitor_id.as_ref()).map_or(0, |id| snapshot_of(id.as_bytes()));
     let visitor = visitor_id.or(session_id).filter(|_| strategy.is_none());
-    let arm = visitor.and_then(|visitor| arm_of(gallery.gallery_id, &visitor, gallery.ranking.holdout_percent));
-    let strategy = if arm == Some(Arm::Control) { Some(CONTROL) } else { strategy };
-    (Wanted { class, strategy, snapshot }, arm)
+    let compared = gallery.ranking.holdout().zip(visitor);
+    let arm = compared.map(|(holdout, visitor)| (holdout, holdout.arm_of(gallery.gallery_id, &visitor)));
+    let strategy = arm.map(|(holdout, arm)| holdout.strategy(arm)).or(strategy);
+    (Wanted { class, strategy, snapshot }, arm.map(|(_, arm)| arm))
 }
 
 /// Whether `If-None-Match` names the validator.

@@ -384,7 +384,8 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
     let shop = Shop::open().await;
     let body = json!({
         "name": "", "page_size": 0, "visibility": "secret", "access_tier": 3,
-        "ranking": {"strategy": "best", "view_weight": -1, "click_weight": 1.5, "half_life": -3, "guard": 1},
+        "ranking": {"strategy": "best", "view_weight": -1, "click_weight": 1.5, "half_life": -3, "guard": 1,
+                    "holdout_percent": 51, "holdout_control": "interest"},
     });
     let answer = shop.server.post("/api/v1/galleries", &shop.key, &body).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -398,6 +399,8 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
         "ranking.click_weight",
         "ranking.guard",
         "ranking.half_life",
+        "ranking.holdout_control",
+        "ranking.holdout_percent",
         "ranking.strategy",
         "ranking.view_weight",
         "visibility",
@@ -417,7 +420,9 @@ async fn everything_that_is_wrong_with_a_gallery_is_told_at_once() {
     });
     let made = shop.server.post("/api/v1/galleries", &shop.key, &contract).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
-    assert_eq!(made.json()["ranking"], contract["ranking"]);
+    let mut ranking = contract["ranking"].clone();
+    ranking["holdout_control"] = json!("newest");
+    assert_eq!(made.json()["ranking"], ranking);
 }
 
 #[tokio::test]

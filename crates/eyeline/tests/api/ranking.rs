@@ -266,6 +266,50 @@ async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brin
 }
 
 #[tokio::test]
+async fn a_hold_out_by_weight_shows_some_visitors_that_order_and_keeps_its_figures_apart() {
+    let shop = Shop::open().await;
+    shop.load_pictures(5).await;
+    shop.send("click", "sku-0", 3).await;
+    shop.refresh().await;
+    let by_weight = json!({"strategy": "newest", "holdout_percent": 50, "holdout_control": "weight"});
+    shop.patch(by_weight.clone()).await;
+    let experiment = async || shop.server.get(&shop.path("/experiment"), &shop.key).await.json();
+    let (mut of_weight, mut sessions) = (0, 0);
+    for visitor in 0..20u128 {
+        let name = format!("visitor-{visitor}");
+        let page = shop.page(&format!("visitor_id={name}")).await;
+        let held_out = page["strategy"] == "weight";
+        assert_eq!(column(&page, "external_id")[0], if held_out { "sku-0" } else { "sku-4" });
+        let why = shop.why(column(&page, "image_id")[0], &format!("visitor_id={name}")).await;
+        assert_eq!(
+            (&why["strategy"], &why["arm"]),
+            (&page["strategy"], &json!(if held_out { "control" } else { "treatment" }))
+        );
+        of_weight += usize::from(held_out);
+        sessions += 1;
+        shop.look(visitor, Some(&name), |picture| held_out && picture == "sku-0").await;
+    }
+    assert!((1..sessions).contains(&of_weight));
+    shop.refresh().await;
+    let found = experiment().await;
+    assert_eq!((&found["control"]["strategy"], &found["treatment"]["strategy"]), (&json!("weight"), &json!("newest")));
+    assert_eq!((&found["control"]["sessions"], &found["control"]["clicks"]), (&json!(of_weight), &json!(of_weight)));
+    assert_eq!(
+        (&found["treatment"]["sessions"], &found["treatment"]["clicks"]),
+        (&json!(sessions - of_weight), &json!(0))
+    );
+
+    // Another control is another comparison, with figures of its own; this one compares nothing.
+    shop.patch(json!({"holdout_control": "newest"})).await;
+    let other = experiment().await;
+    assert_eq!((&other["control"]["strategy"], &other["control"]["sessions"]), (&json!("newest"), &json!(0)));
+    let message = other["message"].as_str().expect("a message");
+    assert!(message.starts_with("both groups see the same order"), "{message}");
+    shop.patch(by_weight).await;
+    assert_eq!(experiment().await, found, "back to the first one, it goes on");
+}
+
+#[tokio::test]
 async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     const HOUR: i64 = 3_600_000_000;
     let shop = Shop::open().await;

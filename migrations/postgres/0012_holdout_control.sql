@@ -1,0 +1,27 @@
+-- What is compared in a hold-out is a strategy with a control order. Figures of another share, strategy or control are
+-- kept apart; those from before are of the gallery's strategy against the newest.
+ALTER TABLE holdout_sessions RENAME TO holdout_sessions_by_share;
+ALTER TABLE holdout_sessions_by_share RENAME CONSTRAINT holdout_sessions_pkey TO holdout_sessions_by_share_pkey;
+
+CREATE TABLE holdout_sessions (
+    gallery_id UUID NOT NULL,
+    percent BIGINT NOT NULL,
+    -- The strategies that the two groups see.
+    treatment TEXT COLLATE "C" NOT NULL,
+    control TEXT COLLATE "C" NOT NULL,
+    session_id UUID NOT NULL,
+    -- A hash of visitor_id, else of session_id: what is drawn into a group.
+    visitor BIGINT NOT NULL,
+    -- It is of the control group.
+    held_out BOOLEAN NOT NULL,
+    views BIGINT NOT NULL,
+    clicks BIGINT NOT NULL,
+    PRIMARY KEY (gallery_id, percent, treatment, control, session_id)
+);
+
+INSERT INTO holdout_sessions
+SELECT s.gallery_id, s.percent, coalesce(g.ranking::json->>'strategy', 'weight'), 'newest', s.session_id,
+       s.visitor, s.control, s.views, s.clicks
+FROM holdout_sessions_by_share s JOIN galleries g ON g.gallery_id = s.gallery_id;
+
+DROP TABLE holdout_sessions_by_share;

@@ -110,6 +110,11 @@ impl Ranking {
         (1.0 / 24.0..=3_650.0).contains(&days).then(|| (days * 86_400.0).round() as u32)
     }
 
+    /// Whether acts are counted, and learnt from, alike under both. All other settings decide about orders alone.
+    pub fn counts_like(self, other: Ranking) -> bool {
+        self.guard == other.guard && self.half_life_s() == other.half_life_s()
+    }
+
     /// What is compared, where some visitors are held out.
     pub fn holdout(self) -> Option<Holdout> {
         let Ranking { strategy: treatment, holdout_percent: percent, .. } = self;
@@ -118,6 +123,10 @@ impl Ranking {
 
     /// Minutes after which an event counts half.
     pub fn half_life_minutes(self) -> f64 {
-        f64::from(self.half_life_s.unwrap_or(Self::HALF_LIFE_S)) / 60.0
+        f64::from(self.half_life_s()) / 60.0
+    }
+
+    fn half_life_s(self) -> u32 {
+        self.half_life_s.unwrap_or(Self::HALF_LIFE_S)
     }
 }

@@ -134,15 +134,29 @@ fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
     assert!(line.contains(&format!("{events} events")) && line.contains(" = "), "{line}");
 }
 
+/// Sets the server's clock to noon of a day of January 2030, and changes how the gallery counts from there on.
+async fn go_on(server: &Server, project: &Project, gallery_id: &str, day: u32, ranking: Value) {
+    let now = json!({"now": format!("2030-01-{day:02}T12:00:00Z")});
+    server.admin.post("/test/clock", &now).await.expect(200);
+    project.key.patch(&format!("/galleries/{gallery_id}"), &json!({"ranking": ranking})).await.expect(200);
+}
+
 async fn what_was_learnt_is_learnt_again_from_files_and_inbox(catalog: Catalog) {
-    let mut server = Server::start_with(catalog, &[("EYELINE_FLUSH_SECONDS", "0")]).await;
+    let settings = [("EYELINE_FLUSH_SECONDS", "0"), ("EYELINE_TEST_CLOCK", "true")];
+    let mut server = Server::start_with(catalog, &settings).await;
     let project = Project::create(&server, "learnt").await;
     let gallery_id = project.gallery("learnt").await;
     let rows: Vec<Value> = (0..20).map(|number| row(&number.to_string(), number)).collect();
     project.load(&gallery_id, &json!(rows)).await;
-    let ranking = json!({"ranking": {"strategy": "interest"}});
-    project.key.patch(&format!("/galleries/{gallery_id}"), &ranking).await.expect(200);
-    let mut events = visit(&project, &gallery_id, 16).await;
+    let mut events = 0;
+    for (day, ranking) in [
+        (1, json!({"strategy": "interest"})),
+        (2, json!({"half_life": 0.1})),
+        (5, json!({"half_life": 30, "guard": true, "click_weight": 3})),
+    ] {
+        go_on(&server, &project, &gallery_id, day, ranking).await;
+        events += visit(&project, &gallery_id, 16).await;
+    }
     let begin = Instant::now();
     while !Lake::has_everything_applied(&server).await {
         assert!(begin.elapsed() < Duration::from_secs(60), "events wait for a file");
@@ -155,7 +169,10 @@ async fn what_was_learnt_is_learnt_again_from_files_and_inbox(catalog: Catalog) 
     // Now some of them stay in the inbox.
     server.set("EYELINE_FLUSH_SECONDS", "3600");
     server.start_again().await;
-    events += visit(&project, &gallery_id, 8).await;
+    for (day, ranking) in [(6, json!({"half_life": null})), (7, json!({"half_life": 3, "guard": false}))] {
+        go_on(&server, &project, &gallery_id, day, ranking).await;
+        events += visit(&project, &gallery_id, 8).await;
+    }
     server.stop().await;
     assert!(Lake::read(&server).await.events.len() < events as usize);
     expect_the_same_orders(&server, &gallery_id, events);

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use super::idempotency::{Once, Repeatable};
-use super::{experiments, guard};
+use super::{experiments, guard, ranking_history};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Dialect, Row, Tx, Value};
@@ -154,7 +154,7 @@ impl Catalog {
                     changed.page_size = patch.page_size.unwrap_or(changed.page_size);
                     changed.visibility = patch.visibility.unwrap_or(changed.visibility);
                     changed.access_tier = patch.access_tier.unwrap_or(changed.access_tier);
-                    let was_guarded = changed.ranking.guard;
+                    let was = changed.ranking;
                     changed.ranking = patch.ranking.unwrap_or(changed.ranking);
                     changed.updated_at = now;
                     let bound = params![
@@ -167,9 +167,7 @@ impl Catalog {
                         now
                     ];
                     tx.execute(sql, bound).await?;
-                    if changed.ranking.guard != was_guarded {
-                        guard::switch(tx, gallery_id, was_guarded, changed.ranking.guard).await?;
-                    }
+                    ranking_history::note(tx, gallery_id, was, changed.ranking).await?;
                     Ok(changed)
                 }
                 .boxed()
@@ -286,11 +284,16 @@ fn read_gallery(mut row: Row) -> Result<Gallery> {
 
 /// Column `ranking`.
 pub(super) fn read_ranking(row: &mut Row) -> Result<Ranking> {
-    let text: String = row.take("ranking")?;
+    read_ranking_of(row, "ranking")
+}
+
+/// The same of a column with another name.
+pub(super) fn read_ranking_of(row: &mut Row, column: &str) -> Result<Ranking> {
+    let text: String = row.take(column)?;
     serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("the ranking settings of a gallery: {error}")))
 }
 
-fn ranking_text(ranking: &Ranking) -> Result<String> {
+pub(super) fn ranking_text(ranking: &Ranking) -> Result<String> {
     serde_json::to_string(ranking).map_err(|error| Error::internal("writing ranking settings", error))
 }
 
@@ -439,6 +442,7 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
         if guard::clear(tx, gallery_id, rows_max).await? || experiments::clear(tx, gallery_id, rows_max).await? {
             return Ok(true);
         }
+        ranking_history::clear(tx, gallery_id).await?;
         tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;
         return Ok(true);
     };

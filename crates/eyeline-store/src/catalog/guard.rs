@@ -9,41 +9,13 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use crate::error::{Error, Result};
-use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
 /// In place of a source, for what came from none. No robot is ever remembered.
 const NO_SOURCE: i64 = 0;
 
-/// From where on a gallery was guarded, or was not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuardSwitch {
-    /// The last event that was applied before.
-    pub after: Offset,
-    pub was: bool,
-    pub is: bool,
-}
-
 impl Catalog {
-    /// When the gallery's guard was switched on and off, in the order of the partition's offsets.
-    pub async fn guard_switches(&self, gallery_id: GalleryId, partition: u32) -> Result<Vec<GuardSwitch>> {
-        let sql = "SELECT after_offset, was_on, is_on FROM guard_switches
-                   WHERE gallery_id = $1 AND partition = $2 ORDER BY after_offset";
-        let read = |mut row: Row| {
-            Ok(GuardSwitch { after: row.take("after_offset")?, was: row.take("was_on")?, is: row.take("is_on")? })
-        };
-        self.db
-            .read(move |tx| {
-                async move {
-                    let rows = tx.query(sql, params![gallery_id, partition]).await?;
-                    rows.into_iter().map(read).collect()
-                }
-                .boxed()
-            })
-            .await
-    }
-
     /// Forgets up to `limit` sources and as many visits that began before `before`; tells how many of the more numerous.
     /// Nothing of them is remembered by then, unless events that old are still to be applied.
     pub async fn forget_guarded(&self, before: Timestamp, limit: u32) -> Result<u64> {
@@ -65,14 +37,6 @@ impl Catalog {
     }
 }
 
-/// Notes that from the events on which are not applied yet the guard is on, or off. The gallery's row is held.
-pub(super) async fn switch(tx: &mut Tx, gallery_id: GalleryId, was: bool, is: bool) -> Result<()> {
-    let sql = "INSERT INTO guard_switches (gallery_id, partition, after_offset, was_on, is_on)
-               SELECT $1, partition, applied, $2, $3 FROM partitions WHERE applied > 0
-               ON CONFLICT (gallery_id, partition, after_offset) DO UPDATE SET is_on = excluded.is_on";
-    tx.execute(sql, params![gallery_id, was, is]).await.map(drop)
-}
-
 /// Takes away up to `rows_max` rows of a gallery that is deleted; false when there are none.
 pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> Result<bool> {
     let visits = "DELETE FROM guard_visits WHERE (gallery_id, session_id, source) IN (
@@ -84,7 +48,7 @@ pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> 
             return Ok(true);
         }
     }
-    tx.execute("DELETE FROM guard_switches WHERE gallery_id = $1", params![gallery_id]).await.map(|_| false)
+    Ok(false)
 }
 
 /// The guard of a gallery during a batch.

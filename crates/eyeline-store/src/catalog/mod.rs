@@ -23,6 +23,7 @@ pub mod orders;
 pub mod processing;
 pub mod projects;
 pub mod quarantine;
+pub mod ranking_history;
 pub mod rollups;
 pub mod rules;
 pub mod uploads;

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -38,6 +38,7 @@ const MIGRATIONS: [Migration; 12] = [
     migration!(10, "0010_rollup_sessions"),
     migration!(11, "0011_guard"),
     migration!(12, "0012_holdout_control"),
+    migration!(13, "0013_ranking_changes"),
 ];
 
 /// The version that this binary brings a catalog to.

@@ -35,6 +35,12 @@ pub fn at(second: i64) -> Timestamp {
 pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     let catalog = Catalog::from(db.clone());
     catalog.migrate().await.expect("a migrated catalog");
+    make_gallery(db).await;
+    catalog
+}
+
+/// The same gallery in a catalog of any version.
+pub async fn make_gallery(db: &Db) {
     db.write(|tx| {
         async move {
             let project = "INSERT INTO projects (project_id, name, tier, created_at) VALUES ($1, 'p', 'business', 0)";
@@ -57,7 +63,6 @@ pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     })
     .await
     .expect("a gallery");
-    catalog
 }
 
 pub async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{GALLERY, PROJECT, at, batch, catalog_with_a_gallery, clicked, view_of};
+use crate::events::{GALLERY, PROJECT, at, batch, catalog_with_a_gallery, clicked, make_gallery, view_of};
 
 const BY_INTEREST: Ranking = Ranking {
     strategy: Strategy::Interest,
@@ -99,16 +99,14 @@ async fn figures_from_before_there_was_a_choice_are_of_the_gallerys_strategy_aga
     const PLAIN: GalleryId = GalleryId(Uuid::from_u128(77));
     on_every_database(async |db| {
         db.migrate_to(11).await.expect("an older catalog");
+        make_gallery(&db).await;
         db.write(|tx| {
             async move {
-                let project = "INSERT INTO projects (project_id, name, tier, created_at)
-                               VALUES ($1, 'p', 'business', 0)";
-                tx.execute(project, params![PROJECT]).await?;
+                let ranking = r#"{"strategy":"interest","holdout_percent":50}"#;
+                tx.execute("UPDATE galleries SET ranking = $1", params![ranking]).await?;
                 let gallery = "INSERT INTO galleries (gallery_id, project_id, name, page_size, visibility, access_tier,
                                                       ranking, created_at, updated_at)
                                VALUES ($1, $2, 'g', 20, 'public', 'free', $3, 0, 0)";
-                tx.execute(gallery, params![GALLERY, PROJECT, r#"{"strategy":"interest","holdout_percent":50}"#])
-                    .await?;
                 tx.execute(gallery, params![PLAIN, PROJECT, r#"{"holdout_percent":50}"#]).await?;
                 let rows: Vec<_> = [(GALLERY, true, 3i64), (GALLERY, false, 4), (PLAIN, true, 5)]
                     .map(|(gallery_id, control, clicks)| {

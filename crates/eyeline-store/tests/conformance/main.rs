@@ -13,6 +13,7 @@ mod news;
 mod objects;
 mod projects;
 mod quarantine;
+mod ranking_history;
 mod rollups;
 mod sql;
 mod user_uploads;

@@ -10,9 +10,9 @@ use eyeline_core::ranking::{
 };
 use eyeline_core::{AccessClass, Event, GalleryId, ProjectId, Ranking, Strategy, Timestamp};
 use eyeline_lake::{Budget, FileRef, Record, in_order_of_arrival};
-use eyeline_store::catalog::guard::GuardSwitch;
 use eyeline_store::catalog::lake::Marks;
 use eyeline_store::catalog::orders::ChangeMark;
+use eyeline_store::catalog::ranking_history::RankingHistory;
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Error, Result};
 
@@ -39,12 +39,11 @@ pub struct Verified {
 
 struct Gallery {
     project_id: ProjectId,
-    ranking: Ranking,
     kept: Columns,
     kept_learnt: Learnt,
     rebuilt: Reckoner,
-    /// When its guard was switched on and off.
-    switches: Vec<GuardSwitch>,
+    /// Of the partition whose events are counted.
+    history: RankingHistory,
     ordinals: HashMap<ImageRef, u32>,
     events: u64,
 }
@@ -58,15 +57,6 @@ struct Counted {
     act: Reckoned,
 }
 
-impl Gallery {
-    /// Whether the guard was on when the event at this offset was applied.
-    fn is_guarded(&self, offset: Offset) -> bool {
-        let before = self.switches.iter().rev().find(|switch| switch.after < offset);
-        let first = || self.switches.first().map_or(self.ranking.guard, |first| first.was);
-        before.map_or_else(first, |switch| switch.is)
-    }
-}
-
 /// Counts every event up to the marks again, those of the files first and then those of the inbox, and compares. Changes
 /// nothing.
 pub async fn verify(app: &App) -> Result<Vec<Verified>> {
@@ -77,7 +67,7 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     let manifest = app.catalog.manifest().await?;
     for marks in manifest.partitions {
         for (gallery_id, gallery) in &mut galleries {
-            gallery.switches = app.catalog.guard_switches(*gallery_id, marks.partition).await?;
+            gallery.history = app.catalog.ranking_history(*gallery_id, marks.partition).await?;
         }
         let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
         galleries = replay_files(app, files, marks, galleries).await?;
@@ -86,11 +76,11 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     let now = app.clock.now();
     let mut verified: Vec<Verified> = galleries
         .into_iter()
-        .map(|(gallery_id, gallery)| Verified {
+        .map(|(gallery_id, Gallery { kept, kept_learnt, rebuilt, history, events, .. })| Verified {
             gallery_id,
-            events: gallery.events,
-            before: hash(gallery_id, &gallery.kept, &gallery.kept_learnt, gallery.ranking, now),
-            after: hash(gallery_id, &gallery.rebuilt.columns, &gallery.rebuilt.learnt, gallery.ranking, now),
+            events,
+            before: hash(gallery_id, &kept, &kept_learnt, history.present, now),
+            after: hash(gallery_id, &rebuilt.columns, &rebuilt.learnt, history.present, now),
         })
         .collect();
     verified.sort_by_key(|gallery| gallery.gallery_id);
@@ -112,11 +102,10 @@ async fn read_gallery(app: &App, gallery_id: GalleryId) -> Result<Option<Gallery
             let ordinals = app.catalog.gallery_names(gallery_id).await?.into_iter().collect();
             return Ok(Some(Gallery {
                 project_id: changes.gallery.project_id,
-                ranking: changes.gallery.ranking,
                 kept,
                 kept_learnt: changes.learnt,
                 rebuilt,
-                switches: Vec::new(),
+                history: RankingHistory { present: changes.gallery.ranking, changes: Vec::new() },
                 ordinals,
                 events: 0,
             }));
@@ -186,12 +175,11 @@ fn counted(galleries: &Galleries, event: &Event, offset: Offset, place: Option<u
 
 fn count(galleries: &mut Galleries, Counted { gallery_id, offset, act }: Counted) {
     let Some(gallery) = galleries.get_mut(&gallery_id) else { return };
-    let ranking = Ranking { guard: gallery.is_guarded(offset), ..gallery.ranking };
-    gallery.rebuilt.take_in(act, ranking);
+    gallery.rebuilt.take_in(act, gallery.history.at(offset));
     gallery.events += 1;
 }
 
-/// Of the orders of every strategy, as the project's keys see them, and of the exact numbers.
+/// Of the orders of every strategy, as the project's keys see them, of the exact numbers, and of all that was learnt.
 fn hash(gallery_id: GalleryId, columns: &Columns, learnt: &Learnt, own: Ranking, now: Timestamp) -> String {
     let mut bytes = Vec::new();
     let rules = &RulesInForce::default();
@@ -208,6 +196,8 @@ fn hash(gallery_id: GalleryId, columns: &Columns, learnt: &Learnt, own: Ranking,
         let counted = columns.counted(ordinal as u32);
         bytes.extend(counted.views.to_le_bytes());
         bytes.extend(counted.clicks.to_le_bytes());
+        bytes.extend(columns.evidence(ordinal as u32).to_bytes());
     }
+    bytes.extend(learnt.to_bytes());
     to_hex(&sha256(&bytes)[..8])
 }

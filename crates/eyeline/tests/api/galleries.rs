@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
+use eyeline::flow::rebuild;
 use eyeline::settings::Settings;
 use eyeline::workers;
 use http::StatusCode;
@@ -87,6 +88,13 @@ impl Shop {
         answer.json()
     }
 
+    /// All events counted again come to what the gallery knows.
+    pub async fn assert_rebuilds(&self, events: u64) {
+        let verified = rebuild::verify(&self.server.app).await.expect("a verification");
+        assert_eq!((verified.len(), verified[0].events), (1, events));
+        assert_eq!(verified[0].before, verified[0].after);
+    }
+
     /// A page as a browser gets it that knows the application's id alone.
     pub async fn visit(&self, query: &str) -> Answer {
         let path = self.path(&format!("/images?application={}&{query}", self.application_id));
@@ -94,7 +102,7 @@ impl Shop {
     }
 }
 
-fn string(value: &Value) -> String {
+pub fn string(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
@@ -102,7 +110,7 @@ fn column(page: &Value, name: &str) -> Vec<Value> {
     page["items"].as_array().expect("items").iter().map(|item| item[name].clone()).collect()
 }
 
-fn names(page: &Value) -> Vec<String> {
+pub fn names(page: &Value) -> Vec<String> {
     column(page, "external_id").iter().map(string).collect()
 }
 
@@ -219,7 +227,7 @@ async fn everything_that_is_wrong_with_a_page_is_told_at_once() {
     assert_eq!(foreign.status, StatusCode::BAD_REQUEST);
 }
 
-async fn new_gallery(shop: &Shop) -> String {
+pub async fn new_gallery(shop: &Shop) -> String {
     let body = json!({"project_id": shop.project_id, "name": "boots"});
     string(&shop.server.post("/api/v1/galleries", &shop.key, &body).await.json()["gallery_id"])
 }

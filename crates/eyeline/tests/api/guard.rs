@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use eyeline::flow::rebuild;
 use eyeline_core::Event;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -70,12 +69,6 @@ impl Shop {
     async fn items(&self) -> Vec<Value> {
         self.refresh().await;
         self.page("limit=100").await["items"].as_array().expect("items").clone()
-    }
-
-    async fn assert_rebuilds(&self, events: u64) {
-        let verified = rebuild::verify(&self.server.app).await.expect("a verification");
-        assert_eq!((verified.len(), verified[0].events), (1, events));
-        assert_eq!(verified[0].before, verified[0].after);
     }
 }
 

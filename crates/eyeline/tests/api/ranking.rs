@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::galleries::Shop;
 
-const STRATEGIES: [&str; 9] =
+pub const STRATEGIES: [&str; 9] =
     ["newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"];
 
 fn column<'a>(page: &'a Value, name: &str) -> Vec<&'a str> {
@@ -20,7 +20,7 @@ fn number(value: &Value) -> f64 {
 }
 
 impl Shop {
-    async fn patch(&self, ranking: Value) {
+    pub async fn patch(&self, ranking: Value) {
         let answer = self.server.write("PATCH", &self.path(""), &self.key, &json!({"ranking": ranking})).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     }
@@ -31,14 +31,29 @@ impl Shop {
         answer.json()
     }
 
-    async fn rules(&self, rules: &Value) -> Value {
+    /// A robot that calls itself a browser sees and clicks the first pictures; gives the number of its events.
+    async fn click_everything(&self, pictures: usize) -> u64 {
+        let event = |name: &str, picture: usize| {
+            json!({
+                "session_id": Uuid::from_u128(9_000), "category": "gallery", "name": name,
+                "data": {"gallery_id": self.gallery_id, "external_id": format!("sku-{picture}")},
+                "client": {"ip": "198.51.100.7", "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"},
+                "timestamp": "2021-01-01 09:15:27.243860",
+            })
+        };
+        let seen = (0..pictures).flat_map(|picture| [event("view", picture), event("click", picture)]);
+        self.send_all(&seen.collect::<Vec<Value>>()).await
+    }
+
+    pub async fn rules(&self, rules: &Value) -> Value {
         let answer = self.server.write("PUT", &self.path("/rules"), &self.key, rules).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()
     }
 
-    /// One visitor looks at a page and clicks some of what is on it, saying which order that was.
-    async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) {
+    /// One visitor looks at a page and clicks some of what is on it, saying which order that was; gives the number of
+    /// events.
+    async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) -> u64 {
         let session_id = Uuid::from_u128(session);
         let visitor_id = visitor.map_or_else(String::new, |visitor| format!("&visitor_id={visitor}"));
         let page = self.page(&format!("session_id={session_id}{visitor_id}")).await;
@@ -55,8 +70,13 @@ impl Shop {
         let mut events: Vec<Value> = items.iter().map(|item| event("view", item)).collect();
         let clicked = items.iter().filter(|item| clicks(item["external_id"].as_str().expect("a name")));
         events.extend(clicked.map(|item| event("click", item)));
+        self.send_all(&events).await
+    }
+
+    async fn send_all(&self, events: &[Value]) -> u64 {
         let sent = self.server.post("/api/v1/events/batch", &self.key, &json!({"events": events})).await;
         assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
+        events.len() as u64
     }
 }
 
@@ -316,11 +336,6 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     shop.load_pictures(25).await;
     shop.patch(json!({"strategy": "interest"})).await;
     let app = &shop.server.app;
-    let verify = async |events: u64| {
-        let verified = rebuild::verify(app).await.expect("a verification");
-        assert_eq!((verified.len(), verified[0].events), (1, events));
-        assert_eq!(verified[0].before, verified[0].after);
-    };
     let flush = async || {
         app.flush.run().await.expect("a flush");
         while app.compact.step().await.expect("a merge") {}
@@ -330,8 +345,7 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
         // Many minutes, so that what is learnt depends on the order.
         for session in 0..30 {
             app.clock.set_offset(hour * HOUR + i64::from(session) * HOUR / 40);
-            shop.look(session as u128, None, |name| name == "sku-20" || name == "sku-24").await;
-            events += 22;
+            events += shop.look(session as u128, None, |name| name == "sku-20" || name == "sku-24").await;
             if session % 10 == 5 {
                 shop.refresh().await;
                 flush().await;
@@ -340,19 +354,19 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
         shop.send("click", "sku-3", 5).await;
         events += 5;
         shop.refresh().await;
-        verify(events).await;
+        shop.assert_rebuilds(events).await;
     }
     let files = async || app.catalog.manifest().await.expect("a manifest").files;
     assert!(app.inbox.pull(0, 0, 1).await.expect("events")[0].offset > 1, "the inbox has let go of the first ones");
     assert!(files().await.iter().any(|file| file.level > 0), "some files are of merged ones");
     app.clock.set_offset(48 * HOUR);
     flush().await;
-    verify(events).await;
+    shop.assert_rebuilds(events).await;
     let files = files().await;
     assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), events, "all of them are in files");
     shop.send("click", "sku-3", 1).await;
     shop.refresh().await;
-    verify(events + 1).await;
+    shop.assert_rebuilds(events + 1).await;
 
     // A count that no event stands behind is found.
     let mark = app.catalog.applied_mark(0).await.expect("a mark");
@@ -365,4 +379,42 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     app.catalog.apply_events(batch).await.expect("applied");
     let verified = rebuild::verify(app).await.expect("a verification");
     assert_ne!(verified[0].before, verified[0].after);
+}
+
+#[tokio::test]
+async fn events_counted_again_are_counted_under_the_settings_of_their_time() {
+    const DAY: i64 = 24 * 3_600_000_000;
+    let shop = Shop::open().await;
+    shop.load_pictures(25).await;
+    let app = &shop.server.app;
+    let settings = [
+        json!({"strategy": "interest"}),
+        json!({"half_life": 0.05}),
+        json!({"guard": true}),
+        json!({"half_life": 30, "click_weight": 1, "strategy": "trending"}),
+        json!({"guard": false, "half_life": null}),
+        json!({"half_life": 2}),
+    ];
+    let mut events = 0;
+    for (day, ranking) in (0i64..).zip(settings) {
+        // What was counted in the same minute goes on under other settings.
+        shop.patch(ranking).await;
+        for session in 0..12 {
+            app.clock.set_offset(day * DAY + session * session * DAY / 400);
+            let session = u128::try_from(day * 100 + session).expect("positive");
+            events += shop.look(session, None, |name| name == "sku-20" || name == "sku-24").await;
+        }
+        // One who clicks everything: a guard finds that out, and takes back what it did.
+        events += shop.click_everything(20).await;
+        shop.refresh().await;
+        if day % 2 == 0 {
+            app.flush.run().await.expect("a flush");
+        }
+        shop.assert_rebuilds(events).await;
+    }
+    let history = app.catalog.ranking_history(shop.gallery_id.parse().expect("an id"), 0).await.expect("a history");
+    assert_eq!(history.changes.len(), 5);
+    let files = app.catalog.manifest().await.expect("a manifest").files;
+    let rows = files.iter().map(|file| file.rows).sum::<u64>();
+    assert!(rows > 0 && rows < events, "some are in files and some in the inbox");
 }

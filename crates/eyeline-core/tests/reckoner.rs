@@ -1,0 +1,115 @@
+//! What counting depends on: `rebuild` counts events again under the settings of their time, and only changes of the
+//! settings that counting depends on are noted.
+
+use eyeline_core::event::{ActKind, Source};
+use eyeline_core::ranking::experiment::Control;
+use eyeline_core::ranking::{Counts, Evidence, Learnt, RankedImage, Reckoned, Reckoner};
+use eyeline_core::{AccessClass, Ranking, SessionId, Strategy, Timestamp, WeightFactors};
+use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::strategy::Strategy as Generator;
+use uuid::Uuid;
+
+const IMAGES: u32 = 5;
+const NOW: i64 = 1_900_000_000_000_000;
+const MINUTE: i64 = 60_000_000;
+
+fn gallery() -> Reckoner {
+    let mut gallery = Reckoner::default();
+    for ordinal in 0..IMAGES {
+        let created_at = Timestamp::from_micros(NOW - i64::from(ordinal) * 700 * MINUTE);
+        let (counts, evidence) = (Counts::default(), Evidence::default());
+        let shown_to = Some(AccessClass::Public);
+        gallery.columns.set(ordinal, RankedImage { created_at, counts, ignored: counts, evidence, shown_to });
+    }
+    gallery
+}
+
+fn ranking() -> impl Generator<Value = Ranking> {
+    let half_life_s = prop_oneof![
+        Just(None),
+        Just(Some(Ranking::HALF_LIFE_S)),
+        prop::sample::select(&[3_600, 86_400, 315_360_000]).prop_map(Some)
+    ];
+    let control = prop::sample::select(&[Control::Newest, Control::Weight]);
+    let strategy = prop::sample::select(&Strategy::ALL);
+    (strategy, 0..3u32, 0..9u32, half_life_s, any::<bool>(), 0..50u8, control).prop_map(
+        |(strategy, view_weight, click_weight, half_life_s, guard, holdout_percent, holdout_control)| Ranking {
+            strategy,
+            factors: WeightFactors { view_weight, click_weight },
+            half_life_s,
+            guard,
+            holdout_percent,
+            holdout_control,
+        },
+    )
+}
+
+/// Acts over minutes, hours and days, each with the settings of its time.
+fn acts() -> impl Generator<Value = Vec<(Reckoned, Ranking)>> {
+    let kind = prop_oneof![3 => Just(ActKind::View), 1 => Just(ActKind::Click)];
+    let pause = prop_oneof![6 => Just(0i64), 3 => 1..90i64, 1 => 1_000..9_000i64];
+    let place = prop::option::weighted(0.8, 0..40u32);
+    let settings = prop::option::weighted(0.1, ranking());
+    let act = (0..IMAGES, kind, place, 0..9u128, prop::option::of(1..5u32), pause, settings);
+    (ranking(), prop::collection::vec(act, 1..200)).prop_map(|(mut ranking, acts)| {
+        let mut minute = 0;
+        let next = |(image, kind, place, session, source, pause, settings): (_, _, _, u128, Option<u32>, _, _)| {
+            minute += pause;
+            ranking = Option::unwrap_or(settings, ranking);
+            let (session_id, source) = (SessionId(Uuid::from_u128(session)), source.map(|of| Source::of(of, 1)));
+            let received_at = Timestamp::from_micros(NOW + minute * MINUTE);
+            (Reckoned { image, kind, place, session_id, source, received_at }, ranking)
+        };
+        acts.into_iter().map(next).collect()
+    })
+}
+
+/// All that counting leaves.
+fn left(gallery: &Reckoner) -> (&Learnt, Vec<RankedImage>) {
+    let columns = &gallery.columns;
+    let image = |ordinal| RankedImage {
+        created_at: columns.created_at(ordinal),
+        counts: columns.counts(ordinal),
+        ignored: columns.ignored(ordinal),
+        evidence: columns.evidence(ordinal),
+        shown_to: columns.shown_to(ordinal),
+    };
+    (&gallery.learnt, (0..IMAGES).map(image).collect())
+}
+
+proptest! {
+    #[test]
+    fn settings_that_count_alike_leave_the_same(acts in acts(), other in ranking()) {
+        let (mut one, mut another) = (gallery(), gallery());
+        for (act, ranking) in acts {
+            // All else is another.
+            let alike = Ranking { guard: ranking.guard, half_life_s: ranking.half_life_s, ..other };
+            prop_assert!(ranking.counts_like(alike));
+            one.take_in(act, ranking);
+            another.take_in(act, alike);
+        }
+        prop_assert_eq!(left(&one), left(&another));
+    }
+
+    #[test]
+    fn a_half_life_decays_what_is_touched_later_by_the_half_life_of_that_time(
+        days in 1..30i64,
+        hours_before in 1..100u32,
+        hours_after in 1..100u32,
+    ) {
+        let of = |hours: u32| Ranking { half_life_s: Some(hours * 3_600), ..Ranking::default() };
+        let act = |minute: i64| Reckoned {
+            image: 0,
+            kind: ActKind::View,
+            place: None,
+            session_id: SessionId(Uuid::from_u128(1)),
+            source: None,
+            received_at: Timestamp::from_micros(NOW + minute * MINUTE),
+        };
+        let mut gallery = gallery();
+        gallery.take_in(act(0), of(hours_before));
+        gallery.take_in(act(days * 1_440), of(hours_after));
+        let expected = 1.0 + (-(days as f64) * 24.0 / f64::from(hours_after)).exp2();
+        prop_assert!((f64::from(gallery.columns.evidence(0).views) - expected).abs() < 1e-6);
+    }
+}

@@ -88,13 +88,13 @@ impl Rules {
         excluded.chain(boosted).chain(pinned).chain(&self.manual)
     }
 
-    /// The next time after `now` at which a rule begins or ends to hold.
-    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+    /// The time around `now` through which the same of them hold.
+    pub fn period_at(&self, now: Timestamp) -> Period {
         let excluded = self.exclude.iter().map(|rule| rule.period);
         let boosted = self.boost.iter().map(|rule| rule.period);
         let pinned = self.pin.iter().map(|rule| rule.period);
-        let ends = excluded.chain(boosted).chain(pinned).flat_map(|period| [period.from, period.until]);
-        ends.flatten().filter(|end| *end > now).min()
+        let ends = excluded.chain(boosted).chain(pinned).flat_map(|period| [period.from, period.until]).flatten();
+        Period { from: ends.clone().filter(|end| *end <= now).max(), until: ends.filter(|end| *end > now).min() }
     }
 }
 
@@ -254,7 +254,8 @@ mod tests {
         assert_eq!(holds, (10..20).collect::<Vec<_>>());
         let rule = Rule { images: Selector::Tag("a".to_owned()), does: Boost { factor: 2.0 }, period };
         let rules = Rules { boost: vec![rule], ..Rules::default() };
-        assert_eq!([5, 10, 20].map(|now| rules.next_change(at(now))), [Some(at(10)), Some(at(20)), None]);
+        let [before, after] = [Period { from: None, until: period.from }, Period { from: period.until, until: None }];
+        assert_eq!([9, 10, 19, 20].map(|now| rules.period_at(at(now))), [before, period, period, after]);
     }
 
     #[test]

@@ -145,9 +145,10 @@ impl Placed {
     /// The same for the same bytes: what an `ETag` holds between its quotes.
     pub fn validator(&self) -> String {
         let parts = format!(
-            "{} {} {:?} {} {} {} {}",
+            "{} {} {:?} {:?} {} {} {} {}",
             self.order.order_id,
             self.head.item_revision,
+            self.head.rules_since,
             self.class,
             self.window,
             self.start,

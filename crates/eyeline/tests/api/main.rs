@@ -15,6 +15,7 @@ mod idempotency;
 mod images;
 mod lake;
 mod operations;
+mod orders;
 mod pages_of_the_server;
 mod processing;
 mod projects;

@@ -6,15 +6,16 @@
 
 mod order;
 mod ranked;
+mod replaced;
 mod schedule;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyeline_core::event::ImageRef;
-use eyeline_core::{GalleryId, OrderId, ProjectId, Timestamp};
+use eyeline_core::{GalleryId, OrderId, ProjectId};
 use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::{Catalog, Error, PubSub, Result};
 
@@ -23,6 +24,7 @@ pub use ranked::{Explanation, Head, Ranked, Wanted};
 
 use crate::clock::Clock;
 use ranked::lock;
+use replaced::Replaced;
 
 /// The message of the topic `gallery:<gallery_id>` that tells of counters alone; any other message, the empty one
 /// included, tells of what pages show.
@@ -61,16 +63,9 @@ struct Inner {
     replaced: Mutex<Replaced>,
 }
 
-#[derive(Default)]
-struct Replaced {
-    /// Ids rise with the time they were made at, so the oldest order comes first.
-    orders: BTreeMap<OrderId, Arc<Order>>,
-    bytes: usize,
-}
-
 impl Orders {
     pub fn new(catalog: Catalog, pubsub: Arc<dyn PubSub>, clock: Clock) -> Self {
-        let (galleries, replaced) = (Mutex::default(), Mutex::default());
+        let (galleries, replaced) = (Mutex::default(), Mutex::new(Replaced::new(REPLACED_BYTES_MAX)));
         Orders(Arc::new(Inner { catalog, pubsub, clock, galleries, replaced }))
     }
 
@@ -105,7 +100,7 @@ impl Orders {
     /// of the gallery or no longer held, and for an image that no page of it held.
     pub fn served_place(&self, gallery_id: GalleryId, order_id: OrderId, image: &ImageRef) -> Option<u32> {
         let current = lock(&self.0.galleries).get(&gallery_id).and_then(|ranked| ranked.current_by_id(order_id));
-        let order = current.or_else(|| lock(&self.0.replaced).orders.get(&order_id).cloned())?;
+        let order = current.or_else(|| lock(&self.0.replaced).get(order_id))?;
         (order.gallery_id == gallery_id).then(|| order.served_place(image))?
     }
 
@@ -114,7 +109,7 @@ impl Orders {
         if let Some(order) = ranked.current_by_id(order_id) {
             return Some(order);
         }
-        let order = lock(&self.0.replaced).orders.get(&order_id).cloned()?;
+        let order = lock(&self.0.replaced).get(order_id)?;
         (order.gallery_id == ranked.gallery_id() && ranked::in_use(&order, self.0.clock.now())).then_some(order)
     }
 
@@ -122,7 +117,7 @@ impl Orders {
     pub async fn publish(&self, ranked: &Arc<Ranked>) -> Result<()> {
         let publication = ranked.publish(&self.0.catalog, &self.0.clock).await;
         let publication = self.unless_gone(ranked, publication)?;
-        self.keep(publication.replaced);
+        lock(&self.0.replaced).keep(publication.replaced);
         if publication.published > 0
             && let Some(head) = ranked.head()
         {
@@ -192,27 +187,6 @@ impl Orders {
             galleries.remove(&ranked.gallery_id());
         }
         drop(galleries);
-        self.keep(ranked.let_go());
-    }
-
-    /// Keeps the replaced orders that a cursor may lead into, within the bound.
-    fn keep(&self, orders: Vec<Arc<Order>>) {
-        let mut replaced = lock(&self.0.replaced);
-        for order in orders.into_iter().filter(|order| order.served_at().is_some()) {
-            replaced.bytes += order.bytes_at_most();
-            replaced.orders.insert(order.order_id, order);
-        }
-        while replaced.bytes > REPLACED_BYTES_MAX
-            && let Some((_, oldest)) = replaced.orders.pop_first()
-        {
-            replaced.bytes -= oldest.bytes_at_most();
-        }
-    }
-}
-
-impl Replaced {
-    fn forget_unused(&mut self, now: Timestamp) {
-        self.orders.retain(|_, order| ranked::in_use(order, now) || order.idle() <= ORDER_KEPT);
-        self.bytes = self.orders.values().map(|order| order.bytes_at_most()).sum();
+        lock(&self.0.replaced).keep(ranked.let_go());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use eyeline_core::ranking::rules::Period;
 use eyeline_core::ranking::{
     Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
 };
@@ -57,14 +58,14 @@ struct State {
     learnt: Learnt,
     rules: Arc<FoundRules>,
     in_force: Arc<RulesInForce>,
-    /// When other rules will be in force.
-    rules_change_at: Option<Timestamp>,
+    /// While they are.
+    in_force_for: Period,
 }
 
 impl State {
     fn put_in_force(&mut self, now: Timestamp) {
         self.in_force = Arc::new(self.rules.at(now));
-        self.rules_change_at = self.rules.rules.next_change(now);
+        self.in_force_for = self.rules.rules.period_at(now);
     }
 
     /// What was counted up to the minute before `now` is learnt, whether or not more has come.
@@ -114,6 +115,8 @@ pub struct Explanation {
 pub struct Head {
     pub gallery: Arc<Gallery>,
     pub item_revision: i64,
+    /// Since when the rules hold that do, if one began or ended before.
+    pub rules_since: Option<Timestamp>,
 }
 
 impl Ranked {
@@ -141,7 +144,11 @@ impl Ranked {
     /// What was known at the last reading; `None` before the first one.
     pub fn head(&self) -> Option<Head> {
         let state = read(&self.state);
-        state.as_ref().map(|state| Head { gallery: state.gallery.clone(), item_revision: state.item_revision })
+        state.as_ref().map(|state| Head {
+            gallery: state.gallery.clone(),
+            item_revision: state.item_revision,
+            rules_since: state.in_force_for.from,
+        })
     }
 
     /// Whether the class sees the image now, whatever an older order says.
@@ -179,19 +186,24 @@ impl Ranked {
         }
     }
 
-    /// Whether it is time to publish.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    /// Takes in what was hinted at, and that the time has come for other rules.
+    fn hear(&self, now: Timestamp) {
         self.schedule.hear();
-        if read(&self.state).as_ref().and_then(|state| state.rules_change_at).is_some_and(|at| at <= now) {
+        if read(&self.state).as_ref().is_some_and(|state| !state.in_force_for.holds(now)) {
             self.schedule.mark_changed();
         }
+    }
+
+    /// Whether it is time to publish.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.hear(now);
         self.schedule.is_due()
     }
 
-    /// Reads what changed, if something that a page shows did. After a hint was published, no page is made from what
-    /// was before it.
+    /// Reads what changed, if something that a page shows did. After a hint was published, or a rule began or ended, no
+    /// page is made from what was before.
     pub(super) async fn freshen(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
-        self.schedule.hear();
+        self.hear(clock.now());
         if self.schedule.is_stale() {
             let mut work = self.work.lock().await;
             // Whoever held the lock before may have read it already.
@@ -225,7 +237,7 @@ impl Ranked {
                 state.rules = Arc::new(rules);
                 work.rules_of = item_revision;
             }
-            if items_changed || state.rules_change_at.is_some_and(|at| at <= now) {
+            if items_changed || !state.in_force_for.holds(now) {
                 state.put_in_force(now);
                 work.all_changed |= before != state.in_force;
             }
@@ -247,7 +259,7 @@ impl Ranked {
                 learnt,
                 rules: Arc::default(),
                 in_force: Arc::default(),
-                rules_change_at: None,
+                in_force_for: Period::default(),
             },
             Some(before) => {
                 work.all_changed |= before.gallery.ranking != gallery.ranking;

@@ -25,4 +25,9 @@ impl WeightFactors {
         let clicks = u64::from(self.click_weight).saturating_mul(clicks);
         views.saturating_add(clicks)
     }
+
+    /// Whether nothing that happens to an image gives it a weight.
+    pub fn weigh_nothing(self) -> bool {
+        self.view_weight == 0 && self.click_weight == 0
+    }
 }

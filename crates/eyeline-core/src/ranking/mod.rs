@@ -21,4 +21,4 @@ pub use reckoner::{Reckoned, Reckoner};
 pub use rules::{FoundRules, Rules, RulesInForce};
 pub use score::{Appeal, BOUND, Basis, CTR_VIEWS, Scorer, TEMPER, hash_of, snapshot_of};
 pub use sequence::{resequence, sequence};
-pub use settings::{Ranking, Strategy};
+pub use settings::{Ranking, RankingPatch, Strategy};

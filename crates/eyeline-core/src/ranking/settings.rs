@@ -97,6 +97,51 @@ pub struct Ranking {
     pub holdout_control: Control,
 }
 
+/// What may be changed of the settings; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RankingPatch {
+    pub strategy: Option<Strategy>,
+    pub view_weight: Option<u32>,
+    pub click_weight: Option<u32>,
+    /// `Some(None)` is [`Ranking::HALF_LIFE_S`].
+    pub half_life_s: Option<Option<u32>>,
+    pub guard: Option<bool>,
+    pub holdout_percent: Option<u8>,
+    pub holdout_control: Option<Control>,
+}
+
+impl RankingPatch {
+    /// The settings after the change.
+    pub fn applied_to(self, before: Ranking) -> Ranking {
+        Ranking {
+            strategy: self.strategy.unwrap_or(before.strategy),
+            factors: WeightFactors {
+                view_weight: self.view_weight.unwrap_or(before.factors.view_weight),
+                click_weight: self.click_weight.unwrap_or(before.factors.click_weight),
+            },
+            half_life_s: self.half_life_s.unwrap_or(before.half_life_s),
+            guard: self.guard.unwrap_or(before.guard),
+            holdout_percent: self.holdout_percent.unwrap_or(before.holdout_percent),
+            holdout_control: self.holdout_control.unwrap_or(before.holdout_control),
+        }
+    }
+}
+
+impl From<Ranking> for RankingPatch {
+    /// Changes all of them to these.
+    fn from(to: Ranking) -> Self {
+        RankingPatch {
+            strategy: Some(to.strategy),
+            view_weight: Some(to.factors.view_weight),
+            click_weight: Some(to.factors.click_weight),
+            half_life_s: Some(to.half_life_s),
+            guard: Some(to.guard),
+            holdout_percent: Some(to.holdout_percent),
+            holdout_control: Some(to.holdout_control),
+        }
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use eyeline_core::ranking::RankingPatch;
 use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
 
@@ -42,7 +43,7 @@ pub struct GalleryPatch {
     pub page_size: Option<u32>,
     pub visibility: Option<Visibility>,
     pub access_tier: Option<Tier>,
-    pub ranking: Option<Ranking>,
+    pub ranking: RankingPatch,
 }
 
 /// What a batch of events adds to one image of one gallery.
@@ -141,6 +142,8 @@ impl Catalog {
             .await
     }
 
+    /// Changes what the patch names of the gallery as it is now. `Conflict` when that leaves both factors of the weight 0,
+    /// `NotFound` when there is no such gallery.
     pub async fn update_gallery(&self, gallery_id: GalleryId, patch: GalleryPatch, now: Timestamp) -> Result<Gallery> {
         let sql = "UPDATE galleries
                    SET name = $2, page_size = $3, visibility = $4, access_tier = $5, ranking = $6, updated_at = $7
@@ -155,7 +158,10 @@ impl Catalog {
                     changed.visibility = patch.visibility.unwrap_or(changed.visibility);
                     changed.access_tier = patch.access_tier.unwrap_or(changed.access_tier);
                     let was = changed.ranking;
-                    changed.ranking = patch.ranking.unwrap_or(changed.ranking);
+                    changed.ranking = patch.ranking.applied_to(was);
+                    if changed.ranking.factors.weigh_nothing() {
+                        return Err(Error::Conflict("both factors of the weight would be 0 by now".to_owned()));
+                    }
                     changed.updated_at = now;
                     let bound = params![
                         gallery_id,

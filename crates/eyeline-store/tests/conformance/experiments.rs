@@ -23,7 +23,7 @@ const BY_INTEREST: Ranking = Ranking {
 const SESSIONS: usize = 20;
 
 async fn compare(catalog: &Catalog, ranking: Ranking) {
-    let patch = GalleryPatch { ranking: Some(ranking), ..GalleryPatch::default() };
+    let patch = GalleryPatch { ranking: ranking.into(), ..GalleryPatch::default() };
     catalog.update_gallery(GALLERY, patch, at(0)).await.expect("a changed gallery");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
-use eyeline_core::ranking::{Columns, Counts, RankedImage};
+use eyeline_core::ranking::{Columns, Counts, RankedImage, RankingPatch};
 use eyeline_core::{
     AccessClass, ApplicationId, Event, EventId, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp,
     Visibility, WeightFactors,
@@ -164,17 +164,36 @@ async fn a_gallery_is_made_changed_listed_and_gone_once_deleted() {
 
         let patch = GalleryPatch {
             name: Some("boots".to_owned()),
-            ranking: Some(Ranking {
-                strategy: Strategy::Newest,
-                factors: WeightFactors { view_weight: 2, click_weight: 5 },
-                ..Ranking::default()
-            }),
+            ranking: RankingPatch { strategy: Some(Strategy::Newest), view_weight: Some(2), ..RankingPatch::default() },
             ..GalleryPatch::default()
         };
-        let changed = catalog.update_gallery(GALLERY, patch, at(7)).await.expect("a change");
+        let of_another_client = GalleryPatch {
+            ranking: RankingPatch { half_life_s: Some(Some(60)), click_weight: Some(5), ..RankingPatch::default() },
+            ..GalleryPatch::default()
+        };
+        let (changed, also_changed) = tokio::join!(
+            catalog.update_gallery(GALLERY, patch, at(7)),
+            catalog.update_gallery(GALLERY, of_another_client, at(7))
+        );
+        changed.expect("a change");
+        also_changed.expect("a change of something else");
+        let changed = catalog.gallery(GALLERY).await.expect("a reading").expect("the gallery");
         assert_eq!(changed.name, "boots");
         assert_eq!(changed.page_size, 20);
-        assert_eq!(catalog.gallery(GALLERY).await.expect("a reading"), Some(changed));
+        let ranking = Ranking {
+            strategy: Strategy::Newest,
+            factors: WeightFactors { view_weight: 2, click_weight: 5 },
+            half_life_s: Some(60),
+            ..Ranking::default()
+        };
+        assert_eq!(changed.ranking, ranking, "both changes hold");
+        for (view_weight, click_weight, is_taken) in [(Some(0), None, true), (None, Some(0), false)] {
+            let ranking = RankingPatch { view_weight, click_weight, ..RankingPatch::default() };
+            let patch = GalleryPatch { ranking, ..GalleryPatch::default() };
+            assert_eq!(catalog.update_gallery(GALLERY, patch, at(7)).await.is_ok(), is_taken);
+        }
+        let changed = catalog.gallery(GALLERY).await.expect("a reading").expect("the gallery");
+        assert_eq!(changed.ranking.factors, WeightFactors { view_weight: 0, click_weight: 5 });
 
         let second = GalleryId(Uuid::from_u128(4));
         catalog.create_gallery(gallery(second, 9), None).await.expect("a second gallery");

@@ -2,7 +2,7 @@
 //! batches.
 
 use eyeline_core::event::{ImageRef, Source};
-use eyeline_core::ranking::{Guard, RankedImage, Reckoned, Reckoner, SOURCES_MAX, SourceState};
+use eyeline_core::ranking::{Guard, RankedImage, RankingPatch, Reckoned, Reckoner, SOURCES_MAX, SourceState};
 use eyeline_core::{Ranking, SessionId};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::events::BatchEvent;
@@ -28,7 +28,8 @@ fn source_of(number: u32) -> Source {
 }
 
 async fn set_guard(catalog: &Catalog, guard: bool) {
-    let patch = GalleryPatch { ranking: Some(Ranking { guard, ..Ranking::default() }), ..GalleryPatch::default() };
+    let ranking = RankingPatch { guard: Some(guard), ..RankingPatch::default() };
+    let patch = GalleryPatch { ranking, ..GalleryPatch::default() };
     catalog.update_gallery(GALLERY, patch, at(0)).await.expect("a changed gallery");
 }
 

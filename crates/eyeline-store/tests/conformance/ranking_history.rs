@@ -16,7 +16,7 @@ use crate::events::{GALLERY, at, batch, catalog_with_a_gallery, make_gallery, vi
 use crate::guard::{acts, assert_ranks_as, reckoned};
 
 async fn set(catalog: &Catalog, ranking: Ranking) {
-    let patch = GalleryPatch { ranking: Some(ranking), ..GalleryPatch::default() };
+    let patch = GalleryPatch { ranking: ranking.into(), ..GalleryPatch::default() };
     catalog.update_gallery(GALLERY, patch, at(0)).await.expect("a changed gallery");
 }
 

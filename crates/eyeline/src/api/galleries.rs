@@ -4,10 +4,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use eyeline_core::ranking::RankingPatch;
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::{
-    AccessClass, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility, WeightFactors,
-};
+use eyeline_core::{AccessClass, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use http::StatusCode;
 use serde::Serialize;
@@ -166,7 +165,7 @@ async fn create(
         page_size: patch.page_size.unwrap_or(PAGE_SIZE_DEFAULT),
         visibility: patch.visibility.unwrap_or_default(),
         access_tier: patch.access_tier.unwrap_or_default(),
-        ranking: patch.ranking.unwrap_or_default(),
+        ranking: patch.ranking.applied_to(Ranking::default()),
         applied_events: 0,
         ignored_events: 0,
         created_at: now,
@@ -355,32 +354,25 @@ fn read_patch(fields: &mut Fields, ranking: Ranking) -> GalleryPatch {
         page_size: fields.integer("page_size", 1..=PAGE_SIZE_MAX).and_then(|size| u32::try_from(size).ok()),
         visibility: fields.parsed("visibility", "public or private", Visibility::parse),
         access_tier: fields.parsed("access_tier", "free, premium or business", Tier::parse),
-        ranking: ranking_given.map(|given| read_ranking(fields, Fields::new(given), ranking)),
+        ranking: ranking_given.map(|given| read_ranking(fields, Fields::new(given), ranking)).unwrap_or_default(),
     }
 }
 
-/// The settings that are not named stay as they are in `before`.
-fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranking {
-    let strategy = given.parsed("strategy", Strategy::NAMES, Strategy::parse);
+/// Reads a change of the settings in `before`.
+fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> RankingPatch {
     let mut factor = |name| given.integer(name, 0..=FACTOR_MAX).and_then(|factor| u32::try_from(factor).ok());
     let (view_weight, click_weight) = (factor("view_weight"), factor("click_weight"));
-    let half_life_s = read_half_life(&mut given, before);
     let holdout_percent = given.integer("holdout_percent", 0..=HOLDOUT_PERCENT_MAX);
-    let holdout_percent = holdout_percent.and_then(|percent| u8::try_from(percent).ok());
-    let holdout_control = given.parsed("holdout_control", Control::NAMES, Control::parse);
-    let guard = given.boolean("guard");
-    let ranking = Ranking {
-        strategy: strategy.unwrap_or(before.strategy),
-        factors: WeightFactors {
-            view_weight: view_weight.unwrap_or(before.factors.view_weight),
-            click_weight: click_weight.unwrap_or(before.factors.click_weight),
-        },
-        half_life_s,
-        guard: guard.unwrap_or(before.guard),
-        holdout_percent: holdout_percent.unwrap_or(before.holdout_percent),
-        holdout_control: holdout_control.unwrap_or(before.holdout_control),
+    let ranking = RankingPatch {
+        strategy: given.parsed("strategy", Strategy::NAMES, Strategy::parse),
+        view_weight,
+        click_weight,
+        half_life_s: read_half_life(&mut given),
+        guard: given.boolean("guard"),
+        holdout_percent: holdout_percent.and_then(|percent| u8::try_from(percent).ok()),
+        holdout_control: given.parsed("holdout_control", Control::NAMES, Control::parse),
     };
-    if ranking.factors == (WeightFactors { view_weight: 0, click_weight: 0 }) {
+    if ranking.applied_to(before).factors.weigh_nothing() {
         given.error("click_weight", "One of view_weight and click_weight has to be above 0.");
     }
     if let Err(errors) = given.finish() {
@@ -389,14 +381,14 @@ fn read_ranking(outer: &mut Fields, mut given: Fields, before: Ranking) -> Ranki
     ranking
 }
 
-fn read_half_life(given: &mut Fields, before: Ranking) -> Option<u32> {
+fn read_half_life(given: &mut Fields) -> Option<Option<u32>> {
     if given.is_null("half_life") {
-        return None;
+        return Some(None);
     }
-    let Some(value) = given.value("half_life") else { return before.half_life_s };
+    let value = given.value("half_life")?;
     let read = value.as_f64().and_then(Ranking::half_life_of_days);
     if read.is_none() {
         given.error("half_life", "This has to be a number of days from an hour to ten years, or null.");
     }
-    read
+    Some(read)
 }

@@ -36,7 +36,7 @@ pub struct Server {
     port: u16,
     settings: Vec<(String, String)>,
     child: Option<Child>,
-    database: Option<Database>,
+    database: Option<Arc<Database>>,
 }
 
 impl Server {
@@ -51,15 +51,20 @@ impl Server {
             Catalog::Sqlite => None,
             Catalog::Postgres => Some(tokio::task::spawn_blocking(Database::create).await.expect("a database")),
         };
-        Self::start_on(database, settings).await
+        Self::start_on(database.map(Arc::new), settings).await
+    }
+
+    /// Another one on the same catalog.
+    pub async fn start_beside(other: &Server) -> Self {
+        Self::start_on(other.database.clone(), &[]).await
     }
 
     /// The same on a PostgreSQL that the caller started.
     pub async fn start_in(postgres: Arc<Postgres>, settings: &[(&str, &str)]) -> Self {
-        Self::start_on(Some(Database::create_in(postgres)), settings).await
+        Self::start_on(Some(Arc::new(Database::create_in(postgres))), settings).await
     }
 
-    async fn start_on(database: Option<Database>, further: &[(&str, &str)]) -> Self {
+    async fn start_on(database: Option<Arc<Database>>, further: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("eyeline-e2e-").tempdir().expect("a temporary folder");
         let port = free_port();
         let origin = format!("http://127.0.0.1:{port}");
@@ -191,7 +196,7 @@ impl Server {
 
     /// The PostgreSQL of its catalog, if it has one.
     pub fn database_url(&self) -> Option<String> {
-        self.database.as_ref().map(Database::url)
+        self.database.as_ref().map(|database| database.url())
     }
 
     pub fn port(&self) -> u16 {

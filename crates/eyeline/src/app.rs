@@ -24,6 +24,7 @@ use crate::flow::history::History;
 use crate::flow::ingest::Ingest;
 use crate::flow::makers::Makers;
 use crate::flow::notify::Newsroom;
+use crate::flow::partitions::Partitions;
 use crate::flow::rank::Orders;
 use crate::flow::replay::Replays;
 use crate::flow::usage::Usage;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub inbox: Arc<dyn Inbox>,
     pub event_types: EventTypes,
     pub collector: Collector,
+    /// Those of the inbox that this process owns.
+    pub partitions: Partitions,
     pub ingest: Ingest,
     pub replays: Replays,
     pub flush: Flush,
@@ -101,7 +104,7 @@ impl App {
             Some(key) => key.clone(),
             None => folder.admin_key()?,
         };
-        let node = folder.node()?;
+        let node: Arc<str> = folder.node()?.into();
 
         let catalog = Catalog::open(&settings.catalog_url()).await.map_err(|error| format!("the catalog: {error}"))?;
         catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
@@ -116,6 +119,7 @@ impl App {
         }
         let event_types = EventTypes::new(catalog.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
+        let partitions = Partitions::new(catalog.clone(), node.clone(), inbox.partitions());
         let ingest = Ingest::new(
             inbox.clone(),
             catalog.clone(),
@@ -123,6 +127,7 @@ impl App {
             pubsub.clone(),
             clock.clone(),
             orders.clone(),
+            partitions.clone(),
         );
         let replays = Replays {
             inbox: inbox.clone(),
@@ -142,16 +147,17 @@ impl App {
             replays,
             event_types,
             history: History::new(inbox.clone(), catalog.clone(), usage.clone()),
-            flush: Flush::new(inbox.clone(), catalog.clone(), objects.clone(), files.clone()),
-            compact: Compact::new(catalog.clone(), files.clone(), clock.clone()),
-            erase: Erase::new(inbox.clone(), catalog.clone(), files, usage.clone(), clock.clone()),
+            flush: Flush::new(inbox.clone(), catalog.clone(), objects.clone(), files.clone(), partitions.clone()),
+            compact: Compact::new(catalog.clone(), files.clone(), partitions.clone(), clock.clone()),
+            erase: Erase::new(inbox.clone(), catalog.clone(), files, usage.clone(), partitions.clone(), clock.clone()),
+            partitions,
             usage,
             newsroom: Newsroom::default(),
             inbox,
             clock,
             secrets,
             admin_key_hash: secrets::sha256(admin_key.as_bytes()),
-            node: node.into(),
+            node,
             stop: CancellationToken::new(),
             credentials: Credentials::new(catalog.clone()),
             rate_limits: RateLimits::new(settings.application_events_per_second, settings.address_events_per_second),

@@ -9,6 +9,7 @@ mod datasets;
 mod doctor;
 mod events;
 mod hostile;
+mod installations;
 mod order;
 mod photos;
 mod ranking;

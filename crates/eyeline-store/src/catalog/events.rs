@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 
 use super::galleries::{self, CountDelta};
 use super::learning::{self, CountedAct};
-use super::{Catalog, quarantine, rollups};
+use super::{Catalog, partitions, quarantine, rollups};
 use crate::error::Result;
 use crate::inbox::Offset;
 use crate::params;
@@ -20,6 +20,8 @@ use crate::sql::{Tx, Value};
 #[derive(Clone, Debug)]
 pub struct EventBatch {
     pub partition: u32,
+    /// Of the process that owns the partition.
+    pub fence: i64,
     /// The mark that the batch begins after, and the one it leads to.
     pub after: Offset,
     pub reached: Offset,
@@ -77,6 +79,8 @@ pub enum Applied {
     /// The partition's mark is not where the batch begins: somebody else applied it, or an earlier try did. Nothing was
     /// changed.
     MarkMoved,
+    /// Somebody else has claimed the partition since. Nothing was changed.
+    LeaseLost,
 }
 
 /// Where the first event with a client's id stands.
@@ -163,8 +167,8 @@ impl Catalog {
 }
 
 async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
-    if !move_mark(tx, &batch).await? {
-        return Ok(Applied::MarkMoved);
+    if let Some(refused) = move_mark(tx, &batch).await? {
+        return Ok(refused);
     }
     let mut dropped = find_duplicates(tx, &batch).await?;
     dropped.append(&mut quarantine::claim(tx, &batch).await?);
@@ -238,15 +242,14 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// False when the mark is not where the batch begins. On PostgreSQL the row stays locked, so that a rival waits and then
-/// finds it moved.
-async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<bool> {
-    if batch.after == 0 {
-        let first = "INSERT INTO partitions (partition, applied) VALUES ($1, 0) ON CONFLICT (partition) DO NOTHING";
-        tx.execute(first, params![batch.partition]).await?;
+/// Why the mark cannot be moved, if so. On PostgreSQL the row stays locked, so that a rival waits and then finds it moved.
+async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<Option<Applied>> {
+    let EventBatch { partition, fence, after, reached, .. } = *batch;
+    let sql = "UPDATE partitions SET applied = $3 WHERE partition = $1 AND applied = $2 AND fence = $4";
+    if tx.execute(sql, params![partition, after, reached, fence]).await? == 1 {
+        return Ok(None);
     }
-    let sql = "UPDATE partitions SET applied = $3 WHERE partition = $1 AND applied = $2";
-    Ok(tx.execute(sql, params![batch.partition, batch.after, batch.reached]).await? == 1)
+    Ok(Some(if partitions::holds(tx, partition, fence).await? { Applied::MarkMoved } else { Applied::LeaseLost }))
 }
 
 /// Answers with the ids that were not there.

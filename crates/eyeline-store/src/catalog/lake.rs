@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use eyeline_core::{ErasureId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
-use super::Catalog;
 use super::erasures::{self, Erasure};
 use super::objects::unwanted;
 use super::rollups::{self, ErasedEvents};
+use super::{Catalog, partitions};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::objects::ObjectKey;
@@ -61,6 +61,8 @@ pub struct Manifest {
 #[derive(Clone, Debug)]
 pub struct FlushBatch {
     pub partition: u32,
+    /// Of the process that owns the partition.
+    pub fence: i64,
     /// The mark that the batch begins after, and the one it leads to.
     pub after: Offset,
     pub reached: Offset,
@@ -72,7 +74,7 @@ pub struct FlushBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     Done,
-    /// Somebody else was here: nothing was changed.
+    /// Somebody else was here, or owns the partition now: nothing was changed.
     Moved,
 }
 
@@ -101,9 +103,9 @@ impl Catalog {
             .write(move |tx| {
                 async move {
                     let sql = "UPDATE partitions SET flushed = $3, trimmed = $2
-                               WHERE partition = $1 AND flushed = $2 AND applied >= $3";
-                    let FlushBatch { partition, after, reached, files } = batch;
-                    if tx.execute(sql, params![partition, after, reached]).await? == 0 {
+                               WHERE partition = $1 AND flushed = $2 AND applied >= $3 AND fence = $4";
+                    let FlushBatch { partition, fence, after, reached, files } = batch;
+                    if tx.execute(sql, params![partition, after, reached, fence]).await? == 0 {
                         return Ok(Committed::Moved);
                     }
                     add(tx, &files).await?;
@@ -119,15 +121,17 @@ impl Catalog {
             .await
     }
 
-    /// Puts `outputs` in the place of `inputs`, all or nothing. The objects of the inputs are removed at `unwanted_from`
-    /// (real time), when nobody reads them any more.
+    /// Puts one file in the place of `inputs`, all of its partition, all or nothing. The objects of the inputs are removed
+    /// at `unwanted_from` (real time), when nobody reads them any more.
     pub async fn commit_compaction(
         &self,
+        fence: i64,
         inputs: Vec<ObjectKey>,
-        outputs: Vec<LakeFile>,
+        output: LakeFile,
         unwanted_from: Timestamp,
     ) -> Result<Committed> {
-        self.replace_files(inputs, outputs, unwanted_from, None).await
+        let partition = output.partition;
+        self.replace_files(partition, fence, inputs, Some(output), unwanted_from, None).await
     }
 
     /// Puts a file without some events, or none, in the place of one that has them; counts them for the erasure and takes
@@ -135,23 +139,24 @@ impl Catalog {
     pub async fn commit_erasure(
         &self,
         erasure: &Erasure,
-        input: ObjectKey,
+        fence: i64,
+        input: &LakeFile,
         output: Option<LakeFile>,
         erased: Vec<ErasedEvents>,
         unwanted_from: Timestamp,
     ) -> Result<Committed> {
         let erased = Some((erasure.erasure_id, erasure.project_id, erased));
-        self.replace_files(vec![input], output.into_iter().collect(), unwanted_from, erased).await
+        self.replace_files(input.partition, fence, vec![input.key.clone()], output, unwanted_from, erased).await
     }
 
-    /// Moves the mark of what the inbox may let go of up to that of what is flushed, and gives it. Whoever reads between
-    /// them notices and begins again.
-    pub async fn trim(&self, partition: u32) -> Result<Offset> {
-        let sql = "UPDATE partitions SET trimmed = flushed WHERE partition = $1 RETURNING flushed";
+    /// Moves the mark of what the inbox may let go of up to that of what is flushed, and gives it; zero when somebody else
+    /// owns the partition. Whoever reads between them notices and begins again.
+    pub async fn trim(&self, partition: u32, fence: i64) -> Result<Offset> {
+        let sql = "UPDATE partitions SET trimmed = flushed WHERE partition = $1 AND fence = $2 RETURNING flushed";
         self.db
             .write(move |tx| {
                 async move {
-                    let row = tx.query_one(sql, params![partition]).await?;
+                    let row = tx.query_one(sql, params![partition, fence]).await?;
                     row.map_or(Ok(0), |mut row| row.take("flushed"))
                 }
                 .boxed()
@@ -161,8 +166,10 @@ impl Catalog {
 
     async fn replace_files(
         &self,
+        partition: u32,
+        fence: i64,
         inputs: Vec<ObjectKey>,
-        outputs: Vec<LakeFile>,
+        output: Option<LakeFile>,
         unwanted_from: Timestamp,
         erased: Option<(ErasureId, ProjectId, Vec<ErasedEvents>)>,
     ) -> Result<Committed> {
@@ -170,13 +177,16 @@ impl Catalog {
             .db
             .write(move |tx| {
                 async move {
+                    if !partitions::holds(tx, partition, fence).await? {
+                        return Err(Error::Conflict(MOVED.to_owned()));
+                    }
                     let rows: Vec<Vec<Value>> = inputs.iter().map(|key| vec![key.clone().into()]).collect();
                     let sql = "DELETE FROM lake_files WHERE object_key IN (VALUES {rows})";
                     if tx.execute_rows(sql, &rows).await? != inputs.len() as u64 {
                         // The error takes back what was deleted.
                         return Err(Error::Conflict(MOVED.to_owned()));
                     }
-                    add(tx, &outputs).await?;
+                    add(tx, output.as_slice()).await?;
                     if let Some((erasure_id, project_id, erased)) = erased {
                         erasures::count(tx, erasure_id, erased.iter().map(|erased| erased.events).sum()).await?;
                         rollups::subtract(tx, project_id, &erased).await?;
@@ -194,7 +204,7 @@ impl Catalog {
     }
 }
 
-const MOVED: &str = "the files were merged by somebody else";
+const MOVED: &str = "somebody else has merged the files or owns their partition";
 
 async fn manifest(tx: &mut Tx) -> Result<Manifest> {
     let mut manifest = Manifest { partitions: marks(tx).await?, ..Manifest::default() };

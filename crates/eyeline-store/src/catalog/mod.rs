@@ -20,6 +20,7 @@ mod learning;
 pub mod news;
 pub mod objects;
 pub mod orders;
+pub mod partitions;
 pub mod processing;
 pub mod projects;
 pub mod quarantine;

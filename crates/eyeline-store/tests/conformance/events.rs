@@ -9,6 +9,7 @@ use eyeline_store::Catalog;
 use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
 use eyeline_store::catalog::lake::{Committed, FlushBatch};
 use eyeline_store::catalog::orders::ChangeMark;
+use eyeline_store::catalog::partitions::{Claim, Claimant};
 use eyeline_store::params;
 use eyeline_store::sql::{Db, Row};
 use futures::FutureExt as _;
@@ -31,10 +32,21 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-/// A catalog with one gallery of [`IMAGES`] images, named `sku-0` and so on.
+/// The fence of whoever claims a partition first.
+pub const FIRST_FENCE: i64 = 1;
+
+/// Claims a partition that nobody has claimed before.
+pub async fn claim_first(catalog: &Catalog, partition: u32) {
+    let claimant = Claimant { node: "first".to_owned(), is_new: true };
+    let claimed = catalog.claim_partition(partition, claimant).await.expect("an answer");
+    assert_eq!(claimed, Claim::Held { fence: FIRST_FENCE });
+}
+
+/// A catalog with one gallery of [`IMAGES`] images, named `sku-0` and so on; the first partition is claimed.
 pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     let catalog = Catalog::from(db.clone());
     catalog.migrate().await.expect("a migrated catalog");
+    claim_first(&catalog, 0).await;
     make_gallery(db).await;
     catalog
 }
@@ -128,7 +140,7 @@ pub fn clicked(mut event: BatchEvent) -> BatchEvent {
 }
 
 pub fn batch(after: i64, reached: i64, events: Vec<BatchEvent>) -> EventBatch {
-    EventBatch { partition: 0, after, reached, events, aside: Vec::new(), now: at(1_000) }
+    EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside: Vec::new(), now: at(1_000) }
 }
 
 pub fn done(galleries: &[GalleryId], duplicates: usize, quarantined: usize) -> Applied {
@@ -288,6 +300,7 @@ async fn a_gallery_that_was_deleted_is_unknown() {
 async fn partitions_are_marked_apart() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
+        claim_first(&catalog, 1).await;
         let in_partition = |partition, batch| EventBatch { partition, ..batch };
         catalog.apply_events(in_partition(1, batch(0, 5, vec![named(view_of(5, 0), 9)]))).await.expect("applied");
         catalog.apply_events(in_partition(0, batch(0, 3, vec![named(view_of(3, 0), 9)]))).await.expect("applied");
@@ -406,7 +419,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         for flushed in [0, 20, 25] {
             if flushed > 0 {
                 let after = catalog.marks().await.expect("marks")[0].flushed;
-                let flush = FlushBatch { partition: 0, after, reached: flushed, files: Vec::new() };
+                let flush = FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached: flushed, files: Vec::new() };
                 assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
             }
             let served = catalog.served_places(0, flushed + 1, 60).await.expect("places");

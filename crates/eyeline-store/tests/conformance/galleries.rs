@@ -19,6 +19,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
+use crate::events::{FIRST_FENCE, claim_first};
 
 const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
 const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
@@ -129,7 +130,10 @@ async fn view(catalog: &Catalog, images: &[ImageId]) {
     });
     let events: Vec<BatchEvent> = events.collect();
     let reached = after + i64::try_from(events.len()).expect("a small batch");
-    let batch = EventBatch { partition: 0, after, reached, events, aside: Vec::new(), now: at(0) };
+    if after == 0 {
+        claim_first(catalog, 0).await;
+    }
+    let batch = EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside: Vec::new(), now: at(0) };
     let applied = catalog.apply_events(batch).await.expect("counted events");
     assert!(matches!(applied, Applied::Done { quarantined: 0, .. }), "{applied:?}");
 }

@@ -10,12 +10,13 @@ use eyeline_store::{Catalog, Error, ObjectKey, Result};
 use uuid::Uuid;
 
 use crate::engines::on_every_engine;
+use crate::events::{FIRST_FENCE, batch, claim_first};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-fn file(level: u32, first_offset: i64, last_offset: i64) -> LakeFile {
+pub fn file(level: u32, first_offset: i64, last_offset: i64) -> LakeFile {
     LakeFile {
         key: ObjectKey::lake(at(1_000)),
         partition: 0,
@@ -62,12 +63,16 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
         act: Some(act.clone()),
         misfit: None,
     });
-    let batch = EventBatch { partition: 0, after, reached, events: events.collect(), aside: Vec::new(), now: at(0) };
+    if after == 0 {
+        claim_first(catalog, 0).await;
+    }
+    let (events, aside) = (events.collect(), Vec::new());
+    let batch = EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside, now: at(0) };
     catalog.apply_events(batch).await.expect("applied");
 }
 
 fn flush(after: i64, reached: i64, files: Vec<LakeFile>) -> FlushBatch {
-    FlushBatch { partition: 0, after, reached, files }
+    FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached, files }
 }
 
 /// Files are written under keys that go again unless they are taken in.
@@ -145,8 +150,7 @@ async fn what_is_kept_apart_is_dropped_from_between_the_marks() {
             record: vec![1],
             misfit: Misfit { reason: "unreadable", errors: FieldErrors::one("", "This is no event.") },
         };
-        let batch =
-            EventBatch { partition: 0, after: 10, reached: 12, events: Vec::new(), aside: vec![aside], now: at(0) };
+        let batch = EventBatch { aside: vec![aside], ..batch(10, 12, Vec::new()) };
         catalog.apply_events(batch).await.expect("applied");
         let dropped = catalog.manifest().await.expect("a manifest").dropped;
         assert_eq!(dropped, BTreeSet::from([(0, 3), (0, 7), (0, 12)]));
@@ -169,7 +173,7 @@ async fn merged_files_take_the_place_of_theirs_all_or_nothing() {
         let merge = async |inputs: &[&LakeFile], output: &LakeFile| {
             note(&catalog, std::slice::from_ref(output)).await;
             let inputs = inputs.iter().map(|file| file.key.clone()).collect();
-            catalog.commit_compaction(inputs, vec![output.clone()], at(0)).await
+            catalog.commit_compaction(FIRST_FENCE, inputs, output.clone(), at(0)).await
         };
         assert_eq!(merge(&[&one, &two], &merged).await.expect("an answer"), Committed::Done);
         // One of these has gone already: the other one stays.

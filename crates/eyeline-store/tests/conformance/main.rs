@@ -11,6 +11,7 @@ mod jobs;
 mod lake;
 mod news;
 mod objects;
+mod partitions;
 mod projects;
 mod quarantine;
 mod ranking_history;

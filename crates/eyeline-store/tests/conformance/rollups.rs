@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::engines::on_every_database;
 use crate::events::{
-    APPLICATION, IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, rows, view_of,
+    APPLICATION, FIRST_FENCE, IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, rows,
+    view_of,
 };
 
 const HOUR: i64 = 3_600_000_000;
@@ -90,7 +91,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
         let key = ObjectKey::lake(as_of);
         catalog.note_unwanted(key.clone(), Timestamp::from_micros(i64::MAX)).await.expect("noted");
         let file = LakeFile {
-            key: key.clone(),
+            key,
             partition: 0,
             level: 0,
             rows: 5,
@@ -102,7 +103,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
             first_received_at: as_of,
             last_received_at: as_of,
         };
-        let flush = FlushBatch { partition: 0, after: 0, reached: 5, files: vec![file] };
+        let flush = FlushBatch { partition: 0, fence: FIRST_FENCE, after: 0, reached: 5, files: vec![file.clone()] };
         assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
         let erased = |name: &str, hour: i64, events| ErasedEvents {
             hour: Timestamp::from_micros(hour * HOUR),
@@ -112,7 +113,8 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
             events,
         };
         let gone = vec![erased("look", 1, 1), erased("look", 5, 1), erased("buy", 5, 1)];
-        let committed = catalog.commit_erasure(&erasure, key, None, gone, Timestamp::from_micros(0)).await;
+        let committed =
+            catalog.commit_erasure(&erasure, FIRST_FENCE, &file, None, gone, Timestamp::from_micros(0)).await;
         assert_eq!(committed.expect("an answer"), Committed::Done);
         assert_eq!(told(Level::Day).await, [row("look", 2, None)]);
         assert_eq!(told(Level::Hour).await, [row("look", 1, None), row("look", 1, None)]);

@@ -44,6 +44,8 @@ struct Readiness {
     /// True once the process was asked to stop.
     stopping: bool,
     engines: Vec<Engine>,
+    /// What else keeps it from its work, in sentences.
+    troubles: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -52,7 +54,7 @@ struct Engine {
     reachable: bool,
 }
 
-/// Every engine answers, and the process was not asked to stop.
+/// Every engine answers, nobody else has claimed what this process works on, and it was not asked to stop.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness))
@@ -61,9 +63,10 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let engines = app.check_engines().await;
     let engines: Vec<Engine> = engines.into_iter().map(|(name, reachable)| Engine { name, reachable }).collect();
     let stopping = app.stop.is_cancelled();
-    let ready = !stopping && engines.iter().all(|engine| engine.reachable);
+    let troubles = app.partitions.troubles();
+    let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, stopping, engines }))
+    (status, Json(Readiness { ready, stopping, engines, troubles }))
 }
 
 /// Numbers for Prometheus; with the admin key, or without one from this very machine.

@@ -55,6 +55,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let listener = listen(settings.listen).await?;
     // Names this very program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
+    app.partitions.take().await?;
     // With a full disk galleries are served all the same; why there is no ticket stands in the log.
     let ticket = api::session::new_ticket(&app).await.ok();
     super::say(&banner(&app, ticket.as_deref()));

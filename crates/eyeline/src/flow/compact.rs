@@ -9,6 +9,7 @@ use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::{Catalog, Error, Result};
 
 use super::files::{LakeFiles, file_ref, lake_file};
+use super::partitions::Partitions;
 use crate::clock::Clock;
 
 /// After an hour or a day is over, its last events may still be on their way to a file.
@@ -24,6 +25,7 @@ const LATE_FILES_MAX: usize = 16;
 pub struct Compact {
     catalog: Catalog,
     files: LakeFiles,
+    partitions: Partitions,
     clock: Clock,
 }
 
@@ -35,15 +37,17 @@ struct Plan {
 }
 
 impl Compact {
-    pub fn new(catalog: Catalog, files: LakeFiles, clock: Clock) -> Self {
-        Compact { catalog, files, clock }
+    pub fn new(catalog: Catalog, files: LakeFiles, partitions: Partitions, clock: Clock) -> Self {
+        Compact { catalog, files, partitions, clock }
     }
 
-    /// Merges some files; false when there is nothing to merge.
+    /// Merges some files of an own partition; false when there is nothing to merge.
     pub async fn step(&self) -> Result<bool> {
-        let files = self.catalog.manifest().await?.files;
+        let mut files = self.catalog.manifest().await?.files;
+        files.retain(|file| self.partitions.fence(file.partition).is_some());
         let Some(Plan { inputs, level }) = plan(&files, self.clock.now()) else { return Ok(false) };
         let Some(partition) = inputs.first().map(|file| file.partition) else { return Ok(false) };
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(false) };
         let first = inputs.iter().map(|file| file.first_received_at).min().unwrap_or_default();
         let refs: Vec<FileRef> = inputs.iter().map(file_ref).collect();
         let made = self.files.write(first, move |files, sink, budget| compact(files, &refs, sink, budget)).await?;
@@ -53,7 +57,7 @@ impl Compact {
         };
         let keys = inputs.iter().map(|file| file.key.clone()).collect();
         let output = lake_file(key, partition, level, &facts);
-        let committed = self.catalog.commit_compaction(keys, vec![output], self.files.unwanted_from()).await?;
+        let committed = self.catalog.commit_compaction(fence, keys, output, self.files.unwanted_from()).await?;
         tracing::debug!(files = inputs.len(), rows, level, ?committed, "files merged");
         Ok(committed == Committed::Done)
     }

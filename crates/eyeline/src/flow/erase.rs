@@ -13,6 +13,7 @@ use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Error, Inbox, Result};
 
 use super::files::{LakeFiles, file_ref, lake_file};
+use super::partitions::Partitions;
 use super::usage::{Usage, failure};
 use crate::clock::Clock;
 
@@ -26,14 +27,22 @@ pub struct Erase {
     catalog: Catalog,
     files: LakeFiles,
     usage: Usage,
+    partitions: Partitions,
     clock: Clock,
     /// For each erasure under way, where the inbox ended when it was first seen: events of before it have to be in files.
     ends: Arc<Mutex<HashMap<ErasureId, Vec<Offset>>>>,
 }
 
 impl Erase {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, files: LakeFiles, usage: Usage, clock: Clock) -> Self {
-        Erase { inbox, catalog, files, usage, clock, ends: Arc::default() }
+    pub fn new(
+        inbox: Arc<dyn Inbox>,
+        catalog: Catalog,
+        files: LakeFiles,
+        usage: Usage,
+        partitions: Partitions,
+        clock: Clock,
+    ) -> Self {
+        Erase { inbox, catalog, files, usage, partitions, clock, ends: Arc::default() }
     }
 
     /// From the return on, no answer shows what the session did until now.
@@ -47,6 +56,10 @@ impl Erase {
 
     /// Works on every erasure under way; those whose last events are not in files yet are left for later.
     pub async fn step(&self) -> Result<()> {
+        // It lets the inbox go, which is the owner's.
+        if !self.partitions.are_all_held() {
+            return Ok(());
+        }
         for erasure in self.catalog.manifest().await?.hidden {
             let ends = self.ends_of(erasure.erasure_id).await?;
             let is_flushed = |marks: &Marks| marks.flushed >= ends[marks.partition as usize];
@@ -57,7 +70,8 @@ impl Erase {
             while self.pass(&erasure).await? {}
             self.quarantine(&erasure).await?;
             for partition in 0..self.inbox.partitions() {
-                let flushed = self.catalog.trim(partition).await?;
+                let Some(fence) = self.partitions.fence(partition) else { return Ok(()) };
+                let flushed = self.catalog.trim(partition, fence).await?;
                 self.inbox.forget(partition, flushed).await?;
             }
             self.catalog.finish_erasure(erasure.erasure_id, self.clock.now()).await?;
@@ -83,6 +97,7 @@ impl Erase {
             session_id: erasure.session_id,
             received_until: erasure.requested_at,
         };
+        let Some(fence) = self.partitions.fence(file.partition) else { return Ok(false) };
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
         let input = reference.clone();
         let counting = tokio::task::spawn_blocking(move || {
@@ -105,7 +120,7 @@ impl Erase {
             ErasedEvents { hour, application_id, category, name, events }
         });
         let erased = erased.collect();
-        let committed = self.catalog.commit_erasure(erasure, file.key.clone(), output, erased, unwanted_from).await?;
+        let committed = self.catalog.commit_erasure(erasure, fence, file, output, erased, unwanted_from).await?;
         tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was written anew");
         Ok(true)
     }

@@ -13,6 +13,7 @@ use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 
 use super::files::{LakeFiles, lake_file};
+use super::partitions::Partitions;
 use super::usage::failure;
 
 /// Events and bytes of one batch: what is held in memory at once.
@@ -28,12 +29,13 @@ pub struct Flush {
     catalog: Catalog,
     objects: Objects,
     files: LakeFiles,
+    partitions: Partitions,
 }
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Everything applied is in files.
+    /// Everything applied is in files, or another process owns the partition.
     Idle,
     Flushed {
         more: bool,
@@ -43,8 +45,14 @@ pub enum Step {
 }
 
 impl Flush {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, objects: Objects, files: LakeFiles) -> Self {
-        Flush { inbox, catalog, objects, files }
+    pub fn new(
+        inbox: Arc<dyn Inbox>,
+        catalog: Catalog,
+        objects: Objects,
+        files: LakeFiles,
+        partitions: Partitions,
+    ) -> Self {
+        Flush { inbox, catalog, objects, files, partitions }
     }
 
     /// Places between the marks of the partition that has the most of them: about as many events wait for a file.
@@ -63,12 +71,13 @@ impl Flush {
 
     /// Writes the next events of a partition into files.
     pub async fn step(&self, partition: u32) -> Result<Step> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::Idle) };
         let marks = self.catalog.marks().await?.into_iter().find(|marks| marks.partition == partition);
         let Some(marks) = marks.filter(|marks| marks.flushed < marks.applied) else { return Ok(Step::Idle) };
         let (records, reached) = self.read(marks).await?;
         let events = records.len();
         let files = self.write(partition, records).await?;
-        let batch = FlushBatch { partition, after: marks.flushed, reached, files };
+        let batch = FlushBatch { partition, fence, after: marks.flushed, reached, files };
         if self.catalog.commit_flush(batch).await? == Committed::Moved {
             return Ok(Step::MarkMoved);
         }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::event_types::EventTypes;
 use super::notify::news_topic;
+use super::partitions::Partitions;
 use super::rank::{COUNTS, Orders, gallery_topic};
 use crate::clock::Clock;
 
@@ -44,6 +45,7 @@ pub struct Ingest {
     clock: Clock,
     /// What was served: it tells the places that events speak of.
     orders: Orders,
+    partitions: Partitions,
     /// Somebody waits for events to be applied.
     hurry: watch::Sender<()>,
     /// A mark has moved.
@@ -59,6 +61,8 @@ pub enum Step {
     Applied { reached: Offset, more: bool },
     /// Somebody else moved the mark: read it again.
     MarkMoved,
+    /// Another process owns the partition, or nobody has claimed it yet.
+    NotOwner,
 }
 
 impl Ingest {
@@ -69,13 +73,19 @@ impl Ingest {
         pubsub: Arc<dyn PubSub>,
         clock: Clock,
         orders: Orders,
+        partitions: Partitions,
     ) -> Self {
         let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
-        Ingest { inbox, catalog, event_types, pubsub, clock, orders, hurry, moved }
+        Ingest { inbox, catalog, event_types, pubsub, clock, orders, partitions, hurry, moved }
     }
 
     pub fn partitions(&self) -> u32 {
         self.inbox.partitions()
+    }
+
+    /// Those that this process owns.
+    pub fn owned(&self) -> &Partitions {
+        &self.partitions
     }
 
     /// Hears when somebody waits.
@@ -103,10 +113,12 @@ impl Ingest {
 
     /// Applies the next events after `mark`, at most `events_max`.
     pub async fn step(&self, partition: u32, mark: Offset, events_max: usize) -> Result<Step> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let deliveries = self.inbox.pull(partition, mark, events_max).await?;
         let Some(last) = deliveries.last() else { return Ok(Step::Idle) };
         let (reached, more) = (last.offset, deliveries.len() == events_max);
-        let mut batch = self.batch(partition, mark, reached, deliveries).await?;
+        let (events, aside) = self.read(deliveries).await?;
+        let mut batch = EventBatch { partition, fence, after: mark, reached, events, aside, now: self.clock.now() };
         for act in batch.events.iter_mut().filter_map(|event| event.act.as_mut()) {
             act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
         }
@@ -115,13 +127,14 @@ impl Ingest {
 
     /// Keeps the next event after `mark` apart unread: for one whose application fails again and again.
     pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let deliveries = self.inbox.pull(partition, mark, 1).await?;
         let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
         tracing::error!(partition, offset, error = %reason, "an event could not be applied and was kept apart");
         let errors = FieldErrors::one("", "The server could not apply this event; it was logged.");
         let aside = vec![aside(offset, Event::decode(&event), event, "failed", errors)];
         let now = self.clock.now();
-        let batch = EventBatch { partition, after: mark, reached: offset, events: Vec::new(), aside, now };
+        let batch = EventBatch { partition, fence, after: mark, reached: offset, events: Vec::new(), aside, now };
         self.apply(batch, true).await
     }
 
@@ -162,13 +175,7 @@ impl Ingest {
     }
 
     /// Reads and judges the records; what is wrong with one never stops the line.
-    async fn batch(
-        &self,
-        partition: u32,
-        after: Offset,
-        reached: Offset,
-        deliveries: Vec<Delivery>,
-    ) -> Result<EventBatch> {
+    async fn read(&self, deliveries: Vec<Delivery>) -> Result<(Vec<BatchEvent>, Vec<Aside>)> {
         let mut events = Vec::with_capacity(deliveries.len());
         let mut asides = Vec::new();
         for Delivery { offset, event: record } in deliveries {
@@ -180,7 +187,7 @@ impl Ingest {
             let (act, misfit) = self.judge(&event).await?;
             events.push(BatchEvent { offset, event, act, misfit });
         }
-        Ok(EventBatch { partition, after, reached, events, aside: asides, now: self.clock.now() })
+        Ok((events, asides))
     }
 
     /// What an event does to a gallery, or why it does not count.
@@ -214,6 +221,10 @@ impl Ingest {
         let (partition, reached) = (batch.partition, batch.reached);
         match self.catalog.apply_events(batch).await? {
             Applied::MarkMoved => Ok(Step::MarkMoved),
+            Applied::LeaseLost => {
+                self.partitions.lose(partition);
+                Ok(Step::NotOwner)
+            }
             Applied::Done { galleries, duplicates, quarantined } => {
                 self.moved.send_replace(());
                 for gallery_id in galleries {

@@ -17,6 +17,7 @@ pub mod links;
 pub mod makers;
 pub mod notify;
 pub mod page;
+pub mod partitions;
 pub mod process;
 pub mod rank;
 pub mod rebuild;

@@ -1,13 +1,16 @@
-//! Keeps the counters up with the inbox, one loop a partition.
+//! Keeps the counters up with the inbox, one loop a partition, for as long as the partition is this process's.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use eyeline_store::Error;
+use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::inbox::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::flow::ingest::{Ingest, Step};
+use crate::flow::partitions::Partitions;
 
 /// Events of one transaction.
 const EVENTS_MAX: usize = 4_096;
@@ -28,13 +31,32 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
         let follower = Follower {
             ingest: ingest.clone(),
             partition,
+            counted: None,
+            has_claimed: false,
             events_max: EVENTS_MAX,
             tries_of_one: 0,
             back_off: BACK_OFF_MIN,
         };
         follower.run(stop.clone())
     });
-    futures::future::try_join_all(loops).await.map(drop)
+    let outcome = tokio::select! {
+        outcome = futures::future::try_join_all(loops) => outcome.map(drop),
+        never = renew(ingest.owned()) => match never {},
+    };
+    if let Err(error) = ingest.owned().release().await {
+        tracing::warn!(%error, "the partitions were not given back; this data folder can claim them all the same");
+    }
+    outcome
+}
+
+/// Keeps the leases of what is owned.
+async fn renew(owned: &Partitions) -> Infallible {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        if let Err(error) = owned.renew().await {
+            tracing::warn!(%error, "the leases of the partitions were not renewed; it is tried again");
+        }
+    }
 }
 
 /// Forgets the ids of events, and what guards remember, that are older than the promise, until `stop`.
@@ -74,6 +96,10 @@ pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result
 struct Follower {
     ingest: Ingest,
     partition: u32,
+    /// The mark as far as this process has moved it.
+    counted: Option<Offset>,
+    /// Since the mark was read last: whoever owned the partition before may have moved it.
+    has_claimed: bool,
     /// Halved while a batch fails, down to the one event that is at fault.
     events_max: usize,
     tries_of_one: u32,
@@ -95,6 +121,16 @@ impl Follower {
 
     /// One step from `mark`, which is read first when it is not known.
     async fn step(&mut self, mark: &mut Option<Offset>) -> Result<Pause, String> {
+        let owned = self.ingest.owned();
+        if owned.fence(self.partition).is_none() {
+            match owned.claim(self.partition).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Ok(Pause::BackOff(POLL)),
+                Err(error) => return Ok(self.failed(&error)),
+            }
+            *mark = None;
+            self.has_claimed = true;
+        }
         let from = match *mark {
             Some(from) => from,
             None => match self.ingest.mark(self.partition).await {
@@ -103,7 +139,18 @@ impl Follower {
                 Err(error) => return Ok(self.failed(&error)),
             },
         };
+        if std::mem::take(&mut self.has_claimed)
+            && let Some(counted) = self.counted
+            && counted != from
+        {
+            return Err(format!(
+                "another installation has counted events into the same catalog meanwhile, out of an inbox of its own: its \
+                 marks lead from {counted} to {from}, and the events of this inbox between them would be left out. Give \
+                 each its own catalog, and restore this one from before"
+            ));
+        }
         *mark = Some(from);
+        self.counted = Some(from);
         let mut outcome = self.ingest.step(self.partition, from, self.events_max).await;
         if let Err(error) = &outcome
             && !error.is_retryable()
@@ -124,12 +171,13 @@ impl Follower {
             Ok(Step::Idle) => Ok(Pause::Arrival),
             Ok(Step::Applied { reached, more }) => {
                 *mark = Some(reached);
+                self.counted = Some(reached);
                 self.back_off = BACK_OFF_MIN;
                 self.tries_of_one = 0;
                 self.events_max = (self.events_max * 2).min(EVENTS_MAX);
                 Ok(if more { Pause::None } else { Pause::Pace })
             }
-            Ok(Step::MarkMoved) => {
+            Ok(Step::MarkMoved | Step::NotOwner) => {
                 *mark = None;
                 Ok(Pause::Pace)
             }

@@ -374,8 +374,8 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     let event = eyeline_core::Event::decode(&place[0].event).expect("an event");
     let act = event.gallery_act().expect("an act");
     let events = vec![BatchEvent { offset: mark, event, act, misfit: None }];
-    let batch =
-        EventBatch { partition: 0, after: mark, reached: mark, events, aside: Vec::new(), now: app.clock.now() };
+    let (fence, now) = (app.partitions.fence(0).expect("the owner"), app.clock.now());
+    let batch = EventBatch { partition: 0, fence, after: mark, reached: mark, events, aside: Vec::new(), now };
     app.catalog.apply_events(batch).await.expect("applied");
     let verified = rebuild::verify(app).await.expect("a verification");
     assert_ne!(verified[0].before, verified[0].after);

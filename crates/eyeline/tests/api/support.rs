@@ -60,6 +60,7 @@ impl Server {
         };
         change(&mut settings);
         let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
+        app.partitions.take().await.expect("the only process");
         Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
     }
 

@@ -11,6 +11,7 @@ use eyeline::flow::files::LakeFiles;
 use eyeline::flow::flush::Flush;
 use eyeline::flow::history::History;
 use eyeline::flow::ingest::Ingest;
+use eyeline::flow::partitions::Partitions;
 use eyeline::flow::rank::Orders;
 use eyeline::flow::replay::Replays;
 use eyeline::flow::usage::Usage;
@@ -79,6 +80,11 @@ impl Installation {
     }
 
     pub async fn start(&self) -> Process {
+        self.start_as("node").await
+    }
+
+    /// A process that calls itself so.
+    pub async fn start_as(&self, node: &str) -> Process {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
         let pubsub = pubsub::open("memory:").await.expect("fan-out");
@@ -88,8 +94,16 @@ impl Installation {
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone()).expect("usage");
         let event_types = EventTypes::new(catalog.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
-        let ingest =
-            Ingest::new(inbox.clone(), catalog.clone(), event_types.clone(), pubsub.clone(), clock.clone(), orders);
+        let partitions = Partitions::new(catalog.clone(), node.into(), inbox.partitions());
+        let ingest = Ingest::new(
+            inbox.clone(),
+            catalog.clone(),
+            event_types.clone(),
+            pubsub.clone(),
+            clock.clone(),
+            orders,
+            partitions.clone(),
+        );
         Process {
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
             flush: Flush::new(
@@ -97,6 +111,7 @@ impl Installation {
                 catalog.clone(),
                 objects.clone(),
                 LakeFiles::new(catalog.clone(), objects, usage.clone(), clock.clone()),
+                partitions,
             ),
             history: History::new(inbox.clone(), catalog.clone(), usage),
             replays: Replays {

@@ -61,12 +61,17 @@ fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
         let remedy = "Start one, or set EYELINE_URL: a failed fsync is known to a running server alone.";
         return vec![Check::noted(NAME, format!("no server answers at {url}"), remedy)];
     };
+    const KEPT: &str = "What comes in is kept, and counted once the partition is free.";
     let remedy = "After a failed fsync nothing is kept until a restart: see the server's log and the disk, then restart \
                   it.";
     let away = engines.iter().filter(|engine| engine["reachable"] != true).filter_map(|engine| engine["name"].as_str());
     let broken: Vec<Check> = away
         .map(|name| Check::broken(format!("{NAME}.{name}"), format!("the server at {url} cannot use it"), remedy))
         .collect();
+    let troubles = told.as_ref().and_then(|told| told["troubles"].as_array()).into_iter().flatten();
+    let troubles = troubles.filter_map(Value::as_str);
+    let troubles = troubles.map(|found| Check::broken(format!("{NAME}.partitions"), found, KEPT));
+    let broken: Vec<Check> = broken.into_iter().chain(troubles).collect();
     if broken.is_empty() { vec![Check::holds(NAME, format!("{url} answers, and so do its engines"))] } else { broken }
 }
 

@@ -1,0 +1,158 @@
+//! The partitions of the inbox that this process owns: it alone counts their events and writes them into files.
+//!
+//! Every inbox there is belongs to one data folder. What another one has counted came out of another inbox, and a mark
+//! that it has moved says nothing of the events here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use eyeline_store::catalog::partitions::{Claim, Claimant};
+use eyeline_store::{Catalog, Result};
+
+/// Cheap to clone; clones share what is held.
+#[derive(Clone)]
+pub struct Partitions {
+    catalog: Catalog,
+    node: Arc<str>,
+    holdings: Arc<Mutex<Vec<Holding>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holding {
+    /// Not claimed since the process began.
+    New,
+    Held(i64),
+    /// Somebody else has claimed it since; who, once that is known.
+    Lost(Option<String>),
+}
+
+impl Partitions {
+    /// `node` is the process's name among those that share the catalog, the same after a restart.
+    pub fn new(catalog: Catalog, node: Arc<str>, count: u32) -> Self {
+        Partitions { catalog, node, holdings: Arc::new(Mutex::new(vec![Holding::New; count as usize])) }
+    }
+
+    /// Claims every partition before the first event is taken in. The error is a sentence for the operator: the catalog is
+    /// another installation's.
+    pub async fn take(&self) -> Result<(), String> {
+        for partition in 0..self.count() {
+            let failed = |error| format!("the catalog: {error}");
+            if let Some((owner, applied)) = self.catalog.partition_owner(partition).await.map_err(failed)?
+                && *owner != *self.node
+                && applied > 0
+            {
+                return Err(format!(
+                    "the catalog counts the events of another data folder ({owner}; this one is {}), and those that come in \
+                     here would never be counted: choose that folder with EYELINE_DATA, or a catalog of its own for this \
+                     one with EYELINE_CATALOG_URL",
+                    self.node
+                ));
+            }
+            if let Some((owner, left)) = self.claim(partition).await.map_err(failed)? {
+                return Err(format!(
+                    "the catalog is in use by another installation ({owner}; its claim ends in {} s unless it is running), \
+                     and events that come in here would not be counted: choose a catalog of its own for this one with \
+                     EYELINE_CATALOG_URL, or stop the other one",
+                    left.as_secs() + 1
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number that changes to the partition carry while it is held.
+    pub fn fence(&self, partition: u32) -> Option<i64> {
+        match self.lock().get(partition as usize) {
+            Some(Holding::Held(fence)) => Some(*fence),
+            _ => None,
+        }
+    }
+
+    /// Whether every partition is held.
+    pub fn are_all_held(&self) -> bool {
+        self.lock().iter().all(|holding| matches!(holding, Holding::Held(_)))
+    }
+
+    /// Claims the partition; gives the owner and how long its claim lasts when it is somebody else's.
+    pub async fn claim(&self, partition: u32) -> Result<Option<(String, Duration)>> {
+        // Only at its beginning a process knows that no other one of its name is at work.
+        let is_new = self.lock()[partition as usize] == Holding::New;
+        let claimant = Claimant { node: self.node.to_string(), is_new };
+        match self.catalog.claim_partition(partition, claimant).await? {
+            Claim::Held { fence } => {
+                self.set(partition, Holding::Held(fence));
+                tracing::debug!(partition, fence, "a partition is this process's");
+                Ok(None)
+            }
+            Claim::Taken { owner, left } => {
+                let lost = Holding::Lost(Some(owner.clone()));
+                if self.lock()[partition as usize] != lost {
+                    tracing::warn!(partition, owner, "events wait: another process has claimed their partition");
+                    self.set(partition, lost);
+                }
+                Ok(Some((owner, left)))
+            }
+        }
+    }
+
+    /// Notes that somebody else has claimed the partition.
+    pub fn lose(&self, partition: u32) {
+        self.set(partition, Holding::Lost(None));
+        tracing::warn!(partition, "another process has claimed the partition");
+    }
+
+    /// Renews what is held.
+    pub async fn renew(&self) -> Result<()> {
+        for (partition, fence) in self.held() {
+            if !self.catalog.renew_partition(partition, fence).await? && self.fence(partition) == Some(fence) {
+                self.lose(partition);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what is held, for whoever comes next.
+    pub async fn release(&self) -> Result<()> {
+        for (partition, fence) in self.held() {
+            self.catalog.release_partition(partition, fence).await?;
+            self.set(partition, Holding::New);
+        }
+        Ok(())
+    }
+
+    /// What is wrong while another process owns a partition, one sentence for each.
+    pub fn troubles(&self) -> Vec<String> {
+        let lost = self
+            .lock()
+            .iter()
+            .enumerate()
+            .filter_map(|(partition, holding)| match holding {
+                Holding::Lost(owner) => Some((partition, owner.clone())),
+                Holding::New | Holding::Held(_) => None,
+            })
+            .collect::<Vec<_>>();
+        lost.into_iter().map(|(partition, owner)| {
+            let owner = owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
+            format!(
+                "events of partition {partition} wait, since another process{owner} has claimed it in the catalog: stop that \
+                 one, or give it a catalog of its own"
+            )
+        }).collect()
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
+    }
+
+    fn held(&self) -> Vec<(u32, i64)> {
+        (0..self.count()).filter_map(|partition| Some((partition, self.fence(partition)?))).collect()
+    }
+
+    fn set(&self, partition: u32, holding: Holding) {
+        self.lock()[partition as usize] = holding;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Holding>> {
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! Who counts: the owner of the partition alone, and the next one once its lease has ended.
+
+use std::time::Duration;
+
+use eyeline::flow::flush;
+use eyeline::flow::ingest::Step;
+use eyeline::flow::partitions::Partitions;
+use eyeline_store::{Catalog, params};
+
+use crate::events::{IMAGE, Installation, Process, act};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} after {PATIENCE:?}"));
+}
+
+/// Claims for a process that starts, as `eyeline serve` does; the refusal, if it is refused.
+async fn refusal(installation: &Installation, node: &str) -> Option<String> {
+    Partitions::new(Catalog::from(installation.db.clone()), node.into(), 1).take().await.err()
+}
+
+async fn let_the_lease_end(installation: &Installation) {
+    installation.run("UPDATE partitions SET lease_until = 1", params![]).await;
+}
+
+async fn view(process: &Process, times: usize) {
+    process.collect(vec![act("view", IMAGE); times]).await;
+}
+
+#[tokio::test]
+async fn a_process_waits_for_the_owner_and_says_so_and_goes_on_when_the_lease_ends() {
+    let installation = Installation::new().await;
+    let one = installation.start_as("one").await;
+    let worker = one.work();
+    view(&one, 2).await;
+    one.ingest.caught_up().await.expect("applied");
+    // As a killed process it gives nothing back.
+    worker.abort();
+    view(&one, 1).await;
+
+    let other = installation.start_as("other").await;
+    let worker = other.work();
+    until("it says that it waits", async || !other.ingest.owned().troubles().is_empty()).await;
+    let troubles = other.ingest.owned().troubles().join(" ");
+    assert!(troubles.contains("another process (one)"), "{troubles}");
+    assert_eq!(installation.counts(IMAGE).await, (2, 0));
+
+    let_the_lease_end(&installation).await;
+    until("it counts", async || installation.counts(IMAGE).await == (3, 0)).await;
+    assert_eq!(other.ingest.owned().troubles(), Vec::<String>::new());
+
+    // The first one was not dead after all: what it does now counts for nothing, and it notices.
+    let mark = one.ingest.mark(0).await.expect("a mark");
+    view(&one, 1).await;
+    let late = one.ingest.step(0, mark, 10).await.expect("an answer");
+    assert!(matches!(late, Step::NotOwner), "{late:?}");
+    assert_eq!(one.flush.step(0).await.expect("an answer"), flush::Step::Idle);
+    assert!(!one.ingest.owned().troubles().is_empty());
+    until("the owner counts it", async || installation.counts(IMAGE).await == (4, 0)).await;
+    other.end(worker).await;
+}
+
+#[tokio::test]
+async fn a_process_that_starts_is_refused_what_another_data_folder_owns() {
+    let installation = Installation::new().await;
+    let one = installation.start_as("one").await;
+    let worker = one.work();
+    until("it owns", async || one.ingest.owned().are_all_held()).await;
+    let refused = refusal(&installation, "other").await.expect("a refusal");
+    assert!(refused.contains("in use by another installation (one;"), "{refused}");
+
+    view(&one, 1).await;
+    one.ingest.caught_up().await.expect("applied");
+    one.end(worker).await;
+    let_the_lease_end(&installation).await;
+    let refused = refusal(&installation, "other").await.expect("a refusal");
+    assert!(refused.contains("the events of another data folder (one; this one is other)"), "{refused}");
+    assert_eq!(refusal(&installation, "one").await, None);
+}
+
+#[tokio::test]
+async fn a_partition_that_nothing_was_counted_of_is_free_once_it_is_given_back() {
+    let installation = Installation::new().await;
+    let one = installation.start_as("one").await;
+    let worker = one.work();
+    until("it owns", async || one.ingest.owned().are_all_held()).await;
+    one.end(worker).await;
+    assert_eq!(refusal(&installation, "other").await, None);
+}
+
+#[tokio::test]
+async fn a_process_whose_partition_another_one_has_moved_meanwhile_ends() {
+    let installation = Installation::new().await;
+    let one = installation.start_as("one").await;
+    let worker = one.work();
+    view(&one, 1).await;
+    one.ingest.caught_up().await.expect("applied");
+    // As if another installation had claimed it, counted what came in there, and gone.
+    installation.run("UPDATE partitions SET fence = fence + 1, owner = 'other', lease_until = 1", params![]).await;
+    installation.run("UPDATE partitions SET applied = applied + 1", params![]).await;
+    view(&one, 3).await;
+    let ended = tokio::time::timeout(PATIENCE, worker).await.expect("in time").expect("no panic");
+    assert!(ended.as_ref().is_err_and(|sentence| sentence.contains("out of an inbox of its own")), "{ended:?}");
+    assert_eq!(installation.counts(IMAGE).await, (1, 0), "nothing is counted that may be somebody else's");
+}

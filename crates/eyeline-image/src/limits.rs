@@ -16,7 +16,7 @@ pub struct Limits {
     pub max_side: u32,
     /// Wall-clock seconds for everything made of one file.
     pub max_seconds: u32,
-    /// Address space of the decoding process.
+    /// Addresses of the decoding process, beside those of its program.
     pub max_memory_bytes: u64,
     /// Frames of an animation.
     pub max_frames: u32,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use child::run;
 pub use parent::{WorkerFailure, WorkerProcess};
-pub use sandbox::{SHARED_BYTES_MAX, confine};
+pub use sandbox::{SHARED_BYTES_MAX, confine, mapped_bytes};
 
 /// How far the kernel holds a worker to its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,17 +17,25 @@ use super::{Confinement, Enforcement};
 /// shares with its server.
 pub const SHARED_BYTES_MAX: u64 = 128 << 20;
 
-/// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds its
-/// address space. What the kernel does not know is left out and told in the answer; an error means that a bound which
-/// every kernel knows could not be set.
+/// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds the
+/// addresses that it may take beside those of its program. What the kernel does not know is left out and told in the answer;
+/// an error means that a bound which every kernel knows could not be set.
 pub fn confine(memory_bytes: u64) -> io::Result<Confinement> {
-    limit(Resource::As, memory_bytes)?;
+    limit(Resource::As, memory_bytes.saturating_add(mapped_bytes("self")))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, SHARED_BYTES_MAX)?;
     limit(Resource::Nofile, 0)?;
     let landlock = restrict_access().unwrap_or(Enforcement::None);
     let seccomp = restrict_calls().map_or(Enforcement::None, |()| Enforcement::Full);
     Ok(Confinement { landlock, seccomp })
+}
+
+/// Addresses that a process has taken, with those of its program; 0 where the system does not tell. `process` is its number
+/// or `self`.
+pub fn mapped_bytes(process: &str) -> u64 {
+    let table = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    let pages = table.split_whitespace().next().and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or_default().saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// Lets this process compute for so much longer and then die. The server's clock is the first to kill a worker that

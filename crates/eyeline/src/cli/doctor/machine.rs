@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use eyeline_image::Limits;
-use eyeline_image::worker::{Confinement, Enforcement, SHARED_BYTES_MAX, WorkerProcess};
+use eyeline_image::worker::{Confinement, Enforcement, SHARED_BYTES_MAX, WorkerProcess, mapped_bytes};
 use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
@@ -36,7 +36,7 @@ fn worker() -> Vec<Check> {
     };
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).unwrap_or_default();
     let mut checks = confinement(worker.confinement());
-    checks.push(worker_limits(&limits, Limits::default().max_memory_bytes));
+    checks.push(worker_limits(&limits, Limits::default().max_memory_bytes, mapped_bytes(&worker.id().to_string())));
     checks
 }
 
@@ -62,10 +62,10 @@ fn confinement(confinement: Confinement) -> Vec<Check> {
     vec![seccomp, landlock]
 }
 
-/// `table` is `/proc/<worker>/limits`.
-fn worker_limits(table: &str, memory_bytes: u64) -> Check {
+/// `table` is `/proc/<worker>/limits`; `mapped_bytes` is what a worker that waits has mapped, its program above all.
+fn worker_limits(table: &str, memory_bytes: u64, mapped_bytes: u64) -> Check {
     let bounds = [
-        ("Max address space", memory_bytes),
+        ("Max address space", memory_bytes.saturating_add(mapped_bytes)),
         ("Max open files", 0),
         // What it shares with the server is a file to the kernel.
         ("Max file size", SHARED_BYTES_MAX),
@@ -81,7 +81,7 @@ fn worker_limits(table: &str, memory_bytes: u64) -> Check {
         .map(|bound| bound.0)
         .collect();
     let found = if missing.is_empty() {
-        format!("a decoder has at most {} MiB of memory and no files", memory_bytes / MIB)
+        format!("a decoder has at most {} MiB of memory beside its program, and no files", memory_bytes / MIB)
     } else {
         format!("these limits are not in force for a decoder: {}", missing.join(", "))
     };
@@ -190,12 +190,13 @@ mod tests {
                      Max open files            0                    0                    files     \n\
                      Max file size             134217728            134217728            bytes     \n\
                      Max core file size        0                    0                    bytes     \n";
-        assert_eq!(worker_limits(table, 1 << 30).verdict, Verdict::Holds);
-        let lifted = worker_limits(&table.replace("1073741824", "unlimited "), 1 << 30);
+        assert_eq!(worker_limits(table, 1 << 29, 1 << 29).verdict, Verdict::Holds);
+        assert_eq!(worker_limits(table, 1 << 29, 1 << 28).verdict, Verdict::Broken);
+        let lifted = worker_limits(&table.replace("1073741824", "unlimited "), 1 << 30, 0);
         assert_eq!(lifted.verdict, Verdict::Broken);
         assert!(lifted.found.contains("address space"), "{}", lifted.found);
-        assert_eq!(worker_limits(&table.replace("134217728", "unlimited"), 1 << 30).verdict, Verdict::Broken);
-        assert_eq!(worker_limits("", 1 << 30).verdict, Verdict::Broken);
+        assert_eq!(worker_limits(&table.replace("134217728", "unlimited"), 1 << 30, 0).verdict, Verdict::Broken);
+        assert_eq!(worker_limits("", 1 << 30, 0).verdict, Verdict::Broken);
     }
 
     #[test]

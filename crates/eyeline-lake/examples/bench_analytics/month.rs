@@ -159,8 +159,9 @@ impl Lake<'_> {
         Ok(())
     }
 
-    /// As many of the files as can be merged at once become one, which goes before the rest.
+    /// As many of the files as can be merged at once, the small ones first, become one beside the rest.
     fn merged(&mut self, mut inputs: Vec<FileRef>) -> Result<Vec<FileRef>, Failure> {
+        inputs.sort_by_key(|file| file.facts.rows);
         let rest = inputs.split_off(merge_at_once(&inputs));
         let key = self.next_key();
         let sink = std::io::BufWriter::new(std::fs::File::create(self.folder.join(&key))?);

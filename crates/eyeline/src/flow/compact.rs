@@ -78,7 +78,9 @@ fn plan(files: &[LakeFile], now: Timestamp) -> Option<Plan> {
     let days = of(Interval::Day, 2).filter(|(is_over, files)| *is_over && files.len() > 1 && is_worth_it(files));
     let days = days.map(|(_, inputs)| Plan { inputs, level: 2 });
     hours.chain(days).next().map(|mut plan| {
-        // What does not fit in memory at once is merged in rounds.
+        // What does not fit in memory at once is merged in rounds: the small ones first, so that what has grown is not
+        // written again with each of them.
+        plan.inputs.sort_by_key(|file| file.rows);
         plan.inputs.truncate(merge_at_once(&plan.inputs.iter().map(file_ref).collect::<Vec<_>>()));
         plan
     })
@@ -137,6 +139,21 @@ mod tests {
         assert_eq!(planned(&files, 2 * DAY), Some((2, 1)), "the hour with a late part");
         files.pop();
         assert_eq!(planned(&files, 2 * DAY), Some((24, 2)));
+    }
+
+    #[test]
+    fn what_takes_many_rounds_is_written_a_few_times_only() {
+        const ROWS: u64 = 360_000;
+        let mut files: Vec<LakeFile> = (0..24).map(|hour| file(1, hour * HOUR, ROWS)).collect();
+        let mut written = 0;
+        while let Some(plan) = plan(&files, Timestamp::from_micros(2 * DAY)) {
+            let rows = plan.inputs.iter().map(|file| file.rows).sum();
+            written += rows;
+            files.retain(|file| !plan.inputs.contains(file));
+            files.push(file(plan.level, plan.inputs[0].first_received_at.micros(), rows));
+        }
+        assert_eq!((files.len(), files[0].rows), (1, 24 * ROWS));
+        assert!(written <= 3 * 24 * ROWS, "each event was written {} times", written as f64 / (24 * ROWS) as f64);
     }
 
     #[test]

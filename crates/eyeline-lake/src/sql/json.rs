@@ -13,6 +13,8 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+use memchr::memmem::FinderRev;
+use memchr::{memchr, memchr3};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -130,7 +132,7 @@ impl Field {
     fn step(&self, value: &ColumnarValue) -> Result<Step> {
         let ColumnarValue::Scalar(value) = value else { return Err(self.error("takes fields that are constants")) };
         if let Some(Some(name)) = value.try_as_str() {
-            return Ok(Step::Name(name.to_owned()));
+            return Ok(Step::Name(Name::new(name)));
         }
         match value.cast_to(&DataType::Int64)? {
             ScalarValue::Int64(Some(index)) => Ok(usize::try_from(index).map_or(Step::Nowhere, Step::Index)),
@@ -148,17 +150,57 @@ fn append_unquoted(texts: &mut StringViewBuilder, quoted: &str) {
 }
 
 enum Step {
-    Name(String),
+    Name(Name),
     Index(usize),
     /// A NULL or a negative place, where nothing is.
     Nowhere,
 }
 
+struct Name {
+    name: String,
+    /// Finds the name as it is written when nothing in it has to be escaped.
+    quoted: FinderRev<'static>,
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        Name { name: name.to_owned(), quoted: FinderRev::new(&format!("\"{name}\"")).into_owned() }
+    }
+}
+
 /// What is at this step in the JSON text, as it is written there.
 fn at<'a>(json: &'a str, step: &Step) -> Option<&'a str> {
+    if let Step::Name(name) = step
+        && let Some(found) = in_plain_object(json, name)
+    {
+        return found;
+    }
     let mut reader = serde_json::Deserializer::from_str(json);
     let found: Option<&'a RawValue> = step.deserialize(&mut reader).ok()?;
     found.map(RawValue::get)
+}
+
+/// Looks for the name without reading what else is there; `None` where that cannot tell. In an object that holds no other,
+/// no list and no escape, as most data is, whatever stands in quotes is a whole text, and the name of a field if a colon follows.
+fn in_plain_object<'a>(json: &'a str, Name { name, quoted }: &Name) -> Option<Option<&'a str>> {
+    let fields = json.strip_prefix('{')?.strip_suffix('}')?;
+    if name.contains(['"', '\\']) || memchr3(b'{', b'[', b'\\', fields.as_bytes()).is_some() {
+        return None;
+    }
+    let mut before = fields;
+    while let Some(start) = quoted.rfind(before) {
+        let after = fields[start + name.len() + 2..].trim_ascii_start();
+        if let Some(value) = after.strip_prefix(':') {
+            let value = value.trim_ascii_start();
+            let end = match value.strip_prefix('"') {
+                Some(text) => memchr(b'"', text.as_bytes())? + 2,
+                None => memchr(b',', value.as_bytes()).unwrap_or(value.len()),
+            };
+            return Some(Some(value[..end].trim_ascii_end()));
+        }
+        before = &fields[..start];
+    }
+    Some(None)
 }
 
 impl<'de> DeserializeSeed<'de> for &Step {
@@ -182,7 +224,7 @@ impl<'de> Visitor<'de> for &Step {
 
     /// Of a name that is there twice the last one counts, as in other readers.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Step::Name(name) = self else { return Ok(None) };
+        let Step::Name(Name { name, .. }) = self else { return Ok(None) };
         let mut found = None;
         while let Some(is_it) = map.next_key_seed(Is(name))? {
             if is_it {
@@ -233,11 +275,14 @@ impl Visitor<'_> for Is<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert_eq, proptest};
+
     use super::*;
 
     #[test]
     fn fields_are_found_as_they_are_written() {
-        let name = |name: &str| Step::Name(name.to_owned());
+        let name = |name: &str| Step::Name(Name::new(name));
         let json = r#"{"a": 1.50, "b":{"c" : [10, "x\n", null]}, "\u0061b": true, "a":2}"#;
         assert_eq!(at(json, &name("a")), Some("2"));
         assert_eq!(at(json, &name("ab")), Some("true"));
@@ -252,5 +297,31 @@ mod tests {
         assert_eq!(at(list, &Step::Nowhere), None);
         assert_eq!(at("7", &name("a")), None);
         assert_eq!(at("not JSON", &name("a")), None);
+        assert_eq!(at(r#"{ "b" : "a" , "a" : 1.5 , "c":null }"#, &name("a")), Some("1.5"));
+        assert_eq!(at(r#"{"b":"a"}"#, &name("a")), None);
+        assert_eq!(at(r#"{"a":"1, \"a\":2"}"#, &name("a")), Some(r#""1, \"a\":2""#));
+        assert_eq!(at("{}", &name("")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_look_finds_what_reading_all_finds(
+            fields in vec(("[a-c\"\\\\{,: ]{0,2}", "[a-c\"\\\\{\\[,:} ]{0,3}", 0..6), 0..5),
+            wanted in "[a-c\"\\\\{,: ]{0,2}",
+        ) {
+            let value = |text: &String, kind: i32| match kind {
+                0 => "-1.5e3".to_owned(),
+                1 => "null".to_owned(),
+                2 => serde_json::json!([text]).to_string(),
+                3 => serde_json::json!({ "a": text }).to_string(),
+                _ => serde_json::json!(text).to_string(),
+            };
+            let written = fields.iter().map(|(name, text, kind)| {
+                format!("{} :{}", serde_json::json!(name), value(text, *kind))
+            });
+            let json = format!("{{{}}}", written.collect::<Vec<_>>().join(", "));
+            let expected = fields.iter().rev().find(|(name, ..)| *name == wanted).map(|(_, text, kind)| value(text, *kind));
+            prop_assert_eq!(at(&json, &Step::Name(Name::new(&wanted))), expected.as_deref());
+        }
     }
 }

@@ -14,7 +14,7 @@ help:
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
-	@echo "make bench-analytics   questions to the same events in Eyeline and DuckDB"
+	@echo "make bench-analytics   questions to the same events in Eyeline, DuckDB and chDB"
 	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
 	@echo "                     and what it brings with simulated visitors (VISITORS=\"--scenarios all --seeds 10\" for all of them)"
 

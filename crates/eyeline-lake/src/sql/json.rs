@@ -13,7 +13,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use memchr::memmem::FinderRev;
+use memchr::memmem::Finder;
 use memchr::{memchr, memchr3};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -159,12 +159,12 @@ enum Step {
 struct Name {
     name: String,
     /// Finds the name as it is written when nothing in it has to be escaped.
-    quoted: FinderRev<'static>,
+    quoted: Box<Finder<'static>>,
 }
 
 impl Name {
     fn new(name: &str) -> Self {
-        Name { name: name.to_owned(), quoted: FinderRev::new(&format!("\"{name}\"")).into_owned() }
+        Name { name: name.to_owned(), quoted: Box::new(Finder::new(&format!("\"{name}\"")).into_owned()) }
     }
 }
 
@@ -187,20 +187,18 @@ fn in_plain_object<'a>(json: &'a str, Name { name, quoted }: &Name) -> Option<Op
     if name.contains(['"', '\\']) || memchr3(b'{', b'[', b'\\', fields.as_bytes()).is_some() {
         return None;
     }
-    let mut before = fields;
-    while let Some(start) = quoted.rfind(before) {
+    let mut found = None;
+    for start in quoted.find_iter(fields.as_bytes()) {
         let after = fields[start + name.len() + 2..].trim_ascii_start();
-        if let Some(value) = after.strip_prefix(':') {
-            let value = value.trim_ascii_start();
-            let end = match value.strip_prefix('"') {
-                Some(text) => memchr(b'"', text.as_bytes())? + 2,
-                None => memchr(b',', value.as_bytes()).unwrap_or(value.len()),
-            };
-            return Some(Some(value[..end].trim_ascii_end()));
-        }
-        before = &fields[..start];
+        let Some(value) = after.strip_prefix(':') else { continue };
+        let value = value.trim_ascii_start();
+        let end = match value.strip_prefix('"') {
+            Some(text) => memchr(b'"', text.as_bytes())? + 2,
+            None => memchr(b',', value.as_bytes()).unwrap_or(value.len()),
+        };
+        found = Some(value[..end].trim_ascii_end());
     }
-    Some(None)
+    Some(found)
 }
 
 impl<'de> DeserializeSeed<'de> for &Step {

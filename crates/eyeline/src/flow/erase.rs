@@ -97,7 +97,9 @@ impl Erase {
             session_id: erasure.session_id,
             received_until: erasure.requested_at,
         };
-        let Some(fence) = self.partitions.fence(file.partition) else { return Ok(false) };
+        // To step over the file would mean to call an erasure finished that is not.
+        let fence = self.partitions.fence(file.partition);
+        let fence = fence.ok_or_else(|| Error::unavailable("another process has claimed the partition"))?;
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
         let input = reference.clone();
         let counting = tokio::task::spawn_blocking(move || {

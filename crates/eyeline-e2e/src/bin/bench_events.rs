@@ -54,12 +54,13 @@ impl Load {
     }
 }
 
-const LOADS: [Load; 7] = [
+const LOADS: [Load; 8] = [
     Load::new("nothing (`/healthz`)", 0),
     Load::new("one by one", 1),
     Load { with_ids: true, ..Load::new("one by one, with `event_id`", 1) },
     Load { pace: Some(1_000), ..Load::new("one by one, 1,000 a second", 1) },
     Load::new("batches of 1,000", 1_000),
+    Load::new("batches of 10,000", 10_000),
     Load { with_ids: true, ..Load::new("batches of 1,000, with `event_id`", 1_000) },
     Load { to_twin: true, ..Load::new("one by one, into Django REST framework and PostgreSQL", 1) },
 ];

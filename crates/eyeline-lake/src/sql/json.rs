@@ -158,13 +158,15 @@ enum Step {
 
 struct Name {
     name: String,
-    /// Finds the name as it is written when nothing in it has to be escaped.
-    quoted: Box<Finder<'static>>,
+    /// Finds the name as it is written; `None` where something in it has to be escaped, or could stand between two texts.
+    quoted: Option<Box<Finder<'static>>>,
 }
 
 impl Name {
     fn new(name: &str) -> Self {
-        Name { name: name.to_owned(), quoted: Box::new(Finder::new(&format!("\"{name}\"")).into_owned()) }
+        let is_plain = !name.contains(['"', '\\', ':', ',']);
+        let quoted = is_plain.then(|| Box::new(Finder::new(&format!("\"{name}\"")).into_owned()));
+        Name { name: name.to_owned(), quoted }
     }
 }
 
@@ -183,8 +185,9 @@ fn at<'a>(json: &'a str, step: &Step) -> Option<&'a str> {
 /// Looks for the name without reading what else is there; `None` where that cannot tell. In an object that holds no other,
 /// no list and no escape, as most data is, whatever stands in quotes is a whole text, and the name of a field if a colon follows.
 fn in_plain_object<'a>(json: &'a str, Name { name, quoted }: &Name) -> Option<Option<&'a str>> {
+    let quoted = quoted.as_ref()?;
     let fields = json.strip_prefix('{')?.strip_suffix('}')?;
-    if name.contains(['"', '\\']) || memchr3(b'{', b'[', b'\\', fields.as_bytes()).is_some() {
+    if memchr3(b'{', b'[', b'\\', fields.as_bytes()).is_some() {
         return None;
     }
     let mut found = None;
@@ -299,6 +302,7 @@ mod tests {
         assert_eq!(at(r#"{"b":"a"}"#, &name("a")), None);
         assert_eq!(at(r#"{"a":"1, \"a\":2"}"#, &name("a")), Some(r#""1, \"a\":2""#));
         assert_eq!(at("{}", &name("")), None);
+        assert_eq!(at(r#"{"":":2"}"#, &name(":")), None);
     }
 
     proptest! {

@@ -46,11 +46,11 @@ pub struct Holdout {
 
 /// Below these in either arm nothing is said about a lift.
 const VISITORS_MIN: u64 = 100;
-const CLICKS_MIN: u64 = 50;
+pub(super) const CLICKS_MIN: u64 = 50;
 /// Below this chance the arms are not of the sizes that they were drawn with: something else than the order differs.
 const SAMPLE_RATIO_MIN: f64 = 0.001;
 /// Standard deviations of a 95 % interval.
-const TWO_SIDED_95: f64 = 1.959_963_984_540_054;
+pub(super) const TWO_SIDED_95: f64 = 1.959_963_984_540_054;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Arm {

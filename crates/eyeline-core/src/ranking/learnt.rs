@@ -206,6 +206,19 @@ impl Learnt {
     pub fn attention_at(&self, place: u32) -> f64 {
         self.attention[block(place)]
     }
+
+    /// The standard deviation of what is known of that attention, as a part of it. Where each image has always stood at the
+    /// same place, no click tells the place from the image, and the first guess is all there is.
+    pub fn attention_doubt(&self, place: u32, images_moved: bool) -> f64 {
+        let block = block(place);
+        let clicks = if images_moved { self.by_place[block].clicks } else { 0.0 };
+        1.0 / (clicks + PSEUDO_CLICKS * first_attention(block)).sqrt()
+    }
+
+    /// Clicks at places that the server knows, each counted less the older it is.
+    pub fn placed_clicks(&self) -> f64 {
+        self.by_place.iter().map(|ratio| ratio.clicks).sum()
+    }
 }
 
 /// How the state is kept: a byte that says which layout, then fixed fields, then the cells of the histogram. A layout,
@@ -294,6 +307,11 @@ fn curve<const N: usize>(
         (clicks + PSEUDO_CLICKS * first_guess(index)) / (expected + PSEUDO_CLICKS)
     };
     std::array::from_fn(|index| (ratio(index) / ratio(0)).clamp(*range.start(), *range.end()))
+}
+
+/// The first place of the block that a place is in: all of them are learnt as one.
+pub(super) fn first_of_block(place: u32) -> u32 {
+    BLOCKS[block(place)]
 }
 
 fn block(place: u32) -> usize {

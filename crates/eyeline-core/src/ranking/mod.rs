@@ -1,6 +1,7 @@
 //! How a gallery is put in order: its settings, what is known of its images, and the sequence that follows from both.
 
 mod columns;
+pub mod estimate;
 mod evidence;
 pub mod experiment;
 mod guard;

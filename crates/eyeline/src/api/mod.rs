@@ -13,6 +13,7 @@ mod docs;
 mod downloads;
 mod envelope;
 mod erasures;
+mod estimate;
 pub mod etag;
 mod event_types;
 mod events;
@@ -86,6 +87,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(event_types::routes())
         .merge(rules::routes())
         .merge(experiment::routes())
+        .merge(estimate::routes())
         .merge(why::routes())
         .merge(events::routes())
         .merge(analytics::routes())

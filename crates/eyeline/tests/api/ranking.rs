@@ -249,6 +249,37 @@ async fn everything_that_is_wrong_with_rules_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn an_estimate_tells_what_another_order_would_bring_from_the_places_that_were_served() {
+    let shop = Shop::open().await;
+    shop.load_pictures(20).await;
+    shop.patch(json!({"strategy": "newest"})).await;
+    let estimate = async |query: &str| shop.server.get(&shop.path(&format!("/estimate{query}")), &shop.key).await;
+    let before = estimate("").await.json();
+    assert_eq!(
+        (&before["strategy"], &before["order"], &before["places"]),
+        (&json!("newest"), &json!("interest"), &json!(20))
+    );
+    assert_eq!(before["enough_data"], false);
+    assert!(before["message"].as_str().expect("a message").starts_with("not enough data yet"));
+
+    // The picture that all visitors like stands at the end.
+    for session in 0..60 {
+        shop.look(session, None, |picture| picture == "sku-0").await;
+    }
+    shop.refresh().await;
+    let found = estimate("?order=interest").await.json();
+    assert_eq!((&found["enough_data"], &found["message"]), (&json!(true), &Value::Null), "{found}");
+    assert!(number(&found["lift"]) > 0.5 && number(&found["interval"][0]) > 0.0, "{found}");
+    let lift = number(&found["order_clicks"]) / number(&found["strategy_clicks"]) - 1.0;
+    assert!((lift - number(&found["lift"])).abs() < 1e-9, "{found}");
+    assert_eq!(estimate("?order=newest").await.json()["lift"], 0.0);
+
+    assert_eq!(estimate("?order=best").await.status, StatusCode::BAD_REQUEST);
+    let page = shop.page("").await;
+    assert_eq!(page["strategy"], "newest", "nobody was shown the other one");
+}
+
+#[tokio::test]
 async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brings() {
     let shop = Shop::open().await;
     shop.load_pictures(40).await;

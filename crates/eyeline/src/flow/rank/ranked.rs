@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use eyeline_core::ranking::estimate::{Estimate, PLACES, estimate};
 use eyeline_core::ranking::rules::Period;
 use eyeline_core::ranking::{
     Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
@@ -409,6 +410,17 @@ impl Ranked {
             before: neighbour(place.and_then(|place| place.checked_sub(1))),
             after: neighbour(place.map(|place| place + 1)),
         })
+    }
+
+    /// What another order would bring against the one that is shown. `None` when one of them is empty.
+    pub fn estimate(&self, shown: &Order, other: &Order) -> Result<Option<Estimate>> {
+        let state = read(&self.state);
+        let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
+        let now = shown.published_at.max(other.published_at);
+        let learnt = state.learnt(now);
+        let scorer = Scorer::new(state.basis(&learnt, shown.ranking, shown.snapshot, now));
+        let first = |order: &Order| order.slice(0, PLACES).map(|(_, ordinal)| ordinal).collect::<Vec<_>>();
+        Ok(estimate(&scorer, first(shown), first(other)))
     }
 
     /// The newest orders, when the gallery is let go.

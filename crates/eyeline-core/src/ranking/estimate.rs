@@ -1,7 +1,7 @@
 //! What another order would bring, told from what was seen at which place, before anybody is shown it.
 //!
 //! An image's clicks are taken for its appeal times the attention of its place and the factor of its age (the position-based
-//! model that [`super::learnt`] learns by), those of an order for the sum over its places. What is known of an appeal is the
+//! model that a gallery learns by), those of an order for the sum over its places. What is known of an appeal is the
 //! posterior that clicks and exposure at the places that the server had served leave: its mean is right, on the average, for the
 //! images that an order picks out for their success too, which a plain click rate is not. The interval is of
 //! the appeals and of the curve of attention; the factors of age are taken as learnt.

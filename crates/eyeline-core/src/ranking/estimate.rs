@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::experiment::{CLICKS_MIN, TWO_SIDED_95};
-use super::score::{COLD_VIEWS, Scorer};
+use super::score::{Appeal, COLD_VIEWS, Scorer};
 use super::{Strategy, learnt};
 
 /// Places that are compared, from the first one on: further down hardly anybody looks.
@@ -36,27 +36,26 @@ pub fn estimate(
     other: impl IntoIterator<Item = u32>,
 ) -> Option<Estimate> {
     let learnt = scorer.basis().learnt;
-    // What each image brings where it stands in the one order and in the other, for an appeal of 1.
-    let mut images = BTreeMap::<u32, [f64; 2]>::new();
-    let mut places = Vec::new();
+    // What each image brings where it stands in the one order and in the other, for an appeal of 1; and its appeal.
+    let mut images = BTreeMap::<u32, ([f64; 2], Appeal)>::new();
+    let (mut places, mut clicks) = (Vec::new(), [0.0; 2]);
     let shown = shown.into_iter().take(PLACES).enumerate().map(|(place, ordinal)| (0, place as u32, ordinal));
     let other = other.into_iter().take(PLACES).enumerate().map(|(place, ordinal)| (1, place as u32, ordinal));
     for (order, place, ordinal) in shown.chain(other) {
-        let appeal = scorer.appeal(ordinal);
-        let exposure = learnt.attention_at(place) * appeal.age_factor;
-        images.entry(ordinal).or_default()[order] = exposure;
-        places.push((order, place, exposure * appeal.mean));
+        let (exposure, appeal) = images.entry(ordinal).or_insert_with(|| ([0.0; 2], scorer.appeal(ordinal)));
+        exposure[order] = learnt.attention_at(place) * appeal.age_factor;
+        let brought = exposure[order] * appeal.mean;
+        clicks[order] += brought;
+        places.push((order, place, brought));
     }
-    let clicks = |order: usize| places.iter().filter(|place| place.0 == order).map(|place| place.2).sum::<f64>();
-    let clicks = [clicks(0), clicks(1)];
     let [shown_clicks, other_clicks] = clicks;
     if shown_clicks <= 0.0 || other_clicks <= 0.0 {
         return None;
     }
     // How the logarithm of the ratio moves with each appeal, and with each block of the curve.
-    let of_appeals = images.into_iter().map(|(ordinal, exposure)| {
+    let of_appeals = images.into_values().map(|(exposure, appeal)| {
         let leverage = exposure[1] / other_clicks - exposure[0] / shown_clicks;
-        (leverage * scorer.appeal(ordinal).deviation).powi(2)
+        (leverage * appeal.deviation).powi(2)
     });
     let images_moved = !matches!(scorer.basis().ranking.strategy, Strategy::Newest | Strategy::Manual);
     let mut blocks = BTreeMap::<u32, f64>::new();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use eyeline_core::ranking::estimate::{Estimate, PLACES, estimate};
+use eyeline_core::ranking::estimate::{Estimate, estimate};
 use eyeline_core::ranking::rules::Period;
 use eyeline_core::ranking::{
     Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
@@ -419,8 +419,7 @@ impl Ranked {
         let now = shown.published_at.max(other.published_at);
         let learnt = state.learnt(now);
         let scorer = Scorer::new(state.basis(&learnt, shown.ranking, shown.snapshot, now));
-        let first = |order: &Order| order.slice(0, PLACES).map(|(_, ordinal)| ordinal).collect::<Vec<_>>();
-        Ok(estimate(&scorer, first(shown), first(other)))
+        Ok(estimate(&scorer, shown.ordinals.iter().copied(), other.ordinals.iter().copied()))
     }
 
     /// The newest orders, when the gallery is let go.

@@ -151,14 +151,14 @@ impl Guarded {
         let sql = "SELECT session_id, source, since, seen FROM guard_visits
                    WHERE gallery_id = $1 AND source >= $2 AND source <= $3";
         let (first, last) = source.range();
-        let mut found = HashMap::<SessionId, Vec<Visit>>::new();
         for row in tx.query(sql, params![self.gallery_id, column(first), column(last)]).await? {
             let (session_id, visit) = read_visit(row)?;
-            found.entry(session_id).or_default().push(visit);
-        }
-        for (session_id, visits) in found {
-            // Sessions of the batch are in memory already, and further than here.
-            self.guard.visits.entry(session_id).or_insert(visits);
+            let visits = self.guard.visits.entry(session_id).or_default();
+            // What is in memory already is further than here. Of a session that is none of the batch's that is perhaps
+            // only what another source did, which was dropped before this one.
+            if visits.iter().all(|known| known.source != visit.source) {
+                visits.push(visit);
+            }
         }
         Ok(self.guard.undo(source))
     }

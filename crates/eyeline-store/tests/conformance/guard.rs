@@ -122,6 +122,29 @@ async fn a_guarded_gallery_counts_the_same_however_its_acts_are_cut_into_batches
 }
 
 #[tokio::test]
+async fn robots_that_are_found_out_in_one_batch_lose_each_what_they_did_in_a_session_before() {
+    let view_and_click = |offset: i64, number, session, source| {
+        let view = sent(view_of(offset, number), 5, session, Some(source));
+        [view, sent(clicked(view_of(offset + 1, number)), 5, session, Some(source))]
+    };
+    // Three robots share a session before, each with an image of its own; what finds each of them out comes by other sessions.
+    let shared = (0..3u32).flat_map(|robot| view_and_click(1 + 2 * i64::from(robot), robot.into(), 1, 3 + robot));
+    let found_out =
+        (0..30u32).flat_map(|turn| view_and_click(7 + 2 * i64::from(turn), 1, 10 + u128::from(turn), 3 + turn % 3));
+    let acts: Vec<BatchEvent> = shared.chain(found_out).collect();
+    let expected = reckoned(&acts, |_| Ranking { guard: true, ..Ranking::default() });
+    assert_eq!(expected.learnt.views, 0, "nobody is a visitor here");
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        set_guard(&catalog, true).await;
+        catalog.apply_events(batch(0, 6, acts[..6].to_vec())).await.expect("applied");
+        catalog.apply_events(batch(6, 66, acts[6..].to_vec())).await.expect("applied");
+        assert_ranks_as(&catalog, &expected).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_a_robot_did_before_it_was_found_out_is_taken_back_and_ranking_hears_of_it() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;

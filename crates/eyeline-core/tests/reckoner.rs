@@ -3,7 +3,7 @@
 
 use eyeline_core::event::{ActKind, Source};
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::ranking::{Counts, Evidence, Learnt, RankedImage, Reckoned, Reckoner};
+use eyeline_core::ranking::{Counts, Evidence, Learnt, Piece, RankedImage, Reckoned, Reckoner};
 use eyeline_core::{AccessClass, Ranking, SessionId, Strategy, Timestamp, WeightFactors};
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as Generator;
@@ -77,7 +77,63 @@ fn left(gallery: &Reckoner) -> (&Learnt, Vec<RankedImage>) {
     (&gallery.learnt, (0..IMAGES).map(image).collect())
 }
 
+/// The same gallery, counted on from what was stored of it.
+fn stored_and_put_back(gallery: Reckoner) -> Reckoner {
+    let mut again = self::gallery();
+    for piece in gallery.pieces() {
+        again.put_back(&piece).expect("a piece of today");
+    }
+    again
+}
+
+fn pieces(gallery: &Reckoner) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = gallery.pieces().collect();
+    pieces.sort();
+    pieces
+}
+
+#[test]
+fn a_piece_that_was_cut_short_or_is_of_an_unknown_layout_is_refused() {
+    let mut counted = gallery();
+    for (session, minute) in [(1, 0), (2, 3)] {
+        let source = Some(Source::of(7, 1));
+        let received_at = Timestamp::from_micros(NOW + minute * MINUTE);
+        let session_id = SessionId(Uuid::from_u128(session));
+        let act = Reckoned { image: 1, kind: ActKind::View, place: Some(2), session_id, source, received_at };
+        counted.take_in(act, Ranking { guard: true, ..Ranking::default() });
+    }
+    let pieces = pieces(&counted);
+    let kinds: Vec<u32> = pieces.iter().map(|piece| piece.kind.number()).collect();
+    assert_eq!(kinds, [0, 1, 2, 2, 3, 3], "the gallery, its images, a source and its network, two sessions");
+    for piece in pieces {
+        let mut other = gallery();
+        let cut_short = Piece { state: piece.state[..piece.state.len() - 1].to_vec(), ..piece.clone() };
+        assert_eq!(other.put_back(&cut_short), None, "{cut_short:?}");
+        let mut newer = piece;
+        newer.state[0] = 200;
+        assert_eq!(other.put_back(&newer), None, "{newer:?}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn wherever_counting_is_cut_it_goes_on_from_what_was_stored_as_if_it_had_not_been(
+        acts in acts(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+    ) {
+        let (mut whole, mut cut) = (gallery(), gallery());
+        let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(acts.len())).collect();
+        for (number, (act, ranking)) in acts.into_iter().enumerate() {
+            if cuts.contains(&number) {
+                cut = stored_and_put_back(cut);
+            }
+            whole.take_in(act, ranking);
+            cut.take_in(act, ranking);
+        }
+        prop_assert_eq!(left(&cut), left(&whole));
+        prop_assert_eq!(pieces(&cut), pieces(&whole));
+    }
+
     #[test]
     fn settings_that_count_alike_leave_the_same(acts in acts(), other in ranking()) {
         let (mut one, mut another) = (gallery(), gallery());

@@ -1,4 +1,4 @@
-//! A file without what a session did.
+//! A file without some of its events: what a session did, or what is not kept any more.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -77,13 +77,38 @@ pub fn write_without<W: Write + Send>(
     sink: W,
     budget: &Budget,
 ) -> Result<Option<(W, Facts)>> {
+    write_kept(files, file, |columns| kept(columns, hidden), sink, budget)
+}
+
+/// Writes the events of the file behind this offset into `sink`; `None` when there are none.
+pub fn write_after<W: Write + Send>(
+    files: &Files,
+    file: &FileRef,
+    offset: i64,
+    sink: W,
+    budget: &Budget,
+) -> Result<Option<(W, Facts)>> {
+    let is_after = |columns: &Columns<'_>| {
+        let offsets = columns.offsets()?.values();
+        Ok(offsets.iter().map(|of_row| Some(*of_row > offset)).collect())
+    };
+    write_kept(files, file, is_after, sink, budget)
+}
+
+fn write_kept<W: Write + Send>(
+    files: &Files,
+    file: &FileRef,
+    kept: impl Fn(&Columns<'_>) -> Result<BooleanArray>,
+    sink: W,
+    budget: &Budget,
+) -> Result<Option<(W, Facts)>> {
     let footer = files.footer(file)?;
     let groups = footer.row_groups().map(|group| group.index).collect();
     let mut reading = files.read(file, &footer, groups, &Column::ALL, BATCH_ROWS, None)?;
     let mut writer = FileWriter::new(sink)?;
     while let Some(batch) = reading.next()? {
         budget.check()?;
-        writer.write(&filter_record_batch(&batch, &kept(&Columns(&batch), hidden)?)?)?;
+        writer.write(&filter_record_batch(&batch, &kept(&Columns(&batch))?)?)?;
     }
     writer.finish()
 }

@@ -29,7 +29,7 @@ pub use arrival::in_order_of_arrival;
 pub use batch::{Record, tail};
 pub use budget::Budget;
 pub use compact::{compact, merge_at_once};
-pub use erase::{HiddenEvents, count_hidden, write_without};
+pub use erase::{HiddenEvents, count_hidden, write_after, write_without};
 pub use error::{Error, Result};
 pub use file::{FileRef, Files};
 pub use list::{Found, Place, find, list};

@@ -16,6 +16,7 @@ use crate::data_folder::DataFolder;
 use crate::flow::admission::Admission;
 use crate::flow::collect::Collector;
 use crate::flow::compact::Compact;
+use crate::flow::cut::Cut;
 use crate::flow::erase::Erase;
 use crate::flow::event_types::EventTypes;
 use crate::flow::files::LakeFiles;
@@ -74,6 +75,7 @@ pub struct Parts {
     pub replays: Replays,
     pub flush: Flush,
     pub compact: Compact,
+    pub cut: Cut,
     pub erase: Erase,
     pub usage: Usage,
     pub newsroom: Newsroom,
@@ -149,6 +151,14 @@ impl App {
             history: History::new(inbox.clone(), catalog.clone(), usage.clone()),
             flush: Flush::new(inbox.clone(), catalog.clone(), objects.clone(), files.clone(), partitions.clone()),
             compact: Compact::new(catalog.clone(), files.clone(), partitions.clone(), clock.clone()),
+            cut: Cut::new(
+                catalog.clone(),
+                files.clone(),
+                usage.clone(),
+                partitions.clone(),
+                clock.clone(),
+                settings.events_kept(),
+            ),
             erase: Erase::new(inbox.clone(), catalog.clone(), files, usage.clone(), partitions.clone(), clock.clone()),
             partitions,
             usage,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use eyeline_core::{Tier, Webp};
 use eyeline_image::Limits;
@@ -15,6 +16,9 @@ use crate::memory;
 use crate::secrets::Secrets;
 
 const PREFIX: &str = "EYELINE_";
+
+/// Ids that clients give are known for seven days, and guards remember a day.
+const EVENTS_KEEP_DAYS_MIN: u32 = 8;
 
 /// Names of the environment that are not settings of the server: where its commands find it, and where its data is
 /// read from with `_FILE`.
@@ -50,6 +54,9 @@ pub struct Settings {
     pub sweep_seconds: u32,
     /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long. 0: as they come.
     pub flush_seconds: u32,
+    /// Whole days (of UTC) that events are kept, at least 8; for ever when unset. Counters, what was learnt and the sums by
+    /// hour and day stay.
+    pub events_keep_days: Option<u32>,
     /// Seconds that a signed download link lives, at least.
     pub download_link_seconds: u32,
     /// Bytes of one photo sent with a key.
@@ -130,6 +137,7 @@ impl Default for Settings {
             upload_grace_seconds: 60 * 60,
             sweep_seconds: 30,
             flush_seconds: 30,
+            events_keep_days: None,
             download_link_seconds: 15 * 60,
             upload_bytes_max: 50 * 1024 * 1024,
             tiers: Tiers::default(),
@@ -175,6 +183,13 @@ impl Settings {
         check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
         check(self.download_link_seconds > 0, "download_link_seconds has to be at least 1");
         check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
+        check(
+            self.events_keep_days.is_none_or(|days| days >= EVENTS_KEEP_DAYS_MIN),
+            &format!(
+                "events_keep_days has to be at least {EVENTS_KEEP_DAYS_MIN}, since what is sent again is known for seven \
+                 days; leave it unset to keep events for ever"
+            ),
+        );
         check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
         check(self.workers != Some(0), "workers has to be at least 1");
         check(
@@ -281,6 +296,11 @@ impl Settings {
     pub fn decode_bytes_max(&self) -> u64 {
         let quarter = || memory::available().unwrap_or(0) / 4;
         self.decode_bytes_max.unwrap_or_else(|| quarter().max(self.largest_picture_bytes()))
+    }
+
+    /// How long events are kept; `None`: for ever.
+    pub fn events_kept(&self) -> Option<Duration> {
+        self.events_keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))
     }
 
     pub fn workers(&self) -> usize {
@@ -430,6 +450,18 @@ mod tests {
         assert!(error.contains("decode_bytes_max") && error.contains("largest picture"), "{error}");
         let settings = read(&[("EYELINE_DECODE_BYTES_MAX", "2000000000")]).expect("settings");
         assert_eq!(settings.decode_bytes_max(), 2_000_000_000);
+    }
+
+    #[test]
+    fn events_are_kept_for_ever_or_for_longer_than_what_is_sent_again_is_known() {
+        assert_eq!(Settings::default().events_kept(), None);
+        let error = read(&[("EYELINE_EVENTS_KEEP_DAYS", "7")]).expect_err("too few");
+        assert!(error.contains("events_keep_days") && error.contains("at least 8"), "{error}");
+        for wrong in ["soon", "-1", "8.5"] {
+            read(&[("EYELINE_EVENTS_KEEP_DAYS", wrong)]).expect_err(wrong);
+        }
+        let settings = read(&[("EYELINE_EVENTS_KEEP_DAYS", "8")]).expect("settings");
+        assert_eq!(settings.events_kept(), Some(Duration::from_secs(8 * 86_400)));
     }
 
     #[test]

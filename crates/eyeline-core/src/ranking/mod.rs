@@ -1,5 +1,6 @@
 //! How a gallery is put in order: its settings, what is known of its images, and the sequence that follows from both.
 
+mod base;
 mod columns;
 pub mod estimate;
 mod evidence;
@@ -13,6 +14,7 @@ mod score;
 mod sequence;
 mod settings;
 
+pub use base::{Piece, PieceKind};
 pub use columns::{Columns, Counts, CountsSnapshot, RankedImage};
 pub use evidence::Evidence;
 pub use guard::{Deed, Guard, SOURCES_MAX, SourceState, Undone, Verdict, Visit};

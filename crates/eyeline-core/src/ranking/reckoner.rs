@@ -13,9 +13,9 @@ const FORGET_EVERY: u32 = 60;
 pub struct Reckoner {
     pub columns: Columns,
     pub learnt: Learnt,
-    guard: Guard,
+    pub(super) guard: Guard,
     /// The minute up to which the guard has forgotten what is over.
-    forgotten: u32,
+    pub(super) forgotten: u32,
 }
 
 /// A view or a click.
@@ -81,7 +81,7 @@ impl Reckoner {
         taught
     }
 
-    fn change(&mut self, image: u32, change: impl FnOnce(&mut RankedImage)) {
+    pub(super) fn change(&mut self, image: u32, change: impl FnOnce(&mut RankedImage)) {
         let mut known = RankedImage {
             created_at: self.columns.created_at(image),
             counts: self.columns.counts(image),

@@ -98,7 +98,7 @@ async fn every_event_is_in_every_answer_once_on_postgres() {
 }
 
 /// Visitors look at the order that they are shown, and click its first images and one more.
-async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
+pub async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
     let mut sent = 0;
     for visitor in 0..visitors {
         let session_id = Uuid::new_v4();
@@ -126,7 +126,7 @@ async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
 }
 
 /// `rebuild --verify` finds these events and the orders that the server had.
-fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
+pub fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
     let verified = server.command().args(["rebuild", "--verify"]).output().expect("the binary starts");
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(verified.status.success(), "{said}{}", String::from_utf8_lossy(&verified.stderr));
@@ -135,7 +135,7 @@ fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
 }
 
 /// Sets the server's clock to noon of a day of January 2030, and changes how the gallery counts from there on.
-async fn go_on(server: &Server, project: &Project, gallery_id: &str, day: u32, ranking: Value) {
+pub async fn go_on(server: &Server, project: &Project, gallery_id: &str, day: u32, ranking: Value) {
     let now = json!({"now": format!("2030-01-{day:02}T12:00:00Z")});
     server.admin.post("/test/clock", &now).await.expect(200);
     project.key.patch(&format!("/galleries/{gallery_id}"), &json!({"ranking": ranking})).await.expect(200);

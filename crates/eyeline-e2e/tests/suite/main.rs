@@ -5,6 +5,7 @@
 mod analytics;
 mod command_line;
 mod crash;
+mod cuts;
 mod datasets;
 mod doctor;
 mod events;

@@ -2,8 +2,8 @@
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_records,
-    write_without,
+    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_after,
+    write_records, write_without,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -150,6 +150,19 @@ proptest! {
             prop_assert_eq!(gone.iter().filter(is_in).count() as u64, count.events);
         }
         let written = write_without(&lake.files, &file, &hidden, Vec::new(), &budget()).expect("a file");
+        let found = written.map_or_else(Vec::new, |(bytes, _)| offsets(bytes.into()));
+        let expected: Vec<i64> = sorted(left).iter().map(|record| record.offset).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_file_written_from_an_offset_on_has_what_is_behind_it(records in any_records(60), cut in any::<prop::sample::Index>()) {
+        let lake = Lake::new();
+        let Some(file) = lake.file("lake/a", &records) else { return Ok(()) };
+        let cut = records[cut.index(records.len())].offset;
+        let left: Vec<Record> = records.into_iter().filter(|record| record.offset > cut).collect();
+        let written = write_after(&lake.files, &file, cut, Vec::new(), &budget()).expect("a file");
+        prop_assert_eq!(written.as_ref().map_or(0, |(_, facts)| facts.rows), left.len() as u64);
         let found = written.map_or_else(Vec::new, |(bytes, _)| offsets(bytes.into()));
         let expected: Vec<i64> = sorted(left).iter().map(|record| record.offset).collect();
         prop_assert_eq!(found, expected);

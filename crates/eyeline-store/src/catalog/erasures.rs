@@ -3,7 +3,7 @@
 use eyeline_core::{ErasureId, Event, ProjectId, SessionId, Timestamp};
 use futures::FutureExt as _;
 
-use super::Catalog;
+use super::{Catalog, cuts};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::params;
@@ -111,7 +111,7 @@ impl Catalog {
     /// Notes that no file has the events any more.
     pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
-        // What guards remember of the session for their day.
+        // What guards remember of the session for their day, now and in what is stored of a cut.
         let visits = "DELETE FROM guard_visits
                       WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
                         AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
@@ -120,6 +120,7 @@ impl Catalog {
             .write(move |tx| {
                 async move {
                     tx.execute(visits, params![erasure_id]).await?;
+                    cuts::erase(tx, erasure_id).await?;
                     tx.execute(sql, params![erasure_id, now]).await.map(drop)
                 }
                 .boxed()

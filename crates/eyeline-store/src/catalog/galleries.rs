@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use super::idempotency::{Once, Repeatable};
-use super::{experiments, guard, ranking_history};
+use super::{cuts, experiments, guard, ranking_history};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Dialect, Row, Tx, Value};
@@ -445,7 +445,10 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
         if tx.execute(days, params![gallery_id, rows_max]).await? > 0 {
             return Ok(true);
         }
-        if guard::clear(tx, gallery_id, rows_max).await? || experiments::clear(tx, gallery_id, rows_max).await? {
+        if guard::clear(tx, gallery_id, rows_max).await?
+            || experiments::clear(tx, gallery_id, rows_max).await?
+            || cuts::clear(tx, gallery_id, rows_max).await?
+        {
             return Ok(true);
         }
         ranking_history::clear(tx, gallery_id).await?;

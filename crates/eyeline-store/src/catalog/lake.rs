@@ -43,6 +43,10 @@ pub struct Marks {
     pub applied: Offset,
     /// Every event up to this one is in a file, or counts for nothing.
     pub flushed: Offset,
+    /// No event up to this one is kept: of them there are bases.
+    pub cut: Offset,
+    /// Every event with a timestamp from then on is kept; `None` before the first cut.
+    pub complete_from: Option<Timestamp>,
 }
 
 /// All events there are at one moment: those of the files, and those of the inbox between the marks that were not
@@ -55,6 +59,11 @@ pub struct Manifest {
     pub dropped: BTreeSet<(u32, Offset)>,
     /// What is shown to nobody although it is there.
     pub hidden: Vec<Erasure>,
+}
+
+/// Every event with a timestamp from then on is kept, whatever its partition; `None` when all are.
+pub fn complete_from(partitions: &[Marks]) -> Option<Timestamp> {
+    partitions.iter().filter_map(|marks| marks.complete_from).max()
 }
 
 /// Events that follow each other in a partition, written into files.
@@ -178,33 +187,52 @@ impl Catalog {
             .write(move |tx| {
                 async move {
                     if !partitions::holds(tx, partition, fence).await? {
-                        return Err(Error::Conflict(MOVED.to_owned()));
+                        return Err(moved());
                     }
-                    let rows: Vec<Vec<Value>> = inputs.iter().map(|key| vec![key.clone().into()]).collect();
-                    let sql = "DELETE FROM lake_files WHERE object_key IN (VALUES {rows})";
-                    if tx.execute_rows(sql, &rows).await? != inputs.len() as u64 {
-                        // The error takes back what was deleted.
-                        return Err(Error::Conflict(MOVED.to_owned()));
-                    }
-                    add(tx, output.as_slice()).await?;
+                    replace(tx, &inputs, output.as_slice(), unwanted_from).await?;
                     if let Some((erasure_id, project_id, erased)) = erased {
                         erasures::count(tx, erasure_id, erased.iter().map(|erased| erased.events).sum()).await?;
                         rollups::subtract(tx, project_id, &erased).await?;
                     }
-                    unwanted(tx, &inputs, unwanted_from).await
+                    Ok(())
                 }
                 .boxed()
             })
             .await;
-        match replaced {
-            Ok(()) => Ok(Committed::Done),
-            Err(Error::Conflict(sentence)) if sentence == MOVED => Ok(Committed::Moved),
-            Err(error) => Err(error),
-        }
+        moved_or(replaced)
     }
 }
 
 const MOVED: &str = "somebody else has merged the files or owns their partition";
+
+/// Takes back the transaction.
+pub(super) fn moved() -> Error {
+    Error::Conflict(MOVED.to_owned())
+}
+
+pub(super) fn moved_or(replaced: Result<()>) -> Result<Committed> {
+    match replaced {
+        Ok(()) => Ok(Committed::Done),
+        Err(Error::Conflict(sentence)) if sentence == MOVED => Ok(Committed::Moved),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts `outputs` in the place of `inputs`, whose objects are removed at `unwanted_from`; [`moved`] when one of them is gone.
+pub(super) async fn replace(
+    tx: &mut Tx,
+    inputs: &[ObjectKey],
+    outputs: &[LakeFile],
+    unwanted_from: Timestamp,
+) -> Result<()> {
+    let rows: Vec<Vec<Value>> = inputs.iter().map(|key| vec![key.clone().into()]).collect();
+    let sql = "DELETE FROM lake_files WHERE object_key IN (VALUES {rows})";
+    if tx.execute_rows(sql, &rows).await? != inputs.len() as u64 {
+        return Err(moved());
+    }
+    add(tx, outputs).await?;
+    unwanted(tx, inputs, unwanted_from).await
+}
 
 async fn manifest(tx: &mut Tx) -> Result<Manifest> {
     let mut manifest = Manifest { partitions: marks(tx).await?, ..Manifest::default() };
@@ -223,9 +251,15 @@ async fn manifest(tx: &mut Tx) -> Result<Manifest> {
 }
 
 async fn marks(tx: &mut Tx) -> Result<Vec<Marks>> {
-    let sql = "SELECT partition, applied, flushed FROM partitions ORDER BY partition";
+    let sql = "SELECT partition, applied, flushed, cut, complete_from FROM partitions ORDER BY partition";
     let read = |mut row: Row| {
-        Ok(Marks { partition: row.take("partition")?, applied: row.take("applied")?, flushed: row.take("flushed")? })
+        Ok(Marks {
+            partition: row.take("partition")?,
+            applied: row.take("applied")?,
+            flushed: row.take("flushed")?,
+            cut: row.take("cut")?,
+            complete_from: row.take("complete_from")?,
+        })
     };
     tx.query(sql, &[]).await?.into_iter().map(read).collect()
 }

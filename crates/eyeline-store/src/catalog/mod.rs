@@ -4,6 +4,7 @@
 //! are parts of use cases, shared between topics.
 
 pub mod applications;
+pub mod cuts;
 pub mod dataset;
 pub mod erasures;
 pub mod event_types;

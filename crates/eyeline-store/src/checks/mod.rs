@@ -135,7 +135,11 @@ pub async fn lake(catalog_url: &str, objects_url: &str) -> Option<Check> {
             }
         }
         let found = match lost.first() {
-            None => format!("all {} files of events are there", files.len().min(FILES_MAX)),
+            None => {
+                let oldest = files.iter().map(|file| file.first_received_at).min();
+                let oldest = oldest.map_or_else(String::new, |time| format!("; they go back to {time}"));
+                format!("all {} files of events are there{oldest}", files.len().min(FILES_MAX))
+            }
             Some(first) => format!(
                 "of {} files of events {} are gone or cut, with {} events; the first is {}",
                 files.len(),

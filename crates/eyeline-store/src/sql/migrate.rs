@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -40,6 +40,7 @@ const MIGRATIONS: [Migration; 14] = [
     migration!(12, "0012_holdout_control"),
     migration!(13, "0013_ranking_changes"),
     migration!(14, "0014_partition_owners"),
+    migration!(15, "0015_cuts"),
 ];
 
 /// The version that this binary brings a catalog to.

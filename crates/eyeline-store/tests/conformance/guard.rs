@@ -46,6 +46,12 @@ fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u32>) 
 /// What these acts come to in memory, each under the settings of its offset.
 pub fn reckoned(acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) -> Reckoner {
     let mut expected = Reckoner::default();
+    reckon(&mut expected, acts, ranking);
+    expected
+}
+
+/// The same on top of what was counted before.
+pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) {
     for act in acts {
         let said = act.act.as_ref().expect("an act");
         let number = (0..IMAGES).position(|number| said.image == ImageRef::Id(image(number))).expect("an image");
@@ -59,7 +65,6 @@ pub fn reckoned(acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) -> Rec
         };
         expected.take_in(reckoned, ranking(act.offset));
     }
-    expected
 }
 
 /// The catalog knows of the gallery what was reckoned in memory.

@@ -71,18 +71,18 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
     catalog.apply_events(batch).await.expect("applied");
 }
 
-fn flush(after: i64, reached: i64, files: Vec<LakeFile>) -> FlushBatch {
+pub fn flush(after: i64, reached: i64, files: Vec<LakeFile>) -> FlushBatch {
     FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached, files }
 }
 
 /// Files are written under keys that go again unless they are taken in.
-async fn note(catalog: &Catalog, files: &[LakeFile]) {
+pub async fn note(catalog: &Catalog, files: &[LakeFile]) {
     for file in files {
         catalog.note_unwanted(file.key.clone(), Timestamp::from_micros(i64::MAX)).await.expect("noted");
     }
 }
 
-async fn commit(catalog: &Catalog, batch: FlushBatch) -> Result<Committed> {
+pub async fn commit(catalog: &Catalog, batch: FlushBatch) -> Result<Committed> {
     note(catalog, &batch.files).await;
     catalog.commit_flush(batch).await
 }
@@ -116,7 +116,10 @@ async fn files_and_the_mark_move_together_and_once() {
         assert_eq!(commit(&catalog, early).await.expect("an answer"), Committed::Moved);
         let manifest = catalog.manifest().await.expect("a manifest");
         assert_eq!(manifest.files, std::slice::from_ref(&first));
-        assert_eq!(manifest.partitions, [Marks { partition: 0, applied: 20, flushed: 10 }]);
+        assert_eq!(
+            manifest.partitions,
+            [Marks { partition: 0, applied: 20, flushed: 10, cut: 0, complete_from: None }]
+        );
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), [(0, 0)]);
 
         // A batch may leave no file behind, and lets the inbox go up to where it began.

@@ -1,5 +1,6 @@
 //! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
 
+mod cuts;
 mod engines;
 mod event_types;
 mod events;

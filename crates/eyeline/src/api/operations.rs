@@ -118,6 +118,11 @@ fn write_lake(text: &mut Text, manifest: &Manifest) {
         text.sample("eyeline_lake_waiting", &labels, marks.applied.abs_diff(marks.flushed) as f64);
     }
     let sum = |number: fn(&LakeFile) -> u64| manifest.files.iter().map(number).sum::<u64>() as f64;
+    if let Some(oldest) = manifest.files.iter().map(|file| file.first_received_at).min() {
+        const NAME: &str = "eyeline_lake_oldest_timestamp_seconds";
+        text.family(NAME, "gauge", "When the oldest event in a file was received, in seconds since 1970.");
+        text.sample(NAME, "", oldest.micros() as f64 / 1e6);
+    }
     for (name, help, value) in [
         ("eyeline_lake_files", "Files of events.", sum(|_| 1)),
         ("eyeline_lake_events", "Events in them.", sum(|file| file.rows)),

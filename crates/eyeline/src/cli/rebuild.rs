@@ -9,7 +9,7 @@ use super::say;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Counts every event again, those in files and those in the inbox, from the first to the last that was applied, and compares
-what comes out with the catalog: the numbers, what was learnt, and the orders that follow from them. Each event is counted
+what comes out with the catalog (events that are not kept any more count as what they had come to): the numbers, what was learnt, and the orders that follow from them. Each event is counted
 under the settings of its time (guard, half_life). Changes nothing. The server has to be stopped. A gallery that an erased
 session has visited differs: its views and clicks stay counted, and its events are gone. So does one whose images were
 deleted after they were visited, or got another created_at.")]

@@ -89,7 +89,7 @@ impl Flush {
 
     /// The next events that count for something, and the offset that they lead to.
     async fn read(&self, marks: Marks) -> Result<(Vec<Record>, Offset)> {
-        let Marks { partition, applied, flushed } = marks;
+        let Marks { partition, applied, flushed, .. } = marks;
         let (mut records, mut bytes, mut reached) = (Vec::new(), 0, flushed);
         while reached < applied && records.len() < EVENTS_MAX && bytes < BYTES_MAX {
             let mut deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;

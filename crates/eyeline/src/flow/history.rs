@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::{ApplicationId, Event, EventId, Timestamp};
-use eyeline_lake::{Filter, Place, find, list};
+use eyeline_lake::{Filter, Found, Place, find, list};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Inbox, Result};
 
@@ -24,23 +24,28 @@ pub struct History {
     usage: Usage,
 }
 
+/// A page of a list.
+pub struct Page {
+    pub events: Vec<Event>,
+    /// Where the list goes on: it may do so although the page is not full.
+    pub next: Option<Place>,
+    /// Set when events of before are wanted, which are not all kept.
+    pub incomplete_before: Option<Timestamp>,
+}
+
 impl History {
     pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, usage: Usage) -> Self {
         History { inbox, catalog, usage }
     }
 
-    /// The wanted events of a project, the last to arrive first, at most `limit`, of those before `before`. With the
-    /// second part the list goes on: it may do so although fewer than `limit` were found.
-    pub async fn list(
-        &self,
-        wanted: Filter,
-        before: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<Event>, Option<Place>)> {
-        let project_id = Some(wanted.project_id);
-        let look = move |files: &_, snapshot: &_, budget: &_| list(files, snapshot, &wanted, before, limit, budget);
-        let (found, _) = self.usage.ask(project_id, Weight::Look, look).await?;
-        Ok((found.records.into_iter().map(|record| record.event).collect(), found.next))
+    /// The wanted events of a project, the last to arrive first, at most `limit`, of those before `before`.
+    pub async fn list(&self, wanted: Filter, before: Option<Place>, limit: usize) -> Result<Page> {
+        let filter = wanted.clone();
+        let look = move |files: &_, snapshot: &_, budget: &_| list(files, snapshot, &filter, before, limit, budget);
+        let asked = self.usage.ask(Some(wanted.project_id), Weight::Look, look).await?;
+        let incomplete_before = asked.incomplete_before(&wanted);
+        let Found { records, next } = asked.answer;
+        Ok(Page { events: records.into_iter().map(|record| record.event).collect(), next, incomplete_before })
     }
 
     /// The event that the application, or the server for it, gave this id, and whether it is applied.
@@ -61,8 +66,7 @@ impl History {
             let look = move |files: &_, snapshot: &_, budget: &_| {
                 find(files, snapshot, application_id, event_id, received, budget)
             };
-            let (found, _) = self.usage.ask(None, Weight::Look, look).await?;
-            if let Some(record) = found {
+            if let Some(record) = self.usage.ask(None, Weight::Look, look).await?.answer {
                 return Ok(Some((record.event, true)));
             }
         }

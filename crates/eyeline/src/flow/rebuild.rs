@@ -1,32 +1,19 @@
-//! What the events say, reckoned again from the first of them.
+//! What the events say, reckoned again from the first of them, or from what those came to that are not kept any more.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use eyeline_core::event::{GALLERY_CATEGORY, ImageRef};
-use eyeline_core::ranking::{
-    Basis, Columns, Counts, Evidence, Learnt, RankedImage, Reckoned, Reckoner, RulesInForce, Scorer, sequence,
-};
-use eyeline_core::{AccessClass, Event, GalleryId, ProjectId, Ranking, Strategy, Timestamp};
-use eyeline_lake::{Budget, FileRef, Record, in_order_of_arrival};
+use eyeline_core::ranking::{Basis, Columns, Learnt, RulesInForce, Scorer, sequence};
+use eyeline_core::{AccessClass, Event, GalleryId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::lake::Marks;
-use eyeline_store::catalog::orders::ChangeMark;
-use eyeline_store::catalog::ranking_history::RankingHistory;
-use eyeline_store::inbox::Offset;
 use eyeline_store::{Error, Result};
 
 use super::files::file_ref;
-use super::usage::failure;
+use super::recount::{Galleries, Gallery, count, count_files, counted};
 use crate::app::App;
 use crate::secrets::{sha256, to_hex};
 
-/// Images or events read at once.
-const READ_MAX: u32 = 10_000;
-/// Offsets whose events are read from files at once and sorted: each file is looked into once for so many.
-const OFFSETS_MAX: i64 = 1_000_000;
-/// Nobody waits for an answer.
-const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Events read at once.
+const READ_MAX: usize = 10_000;
 
 /// The orders of a gallery as the catalog has them and as its events say, each as a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,32 +24,22 @@ pub struct Verified {
     pub after: String,
 }
 
-struct Gallery {
-    project_id: ProjectId,
-    kept: Columns,
-    kept_learnt: Learnt,
-    rebuilt: Reckoner,
-    /// Of the partition whose events are counted.
-    history: RankingHistory,
-    ordinals: HashMap<ImageRef, u32>,
-    events: u64,
-}
-
-type Galleries = HashMap<GalleryId, Gallery>;
-
-/// A view or a click as it was counted.
-struct Counted {
-    gallery_id: GalleryId,
-    offset: Offset,
-    act: Reckoned,
+/// What the catalog has of a gallery.
+struct Kept {
+    columns: Columns,
+    learnt: Learnt,
 }
 
 /// Counts every event up to the marks again, those of the files first and then those of the inbox, and compares. Changes
-/// nothing.
+/// nothing. All galleries are in memory at once.
 pub async fn verify(app: &App) -> Result<Vec<Verified>> {
-    let mut galleries = HashMap::new();
+    let (mut galleries, mut kept) = (Galleries::new(), HashMap::new());
     for gallery_id in app.catalog.gallery_ids().await? {
-        galleries.extend(read_gallery(app, gallery_id).await?.map(|gallery| (gallery_id, gallery)));
+        let mut columns = Columns::default();
+        let read = Gallery::read(&app.catalog, gallery_id, |ordinal, image| columns.set(ordinal, image)).await?;
+        let Some((gallery, learnt)) = read else { continue };
+        galleries.insert(gallery_id, gallery);
+        kept.insert(gallery_id, Kept { columns, learnt });
     }
     let manifest = app.catalog.manifest().await?;
     for marks in manifest.partitions {
@@ -70,81 +47,30 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
             gallery.history = app.catalog.ranking_history(*gallery_id, marks.partition).await?;
         }
         let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
-        galleries = replay_files(app, files, marks, galleries).await?;
+        galleries = count_files(app.usage.files(), files, marks.cut + 1..=marks.flushed, galleries).await?;
         replay_inbox(app, marks, &mut galleries).await?;
     }
     let now = app.clock.now();
-    let mut verified: Vec<Verified> = galleries
-        .into_iter()
-        .map(|(gallery_id, Gallery { kept, kept_learnt, rebuilt, history, events, .. })| Verified {
+    let mut verified = Vec::with_capacity(galleries.len());
+    for (gallery_id, Gallery { reckoner, history, of_base, counted, .. }) in galleries {
+        let Some(kept) = kept.remove(&gallery_id) else { continue };
+        verified.push(Verified {
             gallery_id,
-            events,
-            before: hash(gallery_id, &kept, &kept_learnt, history.present, now),
-            after: hash(gallery_id, &rebuilt.columns, &rebuilt.learnt, history.present, now),
-        })
-        .collect();
+            events: of_base + counted,
+            before: hash(gallery_id, &kept.columns, &kept.learnt, history.present, now),
+            after: hash(gallery_id, &reckoner.columns, &reckoner.learnt, history.present, now),
+        });
+    }
     verified.sort_by_key(|gallery| gallery.gallery_id);
     Ok(verified)
 }
 
-async fn read_gallery(app: &App, gallery_id: GalleryId) -> Result<Option<Gallery>> {
-    let (mut kept, mut rebuilt) = (Columns::default(), Reckoner::default());
-    let mut mark = ChangeMark::START;
-    loop {
-        let Some(changes) = app.catalog.gallery_changes(gallery_id, mark, READ_MAX).await? else { return Ok(None) };
-        for (ordinal, image) in changes.images {
-            kept.set(ordinal, image);
-            let (counts, evidence) = (Counts::default(), Evidence::default());
-            rebuilt.columns.set(ordinal, RankedImage { counts, ignored: counts, evidence, ..image });
-        }
-        mark = changes.mark;
-        if changes.complete {
-            let ordinals = app.catalog.gallery_names(gallery_id).await?.into_iter().collect();
-            return Ok(Some(Gallery {
-                project_id: changes.gallery.project_id,
-                kept,
-                kept_learnt: changes.learnt,
-                rebuilt,
-                history: RankingHistory { present: changes.gallery.ranking, changes: Vec::new() },
-                ordinals,
-                events: 0,
-            }));
-        }
-    }
-}
-
-/// Counts what is in files, stretch by stretch, in the order in which it was applied.
-async fn replay_files(app: &App, files: Vec<FileRef>, marks: Marks, mut galleries: Galleries) -> Result<Galleries> {
-    let files = Arc::new(files);
-    let mut begin = 1;
-    // Between files there may be long stretches of nothing.
-    while let Some(first) = files.iter().filter(|file| file.facts.last_offset >= begin).map(first_offset).min() {
-        let offsets = first.max(begin)..=first.max(begin).saturating_add(OFFSETS_MAX - 1).min(marks.flushed);
-        begin = offsets.end() + 1;
-        let (lake, files) = (app.usage.files().clone(), files.clone());
-        let counting = tokio::task::spawn_blocking(move || {
-            let budget = Budget::new(usize::MAX, TIME_MAX);
-            let read = |record: Record| counted(&galleries, &record.event, record.offset, record.place);
-            let acts = in_order_of_arrival(&lake, &files, &offsets, GALLERY_CATEGORY, &budget, read)?;
-            acts.into_iter().for_each(|act| count(&mut galleries, act));
-            Ok(galleries)
-        });
-        let counted = counting.await.map_err(|error| Error::internal("counting events again", error))?;
-        galleries = counted.map_err(failure)?;
-    }
-    Ok(galleries)
-}
-
-fn first_offset(file: &FileRef) -> i64 {
-    file.facts.first_offset
-}
-
 /// Counts what is applied but in no file yet.
 async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Result<()> {
-    let Marks { partition, flushed, applied } = marks;
+    let Marks { partition, flushed, applied, .. } = marks;
     let mut reached = flushed;
     while reached < applied {
-        let mut deliveries = app.inbox.pull(partition, reached, READ_MAX as usize).await?;
+        let mut deliveries = app.inbox.pull(partition, reached, READ_MAX).await?;
         deliveries.retain(|delivery| delivery.offset <= applied);
         let Some(last) = deliveries.last().map(|delivery| delivery.offset) else {
             return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
@@ -160,23 +86,6 @@ async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Res
         reached = last;
     }
     Ok(())
-}
-
-/// What the event counted for, if it is about an image of one of the galleries.
-fn counted(galleries: &Galleries, event: &Event, offset: Offset, place: Option<u32>) -> Option<Counted> {
-    let act = event.gallery_act().ok()??;
-    let gallery = galleries.get(&act.gallery_id).filter(|gallery| gallery.project_id == event.project_id)?;
-    let image = *gallery.ordinals.get(&act.image)?;
-    let Event { session_id, source, received_at, .. } = *event;
-    let gallery_id = act.gallery_id;
-    let act = Reckoned { image, kind: act.kind, place, session_id, source, received_at };
-    Some(Counted { gallery_id, offset, act })
-}
-
-fn count(galleries: &mut Galleries, Counted { gallery_id, offset, act }: Counted) {
-    let Some(gallery) = galleries.get_mut(&gallery_id) else { return };
-    gallery.rebuilt.take_in(act, gallery.history.at(offset));
-    gallery.events += 1;
 }
 
 /// Of the orders of every strategy, as the project's keys see them, of the exact numbers, and of all that was learnt.

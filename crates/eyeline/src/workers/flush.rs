@@ -1,4 +1,5 @@
-//! Writes events into files, few files out of many, and files without what is erased, at a steady pace.
+//! Writes events into files, few files out of many, files without what is erased, and lets go of what is old, at a steady
+//! pace.
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ const POLL_MIN: Duration = Duration::from_millis(20);
 const WAITING_MAX: u64 = 200_000;
 const ERASE_EVERY: Duration = Duration::from_secs(5);
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
+/// Whole days are let go, so that it is much sooner than needed.
+const CUT_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs until the process stops.
 pub async fn run(app: App) -> Result<(), String> {
@@ -56,8 +59,10 @@ pub async fn compact(app: App) -> Result<(), String> {
     }
 }
 
-/// Runs until the process stops.
-pub async fn erase(app: App) -> Result<(), String> {
+/// Erases and cuts, in turns: what a cut stores that guards remember of a session is not to be erased meanwhile. Runs until
+/// the process stops.
+pub async fn erase_and_cut(app: App) -> Result<(), String> {
+    let mut next_cut = Instant::now();
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Ok(()),
@@ -66,5 +71,19 @@ pub async fn erase(app: App) -> Result<(), String> {
         if let Err(error) = app.erase.step().await {
             tracing::warn!(%error, "an erasure was cut off; what is left stays hidden, and it is tried again");
         }
+        if Instant::now() < next_cut {
+            continue;
+        }
+        let outcome = tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            outcome = app.cut.step() => outcome,
+        };
+        match outcome {
+            // There may be more, or files were merged meanwhile.
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "old events were not let go; it is tried again"),
+        }
+        next_cut = Instant::now() + CUT_EVERY;
     }
 }

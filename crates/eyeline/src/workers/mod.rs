@@ -26,7 +26,7 @@ pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("quarantine news", ingest::tell_quarantined(app.ingest.clone(), app.stop.clone()));
     supervisor.spawn("flush", flush::run(app.clone()));
     supervisor.spawn("compact", flush::compact(app.clone()));
-    supervisor.spawn("erase", flush::erase(app.clone()));
+    supervisor.spawn("erase and cut", flush::erase_and_cut(app.clone()));
     supervisor.spawn("old events", ingest::forget(app.ingest.clone(), app.stop.clone()));
 }
 

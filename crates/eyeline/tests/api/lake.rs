@@ -211,7 +211,7 @@ async fn a_question_of_one_project_never_meets_anothers_events() {
     let asked = server.app.usage.ask(Some(project_id), Weight::Question, move |files, snapshot, budget| {
         counts(files, snapshot, &Filter::of(project_id), CountQuestion::default(), budget)
     });
-    assert_eq!(asked.await.expect("an answer").0[0].count, 2);
+    assert_eq!(asked.await.expect("an answer").answer[0].count, 2);
 }
 
 #[tokio::test]

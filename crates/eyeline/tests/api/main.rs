@@ -4,6 +4,7 @@ mod analytics;
 mod applications;
 mod cors;
 mod credentials;
+mod cuts;
 mod dataset;
 mod downloads;
 mod event_types;

@@ -15,6 +15,18 @@ fn column<'a>(page: &'a Value, name: &str) -> Vec<&'a str> {
     page["items"].as_array().expect("items").iter().map(|item| item[name].as_str().expect("a text")).collect()
 }
 
+/// What an owner may change one after the other of how acts are counted.
+pub fn settings_in_turn() -> [Value; 6] {
+    [
+        json!({"strategy": "interest"}),
+        json!({"half_life": 0.05}),
+        json!({"guard": true}),
+        json!({"half_life": 30, "click_weight": 1, "strategy": "trending"}),
+        json!({"guard": false, "half_life": null}),
+        json!({"half_life": 2}),
+    ]
+}
+
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
 }
@@ -32,7 +44,7 @@ impl Shop {
     }
 
     /// A robot that calls itself a browser sees and clicks the first pictures; gives the number of its events.
-    async fn click_everything(&self, pictures: usize) -> u64 {
+    pub async fn click_everything(&self, pictures: usize) -> u64 {
         let event = |name: &str, picture: usize| {
             json!({
                 "session_id": Uuid::from_u128(9_000), "category": "gallery", "name": name,
@@ -53,7 +65,7 @@ impl Shop {
 
     /// One visitor looks at a page and clicks some of what is on it, saying which order that was; gives the number of
     /// events.
-    async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) -> u64 {
+    pub async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) -> u64 {
         let session_id = Uuid::from_u128(session);
         let visitor_id = visitor.map_or_else(String::new, |visitor| format!("&visitor_id={visitor}"));
         let page = self.page(&format!("session_id={session_id}{visitor_id}")).await;
@@ -418,16 +430,8 @@ async fn events_counted_again_are_counted_under_the_settings_of_their_time() {
     let shop = Shop::open().await;
     shop.load_pictures(25).await;
     let app = &shop.server.app;
-    let settings = [
-        json!({"strategy": "interest"}),
-        json!({"half_life": 0.05}),
-        json!({"guard": true}),
-        json!({"half_life": 30, "click_weight": 1, "strategy": "trending"}),
-        json!({"guard": false, "half_life": null}),
-        json!({"half_life": 2}),
-    ];
     let mut events = 0;
-    for (day, ranking) in (0i64..).zip(settings) {
+    for (day, ranking) in (0i64..).zip(settings_in_turn()) {
         // What was counted in the same minute goes on under other settings.
         shop.patch(ranking).await;
         for session in 0..12 {

@@ -45,10 +45,15 @@ impl Server {
 
     /// Stops and opens again on the same data folder.
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
         let Server { app, router, _folder: folder } = self;
         app.stop.cancel();
         drop((app, router));
-        Server::open(folder, |_| {}).await
+        Server::open(folder, change).await
     }
 
     async fn open(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {

@@ -9,7 +9,7 @@ use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key}
 use eyeline::flow::event_types::EventTypes;
 use eyeline::flow::files::LakeFiles;
 use eyeline::flow::flush::Flush;
-use eyeline::flow::history::History;
+use eyeline::flow::history::{History, Page};
 use eyeline::flow::ingest::Ingest;
 use eyeline::flow::partitions::Partitions;
 use eyeline::flow::rank::Orders;
@@ -397,13 +397,13 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
 async fn listed(process: &Process, wanted: &Filter, limit: usize) -> Vec<u64> {
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
-        let (events, reached) = process.history.list(wanted.clone(), after, limit).await.expect("a page");
+        let Page { events, next, .. } = process.history.list(wanted.clone(), after, limit).await.expect("a page");
         assert!(events.len() <= limit);
         for event in events {
             let data: Value = serde_json::from_str(&event.data).expect("JSON");
             numbers.push(data["n"].as_u64().expect("a number"));
         }
-        after = reached;
+        after = next;
         if after.is_none() {
             return numbers;
         }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Report, Scope, ServedFrom};
+use super::{Basis, Report, Scope, ServedFrom};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::usage::Counts;
@@ -36,7 +36,8 @@ struct CountRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     count: u64,
-    /// Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`.
+    /// Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`, nor for a row that
+    /// has more events than are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<u64>,
 }
@@ -65,7 +66,8 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let with_sessions = query.parsed("sessions", "true or false", |word| word.parse().ok()).unwrap_or(true);
     let filter = scope.finish(query, &credential)?;
     let question = CountQuestion { interval: interval.unwrap_or(Some(Interval::Day)), ..group_by.unwrap_or_default() };
-    let Counts { rows, as_of, from_rollups } = app.usage.counts(filter, question, with_sessions).await?;
+    let Counts { rows, as_of, from_rollups, incomplete_before } =
+        app.usage.counts(filter, question, with_sessions).await?;
     if rows.len() > ROWS_MAX {
         let sentence = format!(
             "The answer has {} rows, and at most {ROWS_MAX} are given: ask about a shorter time, longer intervals or fewer groups.",
@@ -79,10 +81,11 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         category: row.group.category,
         name: row.group.name,
         count: row.count,
-        sessions: with_sessions.then_some(row.sessions),
+        sessions: row.sessions,
     });
     let served_from = if from_rollups { ServedFrom::Rollup } else { ServedFrom::Raw };
-    Ok(Json(Report { rows: rows.collect(), as_of, served_from }))
+    let basis = Basis { as_of, served_from, complete_from: incomplete_before };
+    Ok(Json(Report { rows: rows.collect(), basis }))
 }
 
 fn groups(text: &str) -> Option<CountQuestion> {

@@ -57,7 +57,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     };
     let declared = declared.into_iter().filter(of_interest);
     let mut unused: BTreeSet<(String, String)> = declared.map(|kind| (kind.category, kind.name)).collect();
-    let (mut found, as_of) = ask(&app, filter, features).await?;
+    let (mut found, basis) = ask(&app, filter, features).await?;
     for feature in &found {
         unused.remove(&(feature.kind.category.clone(), feature.kind.name.clone()));
     }
@@ -73,5 +73,5 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         count: feature.count,
         sessions: feature.sessions,
     });
-    Ok(Report::raw(rows.collect(), as_of))
+    Ok(Json(Report { rows: rows.collect(), basis }))
 }

@@ -58,7 +58,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let within = query.parsed("within", "a time such as 45s, 30m, 2h or 1d, at most 30d", duration);
     let within = within.unwrap_or(WITHIN_DEFAULT);
     let filter = scope.finish(query, &credential)?;
-    let (found, as_of) = ask(&app, filter, move |files, snapshot, filter, budget| {
+    let (found, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         funnel(files, snapshot, filter, &steps, within, budget)
     })
     .await?;
@@ -76,7 +76,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         });
         previous = step.visits;
     }
-    Ok(Report::raw(rows, as_of))
+    Ok(Json(Report { rows, basis }))
 }
 
 fn part(of: u64, all: u64) -> Option<f64> {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Scope, ServedFrom, ask, rows_max};
+use super::{Basis, Scope, ask, rows_max};
 use crate::api::experiment::{ExperimentAnswer, experiment};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
@@ -74,9 +74,8 @@ struct GalleryAnswer {
     over_time: Vec<BucketRow>,
     /// The lift against the hold-out, since that began; null for a gallery without one.
     experiment: Option<ExperimentAnswer>,
-    #[schema(value_type = String, format = DateTime)]
-    as_of: Timestamp,
-    served_from: ServedFrom,
+    #[serde(flatten)]
+    basis: Basis,
 }
 
 /// Views, clicks and click rate of a gallery: by image, by position and over time; the lift against its hold-out.
@@ -104,7 +103,7 @@ async fn show(
     let interval = query.parsed("interval", "hour, day, week or month", Interval::parse).unwrap_or(Interval::Day);
     let limit = rows_max(&mut query);
     let filter = scope.finish(query, &credential)?;
-    let (found, as_of) = ask(&app, filter, move |files, snapshot, filter, budget| {
+    let (found, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         gallery(files, snapshot, filter, gallery_id, interval, budget)
     })
     .await?;
@@ -120,8 +119,7 @@ async fn show(
         positions: positions.map(|(position, acts)| PositionRow { position, numbers: acts.into() }).collect(),
         over_time: over_time.map(|(bucket, acts)| BucketRow { bucket, numbers: acts.into() }).collect(),
         experiment,
-        as_of,
-        served_from: ServedFrom::Raw,
+        basis,
     }))
 }
 

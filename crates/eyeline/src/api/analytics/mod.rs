@@ -9,7 +9,6 @@ mod retention;
 mod sql;
 mod step;
 
-use axum::Json;
 use eyeline_core::{ProjectId, Timestamp};
 use eyeline_lake::{Budget, EventType, Files, Filter, Snapshot};
 use serde::Serialize;
@@ -47,20 +46,26 @@ enum ServedFrom {
     Raw,
 }
 
-/// What every answer has.
-#[derive(Serialize, ToSchema)]
-struct Report<T: ToSchema> {
-    rows: Vec<T>,
+/// What every answer tells of itself.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct Basis {
     /// All events that were applied by then are in it.
     #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
     served_from: ServedFrom,
+    /// There when events with an earlier `timestamp` are asked about that are not all kept any more
+    /// (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    complete_from: Option<Timestamp>,
 }
 
-impl<T: ToSchema> Report<T> {
-    fn raw(rows: Vec<T>, as_of: Timestamp) -> Json<Self> {
-        Json(Report { rows, as_of, served_from: ServedFrom::Raw })
-    }
+/// What most answers are.
+#[derive(Serialize, ToSchema)]
+struct Report<T: ToSchema> {
+    rows: Vec<T>,
+    #[serde(flatten)]
+    basis: Basis,
 }
 
 /// A type of events within an answer.
@@ -138,11 +143,14 @@ async fn ask<T: Send + 'static>(
     app: &App,
     filter: Filter,
     question: impl FnOnce(&Files, &Snapshot, &Filter, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
-) -> Answer<(T, Timestamp)> {
+) -> Answer<(T, Basis)> {
+    let wanted = filter.clone();
     let asked = app.usage.ask(Some(filter.project_id), Weight::Question, move |files, snapshot, budget| {
         question(files, snapshot, &filter, budget)
     });
-    Ok(asked.await?)
+    let asked = asked.await?;
+    let complete_from = asked.incomplete_before(&wanted);
+    Ok((asked.answer, Basis { as_of: asked.as_of, served_from: ServedFrom::Raw, complete_from }))
 }
 
 /// How many rows are wanted.

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use eyeline_core::Timestamp;
 use eyeline_lake::{Anchor, Path, PathQuestion, paths};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::step::{STEP, parse_step};
-use super::{Scope, ServedFrom, TypeAnswer, ask, rows_max};
+use super::{Basis, Scope, TypeAnswer, ask, rows_max};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -35,9 +34,8 @@ struct PathReport {
     transitions: Vec<PathRow>,
     /// Sessions, each split after 30 minutes of silence.
     visits: u64,
-    #[schema(value_type = String, format = DateTime)]
-    as_of: Timestamp,
-    served_from: ServedFrom,
+    #[serde(flatten)]
+    basis: Basis,
 }
 
 /// The most common sequences of events within sessions, which are split after 30 minutes of silence. The same event
@@ -74,7 +72,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         rows_max: rows_max(&mut query),
     };
     let filter = scope.finish(query, &credential)?;
-    let (found, as_of) =
+    let (found, basis) =
         ask(&app, filter, move |files, snapshot, filter, budget| paths(files, snapshot, filter, &question, budget))
             .await?;
     let rows = |paths: Vec<Path>| {
@@ -83,5 +81,5 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         paths.into_iter().map(row).collect()
     };
     let (transitions, visits) = (rows(found.transitions), found.visits);
-    Ok(Json(PathReport { rows: rows(found.paths), transitions, visits, as_of, served_from: ServedFrom::Raw }))
+    Ok(Json(PathReport { rows: rows(found.paths), transitions, visits, basis }))
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Scope, ServedFrom, ask};
+use super::{Basis, Scope, ask};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -38,9 +38,8 @@ struct RetentionReport {
     events_without_visitor: u64,
     /// Says so when there are such events.
     note: Option<&'static str>,
-    #[schema(value_type = String, format = DateTime)]
-    as_of: Timestamp,
-    served_from: ServedFrom,
+    #[serde(flatten)]
+    basis: Basis,
 }
 
 /// Who comes back: visitors by the period in which they were first seen, and how many were seen again in each later one.
@@ -68,7 +67,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let to = filter.to.unwrap_or(app.clock.now());
     let from = filter.from.unwrap_or_else(|| period.begin(period.number(to) - PERIODS_DEFAULT + 1));
     let filter = Filter { from: Some(from), to: Some(to), ..filter };
-    let (found, as_of) =
+    let (found, basis) =
         ask(&app, filter, move |files, snapshot, filter, budget| retention(files, snapshot, filter, period, budget))
             .await?;
     let row = |cohort: eyeline_lake::Cohort| CohortRow {
@@ -81,7 +80,6 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         rows: found.cohorts.into_iter().map(row).collect(),
         events_without_visitor: found.events_without_visitor,
         note: (found.events_without_visitor > 0).then_some(note),
-        as_of,
-        served_from: ServedFrom::Raw,
+        basis,
     }))
 }

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use eyeline_core::Timestamp;
 use eyeline_lake::{QUERY_BYTES_MAX, TableColumn, sql};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Scope, ServedFrom, ask};
+use super::{Basis, Scope, ask};
 use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Query};
 use crate::app::App;
@@ -52,9 +51,8 @@ struct SqlReport {
     rows: Box<RawValue>,
     /// There are more rows, which are not given.
     truncated: bool,
-    #[schema(value_type = String, format = DateTime)]
-    as_of: Timestamp,
-    served_from: ServedFrom,
+    #[serde(flatten)]
+    basis: Basis,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -95,7 +93,7 @@ async fn run(
     let filter = scope.granted(&credential)?;
     let (query, rows_max) = (query.unwrap_or_default(), usize::try_from(limit).unwrap_or(usize::MAX));
     let now = app.clock.now();
-    let (table, as_of) = ask(&app, filter, move |files, snapshot, filter, budget| {
+    let (table, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         sql(files, snapshot, filter, &query, rows_max, now, budget)
     })
     .await?;
@@ -103,7 +101,6 @@ async fn run(
         columns: table.columns.into_iter().map(SqlColumn::from).collect(),
         rows: table.rows,
         truncated: table.truncated,
-        as_of,
-        served_from: ServedFrom::Raw,
+        basis,
     }))
 }

@@ -33,6 +33,11 @@ struct EventList {
     events: Vec<EventAnswer>,
     /// Null at the end. A page may be short, or empty, and the list go on all the same.
     next_cursor: Option<String>,
+    /// There when events with an earlier `timestamp` are asked for that are not all kept any more
+    /// (`EYELINE_EVENTS_KEEP_DAYS`): the list is complete from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    complete_from: Option<Timestamp>,
 }
 
 /// The project's events, the last to arrive first.
@@ -65,10 +70,10 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
         let _late = tokio::time::timeout(PATIENCE, app.ingest.caught_up()).await;
     }
     let wanted = Filter { project_id, application_id, session_id, category, name, from, to };
-    let (events, reached) = app.history.list(wanted, paging.after.take(), paging.limit as usize).await?;
-    let events = events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;
-    let next = paging.next(reached);
-    let answer = EventList { events, next_cursor: next.cursor.clone() };
+    let page = app.history.list(wanted, paging.after.take(), paging.limit as usize).await?;
+    let events = page.events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;
+    let next = paging.next(page.next);
+    let answer = EventList { events, next_cursor: next.cursor.clone(), complete_from: page.incomplete_before };
     Ok((next, Json(answer)).into_response())
 }
 
@@ -156,7 +161,7 @@ impl From<CountedIn> for CountedInAnswer {
     }
 }
 
-/// One event, as it was received, and what became of it.
+/// One event, as it was received, and what became of it; 404 for one that is not kept any more.
 #[utoipa::path(
     get, path = "/events/{event_id}", operation_id = "get_event", tag = "events",
     params(

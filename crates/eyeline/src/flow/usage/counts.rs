@@ -1,25 +1,39 @@
 //! How much, over time: out of the roll-ups where they know it, else from the events.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use eyeline_core::{ProjectId, Timestamp};
 use eyeline_lake::{Count, CountQuestion, Filter, Group, Interval, counts};
 use eyeline_store::Result;
+use eyeline_store::catalog::lake;
 use eyeline_store::catalog::rollups::{self, CountsQuery, CountsRow, KnownSessions, Level};
 
-use super::{Usage, Weight};
+use super::{Asked, Usage, Weight, incomplete_before};
 
 /// Rows of a roll-up that one answer is put together from.
 const ROLLUP_ROWS_MAX: u32 = 50_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// In the order of buckets and groups. Where sessions were not asked for, theirs mean nothing.
-    pub rows: Vec<Count>,
+    /// In the order of buckets and groups.
+    pub rows: Vec<CountedRow>,
     /// All events that were applied by then are in it.
     pub as_of: Timestamp,
     /// No event was looked at.
     pub from_rollups: bool,
+    /// Set when numbers of before are asked for that take events which are not all kept.
+    pub incomplete_before: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedRow {
+    /// `None` when there are no buckets.
+    pub bucket: Option<Timestamp>,
+    pub group: Group,
+    pub count: u64,
+    /// `None` when nobody asked, or when the events that it takes are not all kept.
+    pub sessions: Option<u64>,
 }
 
 /// One row of an answer, put together from rows of a roll-up.
@@ -29,7 +43,9 @@ struct Sum {
     rows: Vec<CountsRow>,
 }
 
-type Sums = BTreeMap<(Option<Timestamp>, Group), Sum>;
+/// What a row is about.
+type Key = (Option<Timestamp>, Group);
+type Sums = BTreeMap<Key, Sum>;
 
 impl Usage {
     /// Counts the wanted events, and the different sessions of each row when they are asked for: those do not add up, so
@@ -37,22 +53,38 @@ impl Usage {
     pub async fn counts(&self, filter: Filter, question: CountQuestion, with_sessions: bool) -> Result<Counts> {
         let as_of = self.now();
         let Some((level, rows)) = self.rolled_up(&filter, question).await? else {
-            let (rows, as_of) = self.look_at_all(filter, question).await?;
-            return Ok(Counts { rows, as_of, from_rollups: false });
+            let asked = self.look_at_all(filter.clone(), question).await?;
+            let incomplete_before = asked.incomplete_before(&filter);
+            let rows = asked.answer.into_iter().map(|count| looked_at(count).1).collect();
+            return Ok(Counts { rows, as_of: asked.as_of, from_rollups: false, incomplete_before });
         };
         let sums = sum(rows, question);
-        let is_unknown = |sum: &Sum| with_sessions && sum.sessions().is_none();
-        let unknown = sums.iter().filter(|(_, sum)| is_unknown(sum)).map(|((bucket, _), _)| *bucket);
-        let Some((first, last)) = ends(unknown) else {
-            return Ok(Counts { rows: sums.iter().map(count).collect(), as_of, from_rollups: true });
+        let mut rows: BTreeMap<Key, CountedRow> =
+            sums.iter().map(|(key, sum)| (key.clone(), sum.row(key, with_sessions))).collect();
+        let is_unknown = |row: &&CountedRow| with_sessions && row.sessions.is_none();
+        let unknown: Vec<Option<Timestamp>> = rows.values().filter(is_unknown).map(|row| row.bucket).collect();
+        if unknown.is_empty() {
+            return Ok(Counts {
+                rows: rows.into_values().collect(),
+                as_of,
+                from_rollups: true,
+                incomplete_before: None,
+            });
+        }
+        let complete_from = lake::complete_from(&self.catalog.marks().await?);
+        // Of what is gone there is nothing to look at.
+        let is_gone = |bucket: Option<Timestamp>| match question.interval.zip(bucket) {
+            Some((interval, begin)) => complete_from >= Some(interval.begin(interval.number(begin) + 1)),
+            None => false,
         };
-        let project_id = filter.project_id;
-        let mut answer = Vec::new();
+        let Some((first, last)) = ends(unknown.into_iter().filter(|bucket| !is_gone(*bucket))) else {
+            let incomplete_before = incomplete_before(complete_from, filter.from);
+            return Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: true, incomplete_before });
+        };
+        let (project_id, from) = (filter.project_id, filter.from);
         let wanted = match question.interval.zip(first.zip(last)) {
             // The events between the first and the last row that lacks something are looked at.
             Some((interval @ (Interval::Hour | Interval::Day), (first, last))) => {
-                let is_known = |bucket: &Option<Timestamp>| *bucket < Some(first) || *bucket > Some(last);
-                answer.extend(sums.iter().filter(|((bucket, _), _)| is_known(bucket)).map(count));
                 let end = interval.begin(interval.number(last) + 1);
                 Filter {
                     from: filter.from.max(Some(first)),
@@ -63,14 +95,21 @@ impl Usage {
             // A week or a month may begin before the first wanted event.
             _ => filter,
         };
-        let (looked_at, _) = self.look_at_all(wanted, question).await?;
-        self.note_sessions(project_id, level, &sums, &looked_at, as_of).await;
-        answer.extend(looked_at);
-        answer.sort_unstable_by(|one, other| (one.bucket, &one.group).cmp(&(other.bucket, &other.group)));
-        Ok(Counts { rows: answer, as_of, from_rollups: false })
+        let Asked { answer: found, complete_from, .. } = self.look_at_all(wanted, question).await?;
+        self.note_sessions(project_id, level, &sums, &found, as_of).await;
+        for (key, row) in found.into_iter().map(looked_at) {
+            match rows.entry(key) {
+                // Some of its events are gone.
+                Entry::Occupied(known) if complete_from.is_some() && row.count < known.get().count => {}
+                Entry::Occupied(mut known) => drop(known.insert(row)),
+                Entry::Vacant(place) => drop(place.insert(row)),
+            }
+        }
+        let incomplete_before = incomplete_before(complete_from, from);
+        Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: false, incomplete_before })
     }
 
-    async fn look_at_all(&self, filter: Filter, question: CountQuestion) -> Result<(Vec<Count>, Timestamp)> {
+    async fn look_at_all(&self, filter: Filter, question: CountQuestion) -> Result<Asked<Vec<Count>>> {
         let project_id = Some(filter.project_id);
         let look = move |files: &_, snapshot: &_, budget: &_| counts(files, snapshot, &filter, question, budget);
         self.ask(project_id, Weight::Question, look).await
@@ -146,16 +185,17 @@ fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Sums {
 }
 
 impl Sum {
-    fn sessions(&self) -> Option<u64> {
-        match self.rows.as_slice() {
-            [row] => row.sessions,
+    fn row(&self, (bucket, group): &Key, with_sessions: bool) -> CountedRow {
+        let sessions = match self.rows.as_slice() {
+            [row] if with_sessions => row.sessions,
             _ => None,
-        }
+        };
+        CountedRow { bucket: *bucket, group: group.clone(), count: self.count, sessions }
     }
 }
 
-fn count(((bucket, group), sum): (&(Option<Timestamp>, Group), &Sum)) -> Count {
-    Count { bucket: *bucket, group: group.clone(), count: sum.count, sessions: sum.sessions().unwrap_or(0) }
+fn looked_at(Count { bucket, group, count, sessions }: Count) -> (Key, CountedRow) {
+    ((bucket, group.clone()), CountedRow { bucket, group, count, sessions: Some(sessions) })
 }
 
 fn ends<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<(T, T)> {

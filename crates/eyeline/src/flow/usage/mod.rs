@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::{FieldErrors, ProjectId, Timestamp};
-use eyeline_lake::{Budget, Files, Snapshot};
+use eyeline_lake::{Budget, Files, Filter, Snapshot};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 
-pub use counts::Counts;
+pub use counts::{CountedRow, Counts};
 
 /// Memory and time of one question.
 const QUESTION_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -47,8 +47,29 @@ pub enum Weight {
     Look,
 }
 
+/// An answer, and which events it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked<T> {
+    pub answer: T,
+    /// All events that were applied by then.
+    pub as_of: Timestamp,
+    /// Of the events with a timestamp from then on none is gone; `None` when none is at all.
+    pub complete_from: Option<Timestamp>,
+}
+
+impl<T> Asked<T> {
+    /// From when on the answer is complete, if the filter asks about events of before as well.
+    pub fn incomplete_before(&self, filter: &Filter) -> Option<Timestamp> {
+        incomplete_before(self.complete_from, filter.from)
+    }
+}
+
+fn incomplete_before(complete_from: Option<Timestamp>, from: Option<Timestamp>) -> Option<Timestamp> {
+    complete_from.filter(|time| from.is_none_or(|from| from < *time))
+}
+
 /// Gives up the question when whoever asked has gone.
-struct GiveUp(Budget);
+pub(super) struct GiveUp(pub(super) Budget);
 
 impl Drop for GiveUp {
     fn drop(&mut self) {
@@ -76,14 +97,14 @@ impl Usage {
         &self.files
     }
 
-    /// Puts a question about the events of `project_id`, or of all projects, to everything that is applied by now. Gives
-    /// the answer, and the time that it speaks of. A question that takes too much is `Refused`.
+    /// Puts a question about the events of `project_id`, or of all projects, to everything that is applied by now and kept. A
+    /// question that takes too much is `Refused`.
     pub async fn ask<T: Send + 'static>(
         &self,
         project_id: Option<ProjectId>,
         weight: Weight,
         question: impl FnOnce(&Files, &Snapshot, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
-    ) -> Result<(T, Timestamp)> {
+    ) -> Result<Asked<T>> {
         let turns = match weight {
             Weight::Question => &self.questions,
             Weight::Look => &self.looks,
@@ -92,7 +113,7 @@ impl Usage {
         let turn = turn.map_err(|_| Error::unavailable("too many questions are asked at once"))?;
         let turn = turn.map_err(|error| Error::internal("questions", error))?;
         let as_of = self.clock.now();
-        let snapshot = self.snapshot(project_id).await?;
+        let (snapshot, complete_from) = self.snapshot(project_id).await?;
         let budget = Budget::new(QUESTION_BYTES_MAX, QUESTION_TIME_MAX);
         let _give_up = GiveUp(budget.clone());
         let files = self.files.clone();
@@ -102,7 +123,7 @@ impl Usage {
             question(&files, &snapshot, &budget)
         });
         let answer = answer.await.map_err(|error| Error::internal("answering a question", error))?;
-        Ok((answer.map_err(failure)?, as_of))
+        Ok(Asked { answer: answer.map_err(failure)?, as_of, complete_from })
     }
 }
 

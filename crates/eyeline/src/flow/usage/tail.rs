@@ -1,8 +1,8 @@
 //! The events that are applied but in no file yet.
 
-use eyeline_core::{Event, ProjectId};
+use eyeline_core::{Event, ProjectId, Timestamp};
 use eyeline_lake::{Hidden, Record, Snapshot, tail};
-use eyeline_store::catalog::lake::Manifest;
+use eyeline_store::catalog::lake::{self, Manifest};
 use eyeline_store::{Error, Result};
 
 use super::super::files::file_ref;
@@ -16,7 +16,8 @@ const TAIL_BYTES_MAX: usize = 128 * 1024 * 1024;
 const TRIES: u32 = 5;
 
 impl Usage {
-    pub(super) async fn snapshot(&self, project_id: Option<ProjectId>) -> Result<Snapshot> {
+    /// With it, from when on no event is gone.
+    pub(super) async fn snapshot(&self, project_id: Option<ProjectId>) -> Result<(Snapshot, Option<Timestamp>)> {
         for _ in 0..TRIES {
             let manifest = self.catalog.manifest().await?;
             let records = self.waiting(&manifest, project_id).await?;
@@ -36,7 +37,8 @@ impl Usage {
                 session_id: erasure.session_id,
                 received_until: erasure.requested_at,
             });
-            return Ok(Snapshot { files, tail: tail.into(), hidden: hidden.collect() });
+            let snapshot = Snapshot { files, tail: tail.into(), hidden: hidden.collect() };
+            return Ok((snapshot, lake::complete_from(&manifest.partitions)));
         }
         Err(Error::unavailable("events are written to files faster than they can be read"))
     }

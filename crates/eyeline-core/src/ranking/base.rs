@@ -1,0 +1,172 @@
+//! What counting has come to, in pieces that are stored: a base that it goes on from once the events before it are gone.
+//!
+//! A gallery put together from its pieces counts every further act as the one that they were taken from.
+
+use super::guard::Visit;
+use super::{Counts, Evidence, Learnt, Reckoner, SourceState};
+use crate::SessionId;
+use crate::event::Source;
+
+/// Ordinals of one piece.
+const IMAGES: u32 = 1_000;
+/// A byte that says which layout a piece has, then numbers of fixed width. A layout, once released, stays readable: a
+/// change gets the next number and a reader of its own.
+const LAYOUT: u8 = 1;
+const IMAGE_BYTES: usize = 4 + 4 * 8 + 20;
+/// In place of a source, for what came from none. No robot is ever remembered.
+const NO_SOURCE: u64 = 0;
+
+/// A part of a base, of some ten kilobytes at the most. Those of a kind have different keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Piece {
+    pub kind: PieceKind,
+    pub key: Vec<u8>,
+    pub state: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PieceKind {
+    /// What was learnt, and how far the guard has come. Its key is empty.
+    Gallery,
+    /// The numbers and the evidence of images; the key is the first ordinal.
+    Images,
+    /// What the guard remembers of a source, which is the key.
+    Source,
+    /// What the guard remembers of a session, whose id is the key.
+    Session,
+}
+
+impl PieceKind {
+    const ALL: [PieceKind; 4] = [PieceKind::Gallery, PieceKind::Images, PieceKind::Source, PieceKind::Session];
+
+    /// As it is stored.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    pub fn from_number(number: u32) -> Option<PieceKind> {
+        PieceKind::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// The key of what is remembered of a session.
+    pub fn key_of(session_id: SessionId) -> Vec<u8> {
+        session_id.0.as_bytes().to_vec()
+    }
+}
+
+impl Reckoner {
+    /// Everything that acts have changed.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
+        let images = (0..self.columns.len() as u32).step_by(IMAGES as usize).filter_map(|first| self.images(first));
+        let sources = self.guard.sources.iter().map(|(source, state)| Piece {
+            kind: PieceKind::Source,
+            key: source.to_bits().to_be_bytes().to_vec(),
+            state: state.to_bytes(),
+        });
+        let sessions = self.guard.visits.iter().filter(|(_, visits)| !visits.is_empty());
+        let sessions = sessions.map(|(session_id, visits)| Piece {
+            kind: PieceKind::Session,
+            key: PieceKind::key_of(*session_id),
+            state: visits_to_bytes(visits),
+        });
+        std::iter::once(self.gallery()).chain(images).chain(sources).chain(sessions)
+    }
+
+    /// Puts back what a piece says; `None` when it cannot be read.
+    pub fn put_back(&mut self, piece: &Piece) -> Option<()> {
+        match piece.kind {
+            PieceKind::Gallery => {
+                let ([LAYOUT], rest) = piece.state.split_first_chunk()? else { return None };
+                let (minute, rest) = rest.split_first_chunk()?;
+                let (forgotten, rest) = rest.split_first_chunk()?;
+                self.guard.minute = u32::from_le_bytes(*minute);
+                self.forgotten = u32::from_le_bytes(*forgotten);
+                self.learnt = Learnt::from_bytes(rest)?;
+            }
+            PieceKind::Images => self.put_back_images(&piece.state)?,
+            PieceKind::Source => {
+                let source = Source::from_bits(u64::from_be_bytes(piece.key.as_slice().try_into().ok()?));
+                self.guard.sources.insert(source, SourceState::from_bytes(&piece.state)?);
+            }
+            PieceKind::Session => {
+                let session_id = SessionId(uuid::Uuid::from_slice(&piece.key).ok()?);
+                self.guard.visits.insert(session_id, visits_from_bytes(&piece.state)?);
+            }
+        }
+        Some(())
+    }
+
+    fn gallery(&self) -> Piece {
+        let mut state = vec![LAYOUT];
+        state.extend(self.guard.minute.to_le_bytes());
+        state.extend(self.forgotten.to_le_bytes());
+        state.extend(self.learnt.to_bytes());
+        Piece { kind: PieceKind::Gallery, key: Vec::new(), state }
+    }
+
+    /// Those of the images from `first` on that anything has happened to; `None` when there are none.
+    fn images(&self, first: u32) -> Option<Piece> {
+        let mut state = vec![LAYOUT];
+        let end = first.saturating_add(IMAGES).min(self.columns.len() as u32);
+        for ordinal in first..end {
+            let (counts, ignored) = (self.columns.counts(ordinal), self.columns.ignored(ordinal));
+            let evidence = self.columns.evidence(ordinal);
+            if (counts, evidence) == (Counts::default(), Evidence::default()) {
+                continue;
+            }
+            state.extend(ordinal.to_le_bytes());
+            for number in [counts.views, counts.clicks, ignored.views, ignored.clicks] {
+                state.extend(number.to_le_bytes());
+            }
+            state.extend(evidence.to_bytes());
+        }
+        (state.len() > 1).then(|| Piece { kind: PieceKind::Images, key: first.to_be_bytes().to_vec(), state })
+    }
+
+    fn put_back_images(&mut self, state: &[u8]) -> Option<()> {
+        let ([LAYOUT], rest) = state.split_first_chunk()? else { return None };
+        let (images, []) = rest.as_chunks::<IMAGE_BYTES>() else { return None };
+        for image in images {
+            let (ordinal, rest) = image.split_first_chunk()?;
+            let (numbers, evidence) = rest.split_first_chunk::<32>()?;
+            let [views, clicks, ignored_views, ignored_clicks] = std::array::from_fn(|index| {
+                numbers.as_chunks().0.get(index).map_or(0, |eight| u64::from_le_bytes(*eight))
+            });
+            let evidence = Evidence::from_bytes(evidence)?;
+            self.change(u32::from_le_bytes(*ordinal), |known| {
+                known.counts = Counts { views, clicks };
+                known.ignored = Counts { views: ignored_views, clicks: ignored_clicks };
+                known.evidence = evidence;
+            });
+        }
+        Some(())
+    }
+}
+
+fn visits_to_bytes(visits: &[Visit]) -> Vec<u8> {
+    let mut bytes = vec![LAYOUT];
+    for visit in visits {
+        let seen = visit.to_bytes();
+        bytes.extend(visit.source.map_or(NO_SOURCE, Source::to_bits).to_le_bytes());
+        bytes.extend(visit.since.to_le_bytes());
+        bytes.extend((seen.len() as u32).to_le_bytes());
+        bytes.extend(seen);
+    }
+    bytes
+}
+
+fn visits_from_bytes(bytes: &[u8]) -> Option<Vec<Visit>> {
+    let ([LAYOUT], mut rest) = bytes.split_first_chunk()? else { return None };
+    let mut visits = Vec::new();
+    while !rest.is_empty() {
+        let (source, after) = rest.split_first_chunk()?;
+        let (since, after) = after.split_first_chunk()?;
+        let (length, after) = after.split_first_chunk()?;
+        let (seen, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        let source = u64::from_le_bytes(*source);
+        let source = (source != NO_SOURCE).then(|| Source::from_bits(source));
+        visits.push(Visit::from_bytes(source, u32::from_le_bytes(*since), seen)?);
+        rest = after;
+    }
+    Some(visits)
+}

@@ -1,0 +1,156 @@
+//! Events that are not kept any more: up to a cut, their files are gone and what they came to is stored, as a base that
+//! counting goes on from.
+//!
+//! The pieces of a base may be many. They are stored first, of a cut that is not made yet; one transaction then makes the
+//! cut, and with it puts the new bases in the place of the old ones.
+
+use eyeline_core::ranking::{Piece, PieceKind};
+use eyeline_core::{ErasureId, GalleryId, ProjectId, SessionId, Timestamp};
+use futures::FutureExt as _;
+
+use super::lake::{Committed, LakeFile, moved_or, replace};
+use super::{Catalog, galleries, partitions};
+use crate::error::{Error, Result};
+use crate::inbox::Offset;
+use crate::objects::ObjectKey;
+use crate::params;
+use crate::sql::{Row, Tx, Value};
+
+/// A cut that is to be made.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    pub partition: u32,
+    /// Of the process that owns the partition.
+    pub fence: i64,
+    /// The cut before it.
+    pub after: Offset,
+    /// No event up to here is kept.
+    pub cut: Offset,
+    /// Every event with a timestamp from then on is.
+    pub complete_from: Timestamp,
+    /// Those whose bases of this cut are stored: the others have come to nothing new.
+    pub galleries: Vec<GalleryId>,
+    /// The files of events up to the cut.
+    pub inputs: Vec<ObjectKey>,
+    /// In their place, for the events behind the cut that stood in some of them. Written under keys that were noted as
+    /// unwanted.
+    pub outputs: Vec<LakeFile>,
+    /// From when on (real time) nobody reads the inputs any more.
+    pub unwanted_from: Timestamp,
+}
+
+impl Catalog {
+    /// Pieces of the gallery's base after the one that `after` names, in the order of kinds and keys, at most `limit`.
+    pub async fn base_pieces(
+        &self,
+        gallery_id: GalleryId,
+        after: Option<(PieceKind, Vec<u8>)>,
+        limit: u32,
+    ) -> Result<Vec<Piece>> {
+        // No key is shorter than an empty one.
+        let (kind, key) = after.map_or((-1, Vec::new()), |(kind, key)| (i64::from(kind.number()), key));
+        let sql = "SELECT p.kind AS kind, p.piece_key AS piece_key, p.state AS state
+                   FROM base_pieces p JOIN galleries g ON g.gallery_id = p.gallery_id AND g.base_cut = p.cut
+                   WHERE p.gallery_id = $1 AND (p.kind, p.piece_key) > ($2, $3)
+                   ORDER BY p.kind, p.piece_key LIMIT $4";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let rows = tx.query(sql, params![gallery_id, kind, key, limit]).await?;
+                    rows.into_iter().map(read_piece).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Stores pieces of the gallery's base of a cut that is not made yet. Of a gallery that is gone nothing is stored.
+    pub async fn store_base(
+        &self,
+        partition: u32,
+        fence: i64,
+        cut: Offset,
+        gallery_id: GalleryId,
+        pieces: Vec<Piece>,
+    ) -> Result<Committed> {
+        let exists = "SELECT 1 AS one FROM galleries WHERE gallery_id = $1";
+        let sql = "INSERT INTO base_pieces (gallery_id, cut, kind, piece_key, state) VALUES {rows}";
+        self.db
+            .write(move |tx| {
+                async move {
+                    if !partitions::holds(tx, partition, fence).await? {
+                        return Ok(Committed::Moved);
+                    }
+                    galleries::lock(tx, [gallery_id]).await?;
+                    if tx.query_one(exists, params![gallery_id]).await?.is_some() {
+                        let row = |piece: Piece| {
+                            params![gallery_id, cut, piece.kind.number(), piece.key, piece.state].to_vec()
+                        };
+                        let rows: Vec<Vec<Value>> = pieces.into_iter().map(row).collect();
+                        tx.execute_rows(sql, &rows).await?;
+                    }
+                    Ok(Committed::Done)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Takes away up to `limit` pieces of the gallery that are not of its base: replaced ones, and those of a cut that was
+    /// never made. False when there are none. For the owner of the gallery's partition.
+    pub async fn clear_replaced_base(&self, gallery_id: GalleryId, limit: u32) -> Result<bool> {
+        let sql = "DELETE FROM base_pieces WHERE (gallery_id, cut, kind, piece_key) IN (
+                       SELECT p.gallery_id, p.cut, p.kind, p.piece_key
+                       FROM base_pieces p JOIN galleries g ON g.gallery_id = p.gallery_id AND g.base_cut <> p.cut
+                       WHERE p.gallery_id = $1 LIMIT $2)";
+        self.db.write(move |tx| async move { Ok(tx.execute(sql, params![gallery_id, limit]).await? > 0) }.boxed()).await
+    }
+
+    /// Makes the cut: moves the mark, lets go of the files and puts the stored bases in force, all or nothing.
+    pub async fn commit_cut(&self, cut: Cut) -> Result<Committed> {
+        moved_or(self.db.write(move |tx| make(tx, cut).boxed()).await)
+    }
+}
+
+async fn make(tx: &mut Tx, cut: Cut) -> Result<()> {
+    let Cut { partition, fence, after, cut, complete_from, galleries, inputs, outputs, unwanted_from } = cut;
+    let sql = "UPDATE partitions SET cut = $3, complete_from = $4
+               WHERE partition = $1 AND cut = $2 AND flushed >= $3 AND fence = $5";
+    if tx.execute(sql, params![partition, after, cut, complete_from, fence]).await? == 0 {
+        return Err(super::lake::moved());
+    }
+    replace(tx, &inputs, &outputs, unwanted_from).await?;
+    galleries::lock(tx, galleries.iter().copied()).await?;
+    let rows: Vec<Vec<Value>> = galleries.into_iter().map(|id| vec![id.into(), cut.into()]).collect();
+    let sql = "UPDATE galleries SET base_cut = v.column2 FROM (VALUES {rows}) AS v
+               WHERE galleries.gallery_id = v.column1";
+    tx.execute_rows(sql, &rows).await?;
+    // Of the settings that events behind the cut were counted under the first change that is left tells what was before it.
+    let sql = "DELETE FROM ranking_changes WHERE partition = $1 AND after_offset <= $2";
+    tx.execute(sql, params![partition, cut]).await.map(drop)
+}
+
+fn read_piece(mut row: Row) -> Result<Piece> {
+    let kind = PieceKind::from_number(row.take("kind")?);
+    let kind = kind.ok_or_else(|| Error::Corrupt("a base has a piece of an unknown kind".to_owned()))?;
+    Ok(Piece { kind, key: row.take("piece_key")?, state: row.take("state")? })
+}
+
+/// Takes away what bases of the project remember of an erased session.
+pub(super) async fn erase(tx: &mut Tx, erasure_id: ErasureId) -> Result<()> {
+    let erasure = "SELECT project_id, session_id FROM erasures WHERE erasure_id = $1";
+    let Some(mut row) = tx.query_one(erasure, params![erasure_id]).await? else { return Ok(()) };
+    let (project_id, session_id): (ProjectId, SessionId) = (row.take("project_id")?, row.take("session_id")?);
+    let sql = "DELETE FROM base_pieces
+               WHERE gallery_id IN (SELECT gallery_id FROM galleries WHERE project_id = $1) AND kind = $2
+                 AND piece_key = $3";
+    let session = (PieceKind::Session.number(), PieceKind::key_of(session_id));
+    tx.execute(sql, params![project_id, session.0, session.1]).await.map(drop)
+}
+
+/// Takes away up to `rows_max` pieces of a gallery that is deleted; false when there are none.
+pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> Result<bool> {
+    let sql = "DELETE FROM base_pieces WHERE (gallery_id, cut, kind, piece_key) IN (
+                   SELECT gallery_id, cut, kind, piece_key FROM base_pieces WHERE gallery_id = $1 LIMIT $2)";
+    Ok(tx.execute(sql, params![gallery_id, rows_max]).await? > 0)
+}

@@ -1,0 +1,296 @@
+//! Lets go of events that are older than they are kept: what they came to is stored, and their files are not needed any
+//! more.
+//!
+//! A cut takes the first events of a partition in the order in which they were applied, up to the first one that is still
+//! to be kept. Pieces of bases and files are written first; one transaction of the catalog then makes the cut. A crash
+//! before it leaves pieces that the next try takes away and files that the sweep does; one after it leaves files that are
+//! noted as unwanted.
+
+use std::time::Duration;
+
+use eyeline_core::{GalleryId, Timestamp};
+use eyeline_lake::{FileRef, Interval, write_after};
+use eyeline_store::catalog::cuts;
+use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
+use eyeline_store::inbox::Offset;
+use eyeline_store::{Catalog, Result};
+use tokio::time::Instant;
+
+use super::files::{LakeFiles, file_ref, lake_file};
+use super::partitions::Partitions;
+use super::recount::{Galleries, Gallery, count_files};
+use super::usage::Usage;
+use crate::clock::Clock;
+
+/// Images of the galleries that are held in memory at once, unless one gallery alone has more.
+const IMAGES_MAX: usize = 250_000;
+/// Pieces of a base written at once, and about their bytes.
+const PIECES_MAX: usize = 500;
+const BYTES_MAX: usize = 512 * 1024;
+/// Pieces of a replaced base taken away at once.
+const CLEARED_MAX: u32 = 500;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Cut {
+    catalog: Catalog,
+    files: LakeFiles,
+    usage: Usage,
+    partitions: Partitions,
+    clock: Clock,
+    /// How long events are kept; `None`: for ever.
+    keep: Option<Duration>,
+}
+
+/// The cut to be made in a partition.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    cut: Offset,
+    complete_from: Timestamp,
+    /// Files of events up to the cut.
+    gone: Vec<LakeFile>,
+    /// Those that have events on both sides of it.
+    split: Vec<LakeFile>,
+}
+
+impl Cut {
+    pub fn new(
+        catalog: Catalog,
+        files: LakeFiles,
+        usage: Usage,
+        partitions: Partitions,
+        clock: Clock,
+        keep: Option<Duration>,
+    ) -> Self {
+        Cut { catalog, files, usage, partitions, clock, keep }
+    }
+
+    /// Makes a cut in an own partition that has whole days of events older than they are kept; `None` when none has. It
+    /// may be `Moved` when files were merged meanwhile.
+    pub async fn step(&self) -> Result<Option<Committed>> {
+        let Some(keep) = self.keep else { return Ok(None) };
+        let before = Interval::Day.begin(Interval::Day.number(self.clock.now().minus(keep)));
+        let manifest = self.catalog.manifest().await?;
+        for marks in manifest.partitions {
+            let Some(fence) = self.partitions.fence(marks.partition) else { continue };
+            let files = manifest.files.iter().filter(|file| file.partition == marks.partition);
+            let Some(plan) = plan(files, marks, before) else { continue };
+            return Ok(Some(self.make(fence, marks, plan).await?));
+        }
+        Ok(None)
+    }
+
+    async fn make(&self, fence: i64, marks: Marks, plan: Plan) -> Result<Committed> {
+        let begin = Instant::now();
+        let Marks { partition, cut: after, .. } = marks;
+        let Plan { cut, complete_from, gone, split } = plan;
+        let inputs: Vec<LakeFile> = gone.into_iter().chain(split.iter().cloned()).collect();
+        let Some(galleries) = self.store_bases(fence, marks, cut, &inputs).await? else { return Ok(Committed::Moved) };
+        let mut outputs = Vec::with_capacity(split.len());
+        for file in split {
+            let input = file_ref(&file);
+            let made = self.files.write(file.first_received_at, move |files, sink, budget| {
+                write_after(files, &input, cut, sink, budget)
+            });
+            outputs.extend(made.await?.map(|(key, facts)| lake_file(key, partition, file.level, &facts)));
+        }
+        let rows = |files: &[LakeFile]| files.iter().map(|file| file.rows).sum::<u64>();
+        let (files, events) = (inputs.len(), rows(&inputs) - rows(&outputs));
+        let committed = self.catalog.commit_cut(cuts::Cut {
+            partition,
+            fence,
+            after,
+            cut,
+            complete_from,
+            galleries: galleries.clone(),
+            inputs: inputs.into_iter().map(|file| file.key).collect(),
+            outputs,
+            unwanted_from: self.files.unwanted_from(),
+        });
+        let committed = committed.await?;
+        if committed == Committed::Done {
+            let took = begin.elapsed();
+            tracing::info!(partition, cut, events, files, %complete_from, ?took, "old events were let go");
+            for gallery_id in galleries {
+                self.clear_replaced(gallery_id).await?;
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Counts the events up to the cut and stores what they come to; gives the galleries that they are about, or `None` when
+    /// somebody else has claimed the partition.
+    async fn store_bases(
+        &self,
+        fence: i64,
+        marks: Marks,
+        cut: Offset,
+        inputs: &[LakeFile],
+    ) -> Result<Option<Vec<GalleryId>>> {
+        let files: Vec<FileRef> = inputs.iter().map(file_ref).collect();
+        let mut changed = Vec::new();
+        let mut left = self.catalog.gallery_ids().await?.into_iter();
+        loop {
+            let galleries = self.read_some(&mut left, marks.partition).await?;
+            if galleries.is_empty() {
+                return Ok(Some(changed));
+            }
+            let offsets = marks.cut + 1..=cut;
+            let galleries = count_files(self.usage.files(), files.clone(), offsets, galleries).await?;
+            for (gallery_id, gallery) in galleries.into_iter().filter(|(_, gallery)| gallery.counted > 0) {
+                if self.store_base(marks.partition, fence, cut, gallery_id, &gallery).await? == Committed::Moved {
+                    return Ok(None);
+                }
+                changed.push(gallery_id);
+            }
+        }
+    }
+
+    /// The next galleries, as many as may be in memory at once; none at the end.
+    async fn read_some(&self, left: &mut std::vec::IntoIter<GalleryId>, partition: u32) -> Result<Galleries> {
+        let (mut galleries, mut images) = (Galleries::new(), 0);
+        while images < IMAGES_MAX
+            && let Some(gallery_id) = left.next()
+        {
+            // Of a try that was cut off.
+            self.clear_replaced(gallery_id).await?;
+            let Some((mut gallery, _)) = Gallery::read(&self.catalog, gallery_id, |_, _| {}).await? else { continue };
+            gallery.history = self.catalog.ranking_history(gallery_id, partition).await?;
+            images += gallery.reckoner.columns.len();
+            galleries.insert(gallery_id, gallery);
+        }
+        Ok(galleries)
+    }
+
+    async fn store_base(
+        &self,
+        partition: u32,
+        fence: i64,
+        cut: Offset,
+        gallery_id: GalleryId,
+        gallery: &Gallery,
+    ) -> Result<Committed> {
+        let mut pieces = gallery.reckoner.pieces().peekable();
+        while pieces.peek().is_some() {
+            let (mut some, mut bytes) = (Vec::new(), 0);
+            while some.len() < PIECES_MAX
+                && bytes < BYTES_MAX
+                && let Some(piece) = pieces.next()
+            {
+                bytes += piece.state.len();
+                some.push(piece);
+            }
+            if self.catalog.store_base(partition, fence, cut, gallery_id, some).await? == Committed::Moved {
+                return Ok(Committed::Moved);
+            }
+        }
+        Ok(Committed::Done)
+    }
+
+    async fn clear_replaced(&self, gallery_id: GalleryId) -> Result<()> {
+        while self.catalog.clear_replaced_base(gallery_id, CLEARED_MAX).await? {}
+        Ok(())
+    }
+}
+
+/// The cut that lets go of the files of a partition whose events were all received before `before`, the beginning of a day;
+/// `None` when there is nothing to let go of.
+fn plan<'a>(files: impl Iterator<Item = &'a LakeFile>, marks: Marks, before: Timestamp) -> Option<Plan> {
+    let (old, kept): (Vec<&LakeFile>, Vec<&LakeFile>) = files.partition(|file| file.last_received_at < before);
+    // An event received earlier may have been applied later: around midnight, or out of quarantine.
+    let first_kept = kept.iter().map(|file| file.first_offset).min();
+    let cut = first_kept.map_or(marks.flushed, |first| marks.flushed.min(first - 1));
+    let of_cut = old.into_iter().filter(|file| file.first_offset <= cut).cloned();
+    let (gone, split): (Vec<LakeFile>, Vec<LakeFile>) = of_cut.partition(|file| file.last_offset <= cut);
+    // A client's clock may be ahead of the server's.
+    let last = gone.iter().chain(&split).map(|file| file.last_timestamp).max()?;
+    let complete_from = before.max(last.plus(Duration::from_micros(1)));
+    let complete_from = marks.complete_from.map_or(complete_from, |known| known.max(complete_from));
+    Some(Plan { cut, complete_from, gone, split })
+}
+
+#[cfg(test)]
+mod tests {
+    use eyeline_store::ObjectKey;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3_600_000_000;
+
+    fn file(day: i64, first_offset: Offset, last_offset: Offset) -> LakeFile {
+        let (first, last) = (Timestamp::from_micros(day * DAY), Timestamp::from_micros(day * DAY + DAY / 2));
+        LakeFile {
+            key: ObjectKey::lake(first),
+            partition: 0,
+            level: 2,
+            rows: 1,
+            bytes: 1_000,
+            first_offset,
+            last_offset,
+            first_timestamp: first,
+            last_timestamp: last,
+            first_received_at: first,
+            last_received_at: last,
+        }
+    }
+
+    fn planned(files: &[LakeFile], flushed: Offset, before_day: i64) -> Option<(Offset, usize, usize)> {
+        let marks = Marks { partition: 0, applied: flushed, flushed, cut: 0, complete_from: None };
+        let plan = plan(files.iter(), marks, Timestamp::from_micros(before_day * DAY))?;
+        Some((plan.cut, plan.gone.len(), plan.split.len()))
+    }
+
+    #[test]
+    fn days_that_are_old_enough_are_let_go() {
+        let files = [file(1, 1, 10), file(2, 11, 20), file(3, 21, 30)];
+        assert_eq!(planned(&files, 30, 1), None);
+        assert_eq!(planned(&files, 30, 2), Some((10, 1, 0)));
+        assert_eq!(planned(&files, 30, 3), Some((20, 2, 0)));
+        assert_eq!(planned(&files, 35, 9), Some((35, 3, 0)), "all that is in files");
+    }
+
+    #[test]
+    fn what_was_applied_behind_an_event_that_is_kept_stays_for_as_long() {
+        let at_midnight = [file(1, 1, 12), file(2, 11, 20)];
+        assert_eq!(planned(&at_midnight, 20, 2), Some((10, 0, 1)));
+        let out_of_quarantine = [file(1, 1, 10), file(2, 11, 30), file(1, 25, 25)];
+        assert_eq!(planned(&out_of_quarantine, 30, 2), Some((10, 1, 0)));
+        let behind_everything = [file(1, 11, 12), file(2, 5, 20)];
+        assert_eq!(planned(&behind_everything, 20, 2), None);
+    }
+
+    #[test]
+    fn an_answer_is_complete_from_behind_the_last_event_that_is_let_go() {
+        let mut ahead = file(1, 1, 10);
+        let marks = Marks { partition: 0, applied: 20, flushed: 20, cut: 0, complete_from: None };
+        let from = |file: &LakeFile, marks| {
+            plan([file].into_iter(), marks, Timestamp::from_micros(2 * DAY)).expect("a plan").complete_from.micros()
+        };
+        assert_eq!(from(&ahead, marks), 2 * DAY);
+        ahead.last_timestamp = Timestamp::from_micros(2 * DAY + 7);
+        assert_eq!(from(&ahead, marks), 2 * DAY + 8);
+        let later = Some(Timestamp::from_micros(3 * DAY));
+        assert_eq!(from(&ahead, Marks { complete_from: later, ..marks }), 3 * DAY, "it never goes back");
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_takes_only_what_is_old_and_everything_before_it(
+            spans in prop::collection::vec((0..6i64, 1..60i64, 0..20i64), 0..12), before in 0..7i64, flushed in 60..90i64,
+        ) {
+            let files: Vec<LakeFile> =
+                spans.into_iter().map(|(day, first, more)| file(day, first, (first + more).min(flushed))).collect();
+            let marks = Marks { partition: 0, applied: flushed, flushed, cut: 0, complete_from: None };
+            let begin = Timestamp::from_micros(before * DAY);
+            let Some(plan) = plan(files.iter(), marks, begin) else { return Ok(()) };
+            prop_assert!(plan.cut <= flushed);
+            for file in &files {
+                let (is_gone, is_split) = (plan.gone.contains(file), plan.split.contains(file));
+                prop_assert_eq!(is_gone, file.last_offset <= plan.cut);
+                prop_assert_eq!(is_split, file.first_offset <= plan.cut && file.last_offset > plan.cut);
+                prop_assert!(!(is_gone || is_split) || file.last_received_at < begin);
+            }
+        }
+    }
+}

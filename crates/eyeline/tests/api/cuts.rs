@@ -1,0 +1,346 @@
+//! Events that are kept for a time only: they go by whole days, and what they came to stays.
+
+use eyeline::flow::sweep;
+use eyeline_core::Timestamp;
+use eyeline_store::catalog::lake::{Committed, LakeFile};
+use eyeline_store::sql::Db;
+use eyeline_store::{ObjectKey, params};
+use futures::FutureExt as _;
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::galleries::Shop;
+use crate::ranking::settings_in_turn;
+use crate::support::ADMIN_KEY;
+
+const DAY: i64 = 24 * 3_600_000_000;
+const KEPT_DAYS: u32 = 8;
+
+async fn shop() -> Shop {
+    let shop = Shop::open_with(|settings| settings.events_keep_days = Some(KEPT_DAYS)).await;
+    shop.load_pictures(25).await;
+    shop
+}
+
+impl Shop {
+    /// Sets the clock to so many days after now, a little later each time.
+    fn go_to(&self, day: i64, part: i64) {
+        self.server.app.clock.set_offset(day * DAY + part * DAY / 100_000);
+    }
+
+    /// As the background does it: into files, few out of many, and away with what is old.
+    async fn keep_house(&self) {
+        self.refresh().await;
+        self.server.app.flush.run().await.expect("a flush");
+        while self.server.app.compact.step().await.expect("a merge") {}
+        while self.server.app.cut.step().await.expect("a cut").is_some() {}
+    }
+
+    async fn files(&self) -> Vec<LakeFile> {
+        self.server.app.catalog.manifest().await.expect("a manifest").files
+    }
+
+    /// Some visitors of a day, one of whom clicks everything; gives the number of their events.
+    async fn day(&self, day: i64) -> u64 {
+        let mut events = 0;
+        for visitor in 0..5 {
+            self.go_to(day, visitor * visitor * 40);
+            let session = u128::try_from(day * 100 + visitor).expect("positive");
+            events += self.look(session, None, |name| name == "sku-20" || name == "sku-24").await;
+        }
+        events + self.click_everything(12).await
+    }
+
+    /// An event of a session of its own, of the time that the clock tells; gives its path.
+    async fn say(&self, number: u128) -> String {
+        let (event_id, timestamp) = (Uuid::from_u128(7_000 + number), self.server.app.clock.now());
+        let event = json!({
+            "event_id": event_id, "session_id": Uuid::from_u128(number), "category": "shop", "name": "bought",
+            "data": {}, "timestamp": timestamp,
+        });
+        let sent = self.server.post("/api/v1/events", &self.key, &event).await;
+        assert_eq!(sent.status, StatusCode::CREATED, "{sent:?}");
+        format!("/api/v1/events/{event_id}")
+    }
+
+    async fn ask(&self, path: &str) -> Value {
+        let answer = self.server.get(&format!("/api/v1{path}"), &self.key).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.json()
+    }
+
+    async fn run(&self, sql: &'static str) {
+        let run = move |db: Db| async move { db.write(move |tx| tx.execute(sql, &[]).boxed()).await };
+        run(self.db().await).await.expect("a statement");
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        let rows = self.db().await.read(move |tx| tx.query(sql, params![]).boxed()).await.expect("rows");
+        rows.into_iter().next().expect("a row").take("found").expect("a number")
+    }
+
+    /// The catalog, as somebody else opens it.
+    async fn db(&self) -> Db {
+        let path = self.server.app.settings.data.join("catalog.sqlite");
+        Db::open(&format!("sqlite:{}", path.display())).await.expect("an open catalog")
+    }
+}
+
+fn is_complete_from(answer: &Value) -> Timestamp {
+    Timestamp::parse(answer["complete_from"].as_str().unwrap_or_else(|| panic!("complete: {answer}"))).expect("a time")
+}
+
+#[tokio::test]
+async fn whole_days_of_events_go_from_disk_and_what_they_came_to_stays() {
+    let shop = shop().await;
+    shop.patch(json!({"strategy": "interest", "guard": true})).await;
+    let (mut events, mut late, mut paths) = (0, 0, Vec::new());
+    let mut oldest: Vec<ObjectKey> = Vec::new();
+    for day in 0..12 {
+        events += shop.day(day).await;
+        paths.push(shop.say(u128::try_from(day).expect("positive")).await);
+        if day == 3 {
+            // A clock that was wrong: what is received on the third day by its stamp is applied on the fourth.
+            shop.go_to(2, 0);
+            late = shop.look(1_000_000, None, |_| true).await;
+            events += late;
+        }
+        if day == 11 {
+            // Of the third day: the first two are gone by now.
+            oldest = shop.files().await.into_iter().take(1).map(|file| file.key).collect();
+        }
+        shop.keep_house().await;
+        shop.assert_rebuilds(events).await;
+    }
+    let app = &shop.server.app;
+    let begin = |day: i64| {
+        let micros = app.clock.now().micros() - (11 - day) * DAY;
+        Timestamp::from_micros(micros - micros.rem_euclid(DAY))
+    };
+    let files = shop.files().await;
+    let early: Vec<&LakeFile> = files.iter().filter(|file| file.last_received_at < begin(3)).collect();
+    assert_eq!(early.iter().map(|file| file.rows).sum::<u64>(), late, "what was applied behind a later event");
+    let offsets = |file: &LakeFile| (file.first_offset, file.last_offset);
+    let marks = app.catalog.marks().await.expect("marks")[0];
+    assert!(marks.cut > 0 && files.iter().all(|file| offsets(file).0 > marks.cut));
+    assert_eq!(marks.complete_from, Some(begin(3)));
+
+    // Whoever has begun to read them still can; then they go.
+    for key in &oldest {
+        assert!(app.objects.head(key).await.expect("an answer").is_some(), "{key}");
+    }
+    shop.run("UPDATE unwanted_objects SET unwanted_from = 0").await;
+    sweep::sweep(app).await.expect("a sweep");
+    for key in &oldest {
+        assert!(app.objects.head(key).await.expect("an answer").is_none(), "{key}");
+    }
+    for file in &files {
+        assert!(app.objects.head(&file.key).await.expect("an answer").is_some());
+    }
+
+    for (day, path) in paths.iter().enumerate() {
+        let expected = if day < 3 { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(shop.server.get(path, &shop.key).await.status, expected, "of day {day}");
+    }
+    let metrics = String::from_utf8(shop.server.get("/metrics", ADMIN_KEY).await.body).expect("text");
+    let oldest = files.iter().map(|file| file.first_received_at).min().expect("files").micros() as f64 / 1e6;
+    assert!(metrics.contains(&format!("eyeline_lake_oldest_timestamp_seconds {oldest}\n")), "{metrics}");
+
+    // A restart changes nothing.
+    let Shop { server, project_id, application_id, key, gallery_id } = shop;
+    let shop = Shop { server: server.restart().await, project_id, application_id, key, gallery_id };
+    shop.assert_rebuilds(events).await;
+}
+
+#[tokio::test]
+async fn a_cut_leaves_pages_and_weights_as_they_are() {
+    let shop = shop().await;
+    shop.patch(json!({"strategy": "interest", "guard": true})).await;
+    let mut events = 0;
+    for day in [0, 1, 2] {
+        events += shop.day(day).await;
+        shop.keep_house().await;
+    }
+    shop.go_to(30, 0);
+    shop.refresh().await;
+    let (before, gallery) = (shop.page("limit=100").await, shop.ask(&format!("/galleries/{}", shop.gallery_id)).await);
+    assert_eq!(shop.server.app.cut.step().await.expect("a cut"), Some(Committed::Done));
+    assert_eq!(shop.server.app.cut.step().await.expect("a look"), None, "once is enough");
+    assert_eq!(shop.files().await, []);
+    shop.refresh().await;
+    assert_eq!(shop.page("limit=100").await["items"], before["items"]);
+    assert_eq!(shop.ask(&format!("/galleries/{}", shop.gallery_id)).await, gallery);
+    shop.assert_rebuilds(events).await;
+    events += shop.day(30).await;
+    shop.keep_house().await;
+    shop.assert_rebuilds(events).await;
+}
+
+#[tokio::test]
+async fn an_answer_says_from_when_on_it_is_complete_and_sums_stay() {
+    let shop = shop().await;
+    for day in 0..12 {
+        shop.go_to(day, 0);
+        for number in 0..=day {
+            shop.say(u128::try_from(day * 100 + number).expect("positive")).await;
+        }
+        if day == 1 {
+            // The first two are known then.
+            shop.refresh().await;
+            assert_eq!(
+                shop.ask("/analytics/counts?group_by=application,category,name").await["rows"][0]["sessions"],
+                1
+            );
+        }
+        shop.keep_house().await;
+    }
+    let begin_of = |day: i64| {
+        let micros = shop.server.app.clock.now().micros() - (11 - day) * DAY;
+        Timestamp::from_micros(micros - micros.rem_euclid(DAY))
+    };
+    let counts = async |query: &str| shop.ask(&format!("/analytics/counts?{query}")).await;
+    let column = |answer: &Value, name: &str| {
+        answer["rows"].as_array().expect("rows").iter().map(|row| row[name].clone()).collect::<Vec<Value>>()
+    };
+    let everything: Vec<u64> = (1..=12).collect();
+    let sums = counts("sessions=false").await;
+    assert_eq!(column(&sums, "count"), everything);
+    assert_eq!((&sums["served_from"], &sums["complete_from"]), (&json!("rollup"), &Value::Null));
+
+    let with_sessions = counts("").await;
+    assert_eq!(column(&with_sessions, "count"), everything, "counts stay");
+    let mut expected: Vec<Value> = everything.iter().map(|number| json!(number)).collect();
+    expected[2] = Value::Null;
+    assert_eq!(column(&with_sessions, "sessions"), expected, "sessions are known of what was asked about, or is kept");
+    assert_eq!(is_complete_from(&with_sessions), begin_of(3));
+    let all = counts("interval=all").await;
+    assert_eq!((&all["rows"][0]["count"], &all["rows"][0]["sessions"]), (&json!(78), &Value::Null), "{all}");
+    let days = (begin_of(0), begin_of(3));
+    let gone = counts(&format!("from={}&to={}", days.0, days.1)).await;
+    assert_eq!((column(&gone, "count"), &gone["served_from"]), (vec![json!(1), json!(2), json!(3)], &json!("rollup")));
+    assert_eq!(is_complete_from(&gone), begin_of(3));
+
+    let kept = begin_of(3);
+    let sql = async |from: &str| {
+        let question = json!({"query": "SELECT count(*) AS n FROM events", "from": from});
+        shop.server.post("/api/v1/analytics/sql", &shop.key, &question).await.json()
+    };
+    let raw = [
+        "/events?limit=100",
+        "/analytics/features?",
+        "/analytics/paths?",
+        "/analytics/funnel?steps=shop/bought",
+        &format!("/analytics/galleries/{}?", shop.gallery_id),
+        "/analytics/counts?from=2021-01-01T00:00:01Z",
+    ];
+    for question in raw {
+        assert_eq!(is_complete_from(&shop.ask(question).await), kept, "{question}");
+        if !question.contains("from=") {
+            assert_eq!(shop.ask(&format!("{question}&from={kept}")).await["complete_from"], Value::Null, "{question}");
+        }
+    }
+    assert_eq!(is_complete_from(&shop.ask("/analytics/retention").await), kept, "twelve weeks");
+    let days = shop.ask(&format!("/analytics/retention?period=day&from={kept}")).await;
+    assert_eq!(days["complete_from"], Value::Null);
+    let answer = sql("2021-01-01T00:00:00Z").await;
+    assert_eq!((is_complete_from(&answer), &answer["rows"][0]["n"]), (kept, &json!(78 - 6)));
+    assert_eq!(sql(&kept.to_string()).await["complete_from"], Value::Null);
+    let listed = shop.ask("/events?limit=100").await["events"].as_array().expect("events").len();
+    assert_eq!(listed, 78 - 6);
+}
+
+#[tokio::test]
+async fn events_are_counted_again_from_a_base_under_the_settings_of_their_time() {
+    let shop = shop().await;
+    let gallery_id = shop.gallery_id.parse().expect("an id");
+    let mut events = 0;
+    for (number, ranking) in (0i64..).zip(settings_in_turn()) {
+        let day = number * 3;
+        // What was counted in the same minute goes on under other settings.
+        shop.patch(ranking).await;
+        events += shop.day(day).await;
+        shop.keep_house().await;
+        // Some is in files, some in the inbox, and some in the base alone.
+        events += shop.day(day + 1).await;
+        shop.refresh().await;
+        shop.assert_rebuilds(events).await;
+    }
+    let history = shop.server.app.catalog.ranking_history(gallery_id, 0).await.expect("a history");
+    let cut = shop.server.app.catalog.marks().await.expect("marks")[0].cut;
+    assert!(cut > 0 && history.changes.len() < 5 && history.changes.iter().all(|change| change.after > cut));
+}
+
+#[tokio::test]
+async fn a_cut_that_is_cut_off_anywhere_has_not_happened_and_happens_later() {
+    let crashes = [
+        "CREATE TRIGGER crash BEFORE INSERT ON base_pieces WHEN new.kind = 3 BEGIN SELECT RAISE(ABORT, 'x'); END",
+        "CREATE TRIGGER crash BEFORE UPDATE OF cut ON partitions BEGIN SELECT RAISE(ABORT, 'x'); END",
+        "CREATE TRIGGER crash BEFORE DELETE ON lake_files BEGIN SELECT RAISE(ABORT, 'x'); END",
+        "CREATE TRIGGER crash BEFORE UPDATE OF base_cut ON galleries BEGIN SELECT RAISE(ABORT, 'x'); END",
+    ];
+    for crash in crashes {
+        let shop = shop().await;
+        shop.patch(json!({"strategy": "interest", "guard": true})).await;
+        let mut events = shop.day(0).await;
+        shop.keep_house().await;
+        events += shop.day(5).await;
+        shop.keep_house().await;
+        shop.go_to(9, 0);
+        let files = shop.files().await;
+        shop.run(crash).await;
+        shop.server.app.cut.step().await.expect_err(crash);
+        shop.run("DROP TRIGGER crash").await;
+        assert_eq!(shop.files().await, files, "{crash}");
+        let is_stored = shop.count("SELECT count(*) AS found FROM base_pieces").await > 0;
+        assert_eq!(is_stored, !crash.contains("ON base_pieces"), "{crash}");
+        assert_eq!(shop.ask("/events").await["complete_from"], Value::Null);
+        shop.assert_rebuilds(events).await;
+
+        let Shop { server, project_id, application_id, key, gallery_id } = shop;
+        let restarted = server.restart_with(|settings| settings.events_keep_days = Some(KEPT_DAYS)).await;
+        let shop = Shop { server: restarted, project_id, application_id, key, gallery_id };
+        shop.go_to(9, 0);
+        shop.assert_rebuilds(events).await;
+        assert_eq!(shop.server.app.cut.step().await.expect("a cut"), Some(Committed::Done), "{crash}");
+        assert_eq!(shop.files().await.len(), 1, "{crash}");
+        shop.assert_rebuilds(events).await;
+        let others =
+            "SELECT count(*) AS found FROM base_pieces p JOIN galleries g USING (gallery_id) WHERE p.cut <> g.base_cut";
+        assert_eq!(shop.count(others).await, 0, "what was replaced is gone: {crash}");
+    }
+}
+
+#[tokio::test]
+async fn a_base_forgets_an_erased_session_and_goes_with_its_gallery() {
+    let shop = shop().await;
+    shop.patch(json!({"guard": true})).await;
+    shop.day(0).await;
+    shop.go_to(20, 0);
+    shop.keep_house().await;
+    assert_eq!(shop.files().await, []);
+    let sessions = "SELECT count(*) AS found FROM base_pieces WHERE kind = 3";
+    let before = shop.count(sessions).await;
+    let body = json!({"session_id": Uuid::from_u128(1)});
+    let path = format!("/api/v1/projects/{}/erasures", shop.project_id);
+    assert_eq!(shop.server.post(&path, ADMIN_KEY, &body).await.status, StatusCode::ACCEPTED);
+    shop.server.app.erase.step().await.expect("a step");
+    assert_eq!(shop.server.get(&path, ADMIN_KEY).await.json()["erasures"][0]["state"], "done");
+    assert_eq!(shop.count(sessions).await, before - 1);
+
+    assert_eq!(shop.server.delete(&shop.path(""), &shop.key).await.status, StatusCode::NO_CONTENT);
+    while shop.server.app.catalog.clear_deleted_galleries(7).await.expect("cleared") {}
+    assert_eq!(shop.count("SELECT count(*) AS found FROM base_pieces").await, 0);
+    shop.server.app.cut.step().await.expect("nothing is in its way");
+}
+
+#[tokio::test]
+async fn unless_it_is_set_events_are_kept_for_ever() {
+    let shop = Shop::open().await;
+    shop.load_pictures(25).await;
+    shop.day(0).await;
+    shop.go_to(4_000, 0);
+    shop.keep_house().await;
+    assert_eq!(shop.files().await.len(), 1);
+    assert_eq!(shop.ask("/events").await["complete_from"], Value::Null);
+}

@@ -6,12 +6,12 @@ use crate::batch::{BATCH_ROWS, Columns, Record};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Footer};
-use crate::list::rows_of_group;
+use crate::list::visit_rows_of_group;
 use crate::scan::fitting;
 use crate::schema::Column;
 
 /// What `read` makes of the events of a category whose offsets are in the range, in the order of their offsets. The files
-/// are of one partition. Memory: of a row group at a time, and of everything that `read` gives.
+/// are of one partition. Memory: of a batch at a time, and of everything that `read` gives.
 pub fn in_order_of_arrival<T>(
     files: &Files,
     wanted: &[FileRef],
@@ -28,10 +28,10 @@ pub fn in_order_of_arrival<T>(
         let groups: Vec<usize> = groups.map(|group| group.index).collect();
         for group in groups {
             let rows = rows_in_range(files, file, &footer, group, offsets, category, budget)?;
-            for record in rows_of_group(files, file, &footer, group, &rows)? {
+            visit_rows_of_group(files, file, &footer, group, &rows, |record| {
                 let offset = record.offset;
                 found.extend(read(record).map(|made| (offset, made)));
-            }
+            })?;
         }
     }
     found.sort_unstable_by_key(|(offset, _)| *offset);

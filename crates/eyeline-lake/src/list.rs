@@ -182,17 +182,30 @@ pub(crate) fn rows_of_group(
     group: usize,
     rows: &[usize],
 ) -> Result<Vec<Record>> {
+    let mut records = Vec::with_capacity(rows.len());
+    visit_rows_of_group(files, file, footer, group, rows, |record| records.push(record))?;
+    Ok(records)
+}
+
+/// As [`rows_of_group`], one after the other, so that no more than a batch of them is in memory.
+pub(crate) fn visit_rows_of_group(
+    files: &Files,
+    file: &FileRef,
+    footer: &Footer,
+    group: usize,
+    rows: &[usize],
+    mut visit: impl FnMut(Record),
+) -> Result<()> {
     let ranges = rows.iter().map(|row| Range { start: *row, end: *row + 1 });
     let total = footer.rows_of(group);
     let selection = RowSelection::from_consecutive_ranges(ranges, total);
     let mut reading = files.read(file, footer, vec![group], &Column::ALL, BATCH_ROWS, Some(selection))?;
-    let mut records = Vec::with_capacity(rows.len());
     while let Some(batch) = reading.next()? {
         for row in 0..batch.num_rows() {
-            records.push(Columns(&batch).record(row)?);
+            visit(Columns(&batch).record(row)?);
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// The event that an application calls by this id, unless it is hidden; received within `received` where that is known: both ends included.

@@ -1,6 +1,6 @@
 //! Events that are kept for a time only: they go by whole days, and what they came to stays.
 
-use eyeline::flow::sweep;
+use eyeline::flow::{rebuild, sweep};
 use eyeline_core::Timestamp;
 use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::sql::Db;
@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::galleries::Shop;
+use crate::galleries::{Shop, string};
 use crate::ranking::settings_in_turn;
 use crate::support::ADMIN_KEY;
 
@@ -269,6 +269,36 @@ async fn events_are_counted_again_from_a_base_under_the_settings_of_their_time()
     let history = shop.server.app.catalog.ranking_history(gallery_id, 0).await.expect("a history");
     let cut = shop.server.app.catalog.marks().await.expect("marks")[0].cut;
     assert!(cut > 0 && history.changes.len() < 5 && history.changes.iter().all(|change| change.after > cut));
+}
+
+#[tokio::test]
+async fn a_gallery_that_nobody_visits_any_more_keeps_its_base_and_one_without_events_has_none() {
+    let mut shop = shop().await;
+    let mut galleries = vec![shop.gallery_id.clone()];
+    for name in ["once", "never"] {
+        let ranking = json!({"strategy": "interest", "guard": true});
+        let body = json!({"project_id": shop.project_id, "name": name, "ranking": ranking});
+        let made = shop.server.post("/api/v1/galleries", &shop.key, &body).await;
+        shop.gallery_id = string(&made.json()["gallery_id"]);
+        shop.load_pictures(25).await;
+        galleries.push(shop.gallery_id.clone());
+    }
+    let mut events = [0, 0, 0];
+    for day in 0..14 {
+        if day == 1 {
+            shop.gallery_id = galleries[1].clone();
+            events[1] += shop.day(day).await;
+        }
+        shop.gallery_id = galleries[0].clone();
+        events[0] += shop.day(day).await;
+        shop.keep_house().await;
+    }
+    let verified = rebuild::verify(&shop.server.app).await.expect("a verification");
+    assert!(verified.iter().all(|gallery| gallery.before == gallery.after), "{verified:?}");
+    // Ids rise with time.
+    assert_eq!(verified.iter().map(|gallery| gallery.events).collect::<Vec<u64>>(), events);
+    let bases = "SELECT count(DISTINCT base_cut) AS found FROM galleries";
+    assert_eq!(shop.count(bases).await, 3, "of different cuts, and none");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use eyeline_core::event::{ActKind, Source};
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::ranking::{Counts, Evidence, Learnt, Piece, RankedImage, Reckoned, Reckoner};
+use eyeline_core::ranking::{Counts, Evidence, Learnt, Piece, PieceKind, RankedImage, Reckoned, Reckoner};
 use eyeline_core::{AccessClass, Ranking, SessionId, Strategy, Timestamp, WeightFactors};
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as Generator;
@@ -90,6 +90,42 @@ fn pieces(gallery: &Reckoner) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = gallery.pieces().collect();
     pieces.sort();
     pieces
+}
+
+/// Once stored, a base is all there is of the events before it.
+#[test]
+fn pieces_of_the_first_layout_stay_readable() {
+    let evidence = Evidence { views: 2.5, clicks: 1.0, hits: 0.5, exposure: 2.0, touched: 77 };
+    let numbers: [u64; 4] = [3, 2, 1, 0];
+    let numbers = numbers.map(u64::to_le_bytes);
+    let image = [&[1], &4u32.to_le_bytes()[..], numbers.as_flattened(), &evidence.to_bytes()].concat();
+    let mut learnt = Learnt::default();
+    (learnt.minute, learnt.views) = (9, 3);
+    let of_gallery = [&[1], &9u32.to_le_bytes()[..], &6u32.to_le_bytes(), &learnt.to_bytes()].concat();
+    // Not dropped, since minute 5, two views, a click, one act in minute 9, image 4 clicked.
+    let numbers = [5u32, 2, 1, 9, 1, 4].map(u32::to_le_bytes);
+    let source = [&[1, 0], numbers.as_flattened()].concat();
+    // From source 7, since minute 5, 41 bytes: image 4, seen at an unknown place in minute 9, not clicked.
+    let view = [&[254, 0], &9u32.to_le_bytes()[..], &[0; 12]].concat();
+    let seen = [&[1], &4u32.to_le_bytes()[..], &view, &[255; 18]].concat();
+    let session = [&[1], &7u64.to_le_bytes()[..], &5u32.to_le_bytes(), &41u32.to_le_bytes(), &seen].concat();
+    let session_id = SessionId(Uuid::from_u128(8));
+    let stored = [
+        (PieceKind::Gallery, Vec::new(), of_gallery),
+        (PieceKind::Images, vec![0; 4], image),
+        (PieceKind::Source, vec![0, 0, 0, 0, 0, 0, 0, 7], source),
+        (PieceKind::Session, PieceKind::key_of(session_id), session),
+    ];
+    let stored = stored.map(|(kind, key, state)| Piece { kind, key, state });
+    assert_eq!(stored.clone().map(|piece| piece.kind.number()), [0, 1, 2, 3]);
+    let mut gallery = gallery();
+    for piece in &stored {
+        gallery.put_back(piece).unwrap_or_else(|| panic!("{piece:?}"));
+    }
+    assert_eq!(gallery.learnt, learnt);
+    let counts = (gallery.columns.counts(4), gallery.columns.ignored(4), gallery.columns.evidence(4));
+    assert_eq!(counts, (Counts { views: 3, clicks: 2 }, Counts { views: 1, clicks: 0 }, evidence));
+    assert_eq!(pieces(&gallery), stored);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Events that are kept for a time only: they go by whole days, and what they came to stays.
 
+use std::time::Duration;
+
 use eyeline::flow::{rebuild, sweep};
 use eyeline_core::Timestamp;
 use eyeline_store::catalog::lake::{Committed, LakeFile};
@@ -15,6 +17,8 @@ use crate::ranking::settings_in_turn;
 use crate::support::ADMIN_KEY;
 
 const DAY: i64 = 24 * 3_600_000_000;
+/// The first of January 2030, in microseconds.
+const FIRST_DAY: i64 = 1_893_456_000_000_000;
 const KEPT_DAYS: u32 = 8;
 
 async fn shop() -> Shop {
@@ -24,9 +28,12 @@ async fn shop() -> Shop {
 }
 
 impl Shop {
-    /// Sets the clock to so many days after now, a little later each time.
+    /// Sets the clock to the noon of a day, or a part of it later.
     fn go_to(&self, day: i64, part: i64) {
-        self.server.app.clock.set_offset(day * DAY + part * DAY / 100_000);
+        self.server
+            .app
+            .clock
+            .set(begin_of(day).plus(Duration::from_micros((DAY / 2 + part * DAY / 100_000).unsigned_abs())));
     }
 
     /// As the background does it: into files, few out of many, and away with what is old.
@@ -87,6 +94,10 @@ impl Shop {
     }
 }
 
+fn begin_of(day: i64) -> Timestamp {
+    Timestamp::from_micros(FIRST_DAY + day * DAY)
+}
+
 fn is_complete_from(answer: &Value) -> Timestamp {
     Timestamp::parse(answer["complete_from"].as_str().unwrap_or_else(|| panic!("complete: {answer}"))).expect("a time")
 }
@@ -114,17 +125,13 @@ async fn whole_days_of_events_go_from_disk_and_what_they_came_to_stays() {
         shop.assert_rebuilds(events).await;
     }
     let app = &shop.server.app;
-    let begin = |day: i64| {
-        let micros = app.clock.now().micros() - (11 - day) * DAY;
-        Timestamp::from_micros(micros - micros.rem_euclid(DAY))
-    };
     let files = shop.files().await;
-    let early: Vec<&LakeFile> = files.iter().filter(|file| file.last_received_at < begin(3)).collect();
+    let early: Vec<&LakeFile> = files.iter().filter(|file| file.last_received_at < begin_of(3)).collect();
     assert_eq!(early.iter().map(|file| file.rows).sum::<u64>(), late, "what was applied behind a later event");
     let offsets = |file: &LakeFile| (file.first_offset, file.last_offset);
     let marks = app.catalog.marks().await.expect("marks")[0];
     assert!(marks.cut > 0 && files.iter().all(|file| offsets(file).0 > marks.cut));
-    assert_eq!(marks.complete_from, Some(begin(3)));
+    assert_eq!(marks.complete_from, Some(begin_of(3)));
 
     // Whoever has begun to read them still can; then they go.
     for key in &oldest {
@@ -195,10 +202,6 @@ async fn an_answer_says_from_when_on_it_is_complete_and_sums_stay() {
         }
         shop.keep_house().await;
     }
-    let begin_of = |day: i64| {
-        let micros = shop.server.app.clock.now().micros() - (11 - day) * DAY;
-        Timestamp::from_micros(micros - micros.rem_euclid(DAY))
-    };
     let counts = async |query: &str| shop.ask(&format!("/analytics/counts?{query}")).await;
     let column = |answer: &Value, name: &str| {
         answer["rows"].as_array().expect("rows").iter().map(|row| row[name].clone()).collect::<Vec<Value>>()
@@ -299,6 +302,41 @@ async fn a_gallery_that_nobody_visits_any_more_keeps_its_base_and_one_without_ev
     assert_eq!(verified.iter().map(|gallery| gallery.events).collect::<Vec<u64>>(), events);
     let bases = "SELECT count(DISTINCT base_cut) AS found FROM galleries";
     assert_eq!(shop.count(bases).await, 3, "of different cuts, and none");
+}
+
+#[tokio::test]
+async fn an_event_out_of_quarantine_that_is_older_than_the_cut_counts_and_goes_with_those_counted_beside_it() {
+    let shop = shop().await;
+    shop.patch(json!({"strategy": "interest", "guard": true})).await;
+    let mut events = shop.day(0).await;
+    shop.send("view", "sku-99", 3).await;
+    for day in [5, 12] {
+        shop.keep_house().await;
+        events += shop.day(day).await;
+    }
+    shop.keep_house().await;
+    let cut = shop.server.app.catalog.marks().await.expect("marks")[0].cut;
+    assert!(cut > 0);
+
+    let row = json!([{"external_id": "sku-99", "url": "https://cdn.example/99.jpg"}]);
+    assert_eq!(shop.load("application/json", row.to_string()).await.status, StatusCode::OK);
+    let project = json!({"project_id": shop.project_id});
+    let replayed = shop.server.post("/api/v1/events/quarantine/replay", &shop.key, &project).await;
+    assert_eq!(replayed.json()["replayed"], 3, "{replayed:?}");
+    events += 3;
+    shop.keep_house().await;
+    shop.assert_rebuilds(events).await;
+    let begin_of_cut = shop.server.app.catalog.marks().await.expect("marks")[0].complete_from;
+    let is_old = |file: &LakeFile| Some(file.last_received_at) < begin_of_cut;
+    assert_eq!(shop.files().await.iter().filter(|file| is_old(file)).map(|file| file.rows).sum::<u64>(), 3);
+
+    shop.go_to(30, 0);
+    shop.keep_house().await;
+    assert_eq!(shop.files().await, []);
+    shop.assert_rebuilds(events).await;
+    let items = shop.page("limit=100").await["items"].as_array().expect("items").clone();
+    let late = items.iter().find(|item| item["external_id"] == "sku-99").expect("the picture");
+    assert_eq!(late["views"], 3);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 
 use super::galleries::{self, CountDelta};
 use super::learning::{self, CountedAct};
-use super::{Catalog, partitions, quarantine, rollups};
+use super::{Catalog, distinct, partitions, quarantine, rollups};
 use crate::error::Result;
 use crate::inbox::Offset;
 use crate::params;
@@ -177,7 +177,7 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
     let fresh: Vec<&BatchEvent> = batch.events.iter().filter(|event| !dropped.contains(&event.offset)).collect();
     let images = find_images(tx, &fresh).await?;
     let mut aside = batch.aside;
-    let mut counted = Counted::default();
+    let mut counted = Counted { acts: Vec::with_capacity(fresh.len()), ..Counted::default() };
     for BatchEvent { offset, event, act, misfit } in fresh {
         let misfit = misfit.clone().or_else(|| counted.add(*offset, event, act.as_ref(), &images).err());
         if let Some(misfit) = misfit {
@@ -292,7 +292,7 @@ pub(super) type Images = HashMap<(ProjectId, GalleryId), HashMap<ImageRef, Image
 /// The images that the events' acts name, of galleries that are the sender's project's own.
 async fn find_images(tx: &mut Tx, events: &[&BatchEvent]) -> Result<Images> {
     let acts = events.iter().filter_map(|event| Some((event.event.project_id, event.act.as_ref()?)));
-    find_named(tx, acts.map(|(project_id, act)| (project_id, act.gallery_id, &act.image)).collect()).await
+    find_named(tx, distinct(acts.map(|(project_id, act)| (project_id, act.gallery_id, &act.image)))).await
 }
 
 pub(super) async fn find_named(tx: &mut Tx, named: BTreeSet<(ProjectId, GalleryId, &ImageRef)>) -> Result<Images> {

@@ -9,9 +9,9 @@ use eyeline_core::ranking::{Act, Counts, Deed, Evidence, Learnt, Taught, Undone,
 use eyeline_core::{Event, GalleryId, ImageId, Ranking, SessionId, Timestamp};
 use futures::FutureExt as _;
 
-use super::Catalog;
 use super::experiments::HoldoutDeltas;
 use super::guard::Guarded;
+use super::{Catalog, distinct};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::params;
@@ -245,7 +245,7 @@ async fn write_images(tx: &mut Tx, images: Images) -> Result<()> {
 }
 
 async fn read_images(tx: &mut Tx, acts: &[CountedAct]) -> Result<Images> {
-    let named: BTreeSet<(GalleryId, ImageId)> = acts.iter().map(|act| (act.gallery_id, act.image_id)).collect();
+    let named = distinct(acts.iter().map(|act| (act.gallery_id, act.image_id)));
     let rows: Vec<Vec<Value>> = named.into_iter().map(|(gallery, image)| vec![gallery.into(), image.into()]).collect();
     let sql = "SELECT gi.gallery_id, gi.ordinal, gi.image_id, gi.evidence, i.created_at
                FROM (VALUES {rows}) AS v
@@ -265,7 +265,7 @@ fn read_image(mut row: Row) -> Result<((GalleryId, ImageId), Known)> {
 }
 
 async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<GalleryId, Taken>> {
-    let named: BTreeSet<GalleryId> = acts.iter().map(|act| act.gallery_id).collect();
+    let named = distinct(acts.iter().map(|act| act.gallery_id));
     let rows: Vec<Vec<Value>> = named.into_iter().map(|gallery_id| vec![gallery_id.into()]).collect();
     let sql = "SELECT g.gallery_id, g.ranking, g.learnt, g.guard_minute FROM galleries g
                JOIN (VALUES {rows}) AS v ON g.gallery_id = v.column1";

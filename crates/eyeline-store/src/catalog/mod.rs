@@ -30,6 +30,8 @@ pub mod rollups;
 pub mod rules;
 pub mod uploads;
 
+use std::collections::BTreeSet;
+
 use crate::error::Result;
 use crate::sql::{Db, Dialect, Migrated};
 
@@ -63,4 +65,13 @@ impl From<Db> for Catalog {
     fn from(db: Db) -> Self {
         Catalog { db }
     }
+}
+
+/// Each of many items once; where most are alike this takes the memory of the few, and collecting them that of all.
+fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut distinct = BTreeSet::new();
+    for item in items {
+        distinct.insert(item);
+    }
+    distinct
 }

@@ -25,6 +25,8 @@ use writer::Command;
 const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Calls that may wait for the writer.
 const QUEUE_CALLS_MAX: usize = 8 * 1024;
+/// Events that a pull has room for from the start.
+const PULL_EVENTS_USUAL: usize = 10_000;
 const READERS: usize = 3;
 /// Version of the file's layout, kept in `user_version`.
 const LAYOUT: i64 = 1;
@@ -202,7 +204,7 @@ fn check(partition: u32) -> Result<()> {
 fn collect(connection: &Connection, sql: &str, from: Offset, events_max: usize) -> rusqlite::Result<Vec<Delivery>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([from])?;
-    let mut deliveries = Vec::new();
+    let mut deliveries = Vec::with_capacity(events_max.min(PULL_EVENTS_USUAL));
     let mut bytes = 0;
     while deliveries.len() < events_max
         && bytes < PULL_BYTES_MAX

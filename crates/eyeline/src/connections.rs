@@ -1,13 +1,15 @@
 //! Connections: how many are held, and how long a silent one is waited for. A client that opens many and says nothing
 //! must not keep the others out.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Layer as _, ServiceExt as _};
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower::{Service, ServiceExt as _};
+
+use crate::api::limit_silence;
 
 /// Connections held at once; the next ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -31,16 +34,18 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then ends what is idle and waits for what is open.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), String> {
+pub async fn serve<S>(listener: TcpListener, answers: S, stop: CancellationToken) -> Result<(), String>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(connections_max()));
-    let service = RequestBodyTimeoutLayer::new(BODY_PATIENCE).layer(router);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
     let open = TaskTracker::new();
     while let Some((place, stream, peer)) = next(&listener, &places, &stop).await {
-        let service = service.clone().map_request(move |mut request: Request<_>| {
+        let service = answers.clone().map_request(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            request
+            limit_silence(request, BODY_PATIENCE)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let stop = stop.clone();

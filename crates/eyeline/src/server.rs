@@ -18,6 +18,6 @@ pub async fn serve(app: App, listener: TcpListener, signals: impl Stream<Item = 
     let mut supervisor = Supervisor::new(app.stop.clone());
     workers::spawn(&app, &mut supervisor);
     let stop = app.stop.clone();
-    supervisor.spawn("http", connections::serve(listener, api::router(app), stop));
+    supervisor.spawn("http", connections::serve(listener, api::service(app), stop));
     supervisor.run(signals, PATIENCE).await
 }

@@ -1,7 +1,6 @@
 //! Which pages of other origins may read answers: those whose origin an application lists.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::ApplicationId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -19,9 +18,9 @@ const ANSWER_HEADERS: HeaderValue =
 /// Seconds that a browser may remember a preflight: a revoked origin is out by then.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
-pub async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
-        let mut response = next.run(request).await;
+        let mut response = next(request).await;
         vary(response.headers_mut());
         return response;
     };
@@ -30,7 +29,7 @@ pub async fn wrap(State(app): State<App>, request: Request, next: Next) -> Respo
     let is_upload_link = request.uri().path().starts_with("/api/v1/incoming");
     let allowed = match is_upload_link {
         true => Ok(true),
-        false => is_allowed(&app, &origin, application.as_deref()).await,
+        false => is_allowed(app, &origin, application.as_deref()).await,
     };
     let allowed = match allowed {
         Ok(allowed) => allowed,
@@ -41,7 +40,7 @@ pub async fn wrap(State(app): State<App>, request: Request, next: Next) -> Respo
     let mut response = match (is_preflight, allowed) {
         (true, true) => preflight(),
         (true, false) => Problem::forbidden("No application lists this origin in its allowed_origins.").into_response(),
-        (false, _) => next.run(request).await,
+        (false, _) => next(request).await,
     };
     vary(response.headers_mut());
     if allowed {

@@ -1,23 +1,18 @@
 //! What every request is wrapped in: an id, a line in the log, and errors that are always problem documents.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
-use tower_http::timeout::TimeoutError;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::Problem;
+use super::patience::Silence;
 use crate::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,9 +23,8 @@ const REQUEST_ID_MAX: usize = 128;
 /// Bytes of a refusal's plain text that are read to become the detail of a problem.
 const REFUSAL_MAX: usize = 4 * 1024;
 
-pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = request_id(&app, request.headers());
-    request.headers_mut().insert(REQUEST_ID, id.clone());
+pub async fn wrap(app: &App, mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let id = request_id(app, request.headers());
     let id_text = id.to_str().unwrap_or_default();
     let method = request.method().clone();
     // Without the query, which may hold a credential.
@@ -38,8 +32,8 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
     let span = tracing::info_span!("request", id = id_text, %method, path);
     let began = Instant::now();
 
-    let (request, silence) = watch_body(request);
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let silence = request.extensions_mut().remove::<Silence>();
+    let answered = AssertUnwindSafe(next(request)).catch_unwind().instrument(span.clone()).await;
     let response = answered.unwrap_or_else(|panic| {
         let reason = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let reason = reason.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
@@ -47,7 +41,11 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the server; it was logged.")
             .into_response()
     });
-    let response = if silence.was_heard() && response.status().is_client_error() { too_slow() } else { response };
+    let response = if silence.is_some_and(|silence| silence.was_heard()) && response.status().is_client_error() {
+        too_slow()
+    } else {
+        response
+    };
     let mut response = as_problem(response, id_text).await;
     response.headers_mut().insert(REQUEST_ID, id);
 
@@ -61,39 +59,6 @@ pub async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> R
         tracing::debug!(parent: &span, status, elapsed_us, "answered");
     }
     response
-}
-
-/// Whether a body stopped arriving, so that its connection ended it.
-#[derive(Clone, Default)]
-struct Silence(Arc<AtomicBool>);
-
-impl Silence {
-    fn was_heard(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A handler finds a body that broke; only here is it known that it was the client who was silent.
-fn watch_body(request: Request) -> (Request, Silence) {
-    let silence = Silence::default();
-    if request.body().is_end_stream() {
-        return (request, silence);
-    }
-    let noted = silence.clone();
-    let watched = request.map(|body| {
-        Body::new(body.map_err(move |error| {
-            if is_timeout(&error) {
-                noted.0.store(true, Ordering::Relaxed);
-            }
-            error
-        }))
-    });
-    (watched, silence)
-}
-
-fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.into_iter().any(|error| error.is::<TimeoutError>())
 }
 
 fn too_slow() -> Response {

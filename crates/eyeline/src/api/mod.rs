@@ -25,6 +25,7 @@ mod images;
 mod jobs;
 mod operations;
 mod pages;
+mod patience;
 pub mod problem;
 mod projects;
 pub mod query;
@@ -36,10 +37,12 @@ mod uploads;
 mod user_token;
 mod why;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use tower::Layer as _;
+use std::convert::Infallible;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -47,6 +50,7 @@ pub use auth::Credential;
 pub use body::JsonBody;
 pub use fields::Fields;
 pub use idempotency::{Idempotency, answer_once};
+pub use patience::limit_silence;
 pub use problem::{Answer, Problem, ProblemDocument};
 pub use query::{Next, Paging, Query};
 
@@ -56,20 +60,30 @@ use crate::app::App;
 const BODY_MAX: usize = 1024 * 1024;
 
 /// Everything that the server answers. Connections may tell their peer by `ConnectInfo<SocketAddr>`.
-pub fn router(app: App) -> Router {
+///
+/// What every request is wrapped in is called as functions: as layers of a router each would cost a request allocations
+/// and a detour through the heap whenever it is looked at again.
+pub fn service(
+    app: App,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
     let (described, api) = described().split_for_parts();
-    let routes = described.merge(docs::routes(&api)).merge(assets::routes());
-    let routes = routes.layer(DefaultBodyLimit::max(BODY_MAX)).with_state(app.clone());
-    // A trailing slash has to go before a route is looked for: hence the normaliser around the router.
-    let normalised = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    Router::new()
-        .fallback_service(normalised)
-        .layer(from_fn_with_state(app.clone(), cors::wrap))
-        .layer(from_fn_with_state(app, envelope::wrap))
+    let routes = described.merge(docs::routes(&api)).merge(assets::routes()).with_state(app.clone());
+    // A trailing slash has to go before a route is looked for.
+    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes);
+    service_fn(move |request: Request| {
+        let (app, routes) = (app.clone(), routes.clone());
+        async move {
+            let answer = async |request| routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let response = envelope::wrap(&app, request, async |request| cors::wrap(&app, request, answer).await).await;
+            Ok(response)
+        }
+    })
 }
 
 /// Every route with its description. A topic's `routes()` stand below `/api/v1`, its `root_routes()` (links that are no
-/// part of the API) at the root.
+/// part of the API) at the root. The reception of events gives its addresses whole: what nesting costs a request would be
+/// paid with every event.
 fn described() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .merge(operations::routes())
@@ -93,6 +107,6 @@ fn described() -> OpenApiRouter<App> {
         .merge(analytics::routes())
         .merge(erasures::routes());
     let api = api.layer(from_fn(etag::wrap));
-    let root = operations::root_routes().merge(downloads::root_routes());
+    let root = operations::root_routes().merge(downloads::root_routes()).merge(events::reception_routes());
     OpenApiRouter::with_openapi(docs::frame()).merge(root).nest("/api/v1", api)
 }

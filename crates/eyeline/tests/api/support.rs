@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
+use eyeline::api::limit_silence;
 use eyeline::app::App;
 use eyeline::flow::ingest::Step;
 use eyeline::settings::Settings;
@@ -13,8 +14,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tower::{Layer as _, ServiceExt as _};
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower::ServiceExt as _;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
 
@@ -66,7 +66,8 @@ impl Server {
         change(&mut settings);
         let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
         app.partitions.take().await.expect("the only process");
-        Server { router: eyeline::api::router(app.clone()), app, _folder: folder }
+        let router = Router::new().fallback_service(eyeline::api::service(app.clone()));
+        Server { router, app, _folder: folder }
     }
 
     /// Serves on a free port as well, for what takes a connection; gives its address.
@@ -93,8 +94,8 @@ impl Server {
 
     /// As the server's connections do it, with less patience: a body that is silent for 50 ms has ended.
     pub async fn send_impatiently(&self, request: Request<Body>) -> Answer {
-        let router = RequestBodyTimeoutLayer::new(Duration::from_millis(50)).layer(self.router.clone());
-        Answer::read(router.oneshot(request).await.expect("the router never fails")).await
+        let request = limit_silence(request, Duration::from_millis(50));
+        Answer::read(self.router.clone().oneshot(request).await.expect("the router never fails")).await
     }
 
     pub async fn get(&self, path: &str, key: &str) -> Answer {

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{Envelope, FieldErrors, Timestamp};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -26,7 +26,7 @@ const BATCH_BYTES_MAX: usize = 5 * 1024 * 1024;
 const BATCH_EVENTS_MAX: usize = 10_000;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(collect_batch)).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX))
+    OpenApiRouter::new().routes(routes!(collect_batch))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,7 +57,7 @@ struct SentBatch {
 /// Takes many events in: a JSON array, `{"events": […]}` or one event a line (NDJSON); at most 10,000 and 5 MB. The
 /// status is 400, with the same body, when none was accepted and none was a duplicate.
 #[utoipa::path(
-    post, path = "/events/batch", tag = "events", request_body = SentBatch,
+    post, path = "/api/v1/events/batch", tag = "events", request_body = SentBatch,
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Stands, with its index, for each event_id"),
         ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd; 5 MB unpacked all the same"),
@@ -73,8 +73,7 @@ async fn collect_batch(
     State(app): State<App>,
     credential: Credential,
     client: ClientAddress,
-    headers: HeaderMap,
-    Unpacked(body): Unpacked<BATCH_BYTES_MAX>,
+    Unpacked { headers, body }: Unpacked<BATCH_BYTES_MAX>,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
     let key = event_key(&headers)?;

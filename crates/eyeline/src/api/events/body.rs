@@ -2,12 +2,13 @@
 
 use std::io::{self, Read};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Buf as _;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use zstd::Decoder;
 
 use crate::api::{Answer, Problem};
@@ -16,27 +17,40 @@ use crate::app::App;
 /// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// The body of a request, unpacked, of at most `MAX` bytes. However far a small one would swell, not a byte more is
-/// ever unpacked: it is refused with 413.
-pub struct Unpacked<const MAX: usize>(pub Bytes);
+/// A request's headers and its body, unpacked, of at most `MAX` bytes. However far a small one would swell, not a byte
+/// more is ever unpacked: it is refused with 413.
+pub struct Unpacked<const MAX: usize> {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
 
 impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
     type Rejection = Response;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let packing = Packing::of(request.headers());
-        let body = Bytes::from_request(request, app).await.map_err(|refusal| refusal.into_response())?;
-        match packing {
-            Ok(None) => Ok(Unpacked(body)),
-            Ok(Some(packing)) => {
-                unpack(body, packing, MAX).await.map(Unpacked).map_err(|refusal| refusal.into_response())
-            }
+    async fn from_request(request: Request, _app: &App) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let body = collect(body, MAX).await.map_err(|refusal| refusal.into_response())?;
+        let body = match Packing::of(&parts.headers) {
+            Ok(None) => body,
+            Ok(Some(packing)) => unpack(body, packing, MAX).await.map_err(|refusal| refusal.into_response())?,
             Err(refusal) => {
                 let known = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))];
-                Err((known, refusal).into_response())
+                return Err((known, refusal).into_response());
             }
-        }
+        };
+        Ok(Unpacked { headers: parts.headers, body })
     }
+}
+
+async fn collect(body: Body, bytes_max: usize) -> Answer<Bytes> {
+    let collected = Limited::new(body, bytes_max).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let sentence = format!("At most {bytes_max} bytes are taken.");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, sentence);
+        }
+        Problem::new(StatusCode::BAD_REQUEST, format!("The body could not be read: {error}."))
+    })?;
+    Ok(collected.to_bytes())
 }
 
 #[derive(Clone, Copy)]

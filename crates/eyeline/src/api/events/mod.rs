@@ -6,12 +6,11 @@ mod quarantine;
 mod read;
 mod source;
 
-use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, SessionId, Timestamp};
 use eyeline_store::Error;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -28,10 +27,17 @@ use crate::flow::collect::{Receipt, Sender, event_id_of_key};
 /// Bytes of one event with its envelope.
 const EVENT_BYTES_MAX: usize = 128 * 1024;
 const KEY_CHARS_MAX: usize = 255;
+/// Bytes of an event's answer without its data, with names as long as they are as a rule.
+const ANSWER_BYTES_USUAL: usize = 512;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What brings events in.
+pub fn reception_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(collect)).merge(batch::routes())
+}
 
 pub fn routes() -> OpenApiRouter<App> {
-    let one = OpenApiRouter::new().routes(routes!(collect)).layer(DefaultBodyLimit::max(EVENT_BYTES_MAX));
-    one.merge(batch::routes()).merge(read::routes()).merge(quarantine::routes())
+    read::routes().merge(quarantine::routes())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -110,7 +116,7 @@ struct SentClient {
 /// Takes one event in. Once this has answered 201 it is on stable storage and will be counted exactly once; 200 gives
 /// the first event of the same `event_id` (or `Idempotency-Key`), and nothing was changed.
 #[utoipa::path(
-    post, path = "/events", tag = "events", request_body = SentEvent,
+    post, path = "/api/v1/events", tag = "events", request_body = SentEvent,
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Stands for an event_id"),
         ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd"),
@@ -126,8 +132,7 @@ async fn collect(
     State(app): State<App>,
     credential: Credential,
     client: ClientAddress,
-    headers: HeaderMap,
-    Unpacked(body): Unpacked<EVENT_BYTES_MAX>,
+    Unpacked { headers, body }: Unpacked<EVENT_BYTES_MAX>,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
     let rate_limit = allowance::take_events(&app, &credential, client, 1)?;
@@ -158,7 +163,11 @@ async fn collect(
         Some(Receipt::Rejected(errors)) => return Err(errors.into()),
         None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),
     };
-    Ok((status, rate_limit, Json(EventAnswer::try_from(event)?)).into_response())
+    // Into a buffer that need not grow.
+    let mut body = Vec::with_capacity(ANSWER_BYTES_USUAL + event.data.len());
+    serde_json::to_writer(&mut body, &EventAnswer::try_from(event)?)
+        .map_err(|error| Error::internal("an answer", error))?;
+    Ok((status, rate_limit, [(header::CONTENT_TYPE, JSON)], body).into_response())
 }
 
 /// Whose event it is: the application of the credential, or the one that the admin names.

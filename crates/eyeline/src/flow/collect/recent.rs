@@ -46,16 +46,17 @@ impl OtherCall {
 pub(super) struct Claims<'a> {
     recent: &'a Recent,
     ids: Vec<Id>,
-    _end: watch::Sender<()>,
+    _end: Option<watch::Sender<()>>,
 }
 
 impl Recent {
     pub(super) fn claim(&self, ids: &[Option<Id>]) -> (Claims<'_>, Vec<Claim>) {
-        let (end, ended) = watch::channel(());
-        let mut claims = Claims { recent: self, ids: Vec::new(), _end: end };
+        let mut claims = Claims { recent: self, ids: Vec::new(), _end: None };
         if ids.iter().all(Option::is_none) {
             return (claims, ids.iter().map(|_| Claim::Ours).collect());
         }
+        let (end, ended) = watch::channel(());
+        claims._end = Some(end);
         let mut state = self.lock();
         let mut verdicts = Vec::with_capacity(ids.len());
         for id in ids {
@@ -89,6 +90,9 @@ impl Recent {
 impl Claims<'_> {
     /// Remembers what the call has accepted, then ends the claims.
     pub(super) fn keep(self, accepted: Vec<(Id, Arc<[u8]>)>) {
+        if accepted.is_empty() {
+            return;
+        }
         let mut state = self.recent.lock();
         for (id, record) in accepted {
             state.bytes += record.len();

@@ -105,5 +105,13 @@ async fn the_description_and_the_router_agree() {
                     && answer.json()["detail"] == "There is nothing at this address.");
             assert!(is_routed, "{method} {path}: {answer:?}");
         }
+        // And the other way round: what a route takes is described.
+        let sent = request("TRACE", &path.replace(['{', '}'], ""), "").body(Body::empty()).expect("a request");
+        let answer = server.send(sent).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allowed = answer.header("allow").to_lowercase();
+        for method in allowed.split(',').filter(|method| *method != "head") {
+            assert!(methods.get(method).is_some(), "{method} {path} is not described");
+        }
     }
 }

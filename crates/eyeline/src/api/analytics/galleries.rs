@@ -25,16 +25,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Numbers {
+struct UsageNumbers {
     views: u64,
     clicks: u64,
     /// Clicks for each view; null without views.
     click_rate: Option<f64>,
 }
 
-impl From<Acts> for Numbers {
+impl From<Acts> for UsageNumbers {
     fn from(Acts { views, clicks }: Acts) -> Self {
-        Numbers { views, clicks, click_rate: (views > 0).then(|| clicks as f64 / views as f64) }
+        UsageNumbers { views, clicks, click_rate: (views > 0).then(|| clicks as f64 / views as f64) }
     }
 }
 
@@ -45,7 +45,7 @@ struct ImageRow {
     image_id: Option<ImageId>,
     external_id: Option<String>,
     #[serde(flatten)]
-    numbers: Numbers,
+    numbers: UsageNumbers,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -53,7 +53,7 @@ struct PositionRow {
     /// As the sender told it, from 1.
     position: u32,
     #[serde(flatten)]
-    numbers: Numbers,
+    numbers: UsageNumbers,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -61,14 +61,14 @@ struct BucketRow {
     #[schema(value_type = String, format = DateTime)]
     bucket: Timestamp,
     #[serde(flatten)]
-    numbers: Numbers,
+    numbers: UsageNumbers,
 }
 
 #[derive(Serialize, ToSchema)]
-struct GalleryAnswer {
+struct GalleryUsageAnswer {
     /// Images, the most viewed first.
     rows: Vec<ImageRow>,
-    total: Numbers,
+    total: UsageNumbers,
     /// Of the events that tell a position.
     positions: Vec<PositionRow>,
     over_time: Vec<BucketRow>,
@@ -89,14 +89,14 @@ struct GalleryAnswer {
         ("interval" = Option<String>, Query, description = "Of over_time: hour, day (the default), week or month"),
         ("limit" = Option<u32>, Query, description = "Images: 20 unless given, at most 1000"),
     ),
-    responses((status = 200, body = GalleryAnswer), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = GalleryUsageAnswer), (status = "4XX", description = "A problem document"))
 )]
 async fn show(
     State(app): State<App>,
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
     mut query: Query,
-) -> Answer<Json<GalleryAnswer>> {
+) -> Answer<Json<GalleryUsageAnswer>> {
     let known = app.catalog.gallery(gallery_id).await?.ok_or_else(|| Problem::not_found("gallery"))?;
     credential.manage(known.project_id, "gallery")?;
     let scope = Scope::of(&mut query, known.project_id);
@@ -113,7 +113,7 @@ async fn show(
         0 => None,
         _ => Some(experiment(&app, &known).await?),
     };
-    Ok(Json(GalleryAnswer {
+    Ok(Json(GalleryUsageAnswer {
         rows: images(&app, gallery_id, found.images, limit).await?,
         total: found.total.into(),
         positions: positions.map(|(position, acts)| PositionRow { position, numbers: acts.into() }).collect(),

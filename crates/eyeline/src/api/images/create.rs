@@ -148,7 +148,7 @@ struct BatchInput {
 }
 
 #[derive(Clone, Serialize, ToSchema)]
-struct BatchAnswer {
+struct FilesAnswer {
     /// One for each file, in their order.
     images: Vec<FileAnswer>,
 }
@@ -181,7 +181,7 @@ impl FileAnswer {
 /// Gives up to 500 links at once; every file gets its own verdict before a byte of it moves.
 #[utoipa::path(
     post, path = "/images/batch", tag = "images", request_body = BatchInput,
-    responses((status = 200, body = BatchAnswer), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = FilesAnswer), (status = "4XX", description = "A problem document"))
 )]
 async fn create_batch(
     State(app): State<App>,
@@ -239,7 +239,7 @@ async fn create_batch(
 }
 
 /// The answers, of which those that were to be created get what the catalog said, in their order.
-fn with_verdicts(mut answers: Vec<FileAnswer>, verdicts: &[Verdict], over_quota: &str) -> BatchAnswer {
+fn with_verdicts(mut answers: Vec<FileAnswer>, verdicts: &[Verdict], over_quota: &str) -> FilesAnswer {
     let asked = answers.iter_mut().filter(|answer| answer.link.is_some());
     for (answer, verdict) in asked.zip(verdicts) {
         match verdict {
@@ -254,7 +254,7 @@ fn with_verdicts(mut answers: Vec<FileAnswer>, verdicts: &[Verdict], over_quota:
             }
         }
     }
-    BatchAnswer { images: answers }
+    FilesAnswer { images: answers }
 }
 
 fn over_quota(limits: &ProjectLimits) -> String {

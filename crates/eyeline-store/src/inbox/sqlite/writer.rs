@@ -14,8 +14,10 @@ use crate::sql::is_failed_fsync;
 
 /// Bytes that share one commit at the most, so that a commit stays short.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// With fewer calls than this, whoever else can run is let run first: on a busy machine what they send shares the commit,
-/// which costs each of them less. Where a core is idle nobody waits. Many more at once would leave it idle meanwhile.
+/// Where a call of fewer bytes than this has little company, whoever else can run is let run first: on a busy machine what
+/// they send shares the commit, which costs each of them less. Where a core is idle nobody waits. A batch is worth a commit
+/// of its own, and many more calls at once would leave the cores idle meanwhile.
+const SMALL_BYTES: usize = 4 * 1024;
 const COMPANY: usize = 16;
 /// Bytes written between two checkpoints of the write-ahead log.
 const CHECKPOINT_BYTES: usize = 8 * 1024 * 1024;
@@ -43,7 +45,7 @@ pub(super) fn run(
 ) {
     let mut state = Writer { runtime, broken, unchecked_bytes: 0 };
     while let Some(first) = queue.blocking_recv() {
-        if queue.len() < COMPANY {
+        if size(&first) < SMALL_BYTES && queue.len() < COMPANY {
             std::thread::yield_now();
         }
         let mut group = vec![first];

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_stands_for_two_schemas() {
+    fn no_name_stands_for_schemas_of_two_topics() {
         let mut known = HashMap::new();
         for topic in topics().into_iter().chain([events::reception_routes()]) {
             for (name, schema) in topic.into_openapi().components.unwrap_or_default().schemas {

@@ -1,5 +1,7 @@
 //! Links, arrivals, downloads, lists, changes.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use eyeline::flow::sweep;
 use futures::{StreamExt as _, stream};
@@ -359,11 +361,30 @@ async fn a_body_that_stops_arriving_is_told_so_wherever_it_was_going() {
     ] {
         let body = stream::iter([Ok::<_, std::io::Error>(half.to_owned())]).chain(stream::pending());
         let sent = request(method, path, &tenant.secret_key).header("content-type", kind);
-        let answer = server.send_impatiently(sent.body(Body::from_stream(body)).expect("a request")).await;
+        let sent = sent.body(Body::from_stream(body)).expect("a request");
+        let answer = server.send_with_patience(sent, Duration::from_millis(50)).await;
         assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT, "{method} {path}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     // Nothing was taken, and the link is as good as before.
     let sent = send(&server, &put, FILE).await;
     assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_arrives_slowly_is_waited_for_as_long_as_it_arrives() {
+    let server = Server::start().await;
+    let tenant = server.tenant("slow").await;
+    let body = stated(&tenant).to_string().into_bytes();
+    let pieces: Vec<Vec<u8>> = body.chunks(body.len().div_ceil(5)).map(<[u8]>::to_vec).collect();
+    assert_eq!(pieces.len(), 5);
+    // Together they take longer than any silence may last.
+    let body = stream::iter(pieces).then(|piece| async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    let sent = request("POST", "/api/v1/images", &tenant.secret_key).header("content-type", "application/json");
+    let sent = sent.body(Body::from_stream(body)).expect("a request");
+    let answer = server.send_with_patience(sent, Duration::from_secs(1)).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
 }

@@ -1,5 +1,6 @@
 //! A server in this process, on fresh embedded engines, and requests to it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
 
 pub struct Server {
     pub app: App,
-    router: Router,
+    service: BoxCloneSyncService<Request<Body>, Response, Infallible>,
     _folder: TempDir,
 }
 
@@ -50,9 +52,9 @@ impl Server {
 
     /// The same with other settings.
     pub async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let Server { app, router, _folder: folder } = self;
+        let Server { app, service, _folder: folder } = self;
         app.stop.cancel();
-        drop((app, router));
+        drop((app, service));
         Server::open(folder, change).await
     }
 
@@ -66,15 +68,15 @@ impl Server {
         change(&mut settings);
         let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
         app.partitions.take().await.expect("the only process");
-        let router = Router::new().fallback_service(eyeline::api::service(app.clone()));
-        Server { router, app, _folder: folder }
+        let service = BoxCloneSyncService::new(eyeline::api::service(app.clone()));
+        Server { service, app, _folder: folder }
     }
 
     /// Serves on a free port as well, for what takes a connection; gives its address.
     pub async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let router = self.router.clone();
+        let router = Router::new().fallback_service(self.service.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }
@@ -89,13 +91,12 @@ impl Server {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        Answer::read(self.router.clone().oneshot(request).await.expect("the router never fails")).await
+        Answer::read(self.service.clone().oneshot(request).await.expect("it never fails")).await
     }
 
-    /// As the server's connections do it, with less patience: a body that is silent for 50 ms has ended.
-    pub async fn send_impatiently(&self, request: Request<Body>) -> Answer {
-        let request = limit_silence(request, Duration::from_millis(50));
-        Answer::read(self.router.clone().oneshot(request).await.expect("the router never fails")).await
+    /// As the server's connections do it, with another patience for a silent body.
+    pub async fn send_with_patience(&self, request: Request<Body>, patience: Duration) -> Answer {
+        self.send(limit_silence(request, patience)).await
     }
 
     pub async fn get(&self, path: &str, key: &str) -> Answer {

@@ -97,6 +97,8 @@ async fn counts_come_from_roll_ups_and_say_what_the_events_say() {
         "counts?interval=week&group_by=name",
         "counts?interval=month",
         "counts?interval=all&group_by=application",
+        "counts?interval=all",
+        "counts?interval=all&name=nothing-of-that-name",
         "counts?from=2026-11-02T11:00:00Z&to=2026-11-09T10:00:00Z",
         "counts?interval=hour&to=2026-11-03T00:00:00Z",
     ];

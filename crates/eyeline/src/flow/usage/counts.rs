@@ -52,7 +52,7 @@ impl Usage {
     /// the roll-ups have them only of a row of theirs, and only once somebody has asked for it.
     pub async fn counts(&self, filter: Filter, question: CountQuestion, with_sessions: bool) -> Result<Counts> {
         let as_of = self.now();
-        let Some((level, rows)) = self.rolled_up(&filter, question).await? else {
+        let Some((level, rows)) = self.rolled_up(&filter, question, with_sessions).await? else {
             let asked = self.look_at_all(filter.clone(), question).await?;
             let incomplete_before = asked.incomplete_before(&filter);
             let rows = asked.answer.into_iter().map(|count| looked_at(count).1).collect();
@@ -116,7 +116,12 @@ impl Usage {
     }
 
     /// The rows of the coarsest roll-up that has just these events; `None` when there is none, or too much of it.
-    async fn rolled_up(&self, filter: &Filter, question: CountQuestion) -> Result<Option<(Level, Vec<CountsRow>)>> {
+    async fn rolled_up(
+        &self,
+        filter: &Filter,
+        question: CountQuestion,
+        with_sessions: bool,
+    ) -> Result<Option<(Level, Vec<CountsRow>)>> {
         let begins = |level: Level, time: Option<Timestamp>| time.is_none_or(|time| level.floor(time) == time);
         let fits = |level: Level| begins(level, filter.from) && begins(level, filter.to);
         let fine = question.interval == Some(Interval::Hour);
@@ -126,19 +131,31 @@ impl Usage {
         if self.catalog.is_erasing(filter.project_id).await? {
             return Ok(None);
         }
+        // Sessions are known of the roll-up's own rows alone; events the database adds up.
+        let groups = [
+            (question.by_application, rollups::Group::Application),
+            (question.by_category, rollups::Group::Category),
+            (question.by_name, rollups::Group::Name),
+        ];
         let query = CountsQuery {
             project_id: filter.project_id,
             from: filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)),
             to: filter.to.unwrap_or(Timestamp::from_micros(i64::MAX)),
             level,
-            by_time: true,
-            group_by: vec![rollups::Group::Application, rollups::Group::Category, rollups::Group::Name],
+            by_time: with_sessions || question.interval.is_some(),
+            group_by: groups
+                .into_iter()
+                .filter(|(wanted, _)| with_sessions || *wanted)
+                .map(|(_, group)| group)
+                .collect(),
             application_id: filter.application_id,
             category: filter.category.clone(),
             name: filter.name.clone(),
             rows_max: ROLLUP_ROWS_MAX + 1,
         };
-        let rows = self.catalog.event_counts(query).await?;
+        let mut rows = self.catalog.event_counts(query).await?;
+        // A sum over everything is a row of its own, even over nothing.
+        rows.retain(|row| row.events > 0);
         Ok((rows.len() <= ROLLUP_ROWS_MAX as usize).then_some((level, rows)))
     }
 

@@ -32,6 +32,22 @@ pub struct Reckoned {
 }
 
 impl Reckoner {
+    /// Sources and sessions that the guard remembers.
+    pub fn remembered(&self) -> usize {
+        self.guard.sources.len() + self.guard.visits.len()
+    }
+
+    /// Forgets what the guard remembers if no act was after the minute; false when there was one, or nothing to forget. For
+    /// those who know that every further act is more than a day later.
+    pub fn forget_until(&mut self, minute: u32) -> bool {
+        let is_idle = self.guard.minute <= minute && self.remembered() > 0;
+        if is_idle {
+            self.guard.sources.clear();
+            self.guard.visits.clear();
+        }
+        is_idle
+    }
+
     /// Takes in an act under the settings of its time.
     pub fn take_in(&mut self, act: Reckoned, ranking: Ranking) {
         let Reckoned { image, kind, session_id, source, .. } = act;

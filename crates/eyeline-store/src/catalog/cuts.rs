@@ -9,7 +9,7 @@ use eyeline_core::{ErasureId, GalleryId, ProjectId, SessionId, Timestamp};
 use futures::FutureExt as _;
 
 use super::lake::{Committed, LakeFile, moved_or, replace};
-use super::{Catalog, galleries, partitions};
+use super::{Catalog, erasures, galleries, partitions};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::objects::ObjectKey;
@@ -28,7 +28,7 @@ pub struct Cut {
     pub cut: Offset,
     /// Every event with a timestamp from then on is.
     pub complete_from: Timestamp,
-    /// Those whose bases of this cut are stored: the others have come to nothing new.
+    /// Those whose bases of this cut are stored: the others have come to nothing new, and forgotten nothing.
     pub galleries: Vec<GalleryId>,
     /// The files of events up to the cut.
     pub inputs: Vec<ObjectKey>,
@@ -97,16 +97,31 @@ impl Catalog {
     }
 
     /// Takes away up to `limit` pieces of the gallery that are not of its base: replaced ones, and those of a cut that was
-    /// never made. False when there are none. For the owner of the gallery's partition.
-    pub async fn clear_replaced_base(&self, gallery_id: GalleryId, limit: u32) -> Result<bool> {
+    /// never made. False when there are none, or somebody else has claimed the partition and may be storing some.
+    pub async fn clear_replaced_base(
+        &self,
+        partition: u32,
+        fence: i64,
+        gallery_id: GalleryId,
+        limit: u32,
+    ) -> Result<bool> {
         let sql = "DELETE FROM base_pieces WHERE (gallery_id, cut, kind, piece_key) IN (
                        SELECT p.gallery_id, p.cut, p.kind, p.piece_key
                        FROM base_pieces p JOIN galleries g ON g.gallery_id = p.gallery_id AND g.base_cut <> p.cut
                        WHERE p.gallery_id = $1 LIMIT $2)";
-        self.db.write(move |tx| async move { Ok(tx.execute(sql, params![gallery_id, limit]).await? > 0) }.boxed()).await
+        self.db
+            .write(move |tx| {
+                async move {
+                    let is_own = partitions::holds(tx, partition, fence).await?;
+                    Ok(is_own && tx.execute(sql, params![gallery_id, limit]).await? > 0)
+                }
+                .boxed()
+            })
+            .await
     }
 
-    /// Makes the cut: moves the mark, lets go of the files and puts the stored bases in force, all or nothing.
+    /// Makes the cut: moves the mark, lets go of the files and puts the stored bases in force, all or nothing. While an
+    /// erasure is under way it is `Moved`.
     pub async fn commit_cut(&self, cut: Cut) -> Result<Committed> {
         moved_or(self.db.write(move |tx| make(tx, cut).boxed()).await)
     }
@@ -114,6 +129,10 @@ impl Catalog {
 
 async fn make(tx: &mut Tx, cut: Cut) -> Result<()> {
     let Cut { partition, fence, after, cut, complete_from, galleries, inputs, outputs, unwanted_from } = cut;
+    // Its events have to be found in files.
+    if !erasures::under_way(tx).await?.is_empty() {
+        return Err(super::lake::moved());
+    }
     let sql = "UPDATE partitions SET cut = $3, complete_from = $4
                WHERE partition = $1 AND cut = $2 AND flushed >= $3 AND fence = $5";
     if tx.execute(sql, params![partition, after, cut, complete_from, fence]).await? == 0 {

@@ -162,7 +162,9 @@ async fn a_newer_base_takes_the_place_of_the_old_one_and_what_is_left_of_others_
 
         let held = async || rows(&db, "SELECT cut FROM base_pieces").await.len();
         assert!(held().await > sorted(&all).len());
-        while catalog.clear_replaced_base(GALLERY, 10).await.expect("cleared") {}
+        let clear = async |fence: i64| catalog.clear_replaced_base(0, fence, GALLERY, 10).await.expect("cleared");
+        assert!(!clear(FIRST_FENCE + 1).await, "it is for the owner of the partition");
+        while clear(FIRST_FENCE).await {}
         assert_eq!(held().await, sorted(&all).len());
         assert_eq!(base(&catalog).await, sorted(&all));
     })

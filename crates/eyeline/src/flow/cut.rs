@@ -22,8 +22,11 @@ use super::recount::{Galleries, Gallery, count_files};
 use super::usage::Usage;
 use crate::clock::Clock;
 
-/// Images of the galleries that are held in memory at once, unless one gallery alone has more.
-const IMAGES_MAX: usize = 250_000;
+/// Images of the galleries that are held in memory at once, and sources and sessions that their guards remember, unless one
+/// gallery alone has more.
+const HELD_MAX: usize = 250_000;
+/// Guards remember a day; another one for what was received around midnight.
+const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// Pieces of a base written at once, and about their bytes.
 const PIECES_MAX: usize = 500;
 const BYTES_MAX: usize = 512 * 1024;
@@ -46,6 +49,8 @@ pub struct Cut {
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     cut: Offset,
+    /// Every event behind it was received from about then on.
+    before: Timestamp,
     complete_from: Timestamp,
     /// Files of events up to the cut.
     gone: Vec<LakeFile>,
@@ -65,16 +70,21 @@ impl Cut {
         Cut { catalog, files, usage, partitions, clock, keep }
     }
 
-    /// Makes a cut in an own partition that has whole days of events older than they are kept; `None` when none has. It
-    /// may be `Moved` when files were merged meanwhile.
+    /// Lets go of the first day of events in an own partition that has some older than they are kept; `None` when none has,
+    /// or an erasure is under way. It may be `Moved` when files were merged or an erasure was requested meanwhile.
     pub async fn step(&self) -> Result<Option<Committed>> {
         let Some(keep) = self.keep else { return Ok(None) };
         let before = Interval::Day.begin(Interval::Day.number(self.clock.now().minus(keep)));
         let manifest = self.catalog.manifest().await?;
+        // It finds its events in files alone: those that are let go of would be neither counted for it nor taken out of the
+        // roll-ups.
+        if !manifest.hidden.is_empty() {
+            return Ok(None);
+        }
         for marks in manifest.partitions {
             let Some(fence) = self.partitions.fence(marks.partition) else { continue };
             let files = manifest.files.iter().filter(|file| file.partition == marks.partition);
-            let Some(plan) = plan(files, marks, before) else { continue };
+            let Some(plan) = plan_first_day(files, marks, before) else { continue };
             return Ok(Some(self.make(fence, marks, plan).await?));
         }
         Ok(None)
@@ -83,9 +93,12 @@ impl Cut {
     async fn make(&self, fence: i64, marks: Marks, plan: Plan) -> Result<Committed> {
         let begin = Instant::now();
         let Marks { partition, cut: after, .. } = marks;
-        let Plan { cut, complete_from, gone, split } = plan;
+        let Plan { cut, before, complete_from, gone, split } = plan;
         let inputs: Vec<LakeFile> = gone.into_iter().chain(split.iter().cloned()).collect();
-        let Some(galleries) = self.store_bases(fence, marks, cut, &inputs).await? else { return Ok(Committed::Moved) };
+        let forgotten = before.minus(REMEMBERED).minute();
+        let Some(galleries) = self.store_bases(fence, marks, cut, &inputs, forgotten).await? else {
+            return Ok(Committed::Moved);
+        };
         let mut outputs = Vec::with_capacity(split.len());
         for file in split {
             let input = file_ref(&file);
@@ -112,32 +125,39 @@ impl Cut {
             let took = begin.elapsed();
             tracing::info!(partition, cut, events, files, %complete_from, ?took, "old events were let go");
             for gallery_id in galleries {
-                self.clear_replaced(gallery_id).await?;
+                if let Err(error) = self.clear_replaced(fence, partition, gallery_id).await {
+                    tracing::warn!(%error, gallery.id = %gallery_id, "a replaced base is still stored; the next cut clears it");
+                }
             }
         }
         Ok(committed)
     }
 
-    /// Counts the events up to the cut and stores what they come to; gives the galleries that they are about, or `None` when
-    /// somebody else has claimed the partition.
+    /// Counts the events up to the cut and stores what they come to, and what is left of galleries whose guards have had
+    /// nothing to do since the minute `forgotten`; gives all these galleries, or `None` when somebody else has claimed the
+    /// partition.
     async fn store_bases(
         &self,
         fence: i64,
         marks: Marks,
         cut: Offset,
         inputs: &[LakeFile],
+        forgotten: u32,
     ) -> Result<Option<Vec<GalleryId>>> {
         let files: Vec<FileRef> = inputs.iter().map(file_ref).collect();
         let mut changed = Vec::new();
         let mut left = self.catalog.gallery_ids().await?.into_iter();
         loop {
-            let galleries = self.read_some(&mut left, marks.partition).await?;
+            let galleries = self.read_some(&mut left, fence, marks.partition).await?;
             if galleries.is_empty() {
                 return Ok(Some(changed));
             }
             let offsets = marks.cut + 1..=cut;
             let galleries = count_files(self.usage.files(), files.clone(), offsets, galleries).await?;
-            for (gallery_id, gallery) in galleries.into_iter().filter(|(_, gallery)| gallery.counted > 0) {
+            for (gallery_id, mut gallery) in galleries {
+                if !gallery.reckoner.forget_until(forgotten) && gallery.counted == 0 {
+                    continue;
+                }
                 if self.store_base(marks.partition, fence, cut, gallery_id, &gallery).await? == Committed::Moved {
                     return Ok(None);
                 }
@@ -147,16 +167,21 @@ impl Cut {
     }
 
     /// The next galleries, as many as may be in memory at once; none at the end.
-    async fn read_some(&self, left: &mut std::vec::IntoIter<GalleryId>, partition: u32) -> Result<Galleries> {
-        let (mut galleries, mut images) = (Galleries::new(), 0);
-        while images < IMAGES_MAX
+    async fn read_some(
+        &self,
+        left: &mut std::vec::IntoIter<GalleryId>,
+        fence: i64,
+        partition: u32,
+    ) -> Result<Galleries> {
+        let (mut galleries, mut held) = (Galleries::new(), 0);
+        while held < HELD_MAX
             && let Some(gallery_id) = left.next()
         {
             // Of a try that was cut off.
-            self.clear_replaced(gallery_id).await?;
+            self.clear_replaced(fence, partition, gallery_id).await?;
             let Some((mut gallery, _)) = Gallery::read(&self.catalog, gallery_id, |_, _| {}).await? else { continue };
             gallery.history = self.catalog.ranking_history(gallery_id, partition).await?;
-            images += gallery.reckoner.columns.len();
+            held += gallery.reckoner.columns.len() + gallery.reckoner.remembered();
             galleries.insert(gallery_id, gallery);
         }
         Ok(galleries)
@@ -187,10 +212,23 @@ impl Cut {
         Ok(Committed::Done)
     }
 
-    async fn clear_replaced(&self, gallery_id: GalleryId) -> Result<()> {
-        while self.catalog.clear_replaced_base(gallery_id, CLEARED_MAX).await? {}
+    async fn clear_replaced(&self, fence: i64, partition: u32, gallery_id: GalleryId) -> Result<()> {
+        while self.catalog.clear_replaced_base(partition, fence, gallery_id, CLEARED_MAX).await? {}
         Ok(())
     }
+}
+
+/// The cut that lets go of the first day of events alone: a step that is cut off loses no more than the work of a day, and
+/// others have their turn between two.
+fn plan_first_day<'a>(
+    files: impl Iterator<Item = &'a LakeFile> + Clone,
+    marks: Marks,
+    before: Timestamp,
+) -> Option<Plan> {
+    // The first in the order in which they were applied: nothing stands in the way of its day.
+    let first = files.clone().min_by_key(|file| file.first_offset)?;
+    let end = Interval::Day.begin(Interval::Day.number(first.last_received_at) + 1);
+    plan(files, marks, before.min(end))
 }
 
 /// The cut that lets go of the files of a partition whose events were all received before `before`, the beginning of a day;
@@ -206,7 +244,7 @@ fn plan<'a>(files: impl Iterator<Item = &'a LakeFile>, marks: Marks, before: Tim
     let last = gone.iter().chain(&split).map(|file| file.last_timestamp).max()?;
     let complete_from = before.max(last.plus(Duration::from_micros(1)));
     let complete_from = marks.complete_from.map_or(complete_from, |known| known.max(complete_from));
-    Some(Plan { cut, complete_from, gone, split })
+    Some(Plan { cut, before, complete_from, gone, split })
 }
 
 #[cfg(test)]

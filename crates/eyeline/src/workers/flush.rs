@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use eyeline_store::catalog::lake::Committed;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -16,6 +17,8 @@ const ERASE_EVERY: Duration = Duration::from_secs(5);
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
 /// Whole days are let go, so that it is much sooner than needed.
 const CUT_EVERY: Duration = Duration::from_secs(60);
+/// After one that was in vain: it counts everything again.
+const CUT_AGAIN: Duration = Duration::from_secs(15);
 
 /// Runs until the process stops.
 pub async fn run(app: App) -> Result<(), String> {
@@ -79,11 +82,14 @@ pub async fn erase_and_cut(app: App) -> Result<(), String> {
             outcome = app.cut.step() => outcome,
         };
         match outcome {
-            // There may be more, or files were merged meanwhile.
-            Ok(Some(_)) => continue,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "old events were not let go; it is tried again"),
+            // There may be more, after an erasure has had its turn.
+            Ok(Some(Committed::Done)) => continue,
+            Ok(Some(Committed::Moved)) => next_cut = Instant::now() + CUT_AGAIN,
+            Ok(None) => next_cut = Instant::now() + CUT_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "old events were not let go; it is tried again");
+                next_cut = Instant::now() + CUT_EVERY;
+            }
         }
-        next_cut = Instant::now() + CUT_EVERY;
     }
 }

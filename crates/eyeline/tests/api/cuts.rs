@@ -172,8 +172,13 @@ async fn a_cut_leaves_pages_and_weights_as_they_are() {
     shop.go_to(30, 0);
     shop.refresh().await;
     let (before, gallery) = (shop.page("limit=100").await, shop.ask(&format!("/galleries/{}", shop.gallery_id)).await);
-    assert_eq!(shop.server.app.cut.step().await.expect("a cut"), Some(Committed::Done));
-    assert_eq!(shop.server.app.cut.step().await.expect("a look"), None, "once is enough");
+    for day in 1..=3 {
+        assert_eq!(shop.server.app.cut.step().await.expect("a cut"), Some(Committed::Done));
+        let complete_from = shop.server.app.catalog.marks().await.expect("marks")[0].complete_from;
+        assert_eq!(complete_from, Some(begin_of(day)), "a day at a time");
+        shop.assert_rebuilds(events).await;
+    }
+    assert_eq!(shop.server.app.cut.step().await.expect("a look"), None);
     assert_eq!(shop.files().await, []);
     shop.refresh().await;
     assert_eq!(shop.page("limit=100").await["items"], before["items"]);
@@ -286,6 +291,8 @@ async fn a_gallery_that_nobody_visits_any_more_keeps_its_base_and_one_without_ev
         shop.load_pictures(25).await;
         galleries.push(shop.gallery_id.clone());
     }
+    let remembered = "SELECT count(*) AS found FROM base_pieces p JOIN galleries g ON g.gallery_id = p.gallery_id
+                      WHERE g.name = 'once' AND p.kind IN (2, 3)";
     let mut events = [0, 0, 0];
     for day in 0..14 {
         if day == 1 {
@@ -295,6 +302,7 @@ async fn a_gallery_that_nobody_visits_any_more_keeps_its_base_and_one_without_ev
         shop.gallery_id = galleries[0].clone();
         events[0] += shop.day(day).await;
         shop.keep_house().await;
+        assert_eq!(shop.count(remembered).await > 0, (10..12).contains(&day), "a guard forgets: day {day}");
     }
     let verified = rebuild::verify(&shop.server.app).await.expect("a verification");
     assert!(verified.iter().all(|gallery| gallery.before == gallery.after), "{verified:?}");
@@ -400,6 +408,51 @@ async fn a_base_forgets_an_erased_session_and_goes_with_its_gallery() {
     while shop.server.app.catalog.clear_deleted_galleries(7).await.expect("cleared") {}
     assert_eq!(shop.count("SELECT count(*) AS found FROM base_pieces").await, 0);
     shop.server.app.cut.step().await.expect("nothing is in its way");
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_requested_finds_its_events_before_they_are_let_go() {
+    let shop = shop().await;
+    shop.go_to(0, 0);
+    shop.say(1).await;
+    shop.say(2).await;
+    shop.refresh().await;
+    shop.server.app.flush.run().await.expect("a flush");
+    shop.go_to(20, 0);
+    let path = format!("/api/v1/projects/{}/erasures", shop.project_id);
+    let request = shop.server.post(&path, ADMIN_KEY, &json!({"session_id": Uuid::from_u128(1)})).await;
+    assert_eq!(request.status, StatusCode::ACCEPTED);
+    assert_eq!(shop.server.app.cut.step().await.expect("a look"), None, "not before it is done");
+    assert_eq!(shop.files().await.len(), 1);
+
+    shop.server.app.erase.step().await.expect("a step");
+    assert_eq!(shop.server.app.cut.step().await.expect("a cut"), Some(Committed::Done));
+    assert_eq!(shop.files().await, []);
+    let receipt = shop.server.get(&path, ADMIN_KEY).await.json()["erasures"][0].clone();
+    assert_eq!((&receipt["state"], &receipt["events"]), (&json!("done"), &json!(1)), "{receipt}");
+    let sums = shop.ask("/analytics/counts?sessions=false").await;
+    assert_eq!((&sums["rows"][0]["count"], &sums["served_from"]), (&json!(1), &json!("rollup")), "{sums}");
+}
+
+#[tokio::test]
+async fn an_answer_that_knows_the_sessions_of_events_that_are_gone_is_complete() {
+    let shop = shop().await;
+    for day in [0, 1, 12] {
+        shop.go_to(day, 0);
+        shop.say(u128::try_from(day).expect("positive")).await;
+        shop.refresh().await;
+        if day == 1 {
+            shop.ask("/analytics/counts").await;
+        }
+        shop.keep_house().await;
+    }
+    assert_eq!(shop.server.app.catalog.marks().await.expect("marks")[0].complete_from, Some(begin_of(2)));
+    let answer = shop.ask("/analytics/counts").await;
+    assert_eq!(answer["served_from"], "raw", "the last day has to be looked at");
+    let sessions: Vec<&Value> = answer["rows"].as_array().expect("rows").iter().map(|row| &row["sessions"]).collect();
+    assert_eq!(sessions, [1, 1, 1], "{answer}");
+    assert_eq!(answer["complete_from"], Value::Null);
+    assert_eq!(is_complete_from(&shop.ask("/analytics/counts?interval=all").await), begin_of(2));
 }
 
 #[tokio::test]

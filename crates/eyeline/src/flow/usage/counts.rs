@@ -95,6 +95,7 @@ impl Usage {
             // A week or a month may begin before the first wanted event.
             _ => filter,
         };
+        let looked_from = wanted.from;
         let Asked { answer: found, complete_from, .. } = self.look_at_all(wanted, question).await?;
         self.note_sessions(project_id, level, &sums, &found, as_of).await;
         for (key, row) in found.into_iter().map(looked_at) {
@@ -105,7 +106,9 @@ impl Usage {
                 Entry::Vacant(place) => drop(place.insert(row)),
             }
         }
-        let incomplete_before = incomplete_before(complete_from, from);
+        // Rows that were not looked at have all that was asked for, unless their events are gone.
+        let is_lacking = rows.values().any(|row| row.sessions.is_none());
+        let incomplete_before = incomplete_before(complete_from, if is_lacking { from } else { looked_from });
         Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: false, incomplete_before })
     }
 

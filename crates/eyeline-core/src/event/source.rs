@@ -34,6 +34,15 @@ impl Source {
         self.0
     }
 
+    /// As it is kept where there may be none: in the place of a robot, of which nothing is ever remembered.
+    pub fn optional_to_bits(source: Option<Source>) -> u64 {
+        source.unwrap_or(Source::ROBOT).to_bits()
+    }
+
+    pub fn optional_from_bits(bits: u64) -> Option<Source> {
+        Some(Source(bits)).filter(|source| !source.is_robot())
+    }
+
     pub fn is_robot(self) -> bool {
         self == Source::ROBOT
     }

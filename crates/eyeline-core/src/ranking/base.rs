@@ -13,8 +13,6 @@ const IMAGES: u32 = 1_000;
 /// change gets the next number and a reader of its own.
 const LAYOUT: u8 = 1;
 const IMAGE_BYTES: usize = 4 + 4 * 8 + 20;
-/// In place of a source, for what came from none. No robot is ever remembered.
-const NO_SOURCE: u64 = 0;
 
 /// A part of a base, of some ten kilobytes at the most. Those of a kind have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,7 +145,7 @@ fn visits_to_bytes(visits: &[Visit]) -> Vec<u8> {
     let mut bytes = vec![LAYOUT];
     for visit in visits {
         let seen = visit.to_bytes();
-        bytes.extend(visit.source.map_or(NO_SOURCE, Source::to_bits).to_le_bytes());
+        bytes.extend(Source::optional_to_bits(visit.source).to_le_bytes());
         bytes.extend(visit.since.to_le_bytes());
         bytes.extend((seen.len() as u32).to_le_bytes());
         bytes.extend(seen);
@@ -163,8 +161,7 @@ fn visits_from_bytes(bytes: &[u8]) -> Option<Vec<Visit>> {
         let (since, after) = after.split_first_chunk()?;
         let (length, after) = after.split_first_chunk()?;
         let (seen, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-        let source = u64::from_le_bytes(*source);
-        let source = (source != NO_SOURCE).then(|| Source::from_bits(source));
+        let source = Source::optional_from_bits(u64::from_le_bytes(*source));
         visits.push(Visit::from_bytes(source, u32::from_le_bytes(*since), seen)?);
         rest = after;
     }

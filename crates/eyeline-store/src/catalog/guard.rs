@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// In place of a source, for what came from none. No robot is ever remembered.
-const NO_SOURCE: i64 = 0;
-
 impl Catalog {
     /// Forgets up to `limit` sources and as many visits that began before `before`; tells how many of the more numerous.
     /// Nothing of them is remembered by then, unless events that old are still to be applied.
@@ -108,7 +105,7 @@ impl Guarded {
         let mut rows: Vec<Vec<Value>> = Vec::new();
         for (session_id, visits) in &self.guard.visits {
             rows.extend(visits.iter().map(|visit| {
-                let source = visit.source.map_or(NO_SOURCE, column);
+                let source = Source::optional_to_bits(visit.source).cast_signed();
                 params![self.gallery_id, *session_id, source, visit.since, visit.to_bytes()].to_vec()
             }));
         }
@@ -188,8 +185,7 @@ async fn count_sources(tx: &mut Tx, gallery_id: GalleryId) -> Result<usize> {
 }
 
 fn read_visit(mut row: Row) -> Result<(SessionId, Visit)> {
-    let source: i64 = row.take("source")?;
-    let source = (source != NO_SOURCE).then(|| Source::from_bits(source.cast_unsigned()));
+    let source = Source::optional_from_bits(row.take::<i64>("source")?.cast_unsigned());
     let visit = Visit::from_bytes(source, row.take("since")?, &row.take::<Vec<u8>>("seen")?);
     let visit = visit.ok_or_else(|| Error::Corrupt("what a guard knows of a session cannot be read".to_owned()))?;
     Ok((row.take("session_id")?, visit))

@@ -3,10 +3,13 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::Problem;
 use crate::app::App;
+
+/// The `Content-Type` of what is JSON already when it is answered.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The bytes of a body that says to be JSON, or of an empty one, which needs not say anything; 415 for any other.
 pub struct JsonBody(pub Bytes);

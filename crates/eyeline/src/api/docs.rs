@@ -2,12 +2,13 @@
 
 use axum::body::Bytes;
 use axum::{Router, routing};
-use http::{HeaderValue, header};
+use http::header;
 use utoipa::Modify;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
+use super::body::JSON;
 use crate::app::App;
 
 #[derive(utoipa::OpenApi)]
@@ -69,8 +70,7 @@ pub fn frame() -> OpenApi {
 /// Serves the finished description.
 pub fn routes(api: &OpenApi) -> Router<App> {
     let document = Bytes::from(document(api));
-    let json = HeaderValue::from_static("application/json");
-    let serve = move || std::future::ready(([(header::CONTENT_TYPE, json.clone())], document.clone()));
+    let serve = move || std::future::ready(([(header::CONTENT_TYPE, JSON)], document.clone()));
     Router::new().route("/api/v1/openapi.json", routing::get(serve))
 }
 

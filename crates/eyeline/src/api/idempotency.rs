@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 use eyeline_core::FieldErrors;
 use eyeline_store::catalog::idempotency::{IdempotencyKey, KeptAnswer, Once, Repeatable};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 
+use super::body::JSON;
 use super::{Answer, Credential, Problem};
 use crate::app::App;
 use crate::secrets::sha256;
@@ -52,8 +53,7 @@ pub fn answer_once<T, A: Serialize>(once: Once<T>, status: StatusCode, answer: i
         Once::Done(outcome) => (status, Json(answer(outcome))).into_response(),
         Once::Repeated(kept) => {
             let status = StatusCode::from_u16(kept.status).unwrap_or(status);
-            let json = HeaderValue::from_static("application/json");
-            (status, [(header::CONTENT_TYPE, json)], kept.body).into_response()
+            (status, [(header::CONTENT_TYPE, JSON)], kept.body).into_response()
         }
     }
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::body::JSON;
 use super::galleries::{managed, reader};
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
@@ -71,7 +72,7 @@ async fn ranked(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Body::from(placed.json(&app).await?).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
         response
     };
     let answered = response.headers_mut();

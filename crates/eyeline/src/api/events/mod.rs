@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, SessionId, Timestamp};
 use eyeline_store::Error;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 
 use self::body::Unpacked;
 use self::source::Sources;
+use super::body::JSON;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Problem, allowance};
 use crate::app::App;
@@ -29,7 +30,6 @@ const EVENT_BYTES_MAX: usize = 128 * 1024;
 const KEY_CHARS_MAX: usize = 255;
 /// Bytes of an event's answer without its data, with names as long as they are as a rule.
 const ANSWER_BYTES_USUAL: usize = 512;
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What brings events in.
 pub fn reception_routes() -> OpenApiRouter<App> {

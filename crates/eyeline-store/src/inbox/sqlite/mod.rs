@@ -1,7 +1,8 @@
 //! The inbox in a SQLite file of its own, one partition.
 //!
 //! One thread writes. What has gathered in its queue while the last commit ran is the next commit, so that one fsync
-//! answers many and nobody waits for company. A row holds a chunk of many events: singles of a group share one.
+//! answers many. Nobody waits for company while a core is idle. A row holds a chunk of many events: singles of a group share
+//! one.
 
 mod chunk;
 mod writer;

@@ -49,16 +49,6 @@ pub enum Group {
     Name,
 }
 
-impl Group {
-    const fn column(self) -> &'static str {
-        match self {
-            Group::Application => "application_id",
-            Group::Category => "category",
-            Group::Name => "name",
-        }
-    }
-}
-
 /// Which events to count, and how.
 #[derive(Clone, Debug)]
 pub struct CountsQuery {
@@ -84,7 +74,7 @@ pub struct CountsRow {
     pub category: Option<String>,
     pub name: Option<String>,
     pub events: u64,
-    /// Different sessions, where that is known of exactly these events.
+    /// Different sessions, where that is known of exactly these events: of rows by time and every group alone.
     pub sessions: Option<u64>,
 }
 
@@ -158,15 +148,30 @@ impl Catalog {
 }
 
 async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
-    let mut columns: Vec<&'static str> = Vec::new();
-    if query.by_time {
-        columns.push("bucket");
-    }
-    for group in &query.group_by {
-        if !columns.contains(&group.column()) {
-            columns.push(group.column());
+    let by_application = query.group_by.contains(&Group::Application);
+    let by_category = query.group_by.contains(&Group::Category);
+    let by_name = query.group_by.contains(&Group::Name);
+    // In the order of the tables' keys.
+    let columns = [
+        ("bucket", query.by_time),
+        ("application_id", by_application),
+        ("category", by_category),
+        ("name", by_name),
+    ];
+    let listed: Vec<&str> = columns.into_iter().filter(|(_, wanted)| *wanted).map(|(column, _)| column).collect();
+    let is_each_row = listed.len() == columns.len();
+    let listed = listed.join(", ");
+    let (events, order) = if is_each_row {
+        let events = "events, CASE WHEN sessions_of = events THEN sessions END AS sessions";
+        (format!("{listed}, {events}"), format!("ORDER BY {listed}"))
+    } else {
+        let events = "CAST(coalesce(sum(events), 0) AS BIGINT) AS events";
+        if listed.is_empty() {
+            (events.to_owned(), String::new())
+        } else {
+            (format!("{listed}, {events}"), format!("GROUP BY {listed} ORDER BY {listed}"))
         }
-    }
+    };
     let table = match query.level {
         Level::Hour => "event_hours",
         Level::Day => "event_days",
@@ -184,25 +189,21 @@ async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
             let _infallible = write!(filters, " AND {column} = ${}", bound.len());
         }
     }
-    let listed = columns.join(", ");
-    let (comma, group_by) =
-        if columns.is_empty() { ("", String::new()) } else { (", ", format!("GROUP BY {listed} ORDER BY {listed}")) };
     let sql = format!(
-        "SELECT {listed}{comma}CAST(coalesce(sum(events), 0) AS BIGINT) AS events,
-                CASE WHEN count(*) = 1 AND min(sessions_of) = max(events) THEN min(sessions) END AS sessions
+        "SELECT {events}
          FROM {table}
          WHERE project_id = $1 AND bucket >= $2 AND bucket < $3{filters}
-         {group_by}
+         {order}
          LIMIT $4"
     );
     let read = |mut row: Row| {
         Ok(CountsRow {
-            bucket: if columns.contains(&"bucket") { row.take("bucket")? } else { None },
-            application_id: if columns.contains(&"application_id") { row.take("application_id")? } else { None },
-            category: if columns.contains(&"category") { row.take("category")? } else { None },
-            name: if columns.contains(&"name") { row.take("name")? } else { None },
+            bucket: if query.by_time { row.take("bucket")? } else { None },
+            application_id: if by_application { row.take("application_id")? } else { None },
+            category: if by_category { row.take("category")? } else { None },
+            name: if by_name { row.take("name")? } else { None },
             events: row.take("events")?,
-            sessions: row.take("sessions")?,
+            sessions: if is_each_row { row.take("sessions")? } else { None },
         })
     };
     tx.query_text(&sql, &bound).await?.into_iter().map(read).collect()

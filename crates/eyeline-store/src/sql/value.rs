@@ -255,20 +255,22 @@ impl Column for Timestamp {
 pub struct Row {
     columns: std::sync::Arc<[String]>,
     values: Vec<Value>,
+    /// The column after the one that was taken last, where most look next.
+    next: usize,
 }
 
 impl Row {
     pub(crate) fn new(columns: std::sync::Arc<[String]>, values: Vec<Value>) -> Self {
-        Row { columns, values }
+        Row { columns, values, next: 0 }
     }
 
     /// Moves the column out of the row: taking it again gives NULL.
     pub fn take<T: Column>(&mut self, column: &str) -> Result<T> {
-        let index = self
-            .columns
-            .iter()
-            .position(|name| name == column)
+        let index = (self.next..self.columns.len())
+            .chain(0..self.next)
+            .find(|index| self.columns[*index] == column)
             .ok_or_else(|| Error::Corrupt(format!("the answer has no column {column}")))?;
+        self.next = index + 1;
         let value = std::mem::replace(&mut self.values[index], Value::Null(T::KIND));
         T::from_value(value).ok_or_else(|| Error::Corrupt(format!("column {column} holds another type or shape")))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use eyeline_core::{ProjectId, Timestamp};
+use eyeline_core::{ApplicationId, ProjectId, Timestamp};
 use eyeline_lake::{Count, CountQuestion, Filter, Group, Interval, counts};
 use eyeline_store::Result;
 use eyeline_store::catalog::lake;
@@ -37,15 +37,16 @@ pub struct CountedRow {
 }
 
 /// One row of an answer, put together from rows of a roll-up.
-#[derive(Default)]
 struct Sum {
+    bucket: Option<Timestamp>,
     count: u64,
-    rows: Vec<CountsRow>,
+    /// The only row, or the first of several.
+    row: CountsRow,
+    is_only: bool,
 }
 
 /// What a row is about.
 type Key = (Option<Timestamp>, Group);
-type Sums = BTreeMap<Key, Sum>;
 
 impl Usage {
     /// Counts the wanted events, and the different sessions of each row when they are asked for: those do not add up, so
@@ -55,21 +56,15 @@ impl Usage {
         let Some((level, rows)) = self.rolled_up(&filter, question, with_sessions).await? else {
             let asked = self.look_at_all(filter.clone(), question).await?;
             let incomplete_before = asked.incomplete_before(&filter);
-            let rows = asked.answer.into_iter().map(|count| looked_at(count).1).collect();
+            let rows = asked.answer.into_iter().map(CountedRow::from).collect();
             return Ok(Counts { rows, as_of: asked.as_of, from_rollups: false, incomplete_before });
         };
         let sums = sum(rows, question);
-        let mut rows: BTreeMap<Key, CountedRow> =
-            sums.iter().map(|(key, sum)| (key.clone(), sum.row(key, with_sessions))).collect();
-        let is_unknown = |row: &&CountedRow| with_sessions && row.sessions.is_none();
-        let unknown: Vec<Option<Timestamp>> = rows.values().filter(is_unknown).map(|row| row.bucket).collect();
+        let is_unknown = |sum: &&Sum| with_sessions && sum.sessions().is_none();
+        let unknown: Vec<Option<Timestamp>> = sums.iter().filter(is_unknown).map(|sum| sum.bucket).collect();
+        let rows = |sums: Vec<Sum>| sums.into_iter().map(|sum| sum.into_row(question, with_sessions)).collect();
         if unknown.is_empty() {
-            return Ok(Counts {
-                rows: rows.into_values().collect(),
-                as_of,
-                from_rollups: true,
-                incomplete_before: None,
-            });
+            return Ok(Counts { rows: rows(sums), as_of, from_rollups: true, incomplete_before: None });
         }
         let complete_from = lake::complete_from(&self.catalog.marks().await?);
         // Of what is gone there is nothing to look at.
@@ -79,7 +74,7 @@ impl Usage {
         };
         let Some((first, last)) = ends(unknown.into_iter().filter(|bucket| !is_gone(*bucket))) else {
             let incomplete_before = incomplete_before(complete_from, filter.from);
-            return Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: true, incomplete_before });
+            return Ok(Counts { rows: rows(sums), as_of, from_rollups: true, incomplete_before });
         };
         let (project_id, from) = (filter.project_id, filter.from);
         let wanted = match question.interval.zip(first.zip(last)) {
@@ -97,8 +92,9 @@ impl Usage {
         };
         let looked_from = wanted.from;
         let Asked { answer: found, complete_from, .. } = self.look_at_all(wanted, question).await?;
-        self.note_sessions(project_id, level, &sums, &found, as_of).await;
-        for (key, row) in found.into_iter().map(looked_at) {
+        self.note_sessions(project_id, level, known_sessions(&sums, &found, question), as_of).await;
+        let mut rows: BTreeMap<Key, CountedRow> = rows(sums).into_iter().map(CountedRow::with_key).collect();
+        for (key, row) in found.into_iter().map(|count| CountedRow::from(count).with_key()) {
             match rows.entry(key) {
                 // Some of its events are gone.
                 Entry::Occupied(known) if complete_from.is_some() && row.count < known.get().count => {}
@@ -163,22 +159,7 @@ impl Usage {
     }
 
     /// Keeps what was found out, for those who ask next.
-    async fn note_sessions(&self, project_id: ProjectId, level: Level, sums: &Sums, found: &[Count], as_of: Timestamp) {
-        let known = found.iter().filter_map(|count| {
-            let sum = sums.get(&(count.bucket, count.group.clone()))?;
-            let [CountsRow { bucket, application_id, category, name, events, .. }] = sum.rows.as_slice() else {
-                return None;
-            };
-            (count.count == *events).then_some(KnownSessions {
-                bucket: (*bucket)?,
-                application_id: (*application_id)?,
-                category: category.clone()?,
-                name: name.clone()?,
-                events: *events,
-                sessions: count.sessions,
-            })
-        });
-        let known: Vec<KnownSessions> = known.collect();
+    async fn note_sessions(&self, project_id: ProjectId, level: Level, known: Vec<KnownSessions>, as_of: Timestamp) {
         if known.is_empty() {
             return;
         }
@@ -188,34 +169,83 @@ impl Usage {
     }
 }
 
-fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Sums {
-    let mut sums = Sums::new();
-    for row in rows {
-        let bucket = question.interval.zip(row.bucket).map(|(interval, at)| interval.begin(interval.number(at)));
-        let group = Group {
-            application: row.application_id.filter(|_| question.by_application),
-            category: row.category.clone().filter(|_| question.by_category),
-            name: row.name.clone().filter(|_| question.by_name),
-        };
-        let sum = sums.entry((bucket, group)).or_default();
-        sum.count += row.events;
-        sum.rows.push(row);
-    }
+/// The sessions of rows of the roll-up that were looked at as a whole.
+fn known_sessions(sums: &[Sum], found: &[Count], question: CountQuestion) -> Vec<KnownSessions> {
+    let known = found.iter().filter_map(|count| {
+        let Group { application, category, name } = &count.group;
+        let key = (count.bucket, *application, category.as_deref(), name.as_deref());
+        let index = sums.binary_search_by(|sum| sum.key(question).cmp(&key)).ok()?;
+        let Sum { row: CountsRow { bucket, application_id, category, name, events, .. }, is_only, .. } = &sums[index];
+        (*is_only && count.count == *events).then_some(KnownSessions {
+            bucket: (*bucket)?,
+            application_id: (*application_id)?,
+            category: category.clone()?,
+            name: name.clone()?,
+            events: *events,
+            sessions: count.sessions,
+        })
+    });
+    known.collect()
+}
+
+/// Adds up the rows that the question does not tell apart, in its order.
+fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Vec<Sum> {
+    let bucket = |row: &CountsRow| {
+        let (interval, at) = question.interval.zip(row.bucket)?;
+        Some(interval.begin(interval.number(at)))
+    };
+    let mut sums: Vec<Sum> =
+        rows.into_iter().map(|row| Sum { bucket: bucket(&row), count: row.events, row, is_only: true }).collect();
+    sums.sort_by(|one, other| one.key(question).cmp(&other.key(question)));
+    sums.dedup_by(|next, sum| {
+        let is_same = next.key(question) == sum.key(question);
+        if is_same {
+            sum.count += next.count;
+            sum.is_only = false;
+        }
+        is_same
+    });
     sums
 }
 
 impl Sum {
-    fn row(&self, (bucket, group): &Key, with_sessions: bool) -> CountedRow {
-        let sessions = match self.rows.as_slice() {
-            [row] if with_sessions => row.sessions,
-            _ => None,
+    /// Sorts as a [`Key`] does.
+    fn key(&self, question: CountQuestion) -> (Option<Timestamp>, Option<ApplicationId>, Option<&str>, Option<&str>) {
+        let CountsRow { application_id, category, name, .. } = &self.row;
+        (
+            self.bucket,
+            application_id.filter(|_| question.by_application),
+            category.as_deref().filter(|_| question.by_category),
+            name.as_deref().filter(|_| question.by_name),
+        )
+    }
+
+    fn sessions(&self) -> Option<u64> {
+        self.row.sessions.filter(|_| self.is_only)
+    }
+
+    fn into_row(self, question: CountQuestion, with_sessions: bool) -> CountedRow {
+        let sessions = self.sessions().filter(|_| with_sessions);
+        let CountsRow { application_id, category, name, .. } = self.row;
+        let group = Group {
+            application: application_id.filter(|_| question.by_application),
+            category: category.filter(|_| question.by_category),
+            name: name.filter(|_| question.by_name),
         };
-        CountedRow { bucket: *bucket, group: group.clone(), count: self.count, sessions }
+        CountedRow { bucket: self.bucket, group, count: self.count, sessions }
     }
 }
 
-fn looked_at(Count { bucket, group, count, sessions }: Count) -> (Key, CountedRow) {
-    ((bucket, group.clone()), CountedRow { bucket, group, count, sessions: Some(sessions) })
+impl CountedRow {
+    fn with_key(self) -> (Key, Self) {
+        ((self.bucket, self.group.clone()), self)
+    }
+}
+
+impl From<Count> for CountedRow {
+    fn from(Count { bucket, group, count, sessions }: Count) -> Self {
+        CountedRow { bucket, group, count, sessions: Some(sessions) }
+    }
 }
 
 fn ends<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<(T, T)> {

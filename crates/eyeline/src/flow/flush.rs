@@ -44,6 +44,9 @@ pub enum Step {
     MarkMoved,
 }
 
+/// By the hour in which they were received.
+type ByHour = BTreeMap<i64, Vec<Record>>;
+
 impl Flush {
     pub fn new(
         inbox: Arc<dyn Inbox>,
@@ -74,9 +77,9 @@ impl Flush {
         let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::Idle) };
         let marks = self.catalog.marks().await?.into_iter().find(|marks| marks.partition == partition);
         let Some(marks) = marks.filter(|marks| marks.flushed < marks.applied) else { return Ok(Step::Idle) };
-        let (records, reached) = self.read(marks).await?;
-        let events = records.len();
-        let files = self.write(partition, records).await?;
+        let (by_hour, reached) = self.read(marks).await?;
+        let events: usize = by_hour.values().map(Vec::len).sum();
+        let files = self.write(partition, by_hour).await?;
         let batch = FlushBatch { partition, fence, after: marks.flushed, reached, files };
         if self.catalog.commit_flush(batch).await? == Committed::Moved {
             return Ok(Step::MarkMoved);
@@ -88,35 +91,36 @@ impl Flush {
     }
 
     /// The next events that count for something, and the offset that they lead to.
-    async fn read(&self, marks: Marks) -> Result<(Vec<Record>, Offset)> {
+    async fn read(&self, marks: Marks) -> Result<(ByHour, Offset)> {
         let Marks { partition, applied, flushed, .. } = marks;
-        let (mut records, mut bytes, mut reached) = (Vec::new(), 0, flushed);
-        while reached < applied && records.len() < EVENTS_MAX && bytes < BYTES_MAX {
+        let places = usize::try_from(applied - flushed).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
+        let (mut by_hour, mut events, mut bytes, mut reached) = (ByHour::new(), 0, 0, flushed);
+        while reached < applied && events < EVENTS_MAX && bytes < BYTES_MAX {
             let mut deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
             deliveries.retain(|delivery| delivery.offset <= applied);
             let Some(last) = deliveries.last() else {
                 return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
             };
             let dropped = self.catalog.dropped_events(partition, reached + 1, last.offset).await?;
-            let places = self.catalog.served_places(partition, reached + 1, last.offset).await?;
+            let served = self.catalog.served_places(partition, reached + 1, last.offset).await?;
             reached = last.offset;
             for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
                 bytes += delivery.event.len();
                 // What cannot be read is kept apart, and so dropped.
                 let Some(event) = Event::decode(&delivery.event) else { continue };
-                let place = places.get(&delivery.offset).copied();
+                let place = served.get(&delivery.offset).copied();
+                // Mostly the only hour, with room for all: records are large, and so none is moved again.
+                let room = || Vec::with_capacity(places.saturating_sub(events));
+                let records = by_hour.entry(Interval::Hour.number(event.received_at)).or_insert_with(room);
                 records.push(Record { partition, offset: delivery.offset, event, place });
+                events += 1;
             }
         }
-        Ok((records, reached))
+        Ok((by_hour, reached))
     }
 
-    /// One file for each hour in which the events were received.
-    async fn write(&self, partition: u32, records: Vec<Record>) -> Result<Vec<LakeFile>> {
-        let mut by_hour: BTreeMap<i64, Vec<Record>> = BTreeMap::new();
-        for record in records {
-            by_hour.entry(Interval::Hour.number(record.event.received_at)).or_default().push(record);
-        }
+    /// One file for each hour.
+    async fn write(&self, partition: u32, by_hour: ByHour) -> Result<Vec<LakeFile>> {
         let mut files = Vec::with_capacity(by_hour.len());
         for (hour, records) in by_hour {
             let written = tokio::task::spawn_blocking(move || write_records(records)).await;

@@ -52,7 +52,8 @@ pub fn compact<W: Write + Send>(
         }
         cursors.push(cursor);
     }
-    // Rows of the batch being put together: which of the held batches, and which of its rows.
+    // Rows of the batch being put together: which of the held batches, and which of its rows. A batch is held once, however
+    // often its rows take turns with others: what putting together costs grows with the batches.
     let mut held: Vec<RecordBatch> = Vec::new();
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
     while let Some(Reverse((_, index))) = waiting.pop() {
@@ -62,13 +63,18 @@ pub fn compact<W: Write + Send>(
             Some(Reverse((key, _))) => cursor.first_not_before(key)?,
             None => batch.num_rows(),
         };
-        held.push(batch);
-        rows.extend((cursor.at..end).map(|row| (held.len() - 1, row)));
+        let place = *cursor.held_at.get_or_insert_with(|| {
+            held.push(batch);
+            held.len() - 1
+        });
+        rows.extend((cursor.at..end).map(|row| (place, row)));
         cursor.at = end;
-        if rows.len() >= BATCH_ROWS || held.len() >= BATCH_ROWS {
+        if rows.len() >= BATCH_ROWS {
             budget.check()?;
             write(&mut writer, &mut held, &mut rows)?;
+            cursors.iter_mut().for_each(|cursor| cursor.held_at = None);
         }
+        let cursor = &mut cursors[index];
         if cursor.at < cursor.rows() || cursor.next_batch()? {
             waiting.push(Reverse((cursor.key()?, index)));
         }
@@ -97,16 +103,19 @@ struct Cursor {
     reading: Reading,
     batch: Option<RecordBatch>,
     at: usize,
+    /// Where the batch is among those that are held, if it is.
+    held_at: Option<usize>,
 }
 
 impl Cursor {
     fn new(reading: Reading) -> Self {
-        Cursor { reading, batch: None, at: 0 }
+        Cursor { reading, batch: None, at: 0, held_at: None }
     }
 
     /// False at the end.
     fn next_batch(&mut self) -> Result<bool> {
         self.at = 0;
+        self.held_at = None;
         self.batch = self.reading.next()?;
         Ok(self.batch.is_some())
     }

@@ -152,12 +152,8 @@ async fn counts(tx: &mut Tx, query: &CountsQuery) -> Result<Vec<CountsRow>> {
     let by_category = query.group_by.contains(&Group::Category);
     let by_name = query.group_by.contains(&Group::Name);
     // In the order of the tables' keys.
-    let columns = [
-        ("bucket", query.by_time),
-        ("application_id", by_application),
-        ("category", by_category),
-        ("name", by_name),
-    ];
+    let columns =
+        [("bucket", query.by_time), ("application_id", by_application), ("category", by_category), ("name", by_name)];
     let listed: Vec<&str> = columns.into_iter().filter(|(_, wanted)| *wanted).map(|(column, _)| column).collect();
     let is_each_row = listed.len() == columns.len();
     let listed = listed.join(", ");

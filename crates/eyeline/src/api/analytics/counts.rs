@@ -1,6 +1,5 @@
 //! How much, over time.
 
-use axum::Json;
 use axum::extract::State;
 use eyeline_core::{ApplicationId, Timestamp};
 use eyeline_lake::{CountQuestion, Interval};
@@ -57,7 +56,7 @@ struct CountRow {
     ),
     responses((status = 200, body = Report<CountRow>), (status = "4XX", description = "A problem document"))
 )]
-async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<Report<CountRow>>> {
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<CountRow>> {
     let scope = Scope::read(&mut query, &credential);
     let interval = query.parsed("interval", "hour, day, week, month or all", |word| {
         if word == "all" { Some(None) } else { Interval::parse(word).map(Some) }
@@ -85,7 +84,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     });
     let served_from = if from_rollups { ServedFrom::Rollup } else { ServedFrom::Raw };
     let basis = Basis { as_of, served_from, complete_from: incomplete_before };
-    Ok(Json(Report { rows: rows.collect(), basis }))
+    Ok(Report { rows: rows.collect(), basis })
 }
 
 fn groups(text: &str) -> Option<CountQuestion> {

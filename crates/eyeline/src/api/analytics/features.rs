@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State;
 use eyeline_lake::{EventType, Feature, features};
 use eyeline_store::catalog::event_types::TypeInForce;
@@ -41,7 +40,7 @@ struct FeatureRow {
     ),
     responses((status = 200, body = Report<FeatureRow>), (status = "4XX", description = "A problem document"))
 )]
-async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<Report<FeatureRow>>> {
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<FeatureRow>> {
     let scope = Scope::read(&mut query, &credential);
     let least_first = query.parsed("order", "most or least", |word| match word {
         "most" => Some(false),
@@ -73,5 +72,5 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         count: feature.count,
         sessions: feature.sessions,
     });
-    Ok(Json(Report { rows: rows.collect(), basis }))
+    Ok(Report { rows: rows.collect(), basis })
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use eyeline_lake::funnel;
 use serde::Serialize;
@@ -50,7 +49,7 @@ struct FunnelRow {
     ),
     responses((status = 200, body = Report<FunnelRow>), (status = "4XX", description = "A problem document"))
 )]
-async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<Report<FunnelRow>>> {
+async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<FunnelRow>> {
     let scope = Scope::read(&mut query, &credential);
     query.require("steps");
     let what = "up to 100 steps such as shop/cart,shop/checkout";
@@ -76,7 +75,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         });
         previous = step.visits;
     }
-    Ok(Json(Report { rows, basis }))
+    Ok(Report { rows, basis })
 }
 
 fn part(of: u64, all: u64) -> Option<f64> {

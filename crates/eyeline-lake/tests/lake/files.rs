@@ -11,7 +11,7 @@ use parquet::record::RowAccessor as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
-use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_records, budget};
+use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_records, budget, record};
 
 /// Offsets in the order of a file's rows, as the plain row reader of the parquet library gives them.
 fn offsets(bytes: bytes::Bytes) -> Vec<i64> {
@@ -101,6 +101,32 @@ proptest! {
         let found = in_order_of_arrival(&lake.files, &files, &offsets, category, &budget(), Some).expect("events");
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn files_of_many_batches_whose_events_take_turns_are_merged_in_their_order() {
+    let lake = Lake::new();
+    let of_file = |file: i64, offset: i64| {
+        // Of the second file one event in a hundred, of the third a long run at the end.
+        let place = [offset, offset * 100 + 50, 40_000 + offset][file as usize];
+        let mut record = record(file * 100_000 + offset);
+        record.event.timestamp = Timestamp::from_micros(BEGIN + 3 * place + file);
+        record
+    };
+    let of_files: Vec<Vec<Record>> = [50_000, 400, 20_000]
+        .into_iter()
+        .zip(0..)
+        .map(|(count, file)| (0..count).map(|offset| of_file(file, offset)).collect())
+        .collect();
+    let files: Vec<_> = of_files
+        .iter()
+        .enumerate()
+        .map(|(number, records)| lake.file(&format!("lake/{number}"), records).expect("a file"))
+        .collect();
+    let (bytes, facts) = compact(&lake.files, &files, Vec::new(), &budget()).expect("a merge").expect("events");
+    assert_eq!(facts.rows, 70_400);
+    let expected: Vec<i64> = sorted(of_files.concat()).iter().map(|record| record.offset).collect();
+    assert!(offsets(bytes.into()) == expected, "the order is another");
 }
 
 #[test]

@@ -25,28 +25,47 @@ pub fn resequence(scorer: &Scorer<'_>, class: AccessClass, previous: &[u32], cha
     if !alone || changed.len() > columns.len() / 8 {
         return sequence(scorer, class);
     }
-    let mut moves = vec![false; columns.len()];
+    // A bit for each image, and no list besides the new one: a large gallery's are megabytes of fresh memory.
+    let mut moves = vec![0_u64; columns.len().div_ceil(64)];
     let mut arriving = Vec::with_capacity(changed.len());
     for ordinal in changed {
-        if let Some(seen @ false) = moves.get_mut(*ordinal as usize) {
-            *seen = true;
+        let (word, bit) = bit_of(*ordinal);
+        if let Some(word) = moves.get_mut(word)
+            && *word & bit == 0
+        {
+            *word |= bit;
             arriving.push(*ordinal);
         }
     }
-    let staying: Vec<u32> = previous.iter().copied().filter(|ordinal| !moves[*ordinal as usize]).collect();
-    let arriving = sorted(scorer, arriving.into_iter().filter(|ordinal| columns.shows(*ordinal, class)));
+    let is_leaving = |ordinal: &u32| {
+        let (word, bit) = bit_of(*ordinal);
+        moves[word] & bit != 0
+    };
+    let mut arriving =
+        sorted(scorer, arriving.into_iter().filter(|ordinal| columns.shows(*ordinal, class))).into_iter().peekable();
 
-    let mut merged = Vec::with_capacity(staying.len() + arriving.len());
-    let mut rest = staying.as_slice();
-    for ordinal in arriving {
-        let place = scorer.key(ordinal);
-        let (before, after) = rest.split_at(rest.partition_point(|other| scorer.key(*other) > place));
-        merged.extend_from_slice(before);
-        merged.push(ordinal);
-        rest = after;
+    let mut merged = Vec::with_capacity(previous.len() + arriving.len());
+    for mut staying in previous.split(is_leaving) {
+        while let Some(ordinal) = arriving.peek() {
+            let place = scorer.key(*ordinal);
+            let (before, after) = staying.split_at(staying.partition_point(|other| scorer.key(*other) > place));
+            if after.is_empty() {
+                // It comes behind these, and perhaps behind others.
+                break;
+            }
+            merged.extend_from_slice(before);
+            merged.extend(arriving.next());
+            staying = after;
+        }
+        merged.extend_from_slice(staying);
     }
-    merged.extend_from_slice(rest);
+    merged.extend(arriving);
     merged
+}
+
+/// The word of a list of bits that has the image's, and that bit.
+fn bit_of(ordinal: u32) -> (usize, u64) {
+    (ordinal as usize / 64, 1 << (ordinal % 64))
 }
 
 fn sorted(scorer: &Scorer<'_>, ordinals: impl Iterator<Item = u32>) -> Vec<u32> {

@@ -58,13 +58,13 @@ pub fn compact<W: Write + Send>(
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
     while let Some(Reverse((_, index))) = waiting.pop() {
         let cursor = &mut cursors[index];
-        let Some(batch) = cursor.batch.clone() else { continue };
+        let Some(batch) = &cursor.batch else { continue };
         let end = match waiting.peek() {
             Some(Reverse((key, _))) => cursor.first_not_before(key)?,
             None => batch.num_rows(),
         };
         let place = *cursor.held_at.get_or_insert_with(|| {
-            held.push(batch);
+            held.push(batch.clone());
             held.len() - 1
         });
         rows.extend((cursor.at..end).map(|row| (place, row)));

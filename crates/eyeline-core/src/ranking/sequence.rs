@@ -25,7 +25,7 @@ pub fn resequence(scorer: &Scorer<'_>, class: AccessClass, previous: &[u32], cha
     if !alone || changed.len() > columns.len() / 8 {
         return sequence(scorer, class);
     }
-    // A bit for each image, and no list besides the new one: a large gallery's are megabytes of fresh memory.
+    // A bit for each image, and no list of all besides the new one: a large gallery's are megabytes of fresh memory.
     let mut moves = vec![0_u64; columns.len().div_ceil(64)];
     let mut arriving = Vec::with_capacity(changed.len());
     for ordinal in changed {

@@ -93,7 +93,7 @@ impl Flush {
     /// The next events that count for something, and the offset that they lead to.
     async fn read(&self, marks: Marks) -> Result<(ByHour, Offset)> {
         let Marks { partition, applied, flushed, .. } = marks;
-        let places = usize::try_from(applied - flushed).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
+        let events_at_most = usize::try_from(applied - flushed).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
         let (mut by_hour, mut events, mut bytes, mut reached) = (ByHour::new(), 0, 0, flushed);
         while reached < applied && events < EVENTS_MAX && bytes < BYTES_MAX {
             let mut deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
@@ -109,9 +109,10 @@ impl Flush {
                 // What cannot be read is kept apart, and so dropped.
                 let Some(event) = Event::decode(&delivery.event) else { continue };
                 let place = served.get(&delivery.offset).copied();
-                // Mostly the only hour, with room for all: records are large, and so none is moved again.
-                let room = || Vec::with_capacity(places.saturating_sub(events));
-                let records = by_hour.entry(Interval::Hour.number(event.received_at)).or_insert_with(room);
+                // Mostly the first hour is the only one, with room for all: records are large, and so none is moved again.
+                let room = if by_hour.is_empty() { events_at_most } else { 0 };
+                let hour = Interval::Hour.number(event.received_at);
+                let records = by_hour.entry(hour).or_insert_with(|| Vec::with_capacity(room));
                 records.push(Record { partition, offset: delivery.offset, event, place });
                 events += 1;
             }

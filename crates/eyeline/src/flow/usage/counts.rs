@@ -39,8 +39,7 @@ pub struct CountedRow {
 /// One row of an answer, put together from rows of a roll-up.
 struct Sum {
     bucket: Option<Timestamp>,
-    count: u64,
-    /// The only row, or the first of several.
+    /// The only row, or the first of several with the events of all; their sessions do not add up.
     row: CountsRow,
     is_only: bool,
 }
@@ -60,7 +59,7 @@ impl Usage {
             return Ok(Counts { rows, as_of: asked.as_of, from_rollups: false, incomplete_before });
         };
         let sums = sum(rows, question);
-        let is_unknown = |sum: &&Sum| with_sessions && sum.sessions().is_none();
+        let is_unknown = |sum: &&Sum| with_sessions && sum.row.sessions.is_none();
         let unknown: Vec<Option<Timestamp>> = sums.iter().filter(is_unknown).map(|sum| sum.bucket).collect();
         let rows = |sums: Vec<Sum>| sums.into_iter().map(|sum| sum.into_row(question, with_sessions)).collect();
         if unknown.is_empty() {
@@ -194,13 +193,13 @@ fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Vec<Sum> {
         let (interval, at) = question.interval.zip(row.bucket)?;
         Some(interval.begin(interval.number(at)))
     };
-    let mut sums: Vec<Sum> =
-        rows.into_iter().map(|row| Sum { bucket: bucket(&row), count: row.events, row, is_only: true }).collect();
+    let mut sums: Vec<Sum> = rows.into_iter().map(|row| Sum { bucket: bucket(&row), row, is_only: true }).collect();
     sums.sort_by(|one, other| one.key(question).cmp(&other.key(question)));
     sums.dedup_by(|next, sum| {
         let is_same = next.key(question) == sum.key(question);
         if is_same {
-            sum.count += next.count;
+            sum.row.events += next.row.events;
+            sum.row.sessions = None;
             sum.is_only = false;
         }
         is_same
@@ -220,19 +219,14 @@ impl Sum {
         )
     }
 
-    fn sessions(&self) -> Option<u64> {
-        self.row.sessions.filter(|_| self.is_only)
-    }
-
     fn into_row(self, question: CountQuestion, with_sessions: bool) -> CountedRow {
-        let sessions = self.sessions().filter(|_| with_sessions);
-        let CountsRow { application_id, category, name, .. } = self.row;
+        let CountsRow { application_id, category, name, events, sessions, .. } = self.row;
         let group = Group {
             application: application_id.filter(|_| question.by_application),
             category: category.filter(|_| question.by_category),
             name: name.filter(|_| question.by_name),
         };
-        CountedRow { bucket: self.bucket, group, count: self.count, sessions }
+        CountedRow { bucket: self.bucket, group, count: events, sessions: sessions.filter(|_| with_sessions) }
     }
 }
 

@@ -70,7 +70,28 @@ export async function request(method, path, { body, headers = {}, ...options } =
     sessionNews.dispatchEvent(new Event('signed-out'));
   }
   if (!response.ok) throw apiError(response.status, text, response.headers.get('Retry-After'));
-  return text ? JSON.parse(text) : null;
+  return text ? JSON.parse(text, reviver) : null;
+}
+
+/**
+ * Replaces the server's public URL at the start of an address by `here`, the origin that this page was opened at. The
+ * page works that way at any address of the server, whatever `EYELINE_PUBLIC_URL` says. A `srcset` holds several.
+ */
+export const atOrigin = (publicUrl, here) => (key, value) => {
+  if (typeof value !== 'string' || !value.includes(publicUrl)) return value;
+  const addresses = key.startsWith('srcset') ? value.split(', ') : [value];
+  const moved = addresses.map((each) => (each.startsWith(`${publicUrl}/`) ? here + each.slice(publicUrl.length) : each));
+  return moved.join(', ');
+};
+
+/** What `JSON.parse` does to each value; set by [`openedAt`] where the page is not at the public URL. */
+let reviver;
+
+/** Tells this module the server's public URL and where the page is; true when they differ. */
+export function openedAt(publicUrl, here) {
+  const differs = Boolean(publicUrl) && publicUrl !== here;
+  reviver = differs ? atOrigin(publicUrl, here) : undefined;
+  return differs;
 }
 
 const get = (path, options) => request('GET', path, options);

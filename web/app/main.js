@@ -1,6 +1,7 @@
 /** Starts the page: session, choice of project, uploads. */
 
-import { api, sessionNews } from './api.js';
+import { api, openedAt, sessionNews } from './api.js';
+import { backoffMs } from './backoff.js';
 import { $, say, wordsOf } from './dom.js';
 import { acceptDrops } from './drop.js';
 import { plural } from './format.js';
@@ -16,13 +17,16 @@ const panel = showUploads($('#uploads'), uploads);
 const workspace = new Workspace(uploads);
 const projects = projectPicker($('#project'));
 let signedIn = null;
-/** Files chosen before sign-in; they go in as soon as it is done. */
+/** Files chosen before sign-in or while the server is away; they are queued as soon as both have passed. */
 let held = [];
+let holdTimer = null;
+let holdAttempts = 0;
 
 function showSession() {
   $('#intro').hidden = signedIn;
   $('#project-bar').hidden = !signedIn;
   $('#sign-out').hidden = !signedIn;
+  $('#address-note').hidden = !signedIn || !$('#address-note').textContent;
 }
 
 async function changed(now) {
@@ -33,7 +37,7 @@ async function changed(now) {
   if (now) return enter();
   workspace.close();
   if (before === null) return;
-  uploads.clear({ all: true });
+  uploads.clear();
   panel.forgetGone();
   writeRoute({});
 }
@@ -53,9 +57,7 @@ async function enter() {
   say($('#sign-in-problem'), null);
   try {
     await open(parseRoute(location.hash));
-    const files = held;
-    held = [];
-    await take(files);
+    await take([]);
   } catch (error) {
     say($('#upload-problem'), wordsOf(error));
   }
@@ -68,23 +70,46 @@ async function open(route) {
 }
 
 /** Takes chosen or dropped files; the first ever make their project and gallery by themselves. */
-async function take(files) {
+async function take(chosen) {
+  const all = [...held, ...chosen];
+  const files = all.slice(0, UNFINISHED_MAX);
+  const leftOut = all.length - files.length;
   if (files.length === 0) return;
+  clearTimeout(holdTimer);
   if (!signedIn) {
-    held = files.slice(0, UNFINISHED_MAX);
+    held = files;
     say($('#upload-problem'), `Sign in first, with the admin link or the admin key above. ${plural(held.length, 'photo')} `
       + 'chosen: they go in as soon as you are signed in.');
     $('#admin-key').focus();
     return;
   }
+  held = [];
   try {
     const place = await workspace.place();
     if (place.madeProject) projects.add(place.madeProject);
     uploads.limits = await api.limits(place.projectId);
-    say($('#upload-problem'), leftOutWords(uploads.add(files, place), UNFINISHED_MAX));
+    holdAttempts = 0;
+    say($('#upload-problem'), leftOutWords(uploads.add(files, place) + leftOut, UNFINISHED_MAX));
   } catch (error) {
+    if (error.temporary) return hold(files, error);
     say($('#upload-problem'), wordsOf(error));
   }
+}
+
+/** Keeps files that the server cannot be asked about, and tries again. */
+function hold(files, error) {
+  held = [...files, ...held].slice(0, UNFINISHED_MAX);
+  say($('#upload-problem'), `${wordsOf(error)} ${plural(held.length, 'photo')} waiting: they are sent when it answers.`);
+  holdTimer = setTimeout(() => take([]), Math.max(backoffMs(holdAttempts++), error.retryAfterMs ?? 0));
+}
+
+/** Says which setting to change when the page is not at the address that the server gives out. */
+function showPublicUrl(publicUrl) {
+  const differs = openedAt(publicUrl, location.origin);
+  say($('#address-note'), differs
+    ? `This page is open at ${location.origin}, but links for other pages begin with ${publicUrl}. `
+      + `To share them, start the server with EYELINE_PUBLIC_URL=${location.origin}.`
+    : null);
 }
 
 projects.addEventListener('chosen', ({ detail }) => workspace.openProject(detail));
@@ -106,7 +131,12 @@ addEventListener('hashchange', () => {
   const route = parseRoute(location.hash);
   if (signedIn && !route.ticket) open(route).catch((error) => say($('#upload-problem'), wordsOf(error)));
 });
+addEventListener('online', () => {
+  uploads.resume();
+  if (held.length && signedIn) take([]);
+});
 addEventListener('beforeunload', (event) => {
+  if (held.length) event.preventDefault();
   if (uploads.unfinished.some((item) => item.file && ['waiting', 'init'].includes(item.state))) event.preventDefault();
 });
-connectSession({ form: $('#sign-in'), signOut: $('#sign-out'), onChange: changed });
+connectSession({ form: $('#sign-in'), signOut: $('#sign-out'), onChange: changed, onPublicUrl: showPublicUrl });

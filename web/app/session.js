@@ -8,10 +8,10 @@ const LINK_FAILED = 'That admin link does not work any more: each opens once, an
   + 'Restart the server for a new one, or paste the admin key.';
 
 /**
- * Connects the sign-in form and the one-time links. `onChange(true|false)` is called whenever the page is signed in
- * or out, and once at the start.
+ * Connects the sign-in form and the one-time links. Calls `onChange(signedIn)` at the start and after each change, and
+ * `onPublicUrl` with the server's public URL before the first of them.
  */
-export function connectSession({ form, signOut, onChange }) {
+export function connectSession({ form, signOut, onChange, onPublicUrl }) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const field = form.elements.admin_key;
@@ -25,22 +25,24 @@ export function connectSession({ form, signOut, onChange }) {
     onChange(false);
   });
   addEventListener('hashchange', () => {
-    if (parseRoute(location.hash).ticket) begin(form, onChange);
+    if (parseRoute(location.hash).ticket) begin(form, onChange, onPublicUrl);
   });
-  return begin(form, onChange);
+  return begin(form, onChange, onPublicUrl);
 }
 
 /** Uses the ticket in the address, if there is one, or asks whether the cookie is still good. */
-async function begin(form, onChange) {
+async function begin(form, onChange, onPublicUrl) {
   const route = parseRoute(location.hash);
   const line = $('.problem', form);
   try {
     if (route.ticket) {
       // Taken out of the address first: a reload or a copied address must not carry it.
       writeRoute(route);
-      if (await redeem(route.ticket, line)) return onChange(true);
+      await redeem(route.ticket, line);
     }
-    onChange((await api.session()).signed_in);
+    const session = await api.session();
+    onPublicUrl(session.public_url);
+    onChange(session.signed_in);
   } catch (error) {
     onChange(false);
     say(line, error.words ?? error.message);
@@ -50,10 +52,8 @@ async function begin(form, onChange) {
 async function redeem(ticket, line) {
   try {
     await api.signIn({ ticket });
-    return true;
   } catch (error) {
     if (error.temporary) throw error;
     say(line, LINK_FAILED);
-    return false;
   }
 }

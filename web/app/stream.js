@@ -1,4 +1,4 @@
-/** The project's live news: a WebSocket that comes back by itself and goes on where it stopped. */
+/** The project's live news: a WebSocket that reconnects and resumes after the last message it received. */
 
 import { api } from './api.js';
 import { backoffMs, sleep } from './backoff.js';
@@ -14,20 +14,26 @@ export function nextSince(since, message) {
 }
 
 /**
- * Events: `news` (detail: the message) for every message; `live` (detail: true or false) when the connection comes or
- * goes; `gap` when news may have been missed and what is shown has to be read again: after the server's `reset`,
- * and after every connection made without a number to go on from.
+ * Events: `news` (detail: the message) for every message; `live` (detail: true or false) when the connection opens or
+ * closes; `gap` when the page must read again what it shows: after every connection, and after the server's `reset`.
+ * A resumed connection is a gap too, because the server stores no `gallery.order` hints.
  */
 export class Stream extends EventTarget {
   #projectId;
   #since = null;
   #stop = new AbortController();
-  #socket = null;
+  #pause = null;
+  /** Ends the present connection without waiting for the other side. */
+  #drop = () => {};
   live = false;
 
   constructor(projectId) {
     super();
     this.#projectId = projectId;
+    const { signal } = this.#stop;
+    // A socket over a lost network stays open for minutes; the browser knows earlier.
+    globalThis.addEventListener?.('offline', () => this.#drop(), { signal });
+    globalThis.addEventListener?.('online', () => this.#pause?.abort(), { signal });
   }
 
   /** Connects, and connects again with a growing pause, until `close`. */
@@ -42,7 +48,9 @@ export class Stream extends EventTarget {
           return;
         }
       }
-      await sleep(backoffMs(attempt), this.#stop.signal).catch(() => {});
+      this.#pause = new AbortController();
+      await sleep(backoffMs(attempt), AbortSignal.any([this.#stop.signal, this.#pause.signal])).catch(() => {});
+      this.#pause = null;
     }
   }
 
@@ -57,16 +65,21 @@ export class Stream extends EventTarget {
     return new Promise((resolve) => {
       const socket = new WebSocket(url);
       let opened = false;
-      this.#socket = socket;
       socket.onopen = () => {
         opened = true;
         this.#setLive(true);
-        if (this.#since === null) this.dispatchEvent(new CustomEvent('gap'));
+        this.dispatchEvent(new CustomEvent('gap'));
       };
       socket.onmessage = ({ data }) => this.#receive(data);
-      socket.onclose = () => {
+      const end = () => {
+        socket.onmessage = socket.onclose = null;
         this.#setLive(false);
         resolve(opened);
+      };
+      socket.onclose = end;
+      this.#drop = () => {
+        end();
+        socket.close();
       };
     });
   }
@@ -90,6 +103,6 @@ export class Stream extends EventTarget {
 
   close() {
     this.#stop.abort();
-    this.#socket?.close();
+    this.#drop();
   }
 }

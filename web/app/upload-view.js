@@ -26,7 +26,8 @@ export function showUploads(panel, uploads) {
     const busy = uploads.unfinished;
     $('.stop', panel).hidden = !busy.some((item) => item.state === 'waiting' || item.state === 'init');
     $('.retry-all', panel).hidden = !items.some((item) => item.state === 'error' && !item.hopeless);
-    $('.clear', panel).hidden = busy.length === items.length;
+    $('.clear', panel).hidden = !items.some((item) => item.state === 'done');
+    $('.clear-failed', panel).hidden = !items.some((item) => item.state === 'error');
     if (busy.length === 0 && items.length) announce(panel, summary(items));
   };
   // Progress comes many times a second for every file; one drawing a frame is enough.
@@ -59,10 +60,12 @@ export function showUploads(panel, uploads) {
   };
   $('.stop', panel).addEventListener('click', () => uploads.stop());
   $('.retry-all', panel).addEventListener('click', () => uploads.items.forEach((item) => uploads.retry(item)));
-  $('.clear', panel).addEventListener('click', () => {
-    uploads.clear();
-    forgetGone();
-  });
+  for (const [button, state] of [['.clear', 'done'], ['.clear-failed', 'error']]) {
+    $(button, panel).addEventListener('click', () => {
+      uploads.clear(state);
+      forgetGone();
+    });
+  }
   return { forgetGone };
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { api } from './api.js';
-import { withRetry } from './backoff.js';
+import { backoffMs, withRetry } from './backoff.js';
 import { bytes, plural, uuid } from './format.js';
 import { sendFile } from './send.js';
 
@@ -15,6 +15,11 @@ const LINKS_PER_CALL = 50;
 const PARALLEL = 3;
 /** A link with less than this left is asked for anew instead of being started on. */
 const LINK_MARGIN_MS = 60_000;
+/** After a request that the server could not answer, the queue rests for this long at most. */
+const REST_MAX_MS = 30_000;
+
+/** Failures of a photo that sending the same file again can mend. The other codes speak of the file itself. */
+const MENDABLE = new Set(['never_arrived', 'not_as_stated', 'processing_failed', 'worker_died']);
 
 /** The order of states; a later one is never replaced by an earlier one that arrives late. */
 const RANK = { waiting: 0, init: 1, uploaded: 2, processing: 3, done: 4, error: 4 };
@@ -28,14 +33,17 @@ export function refusal(file, limits) {
   if (limits.max_file_bytes && file.size > limits.max_file_bytes) {
     return `The file has ${bytes(file.size)}; at most ${bytes(limits.max_file_bytes)} are taken.`;
   }
-  const types = limits.content_types;
-  if (types && file.type && !types.includes(file.type)) return `Files of type ${file.type} are not taken.`;
+  // Browsers and systems name image types in many ways; only the bytes decide, at the server.
+  const mayBeImage = !file.type || file.type.startsWith('image/') || file.type === 'application/octet-stream';
+  if (!mayBeImage) return `Files of type ${file.type} are not taken.`;
   return null;
 }
 
 /**
  * Events: `added` and `changed`, both with the item as detail. An item is `{id, name, size, sent, state, problem,
- * imageId}`; `problem` is the sentence to show when `state` is `error`.
+ * imageId, hopeless}`; `problem` is the sentence to show, `hopeless` says that another try cannot help.
+ *
+ * While the server is away the queue keeps its files and tries again, with a growing pause and at [`resume`].
  */
 export class Uploads extends EventTarget {
   #items = new Map();
@@ -43,12 +51,17 @@ export class Uploads extends EventTarget {
   #active = 0;
   #asking = null;
   #stops = new Map();
+  #rest = null;
+  #restMs;
+  #rests = 0;
 
-  constructor({ limits = {}, send = sendFile, client = api } = {}) {
+  /** `restMs(count)`: how long the queue rests after the `count`-th failure in a row. */
+  constructor({ limits = {}, send = sendFile, client = api, restMs } = {}) {
     super();
     this.limits = limits;
     this.send = send;
     this.client = client;
+    this.#restMs = restMs ?? ((count) => backoffMs(count, { maxMs: REST_MAX_MS }));
   }
 
   get items() {
@@ -92,11 +105,11 @@ export class Uploads extends EventTarget {
     for (const controller of this.#stops.values()) controller.abort(new Error('Stopped.'));
   }
 
-  /** Forgets what is finished, or, at sign-out, everything. */
-  clear({ all = false } = {}) {
-    if (all) this.stop();
+  /** Forgets the items in this state, `done` or `error`; without one, at sign-out, everything. */
+  clear(state) {
+    if (!state) this.stop();
     for (const item of this.items) {
-      if (!all && RANK[item.state] < RANK.done) continue;
+      if (state && item.state !== state) continue;
       this.#items.delete(item.id);
       this.#byImage.delete(item.imageId);
     }
@@ -119,27 +132,41 @@ export class Uploads extends EventTarget {
   async #read(item) {
     try {
       const image = await withRetry(() => this.client.image(item.imageId));
-      this.#advance(item, image.state, image.error);
+      this.#advance(item, image.state, image);
     } catch (error) {
-      if (error.status === 404) this.#fail(item, 'The image has been deleted.');
+      if (error.status === 404) this.#fail(item, 'The image has been deleted.', { hopeless: true });
     }
   }
 
-  #advance(item, state, error) {
+  #advance(item, state, image) {
     if (!advances(item.state, state)) return;
-    if (state === 'error') return this.#fail(item, error);
+    if (state === 'error') return this.#fail(item, image.error, { hopeless: !MENDABLE.has(image.error_code) });
     item.state = state;
     if (state === 'done') item.file = null;
     this.#emit('changed', item);
   }
 
-  #fail(item, problem) {
-    Object.assign(item, { state: 'error', problem });
+  #fail(item, problem, { hopeless = false } = {}) {
+    Object.assign(item, { state: 'error', problem, hopeless });
     this.#emit('changed', item);
   }
 
+  /** Ends a rest of the queue: the server answers again, or may. */
+  resume() {
+    clearTimeout(this.#rest);
+    this.#rest = null;
+    this.#pump();
+  }
+
+  /** Puts a file back in the queue, which rests until the server may answer again. */
+  #postpone(item, error) {
+    Object.assign(item, { sent: 0, state: 'waiting', problem: error.words });
+    this.#emit('changed', item);
+    this.#rest ??= setTimeout(() => this.resume(), Math.max(this.#restMs(this.#rests++), error.retryAfterMs ?? 0));
+  }
+
   #pump() {
-    while (this.#active < PARALLEL) {
+    while (this.#active < PARALLEL && this.#rest === null) {
       const item = this.items.find((each) => each.state === 'waiting' && !this.#stops.has(each.id));
       if (!item) return;
       this.#active++;
@@ -152,22 +179,23 @@ export class Uploads extends EventTarget {
 
   async #upload(item) {
     const controller = new AbortController();
+    const { signal } = controller;
     this.#stops.set(item.id, controller);
     try {
-      const { signal } = controller;
       await this.#link(item, signal);
       if (item.state !== 'waiting') return;
-      item.state = 'init';
+      Object.assign(item, { state: 'init', problem: null });
       this.#emit('changed', item);
-      await withRetry(() => this.send(item.file, item.link, { signal, onProgress: (sent) => this.#sent(item, sent) }), {
-        signal,
-      });
+      await this.send(item.file, item.link, { signal, onProgress: (sent) => this.#sent(item, sent) });
       this.#sent(item, item.size);
-      await withRetry(() => this.client.completeImage(item.imageId), { signal });
+      await this.client.completeImage(item.imageId);
+      this.#rests = 0;
       this.#advance(item, 'uploaded');
     } catch (error) {
       // The sweep may have found the file, and the news of it come, before a lost call has failed.
-      if (advances(item.state, 'uploaded')) this.#fail(item, error.words ?? error.message);
+      if (!advances(item.state, 'uploaded')) return;
+      if (error.temporary && !signal.aborted) this.#postpone(item, error);
+      else this.#fail(item, error.words ?? error.message);
     } finally {
       this.#stops.delete(item.id);
     }
@@ -182,12 +210,13 @@ export class Uploads extends EventTarget {
   async #link(item, signal) {
     const fresh = () => item.link && Date.parse(item.link.expires_at) - Date.now() > LINK_MARGIN_MS;
     while (item.state === 'waiting' && !fresh()) {
-      this.#asking ??= this.#askLinks(item, signal).finally(() => (this.#asking = null));
+      signal.throwIfAborted();
+      this.#asking ??= this.#askLinks(item).finally(() => (this.#asking = null));
       await this.#asking;
     }
   }
 
-  async #askLinks(first, signal) {
+  async #askLinks(first) {
     const following = this.items.filter(
       (item) => item.state === 'waiting' && !item.link && item !== first && item.projectId === first.projectId
         && item.galleryId === first.galleryId,
@@ -200,14 +229,14 @@ export class Uploads extends EventTarget {
     }));
     const body = { project_id: first.projectId, gallery_id: first.galleryId, files };
     const key = uuid();
-    const answer = await withRetry(() => this.client.imageLinks(body, key), { signal });
+    const answer = await withRetry(() => this.client.imageLinks(body, key), { attempts: 2 });
     answer.images.forEach((verdict, index) => this.#verdict(batch[index], verdict));
   }
 
   #verdict(item, verdict) {
     if (item.state !== 'waiting') return;
     if (!verdict.upload_link) {
-      this.#fail(item, verdictWords(verdict));
+      this.#fail(item, verdictWords(verdict), { hopeless: verdict.verdict !== 'over_quota' });
       return;
     }
     this.#byImage.delete(item.imageId);

@@ -103,6 +103,7 @@ export class Workspace {
     };
     show(false);
     this.#stream.addEventListener('live', ({ detail }) => show(detail));
+    this.#stream.addEventListener('live', ({ detail }) => detail && this.#uploads.resume());
     this.#stream.addEventListener('refused', () => (live.hidden = true));
     this.#stream.addEventListener('news', ({ detail }) => this.#news(detail));
     this.#stream.addEventListener('gap', () => {

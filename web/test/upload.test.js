@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NetworkError } from '../app/api.js';
 import { advances, refusal, summary, Uploads, verdictWords } from '../app/upload.js';
 
 const LIMITS = { max_file_bytes: 1000, content_types: ['image/jpeg'] };
@@ -8,12 +9,17 @@ const photo = (name, size = 100) => ({ name, size, type: 'image/jpeg' });
 const later = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** A server that gives links, and a wire that sends when told to. */
-function setUp({ expiresInMs = 900_000, verdict } = {}) {
+function setUp({ expiresInMs = 900_000, verdict, errorCode = 'processing_failed' } = {}) {
   const calls = { batches: [], completed: [], sending: 0, mostSending: 0 };
   const wire = [];
+  const server = { away: false };
+  const answer = () => {
+    if (server.away) throw new NetworkError();
+  };
   let number = 0;
   const client = {
     async imageLinks(body) {
+      answer();
       calls.batches.push(body);
       return {
         images: body.files.map((file) => verdict?.(file) || {
@@ -24,16 +30,18 @@ function setUp({ expiresInMs = 900_000, verdict } = {}) {
       };
     },
     async completeImage(id) {
+      answer();
       calls.completed.push(id);
     },
     async image(id) {
-      return { image_id: id, state: 'error', error: 'It is no photo.' };
+      return { image_id: id, state: 'error', error: 'It is no photo.', error_code: errorCode };
     },
   };
   const send = (file, link, { signal }) => {
     calls.mostSending = Math.max(calls.mostSending, ++calls.sending);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
+      if (server.away) reject(new NetworkError());
       wire.push(resolve);
     }).finally(() => calls.sending--);
   };
@@ -44,7 +52,8 @@ function setUp({ expiresInMs = 900_000, verdict } = {}) {
       wire.splice(0).forEach((done) => done());
     }
   };
-  return { uploads: new Uploads({ limits: LIMITS, client, send }), calls, sendAll };
+  const uploads = new Uploads({ limits: LIMITS, client, send, restMs: () => 60_000 });
+  return { uploads, calls, sendAll, server };
 }
 
 const states = (uploads) => uploads.items.map(({ state }) => state);
@@ -106,6 +115,58 @@ test('a failed file can be sent again, as a new image', async () => {
   await sendAll();
   assert.deepEqual(states(uploads), ['uploaded']);
   assert.equal(uploads.items[0].imageId, 'image-2');
+});
+
+test('photos chosen while the server is away are kept, and sent once it answers', async () => {
+  const { uploads, sendAll, server } = setUp();
+  server.away = true;
+  uploads.add(['a', 'b', 'c', 'd', 'e'].map((name) => photo(`${name}.jpg`)), PLACE);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  assert.deepEqual(new Set(states(uploads)), new Set(['waiting']));
+  assert.match(uploads.items[0].problem, /cannot be reached/);
+  server.away = false;
+  uploads.resume();
+  await sendAll();
+  assert.deepEqual(new Set(states(uploads)), new Set(['uploaded']));
+  assert.equal(uploads.items[0].problem, null);
+});
+
+test('a connection lost while a photo is sent puts it back in the queue', async () => {
+  const { uploads, sendAll, server } = setUp();
+  uploads.add([photo('a.jpg')], PLACE);
+  await later();
+  server.away = true;
+  await sendAll();
+  assert.deepEqual(states(uploads), ['waiting']);
+  server.away = false;
+  uploads.resume();
+  await sendAll();
+  assert.deepEqual(states(uploads), ['uploaded']);
+});
+
+test('another try is offered only where it can help', async () => {
+  for (const [errorCode, hopeless] of [
+    ['never_arrived', false], ['worker_died', false], ['truncated', true], ['unsupported', true], ['not_an_image', true],
+  ]) {
+    const { uploads, sendAll } = setUp({ errorCode });
+    uploads.add([photo('a.jpg')], PLACE);
+    await sendAll();
+    await uploads.reconcile();
+    assert.equal(uploads.items[0].hopeless, hopeless, errorCode);
+    uploads.retry(uploads.items[0]);
+    assert.equal(uploads.items[0].state, hopeless ? 'error' : 'waiting', errorCode);
+  }
+});
+
+test('clearing what is finished keeps the failures, which go by a button of their own', async () => {
+  const { uploads, sendAll } = setUp();
+  uploads.add([photo('a.jpg'), photo('empty.jpg', 0)], PLACE);
+  await sendAll();
+  uploads.news({ type: 'image.state', image_id: 'image-1', state: 'done' });
+  uploads.clear('done');
+  assert.deepEqual(states(uploads), ['error']);
+  uploads.clear('error');
+  assert.deepEqual(states(uploads), []);
 });
 
 test('when news may have been missed, the state is asked for', async () => {

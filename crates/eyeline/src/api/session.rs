@@ -38,6 +38,9 @@ pub async fn new_ticket(app: &App) -> Answer<String> {
 struct Session {
     /// Whether the request came with the cookie of a signed-in browser.
     signed_in: bool,
+    /// The address that links in answers begin with (`EYELINE_PUBLIC_URL`). A page at another address replaces it by
+    /// its own.
+    public_url: String,
 }
 
 /// The body of [`sign_in`]: one of the two.
@@ -84,7 +87,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
 #[utoipa::path(get, path = "/session", tag = "session", security(()), responses((status = 200, body = Session)))]
 async fn session(State(app): State<App>, request: Request) -> Json<Session> {
     let (parts, _) = request.into_parts();
-    Json(Session { signed_in: is_signed_in(&parts, &app) })
+    Json(Session { signed_in: is_signed_in(&parts, &app), public_url: app.settings.public_url() })
 }
 
 /// Sign this browser out.

@@ -80,6 +80,7 @@ fn banner(app: &App, ticket: Option<&str>) -> String {
     } else {
         ""
     };
+    let address = unreachable_links(settings.listen, &url).unwrap_or_default();
     format!(
         "
   Eyeline {version} is serving.
@@ -89,11 +90,28 @@ fn banner(app: &App, ticket: Option<&str>) -> String {
   API        {url}/docs
   Data       {data}
   Engines    catalog: {catalog}; embedded: {embedded}jobs, objects, inbox, cache
-  Stop       Ctrl-C{clock}
+  Stop       Ctrl-C{address}{clock}
 ",
         version = env!("CARGO_PKG_VERSION"),
         data = data.display(),
     )
+}
+
+/// What the banner adds when other machines reach the server, but its links lead them to themselves.
+fn unreachable_links(listen: SocketAddr, public_url: &str) -> Option<String> {
+    let host = url::Url::parse(public_url).ok()?.host()?.to_owned();
+    let is_loopback = match host {
+        url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    (is_loopback && !listen.ip().is_loopback()).then(|| {
+        format!(
+            "\n\n  NOTE       Other machines reach {listen}, but links in answers begin with {public_url}, which is each\n             \
+             machine itself. Set EYELINE_PUBLIC_URL to an address that they know, such as http://HOST:{}.",
+            listen.port()
+        )
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

@@ -1,7 +1,9 @@
 //! What holds for every file that goes through the pipeline.
 
+use std::sync::LazyLock;
+
 use eyeline_core::{ImageErrorCode, PRESETS, Preset};
-use eyeline_image::{ImageError, Limits, Made, make_versions};
+use eyeline_image::{Heif, ImageError, Limits, Made, make_versions};
 
 use crate::{bare, end};
 
@@ -9,6 +11,9 @@ use crate::{bare, end};
 const SIDE_MAX: u32 = 5_100;
 /// Few enough for one execution to take about a millisecond, and still more than fit the smallest box.
 const PIXELS_MAX: u64 = 16_384;
+
+/// Loading is slow, and cannot be undone.
+static HEIF: LazyLock<Heif> = LazyLock::new(Heif::load);
 
 fn outcome(file: &[u8], presets: &[Preset]) -> Result<Made, ImageError> {
     let limits = Limits {
@@ -19,7 +24,7 @@ fn outcome(file: &[u8], presets: &[Preset]) -> Result<Made, ImageError> {
         max_total_pixels: 4 * PIXELS_MAX,
         ..Limits::default()
     };
-    make_versions(file, presets, &limits)
+    make_versions(file, presets, &limits, &HEIF)
 }
 
 /// Sends a file through the pipeline, checks what comes out and hands it back. `choice` decides on WebP

@@ -4,7 +4,7 @@ use crate::orientation::Orientation;
 use crate::packed::Packed;
 use crate::planar::Planar;
 use crate::sniff::Format;
-use crate::{ImageError, Limits, gif, jpeg, png, webp};
+use crate::{Heif, ImageError, Limits, gif, jpeg, png, webp};
 
 /// Pixels as the decoder of a format leaves them.
 pub(crate) enum Picture {
@@ -27,6 +27,7 @@ pub(crate) fn decode(
     file: &[u8],
     format: Format,
     limits: &Limits,
+    heif: &Heif,
     largest: impl Fn((u32, u32)) -> (u32, u32),
 ) -> Result<Decoded, ImageError> {
     match format {
@@ -34,5 +35,6 @@ pub(crate) fn decode(
         Format::Png => png::decode(file, limits),
         Format::WebP => webp::decode(file, limits),
         Format::Gif => gif::decode(file, limits),
+        Format::Avif | Format::Heic | Format::Heif => heif.decode(file, format, limits),
     }
 }

@@ -9,6 +9,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gif;
+mod heif;
 mod jpeg;
 mod libwebp;
 mod limits;
@@ -26,6 +27,7 @@ mod webp;
 pub mod worker;
 
 pub use error::ImageError;
+pub use heif::{Heif, HeifSupport};
 pub use limits::Limits;
 pub use needs::{START_BYTES, memory_needed};
 pub use sniff::sniff;

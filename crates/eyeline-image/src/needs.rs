@@ -5,6 +5,7 @@
 use eyeline_core::{ImageErrorCode, PRESETS};
 
 use crate::Limits;
+use crate::heif::Outline;
 use crate::jpeg::structure::{Frame, Segments, marker};
 use crate::sniff::{self, Format};
 
@@ -53,6 +54,7 @@ fn size(format: Format, start: &[u8], file_bytes: u64) -> Size {
         Format::Png => png(start),
         Format::Gif => gif(start),
         Format::WebP => webp(start),
+        Format::Avif | Format::Heic | Format::Heif => heif(start),
     };
     let is_whole = start.len() as u64 >= file_bytes;
     found.unwrap_or(if is_whole { Size::Broken } else { Size::Beyond })
@@ -163,6 +165,12 @@ fn webp(file: &[u8]) -> Option<Size> {
     Some(Size::Known { width, height, pixel_bytes: PIXEL_BYTES })
 }
 
+/// The decoder's own planes, those of libheif before and after each of its steps, the picture, and a copy in another form.
+fn heif(file: &[u8]) -> Option<Size> {
+    let ((width, height), is_deep) = Outline::at_start(file)?;
+    Some(Size::Known { width, height, pixel_bytes: if is_deep { 32 } else { 16 } })
+}
+
 #[cfg(test)]
 mod tests {
     use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage, RgbaImage};
@@ -224,6 +232,23 @@ mod tests {
         assert!(with_side(8_000) > 64 * MIB + 8_000 * 8_000 * 8);
         assert!(with_side(10_000) <= limits.max_memory_bytes + MIB);
         assert!(memory_needed(b"Dear customer,", 14, &limits) < 65 * MIB);
+    }
+
+    #[test]
+    fn heif_takes_twice_as_much_with_more_than_8_bits() {
+        let bytes = |file: &[u8]| match heif(file) {
+            Some(Size::Known { pixel_bytes, .. }) => pixel_bytes,
+            other => panic!("{other:?}"),
+        };
+        let seeds = [
+            (include_bytes!("../../../fuzz/seeds/pipeline/420.heic").as_slice(), 16),
+            (include_bytes!("../../../fuzz/seeds/pipeline/420.avif"), 16),
+            (include_bytes!("../../../fuzz/seeds/pipeline/ten-bits.heic"), 32),
+        ];
+        for (file, expected) in seeds {
+            assert_eq!(bytes(file), expected);
+            assert!(memory_needed(&file[..100], file.len() as u64, &Limits::default()) > 1 << 30, "not known yet");
+        }
     }
 
     #[test]

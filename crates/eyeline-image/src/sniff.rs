@@ -11,6 +11,10 @@ pub(crate) enum Format {
     Png,
     WebP,
     Gif,
+    Avif,
+    Heic,
+    /// HEIF without a word of what it is compressed with.
+    Heif,
 }
 
 impl Format {
@@ -20,6 +24,9 @@ impl Format {
             Self::Png => "image/png",
             Self::WebP => "image/webp",
             Self::Gif => "image/gif",
+            Self::Avif => "image/avif",
+            Self::Heic => "image/heic",
+            Self::Heif => "image/heif",
         }
     }
 }
@@ -28,13 +35,10 @@ impl Format {
 type Test = fn(&[u8]) -> bool;
 
 /// Formats that are known and refused, so that the refusal can name them.
-const REFUSED: [(Test, &str, &str); 11] = [
+const REFUSED: [(Test, &str, &str); 8] = [
     (|bytes| bytes.starts_with(b"BM"), "image/bmp", "A BMP picture"),
     (|bytes| TIFF.iter().any(|magic| bytes.starts_with(magic)), "image/tiff", "A TIFF picture"),
     (|bytes| bytes.starts_with(b"\0\0\x01\0"), "image/x-icon", "An icon file"),
-    (|bytes| has_brand(bytes, &[b"avif", b"avis"]), "image/avif", "An AVIF picture"),
-    (|bytes| has_brand(bytes, &[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"]), "image/heic", "A HEIC picture"),
-    (|bytes| has_brand(bytes, &[b"mif1", b"msf1"]), "image/heif", "A HEIF picture"),
     (|bytes| bytes.starts_with(b"\xff\x0a") || bytes.starts_with(b"\0\0\0\x0cJXL "), "image/jxl", "A JPEG XL picture"),
     (
         |bytes| bytes.starts_with(b"\xff\x4f\xff\x51") || bytes.starts_with(b"\0\0\0\x0cjP  "),
@@ -61,6 +65,14 @@ const MAGICS: [(&[u8], Format); 5] = [
     (b"GIF89a", Format::Gif),
 ];
 
+/// Which pictures the brands of an ISO media file stand for. The first that is named, by the file as its own or as one that
+/// it can be read as, counts.
+const BRANDS: [(&[&[u8; 4]], Format); 3] = [
+    (&[b"avif", b"avis"], Format::Avif),
+    (&[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"], Format::Heic),
+    (&[b"mif1", b"mif2", b"msf1", b"miaf"], Format::Heif),
+];
+
 /// The content type of a file, told from its first bytes; 512 are enough. `None` for what is no known picture format.
 pub fn sniff(first_bytes: &[u8]) -> Option<&'static str> {
     match format(first_bytes) {
@@ -78,10 +90,19 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
         // A file cut within its first bytes is still told from one that never was a picture.
         return if bytes.len() < magic.len() { Err(ImageError::truncated()) } else { Ok(format) };
     }
+    if let Some((brands, is_cut)) = media_brands(bytes) {
+        let is_named = |names: &[&[u8; 4]]| names.iter().any(|name| brands.contains(name));
+        if let Some((_, format)) = BRANDS.iter().find(|(names, _)| is_named(names)) {
+            return Ok(*format);
+        }
+        if is_cut {
+            return Err(ImageError::truncated());
+        }
+    }
     Err(match REFUSED.iter().find(|(test, _, _)| test(bytes)) {
         Some((_, _, name)) => ImageError::new(
             ImageErrorCode::Unsupported,
-            format!("{name} cannot be read here; please send it as JPEG, PNG, WebP or GIF."),
+            format!("{name} cannot be read here; please send it as JPEG, PNG, WebP, GIF, HEIC or AVIF."),
         ),
         None => ImageError::not_an_image(),
     })
@@ -90,15 +111,19 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
 /// What a file is follows from so many of its bytes, however long it is.
 const HEAD_BYTES: usize = 512;
 
-/// Whether this is an ISO media file that names one of `brands`, as its own or as one that it can be read as.
-fn has_brand(bytes: &[u8], brands: &[&[u8; 4]]) -> bool {
-    if bytes.get(4..8) != Some(b"ftyp") {
-        return false;
+/// The brands that an ISO media file names first, and whether it is cut off within them. `None` for another file.
+fn media_brands(bytes: &[u8]) -> Option<(Vec<&[u8; 4]>, bool)> {
+    const NAME: &[u8; 4] = b"ftyp";
+    let name = bytes.get(4..).filter(|rest| !rest.is_empty())?;
+    if !name.starts_with(&NAME[..name.len().min(4)]) {
+        return None;
     }
     let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
-    let (named, _) = bytes[8..length.clamp(8, bytes.len().min(HEAD_BYTES))].as_chunks::<4>();
+    let stated = length.clamp(16, HEAD_BYTES);
+    let (named, _) = bytes.get(8..stated.min(bytes.len())).unwrap_or_default().as_chunks::<4>();
     // The second group of four is a version.
-    named.iter().enumerate().any(|(place, named)| place != 1 && brands.contains(&named))
+    let brands = named.iter().enumerate().filter(|(place, _)| *place != 1).map(|(_, brand)| brand);
+    Some((brands.collect(), bytes.len() < stated))
 }
 
 /// Whether this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
@@ -133,7 +158,7 @@ mod tests {
     fn a_refused_format_is_named_in_the_sentence() {
         let refusal = format(b"BM\x36\0\0\0").expect_err("BMP is refused");
         assert_eq!(refusal.code, ImageErrorCode::Unsupported);
-        let sentence = "A BMP picture cannot be read here; please send it as JPEG, PNG, WebP or GIF.";
+        let sentence = "A BMP picture cannot be read here; please send it as JPEG, PNG, WebP, GIF, HEIC or AVIF.";
         assert_eq!(refusal.sentence, sentence);
     }
 

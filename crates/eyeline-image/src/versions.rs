@@ -8,7 +8,7 @@ use crate::orientation::Orientation;
 use crate::packed::{Packed, Space};
 use crate::planar::{Planar, Plane};
 use crate::resize::Resizer;
-use crate::{ImageError, Limits, libwebp, png, sniff, turbo};
+use crate::{Heif, ImageError, Limits, libwebp, png, sniff, turbo};
 
 /// JPEG quality of every version, as libjpeg counts it.
 const QUALITY: u32 = 82;
@@ -60,14 +60,14 @@ impl Version {
 
 /// Makes the version of each preset from an original file, within the limits. Nothing of the original but its pixels
 /// reaches a version. Uses up to about ten bytes of memory a pixel; for files of strangers, call it through a
-/// [`WorkerProcess`](crate::worker::WorkerProcess), which bounds time and memory as well.
-pub fn make_versions(original: &[u8], presets: &[Preset], limits: &Limits) -> Result<Made, ImageError> {
+/// [`WorkerProcess`](crate::worker::WorkerProcess), which bounds time and memory as well. `heif` reads HEIC and AVIF.
+pub fn make_versions(original: &[u8], presets: &[Preset], limits: &Limits, heif: &Heif) -> Result<Made, ImageError> {
     let format = sniff::format(original)?;
     let largest = |(width, height)| {
         let sizes = presets.iter().map(|preset| preset.fit(width, height));
         sizes.max_by_key(area).unwrap_or(HASH_BOX.fit(width, height))
     };
-    let decoded = decode(original, format, limits, largest)?;
+    let decoded = decode(original, format, limits, heif, largest)?;
     let (width, height) = decoded.orientation.turned(decoded.size);
 
     let mut resizer = Resizer::default();

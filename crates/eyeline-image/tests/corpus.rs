@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use eyeline_core::PRESETS;
-use eyeline_image::{Limits, Made, make_versions};
+use eyeline_image::{Heif, Limits, Made, make_versions};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -60,10 +60,11 @@ fn every_file_of_the_corpus_gets_its_expected_outcome() {
     let index: Index = serde_json::from_str(&index).expect("a readable index");
     let pictures = index.files.iter().filter(|entry| FOLDERS.iter().any(|folder| entry.path.starts_with(folder)));
     let (mut tried, mut accepted, mut grids, mut wrong) = (0, 0, 0, Vec::new());
+    let heif = Heif::load();
     for entry in pictures {
         let bytes = std::fs::read(folder.join(&entry.path)).expect("a file of the corpus");
         let start = Instant::now();
-        let outcome = make_versions(&bytes, &PRESETS, &Limits::default());
+        let outcome = make_versions(&bytes, &PRESETS, &Limits::default(), &heif);
         tried += 1;
         accepted += usize::from(outcome.is_ok());
         if start.elapsed() > Duration::from_secs(10) {

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use eyeline_core::{ImageErrorCode, PRESETS};
-use eyeline_image::{Limits, Made, make_versions};
+use eyeline_image::{Heif, Limits, Made, make_versions};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -45,11 +45,11 @@ fn exif_with_orientation(value: u8) -> Vec<u8> {
 }
 
 fn made(file: &[u8]) -> Made {
-    make_versions(file, &PRESETS, &Limits::default()).expect("a picture")
+    make_versions(file, &PRESETS, &Limits::default(), &Heif::load()).expect("a picture")
 }
 
 fn refusal(file: &[u8]) -> ImageErrorCode {
-    make_versions(file, &PRESETS, &Limits::default()).expect_err("no picture").code
+    make_versions(file, &PRESETS, &Limits::default(), &Heif::load()).expect_err("no picture").code
 }
 
 fn sizes(made: &Made) -> Vec<(u32, u32)> {
@@ -234,7 +234,7 @@ fn the_size_is_judged_by_the_header_alone() {
 
 #[test]
 fn what_is_no_picture_says_so_in_a_sentence() {
-    let error = make_versions(b"Dear customer,", &PRESETS, &Limits::default()).expect_err("a letter");
+    let error = make_versions(b"Dear customer,", &PRESETS, &Limits::default(), &Heif::load()).expect_err("a letter");
     assert_eq!(error.code.as_str(), "not_an_image");
     assert_eq!(error.sentence, "The file is not a picture in a format that can be read here.");
     assert_eq!(refusal(b"GIF99a and more"), ImageErrorCode::NotAnImage);
@@ -309,7 +309,7 @@ fn a_picture_that_states_another_size_than_its_colours_is_damaged() {
     };
     assert_eq!(made(&picture(2)).width, 2);
     for side in [1, 3] {
-        let error = make_versions(&picture(side), &PRESETS, &Limits::default()).expect_err("two sizes");
+        let error = make_versions(&picture(side), &PRESETS, &Limits::default(), &Heif::load()).expect_err("two sizes");
         assert_eq!(error.sentence, "The file is damaged (a frame of two sizes).", "{side} x {side}");
     }
 }

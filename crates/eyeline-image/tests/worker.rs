@@ -1,6 +1,10 @@
 //! The sandboxed worker: that it works, that it is held to its bounds from inside, and that its end is told apart from
 //! a bad file. This program is its own worker: called with an argument, it plays the part that the argument names.
 
+#[expect(dead_code, reason = "the format tests use all of it")]
+#[path = "formats/media.rs"]
+mod media;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -12,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use eyeline_core::{ImageErrorCode, PRESETS, Webp};
 use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
-use eyeline_image::{Limits, START_BYTES, make_versions, memory_needed};
+use eyeline_image::{Heif, Limits, START_BYTES, make_versions, memory_needed};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use libtest_mimic::{Arguments, Trial};
+
+use media::{Item, Media};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -29,6 +35,7 @@ fn main() -> ExitCode {
         Some("die") => play(|_| std::process::abort()),
         Some("lie") => play(|mut line| line.write_all(b"\x05\0\0\0hello").expect("writes")),
         Some("hoard") => play(hoard),
+        Some("without-libde265") => read_without_libde265(),
         _ => run_tests().exit_code(),
     }
 }
@@ -55,6 +62,8 @@ fn run_tests() -> libtest_mimic::Conclusion {
         test("what_a_large_file_took_is_given_back", what_a_large_file_took_is_given_back),
         test("a_worker_ends_when_its_server_does", a_worker_ends_when_its_server_does),
         test("a_worker_has_nothing_of_its_servers_environment", a_worker_has_nothing_of_its_servers_environment),
+        test("a_worker_reads_heic_and_avif", a_worker_reads_heic_and_avif),
+        test("without_libde265_heic_alone_is_refused", without_libde265_heic_alone_is_refused),
         test("a_warm_worker_stays_small", a_warm_worker_stays_small),
         test("a_worker_takes_no_more_than_was_told_before", a_worker_takes_no_more_than_was_told_before),
     ];
@@ -95,7 +104,7 @@ fn a_worker_makes_the_same_versions_as_a_call() {
     let mut worker = spawn("image-worker");
     for webp in [Webp::Off, Webp::All, Webp::Off] {
         let made = worker.make_versions(&file, &webp.presets(), &limits).expect("versions");
-        assert_eq!(made, make_versions(&file, &webp.presets(), &limits).expect("versions"));
+        assert_eq!(made, make_versions(&file, &webp.presets(), &limits, &Heif::load()).expect("versions"));
     }
 }
 
@@ -107,7 +116,7 @@ fn a_bad_file_leaves_the_worker_alive() {
         (b"", ImageErrorCode::Truncated),
         (b"Dear customer,", ImageErrorCode::NotAnImage),
     ] {
-        let expected = make_versions(bad, &PRESETS, &limits).expect_err("a bad file");
+        let expected = make_versions(bad, &PRESETS, &limits, &Heif::load()).expect_err("a bad file");
         assert_eq!(expected.code, kind);
         assert_eq!(worker.make_versions(bad, &PRESETS, &limits), Err(WorkerFailure::Refused(expected)));
         worker.make_versions(&file, &PRESETS, &limits).expect("the worker goes on");
@@ -117,7 +126,7 @@ fn a_bad_file_leaves_the_worker_alive() {
 /// An attempt at what a taken-over decoder would like to do.
 type Attempt = (&'static str, fn() -> io::Result<()>);
 
-const ATTEMPTS: [Attempt; 9] = [
+const ATTEMPTS: [Attempt; 10] = [
     ("open a file", || File::open("/etc/passwd").map(drop)),
     ("create a file", || {
         let path = std::env::temp_dir().join(format!("eyeline-attempt-{}", std::process::id()));
@@ -129,6 +138,7 @@ const ATTEMPTS: [Attempt; 9] = [
     ("send a datagram", || UdpSocket::bind("127.0.0.1:0").map(drop)),
     ("open a local socket", || UnixDatagram::unbound().map(drop)),
     ("fork and execute a program", || Command::new("/bin/true").status().map(drop)),
+    ("write to the log", || io::stderr().write_all(b"a line in the log\n")),
     ("start a thread", || std::thread::Builder::new().spawn(|| ()).map(drop)),
     ("allocate 2 GiB", || {
         let mut hoard: Vec<u8> = Vec::new();
@@ -174,7 +184,7 @@ fn what_the_worker_cannot_do_works_outside() {
 /// Behaves as a worker up to its first request, and then as told.
 fn play(then: fn(&File)) -> ExitCode {
     let line = File::from(io::stdin().as_fd().try_clone_to_owned().expect("a line"));
-    say(&line, br#"{"confinement":{"landlock":"none","seccomp":"none"}}"#);
+    say(&line, br#"{"confinement":{"landlock":"none","seccomp":"none"},"heif":{"version":null,"trouble":null,"heic":false,"avif":false}}"#);
     (&line).read_exact(&mut [0; 4]).expect("a request");
     then(&line);
     ExitCode::SUCCESS
@@ -257,6 +267,75 @@ fn a_worker_has_nothing_of_its_servers_environment() {
     assert!(names.eq(of_the_allocator), "{environment}");
 }
 
+macro_rules! sample {
+    ($name:literal) => {
+        include_bytes!(concat!("formats/samples/", $name)).as_slice()
+    };
+}
+
+/// A picture of one coded part.
+fn heif(brand: &[u8; 4], sample: &[u8], size: (u32, u32)) -> Vec<u8> {
+    let kind = if brand == b"avif" { b"av01" } else { b"hvc1" };
+    Media::of(brand, &[Item::coded(kind, sample, size)]).file()
+}
+
+/// A picture of 4000 x 3000 pixels in tiles, with opacity if there is a sample of it.
+fn tiled(brand: &[u8; 4], sample: &[u8], opacity: Option<&[u8]>) -> Vec<u8> {
+    let kind = if brand == b"avif" { b"av01" } else { b"hvc1" };
+    let tiles = vec![2; 21 * 24];
+    let whole = (4_000, 3_000);
+    let mut items = vec![Item::grid((21, 24), whole), Item::coded(kind, sample, (192, 128))];
+    let mut references: Vec<(&'static [u8; 4], u16, Vec<u16>)> = vec![(b"dimg", 1, tiles.clone())];
+    if let Some(opacity) = opacity {
+        items.push(Item::grid((21, 24), whole).with(media::auxiliary(media::OPACITY)));
+        items.push(Item::coded(kind, opacity, (192, 128)));
+        references.extend([(b"dimg", 3, vec![4; 21 * 24]), (b"auxl", 3, vec![1])] as [(&'static [u8; 4], _, _); 2]);
+    }
+    Media { references, ..Media::of(brand, &items) }.file()
+}
+
+/// Its decoders can start no thread and open no file there.
+fn a_worker_reads_heic_and_avif() {
+    let limits = Limits { max_seconds: 120, ..Limits::default() };
+    let mut worker = spawn("image-worker");
+    assert!(worker.heif().heic && worker.heif().avif, "{:?}", worker.heif());
+    assert_eq!(worker.heif(), &Heif::load().support());
+    for (file, content_type) in [
+        (heif(b"heic", sample!("corners.hvc1"), (192, 128)), "image/heic"),
+        (heif(b"avif", sample!("corners-10.av01"), (192, 128)), "image/avif"),
+        (tiled(b"heic", sample!("corners.hvc1"), None), "image/heic"),
+        (sample!("transparent-thumbnail.heic").to_vec(), "image/heic"),
+        (sample!("moving.avif").to_vec(), "image/avif"),
+    ] {
+        let made = worker.make_versions(&file, &PRESETS, &limits).expect("versions");
+        assert_eq!(made.content_type, content_type);
+        assert_eq!(made, make_versions(&file, &PRESETS, &limits, &Heif::load()).expect("versions"));
+    }
+}
+
+/// Tells what becomes of a HEIC and an AVIF in a process that does not find libde265.
+fn read_without_libde265() -> ExitCode {
+    let reader = Heif::load_named("libheif.so.1", "libde265-that-is-not-there.so.0");
+    let files =
+        [heif(b"heic", sample!("corners.hvc1"), (192, 128)), heif(b"avif", sample!("corners.av01"), (192, 128))];
+    for file in files {
+        let line = match make_versions(&file, &PRESETS, &Limits::default(), &reader) {
+            Ok(made) => format!("{}\n", made.content_type),
+            Err(error) => format!("{}: {error}\n", error.code.as_str()),
+        };
+        io::stdout().write_all(line.as_bytes()).expect("standard output stays open");
+    }
+    ExitCode::SUCCESS
+}
+
+fn without_libde265_heic_alone_is_refused() {
+    let output = Command::new(program()).arg("without-libde265").output().expect("runs");
+    let report = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(lines[0].starts_with("unsupported: ") && lines[0].contains("libde265-0"), "{report}");
+    assert_eq!(lines[1..], ["image/avif"]);
+}
+
 fn a_warm_worker_stays_small() {
     let (file, limits) = (photo(4032, 3024), Limits::default());
     let mut worker = spawn("image-worker");
@@ -302,7 +381,8 @@ fn flat_gif(width: u16, height: u16) -> Vec<u8> {
 
 /// What lets photos in counts on it.
 fn a_worker_takes_no_more_than_was_told_before() {
-    let limits = Limits::default();
+    // Time is not what is measured here.
+    let limits = Limits { max_seconds: 120, ..Limits::default() };
     let (width, height) = (4_000, 3_000);
     let grey = {
         let mut file = Vec::new();
@@ -332,6 +412,16 @@ fn a_worker_takes_no_more_than_was_told_before() {
         ("WebP", flat(DynamicImage::new_rgb8(width, height), ImageFormat::WebP)),
         ("transparent WebP", flat(DynamicImage::new_rgba8(width, height), ImageFormat::WebP)),
         ("GIF", flat_gif(4_000, 3_000)),
+        ("HEIC", heif(b"heic", sample!("flat-12-megapixels.hvc1"), (width, height))),
+        ("HEIC of ten bits", heif(b"heic", sample!("flat-12-megapixels-10.hvc1"), (width, height))),
+        ("HEIC on its side", {
+            let item = Item::coded(b"hvc1", sample!("flat-12-megapixels-10.hvc1"), (width, height));
+            Media::of(b"heic", &[item.with(media::rotation(1))]).file()
+        }),
+        ("HEIC of tiles with opacity", tiled(b"heic", sample!("corners.hvc1"), Some(sample!("slope.hvc1")))),
+        ("AVIF", heif(b"avif", sample!("flat-12-megapixels.av01"), (width, height))),
+        ("AVIF of twelve bits", heif(b"avif", sample!("flat-12-megapixels-12.av01"), (width, height))),
+        ("AVIF of tiles with opacity", tiled(b"avif", sample!("corners-12.av01"), Some(sample!("slope.av01")))),
     ];
     for (what, file) in files {
         let mut worker = spawn("image-worker");

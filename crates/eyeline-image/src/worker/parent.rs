@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Confinement;
 use super::memory::SharedMemory;
 use super::protocol::{self, Hello, Request};
-use crate::{ImageError, Limits, Made};
+use crate::{HeifSupport, ImageError, Limits, Made};
 
 /// How long a worker may take from its start to its first words.
 const START_SECONDS_MAX: u64 = 10;
@@ -51,6 +51,7 @@ pub struct WorkerProcess {
     line: UnixStream,
     memory: SharedMemory,
     confinement: Confinement,
+    heif: HeifSupport,
     is_gone: bool,
 }
 
@@ -71,16 +72,22 @@ impl WorkerProcess {
             .spawn()?;
         let unknown = super::Enforcement::None;
         let confinement = Confinement { landlock: unknown, seccomp: unknown };
-        let mut worker = Self { child, line, memory, confinement, is_gone: false };
+        let mut worker = Self { child, line, memory, confinement, heif: HeifSupport::default(), is_gone: false };
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         let hello: Option<Hello> = protocol::read(Timed { line: &worker.line, deadline })?;
-        worker.confinement = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?.confinement;
+        let hello = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
+        (worker.confinement, worker.heif) = (hello.confinement, hello.heif);
         Ok(worker)
     }
 
     /// How far the kernel confines this worker, in its own words when it started.
     pub fn confinement(&self) -> Confinement {
         self.confinement
+    }
+
+    /// What this worker can read with libheif.
+    pub fn heif(&self) -> &HeifSupport {
+        &self.heif
     }
 
     /// The worker's process id.

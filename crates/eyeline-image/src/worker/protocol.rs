@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Confinement;
-use crate::{ImageError, Limits, Made, Version};
+use crate::{HeifSupport, ImageError, Limits, Made, Version};
 
 /// Far more than a message with a few presets takes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -22,6 +22,7 @@ const THUMBHASH_BYTES_MAX: usize = 64;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Hello {
     pub confinement: Confinement,
+    pub heif: HeifSupport,
 }
 
 /// One file to make versions of; its bytes are in the memory.
@@ -125,7 +126,8 @@ fn read_version(from: impl Read, head: VersionHead, preset: &Preset, types: Type
 
 type Types = &'static [&'static str];
 
-const ORIGINALS: Types = &["image/jpeg", "image/png", "image/webp", "image/gif"];
+const ORIGINALS: Types =
+    &["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/heif"];
 const JPEG_OR_PNG: Types = &["image/jpeg", "image/png"];
 const WEBP: Types = &[Webp::CONTENT_TYPE];
 

@@ -68,11 +68,9 @@ fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
 }
 
 /// System calls that work on memory, the line to the server and the process itself.
-const CALLS: [i64; 28] = [
+const CALLS: [i64; 26] = [
     libc::SYS_read,
     libc::SYS_readv,
-    libc::SYS_write,
-    libc::SYS_writev,
     libc::SYS_pwrite64,
     libc::SYS_close,
     libc::SYS_brk,
@@ -108,6 +106,12 @@ fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![SeccompRule::new(vec![protection.clone()])?]);
     }
+    // Not to the standard error: the C libraries write there about each fault of a file, as often as it has one.
+    let log = libc::STDERR_FILENO as u64;
+    let elsewhere = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, log)?;
+    for call in [libc::SYS_write, libc::SYS_writev] {
+        rules.insert(call, vec![SeccompRule::new(vec![elsewhere.clone()])?]);
+    }
     // Its own limits, but only that of CPU time.
     let own = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
     let cpu = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CPU))?;
@@ -117,9 +121,14 @@ fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
     let to_self = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, myself)?;
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![to_self])?]);
 
-    let refusal = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
-    let filter: BpfProgram = SeccompFilter::new(rules, refusal, SeccompAction::Allow, architecture)?.try_into()?;
-    seccompiler::apply_filter(&filter)?;
-    Ok(())
+    let apply = |rules, otherwise, then| -> Result<(), Box<dyn std::error::Error>> {
+        let filter: BpfProgram = SeccompFilter::new(rules, otherwise, then, architecture)?.try_into()?;
+        Ok(seccompiler::apply_filter(&filter)?)
+    };
+    // The set of processors stays as empty as it was asked with, so that decoders start no threads. Where two filters
+    // answer, the stricter one does.
+    let processors = BTreeMap::from([(libc::SYS_sched_getaffinity, Vec::new())]);
+    apply(processors, SeccompAction::Allow, SeccompAction::Errno(0))?;
+    apply(rules, SeccompAction::Errno(libc::EPERM.unsigned_abs()), SeccompAction::Allow)
 }

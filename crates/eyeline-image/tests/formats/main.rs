@@ -2,15 +2,19 @@
 //! pixels reaches a version.
 
 mod files;
+mod heif;
 mod jpeg;
+mod media;
 mod metadata;
 mod parts;
 mod png;
 mod refused;
 mod webp;
 
+use std::sync::LazyLock;
+
 use eyeline_core::Webp;
-use eyeline_image::{ImageError, Limits, Made, make_versions};
+use eyeline_image::{Heif, ImageError, Limits, Made, make_versions};
 use image::{DynamicImage, Rgb, RgbImage};
 
 /// Makes every version in every type.
@@ -19,7 +23,13 @@ fn made(file: &[u8]) -> Made {
 }
 
 fn attempt(file: &[u8]) -> Result<Made, ImageError> {
-    make_versions(file, &Webp::All.presets(), &Limits::default())
+    make_versions(file, &Webp::All.presets(), &Limits::default(), heif_reader())
+}
+
+/// The system's libheif, loaded once.
+fn heif_reader() -> &'static Heif {
+    static READER: LazyLock<Heif> = LazyLock::new(Heif::load);
+    &READER
 }
 
 fn refusal(file: &[u8]) -> ImageError {

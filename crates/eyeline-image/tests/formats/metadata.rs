@@ -260,6 +260,49 @@ mod in_gif {
     }
 }
 
+mod in_heif {
+    use super::*;
+    use crate::media::{Item, Media, boxed, full, profile};
+
+    fn pictures() -> [(&'static [u8; 4], Item); 2] {
+        let size = (192, 128);
+        [
+            (b"heic", Item::coded(b"hvc1", include_bytes!("samples/corners.hvc1"), size)),
+            (b"avif", Item::coded(b"av01", include_bytes!("samples/corners.av01"), size)),
+        ]
+    }
+
+    #[test]
+    fn items_beside_the_picture() {
+        for (brand, picture) in pictures() {
+            let plain = Media::of(brand, &[picture.clone()]).file();
+            let exif = Item::new(b"Exif", &[&[0; 4], super::exif().as_slice()].concat());
+            let xmp = Item::new(b"mime", &super::xmp());
+            for beside in [exif, xmp] {
+                let media = Media::of(brand, &[picture.clone(), beside]).with_reference(b"cdsc", 2, &[1]);
+                assert_dropped(&plain, &media.file(), "an item");
+            }
+        }
+    }
+
+    #[test]
+    fn properties_boxes_of_others_and_what_follows_the_end() {
+        for (brand, picture) in pictures() {
+            let plain = Media::of(brand, &[picture.clone()]).file();
+            let with = |property| Media::of(brand, &[picture.clone().with(property)]).file();
+            assert_dropped(&plain, &with(profile(&icc())), "a profile");
+            assert_dropped(
+                &plain,
+                &with(full(b"udes", 0, format!("en\0name\0{SECRET}\0\0").as_bytes())),
+                "a description",
+            );
+            let more = boxed(b"uuid", &[[7; 16].as_slice(), SECRET.as_bytes()].concat());
+            assert_dropped(&plain, &Media { more, ..Media::of(brand, &[picture]) }.file(), "a private box");
+            assert_dropped(&plain, &[plain.as_slice(), SECRET.as_bytes()].concat(), "trailing bytes");
+        }
+    }
+}
+
 fn see_through() -> RgbaImage {
     RgbaImage::from_fn(300, 200, |x, y| Rgba([200, 40, (y % 256) as u8, (x % 256) as u8]))
 }

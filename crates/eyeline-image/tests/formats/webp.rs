@@ -2,6 +2,8 @@
 
 use eyeline_core::{PRESETS, Webp};
 use eyeline_image::{Limits, Made, Version, make_versions};
+
+use crate::heif_reader;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -19,7 +21,7 @@ fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
 }
 
 fn made_with(file: &[u8], webp: Webp) -> Made {
-    make_versions(file, &webp.presets(), &Limits::default()).expect("a picture")
+    make_versions(file, &webp.presets(), &Limits::default(), heif_reader()).expect("a picture")
 }
 
 fn version<'a>(made: &'a Made, name: &str, content_type: &str) -> &'a Version {

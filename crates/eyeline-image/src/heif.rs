@@ -1,0 +1,198 @@
+//! HEIC, AVIF and other pictures in HEIF, read by the system's libheif where there is one.
+
+mod boxes;
+mod coded;
+mod hevc;
+mod library;
+
+use eyeline_core::ImageErrorCode;
+use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
+use serde::{Deserialize, Serialize};
+
+use crate::decode::{Decoded, Picture};
+use crate::orientation::Orientation;
+use crate::packed::Packed;
+use crate::sniff::Format;
+use crate::{ImageError, Limits};
+use library::{Failure, Library, Read};
+
+pub(crate) use boxes::Outline;
+
+/// libheif as this process has it: loaded, or why it is not.
+///
+/// Loading opens files and starts plugins, so a worker does it before it is confined. It stays for the life of the
+/// process.
+pub struct Heif(Result<Library, String>);
+
+/// What can be decoded with libheif, for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeifSupport {
+    /// libheif's version; `None` where it cannot be used.
+    pub version: Option<String>,
+    /// Why it cannot be used.
+    pub trouble: Option<String>,
+    /// Whether HEIC can be read: libde265 is there.
+    pub heic: bool,
+    /// Whether AVIF can be read: libheif has a decoder for AV1.
+    pub avif: bool,
+}
+
+impl HeifSupport {
+    /// What installs all that is missing, on Debian and Ubuntu.
+    pub const INSTALL: &str =
+        "apt-get install libheif1 libde265-0, from Debian 13 and Ubuntu 24.04 on also libheif-plugin-dav1d";
+}
+
+impl Heif {
+    /// Loads libheif and libde265 by the names that every Linux system gives them.
+    pub fn load() -> Self {
+        Self::load_named("libheif.so.1", "libde265.so.0")
+    }
+
+    /// As [`Heif::load`], by other names or paths.
+    pub fn load_named(libheif: &str, libde265: &str) -> Self {
+        Self(Library::load(libheif, libde265))
+    }
+
+    /// What this process can decode.
+    pub fn support(&self) -> HeifSupport {
+        match &self.0 {
+            Ok(library) => HeifSupport {
+                version: Some(library.version.clone()),
+                trouble: None,
+                heic: library.hevc,
+                avif: library.av1,
+            },
+            Err(trouble) => HeifSupport { trouble: Some(trouble.clone()), ..HeifSupport::default() },
+        }
+    }
+
+    /// Decodes the primary picture of a file that begins as HEIF does: upright, as the file's own transformations say.
+    /// EXIF does not count.
+    pub(crate) fn decode(&self, file: &[u8], format: Format, limits: &Limits) -> Result<Decoded, ImageError> {
+        let outline = Outline::read(file)?;
+        limits.check_size(outline.size.0, outline.size.1)?;
+        limits.check_frames(outline.frames, outline.size.0, outline.size.1)?;
+        let library = self.0.as_ref().map_err(|_| missing("HEIC and AVIF pictures", "libheif (libheif1)"))?;
+        let Read { mut picture, is_premultiplied, icc, code_points } =
+            library.read(file, limits)?.map_err(|failure| judge(&failure, format, library))?;
+        if is_premultiplied {
+            divide_by_opacity(&mut picture);
+        }
+        let icc = if icc.is_empty() { code_points.and_then(profile_of).unwrap_or_default() } else { icc };
+        let size = (picture.width, picture.height);
+        Ok(Decoded { size, orientation: Orientation::default(), icc, picture: Picture::Packed(picture) })
+    }
+}
+
+fn missing(what: &str, package: &str) -> ImageError {
+    ImageError::new(
+        ImageErrorCode::Unsupported,
+        format!(
+            "{what} cannot be read here until the operator of this server installs {package}; until then, please send \
+             it as JPEG, PNG, WebP or GIF."
+        ),
+    )
+}
+
+/// The error codes are those of libheif's `heif_error.h`.
+fn judge(failure: &Failure, format: Format, library: &Library) -> ImageError {
+    let is_codec = matches!((failure.code, failure.subcode), (4, 3000) | (11, _));
+    match (failure.code, failure.subcode) {
+        _ if is_codec && format != Format::Avif && !library.hevc => missing("HEIC pictures", "libde265 (libde265-0)"),
+        _ if is_codec && format != Format::Heic && !library.av1 => {
+            missing("AVIF pictures", "a decoder for AV1 (libheif-plugin-dav1d)")
+        }
+        (_, 100) => ImageError::truncated(),
+        (_, 1000) => ImageError::new(
+            ImageErrorCode::TooManyPixels,
+            format!("The picture has more pixels or parts than are accepted ({}).", words(failure)),
+        ),
+        (6, _) => ImageError::too_much_memory(),
+        (3 | 4 | 11, _) => ImageError::new(
+            ImageErrorCode::Unsupported,
+            format!("The picture uses a part of the HEIF format that cannot be read here ({}).", words(failure)),
+        ),
+        // The library's own words name boxes and items, which tell the owner of a photo nothing.
+        (7, _) => ImageError::damaged("its compressed picture cannot be decoded"),
+        _ => ImageError::damaged("it does not follow the HEIF format"),
+    }
+}
+
+/// The library's own words as a part of a sentence: on one line, and not for ever.
+fn words(failure: &Failure) -> String {
+    let words = failure.message.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.trim_end_matches(['.', ':']).chars().take(200).collect()
+}
+
+/// Colours as they were before opacity was multiplied in.
+fn divide_by_opacity(picture: &mut Packed) {
+    if !picture.has_alpha() {
+        return;
+    }
+    for [red, green, blue, opacity] in picture.samples.as_chunks_mut::<4>().0 {
+        let opacity = u16::from(*opacity);
+        for sample in [red, green, blue] {
+            let divided = (u16::from(*sample) * 255 + opacity / 2).checked_div(opacity).unwrap_or(0);
+            *sample = divided.min(255) as u8;
+        }
+    }
+}
+
+/// The profile of primaries and a curve, as H.273 numbers them. `None` for sRGB and what is unknown; and for the curves of
+/// high dynamic range, which one curve cannot bring to a screen's range.
+fn profile_of((primaries, transfer): (u8, u8)) -> Option<Vec<u8>> {
+    let transfer = match TransferCharacteristics::try_from(transfer).ok()? {
+        TransferCharacteristics::Smpte2084 | TransferCharacteristics::Hlg => return None,
+        // What film cameras write. Stills with these curves are made for, and shown with, that of sRGB.
+        TransferCharacteristics::Bt709
+        | TransferCharacteristics::Unspecified
+        | TransferCharacteristics::Bt601
+        | TransferCharacteristics::Bt202010bit
+        | TransferCharacteristics::Bt202012bit => TransferCharacteristics::Srgb,
+        other => other,
+    };
+    if matches!((primaries, transfer), (1 | 2, TransferCharacteristics::Srgb)) {
+        return None;
+    }
+    let cicp = CicpProfile {
+        color_primaries: primaries.try_into().ok()?,
+        transfer_characteristics: transfer,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    };
+    let mut profile = ColorProfile::new_from_cicp(cicp);
+    profile.cicp = None;
+    profile.red_trc.is_some().then(|| profile.encode().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packed::Space;
+
+    #[test]
+    fn opacity_is_taken_out_of_the_colours() {
+        let samples = vec![100, 50, 0, 100, 7, 7, 7, 0, 9, 8, 7, 255, 200, 10, 0, 100];
+        let mut picture = Packed { width: 4, height: 1, channels: 4, space: Space::Rgb, samples };
+        divide_by_opacity(&mut picture);
+        assert_eq!(picture.samples, [255, 128, 0, 100, 0, 0, 0, 0, 9, 8, 7, 255, 255, 26, 0, 100]);
+    }
+
+    #[test]
+    fn code_points_become_a_profile_where_they_are_not_those_of_srgb_or_of_film() {
+        for (points, has_profile) in
+            [((12, 13), true), ((9, 1), true), ((1, 8), true), ((9, 16), false), ((99, 13), false)]
+        {
+            assert_eq!(profile_of(points).is_some(), has_profile, "{points:?}");
+        }
+    }
+
+    #[test]
+    fn without_the_library_the_error_names_what_to_install() {
+        let heif = Heif::load_named("libheif-that-is-not-there.so.1", "libde265.so.0");
+        let support = heif.support();
+        assert!(support.version.is_none() && !support.heic && !support.avif);
+        assert!(support.trouble.is_some_and(|trouble| trouble.contains("libheif-that-is-not-there")));
+    }
+}

@@ -9,6 +9,7 @@ mod cuts;
 mod datasets;
 mod doctor;
 mod events;
+mod heif;
 mod hostile;
 mod installations;
 mod order;

@@ -17,7 +17,7 @@ Example:
 writes versions/beach-thumb.jpg, versions/beach-big_thumb.jpg and so on; with --webp small also
 versions/beach-thumb.webp and versions/beach-big_thumb.webp.")]
 pub(super) struct Arguments {
-    /// JPEG, PNG, WebP or GIF files
+    /// JPEG, PNG, WebP, GIF, HEIC or AVIF files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The folder to write to; made when absent

@@ -21,7 +21,17 @@ use crate::app::App;
 use crate::settings::Settings;
 
 /// What may be sent; what it really is, the worker finds out.
-pub const CONTENT_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+pub const CONTENT_TYPES: [&str; 9] = [
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/avif",
+    "image/heic",
+    "image/heif",
+    "image/heic-sequence",
+    "image/heif-sequence",
+];
 
 const PURPOSE: &str = "upload link";
 
@@ -69,6 +79,9 @@ impl Stated {
             "png" => "image/png",
             "webp" => "image/webp",
             "gif" => "image/gif",
+            "avif" | "avifs" => "image/avif",
+            "heic" | "heics" => "image/heic",
+            "heif" | "heifs" | "hif" => "image/heif",
             "svg" => "image/svg+xml",
             "pdf" => "application/pdf",
             "htm" | "html" => "text/html",

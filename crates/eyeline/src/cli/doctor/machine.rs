@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use eyeline_image::Limits;
 use eyeline_image::worker::{Confinement, Enforcement, SHARED_BYTES_MAX, WorkerProcess, mapped_bytes};
+use eyeline_image::{HeifSupport, Limits};
 use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
@@ -36,6 +36,7 @@ fn worker() -> Vec<Check> {
     };
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).unwrap_or_default();
     let mut checks = confinement(worker.confinement());
+    checks.push(heif(worker.heif()));
     checks.push(worker_limits(&limits, Limits::default().max_memory_bytes, mapped_bytes(&worker.id().to_string())));
     checks
 }
@@ -60,6 +61,24 @@ fn confinement(confinement: Confinement) -> Vec<Check> {
         _ => Check::noted("worker.landlock", found, "Linux 6.12 or newer with Landlock switched on does all of it."),
     };
     vec![seccomp, landlock]
+}
+
+/// What reads HEIC and AVIF. A server without it does all the rest.
+fn heif(support: &HeifSupport) -> Check {
+    const NAME: &str = "worker.heif";
+    let HeifSupport { version, trouble, heic, avif } = support;
+    let said = |can_read| if can_read { "read" } else { "refused" };
+    let library = match (version, trouble) {
+        (Some(version), _) => format!("libheif {version}"),
+        (None, Some(trouble)) => format!("libheif cannot be used ({trouble})"),
+        (None, None) => "libheif is missing".to_owned(),
+    };
+    let found = format!("{library}: HEIC is {}, AVIF is {}", said(*heic), said(*avif));
+    if *heic && *avif {
+        return Check::holds(NAME, found);
+    }
+    let remedy = format!("To read both, install libheif and its decoders, and start again: {}.", HeifSupport::INSTALL);
+    Check::noted(NAME, found, remedy)
 }
 
 /// `table` is `/proc/<worker>/limits`; `mapped_bytes` is what a worker that waits has mapped, its program above all.
@@ -181,6 +200,24 @@ mod tests {
         assert_eq!(judge(Enforcement::Full, Enforcement::Full), [Verdict::Holds, Verdict::Holds]);
         assert_eq!(judge(Enforcement::None, Enforcement::Full), [Verdict::Holds, Verdict::Noted]);
         assert_eq!(judge(Enforcement::Full, Enforcement::None), [Verdict::Broken, Verdict::Holds]);
+    }
+
+    #[test]
+    fn a_server_without_libheif_is_told_what_to_install() {
+        let whole = HeifSupport { version: Some("1.15.1".to_owned()), trouble: None, heic: true, avif: true };
+        let check = heif(&whole);
+        assert_eq!(
+            (check.verdict, check.found.as_str()),
+            (Verdict::Holds, "libheif 1.15.1: HEIC is read, AVIF is read")
+        );
+        let check = heif(&HeifSupport { heic: false, ..whole });
+        assert_eq!(check.verdict, Verdict::Noted);
+        assert!(check.found.contains("HEIC is refused, AVIF is read"), "{}", check.found);
+        let trouble = Some("no such file".to_owned());
+        let check = heif(&HeifSupport { trouble, ..HeifSupport::default() });
+        assert_eq!(check.verdict, Verdict::Noted);
+        assert!(check.found.contains("no such file"), "{}", check.found);
+        assert!(check.remedy.is_some_and(|remedy| remedy.contains("libheif1")));
     }
 
     #[test]

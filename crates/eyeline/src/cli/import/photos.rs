@@ -84,6 +84,9 @@ fn content_type(path: &Path) -> Option<&'static str> {
         "png" => Some("image/png"),
         "webp" => Some("image/webp"),
         "gif" => Some("image/gif"),
+        "avif" => Some("image/avif"),
+        "heic" => Some("image/heic"),
+        "heif" | "hif" => Some("image/heif"),
         _ => None,
     }
 }

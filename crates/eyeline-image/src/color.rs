@@ -1,6 +1,6 @@
 //! Colours as every screen understands them: from the profile of the file to sRGB.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformOptions};
 
 use crate::ImageError;
 use crate::packed::{Packed, Space};
@@ -51,7 +51,8 @@ impl Conversion {
             (Self::None, Space::InvertedCmyk) => Ok(plain_inks_to_rgb(&picture)),
             (Self::From(profile), Space::Grey) => {
                 if let Some(curve) = grey_curve(profile) {
-                    picture.samples.iter_mut().for_each(|sample| *sample = curve[usize::from(*sample)]);
+                    let greys = picture.samples.iter_mut().step_by(picture.channels);
+                    greys.for_each(|sample| *sample = curve[usize::from(*sample)]);
                 }
                 Ok(picture)
             }
@@ -116,13 +117,42 @@ fn plain_inks_to_rgb(picture: &Packed) -> Packed {
 
 /// The sRGB grey of each of the 256 greys of a profile.
 fn grey_curve(profile: &ColorProfile) -> Option<Vec<u8>> {
-    let srgb = ColorProfile::new_srgb();
-    let transform =
-        profile.create_transform_8bit(Layout::Gray, &srgb, Layout::Rgb, TransformOptions::default()).ok()?;
+    let profile = grey_by_luminance(profile)?;
     let greys: Vec<u8> = (0..=255).collect();
     let mut rgb = vec![0; 256 * 3];
-    transform.transform(&greys, &mut rgb).ok()?;
+    let transform = profile.create_transform_8bit(
+        Layout::Gray,
+        &ColorProfile::new_srgb(),
+        Layout::Rgb,
+        TransformOptions::default(),
+    );
+    transform.ok()?.transform(&greys, &mut rgb).ok()?;
     Some(rgb.chunks_exact(3).map(|pixel| pixel[1]).collect())
+}
+
+/// A grey profile whose curve gives luminance. The curve of one that connects by Lab gives lightness (ICC.1:2022, F.2),
+/// which the converter does not know. A table, which comes before the curve, it knows.
+fn grey_by_luminance(profile: &ColorProfile) -> Option<ColorProfile> {
+    let mut profile = profile.clone();
+    if profile.pcs != DataColorSpace::Lab || profile.lut_a_to_b_perceptual.is_some() {
+        return Some(profile);
+    }
+    profile.pcs = DataColorSpace::Xyz;
+    let greys: Vec<u16> = (0..=255).map(|grey| grey * 257).collect();
+    let mut curve = vec![0; greys.len()];
+    let linear = ColorProfile::new_gray_with_gamma(1.0);
+    let transform =
+        profile.create_transform_16bit(Layout::Gray, &linear, Layout::Gray, TransformOptions::default()).ok()?;
+    transform.transform(&greys, &mut curve).ok()?;
+    for value in &mut curve {
+        // CIE 15: the luminance of a lightness, both from 0 to 1.
+        let lightness = f64::from(*value) / 65_535.0 * 100.0;
+        let cube = ((lightness + 16.0) / 116.0).powi(3);
+        let luminance = if lightness > 8.0 { cube } else { lightness * 27.0 / 24_389.0 };
+        *value = (luminance * 65_535.0).round() as u16;
+    }
+    profile.gray_trc = Some(ToneReprCurve::Lut(curve));
+    Some(profile)
 }
 
 /// Whether a profile says nothing else than sRGB does: converting a few telling colours changes none by more than the

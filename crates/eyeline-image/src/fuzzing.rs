@@ -14,6 +14,11 @@ pub fn jpeg_skeleton(file: &[u8]) -> Result<(usize, (u32, u32), usize), ImageErr
     Ok((structure.length, (structure.frame.width, structure.frame.height), structure.icc.len()))
 }
 
+/// The orientation that a block of EXIF data states.
+pub fn exif_orientation(block: &[u8]) -> Option<u8> {
+    crate::exif::orientation(block)
+}
+
 /// What a server makes of all that a worker says, and of the memory that they share.
 pub fn worker_reply(said: &[u8], memory: &[u8], presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
     protocol::read_reply(said, memory, presets)

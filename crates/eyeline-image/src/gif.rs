@@ -1,53 +1,84 @@
-//! Reading GIF: the first frame of an animation stands for it.
+//! Reading GIF: the first picture of an animation stands for it.
 
-use ::gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, MemoryLimit};
+pub(crate) mod blocks;
+
+use std::io::Read;
+
+use ::gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
 
 use crate::decode::{Decoded, Picture};
 use crate::orientation::Orientation;
-use crate::packed::{Packed, Space};
+use crate::packed::{Packed, Space, zeroed};
+use crate::parts::Parts;
 use crate::{ImageError, Limits};
 
-/// Decodes the first frame of a file that begins as GIF does, and reads over all others up to the end.
+/// The empty block that ends a picture's data, and the end of the file.
+const END: &[u8] = b"\0;";
+
+/// Decodes the first picture of a file that begins as GIF does. What stands behind its last pixel may be damaged or missing.
 pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
     let size = checked_size(file, limits)?;
+    let (end, is_ended) = blocks::first_picture(file).map_or((file.len(), false), |picture| picture.end(file));
+    // Data without an end may be cut.
+    let judge = |error| if is_ended { judge(error) } else { ImageError::truncated() };
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
-    let mut decoder = open(options, file)?;
+    let mut decoder = open(options, Parts::from_iter([&file[..end], END]))?;
     let mut canvas = Packed::new(size.0, size.1, 4, Space::Rgb)?;
-    let frame = decoder.read_next_frame().map_err(judge)?;
-    let frame = frame.ok_or_else(|| ImageError::damaged("an animation without a frame"))?;
-
-    let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+    let (left, top, width) = loop {
+        let frame = decoder.next_frame_info().map_err(judge)?.ok_or_else(without_a_picture)?;
+        if has_pixels(frame) {
+            break (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+        }
+    };
+    let mut pixels = zeroed(decoder.buffer_size())?;
+    decoder.read_into_buffer(&mut pixels).map_err(judge)?;
     let targets = canvas.samples.chunks_exact_mut(size.0 as usize * 4).skip(top);
-    for (row, target) in frame.buffer.chunks_exact(width * 4).zip(targets) {
+    for (row, target) in pixels.chunks_exact(width * 4).zip(targets) {
         target[left * 4..][..row.len()].copy_from_slice(row);
     }
     let icc = decoder.icc_profile().map(<[u8]>::to_vec).unwrap_or_default();
     Ok(Decoded { size, orientation: Orientation::default(), icc, picture: Picture::Packed(canvas) })
 }
 
-/// The size of the canvas, which the first frame fits into whatever the header says. Goes over all frames up to the end
-/// marker, without decoding them, and holds them to the limits.
+/// The size of the canvas, which the first picture fits into whatever the header says. Counts all frames without decoding
+/// them and holds them to the limits; the count ends where the file can be read no further.
 fn checked_size(file: &[u8], limits: &Limits) -> Result<(u32, u32), ImageError> {
     let mut options = DecodeOptions::new();
     options.skip_frame_decoding(true);
     let mut decoder = open(options, file)?;
-    let mut size = (u32::from(decoder.width()), u32::from(decoder.height()));
+    let header = (u32::from(decoder.width()), u32::from(decoder.height()));
+    let mut size = None;
     let mut frames = 0;
-    while let Some(frame) = decoder.next_frame_info().map_err(judge)? {
-        if frames == 0 {
-            size.0 = size.0.max(u32::from(frame.left) + u32::from(frame.width));
-            size.1 = size.1.max(u32::from(frame.top) + u32::from(frame.height));
+    loop {
+        match decoder.next_frame_info() {
+            Ok(Some(frame)) if size.is_none() && has_pixels(frame) => {
+                let width = header.0.max(u32::from(frame.left) + u32::from(frame.width));
+                let height = header.1.max(u32::from(frame.top) + u32::from(frame.height));
+                limits.check_size(width, height)?;
+                size = Some((width, height));
+            }
+            Ok(Some(_)) => {}
+            Err(error) if size.is_none() => return Err(judge(error)),
+            Ok(None) | Err(_) => break,
         }
-        limits.check_size(size.0, size.1)?;
-        limits.check_size(u32::from(frame.width), u32::from(frame.height))?;
         frames += 1;
-        limits.check_frames(frames, size.0, size.1)?;
     }
-    if frames == 0 { Err(ImageError::damaged("an animation without a frame")) } else { Ok(size) }
+    let (width, height) = size.ok_or_else(without_a_picture)?;
+    limits.check_frames(frames, width, height)?;
+    Ok((width, height))
 }
 
-fn open(mut options: DecodeOptions, file: &[u8]) -> Result<Decoder<&[u8]>, ImageError> {
+/// Some programs write an empty frame before the first picture.
+fn has_pixels(frame: &Frame<'_>) -> bool {
+    frame.width > 0 && frame.height > 0
+}
+
+fn without_a_picture() -> ImageError {
+    ImageError::damaged("an animation without a frame")
+}
+
+fn open<R: Read>(mut options: DecodeOptions, file: R) -> Result<Decoder<R>, ImageError> {
     // The frames' sizes are bounded by the limits, before any is decoded.
     options.set_memory_limit(MemoryLimit::Unlimited);
     options.allow_unknown_blocks(true);

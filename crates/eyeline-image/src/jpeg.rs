@@ -1,6 +1,8 @@
-//! Reading JPEG: strictly, and no larger than the largest version needs it.
+//! Reading JPEG: every sample has to be there, and the picture is decoded no larger than the largest version needs it.
 
 pub(crate) mod structure;
+
+use eyeline_core::ImageErrorCode;
 
 use crate::decode::{Decoded, Picture};
 use crate::orientation::Orientation;
@@ -10,6 +12,9 @@ use structure::Structure;
 
 /// More than any encoder writes (about ten), few enough that a file cannot make the decoder go over it for ever.
 const SCANS_MAX: u32 = 100;
+
+/// The end of every file.
+const END: [u8; 2] = [0xff, structure::marker::END];
 
 /// Decodes a file that begins as JPEG does. `largest` tells the size of the largest version of an upright picture of
 /// a size; what is decoded is at least that large.
@@ -22,8 +27,28 @@ pub(crate) fn decode(
     limits.check_size(structure.frame.width, structure.frame.height)?;
     refuse_rare_codings(&structure)?;
     let file = &file[..structure.length];
-    let orientation = structure.exif.map_or(Orientation::default(), Orientation::from_exif_block);
+    if structure.has_end {
+        return decode_whole(file, structure, limits, largest);
+    }
+    // The cut may lie behind the last sample: once the file has an end marker, the decoder warns of any sample that is
+    // missing. It warns neither of a missing scan nor in arithmetic coding.
+    if !structure.scans.are_complete() || structure.frame.is_arithmetic() {
+        return Err(ImageError::truncated());
+    }
+    let ended = [file, &END].concat();
+    decode_whole(&ended, structure, limits, largest).map_err(|error| match error.code {
+        ImageErrorCode::Damaged => ImageError::truncated(),
+        _ => error,
+    })
+}
 
+fn decode_whole(
+    file: &[u8],
+    structure: Structure,
+    limits: &Limits,
+    largest: impl Fn((u32, u32)) -> (u32, u32),
+) -> Result<Decoded, ImageError> {
+    let orientation = structure.orientation.map_or(Orientation::default(), Orientation::from_exif);
     let size = (structure.frame.width, structure.frame.height);
     let target = orientation.turned(largest(orientation.turned(size)));
     let scale = scale(size, target);
@@ -40,7 +65,7 @@ pub(crate) fn decode(
     Ok(Decoded { size, orientation, icc: structure.icc, picture })
 }
 
-fn refuse_rare_codings(structure: &Structure<'_>) -> Result<(), ImageError> {
+fn refuse_rare_codings(structure: &Structure) -> Result<(), ImageError> {
     match (structure.frame.coding, structure.frame.precision, structure.frame.components.len()) {
         (3 | 7 | 11 | 15, _, _) => Err(ImageError::unsupported("A lossless JPEG picture")),
         (5 | 6 | 13 | 14, _, _) => Err(ImageError::unsupported("A hierarchical JPEG picture")),
@@ -51,7 +76,7 @@ fn refuse_rare_codings(structure: &Structure<'_>) -> Result<(), ImageError> {
 }
 
 /// Whether the planes can be taken as they are: grey or YCbCr, with all chroma samples at one of the usual factors.
-fn has_plain_planes(structure: &Structure<'_>, colorspace: Colorspace) -> bool {
+fn has_plain_planes(structure: &Structure, colorspace: Colorspace) -> bool {
     let samplings: Vec<(u8, u8)> =
         structure.frame.components.iter().map(|component| (component.across, component.down)).collect();
     matches!(

@@ -6,6 +6,7 @@
 mod color;
 mod decode;
 mod error;
+mod exif;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gif;
@@ -16,6 +17,7 @@ mod limits;
 mod needs;
 mod orientation;
 mod packed;
+mod parts;
 mod planar;
 mod png;
 mod resize;

@@ -5,6 +5,7 @@
 use eyeline_core::{ImageErrorCode, PRESETS};
 
 use crate::Limits;
+use crate::gif::blocks::first_picture;
 use crate::heif::Outline;
 use crate::jpeg::structure::{Frame, Segments, marker};
 use crate::sniff::{self, Format};
@@ -116,31 +117,13 @@ fn png(file: &[u8]) -> Option<Size> {
     Some(Size::Known { width, height, pixel_bytes: if has_alpha { 10 } else { 8 } })
 }
 
-/// The canvas, its first frame, and a copy in another form. The first frame may be larger than the canvas that the header
-/// speaks of.
+/// The canvas, its first picture, and a copy in another form. The picture may be larger than the canvas that the header
+/// states.
 fn gif(file: &[u8]) -> Option<Size> {
-    let word = |at| Some(u32::from(u16::from_le_bytes(bytes(file, at)?)));
-    let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
-    let (width, height) = (word(6)?, word(8)?);
-    let mut at = 13 + table(*file.get(10)?);
-    loop {
-        match *file.get(at)? {
-            0x2c => {
-                let (right, bottom) = (word(at + 1)? + word(at + 5)?, word(at + 3)? + word(at + 7)?);
-                return Some(Size::Known { width: width.max(right), height: height.max(bottom), pixel_bytes: 14 });
-            }
-            0x21 => {
-                at += 2;
-                while *file.get(at)? != 0 {
-                    at += usize::from(file[at]) + 1;
-                }
-                at += 1;
-            }
-            0x3b => return Some(Size::Broken),
-            // Padding between blocks.
-            _ => at += 1,
-        }
-    }
+    let side = |at| Some(u32::from(u16::from_le_bytes(bytes(file, at)?)));
+    let (width, height) = (side(6)?, side(8)?);
+    let picture = first_picture(file)?;
+    Some(Size::Known { width: width.max(picture.right), height: height.max(picture.bottom), pixel_bytes: 14 })
 }
 
 /// The decoder's own planes, the picture, and a copy in another form.

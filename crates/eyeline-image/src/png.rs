@@ -1,32 +1,31 @@
 //! PNG, in and out.
 
+mod chunks;
 mod profile;
-
-use std::io::Cursor;
 
 use ::png::{BitDepth, ColorType, Compression, DecodingError, Encoder, Transformations};
 
+use crate::color::Conversion;
 use crate::decode::{Decoded, Picture};
-use crate::orientation::Orientation;
 use crate::packed::{Packed, Space};
 use crate::{ImageError, Limits};
 
 /// For colour profiles and what else stands beside the pixels. A larger profile is passed over.
 const BESIDE_PIXELS_BYTES_MAX: usize = 16 << 20;
 
-/// Decodes a file that begins as PNG does; of an animation, the picture shown where animations are not.
+/// Decodes a file that begins as PNG does; of an animation, the picture shown where animations are not. Chunks that this
+/// picture does not need may be damaged, and all that stands behind its last pixel may be missing.
 pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
-    let mut decoder =
-        ::png::Decoder::new_with_limits(Cursor::new(file), ::png::Limits { bytes: BESIDE_PIXELS_BYTES_MAX });
-    decoder.set_ignore_text_chunk(true);
+    let chunks = chunks::of(file);
+    // A file without an end is cut, whatever the decoder finds wrong with it.
+    let judge = |error| if chunks.has_end { judge(error) } else { ImageError::truncated() };
+    let mut decoder = ::png::Decoder::new_with_limits(chunks.needed, ::png::Limits { bytes: BESIDE_PIXELS_BYTES_MAX });
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let header = decoder.read_header_info().map_err(judge)?;
     let size = (header.width, header.height);
     limits.check_size(size.0, size.1)?;
+    limits.check_frames(chunks.frames, size.0, size.1)?;
     let mut reader = decoder.read_info().map_err(judge)?;
-    if let Some(animation) = reader.info().animation_control {
-        limits.check_frames(animation.num_frames, size.0, size.1)?;
-    }
     let (color, depth) = reader.output_color_type();
     if depth != BitDepth::Eight {
         return Err(ImageError::unsupported("A PNG picture of that bit depth"));
@@ -42,21 +41,16 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     if (frame.width, frame.height) != size || frame.buffer_size() != picture.samples.len() {
         return Err(ImageError::damaged("a frame of another size than the picture"));
     }
-    // Reads on to the end marker, so that a file cut behind its pixels is not taken for a whole one.
-    reader.finish().map_err(judge)?;
-
-    let info = reader.info();
-    let orientation = info.exif_metadata.as_deref().map_or(Orientation::default(), Orientation::from_exif_block);
-    let picture = with_grey_spread(picture);
-    let icc = profile::of(info, picture.space);
-    Ok(Decoded { size, orientation, icc, picture: Picture::Packed(picture) })
+    let mut icc = profile::of(reader.info(), space);
+    if channels == 2 {
+        // Grey is told from colours here for the last time.
+        picture = with_grey_spread(Conversion::from_icc(&std::mem::take(&mut icc), space).packed(picture)?);
+    }
+    Ok(Decoded { size, orientation: chunks.orientation, icc, picture: Picture::Packed(picture) })
 }
 
 /// Grey with opacity becomes RGB with opacity, the one form of transparent pictures from here on.
 fn with_grey_spread(picture: Packed) -> Packed {
-    if picture.channels != 2 {
-        return picture;
-    }
     let (pixels, _) = picture.samples.as_chunks::<2>();
     let samples = pixels.iter().flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha]).collect();
     Packed { channels: 4, space: Space::Rgb, samples, ..picture }

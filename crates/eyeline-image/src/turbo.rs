@@ -5,6 +5,8 @@
 //! the library itself read; every buffer outlives its call. A handle is used for one file and then destroyed.
 #![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file alone calls it")]
 
+mod warnings;
+
 use std::ffi::{CStr, c_int, c_uint};
 use std::ptr;
 
@@ -13,6 +15,7 @@ use turbojpeg_sys as tj;
 use crate::ImageError;
 use crate::packed::{Packed, Space};
 use crate::planar::{Chroma, Planar, Plane, Subsampling, pad};
+use warnings::Warnings;
 
 /// Why the library stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,12 +100,6 @@ impl Handle {
         if status == 0 { Ok(()) } else { Err(self.failure()) }
     }
 
-    fn check_but_for_warnings(&self, status: c_int) -> Result<(), Failure> {
-        // SAFETY: the handle is live.
-        let code = unsafe { tj::tj3GetErrorCode(self.0) };
-        if code == int(tj::TJERR_TJERR_WARNING) { Ok(()) } else { self.check(status) }
-    }
-
     fn failure(&self) -> Failure {
         // SAFETY: the answer is a string that ends with 0 and lives until the next call with this handle.
         let message = unsafe { CStr::from_ptr(tj::tj3GetErrorStr(self.0)) };
@@ -120,6 +117,7 @@ impl Drop for Handle {
 /// Decodes one file.
 pub(crate) struct Decoder<'a> {
     handle: Handle,
+    warnings: Warnings,
     file: &'a [u8],
     header: Header,
 }
@@ -127,14 +125,16 @@ pub(crate) struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Reads the header of a file.
     pub fn open(file: &'a [u8], bounds: Bounds) -> Result<Self, Failure> {
-        let mut handle = Handle::new(tj::TJINIT_TJINIT_DECOMPRESS)?;
+        // Of all kinds of handles, `Warnings` can only be had of this one.
+        let mut handle = Handle::new(tj::TJINIT_TJINIT_TRANSFORM)?;
+        let warnings = Warnings::of(&handle)?;
         handle.set(tj::TJPARAM_TJPARAM_SCANLIMIT, int(bounds.scans))?;
         handle.set(tj::TJPARAM_TJPARAM_MAXMEMORY, int(bounds.memory_bytes >> 20))?;
         handle.set(tj::TJPARAM_TJPARAM_SAVEMARKERS, 0)?;
         // SAFETY: the pointer and the length are those of one slice, which outlives the call.
         let status = unsafe { tj::tj3DecompressHeader(handle.0, file.as_ptr(), file.len() as tj::size_t) };
-        // What is warned of here is met again, and judged, while decoding.
-        handle.check_but_for_warnings(status)?;
+        // Decoding reads the header again, and meets its warnings again.
+        handle.check(status)?;
         let side = |parameter| u32::try_from(handle.get(parameter)).unwrap_or(0);
         let (width, height) = (side(tj::TJPARAM_TJPARAM_JPEGWIDTH), side(tj::TJPARAM_TJPARAM_JPEGHEIGHT));
         let colorspace = match unsigned(handle.get(tj::TJPARAM_TJPARAM_COLORSPACE)) {
@@ -148,7 +148,7 @@ impl<'a> Decoder<'a> {
             return Err(Failure { message: "no size in the header".into() });
         }
         let sampling = handle.get(tj::TJPARAM_TJPARAM_SUBSAMP);
-        Ok(Self { handle, file, header: Header { width, height, colorspace, sampling } })
+        Ok(Self { handle, warnings, file, header: Header { width, height, colorspace, sampling } })
     }
 
     pub fn header(&self) -> Header {
@@ -225,20 +225,10 @@ impl<'a> Decoder<'a> {
         self.handle.check(status)
     }
 
-    /// A picture with a warning is complete; of several warnings the library tells the first. One after which samples
-    /// are missing or guessed counts as a failure.
+    /// A picture is complete if the library finished it and warned of no lost data.
     fn check(&self, status: c_int) -> Result<(), Failure> {
-        const HARMLESS: [&str; 5] = [
-            "extraneous bytes before marker",
-            "unknown JFIF revision",
-            "Unknown Adobe color transform",
-            "Inconsistent progression sequence",
-            "Invalid SOS parameters for sequential",
-        ];
-        self.handle.check(status).or_else(|failure| {
-            let is_harmless = HARMLESS.iter().any(|known| failure.message.contains(known));
-            if is_harmless { Ok(()) } else { Err(failure) }
-        })
+        self.handle.check(status)?;
+        if self.warnings.of_lost_data() > 0 { Err(self.handle.failure()) } else { Ok(()) }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Every file of the shared corpus of odd and hostile pictures gets the outcome that its index expects.
+//! Every file of the shared corpus of odd and hostile pictures, and every shared case, gets the outcome that is expected of
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use eyeline_core::PRESETS;
+use eyeline_core::{ImageErrorCode, PRESETS};
 use eyeline_image::{Heif, Limits, Made, make_versions};
 use serde::Deserialize;
 
@@ -27,12 +28,13 @@ struct Entry {
 const FOLDERS: [&str; 5] = ["gif", "image", "jpeg-decoder", "orientation", "png"];
 
 /// Files that lenient readers accept and that are refused here, because samples are missing in them and were guessed:
-/// the decoder met a marker before the data of a scan was complete.
-const REFUSED_FOR_LOST_DATA: [&str; 5] = [
+/// the decoder met a marker before the data of a scan was complete, or a code that does not exist.
+const REFUSED_FOR_LOST_DATA: [&str; 6] = [
     "jpeg-decoder/tests__crashtest__images__dc-predictor-overflow.jpg",
     "jpeg-decoder/tests__crashtest__images__imagetestsuite__1cbb1bb37d62c44f67374cd451643dc4.jpg",
     "jpeg-decoder/tests__crashtest__images__imagetestsuite__5482a54657765056f1a94116a8dbffe7.jpg",
     "jpeg-decoder/tests__crashtest__images__imagetestsuite__7997b6b229f25315d33f5c7085e37500.jpg",
+    "jpeg-decoder/tests__crashtest__images__subtract-with-overflow.jpg",
     "jpeg-decoder/tests__reftest__images__partial_progressive.jpg",
 ];
 
@@ -46,13 +48,86 @@ const COMPARED_SIDE_MIN: u32 = 64;
 /// of the same profile.
 const GRID_TOLERANCE: i16 = 10;
 
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus")
+fn shared(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder)
+}
+
+/// What is expected of a case.
+enum Expected {
+    /// A picture of this size, with these colours at some places.
+    Done((u32, u32), &'static [((u32, u32), [u8; 3])]),
+    Damaged,
+}
+
+/// The cases that are pictures.
+const CASES: [(&str, Expected); 16] = {
+    use Expected::{Damaged, Done};
+    const UPRIGHT: Expected = Done((400, 600), &[]);
+    // By Little CMS 2.19.
+    const GREYS: Expected = Done((600, 400), &[((150, 200), [60; 3]), ((450, 200), [149; 3])]);
+    const GREYS_WITH_OPACITY: Expected = Done(
+        (600, 400),
+        &[((50, 200), [81; 3]), ((150, 200), [137; 3]), ((300, 200), [188; 3]), ((450, 200), [225; 3])],
+    );
+    [
+        ("01_control.jpg", UPRIGHT),
+        ("01_a_value_outside.jpg", UPRIGHT),
+        ("02_exif_twice.jpg", UPRIGHT),
+        ("02_png_exif_with_mark.png", UPRIGHT),
+        ("04_alpha_flag_no_alph.webp", Done((320, 200), &[])),
+        ("05_exif_lossy.webp", Done((320, 200), &[])),
+        ("06_control.gif", Done((120, 80), &[])),
+        ("06_no_trailer.gif", Done((120, 80), &[])),
+        ("07_apng_control.png", Done((200, 120), &[])),
+        ("07_apng_frame_outside.png", Done((200, 120), &[])),
+        ("08_control.jpg", Done((800, 600), &[])),
+        ("08_damage_zeros.jpg", Damaged),
+        ("08_quirk_se0_damage_zeros.jpg", Damaged),
+        ("10_grey_lab.png", GREYS),
+        ("greyalpha_gray.png", GREYS_WITH_OPACITY),
+        ("12_webp_inside.jpg", Done((320, 200), &[])),
+    ]
+};
+
+/// How far a colour may lie from that of Little CMS, after compression.
+const CASE_TOLERANCE: u8 = 4;
+
+#[test]
+fn every_case_gets_its_expected_outcome() {
+    let folder = shared("cases");
+    let heif = Heif::load();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for (name, expected) in &CASES {
+        let Ok(bytes) = std::fs::read(folder.join(name)) else { continue };
+        tried += 1;
+        match (expected, make_versions(&bytes, &PRESETS, &Limits::default(), &heif)) {
+            (Expected::Done(size, colours), Ok(made)) => {
+                if (made.width, made.height) != *size {
+                    wrong.push(format!("{name}: {} x {}", made.width, made.height));
+                }
+                let version = made.versions.last().expect("four versions");
+                let picture = image::load_from_memory(&version.bytes).expect("a version is a picture").to_rgb8();
+                for ((x, y), expected) in *colours {
+                    let actual = picture.get_pixel(*x, *y).0;
+                    if actual.iter().zip(expected).any(|(actual, expected)| actual.abs_diff(*expected) > CASE_TOLERANCE)
+                    {
+                        wrong.push(format!("{name} at {x}, {y}: {actual:?} for {expected:?}"));
+                    }
+                }
+            }
+            (Expected::Damaged, Err(error)) if error.code == ImageErrorCode::Damaged => {}
+            (_, Ok(_)) => wrong.push(format!("{name}: accepted")),
+            (_, Err(error)) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    eprintln!("{tried} of {} cases tried", CASES.len());
+    assert!(tried == 0 || tried == CASES.len(), "some cases are missing");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn every_file_of_the_corpus_gets_its_expected_outcome() {
-    let folder = corpus();
+    let folder = shared("corpus");
     let Ok(index) = std::fs::read_to_string(folder.join("INDEX.json")) else {
         eprintln!("the corpus is absent: 0 files tried");
         return;

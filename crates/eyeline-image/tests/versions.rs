@@ -199,7 +199,7 @@ fn the_thumbhash_shows_the_mean_colour() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_truncated() {
+fn a_file_cut_within_its_picture_is_truncated() {
     let picture = DynamicImage::from(four_corners(60, 40));
     let in_format = |format| {
         let mut file = Cursor::new(Vec::new());
@@ -209,7 +209,9 @@ fn a_file_cut_anywhere_is_truncated() {
     let webp = in_format(image::ImageFormat::WebP);
     let gif = in_format(image::ImageFormat::Gif);
     for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40)), webp, gif] {
-        for cut in (0..file.len()).step_by(7).chain(file.len() - 12..file.len()) {
+        // The end of a PNG file is twelve bytes, of the others less.
+        let end = file.len() - 12;
+        for cut in (0..end).step_by(7).chain(end - 12..end) {
             assert_eq!(refusal(&file[..cut]), ImageErrorCode::Truncated, "cut at {cut} of {}", file.len());
         }
     }

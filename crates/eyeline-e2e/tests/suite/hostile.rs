@@ -21,9 +21,9 @@ on_both_catalogs!(
 
 const NO_VERSION: [&str; 4] = ["thumb", "big_thumb", "big_1920", "d2500"];
 
-/// Within the first bytes, here and there, and one byte before the end.
+/// Within the first bytes, here and there, and before the end, which is twelve bytes at most.
 fn cuts(bytes: usize) -> Vec<usize> {
-    let mut cuts = vec![1, 3, 7, 11, bytes - 1];
+    let mut cuts = vec![1, 3, 7, 11, bytes - 16];
     cuts.extend((1..10).map(|part| bytes * part / 10));
     cuts
 }

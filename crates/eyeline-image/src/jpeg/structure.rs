@@ -1,13 +1,15 @@
 //! The skeleton of a JPEG file: its segments from the first byte to the end marker, without decoding any pixel.
 //!
-//! It tells a cut file from a whole one, whatever a decoder would make of it, and finds the size, the camera's
-//! orientation and the colour profile.
+//! It finds the size, the camera's orientation and the colour profile, and tells which coefficients the scans hold.
 
-use crate::ImageError;
+use eyeline_core::ImageErrorCode;
+
+use crate::{ImageError, exif};
 
 /// One component of the frame: how many samples, across and down, it has in a unit of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Component {
+    pub id: u8,
     pub across: u8,
     pub down: u8,
 }
@@ -26,15 +28,18 @@ pub(crate) struct Frame {
 
 /// What the file says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Structure<'a> {
+pub(crate) struct Structure {
     pub frame: Frame,
-    pub scans: u32,
-    /// The EXIF block, from its TIFF header on.
-    pub exif: Option<&'a [u8]>,
+    pub scans: Scans,
+    /// From 1 to 8, of the first segment that states it.
+    pub orientation: Option<u8>,
     /// The ICC profile; empty when there is none, or only part of one.
     pub icc: Vec<u8>,
-    /// Bytes from the start to behind the end marker; what follows is not part of the picture.
+    /// Bytes from the start to behind the end marker, or to the segment that is cut; what follows is not part of the
+    /// picture.
     pub length: usize,
+    /// Whether there is an end marker. Without one the file is cut, perhaps behind its last pixel.
+    pub has_end: bool,
 }
 
 pub(crate) mod marker {
@@ -56,34 +61,65 @@ pub(crate) mod marker {
 }
 
 /// Reads the skeleton of a file that begins with the start marker.
-pub(crate) fn read(file: &[u8]) -> Result<Structure<'_>, ImageError> {
+pub(crate) fn read(file: &[u8]) -> Result<Structure, ImageError> {
     let mut structure = Structure::default();
     let mut profile = ProfileParts::default();
     let mut frame = None;
     let mut segments = Segments::of(file);
-    loop {
-        match segments.next()? {
-            (marker::END, _) => break,
-            (marker::SCAN, _) if frame.is_none() => {
-                return Err(ImageError::damaged("picture data before its header"));
+    structure.has_end = loop {
+        match (segments.next(), &frame) {
+            (Ok((marker::END, _)), _) => break true,
+            // A later scan may be missing; the decoder tells whether this one is whole.
+            (Err(error), _) if error.code == ImageErrorCode::Truncated && structure.scans.count > 0 => break false,
+            (Err(error), _) => return Err(error),
+            (Ok((marker::SCAN, _)), None) => return Err(ImageError::damaged("picture data before its header")),
+            (Ok((marker::SCAN, payload)), Some(frame)) => structure.scans.add(payload, frame),
+            (Ok((marker::APP1, payload)), _) if structure.orientation.is_none() => {
+                structure.orientation = exif::orientation(payload);
             }
-            (marker::SCAN, _) => structure.scans += 1,
-            (marker::APP1, payload) if structure.exif.is_none() => {
-                structure.exif = payload.strip_prefix(b"Exif\0\0");
-            }
-            (marker::APP2, payload) => profile.add(payload),
-            (marker, payload) if marker::is_frame(marker) && frame.is_none() => {
-                frame = Some(Frame::read(marker, payload)?);
-            }
+            (Ok((marker::APP2, payload)), _) => profile.add(payload),
+            (Ok((marker, payload)), None) if marker::is_frame(marker) => frame = Some(Frame::read(marker, payload)?),
             _ => {}
         }
-    }
+    };
     structure.frame = frame
-        .filter(|_| structure.scans > 0)
+        .filter(|_| structure.scans.count > 0)
         .ok_or_else(|| ImageError::damaged("there is no picture between start and end"))?;
     structure.icc = profile.joined();
     structure.length = segments.position;
     Ok(structure)
+}
+
+/// Which coefficients of each component the scans hold, and to which bit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scans {
+    pub count: u32,
+    /// For each component, in the order of the frame, and each of the 64 coefficients: the lowest bit that is known.
+    lowest_bits: Vec<[u8; 64]>,
+}
+
+impl Scans {
+    /// Stands for a coefficient of which no bit is known.
+    const NOTHING: u8 = u8::MAX;
+
+    /// Adds a scan by its header. What makes no sense is the decoder's to refuse.
+    fn add(&mut self, header: &[u8], frame: &Frame) {
+        self.count += 1;
+        self.lowest_bits.resize(frame.components.len(), [Self::NOTHING; 64]);
+        let [count, rest @ ..] = header else { return };
+        let Some((members, [first, last, bits, ..])) = rest.split_at_checked(2 * usize::from(*count)) else { return };
+        let (band, bit) = if frame.is_progressive() { (*first..=(*last).min(63), bits & 0x0f) } else { (0..=63, 0) };
+        for (component, known) in frame.components.iter().zip(&mut self.lowest_bits) {
+            if members.as_chunks::<2>().0.iter().any(|[id, _]| *id == component.id) {
+                band.clone().for_each(|coefficient| known[usize::from(coefficient)] = bit);
+            }
+        }
+    }
+
+    /// Whether every bit of every coefficient is known.
+    pub fn are_complete(&self) -> bool {
+        self.lowest_bits.as_flattened().iter().all(|bit| *bit == 0)
+    }
 }
 
 /// The segments of a file that begins with the start marker, one after the other.
@@ -97,10 +133,14 @@ impl<'a> Segments<'a> {
         Self { file, position: 2 }
     }
 
-    /// The marker and the payload of the next one. The end marker has none, and is the last.
+    /// The marker and the payload of the next one. The end marker has none, and is the last. After an error the position is
+    /// that of the segment that is cut.
     pub fn next(&mut self) -> Result<(u8, &'a [u8]), ImageError> {
         loop {
-            let (marker, position) = next_marker(self.file, self.position).ok_or_else(ImageError::truncated)?;
+            let Some((marker, position)) = next_marker(self.file, self.position) else {
+                self.position = self.file.len();
+                return Err(ImageError::truncated());
+            };
             self.position = position;
             if marker == marker::END {
                 return Ok((marker, &[]));
@@ -108,13 +148,14 @@ impl<'a> Segments<'a> {
             if marker::is_alone(marker) {
                 continue;
             }
+            self.position = position - 2;
             let length = self.file.get(position..position + 2).ok_or_else(ImageError::truncated)?;
             let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
             if length < 2 {
                 return Err(ImageError::damaged("a JPEG segment of impossible length"));
             }
+            let payload = self.file.get(position + 2..position + length).ok_or_else(ImageError::truncated)?;
             self.position = position + length;
-            let payload = self.file.get(position + 2..self.position).ok_or_else(ImageError::truncated)?;
             return Ok((marker, payload));
         }
     }
@@ -135,6 +176,15 @@ fn next_marker(file: &[u8], mut position: usize) -> Option<(u8, usize)> {
 }
 
 impl Frame {
+    pub fn is_progressive(&self) -> bool {
+        matches!(self.coding, 2 | 10)
+    }
+
+    /// Whether the coding is arithmetic, in which a decoder does not notice that data is missing.
+    pub fn is_arithmetic(&self) -> bool {
+        self.coding > 8
+    }
+
     pub fn read(marker: u8, payload: &[u8]) -> Result<Self, ImageError> {
         let too_short = || ImageError::damaged("a JPEG header that is too short");
         let [precision, height_high, height_low, width_high, width_low, count, components @ ..] = payload else {
@@ -142,7 +192,8 @@ impl Frame {
         };
         let (components, _) = components.as_chunks::<3>();
         let components = components.get(..usize::from(*count)).filter(|some| !some.is_empty()).ok_or_else(too_short)?;
-        let component = |[_, sampling, _]: &[u8; 3]| Component { across: sampling >> 4, down: sampling & 0x0f };
+        let component =
+            |[id, sampling, _]: &[u8; 3]| Component { id: *id, across: sampling >> 4, down: sampling & 0x0f };
         Ok(Self {
             coding: marker & 0x0f,
             precision: *precision,
@@ -195,7 +246,8 @@ mod tests {
         };
         segment(0xe2, b"ICC_PROFILE\0\x02\x02file");
         segment(0xe2, b"ICC_PROFILE\0\x01\x02pro");
-        segment(0xe1, b"Exif\0\0II*\0");
+        segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>");
+        segment(0xe1, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06");
         segment(0xc0, &[8, 0, 2, 0, 3, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]);
         segment(0xda, &[3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]);
         file.extend(b"data\xff\x00data\xff\xd0data\xff\xd9");
@@ -210,18 +262,49 @@ mod tests {
         let structure = read(&file).expect("a whole file");
         let frame = &structure.frame;
         assert_eq!((frame.width, frame.height, frame.precision, frame.coding), (3, 2, 8, 0));
-        assert_eq!(frame.components[0], Component { across: 2, down: 2 });
-        assert_eq!(structure.exif, Some(b"II*\0".as_slice()));
+        assert_eq!(frame.components[0], Component { id: 1, across: 2, down: 2 });
+        assert_eq!(structure.orientation, Some(6));
         assert_eq!(structure.icc, b"profile");
-        assert_eq!(structure.length, length);
-        assert_eq!(structure.scans, 1);
+        assert_eq!((structure.length, structure.has_end), (length, true));
+        assert_eq!(structure.scans.count, 1);
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_truncated() {
+    fn a_file_cut_before_its_pixels_is_truncated_and_behind_them_has_no_end() {
         let file = skeleton();
+        let pixels = file.windows(4).position(|bytes| bytes == b"data").expect("pixels");
         for cut in 3..file.len() {
-            assert_eq!(read(&file[..cut]).expect_err("cut").code, ImageErrorCode::Truncated, "cut at {cut}");
+            match read(&file[..cut]) {
+                Ok(structure) => assert!(cut >= pixels && !structure.has_end, "cut at {cut}"),
+                Err(error) => assert!(cut < pixels && error.code == ImageErrorCode::Truncated, "cut at {cut}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scans_tell_which_bits_they_hold() {
+        let components = [1, 2].map(|id| Component { id, across: 1, down: 1 }).to_vec();
+        let frame = Frame { coding: 2, components, ..Frame::default() };
+        let mut scans = Scans::default();
+        // The first band of both, but for a bit; the others of the first.
+        scans.add(&[2, 1, 0, 2, 0, 0, 0, 0x01], &frame);
+        scans.add(&[1, 1, 0, 1, 63, 0x00], &frame);
+        scans.add(&[2, 1, 0, 2, 0, 0, 0, 0x10], &frame);
+        assert!(!scans.are_complete());
+        // In two bands, the second beyond what there is.
+        scans.add(&[1, 2, 0, 1, 30, 0x00], &frame);
+        scans.add(&[1, 2, 0, 31, 99, 0x00], &frame);
+        assert!(scans.are_complete());
+
+        let sequential = Frame { coding: 0, ..frame };
+        let mut scans = Scans::default();
+        scans.add(&[1, 1, 0, 0, 63, 0], &sequential);
+        assert!(!scans.are_complete());
+        // Zeros for the band, as some programs write.
+        scans.add(&[1, 2, 0, 0, 0, 0], &sequential);
+        assert!(scans.are_complete());
+        for nonsense in [b"".as_slice(), &[4], &[4, 1, 0], &[0, 0]] {
+            scans.add(nonsense, &sequential);
         }
     }
 

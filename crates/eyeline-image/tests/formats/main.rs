@@ -1,6 +1,7 @@
 //! Every kind of file that is taken, each with a picture that is known: what is made of it, and that nothing but the
 //! pixels reaches a version.
 
+mod faults;
 mod files;
 mod heif;
 mod jpeg;
@@ -8,7 +9,9 @@ mod media;
 mod metadata;
 mod parts;
 mod png;
+mod profiles;
 mod refused;
+mod turned;
 mod webp;
 
 use std::sync::LazyLock;

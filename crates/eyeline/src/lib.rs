@@ -19,4 +19,5 @@ pub mod secrets;
 pub mod server;
 pub mod settings;
 pub mod supervisor;
+mod web_address;
 pub mod workers;

@@ -1,6 +1,6 @@
 //! Loading a client's catalogue: three formats, and a bad row never stops the others.
 
-use eyeline_e2e::project::row;
+use eyeline_e2e::project::{gallery_event, row};
 use eyeline_e2e::{Answer, Project, Server, on_both_catalogs};
 use serde_json::{Value, json};
 
@@ -11,10 +11,18 @@ on_both_catalogs!(
     loading_again_updates_what_changed_and_doubles_nothing,
     two_thousand_rows_are_loaded_in_one_call,
     what_is_no_catalogue_is_refused,
+    a_full_feed_takes_out_what_it_does_not_have_and_counters_return_with_it,
+    an_export_of_a_shop_is_loaded_by_its_preset,
+    an_unclosed_quote_costs_its_own_row,
 );
 
 async fn load(project: &Project, gallery_id: &str, content_type: &str, body: &str) -> Answer {
     project.key.post_text(&format!("/galleries/{gallery_id}/dataset"), content_type, body).await
+}
+
+async fn feed(project: &Project, gallery_id: &str, query: &str, body: &str) -> Value {
+    let path = format!("/galleries/{gallery_id}/dataset?{query}");
+    project.key.post_text(&path, "text/csv", body).await.expect(200).json()
 }
 
 /// The external ids of the gallery, newest first.
@@ -122,4 +130,62 @@ async fn what_is_no_catalogue_is_refused(server: Server) {
     load(&project, &gallery_id, "application/xml", "<rows/>").await.expect_problem(415);
     load(&project, &gallery_id, "text/csv", "wrong,header\n1,2\n").await.expect_problem(400);
     assert!(loaded(&project, &gallery_id).await.is_empty());
+}
+
+async fn a_full_feed_takes_out_what_it_does_not_have_and_counters_return_with_it(server: Server) {
+    let project = Project::create(&server, "full feed").await;
+    let gallery_id = project.gallery("full feed").await;
+    let csv = |ids: &[&str]| {
+        let rows = ids.iter().map(|id| format!("{id},https://cdn.example/{id}.jpg,2024-01-01T00:00:00Z\n"));
+        std::iter::once("external_id,url,created_at\n".to_owned()).chain(rows).collect::<String>()
+    };
+    feed(&project, &gallery_id, "", &csv(&["a", "b", "c"])).await;
+    for _ in 0..3 {
+        project.send_event(&gallery_event("view", &gallery_id, "b")).await.expect(201);
+    }
+    let answer = feed(&project, &gallery_id, "replace=true", &csv(&["a", "d"])).await;
+    assert_eq!((&answer["created"], &answer["unchanged"], &answer["removed"]), (&json!(1), &json!(1), &json!(2)));
+    assert_eq!(loaded(&project, &gallery_id).await, ["d", "a"]);
+    let cut = "external_id,url\na,https://cdn.example/a.jpg\n\"b";
+    let answer = feed(&project, &gallery_id, "replace=true", cut).await;
+    assert_eq!((&answer["removed"], &answer["rejected_count"]), (&json!(0), &json!(1)), "{answer}");
+    assert!(answer["not_removed"].is_string(), "{answer}");
+
+    let answer = feed(&project, &gallery_id, "replace=true", &csv(&["a", "b", "d"])).await;
+    assert_eq!((&answer["updated"], &answer["removed"]), (&json!(1), &json!(0)), "{answer}");
+    project.refresh(&gallery_id).await;
+    let page = project.key.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
+    assert_eq!((&page["items"][0]["external_id"], &page["items"][0]["views"]), (&json!("b"), &json!(3)), "{page}");
+}
+
+async fn an_export_of_a_shop_is_loaded_by_its_preset(server: Server) {
+    let project = Project::create(&server, "export").await;
+    let gallery_id = project.gallery("export").await;
+    let csv = "Handle,Title,Tags,Published,Image Src,Image Position,Status\n\
+        shirt,Shirt,\"red, new\",true,https://cdn.example/front.jpg,1,active\n\
+        shirt,,,,https://cdn.example/back.jpg,2,\n\
+        hat,Hat,,true,https://cdn.example/hat.jpg,1,active\n";
+    let answer = feed(&project, &gallery_id, "map=shopify", csv).await;
+    assert_eq!(
+        (&answer["created"], &answer["unchanged"], &answer["rejected_count"]),
+        (&json!(2), &json!(1), &json!(0))
+    );
+    assert_eq!(loaded(&project, &gallery_id).await, ["hat", "shirt"]);
+    let page = project.key.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
+    assert_eq!(page["items"][1]["url"], "https://cdn.example/front.jpg", "{page}");
+}
+
+async fn an_unclosed_quote_costs_its_own_row(server: Server) {
+    let project = Project::create(&server, "quote").await;
+    let gallery_id = project.gallery("quote").await;
+    let quoted = |row: u32| if row == 11 { "\"19 inch" } else { "note" };
+    let rows = (1..=500).map(|row| format!("sku-{row},https://cdn.example/{row}.jpg,{}\n", quoted(row)));
+    let csv: String = std::iter::once("external_id,url,note\n".to_owned()).chain(rows).collect();
+    let answer = feed(&project, &gallery_id, "", &csv).await;
+    assert_eq!((&answer["created"], &answer["rejected_count"]), (&json!(499), &json!(1)), "{answer}");
+    assert_eq!(answer["rejected"][0]["row"], 11, "{answer}");
+    assert!(
+        answer["rejected"][0]["errors"]["row"][0].as_str().is_some_and(|text| text.contains("489 lines")),
+        "{answer}"
+    );
 }

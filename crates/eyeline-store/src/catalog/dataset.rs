@@ -1,12 +1,15 @@
 //! Loading a client's catalogue into a gallery, a chunk of rows at a time.
 
 use std::collections::HashMap;
+use std::ops::{AddAssign, Range};
+use std::sync::Arc;
 
 use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
 use futures::FutureExt as _;
+use percent_encoding::percent_decode_str;
 
-use super::Catalog;
 use super::galleries::{images_changed, lock, raise_revision};
+use super::{Catalog, uploads};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
@@ -36,6 +39,61 @@ pub struct DatasetLoaded {
     pub unchanged: u64,
 }
 
+impl AddAssign for DatasetLoaded {
+    fn add_assign(&mut self, more: Self) {
+        self.created += more.created;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+    }
+}
+
+/// What became of a chunk of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ChunkStored {
+    pub loaded: DatasetLoaded,
+    /// The rows, by their places in the chunk, for which the project holds too many images.
+    pub over_quota: Vec<usize>,
+    /// Of the images that the rows name.
+    pub ordinals: Vec<u32>,
+}
+
+/// A set of ordinals of a gallery, one bit each.
+#[derive(Clone, Debug, Default)]
+pub struct Ordinals(Vec<u64>);
+
+impl Ordinals {
+    pub fn contains(&self, ordinal: u32) -> bool {
+        self.0.get(ordinal as usize / 64).is_some_and(|word| word & (1 << (ordinal % 64)) != 0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Extend<u32> for Ordinals {
+    fn extend<T: IntoIterator<Item = u32>>(&mut self, ordinals: T) {
+        for ordinal in ordinals {
+            let word = ordinal as usize / 64;
+            if word >= self.0.len() {
+                self.0.resize(word + 1, 0);
+            }
+            self.0[word] |= 1 << (ordinal % 64);
+        }
+    }
+}
+
+/// What a step of [`Catalog::remove_absent`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovedAbsent {
+    pub removed: u64,
+    /// Where the next step begins: the end of the range after the last one.
+    pub next: u32,
+}
+
+/// Images that one step of [`Catalog::remove_absent`] looks at.
+const STEP_IMAGES: u32 = 1_000;
+
 /// What is kept of a row.
 #[derive(Clone, PartialEq)]
 struct Picture {
@@ -53,7 +111,16 @@ struct Picture {
 }
 
 /// By external id.
-type Pictures = HashMap<String, (Write, Picture)>;
+type Pictures = HashMap<String, Known>;
+
+struct Known {
+    write: Write,
+    /// It left the gallery with an earlier full feed, and comes back.
+    returns: bool,
+    /// None before it is inserted.
+    ordinal: Option<u32>,
+    picture: Picture,
+}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Write {
@@ -64,58 +131,148 @@ enum Write {
 
 impl Catalog {
     /// Stores rows in one transaction: `external_id`s that the gallery does not know become images behind all others,
-    /// known ones are changed to what the row says. Of rows with the same `external_id` the last one stands.
+    /// known ones are changed to what the row says. Of rows with the same `external_id` the last one stands. An image
+    /// that left with a full feed returns with its counters. Rows that would make the project hold more than
+    /// `images_max` images are left out.
     pub async fn load_dataset(
         &self,
         gallery_id: GalleryId,
         rows: Vec<DatasetRow>,
+        images_max: Option<u64>,
         now: Timestamp,
-    ) -> Result<DatasetLoaded> {
-        self.db.write(move |tx| load(tx, gallery_id, rows, now).boxed()).await
+    ) -> Result<ChunkStored> {
+        self.db.write(move |tx| load(tx, gallery_id, rows, images_max, now).boxed()).await
+    }
+
+    /// The ordinal that the gallery's next image gets.
+    pub async fn next_ordinal(&self, gallery_id: GalleryId) -> Result<u32> {
+        let sql = "SELECT next_ordinal FROM galleries WHERE gallery_id = $1 AND deleted_at IS NULL";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![gallery_id]).await?;
+                    row.ok_or(Error::NotFound("gallery"))?.take("next_ordinal")
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The ordinals of the images with these external ids, where the gallery has them.
+    pub async fn dataset_ordinals(&self, gallery_id: GalleryId, external_ids: Vec<String>) -> Result<Vec<u32>> {
+        let sql = "SELECT gi.ordinal FROM (VALUES {rows}) AS v
+                   JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.external_id = v.column2";
+        let rows: Vec<Vec<Value>> = external_ids.into_iter().map(|id| vec![gallery_id.into(), id.into()]).collect();
+        let read = |mut row: Row| row.take("ordinal");
+        self.db
+            .read(move |tx| async move { tx.query_rows(sql, &rows).await?.into_iter().map(read).collect() }.boxed())
+            .await
+    }
+
+    /// Takes pictures of datasets that are not `named` out of the gallery, of the first 1,000 images in the range. Their
+    /// counters are kept, and are there again once they return. Uploads stay, and so does what was taken out before.
+    pub async fn remove_absent(
+        &self,
+        gallery_id: GalleryId,
+        range: Range<u32>,
+        named: Arc<Ordinals>,
+    ) -> Result<RemovedAbsent> {
+        self.db.write(move |tx| async move { remove_absent(tx, gallery_id, range, &named).await }.boxed()).await
     }
 }
 
-async fn load(tx: &mut Tx, gallery_id: GalleryId, rows: Vec<DatasetRow>, now: Timestamp) -> Result<DatasetLoaded> {
+async fn remove_absent(
+    tx: &mut Tx,
+    gallery_id: GalleryId,
+    range: Range<u32>,
+    named: &Ordinals,
+) -> Result<RemovedAbsent> {
+    lock(tx, [gallery_id]).await?;
+    let listed = "SELECT gi.ordinal FROM gallery_images gi JOIN images i ON i.image_id = gi.image_id
+                  WHERE gi.gallery_id = $1 AND gi.ordinal >= $2 AND gi.ordinal < $3
+                    AND gi.listed AND gi.external_id IS NOT NULL AND i.url IS NOT NULL
+                  ORDER BY gi.ordinal LIMIT $4";
+    let rows = tx.query(listed, params![gallery_id, range.start, range.end, STEP_IMAGES]).await?;
+    let is_last = rows.len() < STEP_IMAGES as usize;
+    let ordinals = rows.into_iter().map(|mut row| row.take("ordinal")).collect::<Result<Vec<u32>>>()?;
+    let next = ordinals.last().filter(|_| !is_last).map_or(range.end, |last| last + 1);
+    let absent: Vec<u32> = ordinals.into_iter().filter(|ordinal| !named.contains(*ordinal)).collect();
+    if absent.is_empty() {
+        return Ok(RemovedAbsent { removed: 0, next });
+    }
+    let revision = raise_revision(tx, gallery_id).await?;
+    let rows: Vec<Vec<Value>> = absent
+        .into_iter()
+        .map(|ordinal| vec![gallery_id.into(), ordinal.into(), false.into(), true.into(), revision.into()])
+        .collect();
+    let sql = "UPDATE gallery_images SET listed = v.column3, left_feed = v.column4, revision = v.column5
+               FROM (VALUES {rows}) AS v
+               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.ordinal = v.column2";
+    let removed = tx.execute_rows(sql, &rows).await?;
+    Ok(RemovedAbsent { removed, next })
+}
+
+async fn load(
+    tx: &mut Tx,
+    gallery_id: GalleryId,
+    rows: Vec<DatasetRow>,
+    images_max: Option<u64>,
+    now: Timestamp,
+) -> Result<ChunkStored> {
     lock(tx, [gallery_id]).await?;
     let project = "SELECT project_id FROM galleries WHERE gallery_id = $1 AND deleted_at IS NULL";
     let row = tx.query_one(project, params![gallery_id]).await?;
     let project_id: ProjectId = row.ok_or(Error::NotFound("gallery"))?.take("project_id")?;
+    let mut places = match images_max {
+        None => u64::MAX,
+        Some(images_max) => uploads::places_left(tx, project_id, images_max).await?,
+    };
 
     let mut pictures = known(tx, gallery_id, &rows).await?;
-    let mut loaded = DatasetLoaded::default();
+    let mut stored = ChunkStored::default();
     let mut order = Vec::new();
-    for row in rows {
+    for (index, row) in rows.into_iter().enumerate() {
         let external_id = row.external_id.clone();
-        match pictures.get_mut(&external_id) {
+        let found = pictures.get_mut(&external_id);
+        let takes_place = found.as_ref().is_none_or(|known| known.returns && known.write == Write::Nothing);
+        if takes_place && places == 0 {
+            stored.over_quota.push(index);
+            continue;
+        }
+        places -= u64::from(takes_place);
+        match found {
             None => {
-                loaded.created += 1;
+                stored.loaded.created += 1;
                 order.push(external_id.clone());
-                pictures.insert(external_id, (Write::Insert, picture(row, now, None)?));
+                let picture = picture(row, now, None)?;
+                pictures.insert(external_id, Known { write: Write::Insert, returns: false, ordinal: None, picture });
             }
-            Some((write, before)) => {
-                let after = picture(row, now, Some(before))?;
-                if *before == after {
-                    loaded.unchanged += 1;
+            Some(known) => {
+                let after = picture(row, now, Some(&known.picture))?;
+                if known.picture == after && !takes_place {
+                    stored.loaded.unchanged += 1;
                     continue;
                 }
-                loaded.updated += 1;
-                *before = after;
-                if *write == Write::Nothing {
-                    *write = Write::Update;
+                stored.loaded.updated += 1;
+                known.picture = after;
+                if known.write == Write::Nothing {
+                    known.write = Write::Update;
                     order.push(external_id);
                 }
             }
         }
     }
+    bring_back(tx, gallery_id, &pictures).await?;
     update(tx, &written(&order, &pictures, Write::Update), now).await?;
-    insert(tx, gallery_id, project_id, &written(&order, &pictures, Write::Insert), now).await?;
-    Ok(loaded)
+    let inserted = insert(tx, gallery_id, project_id, &written(&order, &pictures, Write::Insert), now).await?;
+    stored.ordinals = pictures.values().filter_map(|known| known.ordinal).chain(inserted).collect();
+    Ok(stored)
 }
 
 fn written<'a>(order: &'a [String], pictures: &'a Pictures, wanted: Write) -> Vec<(&'a str, &'a Picture)> {
-    let found = order.iter().filter_map(|external_id| match pictures.get(external_id) {
-        Some((write, picture)) if *write == wanted => Some((external_id.as_str(), picture)),
-        _ => None,
+    let found = order.iter().filter_map(|external_id| {
+        let known = pictures.get(external_id).filter(|known| known.write == wanted)?;
+        Some((external_id.as_str(), &known.picture))
     });
     found.collect()
 }
@@ -124,8 +281,8 @@ fn written<'a>(order: &'a [String], pictures: &'a Pictures, wanted: Write) -> Ve
 async fn known(tx: &mut Tx, gallery_id: GalleryId, rows: &[DatasetRow]) -> Result<Pictures> {
     let asked: Vec<Vec<Value>> =
         rows.iter().map(|row| vec![gallery_id.into(), row.external_id.clone().into()]).collect();
-    let sql = "SELECT gi.external_id, i.image_id, i.name, i.url, i.link, i.tags, i.width, i.height, i.created_at,
-                      i.visibility, i.access_tier
+    let sql = "SELECT gi.external_id, gi.ordinal, gi.left_feed, i.image_id, i.name, i.url, i.link, i.tags, i.width,
+                      i.height, i.created_at, i.visibility, i.access_tier
                FROM (VALUES {rows}) AS v
                JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.external_id = v.column2
                JOIN images i ON i.image_id = gi.image_id";
@@ -142,9 +299,22 @@ async fn known(tx: &mut Tx, gallery_id: GalleryId, rows: &[DatasetRow]) -> Resul
             visibility: row.take("visibility")?,
             access_tier: row.take("access_tier")?,
         };
-        Ok((row.take("external_id")?, (Write::Nothing, picture)))
+        let (returns, ordinal) = (row.take("left_feed")?, Some(row.take("ordinal")?));
+        Ok((row.take("external_id")?, Known { write: Write::Nothing, returns, ordinal, picture }))
     };
     tx.query_rows(sql, &asked).await?.into_iter().map(read).collect()
+}
+
+/// Puts images that left with a full feed into the gallery again. Their rows are marked by the update that follows.
+async fn bring_back(tx: &mut Tx, gallery_id: GalleryId, pictures: &Pictures) -> Result<()> {
+    let back = pictures.values().filter(|known| known.returns && known.write == Write::Update);
+    let rows: Vec<Vec<Value>> = back
+        .filter_map(|known| Some(vec![gallery_id.into(), known.ordinal?.into(), true.into(), false.into()]))
+        .collect();
+    let sql = "UPDATE gallery_images SET listed = v.column3, left_feed = v.column4
+               FROM (VALUES {rows}) AS v
+               WHERE gallery_images.gallery_id = v.column1 AND gallery_images.ordinal = v.column2";
+    tx.execute_rows(sql, &rows).await.map(drop)
 }
 
 fn picture(row: DatasetRow, now: Timestamp, before: Option<&Picture>) -> Result<Picture> {
@@ -195,15 +365,16 @@ async fn update(tx: &mut Tx, pictures: &[(&str, &Picture)], now: Timestamp) -> R
     images_changed(tx, &images).await.map(drop)
 }
 
+/// Gives the ordinals of the new images.
 async fn insert(
     tx: &mut Tx,
     gallery_id: GalleryId,
     project_id: ProjectId,
     pictures: &[(&str, &Picture)],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Range<u32>> {
     if pictures.is_empty() {
-        return Ok(());
+        return Ok(0..0);
     }
     let images: Vec<Vec<Value>> = pictures
         .iter()
@@ -238,7 +409,7 @@ async fn insert(
     let next = "UPDATE galleries SET next_ordinal = next_ordinal + $2 WHERE gallery_id = $1
                 RETURNING next_ordinal - $2 AS ordinal";
     let row = tx.query_one(next, params![gallery_id, pictures.len() as u64]).await?;
-    let first: i64 = row.ok_or(Error::NotFound("gallery"))?.take("ordinal")?;
+    let first: u32 = row.ok_or(Error::NotFound("gallery"))?.take("ordinal")?;
     let listed: Vec<Vec<Value>> = (first..)
         .zip(pictures)
         .map(|(ordinal, (external_id, picture))| {
@@ -254,27 +425,48 @@ async fn insert(
         .collect();
     let sql = "INSERT INTO gallery_images (gallery_id, ordinal, image_id, external_id, listed, revision)
                VALUES {rows}";
-    tx.execute_rows(sql, &listed).await.map(drop)
+    tx.execute_rows(sql, &listed).await?;
+    Ok(first..first + pictures.len() as u32)
 }
 
 /// The last part of the picture's address, if it has one that reads like a name.
 fn filename(url: Option<&str>, external_id: &str) -> String {
     let path = url.unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    if name.is_empty() || !path.contains("://") || path.matches('/').count() < 3 {
+    let decoded = percent_decode_str(name).decode_utf8().unwrap_or_default();
+    if path.matches('/').count() < 3 || decoded.is_empty() || decoded.chars().any(char::is_control) {
         return external_id.to_owned();
     }
-    name.to_owned()
+    decoded.into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::filename;
+    use super::*;
 
     #[test]
     fn a_picture_is_named_after_its_address_or_else_its_external_id() {
-        assert_eq!(filename(Some("https://cdn.example/a/1.jpg?w=2"), "sku"), "1.jpg");
-        assert_eq!(filename(Some("https://cdn.example/"), "sku"), "sku");
-        assert_eq!(filename(Some("https://cdn.example"), "sku"), "sku");
+        for (url, name) in [
+            ("https://cdn.example/a/1.jpg?w=2", "1.jpg"),
+            ("https://cdn.example/rote%20Sch%C3%BChe.jpg", "rote Sch\u{fc}he.jpg"),
+            ("https://cdn.example/", "sku"),
+            ("https://cdn.example", "sku"),
+            ("https://cdn.example/a%00b", "sku"),
+            ("https://cdn.example/%FF", "sku"),
+        ] {
+            assert_eq!(filename(Some(url), "sku"), name, "{url}");
+        }
+        assert_eq!(filename(None, "sku"), "sku");
+    }
+
+    #[test]
+    fn a_set_of_ordinals_holds_what_was_put_in() {
+        let mut ordinals = Ordinals::default();
+        assert!(ordinals.is_empty() && !ordinals.contains(0));
+        ordinals.extend([0, 63, 64, 1_000_000]);
+        for ordinal in [0, 63, 64, 1_000_000] {
+            assert!(ordinals.contains(ordinal), "{ordinal}");
+        }
+        assert!(![1, 62, 65, 999_999, 1_000_001, u32::MAX].iter().any(|ordinal| ordinals.contains(*ordinal)));
     }
 }

@@ -219,7 +219,8 @@ impl Catalog {
 
     /// Takes an image out of the gallery; its counters are kept, unseen. Repeating it changes nothing.
     pub async fn unlist_image(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<()> {
-        let sql = "UPDATE gallery_images SET listed = $3, revision = $4 WHERE gallery_id = $1 AND image_id = $2";
+        let sql = "UPDATE gallery_images SET listed = $3, left_feed = $3, revision = $4
+                   WHERE gallery_id = $1 AND image_id = $2";
         self.db
             .write(move |tx| {
                 async move {
@@ -346,8 +347,9 @@ pub(crate) async fn add_image(
     external_id: Option<&str>,
 ) -> Result<()> {
     let revision = raise_revision(tx, gallery_id).await?;
-    let back = "UPDATE gallery_images SET listed = $3, revision = $4 WHERE gallery_id = $1 AND image_id = $2";
-    if tx.execute(back, params![gallery_id, image_id, true, revision]).await? > 0 {
+    let back = "UPDATE gallery_images SET listed = $3, left_feed = $4, revision = $5
+                WHERE gallery_id = $1 AND image_id = $2";
+    if tx.execute(back, params![gallery_id, image_id, true, false, revision]).await? > 0 {
         return Ok(());
     }
     let next = "UPDATE galleries SET next_ordinal = next_ordinal + 1 WHERE gallery_id = $1

@@ -1,9 +1,10 @@
 //! Projects: the owners of everything else.
 
-use eyeline_core::{ImageId, ProjectId, Tier, Timestamp};
+use eyeline_core::{ImageErrorCode, ImageId, ProjectId, Tier, Timestamp};
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
+use super::uploads::held;
 use super::{Catalog, galleries};
 use crate::error::{Error, Result};
 use crate::params;
@@ -173,15 +174,18 @@ impl Catalog {
     }
 
     pub async fn project_usage(&self, project_id: ProjectId) -> Result<(Project, ProjectUsage)> {
-        let sql = "SELECT count(*) AS images, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes,
-                          (SELECT CAST(coalesce(sum(events), 0) AS BIGINT) FROM event_days
-                           WHERE project_id = $1) AS events
-                   FROM images WHERE project_id = $1";
+        let sql = concat!(
+            "SELECT count(*) AS images, CAST(coalesce(sum(i.bytes), 0) AS BIGINT) AS bytes,
+                    (SELECT CAST(coalesce(sum(events), 0) AS BIGINT) FROM event_days
+                     WHERE project_id = $1) AS events
+             FROM images i WHERE i.project_id = $1 AND ",
+            held!("$2")
+        );
         self.db
             .read(move |tx| {
                 async move {
                     let known = project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
-                    let row = tx.query_one(sql, params![project_id]).await?;
+                    let row = tx.query_one(sql, params![project_id, ImageErrorCode::NeverArrived]).await?;
                     let mut row = row.ok_or_else(|| Error::Corrupt("a count without a row".to_owned()))?;
                     let (images, bytes, events) = (row.take("images")?, row.take("bytes")?, row.take("events")?);
                     Ok((known, ProjectUsage { images, bytes, events }))

@@ -302,14 +302,30 @@ async fn create(
     Ok((verdicts, hints))
 }
 
+/// The condition that an image `i` counts against its project's quota: it is neither an upload that never arrived (`$code`
+/// is bound to that error) nor the picture of a dataset that left with a full feed.
+macro_rules! held {
+    ($code:literal) => {
+        concat!(
+            "(i.error_code IS NULL OR i.error_code <> ",
+            $code,
+            ") AND (i.url IS NULL OR NOT EXISTS
+                (SELECT 1 FROM gallery_images gi WHERE gi.image_id = i.image_id AND gi.left_feed))"
+        )
+    };
+}
+pub(super) use held;
+
 /// How many images the project may still take; holds the project until the commit, so that the answer stays true.
-async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: u64) -> Result<u64> {
+pub(super) async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: u64) -> Result<u64> {
     let hold = "UPDATE projects SET news_seq = news_seq WHERE project_id = $1";
     tx.execute(hold, params![project_id]).await?;
     // Counted no further than needed: the tiers that have a limit have a small one.
-    let sql = "SELECT CAST(count(*) AS BIGINT) AS images FROM
-                   (SELECT 1 FROM images WHERE project_id = $1 AND (error_code IS NULL OR error_code <> $2)
-                    LIMIT $3) AS held";
+    let sql = concat!(
+        "SELECT CAST(count(*) AS BIGINT) AS images FROM (SELECT 1 FROM images i WHERE i.project_id = $1 AND ",
+        held!("$2"),
+        " LIMIT $3) AS held"
+    );
     let row = tx.query_one(sql, params![project_id, ImageErrorCode::NeverArrived, images_max]).await?;
     let held: u64 = row.map_or(Ok(0), |mut row| row.take("images"))?;
     Ok(images_max.saturating_sub(held))

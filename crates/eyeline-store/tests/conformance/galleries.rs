@@ -21,15 +21,15 @@ use uuid::Uuid;
 use crate::engines::on_every_database;
 use crate::events::{FIRST_FENCE, claim_first};
 
-const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
+pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
 const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
-const GALLERY: GalleryId = GalleryId(Uuid::from_u128(3));
+pub const GALLERY: GalleryId = GalleryId(Uuid::from_u128(3));
 
-fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-fn image(number: u128) -> ImageId {
+pub fn image(number: u128) -> ImageId {
     ImageId(Uuid::from_u128(1_000 + number))
 }
 
@@ -50,7 +50,7 @@ fn gallery(gallery_id: GalleryId, second: i64) -> Gallery {
 }
 
 /// A catalog with two projects, one of them with an empty gallery.
-async fn catalog_with_a_gallery(db: &Db) -> Catalog {
+pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     let catalog = Catalog::from(db.clone());
     catalog.migrate().await.expect("a migrated catalog");
     db.write(|tx| {
@@ -67,7 +67,7 @@ async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     catalog
 }
 
-fn row(number: u128, external_id: &str) -> DatasetRow {
+pub fn row(number: u128, external_id: &str) -> DatasetRow {
     DatasetRow {
         new_image_id: image(number),
         external_id: external_id.to_owned(),
@@ -84,7 +84,7 @@ fn row(number: u128, external_id: &str) -> DatasetRow {
 }
 
 /// An upload of the project that is done.
-async fn insert_upload(db: &Db, project_id: ProjectId, image_id: ImageId) {
+pub async fn insert_upload(db: &Db, project_id: ProjectId, image_id: ImageId) {
     db.write(move |tx| {
         async move {
             let sql = "INSERT INTO images (image_id, project_id, filename, state, visibility, access_tier, tags,
@@ -99,7 +99,7 @@ async fn insert_upload(db: &Db, project_id: ProjectId, image_id: ImageId) {
 }
 
 /// Counts one view of each of the images.
-async fn view(catalog: &Catalog, images: &[ImageId]) {
+pub async fn view(catalog: &Catalog, images: &[ImageId]) {
     let after = catalog.applied_mark(0).await.expect("a mark");
     let events = (after + 1..).zip(images).map(|(offset, image_id)| BatchEvent {
         offset,
@@ -139,7 +139,7 @@ async fn view(catalog: &Catalog, images: &[ImageId]) {
 }
 
 /// What ranking knows after reading all, a few images at a time.
-async fn read_all(
+pub async fn read_all(
     catalog: &Catalog,
     from: ChangeMark,
     limit: u32,
@@ -212,7 +212,7 @@ async fn a_gallery_is_made_changed_listed_and_gone_once_deleted() {
         assert_eq!(catalog.gallery(GALLERY).await.expect("a reading"), None);
         let again = catalog.delete_gallery(GALLERY, at(8)).await.expect_err("gone");
         assert!(matches!(again, Error::NotFound("gallery")), "{again}");
-        let load = catalog.load_dataset(GALLERY, vec![row(1, "a")], at(8)).await.expect_err("gone");
+        let load = catalog.load_dataset(GALLERY, vec![row(1, "a")], None, at(8)).await.expect_err("gone");
         assert!(matches!(load, Error::NotFound("gallery")), "{load}");
     })
     .await;
@@ -239,21 +239,21 @@ async fn a_row_loaded_again_updates_its_image_and_an_equal_one_changes_nothing()
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         let rows = || vec![row(1, "a"), row(2, "b"), row(3, "c")];
-        let first = catalog.load_dataset(GALLERY, rows(), at(10)).await.expect("a load");
-        assert_eq!(first, DatasetLoaded { created: 3, updated: 0, unchanged: 0 });
+        let first = catalog.load_dataset(GALLERY, rows(), None, at(10)).await.expect("a load");
+        assert_eq!(first.loaded, DatasetLoaded { created: 3, updated: 0, unchanged: 0 });
         let revisions = catalog.gallery_revisions(&[GALLERY]).await.expect("revisions");
 
-        let again = catalog.load_dataset(GALLERY, rows(), at(20)).await.expect("a load");
-        assert_eq!(again, DatasetLoaded { created: 0, updated: 0, unchanged: 3 });
+        let again = catalog.load_dataset(GALLERY, rows(), None, at(20)).await.expect("a load");
+        assert_eq!(again.loaded, DatasetLoaded { created: 0, updated: 0, unchanged: 3 });
         assert_eq!(catalog.gallery_revisions(&[GALLERY]).await.expect("revisions"), revisions);
 
         let private = DatasetRow { visibility: Some(Visibility::Private), created_at: Some(at(11)), ..row(2, "b") };
-        catalog.load_dataset(GALLERY, vec![private], at(20)).await.expect("a load");
+        catalog.load_dataset(GALLERY, vec![private], None, at(20)).await.expect("a load");
         // What a row does not tell is cleared, but for its time and who may see it.
         let plain = DatasetRow { name: None, link: Some("https://shop.example".to_owned()), ..row(7, "b") };
         let loaded =
-            catalog.load_dataset(GALLERY, vec![plain, row(4, "d"), row(5, "d")], at(30)).await.expect("a load");
-        assert_eq!(loaded, DatasetLoaded { created: 1, updated: 2, unchanged: 0 });
+            catalog.load_dataset(GALLERY, vec![plain, row(4, "d"), row(5, "d")], None, at(30)).await.expect("a load");
+        assert_eq!(loaded.loaded, DatasetLoaded { created: 1, updated: 2, unchanged: 0 });
 
         let read = items(&catalog, &[0, 1, 2, 3]).await;
         let ids: Vec<ImageId> = read.iter().map(|item| item.image_id).collect();
@@ -278,11 +278,11 @@ async fn a_load_of_many_rows_keeps_their_order_and_other_galleries_out() {
         let catalog = catalog_with_a_gallery(&db).await;
         let other = GalleryId(Uuid::from_u128(4));
         catalog.create_gallery(gallery(other, 0), None).await.expect("a second gallery");
-        catalog.load_dataset(other, vec![row(5_000, "sku-7")], at(1)).await.expect("a load");
+        catalog.load_dataset(other, vec![row(5_000, "sku-7")], None, at(1)).await.expect("a load");
 
         let rows: Vec<DatasetRow> = (0..1_000).map(|number| row(number, &format!("sku-{number}"))).collect();
-        let loaded = catalog.load_dataset(GALLERY, rows, at(1)).await.expect("a load");
-        assert_eq!(loaded.created, 1_000);
+        let loaded = catalog.load_dataset(GALLERY, rows, None, at(1)).await.expect("a load");
+        assert_eq!(loaded.loaded.created, 1_000);
         let ordinals: Vec<u32> = (0..1_000).collect();
         let mut read = items(&catalog, &ordinals).await;
         read.sort_by_key(|item| item.ordinal);
@@ -347,7 +347,7 @@ async fn changes_read_in_pieces_while_others_write_end_at_the_truth() {
                     let rows =
                         (0..1 + draw(5)).map(|index| row(round * 10 + u128::from(index), &format!("sku-{}", draw(20))));
                     let rows: Vec<DatasetRow> = rows.collect();
-                    catalog.load_dataset(GALLERY, rows, at(i64::from(draw(9) as u32))).await.expect("a load");
+                    catalog.load_dataset(GALLERY, rows, None, at(i64::from(draw(9) as u32))).await.expect("a load");
                 }
                 1 if !known.is_empty() => {
                     let ordinal = u32::try_from(draw(known.len() as u64)).expect("small");
@@ -386,7 +386,7 @@ async fn what_belongs_to_a_deleted_gallery_is_cleared_in_pieces_and_uploads_stay
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         let rows = (0..5).map(|number| row(number, &format!("sku-{number}"))).collect();
-        catalog.load_dataset(GALLERY, rows, at(1)).await.expect("a load");
+        catalog.load_dataset(GALLERY, rows, None, at(1)).await.expect("a load");
         insert_upload(&db, PROJECT, image(9)).await;
         catalog.list_image(GALLERY, image(9)).await.expect("an image in the gallery");
         let other = GalleryId(Uuid::from_u128(4));
@@ -446,7 +446,7 @@ async fn an_image_is_put_into_a_gallery_after_the_change_of_it_that_is_under_way
 async fn an_image_that_was_deleted_is_shown_to_nobody_and_its_external_id_is_free() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
-        catalog.load_dataset(GALLERY, vec![row(1, "a"), row(2, "b")], at(1)).await.expect("a load");
+        catalog.load_dataset(GALLERY, vec![row(1, "a"), row(2, "b")], None, at(1)).await.expect("a load");
         let mut known = BTreeMap::new();
         let mark = read_all(&catalog, ChangeMark::START, 10, &mut known).await;
         let (_, hints) = catalog.delete_image(image(1)).await.expect("a deletion");
@@ -456,8 +456,8 @@ async fn an_image_that_was_deleted_is_shown_to_nobody_and_its_external_id_is_fre
         assert_eq!(known[&1].shown_to, Some(AccessClass::Public));
         assert!(items(&catalog, &[0]).await.is_empty());
 
-        let again = catalog.load_dataset(GALLERY, vec![row(3, "a"), row(2, "b")], at(2)).await.expect("a load");
-        assert_eq!(again, DatasetLoaded { created: 1, updated: 0, unchanged: 1 });
+        let again = catalog.load_dataset(GALLERY, vec![row(3, "a"), row(2, "b")], None, at(2)).await.expect("a load");
+        assert_eq!(again.loaded, DatasetLoaded { created: 1, updated: 0, unchanged: 1 });
         assert_eq!(items(&catalog, &[2]).await[0].image_id, image(3));
     })
     .await;

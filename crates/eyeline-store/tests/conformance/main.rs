@@ -5,6 +5,7 @@ mod engines;
 mod event_types;
 mod events;
 mod experiments;
+mod feeds;
 mod galleries;
 mod guard;
 mod inbox;

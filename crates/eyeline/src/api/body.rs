@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::Problem;
+use super::encoding::utf8;
 use crate::app::App;
 
 /// The `Content-Type` of what is JSON already when it is answered.
@@ -21,7 +22,7 @@ impl FromRequest<App> for JsonBody {
         let kind = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
         let body = Bytes::from_request(request, app).await.map_err(|refusal| refusal.into_response())?;
         if body.is_empty() || kind.as_deref().is_some_and(is_json) {
-            return Ok(JsonBody(body));
+            return utf8(body).map(JsonBody).map_err(|errors| Problem::invalid(errors).into_response());
         }
         let sent = kind.unwrap_or_else(|| "no Content-Type".to_owned());
         Err(Problem::new(

@@ -7,6 +7,7 @@ pub use eyeline_core::text::check_text;
 use serde_json::{Map, Value};
 
 use super::problem::{Answer, Problem};
+use crate::web_address;
 
 /// Characters of a name that people give to a thing.
 pub const NAME_CHARS_MAX: usize = 200;
@@ -76,6 +77,12 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// An http or https address, in the form that is stored.
+    pub fn address(&mut self, name: &str) -> Option<String> {
+        let parsed = web_address::parse(&self.text(name, web_address::CHARS_MAX)?);
+        parsed.map_err(|sentence| self.errors.add(name, sentence)).ok()
     }
 
     pub fn required_text(&mut self, name: &str, chars_max: usize) -> Option<String> {

@@ -11,6 +11,7 @@ mod cors;
 mod dataset;
 mod docs;
 mod downloads;
+mod encoding;
 mod envelope;
 mod erasures;
 mod estimate;

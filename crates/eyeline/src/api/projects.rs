@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::fields::NAME_CHARS_MAX;
 use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, ProblemDocument, Query, answer_once};
 use crate::app::App;
+use crate::flow::upload::ProjectLimits;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -175,15 +176,24 @@ async fn delete_project(
 #[derive(Serialize, ToSchema)]
 struct Usage {
     tier: Tier,
-    /// Images, those of datasets included.
+    /// Images, those of datasets included. Uploads that never arrived and pictures that left with a full feed do not count.
     images: u64,
     /// Bytes of the originals.
     bytes: u64,
     /// Events that count, over all time.
     events: u64,
+    quotas: Quotas,
 }
 
-/// What the project holds.
+/// What the project may hold at most; null: no limit.
+#[derive(Serialize, ToSchema)]
+struct Quotas {
+    images: Option<u64>,
+    bytes: Option<u64>,
+    events: Option<u64>,
+}
+
+/// What the project holds, and what its tier allows.
 #[utoipa::path(
     get, path = "/projects/{project_id}/usage", tag = "projects", params(("project_id" = ProjectId, Path)),
     responses((status = 200, body = Usage), (status = "4XX", body = ProblemDocument))
@@ -195,7 +205,9 @@ async fn project_usage(
 ) -> Answer<Json<Usage>> {
     credential.manage(project_id, "project")?;
     let (project, usage) = app.catalog.project_usage(project_id).await?;
-    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes, events: usage.events }))
+    let quotas =
+        Quotas { images: ProjectLimits::of(&app.settings, project.tier).images_max, bytes: None, events: None };
+    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes, events: usage.events, quotas }))
 }
 
 fn read_tier(fields: &mut Fields) -> Option<Tier> {

@@ -1,8 +1,10 @@
 //! A client's catalogue into a gallery: rows are stored as they arrive, a chunk to a transaction.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use eyeline_core::{FieldErrors, GalleryId, Timestamp};
-use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow};
+use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow, Ordinals};
 use eyeline_store::{Catalog, PubSub, Result};
 
 use super::rank::gallery_topic;
@@ -11,6 +13,14 @@ use super::rank::gallery_topic;
 const CHUNK_ROWS: usize = 1_000;
 /// Rejected rows that are told one by one; all of them are counted.
 const REJECTED_LISTED_MAX: usize = 1_000;
+
+/// Why a row cannot be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BadRow {
+    /// The image that it names, if it can be read so far.
+    pub external_id: Option<String>,
+    pub errors: FieldErrors,
+}
 
 /// A row that was not taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,57 +32,136 @@ pub struct RejectedRow {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadSummary {
     pub loaded: DatasetLoaded,
-    /// The first thousand.
+    /// Images that left the gallery.
+    pub removed: u64,
+    /// Why a full feed removed nothing: a sentence.
+    pub not_removed: Option<&'static str>,
+    /// The first thousand, in the order of their rows.
     pub rejected: Vec<RejectedRow>,
     pub rejected_count: u64,
 }
 
+/// Where a load goes.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadInto {
+    pub gallery_id: GalleryId,
+    /// Images that the project may hold.
+    pub images_max: Option<u64>,
+    /// The load has every image of the dataset: those of earlier loads that it does not have leave the gallery.
+    pub is_full: bool,
+}
+
 /// A load under way. What [`Load::push`] has returned for may still be in memory; after [`Load::finish`] all of it is
-/// stored. A load that is dropped leaves whole chunks, and sending the same rows again is harmless.
+/// stored. A load that is dropped leaves whole chunks and removes nothing, and sending the same rows again is harmless.
 pub struct Load<'a> {
     catalog: &'a Catalog,
     pubsub: &'a dyn PubSub,
-    gallery_id: GalleryId,
+    into: LoadInto,
     now: Timestamp,
-    chunk: Vec<DatasetRow>,
+    /// With their numbers.
+    chunk: Vec<(u64, DatasetRow)>,
+    full: Option<FullFeed>,
     summary: LoadSummary,
+}
+
+/// What a full feed names.
+struct FullFeed {
+    /// The ordinals below this one were given before the load began; a later image is nobody's to remove.
+    end: u32,
+    named: Ordinals,
+    /// Images of rows that were rejected: they stay as they are.
+    rejected: Vec<String>,
+    has_unreadable_rows: bool,
 }
 
 impl<'a> Load<'a> {
     /// `now` is the creation time of new images whose row tells none.
-    pub fn new(catalog: &'a Catalog, pubsub: &'a dyn PubSub, gallery_id: GalleryId, now: Timestamp) -> Self {
-        let (chunk, summary) = (Vec::new(), LoadSummary::default());
-        Load { catalog, pubsub, gallery_id, now, chunk, summary }
+    pub async fn begin(catalog: &'a Catalog, pubsub: &'a dyn PubSub, into: LoadInto, now: Timestamp) -> Result<Self> {
+        let mut full = None;
+        if into.is_full {
+            let end = catalog.next_ordinal(into.gallery_id).await?;
+            full = Some(FullFeed { end, named: Ordinals::default(), rejected: Vec::new(), has_unreadable_rows: false });
+        }
+        Ok(Load { catalog, pubsub, into, now, chunk: Vec::new(), full, summary: LoadSummary::default() })
     }
 
-    /// Takes row number `row`, or notes why it cannot be taken.
-    pub async fn push(&mut self, row: u64, read: Result<DatasetRow, FieldErrors>) -> Result<()> {
+    /// Takes what was read of row number `row`, which stands for `rows` rows of the stream. `None` changes nothing.
+    pub async fn push(&mut self, row: u64, rows: u64, read: Result<Option<DatasetRow>, BadRow>) -> Result<()> {
         match read {
-            Ok(read) => self.chunk.push(read),
-            Err(errors) => {
-                self.summary.rejected_count += 1;
-                if self.summary.rejected.len() < REJECTED_LISTED_MAX {
-                    self.summary.rejected.push(RejectedRow { row, errors });
+            Ok(None) => self.summary.loaded.unchanged += rows,
+            Ok(Some(read)) => {
+                self.summary.loaded.unchanged += rows - 1;
+                self.chunk.push((row, read));
+            }
+            Err(BadRow { external_id, errors }) => {
+                self.reject(row, rows, errors);
+                if let Some(full) = &mut self.full {
+                    full.has_unreadable_rows |= external_id.is_none();
+                    full.rejected.extend(external_id);
                 }
             }
         }
-        if self.chunk.len() >= CHUNK_ROWS { self.store().await } else { Ok(()) }
+        let rejected = self.full.as_ref().map_or(0, |full| full.rejected.len());
+        if self.chunk.len() >= CHUNK_ROWS || rejected >= CHUNK_ROWS { self.store().await } else { Ok(()) }
     }
 
     pub async fn finish(mut self) -> Result<LoadSummary> {
         self.store().await?;
+        if let Some(full) = self.full.take() {
+            self.remove_absent(full).await?;
+        }
+        self.summary.rejected.sort_by_key(|rejected| rejected.row);
         Ok(self.summary)
     }
 
+    fn reject(&mut self, row: u64, rows: u64, errors: FieldErrors) {
+        self.summary.rejected_count += rows;
+        if self.summary.rejected.len() < REJECTED_LISTED_MAX {
+            self.summary.rejected.push(RejectedRow { row, errors });
+        }
+    }
+
     async fn store(&mut self) -> Result<()> {
+        let LoadInto { gallery_id, images_max, .. } = self.into;
+        if let Some(full) = &mut self.full {
+            let rejected = std::mem::take(&mut full.rejected);
+            full.named.extend(self.catalog.dataset_ordinals(gallery_id, rejected).await?);
+        }
         if self.chunk.is_empty() {
             return Ok(());
         }
-        let rows = std::mem::take(&mut self.chunk);
-        let loaded = self.catalog.load_dataset(self.gallery_id, rows, self.now).await?;
-        self.summary.loaded.created += loaded.created;
-        self.summary.loaded.updated += loaded.updated;
-        self.summary.loaded.unchanged += loaded.unchanged;
-        self.pubsub.publish(&gallery_topic(self.gallery_id), Bytes::new()).await
+        let (numbers, rows): (Vec<u64>, Vec<DatasetRow>) = std::mem::take(&mut self.chunk).into_iter().unzip();
+        let stored = self.catalog.load_dataset(gallery_id, rows, images_max, self.now).await?;
+        self.summary.loaded += stored.loaded;
+        for index in stored.over_quota {
+            let images_max = images_max.unwrap_or_default();
+            let sentence = format!("The project may hold {images_max} images, and holds as many.");
+            self.reject(numbers[index], 1, FieldErrors::one("row", sentence));
+        }
+        if let Some(full) = &mut self.full {
+            full.named.extend(stored.ordinals);
+        }
+        self.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await
+    }
+
+    async fn remove_absent(&mut self, full: FullFeed) -> Result<()> {
+        if full.has_unreadable_rows {
+            let sentence = "Nothing was removed: nobody knows which images the unreadable rows name.";
+            self.summary.not_removed = Some(sentence);
+            return Ok(());
+        }
+        if full.named.is_empty() {
+            self.summary.not_removed = Some("Nothing was removed: the feed has no row that was taken.");
+            return Ok(());
+        }
+        let gallery_id = self.into.gallery_id;
+        let named = Arc::new(full.named);
+        let mut from = 0;
+        while from < full.end {
+            let step = self.catalog.remove_absent(gallery_id, from..full.end, named.clone()).await?;
+            self.summary.removed += step.removed;
+            from = step.next;
+        }
+        self.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await
     }
 }

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 
 use crate::app::App;
 use crate::secrets::Secrets;
+use crate::web_address;
 
 /// Signed links are the same within a window of five minutes, so that what holds them can be cached.
 const WINDOW_SECONDS: i64 = 5 * 60;
@@ -111,7 +112,7 @@ impl Links {
     /// A dataset's picture has its own address; an upload its versions.
     pub fn of_item(&self, item: &GalleryItem) -> ItemLinks {
         if let Some(url) = &item.url {
-            let url = Some(url.clone());
+            let url = web_address::served(url.clone());
             return ItemLinks { largest: url.clone(), smallest: url, ..ItemLinks::default() };
         }
         let mut pictures = Vec::with_capacity(item.versions.len());

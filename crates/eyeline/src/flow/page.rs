@@ -21,6 +21,7 @@ use super::links::{Links, Window};
 use super::rank::{Head, Order, Ranked, Wanted};
 use crate::app::App;
 use crate::secrets::{Secrets, sha256};
+use crate::web_address;
 
 /// How long a page's bytes are kept for the next one who asks.
 const CACHED: Duration = Duration::from_secs(5 * 60);
@@ -254,7 +255,7 @@ pub struct PreviewBytes {
 pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
     let item = read_one(app, ranked, class, image_id).await?;
     if let Some(url) = item.url {
-        return Ok(Preview::At(url));
+        return web_address::served(url).map(Preview::At).ok_or(Error::NotFound("picture"));
     }
     let mut pictures = item.versions.into_iter().filter(|version| version.content_type != Webp::CONTENT_TYPE);
     let version = pictures.next().ok_or(Error::NotFound("version"))?;
@@ -295,7 +296,7 @@ fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -
         preview: links.smallest,
         srcset: links.srcset,
         srcset_webp: links.srcset_webp,
-        link: item.link,
+        link: item.link.and_then(web_address::served),
         width: item.width,
         height: item.height,
         thumbhash: item.thumbhash.map(|hash| STANDARD.encode(hash)),

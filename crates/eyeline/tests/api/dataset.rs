@@ -16,7 +16,7 @@ async fn a_catalogue_loaded_again_changes_what_changed() {
     ]);
     let first = shop.load("application/json; charset=utf-8", rows.to_string()).await;
     let none: [Value; 0] = [];
-    let counts = |created: u64, updated: u64, unchanged: u64| json!({"created": created, "updated": updated, "unchanged": unchanged, "rejected": none, "rejected_count": 0});
+    let counts = |created: u64, updated: u64, unchanged: u64| json!({"created": created, "updated": updated, "unchanged": unchanged, "removed": 0, "rejected": none, "rejected_count": 0});
     assert_eq!((first.status, first.json()), (StatusCode::OK, counts(2, 0, 0)));
     rows[1]["name"] = json!("B2");
     assert_eq!(shop.load("application/json", rows.to_string()).await.json(), counts(0, 1, 1));

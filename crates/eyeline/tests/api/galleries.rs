@@ -48,6 +48,13 @@ impl Shop {
         self.server.send(request.body(body.into()).expect("a request")).await
     }
 
+    /// Loads a catalogue with the parameters of `query`.
+    pub async fn feed(&self, query: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        let path = self.path(&format!("/dataset?{query}"));
+        let request = request("POST", &path, &self.key).header("content-type", content_type);
+        self.server.send(request.body(body.into()).expect("a request")).await
+    }
+
     /// Loads pictures `sku-0` and so on, each a second younger than the one before.
     pub async fn load_pictures(&self, count: usize) {
         let rows: Vec<Value> = (0..count)

@@ -9,6 +9,7 @@ mod dataset;
 mod downloads;
 mod event_types;
 mod events;
+mod feeds;
 mod galleries;
 mod guard;
 mod hostile;

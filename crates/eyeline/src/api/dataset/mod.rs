@@ -1,8 +1,16 @@
 //! `POST /galleries/{gallery_id}/dataset`: a client's catalogue, read and stored as it streams in.
 
+mod array;
+mod cells;
+mod created_at;
 mod csv;
+mod map;
 mod row;
 mod rows;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unpacking;
 
 use std::time::Duration;
 
@@ -17,15 +25,18 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::map::{ColumnMap, PRESET_NAMES};
 use self::row::dataset_row;
 use self::rows::{Format, RowReader};
+use self::text::TextReader;
+use self::unpacking::Unpacking;
 use super::galleries::managed;
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
-use crate::flow::dataset::Load;
+use crate::flow::dataset::{BadRow, Load, LoadInto};
+use crate::flow::upload::ProjectLimits;
 
 const ROWS_MAX: u64 = 1_000_000;
-const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// A client that sends nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,11 +44,50 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(load))
 }
 
+/// A row of a dataset. Other fields are ignored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read row by row")]
+struct SentRow {
+    /// Names the picture within its gallery. A whole number stands for its digits.
+    #[schema(max_length = 200, example = "sku-1")]
+    external_id: String,
+    /// The picture.
+    #[schema(max_length = 2048, format = Uri, example = "https://cdn.example/1.jpg")]
+    url: String,
+    #[schema(max_length = 500, example = "Red shoes")]
+    name: Option<String>,
+    /// The page behind the picture.
+    #[schema(max_length = 2048, format = Uri, example = "https://shop.example/p/1")]
+    link: Option<String>,
+    /// Also with another offset, or a date alone. The time of the first load unless stated.
+    #[schema(format = DateTime, example = "2021-01-31T09:15:27Z")]
+    created_at: Option<String>,
+    #[schema(max_items = 50, example = json!(["shoes", "red"]))]
+    tags: Option<Vec<String>>,
+    /// Pixels.
+    #[schema(minimum = 1, maximum = 100_000)]
+    width: Option<u32>,
+    #[schema(minimum = 1, maximum = 100_000)]
+    height: Option<u32>,
+    /// `public` unless stated at the first load.
+    #[schema(value_type = Option<eyeline_core::Visibility>)]
+    visibility: Option<String>,
+    /// `free` unless stated at the first load.
+    #[schema(value_type = Option<eyeline_core::Tier>)]
+    access_tier: Option<String>,
+}
+
+/// The four counts add up to the rows of the body.
 #[derive(Serialize, ToSchema)]
 struct LoadAnswer {
     created: u64,
     updated: u64,
     unchanged: u64,
+    /// Images that left the gallery, since a full feed does not have them any more.
+    removed: u64,
+    /// Why a full feed removed nothing, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_removed: Option<&'static str>,
     /// The first thousand rows that were not taken.
     rejected: Vec<RejectedRow>,
     rejected_count: u64,
@@ -52,15 +102,31 @@ struct RejectedRow {
     errors: FieldErrors,
 }
 
-/// Loads the client's catalogue. An `external_id` that the gallery knows is changed to what the row says; `created_at`,
-/// `visibility` and `access_tier` stay as they are when the row tells none. In CSV the first record names the columns
-/// and `tags` are separated by `|`.
+/// Load a catalogue.
+///
+/// Stores every row, in chunks of 1,000. A row whose `external_id` the gallery knows updates that image; `created_at`,
+/// `visibility` and `access_tier` keep their values if the row has none. `docs/feeds.md` describes the formats.
 #[utoipa::path(
-    post, path = "/galleries/{gallery_id}/dataset", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
+    post, path = "/galleries/{gallery_id}/dataset", tag = "galleries", operation_id = "load_dataset",
+    params(
+        ("gallery_id" = uuid::Uuid, Path),
+        ("map" = Option<String>, Query, example = "title:name,image_link:url",
+         description = "Which columns mean which fields, as COLUMN:FIELD with commas between; or google_merchant, \
+                        shopify or woocommerce, which COLUMN:FIELD may follow."),
+        ("replace" = Option<bool>, Query,
+         description = "The body is the full feed: images of earlier loads that it does not have leave the gallery."),
+        ("fetch" = Option<bool>, Query, description = "Only false is taken: pictures stay at their addresses."),
+        ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd; at most 4 GiB, unpacked."),
+    ),
     request_body(
-        content((String = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")),
-        description = "Rows of external_id, url, and optionally name, link, created_at, tags, width, height, \
-                       visibility, access_tier; up to 1,000,000 of up to 64 KiB.",
+        content(
+            (Vec<SentRow> = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+            (String = "text/tab-separated-values"),
+        ),
+        description = "Up to 1,000,000 rows of up to 64 KiB: an array, or an object on each line, or CSV whose first \
+                       record names the columns. CSV takes a charset parameter.",
     ),
     responses(
         (status = 200, body = LoadAnswer, description = "Every row that was not rejected is stored."),
@@ -77,72 +143,114 @@ async fn load(
     mut query: Query,
     body: Body,
 ) -> Answer<Json<LoadAnswer>> {
-    managed(&app, &credential, gallery_id).await?;
+    let gallery = managed(&app, &credential, gallery_id).await?;
     let fetch = query.parsed("fetch", "true or false", |text| text.parse::<bool>().ok());
+    let is_full = query.parsed("replace", "true or false", |text| text.parse::<bool>().ok()).unwrap_or_default();
+    let map = read_map(&mut query);
     query.finish()?;
     if fetch == Some(true) {
         let detail = "This server does not fetch pictures: it serves them from their own address (fetch=false).";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    let format = format_of(&headers)?;
-    let mut load = Load::new(&app.catalog, &*app.pubsub, gallery_id, app.clock.now());
-    read_all(&app, format, body.into_data_stream(), &mut load).await?;
+    let (format, text) = format_of(&headers)?;
+    let unpacking = Unpacking::of(&headers)?;
+    let tier = app.catalog.project_tier(gallery.project_id).await?;
+    let into = LoadInto { gallery_id, images_max: ProjectLimits::of(&app.settings, tier).images_max, is_full };
+    let mut load = Load::begin(&app.catalog, &*app.pubsub, into, app.clock.now()).await?;
+    let mut reading = Reading { unpacking, text, rows: RowReader::new(format, map) };
+    reading.read_all(&app, body.into_data_stream(), &mut load).await?;
     let summary = load.finish().await?;
     let rejected = summary.rejected.into_iter();
     Ok(Json(LoadAnswer {
         created: summary.loaded.created,
         updated: summary.loaded.updated,
         unchanged: summary.loaded.unchanged,
+        removed: summary.removed,
+        not_removed: summary.not_removed,
         rejected: rejected.map(|rejected| RejectedRow { row: rejected.row, errors: rejected.errors }).collect(),
         rejected_count: summary.rejected_count,
     }))
 }
 
-fn format_of(headers: &HeaderMap) -> Answer<Format> {
+fn read_map(query: &mut Query) -> Option<ColumnMap> {
+    let text = query.value("map")?;
+    match ColumnMap::parse(text.as_str().unwrap_or_default()) {
+        Ok(map) => Some(map),
+        Err(sentence) => {
+            query.error("map", sentence);
+            None
+        }
+    }
+}
+
+/// What the body says to be. JSON is UTF-8 whatever charset is stated.
+fn format_of(headers: &HeaderMap) -> Answer<(Format, TextReader)> {
+    let unsupported = |detail: String| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    Format::of(media_type).ok_or_else(|| {
-        let detail = "The Content-Type has to be application/json, application/x-ndjson or text/csv.";
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
-    })
+    let mut parts = content_type.split(';').map(str::trim);
+    let format = Format::of(parts.next().unwrap_or_default()).ok_or_else(|| {
+        unsupported(
+            "The Content-Type has to be application/json, application/x-ndjson, text/csv or text/tab-separated-values."
+                .to_owned(),
+        )
+    })?;
+    let Format::Csv(_) = format else { return Ok((format, TextReader::utf8())) };
+    let mut charset = None;
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "charset" => charset = Some(value),
+            "header" if value.eq_ignore_ascii_case("absent") => {
+                return Err(unsupported("The CSV has to begin with a header that names its columns.".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    Ok((format, TextReader::new(charset).map_err(unsupported)?))
 }
 
-async fn read_all(app: &App, format: Format, mut body: BodyDataStream, load: &mut Load<'_>) -> Answer<()> {
-    let mut reader = RowReader::new(format);
-    let mut bytes_read = 0;
-    loop {
-        let piece = tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped coming; the rows before may be stored.")
-        })?;
-        match piece {
-            Some(piece) => {
-                let piece = piece
-                    .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}.")))?;
-                bytes_read += piece.len() as u64;
-                if bytes_read > BODY_BYTES_MAX {
-                    return Err(too_large(&format!("A body may have at most {BODY_BYTES_MAX} bytes.")));
-                }
-                reader.feed(&piece)?;
-            }
-            None => {
-                reader.finish()?;
-                return store_rows(app, &mut reader, load).await;
+/// From a body's bytes to its rows.
+struct Reading {
+    unpacking: Unpacking,
+    text: TextReader,
+    rows: RowReader,
+}
+
+impl Reading {
+    async fn read_all(&mut self, app: &App, mut body: BodyDataStream, load: &mut Load<'_>) -> Answer<()> {
+        loop {
+            let sent = tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped coming; the rows before may be stored.")
+            })?;
+            let Some(sent) = sent else { break };
+            let broke_off = |error| Problem::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}."));
+            self.unpacking.put(sent.map_err(broke_off)?)?;
+            while let Some(piece) = self.unpacking.next()? {
+                self.rows.feed(&self.text.read(&piece, false)?)?;
+                self.store(app, load).await?;
+                // A little that swells to much would else keep the thread for itself.
+                tokio::task::consume_budget().await;
             }
         }
-        store_rows(app, &mut reader, load).await?;
+        self.unpacking.finish()?;
+        self.rows.feed(&self.text.read(&[], true)?)?;
+        self.rows.finish()?;
+        self.store(app, load).await
     }
-}
 
-async fn store_rows(app: &App, reader: &mut RowReader, load: &mut Load<'_>) -> Answer<()> {
-    while let Some((row, read)) = reader.take() {
-        if row > ROWS_MAX {
-            return Err(too_large(&format!("One call takes {ROWS_MAX} rows; send the others by another one.")));
+    async fn store(&mut self, app: &App, load: &mut Load<'_>) -> Answer<()> {
+        while let Some(row) = self.rows.take() {
+            if row.number > ROWS_MAX {
+                let detail = format!("One call takes {ROWS_MAX} rows; send the others by another one.");
+                return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            }
+            let read = match row.read {
+                Ok(Some(object)) => dataset_row(object, app.clock.new_id()).map(Some),
+                Ok(None) => Ok(None),
+                Err(errors) => Err(BadRow { external_id: None, errors }),
+            };
+            load.push(row.number, row.rows, read).await?;
         }
-        load.push(row, read.and_then(|object| dataset_row(object, app.clock.new_id()))).await?;
+        Ok(())
     }
-    Ok(())
-}
-
-fn too_large(detail: &str) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }

@@ -1,26 +1,44 @@
 //! Cuts a stream of bytes into rows, whatever the stream's pieces and whatever its length: a row is bounded, and one
-//! that cannot be read does not stop the rows after it.
+//! that cannot be read does not stop the rows after it. Every row of the stream is counted once.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use eyeline_core::FieldErrors;
-use serde_json::{Map, Value};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
+use super::array::ArrayCutter;
 use super::csv::CsvReader;
+use super::map::{ColumnMap, RowObject};
 
 /// Bytes of one row.
 pub const ROW_BYTES_MAX: usize = 64 * 1024;
 
-pub type RowObject = Map<String, Value>;
+/// What was read of a row.
+#[derive(Debug, PartialEq)]
+pub struct ReadRow {
+    /// From 1: the element of the array, the line, or the record after the header.
+    pub number: u64,
+    /// How many rows of the stream it stands for, itself included.
+    pub rows: u64,
+    /// `None` for a row that has nothing of its own to show.
+    pub read: Result<Option<RowObject>, FieldErrors>,
+}
 
-/// A row's number, from 1 (the element of the array, the line, the record after the header), and what stands in it.
-pub type ReadRow = (u64, Result<RowObject, FieldErrors>);
+impl ReadRow {
+    pub fn one(number: u64, read: Result<RowObject, FieldErrors>) -> Self {
+        ReadRow { number, rows: 1, read: read.map(Some) }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
     Ndjson,
-    Csv,
+    /// With its separator, unless the first line tells it.
+    Csv(Option<u8>),
 }
 
 impl Format {
@@ -31,7 +49,8 @@ impl Format {
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
                 Some(Format::Ndjson)
             }
-            "text/csv" => Some(Format::Csv),
+            "text/csv" | "application/csv" | "text/comma-separated-values" => Some(Format::Csv(None)),
+            "text/tab-separated-values" | "text/tsv" => Some(Format::Csv(Some(b'\t'))),
             _ => None,
         }
     }
@@ -40,7 +59,13 @@ impl Format {
 /// Feed it the stream, piece by piece, and take the rows in between; then [`RowReader::finish`].
 pub struct RowReader {
     cutter: Cutter,
+    map: ColumnMap,
+    /// The client stated the map: it holds for the names in objects too.
+    is_mapped: bool,
     rows: VecDeque<ReadRow>,
+    /// The product under way, when rows of one product follow each other.
+    product: Option<ReadRow>,
+    is_finished: bool,
 }
 
 enum Cutter {
@@ -50,77 +75,146 @@ enum Cutter {
 }
 
 impl RowReader {
-    pub fn new(format: Format) -> Self {
+    /// Without a map, every column means the field of its own name.
+    pub fn new(format: Format, map: Option<ColumnMap>) -> Self {
         let cutter = match format {
             Format::Json => Cutter::Json(ArrayCutter::default()),
             Format::Ndjson => Cutter::Ndjson(LineCutter::default()),
-            Format::Csv => Cutter::Csv(Box::default()),
+            Format::Csv(separator) => Cutter::Csv(Box::new(CsvReader::new(separator))),
         };
-        RowReader { cutter, rows: VecDeque::new() }
+        let (is_mapped, map) = (map.is_some(), map.unwrap_or_default());
+        RowReader { cutter, map, is_mapped, rows: VecDeque::new(), product: None, is_finished: false }
     }
 
     /// The error says why nothing after it can be read.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), FieldErrors> {
         match &mut self.cutter {
-            Cutter::Json(cutter) => cutter.feed(bytes, &mut self.rows),
+            Cutter::Json(cutter) => cutter.feed(bytes, &self.map, &mut self.rows),
             Cutter::Ndjson(cutter) => {
-                cutter.feed(bytes, &mut self.rows);
+                cutter.feed(bytes, &self.map, &mut self.rows);
                 Ok(())
             }
-            Cutter::Csv(reader) => reader.feed(bytes, &mut self.rows),
+            Cutter::Csv(reader) => reader.feed(bytes, &self.map, &mut self.rows),
         }
     }
 
     /// Says that the stream is at its end.
     pub fn finish(&mut self) -> Result<(), FieldErrors> {
+        self.is_finished = true;
         match &mut self.cutter {
-            Cutter::Json(cutter) => cutter.finish(),
+            Cutter::Json(cutter) => cutter.finish(&self.map, &mut self.rows),
             Cutter::Ndjson(cutter) => {
-                cutter.end_line(&mut self.rows);
+                cutter.end_line(&self.map, &mut self.rows);
                 Ok(())
             }
-            Cutter::Csv(reader) => reader.finish(&mut self.rows),
+            Cutter::Csv(reader) => reader.finish(&self.map, &mut self.rows),
         }
     }
 
     pub fn take(&mut self) -> Option<ReadRow> {
-        self.rows.pop_front()
+        while let Some(row) = self.rows.pop_front() {
+            let row = self.mapped(row);
+            if !self.map.joins_rows {
+                return Some(row);
+            }
+            if let Some(product) = &mut self.product
+                && joined(product, &row)
+            {
+                continue;
+            }
+            if let Some(product) = self.product.replace(row) {
+                return Some(product);
+            }
+        }
+        if self.is_finished { self.product.take() } else { None }
+    }
+
+    fn mapped(&self, mut row: ReadRow) -> ReadRow {
+        if let Ok(Some(object)) = &mut row.read
+            && self.is_mapped
+        {
+            if !matches!(self.cutter, Cutter::Csv(_)) {
+                *object = self.map.apply(std::mem::take(object));
+            }
+            let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+            if kind.to_ascii_lowercase().contains("variation") {
+                row.read = Ok(None);
+            }
+        }
+        row
     }
 }
 
-/// The bytes of the row under way, as far as they are within the bound.
+/// Joins a row to the product before it if both have the same `external_id`: it fills what the product lacks. The
+/// picture at position 1 is the product's.
+fn joined(product: &mut ReadRow, row: &ReadRow) -> bool {
+    let (Ok(Some(known)), Ok(Some(more))) = (&mut product.read, &row.read) else { return false };
+    if known.get("external_id").is_none() || known.get("external_id") != more.get("external_id") {
+        return false;
+    }
+    let is_first = more.get("position").is_some_and(|position| position == "1");
+    for (name, value) in more {
+        if is_first && name == "url" {
+            known.insert(name.clone(), value.clone());
+        } else {
+            known.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    product.rows += row.rows;
+    true
+}
+
+/// Reads a row of JSON.
+pub(super) fn parse_object(bytes: &[u8], map: &ColumnMap) -> Result<RowObject, FieldErrors> {
+    let read = match bytes.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice::<Object>(bytes).map(Some),
+        _ => serde_json::from_slice::<IgnoredAny>(bytes).map(|_| None),
+    };
+    match read {
+        Ok(Some(object)) => {
+            let mut errors = FieldErrors::new();
+            for name in object.repeated.into_iter().filter(|name| map.fields(name).next().is_some()) {
+                errors.add(name, "The row has this field twice.");
+            }
+            errors.or(object.fields)
+        }
+        Ok(None) => Err(row_error("A row has to be a JSON object.")),
+        Err(_) if std::str::from_utf8(bytes).is_err() => Err(row_error("The text is not UTF-8.")),
+        Err(error) => Err(row_error(&format!("This is not JSON: {error}."))),
+    }
+}
+
+/// An object of JSON, and the names that it has more than once: of their values, nobody knows which is meant.
 #[derive(Default)]
-struct RowBytes {
-    bytes: Vec<u8>,
-    too_long: bool,
+pub(super) struct Object {
+    pub fields: RowObject,
+    repeated: Vec<String>,
 }
 
-impl RowBytes {
-    fn extend(&mut self, more: &[u8]) {
-        if self.bytes.len() + more.len() > ROW_BYTES_MAX {
-            self.too_long = true;
-            self.bytes.clear();
-        }
-        if !self.too_long {
-            self.bytes.extend_from_slice(more);
-        }
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
     }
 
-    fn is_blank(&self) -> bool {
-        !self.too_long && self.bytes.iter().all(u8::is_ascii_whitespace)
-    }
-
-    /// Reads the row and makes place for the next one.
-    fn parse(&mut self) -> Result<RowObject, FieldErrors> {
-        let outcome = match (self.too_long, serde_json::from_slice(&self.bytes)) {
-            (true, _) => Err(too_long()),
-            (false, Ok(Value::Object(object))) => Ok(object),
-            (false, Ok(_)) => Err(row_error("A row has to be a JSON object.")),
-            (false, Err(error)) => Err(row_error(&format!("This is not JSON: {error}."))),
-        };
-        self.bytes.clear();
-        self.too_long = false;
-        outcome
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut object = Object::default();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if object.fields.contains_key(&name) {
+                object.repeated.push(name.clone());
+            }
+            object.fields.insert(name, value);
+        }
+        Ok(object)
     }
 }
 
@@ -132,281 +226,54 @@ pub(super) fn too_long() -> FieldErrors {
     row_error(&format!("A row may have at most {ROW_BYTES_MAX} bytes."))
 }
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
-
-/// Takes the byte order mark off the first line.
-fn without_bom(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(BOM).unwrap_or(bytes)
-}
-
+/// Lines of JSON. They end with LF, CR LF or CR; blank ones are no rows, but have their number.
 #[derive(Default)]
-struct LineCutter {
-    line: RowBytes,
+pub(super) struct LineCutter {
+    /// Of the line under way, as far as it is within the bound.
+    pub(super) line: Vec<u8>,
+    is_too_long: bool,
+    /// The last byte was a CR: an LF after it ends the same line.
+    is_after_cr: bool,
     number: u64,
 }
 
 impl LineCutter {
-    fn feed(&mut self, bytes: &[u8], rows: &mut VecDeque<ReadRow>) {
-        let mut pieces = bytes.split(|byte| *byte == b'\n');
-        self.line.extend(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            self.end_line(rows);
-            self.line.extend(piece);
+    pub(super) fn feed(&mut self, mut bytes: &[u8], map: &ColumnMap, rows: &mut VecDeque<ReadRow>) {
+        while let Some(first) = bytes.first() {
+            if std::mem::take(&mut self.is_after_cr) && *first == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            self.extend(&bytes[..end.unwrap_or(bytes.len())]);
+            let Some(end) = end else { return };
+            self.is_after_cr = bytes[end] == b'\r';
+            self.end_line(map, rows);
+            bytes = &bytes[end + 1..];
         }
     }
 
-    fn end_line(&mut self, rows: &mut VecDeque<ReadRow>) {
+    fn extend(&mut self, more: &[u8]) {
+        if self.line.len() + more.len() > ROW_BYTES_MAX {
+            self.is_too_long = true;
+            self.line = Vec::new();
+        }
+        if !self.is_too_long {
+            self.line.extend_from_slice(more);
+        }
+    }
+
+    fn end_line(&mut self, map: &ColumnMap, rows: &mut VecDeque<ReadRow>) {
         self.number += 1;
-        if self.number == 1 {
-            self.line.bytes = without_bom(&self.line.bytes).to_vec();
-        }
-        if self.line.is_blank() {
-            self.line.bytes.clear();
-        } else {
-            rows.push_back((self.number, self.line.parse()));
-        }
-    }
-}
-
-/// Finds the elements of one JSON array by its brackets, commas and strings alone; what stands between them is read
-/// element by element.
-#[derive(Default)]
-struct ArrayCutter {
-    place: Place,
-    element: RowBytes,
-    number: u64,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-    bom_seen: usize,
-}
-
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Place {
-    #[default]
-    BeforeArray,
-    /// Behind the opening bracket, where the array may end at once.
-    First,
-    Element,
-    AfterArray,
-}
-
-impl ArrayCutter {
-    fn feed(&mut self, bytes: &[u8], rows: &mut VecDeque<ReadRow>) -> Result<(), FieldErrors> {
-        // Start of the part of the element that lies in this piece.
-        let mut start = 0;
-        for (index, byte) in bytes.iter().copied().enumerate() {
-            match self.place {
-                Place::BeforeArray => {
-                    if BOM.get(self.bom_seen) == Some(&byte) {
-                        self.bom_seen += 1;
-                    } else if byte == b'[' {
-                        self.place = Place::First;
-                    } else if !byte.is_ascii_whitespace() {
-                        return Err(FieldErrors::one("", "The body has to be a JSON array of objects."));
-                    }
-                    start = index + 1;
-                }
-                Place::First | Place::Element => {
-                    if self.ends_element(byte) {
-                        self.element.extend(&bytes[start..index]);
-                        start = index + 1;
-                        let is_empty_array = self.place == Place::First && byte == b']' && self.element.is_blank();
-                        if !is_empty_array {
-                            self.number += 1;
-                            rows.push_back((self.number, self.element.parse()));
-                        }
-                        self.place = if byte == b']' { Place::AfterArray } else { Place::Element };
-                    }
-                }
-                Place::AfterArray => {
-                    if !byte.is_ascii_whitespace() {
-                        return Err(FieldErrors::one("", "Something stands behind the end of the JSON array."));
-                    }
-                    start = index + 1;
-                }
-            }
-        }
-        self.element.extend(&bytes[start..]);
-        Ok(())
-    }
-
-    /// Whether `byte` stands outside of every element.
-    fn ends_element(&mut self, byte: u8) -> bool {
-        if self.in_string {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => self.in_string = false,
-                _ => {}
-            }
-            return false;
-        }
-        match byte {
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' if self.depth > 0 => self.depth -= 1,
-            b',' | b']' if self.depth == 0 => return true,
-            _ => {}
-        }
-        false
-    }
-
-    fn finish(&mut self) -> Result<(), FieldErrors> {
-        match self.place {
-            Place::AfterArray => Ok(()),
-            Place::BeforeArray => Err(FieldErrors::one("", "The body has to be a JSON array of objects.")),
-            Place::First | Place::Element => Err(FieldErrors::one("", "The JSON array is not closed.")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    /// Reads `bytes` in pieces of the given length.
-    fn read_in_pieces(format: Format, bytes: &[u8], length: usize) -> Result<Vec<ReadRow>, FieldErrors> {
-        let mut reader = RowReader::new(format);
-        for piece in bytes.chunks(length) {
-            reader.feed(piece)?;
-        }
-        reader.finish()?;
-        Ok(std::iter::from_fn(|| reader.take()).collect())
-    }
-
-    fn read(format: Format, text: &str) -> Vec<ReadRow> {
-        read_in_pieces(format, text.as_bytes(), 7).expect("a whole stream")
-    }
-
-    fn objects(rows: Vec<ReadRow>) -> Vec<Value> {
-        rows.into_iter().map(|(_, row)| Value::Object(row.expect("a row"))).collect()
-    }
-
-    fn rejected(rows: &[ReadRow]) -> Vec<u64> {
-        rows.iter().filter(|(_, row)| row.is_err()).map(|(number, _)| *number).collect()
-    }
-
-    #[test]
-    fn the_same_rows_come_from_all_three_formats() {
-        let expected = vec![
-            json!({"external_id": "a", "url": "https://x/1", "tags": ["red", "big"], "width": 40}),
-            json!({"external_id": "b", "url": "https://x/2"}),
-        ];
-        let lines = format!("{}\n\n{}\r\n", expected[0], expected[1]);
-        let csv = "external_id,url,tags,width\r\na,https://x/1,red | big,40\r\n\r\nb,https://x/2,,\r\n";
-        assert_eq!(objects(read(Format::Json, &json!(expected).to_string())), expected);
-        assert_eq!(objects(read(Format::Ndjson, &lines)), expected);
-        assert_eq!(objects(read(Format::Csv, csv)), expected);
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_read_over() {
-        for (format, text) in [
-            (Format::Json, "\u{feff}[{\"external_id\": \"a\"}]"),
-            (Format::Ndjson, "\u{feff}{\"external_id\": \"a\"}"),
-            (Format::Csv, "\u{feff}external_id,url\na,"),
-        ] {
-            assert_eq!(objects(read(format, text)), [json!({"external_id": "a"})], "{format:?}");
-        }
-    }
-
-    #[test]
-    fn a_row_that_cannot_be_read_does_not_stop_the_others() {
-        let array = read(Format::Json, r#" [{"a": 1}, 7, {"a" 1}, [1, 2], {"a": "]},{"}, , {"a": 2} ] "#);
-        assert_eq!((array.len(), rejected(&array)), (7, vec![2, 3, 4, 6]));
-        let lines = read(Format::Ndjson, "{\"a\": 1}\nnull\n{\n{\"a\": 2}");
-        assert_eq!((lines.len(), rejected(&lines)), (4, vec![2, 3]));
-        let csv = read(Format::Csv, "external_id,url\na,1\nb\nc,1,2\nd,\"4\n,\"\"5\"");
-        assert_eq!((csv.len(), rejected(&csv)), (4, vec![2, 3]));
-        assert_eq!(csv[3].1.as_ref().expect("a row")["url"], "4\n,\"5");
-    }
-
-    #[test]
-    fn a_row_over_the_bound_is_rejected_and_costs_no_more_memory_than_the_bound() {
-        let long = "x".repeat(3 * ROW_BYTES_MAX);
-        let array = read(Format::Json, &json!([{"a": long}, {"a": 1}]).to_string());
-        assert_eq!((array.len(), rejected(&array)), (2, vec![1]));
-        let lines = read(Format::Ndjson, &format!("{}\n{}", json!({"a": long}), json!({"a": 1})));
-        assert_eq!((lines.len(), rejected(&lines)), (2, vec![1]));
-        let csv = read(Format::Csv, &format!("external_id,url\na,\"{long}\"\n{}\nb,2\n", ",".repeat(300)));
-        assert_eq!((csv.len(), rejected(&csv)), (3, vec![1, 2]));
-        let mut cutter = LineCutter::default();
-        cutter.feed(long.as_bytes(), &mut VecDeque::new());
-        assert!(cutter.line.bytes.capacity() <= ROW_BYTES_MAX);
-    }
-
-    #[test]
-    fn a_stream_that_is_no_table_is_refused_as_a_whole() {
-        for (format, text) in [
-            (Format::Json, ""),
-            (Format::Json, "{}"),
-            (Format::Json, "[{\"a\": 1}"),
-            (Format::Json, "[{\"a\": \"]"),
-            (Format::Json, "[] []"),
-            (Format::Csv, ""),
-            (Format::Csv, "external_id,name\na,b\n"),
-            (Format::Csv, "external_id,url,url\n"),
-        ] {
-            assert!(read_in_pieces(format, text.as_bytes(), 3).is_err(), "{format:?} {text:?}");
-        }
-        assert!(read(Format::Json, " [ ] ").is_empty());
-        assert!(read(Format::Ndjson, "\n \n").is_empty());
-        assert!(read(Format::Csv, "external_id,url\n").is_empty());
-    }
-
-    /// Names and values full of what the cutting looks for.
-    fn object() -> impl Strategy<Value = Value> {
-        let text = "[\\[\\]{},:\"\\\\a\u{e9}\n\r]{0,8}";
-        let leaf = prop_oneof![text.prop_map(Value::from), any::<i32>().prop_map(Value::from), Just(Value::Null)];
-        let value = leaf.prop_recursive(3, 12, 3, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::hash_map(text, inner, 0..3).prop_map(Value::from_iter),
-            ]
-        });
-        prop::collection::hash_map(text, value, 0..4).prop_map(Value::from_iter)
-    }
-
-    proptest! {
-        #[test]
-        fn rows_are_what_was_written_wherever_the_stream_is_cut(
-            rows in prop::collection::vec(object(), 0..8),
-            length in 1..40usize,
-            pretty in any::<bool>(),
-        ) {
-            let array = if pretty { serde_json::to_string_pretty(&rows) } else { serde_json::to_string(&rows) };
-            let array = array.expect("JSON");
-            prop_assert_eq!(&objects(read_in_pieces(Format::Json, array.as_bytes(), length).expect("rows")), &rows);
-            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-            prop_assert_eq!(&objects(read_in_pieces(Format::Ndjson, lines.as_bytes(), length).expect("rows")), &rows);
-        }
-
-        #[test]
-        fn cells_are_what_was_written_wherever_the_stream_is_cut(
-            cells in prop::collection::vec(("[a,\"\n \u{e9}]{1,6}", "[a,\"\n \u{e9}]{1,6}"), 0..8),
-            length in 1..40usize,
-        ) {
-            let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
-            let records: String =
-                cells.iter().map(|(id, url)| format!("{},{}\n", quoted(id), quoted(url))).collect();
-            let csv = format!("external_id,url\n{records}");
-            let expected: Vec<Value> =
-                cells.iter().map(|(id, url)| json!({"external_id": id, "url": url})).collect();
-            prop_assert_eq!(objects(read_in_pieces(Format::Csv, csv.as_bytes(), length).expect("rows")), expected);
-        }
-
-        #[test]
-        fn any_bytes_end_in_rows_or_a_refusal(
-            bytes in prop::collection::vec(any::<u8>(), 0..300),
-            length in 1..40usize,
-        ) {
-            for format in [Format::Json, Format::Ndjson, Format::Csv] {
-                let _either = read_in_pieces(format, &bytes, length);
-            }
-        }
+        // Files that were joined have a byte order mark each.
+        let line = self.line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.line).trim_ascii();
+        let read = match line {
+            _ if self.is_too_long => Some(Err(too_long())),
+            [] => None,
+            line => Some(parse_object(line, map)),
+        };
+        rows.extend(read.map(|read| ReadRow::one(self.number, read)));
+        self.line.clear();
+        self.is_too_long = false;
     }
 }

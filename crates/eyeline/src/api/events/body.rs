@@ -11,13 +11,14 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use zstd::Decoder;
 
+use crate::api::encoding::utf8;
 use crate::api::{Answer, Problem};
 use crate::app::App;
 
 /// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// A request's headers and its body, unpacked, of at most `MAX` bytes. However far a small one would swell, not a byte
+/// A request's headers and its text, unpacked and without a byte order mark, of at most `MAX` bytes. However far a small one would swell, not a byte
 /// more is ever unpacked: it is refused with 413.
 pub struct Unpacked<const MAX: usize> {
     pub headers: HeaderMap,
@@ -38,6 +39,7 @@ impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
                 return Err((known, refusal).into_response());
             }
         };
+        let body = utf8(body).map_err(|errors| Problem::invalid(errors).into_response())?;
         Ok(Unpacked { headers: parts.headers, body })
     }
 }

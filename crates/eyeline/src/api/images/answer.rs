@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::flow::links::Links;
 use crate::flow::upload::hex;
 use crate::flow::versions::Versions;
+use crate::web_address;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImageAnswer {
@@ -40,6 +41,8 @@ pub struct ImageAnswer {
     #[schema(value_type = String, example = "free")]
     access_tier: Tier,
     tags: Vec<String>,
+    /// The address of a dataset's picture, which has no versions.
+    url: Option<String>,
     link: Option<String>,
     #[schema(value_type = Object)]
     metadata: Value,
@@ -90,7 +93,8 @@ impl ImageAnswer {
             visibility: image.visibility,
             access_tier: image.access_tier,
             tags: image.tags,
-            link: image.link,
+            url: image.url.and_then(web_address::served),
+            link: image.link.and_then(web_address::served),
             metadata: serde_json::from_str(&image.metadata).unwrap_or_default(),
             created_at: image.created_at,
             updated_at: image.updated_at,

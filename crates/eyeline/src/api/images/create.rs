@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{TAG_CHARS_MAX, TAGS_MAX, access_tier, link, metadata, visibility};
+use super::{TAG_CHARS_MAX, TAGS_MAX, access_tier, metadata, visibility};
 use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
 use crate::app::App;
@@ -314,7 +314,7 @@ fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
         gallery_id: fields.id("gallery_id").or(defaults.gallery_id),
         visibility: visibility(fields).unwrap_or(defaults.visibility),
         access_tier: access_tier(fields).unwrap_or(defaults.access_tier),
-        link: link(fields),
+        link: fields.address("link"),
         tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX).unwrap_or_else(|| defaults.tags.clone()),
         metadata: metadata(fields).unwrap_or_else(|| "{}".to_owned()),
     };

@@ -27,7 +27,6 @@ pub(super) use create::{FILENAME_CHARS_MAX, refusal};
 
 pub(super) const TAGS_MAX: usize = 100;
 pub(super) const TAG_CHARS_MAX: usize = 100;
-const LINK_CHARS_MAX: usize = 2_000;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -178,7 +177,7 @@ async fn update(
     managed(&app, &credential, image_id).await?;
     let mut fields = Fields::parse(&body)?;
     let removes_link = fields.is_null("link");
-    let link = link(&mut fields);
+    let link = fields.address("link");
     let patch = ImagePatch {
         tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX),
         link: if removes_link { Some(None) } else { link.map(Some) },
@@ -265,16 +264,6 @@ fn visibility(fields: &mut Fields) -> Option<Visibility> {
 
 fn access_tier(fields: &mut Fields) -> Option<Tier> {
     fields.parsed("access_tier", "free, premium or business", Tier::parse)
-}
-
-/// A page to go to from the image; only the web's own schemes, so that no click runs a script.
-fn link(fields: &mut Fields) -> Option<String> {
-    let link = fields.text("link", LINK_CHARS_MAX)?;
-    let sane = url::Url::parse(&link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if !sane {
-        fields.error("link", "This has to be an http or https address.");
-    }
-    sane.then_some(link)
 }
 
 fn metadata(fields: &mut Fields) -> Option<String> {

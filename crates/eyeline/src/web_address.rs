@@ -1,0 +1,85 @@
+//! Web addresses that clients state: of pictures, and of pages behind them.
+
+use url::Url;
+
+/// Characters of the stored form.
+pub const CHARS_MAX: usize = 2_048;
+
+/// Reads an address as a browser does, and returns the form that is stored and served: ASCII alone, without spaces, tabs
+/// or line breaks, with a host as DNS has it. Only http and https: others show it in their pages, where `javascript:` would
+/// run. The error is one sentence for the user.
+pub fn parse(text: &str) -> Result<String, String> {
+    let url = match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        _ => return Err("This has to be an address that starts with http:// or https://.".to_owned()),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("An address may not contain a user name or a password.".to_owned());
+    }
+    if url.as_str().len() > CHARS_MAX {
+        return Err(format!("An address may have at most {CHARS_MAX} characters, with all others than ASCII encoded."));
+    }
+    Ok(url.into())
+}
+
+/// The served form of an address that may have been stored before addresses were parsed; `None` if it is none.
+pub fn served(stored: String) -> Option<String> {
+    if stored.bytes().all(|byte| byte.is_ascii_graphic()) { Some(stored) } else { parse(&stored).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_stored_as_a_browser_reads_it() {
+        for (typed, stored) in [
+            ("https://cdn.example/a.jpg?w=2&h=%20#x", "https://cdn.example/a.jpg?w=2&h=%20#x"),
+            ("HTTPS://CDN.Example:443/a.jpg", "https://cdn.example/a.jpg"),
+            ("http://cdn.example:80", "http://cdn.example/"),
+            ("http://cdn.example:8080/a", "http://cdn.example:8080/a"),
+            (" \thttps://cdn.example/a\n", "https://cdn.example/a"),
+            ("https://cdn.exa\nmple/a\tb\r\nc", "https://cdn.example/abc"),
+            ("https://cdn.example/a b.jpg", "https://cdn.example/a%20b.jpg"),
+            ("https://cdn.example/sch\u{f6}n.jpg?q=\u{e9}", "https://cdn.example/sch%C3%B6n.jpg?q=%C3%A9"),
+            ("https://b\u{fc}cher.example/a", "https://xn--bcher-kva.example/a"),
+            ("https:\\\\cdn.example\\a", "https://cdn.example/a"),
+            ("https:/cdn.example/a/../b", "https://cdn.example/b"),
+            ("https://cdn.example/\u{202e}\u{1}a", "https://cdn.example/%E2%80%AE%01a"),
+            ("https://cdn.example/a\"<>`{}|", "https://cdn.example/a%22%3C%3E%60%7B%7D|"),
+            ("https://@cdn.example/a", "https://cdn.example/a"),
+            ("https://[2001:DB8::1]/a", "https://[2001:db8::1]/a"),
+        ] {
+            assert_eq!(parse(typed).as_deref(), Ok(stored), "{typed:?}");
+            assert!(stored.bytes().all(|byte| byte.is_ascii_graphic()), "{stored}");
+            assert_eq!(parse(stored).as_deref(), Ok(stored), "the stored form stays as it is");
+            assert_eq!(served(typed.to_owned()).and_then(|served| parse(&served).ok()).as_deref(), Some(stored));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_the_web_is_refused() {
+        let long = format!("https://cdn.example/{}", "\u{e9}".repeat(350));
+        for typed in [
+            "",
+            "/p/1",
+            "//cdn.example/a.jpg",
+            "cdn.example/a.jpg",
+            "javascript:alert(1)",
+            "java\nscript:alert(1)",
+            "data:image/png;base64,AA",
+            "ftp://cdn.example/a",
+            "file:///etc/passwd",
+            "https://",
+            "https://cdn.example:99999/a",
+            "https://cdn example/a",
+            "https://xn--\u{fc}/a",
+            "https://ann@cdn.example/a",
+            "https://ann:secret@cdn.example/a",
+            "https://:secret@cdn.example/a",
+            long.as_str(),
+        ] {
+            assert!(parse(typed).is_err_and(|sentence| sentence.ends_with('.')), "{typed:?}");
+        }
+    }
+}

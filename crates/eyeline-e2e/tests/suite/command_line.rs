@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 on_both_catalogs!(
     versions_of_local_files_are_written_side_by_side,
     a_catalogue_is_imported_once_however_often,
+    an_export_of_a_shop_is_imported_with_the_words_of_the_route,
     a_folder_of_photos_is_imported_once_however_often,
     a_second_server_on_the_same_folder_is_refused,
     a_migration_beside_a_running_server_is_refused,
@@ -125,6 +126,31 @@ async fn a_catalogue_is_imported_once_however_often(server: Server) {
         let names: Vec<&Value> = items.iter().map(|item| &item["name"]).collect();
         assert_eq!(names, ["Second", "First"]);
     }
+}
+
+async fn an_export_of_a_shop_is_imported_with_the_words_of_the_route(server: Server) {
+    let import = |rows: &str| {
+        let csv = format!("Handle;Title;Image Src;Image Position\r\n{rows}");
+        let latin: Vec<u8> = csv.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
+        fs::write(server.folder().join("export.csv"), latin).expect("an export");
+        let arguments = "import export.csv --project Shop --gallery Pictures --map shopify --replace --charset latin1";
+        let mut command = server.command();
+        let output = command.env("EYELINE_URL", server.admin.root_url("")).args(arguments.split(' ')).output();
+        let output = output.expect("the binary starts");
+        expect_success(&output);
+        said(&output)
+    };
+    let said = import(
+        "shirt;Gr\u{fc}n;https://cdn.example/1.jpg;1\nshirt;;https://cdn.example/2.jpg;2\nhat;;https://cdn.example/3.jpg;1\n",
+    );
+    assert!(said.contains("2 created, 0 updated, 1 unchanged, 0 removed, 0 rejected"), "{said}");
+    let said = import("shirt;Gr\u{fc}n;https://cdn.example/1.jpg;1\n");
+    assert!(said.contains("0 created, 0 updated, 1 unchanged, 1 removed, 0 rejected"), "{said}");
+    let gallery = server.admin.get("/projects").await.expect(200).json()["projects"][0]["project_id"].clone();
+    let query = format!("/galleries?project_id={}", gallery.as_str().expect("an id"));
+    let gallery_id = id(&server.admin.get(&query).await.expect(200).json()["galleries"][0], "gallery_id");
+    let page = server.admin.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
+    assert_eq!(page["items"][0]["name"], "Gr\u{fc}n", "{page}");
 }
 
 async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 
 use crate::data_folder::DataFolder;
@@ -65,11 +65,11 @@ impl Client {
     pub(super) async fn send_stream(
         &self,
         path: &str,
-        content_type: &str,
+        headers: HeaderMap,
         body: reqwest::Body,
     ) -> Result<Value, String> {
         let request = self.http.post(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.admin_key);
-        self.answer(request.header(header::CONTENT_TYPE, content_type).timeout(UNHURRIED).body(body)).await
+        self.answer(request.headers(headers).timeout(UNHURRIED).body(body)).await
     }
 
     /// Sends a file of `bytes` bytes through an upload link, which needs no credential; `link` is what the server

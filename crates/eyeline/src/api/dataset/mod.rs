@@ -52,12 +52,12 @@ struct SentRow {
     #[schema(max_length = 200, example = "sku-1")]
     external_id: String,
     /// The picture.
-    #[schema(max_length = 2048, format = Uri, example = "https://cdn.example/1.jpg")]
+    #[schema(max_length = 2048, format = "uri", example = "https://cdn.example/1.jpg")]
     url: String,
     #[schema(max_length = 500, example = "Red shoes")]
     name: Option<String>,
     /// The page behind the picture.
-    #[schema(max_length = 2048, format = Uri, example = "https://shop.example/p/1")]
+    #[schema(max_length = 2048, format = "uri", example = "https://shop.example/p/1")]
     link: Option<String>,
     /// Also with another offset, or a date alone. The time of the first load unless stated.
     #[schema(format = DateTime, example = "2021-01-31T09:15:27Z")]

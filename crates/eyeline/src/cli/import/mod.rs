@@ -24,9 +24,11 @@ may be repeated, after an interruption too, and doubles nothing.
 
 Examples:
   eyeline import photos/ --project shop --gallery shoes
-  eyeline import catalogue.csv --project shop --gallery shoes")]
+  eyeline import catalogue.csv --project shop --gallery shoes
+  eyeline import products_export.csv.gz --project shop --gallery shoes --map shopify --replace")]
 pub(super) struct Arguments {
-    /// A folder of photos (those in folders below it too), or a catalogue: FILE.csv, FILE.ndjson or FILE.json
+    /// A folder of photos (those in folders below it too), or a catalogue: FILE.csv, .tsv, .txt, .ndjson or .json, also
+    /// packed as .gz or .zst
     source: PathBuf,
     /// Name or id of the project; made if there is none of this name
     #[arg(long, value_name = "NAME|ID")]
@@ -34,6 +36,8 @@ pub(super) struct Arguments {
     /// Name or id of the gallery; made if the project has none of this name
     #[arg(long, value_name = "NAME|ID")]
     gallery: String,
+    #[command(flatten)]
+    feed: catalogue::Feed,
 }
 
 /// The gallery that an import goes to.
@@ -53,7 +57,11 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(),
     let gallery = Thing { list: "/galleries", rows: "galleries", id: "gallery_id", owner };
     let gallery_id = gallery.find_or_make(&client, &arguments.gallery).await?;
     let target = Target { client, project_id, gallery_id };
-    if about.is_dir() { photos::import(&target, &source).await } else { catalogue::import(&target, &source).await }
+    if about.is_dir() {
+        photos::import(&target, &source).await
+    } else {
+        catalogue::import(&target, &source, arguments.feed).await
+    }
 }
 
 /// A kind of thing with a name, as the API lists and makes it.

@@ -3,11 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::DateTimeParser;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
+
+const PARSER: DateTimeParser = DateTimeParser::new();
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// The years 1 to 9999, in microseconds.
+const YEARS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, ToSchema)]
@@ -49,16 +55,24 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339 (`2021-01-01T09:15:27.243860Z`, any offset) and the plain `2021-01-01 09:15:27.243860`, which is
-    /// taken as UTC. `None` for anything else, a date alone included. Digits beyond microseconds are cut.
+    /// taken as UTC. `None` for anything else, a date alone included, and outside of the years 1 to 9999. Digits beyond
+    /// microseconds are cut.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 40 || !text.contains([':']) {
             return None;
         }
         let instant = match text.parse::<jiff::Timestamp>() {
-            Ok(instant) => instant,
-            Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
+            Ok(instant) => Timestamp(instant.as_microsecond()),
+            // Instants of jiff end a day before its dates do.
+            Err(_) => {
+                let pieces = PARSER.parse_pieces(text).ok()?;
+                let ahead = pieces.to_numeric_offset().map_or(0, |offset| offset.seconds());
+                let clock = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+                let micros = i64::try_from(clock.as_micros()).ok()?;
+                Timestamp(micros.checked_sub(i64::from(ahead) * 1_000_000)?)
+            }
         };
-        Some(Timestamp(instant.as_microsecond()))
+        YEARS.contains(&instant.0).then_some(instant)
     }
 }
 
@@ -67,7 +81,10 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
             Ok(instant) => write!(out, "{instant:.6}"),
-            Err(_) => write!(out, "{}us", self.0),
+            Err(_) => match EPOCH.checked_add(SignedDuration::from_micros(self.0)) {
+                Ok(clock) => write!(out, "{clock:.6}Z"),
+                Err(_) => write!(out, "{}us", self.0),
+            },
         }
     }
 }
@@ -105,6 +122,24 @@ mod tests {
     }
 
     #[test]
+    fn the_years_1_to_9999_are_read_to_their_ends() {
+        for text in ["0001-01-01T00:00:00.000000Z", "9999-12-30T23:00:00.000000Z", "9999-12-31T23:59:59.999999Z"] {
+            assert_eq!(Timestamp::parse(text).map(|time| time.to_string()).as_deref(), Some(text));
+        }
+        let offset = Timestamp::parse("9999-12-31T23:30:00-00:15").expect("a time of 9999");
+        assert_eq!(offset.to_string(), "9999-12-31T23:45:00.000000Z");
+        assert_eq!(Timestamp::parse("9999-12-31 23:59:59"), Timestamp::parse("9999-12-31T23:59:59Z"));
+        for text in [
+            "0000-12-31T23:59:59Z",
+            "-000001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "0001-01-01T00:00:00+01:00",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_time_is_refused() {
         for text in
             ["", "yesterday", "2021-01-01", "2021-13-01 00:00:00", "2021-01-01 25:00:00", "1609492527", "09:15:27"]
@@ -115,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(micros in -60_000_000_000_000_000i64..250_000_000_000_000_000) {
+        fn what_is_shown_reads_back(micros in YEARS) {
             let time = Timestamp::from_micros(micros);
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
         }

@@ -90,6 +90,38 @@ fn what_is_no_schema_of_this_kind_is_refused_where_it_is_wrong() {
 }
 
 #[test]
+fn a_pattern_that_cannot_be_compiled_is_told_by_its_cause() {
+    let cause = |pattern: &str| {
+        serde_json::to_string(&refusal(json!({"properties": {"a": {"pattern": pattern}}}))).expect("JSON")
+    };
+    for (pattern, expected) in [
+        ("(", "unclosed group"),
+        ("[a", "unclosed character class"),
+        ("a{2,1}", "invalid repetition"),
+        ("*a", "repetition operator missing expression"),
+        ("(?=a)b", "look-around"),
+        ("(a)\\1", "backreferences"),
+        ("(a{1000}){1000}", "KiB"),
+    ] {
+        assert!(cause(pattern).contains(expected), "{pattern}: {}", cause(pattern));
+    }
+    let names = serde_json::to_string(&refusal(json!({"patternProperties": {"a": true, "(": true}}))).expect("JSON");
+    assert!(names.contains("unclosed group"), "{names}");
+}
+
+#[test]
+fn every_format_is_found() {
+    let found = eyeline_core::schema::formats(&json!({
+        "properties": {"at": {"format": "date-time"}, "format": {"type": "string"}, "list": {"items": {"format": "uri"}}},
+        "$defs": {"mail": {"format": "email"}}, "format": 3
+    }));
+    assert_eq!(
+        found,
+        ["schema.$defs.mail.format", "schema.properties.at.format", "schema.properties.list.items.format"]
+    );
+}
+
+#[test]
 fn a_schema_has_bounds() {
     let within = |level: Value, times: usize| (0..times).fold(level, |inner, _| json!({"properties": {"a": inner}}));
     schema(within(json!({"type": "string"}), 30));

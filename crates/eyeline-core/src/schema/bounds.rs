@@ -65,7 +65,7 @@ const ENDLESS: &str = "A $ref in this leads back to itself without going down in
 
 /// How a schema within a schema is come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Edge {
+pub(super) enum Edge {
     /// It judges the same value.
     Same,
     /// It may judge any part of the value.
@@ -103,7 +103,7 @@ const SEVERAL: [(&str, Edge); 9] = [
 ];
 
 /// The schemas right below one, each with its path from there.
-fn below(object: &Map<String, Value>) -> impl Iterator<Item = (String, &Value, Edge)> {
+pub(super) fn below(object: &Map<String, Value>) -> impl Iterator<Item = (String, &Value, Edge)> {
     let single =
         SINGLE.into_iter().filter_map(|(keyword, edge)| Some((keyword.to_owned(), object.get(keyword)?, edge)));
     let several = SEVERAL.into_iter().flat_map(|(keyword, edge)| {

@@ -16,6 +16,8 @@ use crate::FieldErrors;
 
 /// Bytes of a schema as JSON text.
 pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// Fields with a format that are told of one schema.
+const FORMATS_MAX: usize = 20;
 /// Errors told of one event.
 const ERRORS_MAX: usize = 100;
 /// Bytes of one sentence; it may quote the schema.
@@ -72,11 +74,42 @@ fn build(schema: &Value) -> Result<Validator, FieldErrors> {
     options.build(schema).map_err(|error| {
         let field = path("schema", error.instance_path().as_str());
         if field.ends_with(".pattern") || field.contains("patternProperties") {
-            let sentence = "This is no regular expression that is taken: it is too large, or it looks around or back.";
-            return FieldErrors::one(field, sentence);
+            return FieldErrors::one(field, pattern_sentence(schema.pointer(error.instance_path().as_str())));
         }
         FieldErrors::one(field, sentence(&error))
     })
+}
+
+/// Why a pattern cannot be compiled: that of a `pattern`, or one of the names below a `patternProperties`.
+fn pattern_sentence(place: Option<&Value>) -> String {
+    let patterns: Vec<&str> = match place {
+        Some(Value::String(pattern)) => vec![pattern],
+        Some(Value::Object(schemas)) => schemas.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let cause = patterns.into_iter().find_map(|pattern| regex_syntax::parse(pattern).err());
+    let cause = match &cause {
+        Some(regex_syntax::Error::Parse(error)) => error.kind().to_string(),
+        Some(regex_syntax::Error::Translate(error)) => error.kind().to_string(),
+        _ => format!("it takes more than {} KiB when it is compiled: repeat less", PATTERN_BYTES_MAX / 1024),
+    };
+    cut(format!("This is no regular expression that can be used: {}", cause.trim_end_matches('.'))) + "."
+}
+
+/// The fields of a schema that name a `format`, at most 20. A format describes a value and is not checked.
+pub fn formats(schema: &Value) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut open = vec![("schema".to_owned(), schema)];
+    while let Some((path, schema)) = open.pop() {
+        let Value::Object(object) = schema else { continue };
+        if object.get("format").is_some_and(Value::is_string) {
+            fields.push(cut(format!("{path}.format")));
+        }
+        open.extend(bounds::below(object).map(|(below, schema, _)| (format!("{path}.{below}"), schema)));
+    }
+    fields.sort();
+    fields.truncate(FORMATS_MAX);
+    fields
 }
 
 /// Writes one error of a validation in the words of the API.

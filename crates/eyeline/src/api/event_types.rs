@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::event::{OnInvalid, TEXT_CHARS_MAX};
+use eyeline_core::schema::formats;
 use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_store::Error;
 use eyeline_store::catalog::event_types::{EventType, EventTypeInput};
@@ -39,6 +40,10 @@ struct EventTypeAnswer {
     description: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// In the answer to a PUT: what of the schema is not checked. A `format` describes a value; a `pattern` checks it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 impl TryFrom<EventType> for EventTypeAnswer {
@@ -56,6 +61,7 @@ impl TryFrom<EventType> for EventTypeAnswer {
             description: event_type.description,
             created_at: event_type.created_at,
             updated_at: event_type.updated_at,
+            warnings: Vec::new(),
         })
     }
 }
@@ -70,7 +76,8 @@ struct EventTypeList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
-    /// patterns that neither look around nor back. Without one the type takes any object.
+    /// patterns that neither look around nor back. A `format` is an annotation, which is not checked. Without a schema the
+    /// type takes any object.
     #[schema(value_type = Option<Object>)]
     schema: Option<serde_json::Value>,
     /// `reject`: 400 at the door. `quarantine` (unless given): accepted, and kept apart with the reasons.
@@ -152,6 +159,8 @@ async fn put(
     let schema = fields.value("schema");
     let mut errors = fields.finish().err().unwrap_or_default();
     let text = schema.as_ref().map(ToString::to_string);
+    let warning = |field| format!("{field} describes the value and is not checked: add a pattern to check it.");
+    let warnings = schema.as_ref().map(formats).unwrap_or_default().into_iter().map(warning).collect();
     if let Some(schema) = schema
         && let Err(refused) = compile(schema).await?
     {
@@ -163,7 +172,7 @@ async fn put(
     let stored = app.catalog.put_event_type(input, app.clock.now()).await?;
     app.event_types.forget();
     let status = if stored.created_at == stored.updated_at { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(EventTypeAnswer::try_from(stored)?)).into_response())
+    Ok((status, Json(EventTypeAnswer { warnings, ..EventTypeAnswer::try_from(stored)? })).into_response())
 }
 
 /// One event type.

@@ -10,11 +10,12 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
-use eyeline_core::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Table, TableColumn};
+use super::cast::text;
+use super::own::failed;
+use super::{Table, TableColumn, times};
 
 /// What the rows of an answer may take, as JSON.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -100,6 +101,7 @@ fn kind(of: &DataType) -> &'static str {
         DataType::Null => "null",
         DataType::Boolean => "boolean",
         DataType::Float16 | DataType::Float32 | DataType::Float64 => "number",
+        DataType::Decimal128(_, 0) => "integer",
         DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
             "number"
         }
@@ -128,7 +130,7 @@ fn write_json(out: &mut Vec<u8>, value: impl Serialize) -> Result<()> {
     serde_json::to_writer(out, &value).map_err(|error| DataFusionError::External(error.into()))
 }
 
-/// The value as JSON; numbers exactly, and `null` for what JSON has no number for.
+/// The value as JSON; numbers exactly, and an error for what is no number.
 fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
     macro_rules! number {
         ($($kind:ty),*) => { write_json(out, array.as_primitive::<$($kind)*>().value(row)) };
@@ -150,15 +152,21 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
         DataType::UInt64 => number!(UInt64Type),
         DataType::Float16 => write_json(out, f32::from(array.as_primitive::<Float16Type>().value(row))),
         DataType::Float32 => number!(Float32Type),
-        DataType::Float64 => number!(Float64Type),
+        DataType::Float64 => match array.as_primitive::<Float64Type>().value(row) {
+            value if value.is_finite() => write_json(out, value),
+            _ => failed("A result is out of the range of DOUBLE PRECISION."),
+        },
         DataType::Decimal32(..) => write_digits(out, array.as_primitive::<Decimal32Type>().value_as_string(row)),
         DataType::Decimal64(..) => write_digits(out, array.as_primitive::<Decimal64Type>().value_as_string(row)),
         DataType::Decimal128(..) => write_digits(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Decimal256(..) => write_digits(out, array.as_primitive::<Decimal256Type>().value_as_string(row)),
         DataType::Utf8View => write_json(out, array.as_string_view().value(row)),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            write_json(out, Timestamp::from_micros(micros))
+            write_json(out, iso(micros, zone.is_some()))
+        }
+        DataType::Date32 | DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_) => {
+            write_json(out, text(array, row)?)
         }
         _ => {
             let text = ArrayFormatter::try_new(array, &FormatOptions::new())?.value(row).to_string();
@@ -167,8 +175,19 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
     }
 }
 
-/// Decimal digits are a number of JSON as they are.
+/// A time as it is spelled everywhere; without a `Z` when no time zone is known.
+fn iso(micros: i64, zoned: bool) -> String {
+    let (day, of_day) = times::split(micros);
+    let (second, part) = (of_day / times::MICROS_PER_SECOND, of_day % times::MICROS_PER_SECOND);
+    let times::Day { year, month, day } = day;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let zone = if zoned { "Z" } else { "" };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:06}{zone}")
+}
+
+/// Decimal digits are a number of JSON; how many zeros end them says nothing.
 fn write_digits(out: &mut Vec<u8>, digits: String) -> Result<()> {
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { &digits };
     out.extend_from_slice(digits.as_bytes());
     Ok(())
 }
@@ -200,7 +219,7 @@ mod tests {
             vec![
                 ("a \"b\"", Arc::new(Int64Array::from(vec![Some(i64::MIN), None]))),
                 ("u", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
-                ("f", Arc::new(Float64Array::from(vec![f64::NAN, 0.5]))),
+                ("f", Arc::new(Float64Array::from(vec![0.25, 0.5]))),
                 ("d", Arc::new(decimals)),
                 ("t", Arc::new(TimestampNanosecondArray::from(vec![1_609_492_527_243_860_999, 0]))),
                 ("s", Arc::new(StringArray::from(vec!["ä\n", ""]))),
@@ -209,14 +228,21 @@ mod tests {
             10,
         );
         let expected = concat!(
-            r#"[{"a \"b\"":-9223372036854775808,"u":18446744073709551615,"f":null,"d":-12.345,"#,
-            r#""t":"2021-01-01T09:15:27.243860Z","s":"ä\n","b":true},"#,
-            r#"{"a \"b\"":null,"u":0,"f":0.5,"d":0.005,"t":"1970-01-01T00:00:00.000000Z","s":"","b":false}]"#,
+            r#"[{"a \"b\"":-9223372036854775808,"u":18446744073709551615,"f":0.25,"d":-12.345,"#,
+            r#""t":"2021-01-01T09:15:27.243860","s":"ä\n","b":true},"#,
+            r#"{"a \"b\"":null,"u":0,"f":0.5,"d":0.005,"t":"1970-01-01T00:00:00.000000","s":"","b":false}]"#,
         );
         assert_eq!(table.rows.get(), expected);
         assert!(!table.truncated);
         let kinds: Vec<&str> = table.columns.iter().map(|column| column.kind).collect();
         assert_eq!(kinds, ["integer", "integer", "number", "number", "timestamp", "text", "boolean"]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_an_error() {
+        let batch = RecordBatch::try_from_iter([("f", Arc::new(Float64Array::from(vec![f64::INFINITY])) as ArrayRef)]);
+        let batch = batch.expect("a batch");
+        assert!(Writer::new(&batch.schema(), 1).expect("a column").is_full_with(&batch).is_err());
     }
 
     #[test]

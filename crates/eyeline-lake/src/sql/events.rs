@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::arrow::compute::cast;
 use datafusion::catalog::{Session, TableProvider};
@@ -23,6 +23,7 @@ use datafusion::scalar::ScalarValue;
 use eyeline_core::Timestamp;
 use uuid::Uuid;
 
+use super::cast::timestamp;
 use super::watch::Watch;
 use crate::batch::{Columns, id_at};
 use crate::error::{Error, Result};
@@ -49,10 +50,8 @@ const COLUMNS: [Column; 12] = [
 /// As text where it is text in the API.
 fn field(column: Column) -> Field {
     let kind = match column {
-        // Without a zone: the engine would look up that of each row.
-        Column::Timestamp | Column::ReceivedAt => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Column::SchemaVersion | Column::Partition => DataType::UInt32,
-        Column::Offset => DataType::Int64,
+        Column::Timestamp | Column::ReceivedAt => timestamp(true),
+        Column::SchemaVersion | Column::Partition | Column::Offset => DataType::Int64,
         _ => DataType::Utf8View,
     };
     Field::new(column.name(), kind, matches!(column, Column::VisitorId | Column::SchemaVersion))

@@ -8,100 +8,72 @@ use arrow_array::Array as _;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray as _;
 use arrow_schema::{DataType, FieldRef};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     AggregateUDF, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion::scalar::ScalarValue;
+use eyeline_core::Timestamp;
 
 use super::QUERY_BYTES_MAX;
-use super::json;
 use super::watch::{Watch, bytes_of_rows};
+use super::{cast, json, math, numbers, spans, time_functions, times};
 
 /// What a function may make of one batch.
 const TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Scalar functions whose results are no larger than what they are given.
+/// Scalar functions of the engine whose results are those of PostgreSQL, and no larger than what they are given.
 const SCALAR: &[&str] = &[
-    "abs",
     "ascii",
+    "bit_length",
     "btrim",
-    "cbrt",
-    "ceil",
     "character_length",
     "chr",
     "coalesce",
     "contains",
-    "current_date",
-    "date_bin",
-    "date_part",
-    "date_trunc",
     "ends_with",
-    "exp",
     "find_in_set",
-    "floor",
-    "from_unixtime",
     "greatest",
     "initcap",
     "isnan",
-    "iszero",
     "least",
     "left",
-    "ln",
-    "log",
-    "log10",
-    "log2",
     "lower",
     "ltrim",
-    "make_date",
-    "nanvl",
-    "now",
     "nullif",
     "nvl",
     "nvl2",
     "octet_length",
-    "power",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
     "reverse",
     "right",
-    "round",
     "rtrim",
-    "signum",
     "split_part",
-    "sqrt",
     "starts_with",
     "strpos",
     "substr",
     "substr_index",
-    "to_char",
-    "to_date",
-    "to_hex",
-    "to_timestamp",
-    "to_timestamp_micros",
-    "to_timestamp_millis",
-    "to_timestamp_seconds",
-    "to_unixtime",
     "translate",
-    "trunc",
     "upper",
 ];
+/// Those that read a pattern.
+const OF_PATTERNS: &[&str] = &["regexp_count", "regexp_instr", "regexp_like", "regexp_replace"];
 /// Those that make long texts of short ones.
-const GROWING: &[&str] = &["concat", "concat_ws", "regexp_replace", "replace"];
+const GROWING: &[&str] = &["concat", "concat_ws", "replace"];
 /// Of a frame around each row: those that go on from the row before.
 const OVER_FRAMES: &[&str] = &["avg", "count", "max", "min", "sum"];
 
-pub(super) fn scalar() -> Vec<Arc<ScalarUDF>> {
+pub(super) fn scalar(now: Timestamp) -> Vec<Arc<ScalarUDF>> {
     let mut functions = json::functions();
+    let own = [numbers::FUNCTIONS, math::OF_ONE, math::OTHERS, time_functions::FUNCTIONS].into_iter().flatten();
+    functions.extend(own.chain([&cast::FUNCTION, &spans::AGE]).map(|own| Arc::new(own.function())));
+    functions.extend(Now::functions(now));
     for function in SessionStateDefaults::default_scalar_functions() {
         if SCALAR.contains(&function.name()) {
             functions.push(function);
-        } else if GROWING.contains(&function.name()) {
+        } else if GROWING.contains(&function.name()) || OF_PATTERNS.contains(&function.name()) {
             functions.push(Arc::new(ScalarUDF::new_from_impl(Bounded(function))));
         }
     }
@@ -112,6 +84,8 @@ pub(super) fn aggregate() -> Vec<Arc<AggregateUDF>> {
     let mut functions = SessionStateDefaults::default_aggregate_functions();
     // It does not count the texts that it keeps.
     functions.retain(|function| function.name() != "array_agg");
+    let variance = functions.iter().find(|function| function.name() == "var").cloned();
+    functions.extend(variance.map(|function| Arc::new((*function).clone().with_aliases(["variance"]))));
     functions
 }
 
@@ -150,6 +124,7 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let args = if OF_PATTERNS.contains(&self.name()) { with_pattern(args) } else { args };
         let all = size_of_all(&args);
         let bytes = match self.name() {
             // Each byte may become the replacement, which is the third.
@@ -204,25 +179,76 @@ fn longest(arg: &ColumnarValue) -> usize {
     }
 }
 
-/// Reads `||` as a function that is bounded like the others.
-#[derive(Debug)]
-pub(super) struct Concatenation;
+/// In a pattern, a point is any letter, a line break too.
+fn with_pattern(mut args: ScalarFunctionArgs) -> ScalarFunctionArgs {
+    if let Some(ColumnarValue::Scalar(pattern)) = args.args.get_mut(1)
+        && let Some(Some(text)) = pattern.try_as_str()
+    {
+        let text = format!("(?s){text}");
+        *pattern = match pattern {
+            ScalarValue::Utf8View(_) => ScalarValue::Utf8View(Some(text)),
+            ScalarValue::LargeUtf8(_) => ScalarValue::LargeUtf8(Some(text)),
+            _ => ScalarValue::Utf8(Some(text)),
+        };
+    }
+    args
+}
 
-impl ExprPlanner for Concatenation {
-    fn plan_binary_op(&self, raw: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        if raw.op != BinaryOperator::StringConcat {
-            return Ok(PlannerResult::Original(raw));
-        }
-        let signature = Signature::uniform(2, vec![DataType::Utf8View], Volatility::Immutable);
-        let concatenate = ScalarUDF::new_from_impl(Concatenate { signature });
-        Ok(PlannerResult::Planned(concatenate.call(vec![raw.left, raw.right])))
+/// `now()` and its like: the time at which the question came.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Now {
+    name: &'static str,
+    value: ScalarValue,
+    signature: Signature,
+}
+
+impl Now {
+    fn functions(now: Timestamp) -> Vec<Arc<ScalarUDF>> {
+        let at = |zone: bool| ScalarValue::TimestampMicrosecond(Some(now.micros()), zone.then(|| times::UTC.into()));
+        let day = i32::try_from(now.micros().div_euclid(times::MICROS_PER_DAY)).ok();
+        let values = [
+            ("now", at(true)),
+            ("current_timestamp", at(true)),
+            ("transaction_timestamp", at(true)),
+            ("localtimestamp", at(false)),
+            ("current_date", ScalarValue::Date32(day)),
+        ];
+        let signature = Signature::nullary(Volatility::Immutable);
+        let function =
+            |(name, value)| Arc::new(ScalarUDF::new_from_impl(Now { name, value, signature: signature.clone() }));
+        values.map(function).into()
+    }
+}
+
+impl ScalarUDFImpl for Now {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.value.data_type())
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(self.value.clone()))
     }
 }
 
 /// NULL when either is NULL, other than `concat`.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Concatenate {
+pub(super) struct Concatenate {
     signature: Signature,
+}
+
+impl Concatenate {
+    pub(super) fn of(left: Expr, right: Expr) -> Expr {
+        let signature = Signature::uniform(2, vec![DataType::Utf8View], Volatility::Immutable);
+        ScalarUDF::new_from_impl(Concatenate { signature }).call(vec![left, right])
+    }
 }
 
 impl ScalarUDFImpl for Concatenate {

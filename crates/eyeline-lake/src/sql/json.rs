@@ -7,12 +7,12 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef};
 use arrow_schema::DataType;
 use datafusion::arrow::compute::cast;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::BinaryOperator;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr3};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -45,19 +45,14 @@ fn function(give: Give) -> ScalarUDF {
     ScalarUDF::new_from_impl(Field { give, signature: Signature::variadic_any(Volatility::Immutable) })
 }
 
-/// Reads `->` and `->>`.
-#[derive(Debug)]
-pub(super) struct Arrows;
+/// `json->'field'`.
+pub(super) fn value(json: Expr, step: Expr) -> Expr {
+    function(Give::Json).call(vec![json, step])
+}
 
-impl ExprPlanner for Arrows {
-    fn plan_binary_op(&self, raw: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let give = match raw.op {
-            BinaryOperator::Arrow => Give::Json,
-            BinaryOperator::LongArrow => Give::Text,
-            _ => return Ok(PlannerResult::Original(raw)),
-        };
-        Ok(PlannerResult::Planned(function(give).call(vec![raw.left, raw.right])))
-    }
+/// `json->>'field'`.
+pub(super) fn text(json: Expr, step: Expr) -> Expr {
+    function(Give::Text).call(vec![json, step])
 }
 
 impl ScalarUDFImpl for Field {
@@ -100,7 +95,11 @@ impl ScalarUDFImpl for Field {
         let array: ArrayRef = match self.give {
             Give::Number => {
                 let mut numbers = Float64Builder::with_capacity(json.len());
-                found.for_each(|found| numbers.append_option(found.and_then(|found| found.parse().ok())));
+                // There is no negative zero: it would not be equal to zero.
+                let number = |found: &str| {
+                    found.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| number + 0.0)
+                };
+                found.for_each(|found| numbers.append_option(found.and_then(number)));
                 Arc::new(numbers.finish())
             }
             Give::Json | Give::Text => {
@@ -135,7 +134,10 @@ impl Field {
             return Ok(Step::Name(Name::new(name)));
         }
         match value.cast_to(&DataType::Int64)? {
-            ScalarValue::Int64(Some(index)) => Ok(usize::try_from(index).map_or(Step::Nowhere, Step::Index)),
+            ScalarValue::Int64(Some(index)) => match usize::try_from(index) {
+                Ok(index) => Ok(Step::Index(index)),
+                Err(_) => Err(self.error("counts the places of an array from 0, and not from its end")),
+            },
             _ => Ok(Step::Nowhere),
         }
     }
@@ -152,7 +154,7 @@ fn append_unquoted(texts: &mut StringViewBuilder, quoted: &str) {
 enum Step {
     Name(Name),
     Index(usize),
-    /// A NULL or a negative place, where nothing is.
+    /// A NULL, where nothing is.
     Nowhere,
 }
 

@@ -5,10 +5,23 @@
 //! own, whose stack holds the deepest query that is taken.
 
 mod answer;
+mod cast;
+mod decimal;
 mod events;
 mod functions;
 mod json;
+mod math;
+mod numbers;
+mod own;
+mod pattern;
 mod plan;
+mod planner;
+mod spans;
+mod syntax;
+mod time_format;
+mod time_functions;
+mod times;
+mod verify;
 mod watch;
 
 use std::sync::Arc;
@@ -25,6 +38,8 @@ use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::file::Files;
 use crate::scan::{Filter, Snapshot};
+pub(crate) use times::parse_timestamp;
+
 use answer::Writer;
 use events::Events;
 use watch::Watch;

@@ -1,10 +1,8 @@
 //! From the text of a query to what runs.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_schema::DataType;
-use datafusion::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::catalog::{
     CatalogProvider as _, CatalogProviderList as _, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider as _,
@@ -18,41 +16,27 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
-use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{
-    Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, WindowFrameBound, WindowFunctionDefinition, lit,
-};
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, WindowFrameBound, lit};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Select, Statement as SqlStatement, TableFactor, Visit as _, Visitor,
-};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use super::events::Events;
-use super::functions::{self, Concatenation};
-use super::json::Arrows;
+use super::planner::Postgres;
+use super::syntax::{self, DEPTH_MAX};
 use super::watch::{Watch, Watched};
+use super::{functions, verify};
 use crate::error::Error;
 
 const TABLE: &str = "events";
 const CATALOG: &str = "eyeline";
 const SCHEMA: &str = "public";
-/// Expressions and queries within each other.
-const DEPTH_MAX: usize = 50;
 /// Rows of what joins and sorts give at once: some of them are long.
 const BATCH_ROWS: usize = 2 * 1024;
 /// Rows that a window without an order looks back or ahead: it keeps them, and counts them nowhere.
 const FRAME_ROWS_MAX: i64 = 10_000;
-/// Terms in a row, and queries and tables in a query.
-const CHAIN_MAX: usize = 100;
-const SOURCES_MAX: usize = 100;
-const SELECT_ONLY: &str = "Only a SELECT is taken: events are never changed.";
-/// Steps and expressions of a query: planning looks at each of them many times, and cannot be stopped.
-const PARTS_MAX: usize = 10_000;
 
 /// What runs, and what it runs in. At most one row more than `rows_max` comes out of it.
 pub(super) async fn plan(
@@ -61,75 +45,19 @@ pub(super) async fn plan(
     rows_max: usize,
 ) -> EngineResult<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
     let watch = events.watch.clone();
-    let statement = parse(query)?;
+    let statement = syntax::parse(query)?;
     let state = state(events)?;
     let plan = state.statement_to_plan(statement).await?;
-    check(&plan)?;
+    verify::check_steps(&plan)?;
     let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows_max.saturating_add(1)))?.build()?;
-    let plan = state.optimize(&plan)?;
+    let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    verify::check_types(&plan)?;
+    let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
     check_constants(&plan)?;
     watch.check()?;
     let plan = with_watched_joins(plan, &watch)?;
     let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
     Ok((with_watched_steps(plan, &watch)?, state.task_ctx()))
-}
-
-/// One `SELECT`, whatever it has before and within it.
-fn parse(query: &str) -> EngineResult<Statement> {
-    let parser = DFParserBuilder::new(query).with_dialect(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
-    let mut statements = parser.build()?.parse_statements()?;
-    let refusal = |sentence: &str| Err(DataFusionError::Plan(sentence.to_owned()));
-    let Some(statement) = statements.pop_front() else { return refusal("This is empty: write a SELECT.") };
-    if !statements.is_empty() {
-        return refusal("One statement at a time is taken.");
-    }
-    let Statement::Statement(inner) = &statement else { return refusal(SELECT_ONLY) };
-    if !matches!(**inner, SqlStatement::Query(_)) {
-        return refusal(SELECT_ONLY);
-    }
-    if inner.visit(&mut Chains::default()).is_break() {
-        return Err(DataFusionError::Plan(format!(
-            "At most {CHAIN_MAX} terms are taken in a row, and {SOURCES_MAX} SELECTs and tables; IN (…) takes many values."
-        )));
-    }
-    Ok(statement)
-}
-
-/// Measures what the parser takes without an end: `1 + 1 + …`, `a OR b OR …`, `SELECT … UNION SELECT …`. Planning them takes
-/// time with the square of their length, or worse.
-#[derive(Default)]
-struct Chains {
-    depth: usize,
-    sources: usize,
-}
-
-impl Chains {
-    fn count(&mut self) -> ControlFlow<()> {
-        self.sources += 1;
-        if self.sources > SOURCES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-impl Visitor for Chains {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, _: &SqlExpr) -> ControlFlow<()> {
-        self.depth += 1;
-        if self.depth > CHAIN_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    fn post_visit_expr(&mut self, _: &SqlExpr) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<()> {
-        self.count()
-    }
-
-    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<()> {
-        self.count()
-    }
 }
 
 /// An engine that knows one table.
@@ -142,6 +70,7 @@ fn state(events: Events) -> EngineResult<SessionState> {
         .with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.parse_float_as_decimal = true;
     options.execution.planning_concurrency = 1;
     options.execution.enable_recursive_ctes = false;
     // Our scan has no use for what joins find out on the way; and a subquery is to be a part of the one plan.
@@ -153,8 +82,7 @@ fn state(events: Events) -> EngineResult<SessionState> {
     let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory)).with_disk_manager_builder(no_disk);
 
-    let mut props = ExecutionProps::new();
-    props.query_execution_start_time = timestamp_us_to_datetime(events.now.micros()).map(|time| time.and_utc());
+    let now = events.now;
 
     let (catalogs, catalog, schema) =
         (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new(), MemorySchemaProvider::new());
@@ -162,66 +90,18 @@ fn state(events: Events) -> EngineResult<SessionState> {
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
 
-    let mut planners = SessionStateDefaults::default_expr_planners();
-    planners.extend([Arc::new(Arrows) as _, Arc::new(Concatenation) as _]);
+    // The first that knows how to read an expression reads it.
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Postgres)];
+    planners.extend(SessionStateDefaults::default_expr_planners());
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime.build_arc()?)
-        .with_execution_props(props)
         .with_catalog_list(Arc::new(catalogs))
         .with_expr_planners(planners)
-        .with_scalar_functions(functions::scalar())
+        .with_scalar_functions(functions::scalar(now))
         .with_aggregate_functions(functions::aggregate())
         .with_window_functions(SessionStateDefaults::default_window_functions());
     Ok(builder.build())
-}
-
-/// Only steps that read the table and compute, whose memory is counted and which end.
-fn check(plan: &LogicalPlan) -> EngineResult<()> {
-    let refusal = |what: &str| Err(DataFusionError::Plan(format!("{what} cannot be used here.")));
-    let mut parts = 0;
-    plan.apply_with_subqueries(|step| {
-        match step {
-            LogicalPlan::Projection(_)
-            | LogicalPlan::Filter(_)
-            | LogicalPlan::Window(_)
-            | LogicalPlan::Aggregate(_)
-            | LogicalPlan::Sort(_)
-            | LogicalPlan::Join(_)
-            | LogicalPlan::Union(_)
-            | LogicalPlan::TableScan(_)
-            | LogicalPlan::EmptyRelation(_)
-            | LogicalPlan::Subquery(_)
-            | LogicalPlan::SubqueryAlias(_)
-            | LogicalPlan::Limit(_)
-            | LogicalPlan::Values(_)
-            | LogicalPlan::Distinct(_) => {}
-            LogicalPlan::Unnest(_) => return refusal("UNNEST"),
-            _ => return refusal("Anything but a SELECT"),
-        }
-        parts += 1;
-        step.apply_expressions(|expression| {
-            expression.apply(|part| {
-                parts += 1;
-                if parts > PARTS_MAX {
-                    return refusal("A query of so many parts");
-                }
-                match part {
-                    Expr::Placeholder(_) => refusal("A placeholder"),
-                    Expr::ScalarVariable(..) => refusal("A variable"),
-                    Expr::Unnest(_) => refusal("UNNEST"),
-                    Expr::WindowFunction(window) => match &window.fun {
-                        WindowFunctionDefinition::AggregateUDF(aggregate) if !functions::is_over_frames(aggregate) => {
-                            refusal(&format!("{} with OVER", aggregate.name()))
-                        }
-                        _ => Ok(TreeNodeRecursion::Continue),
-                    },
-                    _ => Ok(TreeNodeRecursion::Continue),
-                }
-            })
-        })
-    })?;
-    Ok(())
 }
 
 /// What has to be known before the first row: patterns, which are read once and not for every row, and how far windows look.
@@ -246,6 +126,12 @@ fn check_constants(plan: &LogicalPlan) -> EngineResult<()> {
                         return Err(DataFusionError::Plan(format!(
                             "A window without ORDER BY looks at most {FRAME_ROWS_MAX} rows back or ahead."
                         )));
+                    }
+                    Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_) => {
+                        return Err(DataFusionError::Plan(
+                            "This use of a subquery cannot be answered: IN (SELECT …) and EXISTS belong into WHERE, or write a JOIN."
+                                .to_owned(),
+                        ));
                     }
                     _ => true,
                 };

@@ -2,6 +2,7 @@
 
 mod files;
 mod lists;
+mod postgres;
 mod questions;
 mod sql;
 mod sql_bounds;

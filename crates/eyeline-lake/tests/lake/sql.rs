@@ -194,11 +194,11 @@ fn values_are_spelled_as_in_every_other_answer() {
     assert_eq!(lake.query(&snapshot, fields), expected);
     let tag = "SELECT data->'tags'->>1 AS tag FROM events WHERE data->'tags' IS NOT NULL";
     assert_eq!(lake.query(&snapshot, tag), json!([{"tag": "b\"c"}]));
-    let odd = "SELECT 0.0 / 0.0 AS nan, 1 / 4 AS quarter, date_trunc('hour', max(timestamp)) AS hour, max(timestamp)::date AS day,
+    let odd = "SELECT 1.0 / 4 AS part, 1 / 4 AS quarter, date_trunc('hour', max(timestamp)) AS hour, max(timestamp)::date AS day,
                       now() AS now, NULL AS nothing,
                       string_agg(data->>'price', ' > ' ORDER BY timestamp) AS prices FROM events";
     let expected = json!([{
-        "nan": null, "quarter": 0, "hour": "2026-11-02T00:00:00.000000Z", "day": "2026-11-02",
+        "part": 0.25, "quarter": 0, "hour": "2026-11-02T00:00:00.000000Z", "day": "2026-11-02",
         "now": "2026-11-02T00:00:00.000000Z", "nothing": null,
         "prices": "1.5 > 9007199254740993",
     }]);

@@ -28,7 +28,8 @@ pub struct Lake {
 
 impl Lake {
     pub fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let store = Arc::new(InMemory::new());
         let files = Files::new(store.clone(), runtime.handle().clone());
         Lake { runtime, store, files }

@@ -1,0 +1,72 @@
+//! Regular expressions: those that mean the same to PostgreSQL and to the engine, the others being refused.
+
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, lit};
+use regex_syntax::ast::parse::Parser;
+use regex_syntax::ast::{Ast, GroupKind};
+
+use super::own::refused;
+
+/// The pattern of a match, in which a point is any letter, a line break too.
+pub(super) fn of_match(pattern: Expr) -> Result<Expr> {
+    let Some(text) = constant(&pattern) else { return Ok(pattern) };
+    check(text, false)?;
+    Ok(lit(format!("(?s){text}")))
+}
+
+pub(super) fn constant(pattern: &Expr) -> Option<&str> {
+    match pattern {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
+    }
+}
+
+/// Refuses what is read in two ways. PostgreSQL takes the longest of several ways to match, the engine the first.
+pub(super) fn check(pattern: &str, is_found: bool) -> Result<()> {
+    let ast = match Parser::new().parse(pattern) {
+        Ok(ast) => ast,
+        Err(error) => {
+            return refused(format!(
+                "The regular expression cannot be read: {}. Looking around and back references are not there.",
+                error.kind()
+            ));
+        }
+    };
+    if pattern.contains("\\b") || pattern.contains("\\B") {
+        return refused(r"\b is a backspace to PostgreSQL, and \y is not there: write (^|\W)word(\W|$).");
+    }
+    if pattern.contains("\\p")
+        || pattern.contains("\\P")
+        || pattern.contains("&&")
+        || pattern.contains("--")
+        || pattern.contains("~~")
+    {
+        return refused(
+            r"Unicode classes and operations on sets of letters cannot be used in a regular expression here.",
+        );
+    }
+    if has_odd(&ast, is_found) {
+        return refused(
+            "This regular expression can match in several ways or sets flags: write it without |, ?? and the like, groups that are repeated, and (?…).",
+        );
+    }
+    Ok(())
+}
+
+fn has_odd(ast: &Ast, is_found: bool) -> bool {
+    match ast {
+        Ast::Flags(_) => true,
+        Ast::Repetition(repetition) => {
+            let is_simple =
+                matches!(*repetition.ast, Ast::Literal(_) | Ast::Dot(_) | Ast::ClassPerl(_) | Ast::ClassBracketed(_));
+            (is_found && (!repetition.greedy || !is_simple)) || has_odd(&repetition.ast, is_found)
+        }
+        Ast::Group(group) => {
+            let has_flags = matches!(&group.kind, GroupKind::NonCapturing(flags) if !flags.items.is_empty());
+            has_flags || matches!(group.kind, GroupKind::CaptureName { .. }) || has_odd(&group.ast, is_found)
+        }
+        Ast::Alternation(several) => is_found || several.asts.iter().any(|ast| has_odd(ast, is_found)),
+        Ast::Concat(several) => several.asts.iter().any(|ast| has_odd(ast, is_found)),
+        _ => false,
+    }
+}

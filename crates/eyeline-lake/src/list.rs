@@ -20,10 +20,49 @@ use crate::schema::Column;
 /// Rows that one page looks at before it is given as far as it got.
 const LOOK_MAX: usize = 4_000_000;
 
-/// What events are listed by, the newest first. Each has its own.
+/// Which time events are listed by, the newest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// When they happened, as their sender tells.
+    #[default]
+    Timestamp,
+    /// When the server took them in.
+    ReceivedAt,
+}
+
+impl Order {
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "timestamp" => Some(Order::Timestamp),
+            "received_at" => Some(Order::ReceivedAt),
+            _ => None,
+        }
+    }
+
+    fn column(self) -> Column {
+        match self {
+            Order::Timestamp => Column::Timestamp,
+            Order::ReceivedAt => Column::ReceivedAt,
+        }
+    }
+
+    /// When the first event of the file is, in microseconds.
+    fn first_in(self, file: &FileRef) -> i64 {
+        let first = match self {
+            Order::Timestamp => file.facts.first_timestamp,
+            Order::ReceivedAt => file.facts.first_received_at,
+        };
+        first.micros()
+    }
+}
+
+/// Where an event stands in a list of this order. No two stand in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    pub received_at: i64,
+    pub order: Order,
+    /// Microseconds since 1970.
+    pub at: i64,
     pub partition: u32,
     pub offset: i64,
 }
@@ -42,11 +81,12 @@ enum Part {
     Tail(usize),
 }
 
-/// The newest wanted events before `before`, at most `limit`.
+/// The newest wanted events before `before`, which is a place of this order, at most `limit`.
 pub fn list(
     files: &Files,
     snapshot: &Snapshot,
     filter: &Filter,
+    order: Order,
     before: Option<Place>,
     limit: usize,
     budget: &Budget,
@@ -54,14 +94,14 @@ pub fn list(
     let wanted = filter.rows_in(snapshot);
     let mut parts = Vec::new();
     for (index, file) in snapshot.files.iter().enumerate() {
-        let is_past = before.is_some_and(|before| file.facts.first_received_at.micros() > before.received_at);
+        let is_past = before.is_some_and(|before| order.first_in(file) > before.at);
         if is_past || !filter.may_be_in_file(file) {
             continue;
         }
         let footer = files.footer(file)?;
         for group in footer.row_groups().filter(|group| filter.may_be_in_group(group)) {
-            let (first, last) = group.numbers(Column::ReceivedAt).unwrap_or((i64::MIN, i64::MAX));
-            if before.is_none_or(|before| first <= before.received_at) {
+            let (first, last) = group.numbers(order.column()).unwrap_or((i64::MIN, i64::MAX));
+            if before.is_none_or(|before| first <= before.at) {
                 let only_project = group.projects() == Some((filter.project_id, filter.project_id));
                 let part = Part::Group { file: index, footer: footer.clone(), index: group.index, only_project };
                 parts.push((last, part));
@@ -69,7 +109,7 @@ pub fn list(
         }
     }
     for (index, batch) in snapshot.tail.iter().enumerate() {
-        let times = Columns(batch).times(Column::ReceivedAt)?;
+        let times = Columns(batch).times(order.column())?;
         if let Some(last) = times.values().iter().max() {
             parts.push((*last, Part::Tail(index)));
         }
@@ -81,20 +121,20 @@ pub fn list(
     let mut looked_at = 0;
     let mut stopped_at = None;
     for (number, (last, part)) in parts.iter().enumerate() {
-        if newest.len() > limit && newest.peek().is_some_and(|Reverse((place, ..))| place.received_at > *last) {
+        if newest.len() > limit && newest.peek().is_some_and(|Reverse((place, ..))| place.at > *last) {
             break;
         }
         if looked_at >= LOOK_MAX {
-            stopped_at = Some(Place { received_at: *last, partition: u32::MAX, offset: i64::MAX });
+            stopped_at = Some(Place { order, at: *last, partition: u32::MAX, offset: i64::MAX });
             break;
         }
         let mut look = |batch: &RecordBatch, only_project: bool, at: usize| -> Result<()> {
             budget.check()?;
             let columns = Columns(batch);
-            let times = columns.times(Column::ReceivedAt)?.values();
+            let times = columns.times(order.column())?.values();
             let (partitions, offsets) = (columns.partitions()?.values(), columns.offsets()?.values());
             for row in wanted.of(batch, only_project)?.into_iter().map(|row| row as usize) {
-                let place = Place { received_at: times[row], partition: partitions[row], offset: offsets[row] };
+                let place = Place { order, at: times[row], partition: partitions[row], offset: offsets[row] };
                 if before.is_some_and(|before| place >= before) {
                     continue;
                 }
@@ -112,7 +152,9 @@ pub fn list(
             }
             Part::Group { file, footer, index, only_project } => {
                 let mut columns = wanted.columns(*only_project);
-                columns.extend([Column::ReceivedAt, Column::Partition, Column::Offset]);
+                columns.extend([order.column(), Column::Partition, Column::Offset]);
+                columns.sort();
+                columns.dedup();
                 let mut reading =
                     files.read(&snapshot.files[*file], footer, vec![*index], &columns, BATCH_ROWS, None)?;
                 let mut at = 0;

@@ -2,7 +2,7 @@
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Filter, Hidden, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_after,
+    Filter, Hidden, Order, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_after,
     write_records, write_without,
 };
 use parquet::arrow::ArrowWriter;
@@ -70,7 +70,7 @@ proptest! {
         lake.put("lake/merged", bytes);
         let merged = eyeline_lake::FileRef { key: "lake/merged".to_owned(), partition: 0, facts };
         let snapshot = eyeline_lake::Snapshot { files: vec![merged], ..eyeline_lake::Snapshot::default() };
-        let found = list(&lake.files, &snapshot, &Filter::of(PROJECT), None, 1_000, &budget()).expect("a list");
+        let found = list(&lake.files, &snapshot, &Filter::of(PROJECT), Order::ReceivedAt, None, 1_000, &budget()).expect("a list");
         let mut found = found.records;
         found.sort_by_key(|record| record.offset);
         let expected: Vec<Record> = records.into_iter().filter(|record| record.event.project_id == PROJECT).collect();

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use eyeline_core::{EventId, Timestamp};
-use eyeline_lake::{CountQuestion, Hidden, Place, Record, Snapshot, counts, find, list};
+use eyeline_lake::{CountQuestion, Hidden, Order, Place, Record, Snapshot, counts, find, list};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ proptest! {
     fn pages_give_every_wanted_event_once_the_newest_first(
         records in any_records(120), pieces in 1usize..6, filter in any_filter(), limit in 1usize..30,
         hidden in prop::option::of((0..4u128, 0..200i64)),
+        order in prop::sample::select(vec![Order::Timestamp, Order::ReceivedAt]),
     ) {
         let lake = Lake::new();
         let hidden = hidden.map(|(session, minutes)| Hidden {
@@ -24,16 +25,19 @@ proptest! {
             received_until: Timestamp::from_micros(BEGIN + minutes * MINUTE),
         });
         let snapshot = Snapshot { hidden: hidden.into_iter().collect(), ..lake.snapshot(&records, pieces) };
-        let events = counts(&lake.files, &snapshot, &filter, CountQuestion::default(), &budget()).expect("a count");
+        let events = counts(&lake.files, &snapshot, &filter, &CountQuestion::default(), &budget()).expect("a count");
         let is_shown = |record: &&Record| {
             let event = &record.event;
             hidden.is_none_or(|hidden| event.session_id != hidden.session_id || event.received_at > hidden.received_until)
         };
         let mut expected: Vec<Record> = wanted(&records, &filter).into_iter().filter(is_shown).cloned().collect();
-        expected.sort_by_key(|record| Reverse((record.event.received_at, record.offset)));
+        expected.sort_by_key(|record| match order {
+            Order::Timestamp => Reverse((record.event.timestamp, record.offset)),
+            Order::ReceivedAt => Reverse((record.event.received_at, record.offset)),
+        });
         let (mut before, mut read): (Option<Place>, Vec<Record>) = (None, Vec::new());
         loop {
-            let page = list(&lake.files, &snapshot, &filter, before, limit, &budget()).expect("a page");
+            let page = list(&lake.files, &snapshot, &filter, order, before, limit, &budget()).expect("a page");
             prop_assert!(page.records.len() <= limit);
             read.extend(page.records);
             before = page.next;

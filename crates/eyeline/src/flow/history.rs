@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::{ApplicationId, Event, EventId, Timestamp};
-use eyeline_lake::{Filter, Found, Place, find, list};
+use eyeline_lake::{Filter, Found, Order, Place, find, list};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Inbox, Result};
 
@@ -29,7 +29,7 @@ pub struct Page {
     pub events: Vec<Event>,
     /// Where the list goes on: it may do so although the page is not full.
     pub next: Option<Place>,
-    /// Set when events of before are wanted, which are not all kept.
+    /// Set if the question reaches back before the retention cut, where events are incomplete.
     pub incomplete_before: Option<Timestamp>,
 }
 
@@ -38,10 +38,11 @@ impl History {
         History { inbox, catalog, usage }
     }
 
-    /// The wanted events of a project, the last to arrive first, at most `limit`, of those before `before`.
-    pub async fn list(&self, wanted: Filter, before: Option<Place>, limit: usize) -> Result<Page> {
+    /// Returns the wanted events of a project, the newest first, at most `limit` of those before `before`.
+    pub async fn list(&self, wanted: Filter, order: Order, before: Option<Place>, limit: usize) -> Result<Page> {
         let filter = wanted.clone();
-        let look = move |files: &_, snapshot: &_, budget: &_| list(files, snapshot, &filter, before, limit, budget);
+        let look =
+            move |files: &_, snapshot: &_, budget: &_| list(files, snapshot, &filter, order, before, limit, budget);
         let asked = self.usage.ask(Some(wanted.project_id), Weight::Look, look).await?;
         let incomplete_before = asked.incomplete_before(&wanted);
         let Found { records, next } = asked.answer;

@@ -434,6 +434,45 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
 }
 
 #[tokio::test]
+async fn events_are_listed_by_their_time_or_by_their_arrival() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    // Two of the same time, one of the year 1, and the newest neither first nor last; some in files, some on their way there.
+    let times = ["2021-03-01", "2021-05-01", "0001-01-01", "2021-04-01", "2021-03-01", "2020-01-01", "2021-06-01"];
+    for (number, day) in times.into_iter().enumerate() {
+        let mut event = with("timestamp", json!(format!("{day}T00:00:00Z")));
+        event["data"] = json!({ "n": number });
+        send(&server, &tenant, &event).await;
+        server.apply_events().await;
+        if number == 2 || number == 4 {
+            server.app.flush.run().await.expect("a flush");
+        }
+    }
+    let list = async |order: &str, limit: usize| {
+        let mut path = format!("/api/v1/events?limit={limit}{order}");
+        let mut numbers = Vec::new();
+        loop {
+            let page = server.get(&path, &tenant.secret_key).await.json();
+            let events = page["events"].as_array().expect("events");
+            assert!(events.len() <= limit);
+            numbers.extend(events.iter().map(|event| event["data"]["n"].as_u64().expect("a number")));
+            let Some(cursor) = page["next_cursor"].as_str() else { break numbers };
+            path = format!("/api/v1/events?limit={limit}{order}&cursor={cursor}");
+        }
+    };
+    for limit in [1, 2, 3, 100] {
+        assert_eq!(list("", limit).await, [6, 1, 3, 4, 0, 5, 2], "{limit}");
+        assert_eq!(list("&order=timestamp", limit).await, [6, 1, 3, 4, 0, 5, 2], "{limit}");
+        assert_eq!(list("&order=received_at", limit).await, [6, 5, 4, 3, 2, 1, 0], "{limit}");
+    }
+    let page = server.get("/api/v1/events?limit=1", &tenant.secret_key).await.json();
+    let cursor = page["next_cursor"].as_str().expect("a cursor");
+    let other = server.get(&format!("/api/v1/events?order=received_at&cursor={cursor}"), &tenant.secret_key).await;
+    assert_eq!(fields(&other), ["cursor"], "{other:?}");
+    assert_eq!(fields(&server.get("/api/v1/events?order=name", &tenant.secret_key).await), ["order"]);
+}
+
+#[tokio::test]
 async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_is_not() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::event::{ActKind, ImageRef};
 use eyeline_core::{ApplicationId, EventId, GalleryId, ImageId, Timestamp};
-use eyeline_lake::{Filter, Place};
+use eyeline_lake::{Filter, Order, Place};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -40,7 +40,7 @@ struct EventList {
     complete_from: Option<Timestamp>,
 }
 
-/// The project's events, the last to arrive first.
+/// Lists the project's events, the newest first by `timestamp`, or by `received_at` with `order=received_at`.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
     params(
@@ -49,7 +49,9 @@ struct EventList {
         ("category" = Option<String>, Query), ("name" = Option<String>, Query),
         ("from" = Option<String>, Query, description = "The first timestamp of interest"),
         ("to" = Option<String>, Query, description = "The first timestamp that is of none any more"),
-        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+        ("order" = Option<String>, Query, description = "timestamp (the default) or received_at: the time that is sorted by"),
+        ("limit" = Option<u32>, Query),
+        ("cursor" = Option<String>, Query, description = "Of a page of the same order"),
     ),
     responses((status = 200, body = EventList), (status = "4XX", description = "A problem document"))
 )]
@@ -61,7 +63,11 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let name = query.text("name", TEXT_CHARS_MAX);
     let from = query.parsed("from", TIME, Timestamp::parse);
     let to = query.parsed("to", TIME, Timestamp::parse);
+    let order = query.parsed("order", "timestamp or received_at", Order::parse).unwrap_or_default();
     let mut paging = query.paging::<Place>(&app);
+    if paging.after.is_some_and(|place| place.order != order) {
+        query.error("cursor", "This belongs to a list of the other order: repeat the order of the first page.");
+    }
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
     credential.manage(project_id, "project")?;
@@ -70,7 +76,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
         let _late = tokio::time::timeout(PATIENCE, app.ingest.caught_up()).await;
     }
     let wanted = Filter { project_id, application_id, session_id, category, name, from, to };
-    let page = app.history.list(wanted, paging.after.take(), paging.limit as usize).await?;
+    let page = app.history.list(wanted, order, paging.after.take(), paging.limit as usize).await?;
     let events = page.events.into_iter().map(EventAnswer::try_from).collect::<Answer<_>>()?;
     let next = paging.next(page.next);
     let answer = EventList { events, next_cursor: next.cursor.clone(), complete_from: page.incomplete_before };

@@ -111,12 +111,12 @@ fn ask(folder: &Path, question: &str, query: &str) -> Result<(), Failure> {
     let check = match question {
         "counts" => {
             let question = CountQuestion {
-                interval: Some(Interval::Day),
+                buckets: Some(Interval::Day.into()),
                 by_category: true,
                 by_name: true,
                 ..CountQuestion::default()
             };
-            counts(&files, &snapshot, &all, question, &budget)?.iter().map(|row| row.count + row.sessions).sum()
+            counts(&files, &snapshot, &all, &question, &budget)?.iter().map(|row| row.count + row.sessions).sum()
         }
         "features" => features(&files, &snapshot, &all, &budget)?.iter().map(|row| row.count + row.sessions).sum(),
         "transitions" => {
@@ -135,10 +135,10 @@ fn ask(folder: &Path, question: &str, query: &str) -> Result<(), Failure> {
         "retention" => {
             let end = Timestamp::from_micros(BEGIN + DAYS * DAY);
             let filter = Filter { from: Some(Timestamp::from_micros(BEGIN)), to: Some(end), ..all };
-            let found = retention(&files, &snapshot, &filter, Interval::Week, &budget)?;
+            let found = retention(&files, &snapshot, &filter, &Interval::Week.into(), &budget)?;
             found.cohorts.iter().flat_map(|cohort| &cohort.visitors).sum()
         }
-        "gallery" => gallery(&files, &snapshot, &all, GALLERY, Interval::Day, &budget)?.total.views,
+        "gallery" => gallery(&files, &snapshot, &all, GALLERY, &Interval::Day.into(), &budget)?.total.views,
         "sql" => {
             let now = Timestamp::from_micros(BEGIN + DAYS * DAY);
             let table = sql(&files, &snapshot, &all, query, 1, now, &budget)?;

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use eyeline_core::{ApplicationId, Timestamp};
 use hashbrown::HashMap;
 
-use super::interval::Interval;
+use super::buckets::Buckets;
 use super::sessions::{Part, Seen, Walked, in_parts};
 use super::types::Types;
 use crate::batch::{Columns, id_at};
@@ -20,10 +20,10 @@ use crate::schema::Column;
 /// What the answer takes for a group of a bucket.
 const ROW_BYTES: usize = 2 * (size_of::<(i64, u32)>() + size_of::<Tally>());
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountQuestion {
     /// `None`: one bucket for all.
-    pub interval: Option<Interval>,
+    pub buckets: Option<Buckets>,
     /// What events are told apart by.
     pub by_application: bool,
     pub by_category: bool,
@@ -59,7 +59,7 @@ pub fn counts(
     files: &Files,
     snapshot: &Snapshot,
     filter: &Filter,
-    question: CountQuestion,
+    question: &CountQuestion,
     budget: &Budget,
 ) -> Result<Vec<Count>> {
     let counting =
@@ -68,7 +68,7 @@ pub fn counts(
         .tallies
         .iter()
         .map(|((bucket, group), tally)| Count {
-            bucket: question.interval.map(|interval| interval.begin(*bucket)),
+            bucket: question.buckets.is_some().then(|| Timestamp::from_micros(*bucket)),
             group: counting.groups[*group as usize].clone(),
             count: tally.count,
             sessions: tally.sessions,
@@ -78,13 +78,14 @@ pub fn counts(
     Ok(rows)
 }
 
-struct Counting {
-    question: CountQuestion,
+struct Counting<'a> {
+    question: &'a CountQuestion,
     types: Types,
     /// From an application and a type to a group.
     numbers: HashMap<(u128, u32), u32>,
     by_group: HashMap<Group, u32>,
     groups: Vec<Group>,
+    /// By the beginning of the bucket, and the group.
     tallies: HashMap<(i64, u32), Tally>,
 }
 
@@ -100,8 +101,8 @@ impl Page for Events {
     }
 }
 
-impl Counting {
-    fn new(question: CountQuestion) -> Self {
+impl<'a> Counting<'a> {
+    fn new(question: &'a CountQuestion) -> Self {
         Counting {
             question,
             types: Types::default(),
@@ -127,23 +128,24 @@ impl Counting {
         if self.question.by_category || self.question.by_name {
             columns.extend([Column::Category, Column::Name]);
         }
+        let question = self.question;
         let mut seen = Seen::default();
-        let mut current = None;
+        // The bucket of the last event, and where it ends.
+        let (mut bucket, mut end) = (0, if question.buckets.is_some() { i64::MIN } else { i64::MAX });
         let mut too_many = false;
         let mut tallies = std::mem::take(&mut self.tallies);
-        let question = self.question;
         in_order_of_time(
             Source::of(files, snapshot, filter, &columns)?,
             budget,
             |batch, rows| self.read(batch, rows, budget),
             |events, next| {
                 for row in next {
-                    let bucket = question
-                        .interval
-                        .map_or(0, |interval| interval.number(Timestamp::from_micros(events.times[row])));
-                    // Time only goes on: who was met in an earlier bucket matters no more.
-                    if current != Some(bucket) {
-                        current = Some(bucket);
+                    // Events come in the order of time: the sessions of an earlier bucket are not needed any more.
+                    if let Some(buckets) = &question.buckets
+                        && events.times[row] >= end
+                    {
+                        let begin = buckets.begin_of(Timestamp::from_micros(events.times[row]));
+                        (bucket, end) = (begin.micros(), buckets.after(begin).micros());
                         seen.clear();
                     }
                     let (session, group) = (events.sessions[row], events.groups[row]);
@@ -170,7 +172,7 @@ impl Counting {
     fn read(&mut self, batch: &RecordBatch, rows: &[u32], budget: &Budget) -> Result<Events> {
         let columns = Columns(batch);
         let (times, sessions) = (columns.times(Column::Timestamp)?.values(), columns.ids(Column::SessionId)?);
-        let CountQuestion { by_application, by_category, by_name, .. } = self.question;
+        let &CountQuestion { by_application, by_category, by_name, .. } = self.question;
         let types = if by_category || by_name { Some(self.types.read(batch, rows, budget)?) } else { None };
         let applications = if by_application { Some(columns.ids(Column::ApplicationId)?) } else { None };
         let mut groups = Vec::with_capacity(rows.len());
@@ -191,7 +193,7 @@ impl Counting {
     }
 
     fn number(&mut self, application: u128, kind: u32) -> u32 {
-        let CountQuestion { by_application, by_category, by_name, .. } = self.question;
+        let &CountQuestion { by_application, by_category, by_name, .. } = self.question;
         let kind_of = (by_category || by_name).then(|| self.types.get(kind));
         let (category, name) = kind_of.map_or((None, None), |kind| (Some(kind.category), Some(kind.name)));
         let group = Group {

@@ -17,8 +17,8 @@ pub struct Feature {
 
 /// Every type that has events, the most used first; equal ones by name.
 pub fn features(files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget) -> Result<Vec<Feature>> {
-    let question = CountQuestion { interval: None, by_application: false, by_category: true, by_name: true };
-    let mut features: Vec<Feature> = counts(files, snapshot, filter, question, budget)?
+    let question = CountQuestion { buckets: None, by_application: false, by_category: true, by_name: true };
+    let mut features: Vec<Feature> = counts(files, snapshot, filter, &question, budget)?
         .into_iter()
         .filter_map(|row| {
             let kind = EventType { category: row.group.category?, name: row.group.name? };

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::interval::Interval;
+use super::buckets::Buckets;
 use crate::batch::Columns;
 use crate::budget::Budget;
 use crate::error::Result;
@@ -50,7 +50,7 @@ pub fn gallery(
     snapshot: &Snapshot,
     filter: &Filter,
     gallery_id: GalleryId,
-    interval: Interval,
+    buckets: &Buckets,
     budget: &Budget,
 ) -> Result<GalleryReport> {
     let filter = Filter { category: Some("gallery".to_owned()), name: None, ..filter.clone() };
@@ -78,7 +78,7 @@ pub fn gallery(
             if let Some(position) = data.position {
                 report.positions.entry(position).or_default().add(act);
             }
-            let bucket = interval.begin(interval.number(Timestamp::from_micros(times.value(row))));
+            let bucket = buckets.begin_of(Timestamp::from_micros(times.value(row)));
             report.buckets.entry(bucket).or_default().add(act);
         }
         budget.check_bytes((images.capacity() + report.positions.len() + report.buckets.len()) * ROW_BYTES)

@@ -4,7 +4,7 @@ use eyeline_core::Timestamp;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
+pub(super) const MICROS_PER_HOUR: i64 = 3_600_000_000;
 const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 const MICROS_PER_WEEK: i64 = 7 * MICROS_PER_DAY;
 /// 1970-01-01 was a Thursday.

@@ -1,5 +1,6 @@
 //! The questions. Each is one walk over the events it is about.
 
+pub(crate) mod buckets;
 pub(crate) mod counts;
 pub(crate) mod features;
 pub(crate) mod funnel;

@@ -4,7 +4,7 @@ use arrow_array::Array as _;
 use eyeline_core::Timestamp;
 use hashbrown::HashMap;
 
-use super::interval::Interval;
+use super::buckets::Buckets;
 use crate::batch::Columns;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub fn retention(
     files: &Files,
     snapshot: &Snapshot,
     filter: &Filter,
-    period: Interval,
+    period: &Buckets,
     budget: &Budget,
 ) -> Result<Retention> {
     let (Some(from), Some(to)) = (filter.from, filter.to) else {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use eyeline_core::Timestamp;
 use eyeline_core::event::ImageRef;
 use eyeline_lake::{
-    Acts, Anchor, Budget, Cohort, CountQuestion, Error, EventType, Filter, Interval, PathQuestion, counts, features,
-    funnel, gallery, paths, retention,
+    Acts, Anchor, Buckets, Budget, Cohort, CountQuestion, Error, EventType, Filter, Interval, PathQuestion, counts,
+    features, funnel, gallery, paths, retention,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -39,7 +39,7 @@ proptest! {
     ) {
         let lake = Lake::new();
         let snapshot = lake.snapshot(&records, pieces);
-        let question = CountQuestion { interval, by_application: by.0, by_category: by.1, by_name: by.2 };
+        let question = CountQuestion { buckets: interval.map(Buckets::from), by_application: by.0, by_category: by.1, by_name: by.2 };
         let mut expected = BTreeMap::<_, (u64, BTreeSet<Uuid>)>::new();
         for record in wanted(&records, &filter) {
             let event = &record.event;
@@ -52,7 +52,7 @@ proptest! {
             entry.1.insert(event.session_id.0);
         }
         let expected: Vec<_> = expected.into_iter().map(|(key, (count, sessions))| (key, count, sessions.len() as u64)).collect();
-        let rows = counts(&lake.files, &snapshot, &filter, question, &budget()).expect("an answer");
+        let rows = counts(&lake.files, &snapshot, &filter, &question, &budget()).expect("an answer");
         let rows: Vec<_> = rows
             .into_iter()
             .map(|row| ((row.bucket, (row.group.application, row.group.category, row.group.name)), row.count, row.sessions))
@@ -179,7 +179,7 @@ proptest! {
         }
         let expected: Vec<Cohort> =
             cohorts.into_iter().map(|(first, visitors)| Cohort { begin: period.begin(first), visitors }).collect();
-        let answer = retention(&lake.files, &snapshot, &filter, period, &budget()).expect("an answer");
+        let answer = retention(&lake.files, &snapshot, &filter, &period.into(), &budget()).expect("an answer");
         prop_assert_eq!(answer.cohorts, expected);
         prop_assert_eq!(answer.events_without_visitor, without);
     }
@@ -212,7 +212,7 @@ proptest! {
         let snapshot = lake.snapshot(&records, pieces);
         let gallery_id = Uuid::from_u128(1).into();
         let filter = Filter::of(PROJECT);
-        let report = gallery(&lake.files, &snapshot, &filter, gallery_id, Interval::Day, &budget()).expect("an answer");
+        let report = gallery(&lake.files, &snapshot, &filter, gallery_id, &Interval::Day.into(), &budget()).expect("an answer");
         let images: BTreeMap<u128, Acts> = report
             .images
             .iter()
@@ -244,11 +244,11 @@ proptest! {
         let lake = Lake::new();
         let snapshot = lake.snapshot(&records, 3);
         let filter = Filter::of(first.event.project_id);
-        let question = CountQuestion { interval: None, by_application: false, by_category: true, by_name: false };
-        let roomy = counts(&lake.files, &snapshot, &filter, question, &budget()).expect("an answer");
-        let tight = counts(&lake.files, &snapshot, &filter, question, &Budget::new(100_000, Duration::from_secs(60)));
+        let question = CountQuestion { buckets: None, by_application: false, by_category: true, by_name: false };
+        let roomy = counts(&lake.files, &snapshot, &filter, &question, &budget()).expect("an answer");
+        let tight = counts(&lake.files, &snapshot, &filter, &question, &Budget::new(100_000, Duration::from_secs(60)));
         prop_assert_eq!(tight.expect("an answer"), roomy.clone());
-        let none = counts(&lake.files, &snapshot, &filter, question, &Budget::new(100, Duration::from_secs(60)));
+        let none = counts(&lake.files, &snapshot, &filter, &question, &Budget::new(100, Duration::from_secs(60)));
         prop_assert!(matches!(none, Err(Error::TooMuch(_))));
     }
 }
@@ -275,7 +275,7 @@ fn retention_says_how_many_periods_it_takes() {
         to: Some(Timestamp::from_micros(BEGIN)),
         ..Filter::of(PROJECT)
     };
-    let answer = retention(&lake.files, &snapshot, &filter, Interval::Day, &budget());
+    let answer = retention(&lake.files, &snapshot, &filter, &Interval::Day.into(), &budget());
     assert!(matches!(answer, Err(Error::Refused(_))), "{answer:?}");
 }
 

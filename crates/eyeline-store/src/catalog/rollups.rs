@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use eyeline_core::{ApplicationId, Event, GalleryId, ImageId, ProjectId, Timestamp};
 use futures::FutureExt as _;
@@ -31,6 +32,11 @@ impl Level {
     /// Where the span that holds `time` begins.
     pub fn floor(self, time: Timestamp) -> Timestamp {
         floor(time, self.micros())
+    }
+
+    /// How long a row's span is.
+    pub const fn length(self) -> Duration {
+        Duration::from_micros(self.micros().unsigned_abs())
     }
 
     const fn micros(self) -> i64 {

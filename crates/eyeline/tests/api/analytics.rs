@@ -320,3 +320,96 @@ async fn everything_wrong_with_a_question_is_told_at_once() {
     let long = server.get(&format!("/api/v1/analytics/{long}"), &tenant.secret_key).await;
     assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY, "{long:?}");
 }
+
+/// Events around midnight and around a change of clocks, in two zones, one of which is half an hour off.
+#[tokio::test]
+async fn counts_go_by_the_clocks_of_a_time_zone() {
+    let server = Server::start().await;
+    let tenant = server.tenant("zones").await;
+    let at = |session: u128, time: &str| {
+        let mut event = event(session, "view", "02T10:00");
+        event["timestamp"] = json!(time);
+        event
+    };
+    let events = [
+        // 25 October has 25 hours in Berlin: from 22:00 to 23:00.
+        at(1, "2026-10-24T21:59:59Z"),
+        at(1, "2026-10-24T22:00:00Z"),
+        at(2, "2026-10-25T00:30:00Z"),
+        at(2, "2026-10-25T01:30:00Z"),
+        at(3, "2026-10-25T22:59:59Z"),
+        at(3, "2026-10-25T23:00:00Z"),
+        at(3, "2026-10-31T23:30:00Z"),
+    ];
+    let sent = server.post("/api/v1/events/batch", &tenant.secret_key, &json!(events)).await;
+    assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
+    server.apply_events().await;
+    let rows = |report: &Value| -> Vec<(String, u64)> {
+        let rows = report["rows"].as_array().expect("rows").iter();
+        rows.map(|row| (text(row, "bucket"), row["count"].as_u64().expect("a count"))).collect()
+    };
+    let expect = |expected: &[(&str, u64)]| -> Vec<(String, u64)> {
+        expected.iter().map(|(begin, count)| (format!("2026-{begin}:00.000000Z"), *count)).collect()
+    };
+    let berlin = "&timezone=Europe/Berlin";
+    let days = expect(&[("10-23T22:00", 1), ("10-24T22:00", 4), ("10-25T23:00", 1), ("10-31T23:00", 1)]);
+    let weeks = expect(&[("10-18T22:00", 5), ("10-25T23:00", 2)]);
+    let months = expect(&[("09-30T22:00", 6), ("10-31T23:00", 1)]);
+    let hours = expect(&[
+        ("10-24T21:00", 1),
+        ("10-24T22:00", 1),
+        ("10-25T00:00", 1),
+        ("10-25T01:00", 1),
+        ("10-25T22:00", 1),
+        ("10-25T23:00", 1),
+        ("10-31T23:00", 1),
+    ]);
+    let indian_hours =
+        expect(&[("10-24T21:30", 2), ("10-25T00:30", 1), ("10-25T01:30", 1), ("10-25T22:30", 2), ("10-31T23:30", 1)]);
+    let indian_days = expect(&[("10-24T18:30", 4), ("10-25T18:30", 2), ("10-31T18:30", 1)]);
+    let questions = [
+        (format!("counts?interval=day{berlin}"), days, "rollup"),
+        (format!("counts?interval=week{berlin}"), weeks, "rollup"),
+        (format!("counts?interval=month{berlin}"), months, "rollup"),
+        (format!("counts?interval=hour{berlin}"), hours, "rollup"),
+        ("counts?interval=hour&timezone=Asia/Kolkata".to_owned(), indian_hours, "raw"),
+        ("counts?interval=day&timezone=Asia/Kolkata".to_owned(), indian_days, "raw"),
+    ];
+    for (question, expected, served_from) in &questions {
+        assert_eq!(rows(&ask(&server, &tenant, question).await), *expected, "{question}");
+        let (quick, from) = look(&server, &tenant, &format!("{question}&sessions=false")).await;
+        assert_eq!((rows(&quick), &*from), (expected.clone(), *served_from), "{question}");
+        // In the middle of an hour no roll-up begins.
+        let (raw, from) = look(&server, &tenant, &format!("{question}&from=2026-01-01T00:00:01Z")).await;
+        assert_eq!((rows(&raw), &*from), (expected.clone(), "raw"), "{question}");
+    }
+    let sessions = ask(&server, &tenant, &format!("counts?interval=day{berlin}&from=2026-10-25&to=2026-10-26")).await;
+    let expected = json!([{"bucket": "2026-10-24T22:00:00.000000Z", "count": 4, "sessions": 3}]);
+    assert_eq!(sessions["rows"], expected, "from and to are days of Berlin");
+    let all = ask(&server, &tenant, &format!("counts?interval=all{berlin}")).await;
+    assert_eq!(all["rows"], json!([{"bucket": null, "count": 7, "sessions": 3}]));
+
+    let retention =
+        ask(&server, &tenant, &format!("retention?period=day{berlin}&from=2026-10-24&to=2026-10-26%2012:00")).await;
+    let begins: Vec<String> =
+        retention["rows"].as_array().expect("rows").iter().map(|row| text(row, "cohort")).collect();
+    assert_eq!(begins, ["2026-10-23T22:00:00.000000Z", "2026-10-24T22:00:00.000000Z"]);
+    let features = ask(&server, &tenant, &format!("features?from=2026-10-25&to=2026-10-26{berlin}")).await;
+    assert_eq!(features["rows"][0]["count"], 4);
+}
+
+#[tokio::test]
+async fn a_time_zone_has_to_be_known() {
+    let server = Server::start().await;
+    let tenant = server.tenant("zones").await;
+    for path in ["counts", "features", "paths", "retention", "funnel?steps=a/b,a/c"] {
+        for zone in ["Nowhere/Land", "CET", "+02:00", "Europe/Berlin%20"] {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("/api/v1/analytics/{path}{separator}timezone={zone}");
+            let answer = server.get(&path, &tenant.secret_key).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
+            let sentence = answer.json()["errors"]["timezone"][0].clone();
+            assert_eq!(sentence, "This has to be the name of a time zone, such as Europe/Berlin, or UTC.", "{path}");
+        }
+    }
+}

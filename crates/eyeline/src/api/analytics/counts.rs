@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use eyeline_core::{ApplicationId, Timestamp};
-use eyeline_lake::{CountQuestion, Interval};
+use eyeline_lake::{Buckets, CountQuestion, Interval};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,9 +50,10 @@ struct CountRow {
         ("to" = Option<String>, Query, description = "The first timestamp that is of none any more"),
         ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
         ("name" = Option<String>, Query),
-        ("interval" = Option<String>, Query, description = "hour, day (the default), week, month (of UTC), or all: one bucket"),
+        ("interval" = Option<String>, Query, description = "hour, day (the default), week, month, or all: one bucket"),
         ("sessions" = Option<bool>, Query, description = "false leaves them out: then every count comes from sums, at once"),
         ("group_by" = Option<String>, Query, description = "Any of application, category, name, with commas between them"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose hours, days, weeks and months are counted: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = Report<CountRow>), (status = "4XX", description = "A problem document"))
 )]
@@ -63,8 +64,11 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     });
     let group_by = query.parsed("group_by", "some of application, category and name, with commas", groups);
     let with_sessions = query.parsed("sessions", "true or false", |word| word.parse().ok()).unwrap_or(true);
+    let zone = scope.zone.clone();
     let filter = scope.finish(query, &credential)?;
-    let question = CountQuestion { interval: interval.unwrap_or(Some(Interval::Day)), ..group_by.unwrap_or_default() };
+    let interval = interval.unwrap_or(Some(Interval::Day));
+    let buckets = interval.map(|interval| Buckets { interval, zone });
+    let question = CountQuestion { buckets, ..group_by.unwrap_or_default() };
     let Counts { rows, as_of, from_rollups, incomplete_before } =
         app.usage.counts(filter, question, with_sessions).await?;
     if rows.len() > ROWS_MAX {

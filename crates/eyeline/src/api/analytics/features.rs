@@ -37,6 +37,7 @@ struct FeatureRow {
         ("name" = Option<String>, Query),
         ("order" = Option<String>, Query, description = "most (the default) or least used first"),
         ("limit" = Option<u32>, Query, description = "20 unless given, at most 1000"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = Report<FeatureRow>), (status = "4XX", description = "A problem document"))
 )]

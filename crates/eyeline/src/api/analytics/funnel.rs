@@ -46,6 +46,7 @@ struct FunnelRow {
         ("name" = Option<String>, Query),
         ("steps" = String, Query, description = "category/name,category/name,… (a backslash before a / , or \\ that is part of a name); at most 100"),
         ("within" = Option<String>, Query, description = "45s, 30m (the default), 2h or 1d; at most 30d"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = Report<FunnelRow>), (status = "4XX", description = "A problem document"))
 )]

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use eyeline_core::event::ImageRef;
 use eyeline_core::{GalleryId, ImageId, Timestamp};
-use eyeline_lake::{Acts, Interval, gallery};
+use eyeline_lake::{Acts, Buckets, Interval, gallery};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -88,6 +88,7 @@ struct GalleryUsageAnswer {
         ("application" = Option<uuid::Uuid>, Query),
         ("interval" = Option<String>, Query, description = "Of over_time: hour, day (the default), week or month"),
         ("limit" = Option<u32>, Query, description = "Images: 20 unless given, at most 1000"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose hours, days, weeks and months over_time has: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = GalleryUsageAnswer), (status = "4XX", description = "A problem document"))
 )]
@@ -101,10 +102,11 @@ async fn show(
     credential.manage(known.project_id, "gallery")?;
     let scope = Scope::of(&mut query, known.project_id);
     let interval = query.parsed("interval", "hour, day, week or month", Interval::parse).unwrap_or(Interval::Day);
+    let buckets = Buckets { interval, zone: scope.zone.clone() };
     let limit = rows_max(&mut query);
     let filter = scope.finish(query, &credential)?;
     let (found, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
-        gallery(files, snapshot, filter, gallery_id, interval, budget)
+        gallery(files, snapshot, filter, gallery_id, &buckets, budget)
     })
     .await?;
     let positions = found.positions.into_iter().take(POSITIONS_MAX);

@@ -11,7 +11,7 @@ mod step;
 
 use axum::response::{IntoResponse, Response};
 use eyeline_core::{ProjectId, Timestamp};
-use eyeline_lake::{Budget, EventType, Files, Filter, Snapshot};
+use eyeline_lake::{Budget, EventType, Files, Filter, Snapshot, Zone};
 use eyeline_store::Error;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -24,7 +24,8 @@ use crate::app::App;
 use crate::flow::usage::Weight;
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
-const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";
+const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z, or 2021-01-01 by the clocks of timezone";
+const ZONE: &str = "the name of a time zone, such as Europe/Berlin, or UTC";
 /// Rows of an answer that says which are the most, when the request does not say and at the most.
 const ROWS_DEFAULT: u64 = 20;
 const ROWS_MAX: u64 = 1_000;
@@ -100,6 +101,8 @@ impl From<EventType> for TypeAnswer {
 struct Scope {
     project_id: Option<ProjectId>,
     filter: Filter,
+    /// Whose clocks tell days and hours: UTC unless `timezone` names another one.
+    zone: Zone,
 }
 
 impl Scope {
@@ -122,6 +125,8 @@ impl Scope {
 
     fn within(query: &mut Fields, own: Option<ProjectId>) -> Scope {
         let project_id = query.id("project_id").or(own);
+        let zone = query.parsed("timezone", ZONE, Zone::parse).unwrap_or_default();
+        let time = |text: &str| zone.parse_time(text);
         let filter = Filter {
             // Of an unknown project there are no events; nobody gets that far.
             project_id: project_id.unwrap_or(ProjectId(uuid::Uuid::nil())),
@@ -129,15 +134,15 @@ impl Scope {
             session_id: None,
             category: query.text("category", TEXT_CHARS_MAX),
             name: query.text("name", TEXT_CHARS_MAX),
-            from: query.parsed("from", TIME, Timestamp::parse),
-            to: query.parsed("to", TIME, Timestamp::parse),
+            from: query.parsed("from", TIME, time),
+            to: query.parsed("to", TIME, time),
         };
         if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from >= to
         {
             query.error("to", "This has to be after from.");
         }
-        Scope { project_id, filter }
+        Scope { project_id, filter, zone }
     }
 
     /// Ends the reading: 400 with all that is wrong, 404 for what is not the caller's.

@@ -52,6 +52,7 @@ struct PathReport {
         ("start" = Option<String>, Query, description = "Only paths that begin with this category/name"),
         ("end" = Option<String>, Query, description = "Only paths that end with this category/name"),
         ("limit" = Option<u32>, Query, description = "20 unless given, at most 1000"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = PathReport), (status = "4XX", description = "A problem document"))
 )]

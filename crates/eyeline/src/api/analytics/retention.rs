@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use eyeline_core::Timestamp;
-use eyeline_lake::{Filter, Interval, retention};
+use eyeline_lake::{Buckets, Filter, Interval, retention};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -54,6 +54,7 @@ struct RetentionReport {
         ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
         ("name" = Option<String>, Query),
         ("period" = Option<String>, Query, description = "day, week (the default) or month"),
+        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose days, weeks and months are compared: UTC unless given, such as Europe/Berlin"),
     ),
     responses((status = 200, body = RetentionReport), (status = "4XX", description = "A problem document"))
 )]
@@ -62,13 +63,13 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let period = query.parsed("period", "day, week or month", |word| {
         Interval::parse(word).filter(|interval| *interval != Interval::Hour)
     });
-    let period = period.unwrap_or(Interval::Week);
+    let period = Buckets { interval: period.unwrap_or(Interval::Week), zone: scope.zone.clone() };
     let filter = scope.finish(query, &credential)?;
     let to = filter.to.unwrap_or(app.clock.now());
-    let from = filter.from.unwrap_or_else(|| period.begin(period.number(to) - PERIODS_DEFAULT + 1));
+    let from = filter.from.unwrap_or_else(|| period.back(to, PERIODS_DEFAULT - 1));
     let filter = Filter { from: Some(from), to: Some(to), ..filter };
     let (found, basis) =
-        ask(&app, filter, move |files, snapshot, filter, budget| retention(files, snapshot, filter, period, budget))
+        ask(&app, filter, move |files, snapshot, filter, budget| retention(files, snapshot, filter, &period, budget))
             .await?;
     let row = |cohort: eyeline_lake::Cohort| CohortRow {
         cohort: cohort.begin,

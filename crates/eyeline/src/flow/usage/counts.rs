@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
 
 use eyeline_core::{ApplicationId, ProjectId, Timestamp};
-use eyeline_lake::{Count, CountQuestion, Filter, Group, Interval, counts};
+use eyeline_lake::{Buckets, Count, CountQuestion, Filter, Group, Interval, counts};
 use eyeline_store::Result;
 use eyeline_store::catalog::lake;
 use eyeline_store::catalog::rollups::{self, CountsQuery, CountsRow, KnownSessions, Level};
@@ -52,23 +54,24 @@ impl Usage {
     /// the roll-ups have them only of a row of theirs, and only once somebody has asked for it.
     pub async fn counts(&self, filter: Filter, question: CountQuestion, with_sessions: bool) -> Result<Counts> {
         let as_of = self.now();
-        let Some((level, rows)) = self.rolled_up(&filter, question, with_sessions).await? else {
+        let question = Arc::new(question);
+        let Some((level, rows)) = self.rolled_up(&filter, &question, with_sessions).await? else {
             let asked = self.look_at_all(filter.clone(), question).await?;
             let incomplete_before = asked.incomplete_before(&filter);
             let rows = asked.answer.into_iter().map(CountedRow::from).collect();
             return Ok(Counts { rows, as_of: asked.as_of, from_rollups: false, incomplete_before });
         };
-        let sums = sum(rows, question);
+        let sums = sum(rows, &question);
         let is_unknown = |sum: &&Sum| with_sessions && sum.row.sessions.is_none();
         let unknown: Vec<Option<Timestamp>> = sums.iter().filter(is_unknown).map(|sum| sum.bucket).collect();
-        let rows = |sums: Vec<Sum>| sums.into_iter().map(|sum| sum.into_row(question, with_sessions)).collect();
+        let rows = |sums: Vec<Sum>| sums.into_iter().map(|sum| sum.into_row(&question, with_sessions)).collect();
         if unknown.is_empty() {
             return Ok(Counts { rows: rows(sums), as_of, from_rollups: true, incomplete_before: None });
         }
         let complete_from = lake::complete_from(&self.catalog.marks().await?);
         // Of what is gone there is nothing to look at.
-        let is_gone = |bucket: Option<Timestamp>| match question.interval.zip(bucket) {
-            Some((interval, begin)) => complete_from >= Some(interval.begin(interval.number(begin) + 1)),
+        let is_gone = |bucket: Option<Timestamp>| match question.buckets.as_ref().zip(bucket) {
+            Some((buckets, begin)) => complete_from >= Some(buckets.after(begin)),
             None => false,
         };
         let Some((first, last)) = ends(unknown.into_iter().filter(|bucket| !is_gone(*bucket))) else {
@@ -76,10 +79,10 @@ impl Usage {
             return Ok(Counts { rows: rows(sums), as_of, from_rollups: true, incomplete_before });
         };
         let (project_id, from) = (filter.project_id, filter.from);
-        let wanted = match question.interval.zip(first.zip(last)) {
+        let wanted = match question.buckets.as_ref().zip(first.zip(last)) {
             // The events between the first and the last row that lacks something are looked at.
-            Some((interval @ (Interval::Hour | Interval::Day), (first, last))) => {
-                let end = interval.begin(interval.number(last) + 1);
+            Some((buckets @ Buckets { interval: Interval::Hour | Interval::Day, .. }, (first, last))) => {
+                let end = buckets.after(last);
                 Filter {
                     from: filter.from.max(Some(first)),
                     to: Some(filter.to.map_or(end, |to| to.min(end))),
@@ -90,8 +93,8 @@ impl Usage {
             _ => filter,
         };
         let looked_from = wanted.from;
-        let Asked { answer: found, complete_from, .. } = self.look_at_all(wanted, question).await?;
-        self.note_sessions(project_id, level, known_sessions(&sums, &found, question), as_of).await;
+        let Asked { answer: found, complete_from, .. } = self.look_at_all(wanted, question.clone()).await?;
+        self.note_sessions(project_id, level, known_sessions(&sums, &found, &question), as_of).await;
         let mut rows: BTreeMap<Key, CountedRow> = rows(sums).into_iter().map(CountedRow::with_key).collect();
         for (key, row) in found.into_iter().map(|count| CountedRow::from(count).with_key()) {
             match rows.entry(key) {
@@ -107,22 +110,27 @@ impl Usage {
         Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: false, incomplete_before })
     }
 
-    async fn look_at_all(&self, filter: Filter, question: CountQuestion) -> Result<Asked<Vec<Count>>> {
+    async fn look_at_all(&self, filter: Filter, question: Arc<CountQuestion>) -> Result<Asked<Vec<Count>>> {
         let project_id = Some(filter.project_id);
-        let look = move |files: &_, snapshot: &_, budget: &_| counts(files, snapshot, &filter, question, budget);
+        let look = move |files: &_, snapshot: &_, budget: &_| counts(files, snapshot, &filter, &question, budget);
         self.ask(project_id, Weight::Question, look).await
     }
 
-    /// The rows of the coarsest roll-up that has just these events; `None` when there is none, or too much of it.
+    /// Returns the rows of the coarsest roll-up whose rows each lie in one bucket and are wanted as a whole; `None` if there is
+    /// none, or if it has too many rows.
     async fn rolled_up(
         &self,
         filter: &Filter,
-        question: CountQuestion,
+        question: &CountQuestion,
         with_sessions: bool,
     ) -> Result<Option<(Level, Vec<CountsRow>)>> {
         let begins = |level: Level, time: Option<Timestamp>| time.is_none_or(|time| level.floor(time) == time);
         let fits = |level: Level| begins(level, filter.from) && begins(level, filter.to);
-        let fine = question.interval == Some(Interval::Hour);
+        // A day of UTC is one of another zone's days, weeks and months only where there are none.
+        let fine = question
+            .buckets
+            .as_ref()
+            .is_some_and(|buckets| buckets.interval == Interval::Hour || !buckets.zone.is_utc());
         let level = [Level::Day, Level::Hour].into_iter().find(|level| fits(*level) && !(fine && *level == Level::Day));
         let Some(level) = level.filter(|_| filter.session_id.is_none()) else { return Ok(None) };
         // Until it is done, the roll-ups have what it hides.
@@ -140,7 +148,7 @@ impl Usage {
             from: filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)),
             to: filter.to.unwrap_or(Timestamp::from_micros(i64::MAX)),
             level,
-            by_time: with_sessions || question.interval.is_some(),
+            by_time: with_sessions || question.buckets.is_some(),
             group_by: groups
                 .into_iter()
                 .filter(|(wanted, _)| with_sessions || *wanted)
@@ -154,7 +162,12 @@ impl Usage {
         let mut rows = self.catalog.event_counts(query).await?;
         // A sum over everything is a row of its own, even over nothing.
         rows.retain(|row| row.events > 0);
-        Ok((rows.len() <= ROLLUP_ROWS_MAX as usize).then_some((level, rows)))
+        let is_usable = rows.len() <= ROLLUP_ROWS_MAX as usize
+            && question
+                .buckets
+                .as_ref()
+                .is_none_or(|buckets| rows.iter().all(|row| is_within(buckets, level, row.bucket)));
+        Ok(is_usable.then_some((level, rows)))
     }
 
     /// Keeps what was found out, for those who ask next.
@@ -168,8 +181,16 @@ impl Usage {
     }
 }
 
+/// Whether the row of a roll-up is in one bucket as a whole. Hours of a zone with half an hour in its offset, such as
+/// Asia/Kolkata, are none of UTC.
+fn is_within(buckets: &Buckets, level: Level, bucket: Option<Timestamp>) -> bool {
+    let Some(begin) = bucket.filter(|_| !buckets.zone.is_utc()) else { return true };
+    let last = begin.plus(level.length()).minus(Duration::from_micros(1));
+    buckets.begin_of(begin) == buckets.begin_of(last)
+}
+
 /// The sessions of rows of the roll-up that were looked at as a whole.
-fn known_sessions(sums: &[Sum], found: &[Count], question: CountQuestion) -> Vec<KnownSessions> {
+fn known_sessions(sums: &[Sum], found: &[Count], question: &CountQuestion) -> Vec<KnownSessions> {
     let known = found.iter().filter_map(|count| {
         let Group { application, category, name } = &count.group;
         let key = (count.bucket, *application, category.as_deref(), name.as_deref());
@@ -188,10 +209,10 @@ fn known_sessions(sums: &[Sum], found: &[Count], question: CountQuestion) -> Vec
 }
 
 /// Adds up the rows that the question does not tell apart, in its order.
-fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Vec<Sum> {
+fn sum(rows: Vec<CountsRow>, question: &CountQuestion) -> Vec<Sum> {
     let bucket = |row: &CountsRow| {
-        let (interval, at) = question.interval.zip(row.bucket)?;
-        Some(interval.begin(interval.number(at)))
+        let (buckets, at) = question.buckets.as_ref().zip(row.bucket)?;
+        Some(buckets.begin_of(at))
     };
     let mut sums: Vec<Sum> = rows.into_iter().map(|row| Sum { bucket: bucket(&row), row, is_only: true }).collect();
     sums.sort_by(|one, other| one.key(question).cmp(&other.key(question)));
@@ -209,7 +230,7 @@ fn sum(rows: Vec<CountsRow>, question: CountQuestion) -> Vec<Sum> {
 
 impl Sum {
     /// Sorts as a [`Key`] does.
-    fn key(&self, question: CountQuestion) -> (Option<Timestamp>, Option<ApplicationId>, Option<&str>, Option<&str>) {
+    fn key(&self, question: &CountQuestion) -> (Option<Timestamp>, Option<ApplicationId>, Option<&str>, Option<&str>) {
         let CountsRow { application_id, category, name, .. } = &self.row;
         (
             self.bucket,
@@ -219,7 +240,7 @@ impl Sum {
         )
     }
 
-    fn into_row(self, question: CountQuestion, with_sessions: bool) -> CountedRow {
+    fn into_row(self, question: &CountQuestion, with_sessions: bool) -> CountedRow {
         let CountsRow { application_id, category, name, events, sessions, .. } = self.row;
         let group = Group {
             application: application_id.filter(|_| question.by_application),

@@ -3,13 +3,14 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking
+.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
+	@echo "make python-package   build the Python client into clients/python/dist"
 	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
@@ -30,6 +31,7 @@ test:
 	@scripts/install-deps test
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
+	scripts/test-python $(TARGET)/release/eyeline
 
 check:
 	@scripts/install-deps
@@ -44,6 +46,11 @@ check:
 format:
 	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
+
+python-package:
+	@scripts/install-deps test
+	rm -rf clients/python/dist
+	$$(scripts/python-env) -m build --no-isolation clients/python
 
 # A long run: how long, the caller says.
 RUNS ?= $(if $(SECONDS_EACH),,1000000)

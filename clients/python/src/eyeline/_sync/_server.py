@@ -1,0 +1,41 @@
+"""The server itself: is it well, and what did it give up."""
+
+# Made from ``_async`` by scripts/generate.py: change that file.
+
+from __future__ import annotations
+
+from .. import models
+from .._types import Id, Time
+from ._resource import Items, Resource
+
+
+class Server(Resource):
+    """``client.server``"""
+
+    def health(self) -> models.Health:
+        """Returns if the process is alive. Needs no credential."""
+        return self._http.call("get_health", models.Health)
+
+    def readiness(self) -> models.Readiness:
+        """Returns whether the server takes requests and which engines it reaches. Makes one attempt."""
+        return self._http.call("get_readiness", models.Readiness, retry_for=0, also_fine=(503,))
+
+    def metrics(self) -> str:
+        """Returns the numbers for Prometheus. Takes the admin key."""
+        return (self._http.fetch("get_metrics")).content.decode()
+
+    def jobs(self, *, limit: int | None = None, cursor: str | None = None) -> Items[models.JobList, models.Job]:
+        """Lists jobs that were given up, the newest first. Takes the admin key."""
+        return Items(
+            lambda query: self._http.call("list_jobs", models.JobList, query=query),
+            lambda page: page.jobs,
+            {"limit": limit, "cursor": cursor},
+        )
+
+    def retry_job(self, job_id: Id) -> None:
+        """Starts a job that was given up again. Takes the admin key."""
+        self._http.fetch("retry_job", path={"job_id": job_id})
+
+    def set_clock(self, now: Time) -> models.TestClock:
+        """Sets the clock of a test server (``EYELINE_TEST_CLOCK``). Takes the admin key; 404 on any other server."""
+        return self._http.call("set_test_clock", models.TestClock, json_body={"now": now})

@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package
+.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
+	@echo "make bench-web      Lighthouse's performance of a page with the element and without it"
 	@echo "make bench-analytics   questions to the same events in Eyeline, DuckDB and chDB"
 	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
 	@echo "                     and what it brings with simulated visitors (VISITORS=\"--scenarios all --seeds 10\" for all of them)"
@@ -32,6 +33,7 @@ test:
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
 	scripts/test-python $(TARGET)/release/eyeline
+	cd clients/js && npm ci --silent && npm test
 
 check:
 	@scripts/install-deps
@@ -83,3 +85,7 @@ bench-ranking:
 
 bench-images: build
 	bench/images/run $(TARGET)/release/eyeline
+
+bench-web: build
+	@scripts/install-deps test
+	bench/web/run $(TARGET)/release/eyeline

@@ -33,7 +33,7 @@ test:
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
 	scripts/test-python $(TARGET)/release/eyeline
-	cd clients/js && npm ci --silent && npm test
+	cd clients/js && npm ci --silent && npm test && npm run test:browser
 
 check:
 	@scripts/install-deps

@@ -1,6 +1,6 @@
 /** The HTTP API as this page uses it: one function per request, one error type for everything that goes wrong. */
 
-import { retryAfterMs } from './backoff.js';
+import { retryAfterMs } from '../dist/shared.js';
 
 const BASE = '/api/v1';
 

@@ -1,28 +1,6 @@
-/** FLIP: tiles glide from where they were to where they are now. The maths is pure; `glide` applies it. */
+/** FLIP: tiles glide from where they were to where they are now. */
 
-/**
- * Compares two layouts, each a Map from an id to `{left, top, width, height}`, and gives for every id in both the
- * transform that shows it at its old place: `[{id, dx, dy, sx, sy}]`. What has not moved by half a pixel, and what
- * is outside `view` (`{top, bottom}`) before and after, is left out, since nobody would see it move.
- */
-export function moves(before, after, view) {
-  const inView = (rect) => rect.top < view.bottom && rect.top + rect.height > view.top;
-  const list = [];
-  for (const [id, now] of after) {
-    const was = before.get(id);
-    if (!was || !(inView(was) || inView(now))) continue;
-    const move = {
-      id,
-      dx: was.left - now.left,
-      dy: was.top - now.top,
-      sx: now.width ? was.width / now.width : 1,
-      sy: now.height ? was.height / now.height : 1,
-    };
-    const resized = Math.abs(was.width - now.width) >= 0.5 || Math.abs(was.height - now.height) >= 0.5;
-    if (Math.abs(move.dx) >= 0.5 || Math.abs(move.dy) >= 0.5 || resized) list.push(move);
-  }
-  return list;
-}
+import { moves } from '../dist/shared.js';
 
 /** The layout of `elements` (a Map from id to element) in coordinates of the page. */
 export function measure(elements) {

@@ -3,8 +3,7 @@
 import { $, fromTemplate, setSources } from './dom.js';
 import { glide } from './flip.js';
 import { plural, short } from './format.js';
-import { justify } from './justify.js';
-import { paint } from './thumbhash.js';
+import { justify, paint } from '../dist/shared.js';
 
 /** Very long and very tall photos are cropped to these in the grid, never in the large view. */
 const ASPECT_MIN = 0.5;

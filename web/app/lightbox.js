@@ -3,7 +3,7 @@
 import { $, setSources } from './dom.js';
 import { plural } from './format.js';
 import { nameOf } from './gallery-view.js';
-import { paint } from './thumbhash.js';
+import { paint } from '../dist/shared.js';
 
 /** A finger has to travel this far sideways for a swipe, in CSS pixels. */
 const SWIPE_PX = 60;

@@ -1,7 +1,7 @@
 /** Starts the page: session, choice of project, uploads. */
 
 import { api, openedAt, sessionNews } from './api.js';
-import { backoffMs } from './backoff.js';
+import { backoffMs } from '../dist/shared.js';
 import { $, say, wordsOf } from './dom.js';
 import { acceptDrops } from './drop.js';
 import { plural } from './format.js';

@@ -1,7 +1,7 @@
 /** The project's live news: a WebSocket that reconnects and resumes after the last message it received. */
 
 import { api } from './api.js';
-import { backoffMs, sleep } from './backoff.js';
+import { backoffMs, sleep } from '../dist/shared.js';
 
 /**
  * What a message means for the number to go on from: `since` never falls, except that a `reset` says where to start

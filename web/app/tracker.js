@@ -1,7 +1,7 @@
 /** Views and clicks, sent as a visitor's browser would send them: in batches, with the public application id. */
 
 import { api } from './api.js';
-import { backoffMs } from './backoff.js';
+import { backoffMs } from '../dist/shared.js';
 import { plural, uuid } from './format.js';
 
 const APPLICATION_NAME = 'Eyeline web';

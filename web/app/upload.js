@@ -4,7 +4,7 @@
  */
 
 import { api } from './api.js';
-import { backoffMs, withRetry } from './backoff.js';
+import { backoffMs, withRetry } from '../dist/shared.js';
 import { bytes, plural, uuid } from './format.js';
 import { sendFile } from './send.js';
 

@@ -1,9 +1,9 @@
-//! The web application, built into the binary.
+//! The web application, and the scripts for pages of others, built into the binary.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{Answer, Problem, etag};
@@ -14,6 +14,7 @@ use crate::secrets::to_hex;
 #[folder = "../../web"]
 #[include = "*.html"]
 #[include = "app/*"]
+#[include = "dist/*"]
 #[include = "vendor/*"]
 struct Assets;
 
@@ -22,7 +23,13 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", routing::get(async |headers: HeaderMap| serve("index.html", &headers)))
         .route("/docs", routing::get(async |headers: HeaderMap| serve("docs.html", &headers)))
+        .route("/eyeline.js", routing::get(async |headers: HeaderMap| serve_script("eyeline.js", &headers)))
+        .route(
+            "/eyeline-gallery.js",
+            routing::get(async |headers: HeaderMap| serve_script("eyeline-gallery.js", &headers)),
+        )
         .route("/app/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("app", path, &headers)))
+        .route("/dist/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("dist", path, &headers)))
         .route("/vendor/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("vendor", path, &headers)))
 }
 
@@ -30,38 +37,50 @@ fn serve_below(folder: &str, Path(path): Path<String>, headers: &HeaderMap) -> A
     serve(&format!("{folder}/{path}"), headers)
 }
 
+/// A page of our own, or a part of it.
 fn serve(path: &str, headers: &HeaderMap) -> Answer<Response> {
+    // Names do not change with content: a browser asks each time and gets a 304 as a rule.
+    let own = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        // The pages state their own policy; what only a header can say is said here.
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'")),
+    ];
+    answer(path, headers, own)
+}
+
+/// A script that pages of any origin load.
+fn serve_script(name: &str, headers: &HeaderMap) -> Answer<Response> {
+    let shared = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300, stale-while-revalidate=86400")),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+    ];
+    answer(&format!("dist/{name}"), headers, shared)
+}
+
+fn answer(path: &str, headers: &HeaderMap, further: [(HeaderName, HeaderValue); 3]) -> Answer<Response> {
     // A development build reads from the folder itself, where a path could climb.
     let known = if path.split('/').any(|part| part == "..") { None } else { Assets::get(path) };
-    let file = known.ok_or_else(|| Problem::not_found("page"))?;
-    let tag = format!("\"{}\"", &to_hex(&file.metadata.sha256_hash())[..32]);
-    let answer = answer_headers(path, &tag);
+    let EmbeddedFile { data, metadata } = known.ok_or_else(|| Problem::not_found("page"))?;
+    let tag = format!("\"{}\"", &to_hex(&metadata.sha256_hash())[..32]);
+    let mut answer = HeaderMap::from_iter(further);
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+    answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer.extend(HeaderValue::from_str(&tag).ok().map(|tag| (header::ETAG, tag)));
     if headers.get(header::IF_NONE_MATCH).is_some_and(|asked| etag::matches(asked, &tag)) {
-        return Ok(etag::not_modified(&answer));
+        return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
     }
-    let EmbeddedFile { data, .. } = file;
     Ok((answer, data.into_owned()).into_response())
 }
 
-fn answer_headers(path: &str, tag: &str) -> HeaderMap {
-    let kind = match path.rsplit_once('.').map(|(_, ending)| ending) {
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("json") => "application/json",
         _ => "text/plain; charset=utf-8",
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    // Names do not change with content: a browser asks each time and gets a 304 as a rule.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    // The pages state their own policy; what only a header can say is said here.
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
     }
-    headers
 }

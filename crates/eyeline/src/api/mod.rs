@@ -7,6 +7,7 @@ mod assets;
 pub mod auth;
 pub mod body;
 pub mod client_address;
+mod compression;
 mod cors;
 mod dataset;
 mod docs;
@@ -76,7 +77,9 @@ pub fn service(
         let (app, routes) = (app.clone(), routes.clone());
         async move {
             let answer = async |request| routes.oneshot(request).await.unwrap_or_else(|never| match never {});
-            let response = envelope::wrap(&app, request, async |request| cors::wrap(&app, request, answer).await).await;
+            let allowed = async |request| cors::wrap(&app, request, answer).await;
+            let response =
+                compression::wrap(request, async |request| envelope::wrap(&app, request, allowed).await).await;
             Ok(response)
         }
     })

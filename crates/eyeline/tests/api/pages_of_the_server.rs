@@ -1,3 +1,5 @@
+use std::io::Read as _;
+
 use axum::body::Body;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,8 +13,10 @@ async fn the_pages_and_every_file_they_name_are_served_without_a_credential() {
         let answer = server.get(page, "").await;
         assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
         let html = String::from_utf8(answer.body).expect("text");
-        let named: Vec<&str> =
-            html.split(['"', '\'']).filter(|text| text.starts_with("/app/") || text.starts_with("/vendor/")).collect();
+        let named: Vec<&str> = html
+            .split(['"', '\''])
+            .filter(|text| ["/app/", "/dist/", "/vendor/"].iter().any(|folder| text.starts_with(folder)))
+            .collect();
         assert!(!named.is_empty(), "{page} names its parts");
         for path in named {
             let part = server.get(path, "").await;
@@ -42,6 +46,58 @@ async fn a_page_that_did_not_change_is_not_sent_again() {
     let again = request("GET", "/", "").header("if-none-match", &tag).body(Body::empty()).expect("a request");
     let again = server.send(again).await;
     assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+}
+
+#[tokio::test]
+async fn scripts_for_pages_of_others_load_from_any_origin_and_are_kept_for_a_while() {
+    let server = Server::start().await;
+    for path in ["/eyeline.js", "/eyeline-gallery.js"] {
+        let sent = request("GET", path, "").header("origin", "https://nobody-knows.example");
+        let script = server.send(sent.body(Body::empty()).expect("a request")).await;
+        assert_eq!(script.status, StatusCode::OK, "{path}");
+        assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+        assert_eq!(script.header("access-control-allow-origin"), "*");
+        assert_eq!(script.header("cross-origin-resource-policy"), "cross-origin");
+        assert!(script.header("cache-control").contains("max-age=300"), "{script:?}");
+        let again = request("GET", path, "").header("if-none-match", script.header("etag"));
+        let again = server.send(again.body(Body::empty()).expect("a request")).await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_eq!(again.header("access-control-allow-origin"), "*");
+    }
+}
+
+#[tokio::test]
+async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
+    let server = Server::start().await;
+    for number in 0..20 {
+        server.post("/api/v1/projects", ADMIN_KEY, &json!({"name": format!("shop {number}")})).await;
+    }
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let plain = request("GET", path, ADMIN_KEY);
+        let asked = headers.iter().fold(plain, |asked, (name, value)| asked.header(*name, *value));
+        asked.body(Body::empty()).expect("a request")
+    };
+    for path in ["/", "/docs", "/app/main.js", "/eyeline.js", "/api/v1/projects", "/api/v1/openapi.json"] {
+        let plain = server.send(ask(path, &[])).await;
+        let packed = server.send(ask(path, &[("accept-encoding", "br, gzip")])).await;
+        assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), ("", "gzip"), "{path}");
+        assert!(packed.body.len() < plain.body.len() * 2 / 3, "{path}: {} bytes", packed.body.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).expect("gzip");
+        assert_eq!(unpacked, plain.body, "{path}");
+        for answer in [&plain, &packed] {
+            let vary = answer.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
+            assert!(vary.flat_map(|names| names.split(", ")).any(|name| name == "accept-encoding"), "{path}");
+        }
+        assert_eq!(packed.header("etag"), format!("W/{}", plain.header("etag")), "{path}");
+        let again =
+            server.send(ask(path, &[("accept-encoding", "gzip"), ("if-none-match", packed.header("etag"))])).await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
+    }
+    for (path, accepted) in [("/api/v1/projects", "gzip;q=0"), ("/healthz", "gzip")] {
+        let plain = server.send(ask(path, &[("accept-encoding", accepted)])).await;
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub mod clock;
 mod connections;
 mod credentials;
 mod data_folder;
+mod file_name;
 pub mod flow;
 mod memory;
 mod metrics;

@@ -48,7 +48,8 @@ async fn a_forged_link_is_refused(server: Server) {
     let form = ask(&project, Stated::Name, &photo).await;
     let fields = form["params"]["fields"].as_object().expect("fields").clone();
     assert!(!fields.is_empty(), "{form}");
-    for name in fields.keys() {
+    // The bytes decide which image it is, whatever type is declared.
+    for name in fields.keys().filter(|name| *name != "Content-Type") {
         let mut forged = form.clone();
         let field = &mut forged["params"]["fields"][name];
         *field = json!(another(field.as_str().expect("a text")));

@@ -37,8 +37,10 @@ pub struct NewImage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Created,
-    /// The project has an image with this SHA-256.
+    /// The file of this image of the project has arrived and has this SHA-256.
     Duplicate(ImageId),
+    /// An earlier image of the same list, which is being created, has this SHA-256.
+    Repeated(ImageId),
     /// The project holds as many images as its tier allows.
     OverQuota,
 }
@@ -94,19 +96,18 @@ impl Catalog {
         .await
     }
 
-    /// Makes images in state `init`, as many as `images_max` leaves room for. With `refuse_duplicates`, one whose stated
-    /// SHA-256 the project has already, or that came earlier in the same list, is not made.
+    /// Makes images in state `init`, as many as `images_max` leaves room for. Refuses an image whose stated SHA-256 is that
+    /// of a file that arrived before, or of an earlier image in the list.
     pub async fn create_images(
         &self,
         project_id: ProjectId,
         images: Vec<NewImage>,
         images_max: Option<u64>,
-        refuse_duplicates: bool,
         now: Timestamp,
         repeatable: Option<Repeatable<(Vec<Verdict>, Hints)>>,
     ) -> Result<Once<(Vec<Verdict>, Hints)>> {
         self.write_once(repeatable, move |tx| {
-            async move { create(tx, project_id, images, images_max, refuse_duplicates, now).await }.boxed()
+            async move { create(tx, project_id, images, images_max, true, now).await }.boxed()
         })
         .await
     }
@@ -281,19 +282,21 @@ async fn create(
         None => u64::MAX,
         Some(images_max) => places_left(tx, project_id, images_max).await?,
     };
-    let mut known = if refuse_duplicates { known_hashes(tx, project_id, &new).await? } else { HashMap::new() };
+    let arrived = if refuse_duplicates { arrived_hashes(tx, project_id, &new).await? } else { HashMap::new() };
+    let mut listed = HashMap::new();
     let mut verdicts = Vec::with_capacity(new.len());
     let mut created = Vec::with_capacity(new.len());
     for image in new {
-        if let Some(first) = image.stated_sha256.and_then(|sha256| known.get(&sha256)) {
+        let hash = image.stated_sha256.filter(|_| refuse_duplicates);
+        if let Some(first) = hash.and_then(|sha256| arrived.get(&sha256)) {
             verdicts.push(Verdict::Duplicate(*first));
+        } else if let Some(first) = hash.and_then(|sha256| listed.get(&sha256)) {
+            verdicts.push(Verdict::Repeated(*first));
         } else if places == 0 {
             verdicts.push(Verdict::OverQuota);
         } else {
             places -= 1;
-            if let Some(sha256) = image.stated_sha256.filter(|_| refuse_duplicates) {
-                known.insert(sha256, image.image_id);
-            }
+            listed.extend(hash.map(|sha256| (sha256, image.image_id)));
             verdicts.push(Verdict::Created);
             created.push(image);
         }
@@ -331,25 +334,23 @@ pub(super) async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: 
     Ok(images_max.saturating_sub(held))
 }
 
-async fn known_hashes(tx: &mut Tx, project_id: ProjectId, new: &[NewImage]) -> Result<HashMap<[u8; 32], ImageId>> {
+/// The images of the project whose files arrived with one of the stated hashes. The hash is that of the bytes: a client may
+/// delete its copy of a file that is found here.
+async fn arrived_hashes(tx: &mut Tx, project_id: ProjectId, new: &[NewImage]) -> Result<HashMap<[u8; 32], ImageId>> {
     let asked: Vec<Vec<Value>> = new
         .iter()
         .filter_map(|image| image.stated_sha256)
         .map(|sha256| vec![project_id.into(), sha256.into()])
         .collect();
     let sql = "WITH asked (project_id, sha256) AS (VALUES {rows})
-               SELECT i.stated_sha256 AS sha256, i.image_id
-               FROM asked a JOIN images i ON i.project_id = a.project_id AND i.stated_sha256 = a.sha256
-               WHERE i.state <> 'error' AND i.user_id IS NULL
-               UNION ALL
                SELECT i.sha256, i.image_id
                FROM asked a JOIN images i ON i.project_id = a.project_id AND i.sha256 = a.sha256
-               WHERE i.state = 'done' AND i.user_id IS NULL";
-    let mut known = HashMap::new();
+               WHERE i.state IN ('uploaded', 'processing', 'done') AND i.user_id IS NULL";
+    let mut arrived = HashMap::new();
     for mut row in tx.query_rows(sql, &asked).await? {
-        known.insert(row.take("sha256")?, row.take("image_id")?);
+        arrived.insert(row.take("sha256")?, row.take("image_id")?);
     }
-    Ok(known)
+    Ok(arrived)
 }
 
 async fn insert(

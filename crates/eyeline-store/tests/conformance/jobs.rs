@@ -35,7 +35,7 @@ async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
         incoming_key: image.incoming_key.clone(),
         link_expires_at: image.link_expires_at,
     };
-    catalog.create_images(PROJECT, vec![image], None, false, at(1), None).await.expect("an image");
+    catalog.create_images(PROJECT, vec![image], None, at(1), None).await.expect("an image");
     let original = ObjectKey::original(upload.image_id);
     let job_id = JobId(Uuid::from_u128(5_000 + number));
     let arrived = Arrived { bytes: 10, sha256: None };

@@ -1,29 +1,27 @@
 //! The local form of upload links: what a bucket would take, taken by the server itself with the same two forms and
 //! limits. The signature is the credential.
 
-use std::time::Duration;
-
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
+use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
-use axum::response::{IntoResponse as _, Response};
+use eyeline_core::FieldErrors;
 use eyeline_store::objects::Area;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
+use crate::file_name;
 use crate::flow::upload::{self, Policy, Refusal};
 
 /// Fields of a form before the file.
 const FIELDS_MAX: usize = 20;
 const FIELD_BYTES_MAX: usize = 8 * 1024;
-
-/// How much of a body is read to its end although it was refused, so that a client that sends before it listens finds
-/// the answer; and for how long.
-const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// Characters of a field's name that an error repeats.
+const NAME_CHARS_SHOWN: usize = 100;
 
 pub fn routes() -> OpenApiRouter<App> {
     // The links bound the size themselves, to a byte.
@@ -46,23 +44,15 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Answer<StatusCode> {
-    let mut body = body.into_data_stream();
-    let outcome = async {
-        let (policy, signature) = (query.required_text("policy", 4_096), query.required_text("signature", 256));
-        query.finish()?;
-        let key = format!("{}/{name}", Area::Incoming.as_str());
-        let policy = verified(&app, &key, &policy.unwrap_or_default(), &signature.unwrap_or_default())?;
-        check_type(&policy, headers.get(header::CONTENT_TYPE))?;
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let image_id = upload::admit(&app, &policy, announced).await?;
-        upload::receive(&app, image_id, &policy, &mut body).await?;
-        Ok(StatusCode::NO_CONTENT)
-    };
-    let outcome: Answer<StatusCode> = outcome.await;
-    if outcome.is_err() {
-        drain(&headers, &mut body).await;
-    }
-    outcome
+    let (policy, signature) = (query.required_text("policy", 4_096), query.required_text("signature", 256));
+    query.finish()?;
+    let key = format!("{}/{name}", Area::Incoming.as_str());
+    let policy = verified(&app, &key, &policy.unwrap_or_default(), &signature.unwrap_or_default())?;
+    check_type(headers.get(header::CONTENT_TYPE))?;
+    refuse_packed(&headers)?;
+    let image_id = upload::admit(&app, &policy, announced(&headers)).await?;
+    upload::receive(&app, image_id, &policy, body.into_data_stream()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Takes a form whose last field, `file`, is the file.
@@ -73,39 +63,37 @@ async fn put(
         (status = "4XX", description = "A problem document: 403 bad or expired link, 412 used before, 413, 415, 422"),
     )
 )]
-async fn post(State(app): State<App>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let mut form = match Multipart::from_request(request, &app).await {
-        Ok(form) => form,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let outcome = take_form(&app, &mut form, announced).await;
-    match outcome {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(problem) => {
-            drain_form(&headers, form).await;
-            problem.into_response()
-        }
-    }
+async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {
+    refuse_packed(request.headers())?;
+    let announced = announced(request.headers());
+    let mut form = form(request, &app).await?;
+    take_form(&app, &mut form, announced).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The bytes that a body says to have.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+pub(super) async fn form(request: Request, app: &App) -> Answer<Multipart> {
+    let form = Multipart::from_request(request, app).await;
+    form.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))
 }
 
 async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> Answer<()> {
     let (mut key, mut policy, mut signature, mut content_type) = (String::new(), String::new(), String::new(), None);
+    let mut others = Vec::new();
     for _ in 0..=FIELDS_MAX {
         let Some(mut field) = form.next_field().await.map_err(broken_form)? else {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "The form has no field `file`; it has to be the last one.",
-            ));
+            return Err(without_file("file", &others).into());
         };
         match field.name().unwrap_or_default() {
             "file" => {
                 let policy = verified(app, &key, &policy, &signature)?;
                 // A form says the type twice: in a field of its own, as it was signed, and beside the file.
-                check_type(&policy, content_type.as_ref())?;
-                let beside = field.content_type().filter(|kind| *kind != "application/octet-stream");
-                check_type(&policy, beside.and_then(|kind| HeaderValue::from_str(kind).ok()).as_ref())?;
+                check_type(content_type.as_ref())?;
+                check_type(field.headers().get(header::CONTENT_TYPE))?;
                 // The other fields and the form itself add a little to the file.
                 let sure = announced.filter(|bytes| *bytes > policy.bytes_max + (FIELDS_MAX * FIELD_BYTES_MAX) as u64);
                 let image_id = upload::admit(app, &policy, sure).await?;
@@ -117,17 +105,44 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
             "policy" => policy = text(&mut field).await?,
             "signature" => signature = text(&mut field).await?,
             "Content-Type" => content_type = HeaderValue::from_str(&text(&mut field).await?).ok(),
-            _ => drop(text(&mut field).await?),
+            _ => others.push(skip(&mut field, "file").await?),
         }
     }
-    Err(Problem::new(StatusCode::BAD_REQUEST, format!("At most {FIELDS_MAX} fields may come before `file`.")))
+    Err(FieldErrors::one("file", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
 }
 
-pub(super) async fn text(field: &mut axum::extract::multipart::Field<'_>) -> Answer<String> {
+/// Reads a field that means nothing here, and gives its name. A file in such a field was meant for the field `wanted`.
+pub(super) async fn skip(field: &mut Field<'_>, wanted: &str) -> Answer<String> {
+    let name: String = field.name().unwrap_or_default().chars().take(NAME_CHARS_SHOWN).collect();
+    if file_name::of_form_field(field.headers()).is_some() {
+        let sentence = format!("The file has to be in this field, `{wanted}`; it came in the field `{name}`.");
+        return Err(FieldErrors::one(wanted, sentence).into());
+    }
+    text(field).await?;
+    Ok(name)
+}
+
+/// The form ended without the field `wanted`.
+pub(super) fn without_file(wanted: &str, others: &[String]) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    errors.required(wanted);
+    if !others.is_empty() {
+        let others = others.join("`, `");
+        errors.add(
+            wanted,
+            format!("It holds the file and comes last; the form has `{others}`, which mean nothing here."),
+        );
+    }
+    errors
+}
+
+pub(super) async fn text(field: &mut Field<'_>) -> Answer<String> {
     let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(broken_form)? {
         if bytes.len() + piece.len() > FIELD_BYTES_MAX {
-            let detail = format!("A field before the file may have at most {FIELD_BYTES_MAX} bytes.");
+            let name = field.name().unwrap_or_default();
+            let detail =
+                format!("A field before the file may have at most {FIELD_BYTES_MAX} bytes; `{name}` has more.");
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
         bytes.extend_from_slice(&piece);
@@ -145,19 +160,13 @@ fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<Polic
     upload::verify(app, key, policy, signature).map_err(Problem::forbidden)
 }
 
-/// A type that was signed has to be the one that is sent; without one, any picture may come.
-fn check_type(policy: &Policy, sent: Option<&HeaderValue>) -> Answer<()> {
-    let Some(sent) = sent else { return Ok(()) };
-    let sent = sent.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let taken = match &policy.content_type {
-        Some(stated) => sent.eq_ignore_ascii_case(stated),
-        None => upload::CONTENT_TYPES.iter().any(|kind| sent.eq_ignore_ascii_case(kind)),
-    };
-    if taken {
-        return Ok(());
+/// Refuses what is declared to be no image. The bytes decide about everything else.
+fn check_type(declared: Option<&HeaderValue>) -> Answer<()> {
+    let declared = declared.and_then(|declared| upload::declared_type(declared.to_str().ok()?));
+    match upload::type_refusal(declared) {
+        None => Ok(()),
+        Some(detail) => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)),
     }
-    let wanted = policy.content_type.clone().unwrap_or_else(|| upload::CONTENT_TYPES.join(" or "));
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("This link takes {wanted}.")))
 }
 
 impl From<Refusal> for Problem {
@@ -186,45 +195,4 @@ impl From<Refusal> for Problem {
         };
         Problem::new(status, detail)
     }
-}
-
-/// Reads on after a refusal; a client that waits for `100 Continue` is answered at once instead.
-async fn drain(headers: &HeaderMap, body: &mut BodyDataStream) {
-    if !headers.contains_key(header::EXPECT) {
-        drain_stream(body.map_ok(|bytes| bytes.len())).await;
-    }
-}
-
-pub(super) async fn drain_form(headers: &HeaderMap, mut form: Multipart) {
-    if headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let drained = async {
-        let mut left = DRAIN_BYTES_MAX;
-        while let Ok(Some(mut field)) = form.next_field().await {
-            while let Ok(Some(piece)) = field.chunk().await {
-                left = left.saturating_sub(piece.len());
-                if left == 0 {
-                    return;
-                }
-            }
-        }
-    };
-    // Past the time the answer is given all the same.
-    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drained).await;
-}
-
-async fn drain_stream<E>(lengths: impl Stream<Item = Result<usize, E>>) {
-    let drained = async {
-        let mut left = DRAIN_BYTES_MAX;
-        let mut lengths = std::pin::pin!(lengths);
-        while let Some(Ok(length)) = lengths.next().await {
-            left = left.saturating_sub(length);
-            if left == 0 {
-                return;
-            }
-        }
-    };
-    // Past the time the answer is given all the same.
-    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drained).await;
 }

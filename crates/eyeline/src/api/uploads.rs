@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::multipart::Field;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Multipart, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{FieldErrors, ImageId, ProjectId, Tier, Timestamp};
 use eyeline_store::catalog::idempotency::IdempotencyKey;
 use eyeline_store::catalog::images::{From as PageFrom, Image, ImageFilter};
 use futures::StreamExt as _;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,12 +18,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
-use super::upload_links::{broken_form, drain_form, text};
+use super::unpacked::refuse_packed;
+use super::upload_links::{announced, broken_form, form, skip, text, without_file};
 use super::{Answer, Credential, Fields, Idempotency, Next, Problem, ProblemDocument, Query};
 use crate::app::App;
+use crate::file_name;
 use crate::flow::change;
 use crate::flow::links::Links;
-use crate::flow::upload::{ProjectLimits, Stated};
+use crate::flow::upload::{self, ProjectLimits, Stated};
 use crate::flow::user_upload::{self, Owner};
 
 /// When to try again after a full waiting room.
@@ -79,28 +81,16 @@ async fn create_upload(
     idempotency: Idempotency,
     request: Request,
 ) -> Answer<Response> {
-    let headers = request.headers().clone();
+    refuse_packed(request.headers())?;
+    let announced = announced(request.headers());
     let sender = Sender::of(&credential, query)?;
     // Held until the answer: those who wait for their photo are bounded.
-    let place = app.admission.enter();
-    let mut form = Multipart::from_request(request, &app)
-        .await
-        .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    if place.is_none() {
-        drain_form(&headers, form).await;
-        return Err(full());
-    }
-    match take_form(&app, &headers, sender, idempotency.key(), &mut form).await {
-        Ok((project_id, image_id)) => {
-            let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
-            let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-            Ok((status, Json(ImageAnswer::new(image, &Links::at(&app), true))).into_response())
-        }
-        Err(problem) => {
-            drain_form(&headers, form).await;
-            Err(problem)
-        }
-    }
+    let _place = app.admission.enter().ok_or_else(full)?;
+    let mut form = form(request, &app).await?;
+    let (project_id, image_id) = take_form(&app, announced, sender, idempotency.key(), &mut form).await?;
+    let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
+    let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    Ok((status, Json(ImageAnswer::new(image, &Links::at(&app), true))).into_response())
 }
 
 /// Photos come faster than versions are made of them.
@@ -143,22 +133,23 @@ impl Sender {
 
 async fn take_form(
     app: &App,
-    headers: &HeaderMap,
+    announced: Option<u64>,
     mut sender: Sender,
     key: Option<IdempotencyKey>,
     form: &mut Multipart,
 ) -> Answer<(ProjectId, ImageId)> {
+    let mut others = Vec::new();
     for _ in 0..=FIELDS_MAX {
         let Some(mut field) = form.next_field().await.map_err(broken_form)? else {
             let mut errors = sender.owner().err().unwrap_or_default();
-            errors.required("data");
+            errors.merge(without_file("data", &others));
             return Err(errors.into());
         };
         match (field.name().unwrap_or_default(), &mut sender) {
-            ("data", _) => return take_file(app, headers, sender.owner()?, key, field).await,
+            ("data", _) => return take_file(app, announced, sender.owner()?, key, field).await,
             ("user_id", Sender::Key { user_id, .. }) => *user_id = Some(text(&mut field).await?),
             ("tier", Sender::Key { tier, .. }) => *tier = Some(text(&mut field).await?),
-            _ => drop(text(&mut field).await?),
+            _ => others.push(skip(&mut field, "data").await?),
         }
     }
     Err(FieldErrors::one("data", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
@@ -166,18 +157,18 @@ async fn take_form(
 
 async fn take_file(
     app: &App,
-    headers: &HeaderMap,
+    announced: Option<u64>,
     owner: Owner,
     key: Option<IdempotencyKey>,
     mut field: Field<'_>,
 ) -> Answer<(ProjectId, ImageId)> {
     let tier = app.settings.tier(owner.tier);
-    let filename = field.file_name().filter(|name| !name.is_empty()).unwrap_or("upload");
-    let filename = filename.chars().filter(|char| *char != '\0').take(FILENAME_CHARS_MAX).collect();
-    let content_type = field.content_type().filter(|kind| *kind != "application/octet-stream").map(str::to_owned);
+    let filename = file_name::of_form_field(field.headers()).unwrap_or_else(|| "upload".to_owned());
+    let filename = filename.chars().take(FILENAME_CHARS_MAX).collect();
+    let declared = field.headers().get(header::CONTENT_TYPE);
+    let content_type = declared.and_then(|declared| upload::declared_type(declared.to_str().ok()?));
     let stated = user_upload::private(filename, content_type);
     // What is surely too large, whatever else the form holds, is refused before a place is taken.
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let at_least = Stated { bytes: announced.map(|bytes| bytes.saturating_sub(FORM_BYTES_MAX)), ..stated.clone() };
     let limits = ProjectLimits { file_bytes_max: tier.file_bytes_max, images_max: Some(tier.images_max) };
     if let Some((status, detail)) = refusal(&at_least, &limits) {
@@ -204,7 +195,7 @@ fn keeper(credential: &Credential) -> Answer<ProjectId> {
         Credential::Admin { application } => application.map(|(_, project_id)| project_id),
         credential => credential.project(),
     };
-    let sentence = "With the admin key, this has to name the application whose user it is.";
+    let sentence = "With the admin key, this has to name an application: the one whose user it is.";
     let project_id = project_id.ok_or_else(|| Problem::from(FieldErrors::one("application", sentence)))?;
     credential.manage(project_id, "project")?;
     Ok(project_id)

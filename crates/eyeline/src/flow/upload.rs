@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::hints;
 use crate::app::App;
+use crate::file_name;
 use crate::settings::Settings;
 
+<<<<<<< HEAD
 /// What may be sent; what it really is, the worker finds out.
 pub const CONTENT_TYPES: [&str; 9] = [
     "image/jpeg",
@@ -32,8 +34,42 @@ pub const CONTENT_TYPES: [&str; 9] = [
     "image/heic-sequence",
     "image/heif-sequence",
 ];
+=======
+/// What may be sent. The worker finds out what a file really is.
+pub const CONTENT_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
+>>>>>>> 595b7ff (Call a file a duplicate only once it has arrived, and let its bytes decide its type)
 
 const PURPOSE: &str = "upload link";
+
+/// Declared types that say nothing about the bytes; clients send them when they do not know better. The form's type is what
+/// curl sends with any file.
+const UNTYPED: [&str; 7] = [
+    "",
+    "*/*",
+    "application/octet-stream",
+    "application/x-octet-stream",
+    "binary/octet-stream",
+    "application/binary",
+    "application/x-www-form-urlencoded",
+];
+
+/// Reads a declared media type: in lower case and without its parameters. `None` if it says nothing about the bytes.
+pub fn declared_type(text: &str) -> Option<String> {
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    (essence.contains('/') && !UNTYPED.contains(&essence.as_str())).then_some(essence)
+}
+
+/// Whether the bytes decide about a file of this declared type. Many clients declare a wrong type of image; only what is
+/// clearly none is refused before it is read.
+pub fn may_be_photo(declared: &str) -> bool {
+    declared.starts_with("image/") && declared != "image/svg+xml"
+}
+
+/// Why a file of this declared type is not taken, if it is not: one sentence.
+pub fn type_refusal(declared: Option<String>) -> Option<String> {
+    let kind = declared.filter(|kind| !may_be_photo(kind))?;
+    Some(format!("Files of type {kind} are not taken; these are: {}.", CONTENT_TYPES.join(", ")))
+}
 
 /// What a project of the tier may send. A project of the highest tier has no limit on its number of images.
 pub struct ProjectLimits {
@@ -68,8 +104,9 @@ pub struct Stated {
 }
 
 impl Stated {
-    /// The type that was stated, or that the name's ending speaks of.
+    /// The declared type, else that of the name's ending.
     pub fn likely_type(&self) -> Option<String> {
+<<<<<<< HEAD
         if self.content_type.is_some() {
             return self.content_type.clone();
         }
@@ -88,6 +125,9 @@ impl Stated {
             _ => return None,
         };
         Some(kind.to_owned())
+=======
+        self.content_type.clone().or_else(|| file_name::type_of_ending(&self.filename).map(str::to_owned))
+>>>>>>> 595b7ff (Call a file a duplicate only once it has arrived, and let its bytes decide its type)
     }
 }
 
@@ -120,7 +160,6 @@ pub struct Policy {
     /// Exactly so many bytes with this SHA-256 (hexadecimal), when the client stated both.
     pub bytes: Option<u64>,
     pub sha256: Option<String>,
-    pub content_type: Option<String>,
 }
 
 impl Policy {
@@ -133,7 +172,6 @@ impl Policy {
             bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
             bytes: exact.map(|(bytes, _)| bytes),
             sha256: exact.map(|(_, sha256)| hex(&sha256)),
-            content_type: image.stated_type.clone(),
         }
     }
 }
@@ -157,13 +195,13 @@ pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
     let Some((_, sha256)) = exact else {
         let url = format!("{public_url}/api/v1/incoming");
         let mut fields = vec![("key", policy.key), ("policy", text), ("signature", signature)];
-        fields.extend(policy.content_type.map(|kind| ("Content-Type", kind)));
+        fields.extend(image.stated_type.clone().map(|kind| ("Content-Type", kind)));
         return Link { url, method: "POST", fields, headers: Vec::new(), expires_at };
     };
     let url = format!("{public_url}/api/v1/{}?policy={text}&signature={signature}", policy.key);
     // Content-Length is bound by the policy too, but no browser lets a page set it.
     let mut headers = vec![("If-None-Match", "*".to_owned()), ("x-amz-checksum-sha256", STANDARD.encode(sha256))];
-    headers.extend(policy.content_type.map(|kind| ("Content-Type", kind)));
+    headers.extend(image.stated_type.clone().map(|kind| ("Content-Type", kind)));
     Link { url, method: "PUT", fields: Vec::new(), headers, expires_at }
 }
 

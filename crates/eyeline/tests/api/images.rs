@@ -46,6 +46,13 @@ pub async fn send(server: &Server, link: &Value, file: &[u8]) -> Answer {
         let body = Body::from(file.to_vec());
         return server.send(sent.header("content-length", file.len()).body(body).expect("a request")).await;
     }
+    send_form(server, link, None, file).await
+}
+
+/// Sends `file` as the link of a form says to, with its type beside it.
+async fn send_form(server: &Server, link: &Value, kind: Option<&str>, file: &[u8]) -> Answer {
+    let (url, params) = (text(link, "upload_link"), &link["params"]);
+    let sent = request("POST", path_of(&url), "");
     let mut form = Vec::new();
     for (name, value) in params["fields"].as_object().expect("fields") {
         let value = value.as_str().expect("text");
@@ -53,7 +60,9 @@ pub async fn send(server: &Server, link: &Value, file: &[u8]) -> Answer {
             format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes(),
         );
     }
-    form.extend(b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n");
+    let kind = kind.map_or_else(String::new, |kind| format!("Content-Type: {kind}\r\n"));
+    let head = format!("--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n{kind}\r\n");
+    form.extend(head.into_bytes());
     form.extend(file);
     form.extend(b"\r\n--edge--\r\n");
     let sent = sent.header("content-type", "multipart/form-data; boundary=edge").header("content-length", form.len());
@@ -129,7 +138,7 @@ async fn a_changed_policy_is_forbidden_and_an_empty_file_refused() {
     mixed["params"]["fields"]["policy"] = second["params"]["fields"]["policy"].clone();
     assert_eq!(send(&server, &mixed, FILE).await.status, StatusCode::FORBIDDEN);
     let mut other_type = first.clone();
-    other_type["params"]["fields"]["Content-Type"] = json!("image/png");
+    other_type["params"]["fields"]["Content-Type"] = json!("text/html");
     assert_eq!(send(&server, &other_type, FILE).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(send(&server, &first, b"").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(send(&server, &first, FILE).await.status, StatusCode::NO_CONTENT);
@@ -218,6 +227,7 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
     let server = Server::start().await;
     let tenant = server.tenant("batches").await;
     let first = link(&server, &tenant, &stated(&tenant)).await;
+    assert_eq!(send(&server, &first, FILE).await.status, StatusCode::NO_CONTENT);
     let file = |name: &str, size: u64, sha256: &str| json!({"filename": name, "size": size, "sha256": sha256});
     let known = text(&stated(&tenant), "sha256");
     let new = "ab".repeat(32);
@@ -235,7 +245,7 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
     let verdicts: Vec<&str> = images.iter().map(|image| image["verdict"].as_str().expect("a verdict")).collect();
     assert_eq!(
         verdicts,
-        ["created", "duplicate", "duplicate", "too_large", "wrong_type", "invalid", "invalid"],
+        ["created", "duplicate", "repeated", "too_large", "wrong_type", "invalid", "invalid"],
         "{answer}"
     );
     assert_eq!(images[1]["duplicate_of"], first["image_id"]);
@@ -251,6 +261,100 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
     let tagged =
         server.get(&format!("/api/v1/projects/{}/images?tag=batch", tenant.project_id), ADMIN_KEY).await.json();
     assert_eq!(tagged["images"].as_array().map(Vec::len), Some(1), "{tagged}");
+}
+
+#[tokio::test]
+async fn only_a_file_that_arrived_makes_another_a_duplicate() {
+    let server = Server::start().await;
+    let tenant = server.tenant("phones").await;
+    let file = json!({"filename": "a.jpg", "size": FILE.len(), "sha256": hex(&eyeline::secrets::sha256(FILE))});
+    let body = json!({"project_id": tenant.project_id, "files": [file, file]});
+    let ask = async || {
+        let answer = server.post("/api/v1/images/batch", &tenant.secret_key, &body).await.json();
+        let images = answer["images"].as_array().expect("images").clone();
+        let verdicts: Vec<String> = images.iter().map(|image| text(image, "verdict")).collect();
+        (images, verdicts)
+    };
+    // The links of the first two calls are never used, or not to the end.
+    for _ in 0..2 {
+        let (images, verdicts) = ask().await;
+        assert_eq!(verdicts, ["created", "repeated"]);
+        assert_eq!(images[1]["duplicate_of"], images[0]["image_id"]);
+        assert!(images[1]["upload_link"].is_null() && text(&images[1], "detail").contains("earlier file of this call"));
+        assert_eq!(send(&server, &images[0], &FILE[1..]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let single = link(&server, &tenant, &stated(&tenant)).await;
+    assert_eq!(ask().await.1, ["created", "repeated"]);
+
+    assert_eq!(send(&server, &single, FILE).await.status, StatusCode::NO_CONTENT);
+    let (images, verdicts) = ask().await;
+    assert_eq!(verdicts, ["duplicate", "duplicate"]);
+    assert!(images.iter().all(|image| image["duplicate_of"] == single["image_id"]), "{images:?}");
+
+    let image = format!("/api/v1/images/{}", text(&single, "image_id"));
+    assert_eq!(server.delete(&image, &tenant.secret_key).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(ask().await.1, ["created", "repeated"], "the file is gone");
+}
+
+/// Declared types that say nothing, that are spelt in another way, or that name another kind of image.
+const HONEST_TYPES: [&str; 14] = [
+    "image/jpg",
+    "image/pjpeg",
+    "image/x-png",
+    "IMAGE/JPEG",
+    " image/jpeg ; charset=binary",
+    "image/webp",
+    "image/heic",
+    "image/*",
+    "",
+    "application/octet-stream",
+    "Binary/Octet-Stream",
+    "application/x-www-form-urlencoded",
+    "jpg",
+    "undefined",
+];
+const OTHER_TYPES: [&str; 4] = ["text/html; charset=utf-8", "application/pdf", "image/svg+xml", "VIDEO/MP4"];
+
+#[tokio::test]
+async fn a_declared_type_of_any_image_leaves_the_decision_to_the_bytes() {
+    let server = Server::start().await;
+    let tenant = server.tenant("types").await;
+    for (kinds, is_taken) in [(&HONEST_TYPES[..], true), (&OTHER_TYPES[..], false)] {
+        for kind in kinds {
+            // Stated with the request for a link.
+            let mut body = stated(&tenant);
+            body["content_type"] = json!(kind);
+            let made = server.post("/api/v1/images", &tenant.secret_key, &body).await;
+            let expected = if is_taken { StatusCode::CREATED } else { StatusCode::UNSUPPORTED_MEDIA_TYPE };
+            assert_eq!(made.status, expected, "{kind}: {made:?}");
+            if is_taken {
+                assert_eq!(send(&server, &made.json(), FILE).await.status, StatusCode::NO_CONTENT, "{kind}");
+            }
+            let mut file = body.clone();
+            file["sha256"] = json!("ab".repeat(32));
+            let batch = json!({"project_id": tenant.project_id, "files": [file]});
+            let batch = server.post("/api/v1/images/batch", &tenant.secret_key, &batch).await.json();
+            assert_eq!(
+                batch["images"][0]["verdict"],
+                if is_taken { "created" } else { "wrong_type" },
+                "{kind}: {batch}"
+            );
+
+            // Declared with the file, through a link that another type was stated for.
+            let expected = if is_taken { StatusCode::NO_CONTENT } else { StatusCode::UNSUPPORTED_MEDIA_TYPE };
+            let mut put = link(&server, &tenant, &stated(&tenant)).await;
+            put["params"]["headers"]["Content-Type"] = json!(kind);
+            assert_eq!(send(&server, &put, FILE).await.status, expected, "PUT {kind}");
+            for (beside, in_field) in [(Some(kind), None), (None, Some(kind))] {
+                let form = json!({"project_id": tenant.project_id, "filename": "a.jpg"});
+                let mut form = link(&server, &tenant, &form).await;
+                let fields = form["params"]["fields"].as_object_mut().expect("fields");
+                fields.extend(in_field.map(|kind| ("Content-Type".to_owned(), json!(kind))));
+                let sent = send_form(&server, &form, beside.copied(), FILE).await;
+                assert_eq!(sent.status, expected, "POST {kind}: {sent:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn make_unheard_news(app: &App, project_id: ProjectId, count: usize) -> u6
         metadata: "{}".to_owned(),
     };
     let images = (0..count).map(|_| image()).collect();
-    let made = app.catalog.create_images(project_id, images, None, false, app.clock.now(), None).await;
+    let made = app.catalog.create_images(project_id, images, None, app.clock.now(), None).await;
     let Once::Done((_, hints)) = made.expect("images") else { panic!("a repetition without a key") };
     hints.news[0].1
 }

@@ -172,6 +172,32 @@ async fn what_is_too_large_or_breaks_off_is_not_taken_and_holds_no_place() {
 }
 
 #[tokio::test]
+async fn a_form_may_declare_any_type_of_image_and_write_its_file_name_in_any_way() {
+    let server = start().await;
+    let tenant = server.tenant("names").await;
+    let names: [(&[u8], &str); 6] = [
+        (b"filename=\"a.jpg\"", "a.jpg"),
+        (b"filename*=UTF-8''%E6%97%A5.jpg", "日.jpg"),
+        (b"filename=\"x.jpg\"; filename*=UTF-8''%E6%97%A5.jpg", "日.jpg"),
+        (b"filename=\"=?UTF-8?B?5pelLmpwZw==?=\"", "日.jpg"),
+        (b"filename=\"%E6%97%A5%20a.jpg\"", "日 a.jpg"),
+        (b"filename=\"r\xe9sum\xe9.jpg\"", "résumé.jpg"),
+    ];
+    let kinds = ["", "image/jpg", "image/x-png;a=b", "application/octet-stream", "IMAGE/WEBP", "binary/octet-stream"];
+    for (index, ((disposition, name), kind)) in names.into_iter().zip(kinds).enumerate() {
+        let user = user(&server, &tenant, &format!("user {index}"));
+        let head = b"--edge\r\nContent-Disposition: form-data; name=\"data\"; ";
+        let kind = format!("\r\nContent-Type: {kind}\r\n\r\n");
+        let form = [head, disposition, kind.as_bytes(), &png(), b"\r\n--edge--\r\n"].concat();
+        let answer = post(&server, &user, form).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{name}: {answer:?}");
+        let image = answer.json();
+        let found = (&image["filename"], &image["state"], &image["content_type"]);
+        assert_eq!(found, (&json!(name), &json!("done"), &json!("image/png")), "{image}");
+    }
+}
+
+#[tokio::test]
 async fn everything_that_is_wrong_with_a_form_is_told_at_once() {
     let server = start().await;
     let tenant = server.tenant("emoji").await;
@@ -179,6 +205,17 @@ async fn everything_that_is_wrong_with_a_form_is_told_at_once() {
     assert_eq!(nothing.status, StatusCode::BAD_REQUEST, "{nothing:?}");
     let required = json!({"user_id": ["This field is required."], "data": ["This field is required."]});
     assert_eq!(nothing.json()["errors"], required);
+
+    // A file in another field, and a form that says everything but the file.
+    let misnamed = String::from_utf8(form(&[("user_id", "anna")], "a.png", b"x")).expect("text");
+    let misnamed = misnamed.replace("name=\"data\"", "name=\"photo\"");
+    let misnamed = post(&server, &tenant.secret_key, misnamed).await;
+    assert_eq!(misnamed.status, StatusCode::BAD_REQUEST, "{misnamed:?}");
+    let sentence = "The file has to be in this field, `data`; it came in the field `photo`.";
+    assert_eq!(misnamed.json()["errors"], json!({"data": [sentence]}));
+    let part = "--edge\r\nContent-Disposition: form-data; name=\"album\"\r\n\r\nx\r\n--edge--\r\n";
+    let nothing = post(&server, &tenant.secret_key, part).await.json();
+    assert!(nothing["errors"]["data"].to_string().contains("the form has `album`"), "{nothing}");
 
     let wrong = form(&[("user_id", ""), ("tier", "gold")], "mine.png", &png());
     let wrong = post(&server, &tenant.secret_key, wrong).await.json();

@@ -20,12 +20,13 @@ use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
 use crate::app::App;
 use crate::flow::hints;
-use crate::flow::upload::{self, CONTENT_TYPES, ProjectLimits, Stated};
+use crate::flow::upload::{self, ProjectLimits, Stated};
 
 /// Files of one batch.
 pub(super) const BATCH_MAX: usize = 500;
 
 pub(in crate::api) const FILENAME_CHARS_MAX: usize = 255;
+const TYPE_CHARS_MAX: usize = 255;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create)).routes(routes!(create_batch))
@@ -115,7 +116,7 @@ async fn create(
     let stated = stated(&mut fields, &Defaults::default());
     fields.finish()?;
     let (Some(project_id), Some(stated)) = (project_id, stated) else { return Err(Problem::not_found("project")) };
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let limits = ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?);
     if let Some((status, detail)) = refusal(&stated, &limits) {
         return Err(Problem::new(status, detail));
@@ -156,8 +157,9 @@ struct FilesAnswer {
 #[derive(Clone, Serialize, ToSchema)]
 struct FileAnswer {
     filename: Option<String>,
-    /// `created` (then a link is there), `duplicate` (of `image_id`, by its hash), `over_quota`, `too_large`,
-    /// `wrong_type` or `invalid`.
+    /// `created`: a link is there. `duplicate`: the file of `duplicate_of` has arrived and has the same hash. `repeated`:
+    /// an earlier file of this call has the same hash; its link, of the image `duplicate_of`, is for both. Else
+    /// `over_quota`, `too_large`, `wrong_type` or `invalid`.
     verdict: &'static str,
     /// What is wrong, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,7 +205,7 @@ async fn create_batch(
     };
     fields.finish()?;
     let Some(project_id) = project_id else { return Err(Problem::not_found("project")) };
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let limits = ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?);
 
     let mut answers = Vec::with_capacity(files.len());
@@ -231,22 +233,27 @@ async fn create_batch(
     let kept = answer.clone();
     let repeatable = idempotency.repeatable(&body, StatusCode::OK, kept);
     let now = app.clock.now();
-    let once = app.catalog.create_images(project_id, images, limits.images_max, true, now, repeatable).await?;
+    let once = app.catalog.create_images(project_id, images, limits.images_max, now, repeatable).await?;
     if let Once::Done((_, made)) = &once {
         hints::publish(&app, made.clone()).await;
     }
     Ok(answer_once(once, StatusCode::OK, |outcome| answer(&outcome)))
 }
 
-/// The answers, of which those that were to be created get what the catalog said, in their order.
+/// Replaces the answers with a link by what the catalog decided about them, in their order.
 fn with_verdicts(mut answers: Vec<FileAnswer>, verdicts: &[Verdict], over_quota: &str) -> FilesAnswer {
     let asked = answers.iter_mut().filter(|answer| answer.link.is_some());
     for (answer, verdict) in asked.zip(verdicts) {
         match verdict {
             Verdict::Created => {}
             Verdict::Duplicate(image_id) => {
-                let detail = "The project has this very file already.".to_owned();
+                let detail = "This file has arrived already.".to_owned();
                 *answer = FileAnswer::refused(answer.filename.take(), "duplicate", detail);
+                answer.duplicate_of = Some(*image_id);
+            }
+            Verdict::Repeated(image_id) => {
+                let detail = "An earlier file of this call is the same; send it once, through that file's link.";
+                *answer = FileAnswer::refused(answer.filename.take(), "repeated", detail.to_owned());
                 answer.duplicate_of = Some(*image_id);
             }
             Verdict::OverQuota => {
@@ -305,12 +312,13 @@ impl Defaults {
 /// `None` when the name is missing, which is noted.
 fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
     let filename = fields.required_text("filename", FILENAME_CHARS_MAX);
-    let content_type = fields.text("content_type", 100);
+    // Browsers give an empty type for a file that they do not know.
+    let content_type = if fields.is_null("content_type") { None } else { fields.text("content_type", TYPE_CHARS_MAX) };
     let stated = Stated {
         filename: filename.unwrap_or_default(),
         bytes: fields.integer("size", 1..=u64::from(u32::MAX) * 1024),
         sha256: fields.parsed("sha256", "64 hexadecimal digits", upload::parse_sha256),
-        content_type: content_type.map(|kind| kind.trim().to_ascii_lowercase()),
+        content_type: content_type.and_then(|kind| upload::declared_type(&kind)),
         gallery_id: fields.id("gallery_id").or(defaults.gallery_id),
         visibility: visibility(fields).unwrap_or(defaults.visibility),
         access_tier: access_tier(fields).unwrap_or(defaults.access_tier),
@@ -327,7 +335,5 @@ pub(in crate::api) fn refusal(stated: &Stated, limits: &ProjectLimits) -> Option
         let detail = format!("The file has {bytes} bytes; at most {} are taken.", limits.file_bytes_max);
         return Some((StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let kind = stated.likely_type().filter(|kind| !CONTENT_TYPES.contains(&kind.as_str()))?;
-    let detail = format!("Files of type {kind} are not taken; these are: {}.", CONTENT_TYPES.join(", "));
-    Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+    Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, upload::type_refusal(stated.likely_type())?))
 }

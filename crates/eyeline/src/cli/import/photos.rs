@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use tokio_util::io::ReaderStream;
 
 use super::super::say;
 use super::{Target, bytes_bar, conclude, text};
+use crate::file_name;
+use crate::flow::upload::may_be_photo;
 use crate::secrets::to_hex;
 
 /// Photos whose links are asked for at once; a link lives for minutes.
@@ -28,7 +31,6 @@ const LOOKS_AT_ONCE: usize = 8;
 struct Photo {
     path: PathBuf,
     name: String,
-    content_type: &'static str,
     bytes: u64,
 }
 
@@ -64,31 +66,18 @@ fn find(folder: &Path) -> Result<(Vec<Photo>, u64), String> {
             let path = entry.map_err(unreadable)?.path();
             // A link may lead in a circle; what it names is found under its own path if it is below the folder.
             let about = std::fs::symlink_metadata(&path).map_err(unreadable)?;
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            match content_type(&path) {
-                _ if about.is_dir() => folders.push(path),
-                Some(content_type) if about.is_file() && !name.is_empty() => {
-                    photos.push(Photo { path, name, content_type, bytes: about.len() });
-                }
-                _ => others += 1,
+            let name = file_name::decode(path.file_name().unwrap_or_default().as_bytes());
+            if about.is_dir() {
+                folders.push(path);
+            } else if about.is_file() && file_name::type_of_ending(&name).is_some_and(may_be_photo) {
+                photos.push(Photo { path, name, bytes: about.len() });
+            } else {
+                others += 1;
             }
         }
     }
     photos.sort_by(|one, other| one.path.cmp(&other.path));
     Ok((photos, others))
-}
-
-fn content_type(path: &Path) -> Option<&'static str> {
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "jpg" | "jpeg" => Some("image/jpeg"),
-        "png" => Some("image/png"),
-        "webp" => Some("image/webp"),
-        "gif" => Some("image/gif"),
-        "avif" => Some("image/avif"),
-        "heic" => Some("image/heic"),
-        "heif" | "hif" => Some("image/heif"),
-        _ => None,
-    }
 }
 
 async fn import_batch(
@@ -102,8 +91,7 @@ async fn import_batch(
     for photo in photos {
         match sha256(photo.path.clone()).await {
             Ok(sha256) => {
-                asked.push(json!({"filename": photo.name, "size": photo.bytes, "sha256": sha256,
-                                  "content_type": photo.content_type}));
+                asked.push(json!({"filename": photo.name, "size": photo.bytes, "sha256": sha256}));
                 readable.push(photo);
             }
             Err(error) => outcome.trouble.push(format!("{}: {error}", photo.path.display())),
@@ -115,8 +103,8 @@ async fn import_batch(
     let body = json!({"project_id": target.project_id, "gallery_id": target.gallery_id, "files": asked});
     let answer = target.client.send(Method::POST, "/images/batch", Some(&body)).await?;
     let verdicts = answer["images"].as_array().cloned().unwrap_or_default();
-    let work = readable.into_iter().zip(&asked).zip(verdicts).map(async |((photo, asked), verdict)| {
-        let outcome = import_one(target, photo, asked, verdict, bar).await;
+    let work = readable.into_iter().zip(verdicts).map(async |(photo, verdict)| {
+        let outcome = import_one(target, photo, verdict, bar).await;
         (photo, outcome)
     });
     let mut finished = futures::stream::iter(work).buffer_unordered(UPLOADS_AT_ONCE);
@@ -130,11 +118,10 @@ async fn import_batch(
     Ok(())
 }
 
-/// The image's id once the photo is sent; `None` when the project has it already.
+/// Sends the photo and returns its image id; `None` if the project has it already or an earlier photo is the same.
 async fn import_one(
     target: &Target,
     photo: &Photo,
-    asked: &Value,
     verdict: Value,
     bar: &ProgressBar,
 ) -> Result<Option<String>, String> {
@@ -145,20 +132,13 @@ async fn import_one(
         }
         Some("duplicate") => {
             let image_id = text(&verdict["duplicate_of"]);
-            let image = target.client.send(Method::GET, &format!("/images/{image_id}"), None).await?;
-            if image["state"] == "init" {
-                // An earlier import was interrupted between the link and the file.
-                target.client.send(Method::DELETE, &format!("/images/{image_id}"), None).await?;
-                let mut body = asked.clone();
-                body["project_id"] = json!(target.project_id);
-                body["gallery_id"] = json!(target.gallery_id);
-                let link = target.client.send(Method::POST, "/images", Some(&body)).await?;
-                send(target, photo, &link, bar).await?;
-                return Ok(Some(text(&link["image_id"])));
-            }
             bar.inc(photo.bytes);
             let path = format!("/galleries/{}/images/{image_id}", target.gallery_id);
             target.client.send(Method::PUT, &path, None).await?;
+            Ok(None)
+        }
+        Some("repeated") => {
+            bar.inc(photo.bytes);
             Ok(None)
         }
         _ => Err(verdict["detail"].as_str().unwrap_or("the server took it not, without a reason").to_owned()),

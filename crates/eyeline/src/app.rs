@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, pubsub};
@@ -62,6 +62,8 @@ pub struct Parts {
     pub credentials: Credentials,
     /// What the public credential may send.
     pub rate_limits: RateLimits,
+    /// Guards the one log line about proxies that name no address.
+    pub unreadable_hop: Once,
     pub metrics: Metrics,
     pub cache: Arc<dyn Cache>,
     pub pubsub: Arc<dyn PubSub>,
@@ -171,6 +173,7 @@ impl App {
             stop: CancellationToken::new(),
             credentials: Credentials::new(catalog.clone()),
             rate_limits: RateLimits::new(settings.application_events_per_second, settings.address_events_per_second),
+            unreadable_hop: Once::new(),
             metrics: Metrics::default(),
             catalog,
             objects,

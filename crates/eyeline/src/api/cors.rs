@@ -9,12 +9,16 @@ use super::{Problem, auth};
 use crate::app::App;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+/// What a preflight allows that asks for no header, or for more than it may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, application, content-type, idempotency-key, if-none-match, last-event-id, x-request-id, \
-     x-amz-checksum-sha256",
+    "authorization, application, content-type, content-encoding, idempotency-key, if-none-match, last-event-id, \
+     x-request-id, x-amz-checksum-sha256",
 );
 const ANSWER_HEADERS: HeaderValue =
     HeaderValue::from_static("etag, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id");
+/// Headers that a preflight may ask for, and their bytes together. Pages add those of tracing and other tools.
+const ASKED_MAX: usize = 100;
+const ASKED_BYTES_MAX: usize = 4 * 1024;
 /// Seconds that a browser may remember a preflight: a revoked origin is out by then.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
@@ -38,7 +42,7 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (is_preflight, allowed) {
-        (true, true) => preflight(),
+        (true, true) => preflight(request.headers()),
         (true, false) => Problem::forbidden("No application lists this origin in its allowed_origins.").into_response(),
         (false, _) => next(request).await,
     };
@@ -46,6 +50,11 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
     if allowed {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
+    }
+    // Beacons are always sent with credentials. The cookie of a signed-in browser counts for this server's own pages alone,
+    // so this gives other pages nothing.
+    if allowed && !is_upload_link {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     response
 }
@@ -61,13 +70,32 @@ async fn is_allowed(app: &App, origin: &HeaderValue, application: Option<&str>) 
     }
 }
 
-fn preflight() -> Response {
+fn preflight(request: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked_headers(request).unwrap_or(REQUEST_HEADERS));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+    const ASKED: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
+    headers.append(header::VARY, HeaderValue::from(ASKED));
     response
+}
+
+/// The headers that a preflight asks for, unless there are none, too many, or some that are no names of headers.
+fn asked_headers(request: &HeaderMap) -> Option<HeaderValue> {
+    let mut names: Vec<HeaderName> = Vec::new();
+    let mut bytes = 0;
+    for line in request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        bytes += line.len();
+        for name in line.to_str().ok()?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if names.len() == ASKED_MAX || bytes > ASKED_BYTES_MAX {
+                return None;
+            }
+            names.push(name.parse().ok()?);
+        }
+    }
+    let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+    if names.is_empty() { None } else { HeaderValue::from_str(&names.join(", ")).ok() }
 }
 
 /// A cache must not give one origin's answer to another.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eyeline_core::{Tier, Webp};
 use eyeline_image::Limits;
 use figment::providers::{Format as _, Serialized, Toml};
-use figment::value::{Dict, Map};
+use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ const NOT_SETTINGS: [&str; 1] = ["url"];
 pub struct Settings {
     /// Address and port to serve on.
     pub listen: SocketAddr,
-    /// Where clients reach the server; `http://localhost:<port>` when unset.
+    /// Scheme and host (and port) where clients reach the server; `http://localhost:<port>` when unset. It has no path.
     pub public_url: Option<String>,
     /// The folder of everything the embedded engines keep.
     pub data: PathBuf,
@@ -72,7 +72,7 @@ pub struct Settings {
     pub uploads_waiting_max: usize,
     /// Which versions are made as WebP too: `off`, `small` (thumb and big_thumb) or `all`.
     pub webp: Webp,
-    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed, separated by commas.
+    /// Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas.
     pub trusted_proxies: Networks,
     /// Events a second that an application's public id may send.
     pub application_events_per_second: u32,
@@ -168,8 +168,13 @@ impl Settings {
         let figment =
             Figment::from(Serialized::defaults(Settings::default())).merge(Toml::file(file)).merge(environment);
         let settings: Settings = figment.extract().map_err(|error| format!("a setting is wrong: {error}"))?;
-        settings.validate()?;
-        Ok(settings)
+        settings.checked()
+    }
+
+    /// The settings in the form that the server uses.
+    fn checked(self) -> Result<Self, String> {
+        self.validate()?;
+        Ok(Settings { public_url: self.public_url.as_deref().and_then(read_origin), ..self })
     }
 
     /// The error names everything that is wrong.
@@ -213,8 +218,10 @@ impl Settings {
         check(scheme_is(&self.inbox_url(), &["sqlite:"]), "inbox_url has to start with sqlite:");
         check(scheme_is(&self.cache_url, &["memory:"]), "cache_url has to start with memory:");
         check(
-            self.public_url.as_ref().is_none_or(|url| scheme_is(url, &["http://", "https://"])),
-            "public_url has to start with http:// or https://",
+            self.public_url.as_ref().is_none_or(|url| read_origin(url).is_some()),
+            "public_url has to be http:// or https:// with a host and optionally a port, such as \
+             https://photos.example.com; a path is not possible, since pages, links and cookies stand at the root of \
+             their host: give the server a host name or a port of its own",
         );
         if let Some(secret) = &self.secret
             && let Err(sentence) = Secrets::parse(secret)
@@ -248,12 +255,9 @@ impl Settings {
         self.trusted_proxies.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Without a slash at the end.
+    /// As browsers write an origin: no slash at the end, no port that is the scheme's own.
     pub fn public_url(&self) -> String {
-        match &self.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://localhost:{}", self.listen.port()),
-        }
+        self.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
     }
 
     /// Where a command on this machine reaches the server, without a slash at the end.
@@ -354,11 +358,17 @@ impl Environment {
             }
             // What looks like a number is one, but never in a secret.
             let is_text = matches!(name.as_str(), "secret" | "admin_key");
-            let value = if is_text { value.into() } else { value.parse().unwrap_or_else(|never| match never {}) };
+            let value = if is_text { value.into() } else { read_value(&value) };
             values.insert(name, value);
         }
         Ok(Environment(values))
     }
+}
+
+/// An object as JSON, or any value as figment writes it.
+fn read_value(text: &str) -> Value {
+    let json = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    json.unwrap_or_else(|| text.parse().unwrap_or_else(|never| match never {}))
 }
 
 impl Provider for Environment {
@@ -370,6 +380,19 @@ impl Provider for Environment {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(Profile::Default.collect(self.0.clone()))
     }
+}
+
+/// The origin that an address consists of; `None` if it says more than that.
+fn read_origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let is_spelt_out = text.starts_with("http://") || text.starts_with("https://");
+    let is_bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control());
+    (is_spelt_out && is_bare).then(|| url.origin().ascii_serialization())
 }
 
 fn without_password(url: &str) -> String {
@@ -390,7 +413,7 @@ mod tests {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let figment = Figment::from(Serialized::defaults(Settings::default())).merge(Environment::read(variables)?);
         let settings: Settings = figment.extract().map_err(|error| error.to_string())?;
-        settings.validate().map(|()| settings)
+        settings.checked()
     }
 
     #[test]
@@ -476,6 +499,59 @@ mod tests {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.contains("postgres://me:********@db.example/eyeline"), "{shown}");
+    }
+
+    #[test]
+    fn the_public_address_is_an_origin_and_nothing_more() {
+        for (given, shown) in [
+            ("https://photos.example.com", "https://photos.example.com"),
+            ("https://Photos.example.com:443/", "https://photos.example.com"),
+            ("http://192.0.2.1:8009", "http://192.0.2.1:8009"),
+            ("http://[2001:db8::1]:8009/", "http://[2001:db8::1]:8009"),
+        ] {
+            assert_eq!(read(&[("EYELINE_PUBLIC_URL", given)]).expect(given).public_url(), shown);
+        }
+        for wrong in [
+            "https://",
+            "https:///",
+            "https://host/photos",
+            "https://host/photos/",
+            "https://host//",
+            "https://host?",
+            "https://host/?a=b",
+            "https://host#",
+            "https://host/#top",
+            "https://me@host",
+            "https://me:secret@host",
+            "https://:@host:x",
+            "https://host:99999",
+            "https://ho st",
+            "https:host",
+            "https:\\\\host",
+            "ftp://host",
+            "host.example",
+            "",
+        ] {
+            let error = read(&[("EYELINE_PUBLIC_URL", wrong)]).expect_err(wrong);
+            assert!(error.contains("public_url") && error.contains("host name"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_tiers_are_given_as_json_or_as_figment_writes_them() {
+        for text in [
+            r#"{"free": {"images_max": 7}, "business": {"file_bytes_max": 9000000000, "images_max": 1}}"#,
+            "{free={images_max=7},business={file_bytes_max=9000000000,images_max=1}}",
+        ] {
+            let tiers = read(&[("EYELINE_TIERS", text)]).expect(text).tiers;
+            assert_eq!((tiers.free.images_max, tiers.free.file_bytes_max), (7, Tiers::default().free.file_bytes_max));
+            assert_eq!((tiers.business.images_max, tiers.business.file_bytes_max), (1, 9_000_000_000));
+            assert_eq!(tiers.premium, Tiers::default().premium);
+        }
+        for wrong in [r#"{"gold": {"images_max": 7}}"#, r#"{"free": {"images_max": "x"}}"#, r#"{"free": 7"#, "free"] {
+            let error = read(&[("EYELINE_TIERS", wrong)]).expect_err(wrong);
+            assert!(error.to_ascii_uppercase().contains("TIERS"), "{error}");
+        }
     }
 
     #[test]

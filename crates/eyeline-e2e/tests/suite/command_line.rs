@@ -1,6 +1,8 @@
 //! The commands of the binary, and how a server starts and stops.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Output;
 
 use eyeline_e2e::photos::{self, Picture};
@@ -156,12 +158,17 @@ async fn an_export_of_a_shop_is_imported_with_the_words_of_the_route(server: Ser
 async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {
     let folder = server.folder().join("photos");
     fs::create_dir(&folder).expect("a folder");
-    for number in 0..3 {
-        let photo = photos::jpeg(100, 80).with_comment(&number.to_string());
-        fs::write(folder.join(format!("{number}.jpg")), photo.bytes.as_slice()).expect("a photo");
+    // The fourth is a JPEG whatever its name says, and the last one is the same file under another name.
+    let names = [&b"0.jpg"[..], b"1.JFIF", b"r\xe9sum\xe9.jpe", b"3.HEIC", b"4.avif"];
+    for (number, name) in names.into_iter().enumerate() {
+        let photo = photos::jpeg(100, 80).with_comment(&number.min(3).to_string());
+        fs::write(folder.join(OsStr::from_bytes(name)), photo.bytes.as_slice()).expect("a photo");
     }
+    fs::write(folder.join("notes.txt"), "no photo").expect("a file");
     for items in import_twice(&server, "photos").await {
-        assert_eq!(items.len(), 3, "{items:?}");
+        let mut names: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["0.jpg", "1.JFIF", "3.HEIC", "résumé.jpe"], "{items:?}");
     }
 }
 
@@ -205,6 +212,13 @@ async fn a_wrong_setting_is_named(server: Server) {
     };
     expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "EYELINE_LISTEN");
     expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "catalog");
+    for address in ["https://host/photos", "https://", "https://host?a=b", "https://host#top", "https://me:it@host"] {
+        expect_refusal(&wrong("EYELINE_PUBLIC_URL", address), "public_url has to be");
+        let mut serve = server.command();
+        let started = serve.env("EYELINE_PUBLIC_URL", address).arg("serve").output().expect("the binary starts");
+        expect_refusal(&started, "public_url has to be");
+    }
+    expect_success(&wrong("EYELINE_PUBLIC_URL", "https://Photos.example:443/"));
     expect_success(&run(&server, &["config", "check"]));
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub struct Postgres {
     programs: PathBuf,
     /// Up to the name of the database.
     url: String,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
 /// A database of its own, dropped at the end, within a PostgreSQL that lives as long as one of its databases is in use.
@@ -79,14 +79,19 @@ impl Postgres {
     fn named() -> Option<Self> {
         let url = std::env::var(URL_VARIABLE).ok()?;
         let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("{URL_VARIABLE} is no address: {url}"));
-        Some(Postgres { programs: newest_installation(), url: server.to_owned(), _own: None })
+        Some(Postgres { programs: newest_installation(), url: server.to_owned(), own: None })
     }
 
     /// A private one.
     pub fn start(sync: Sync) -> Self {
         let programs = newest_installation();
         let own = Own::start(&programs, sync);
-        Postgres { programs, url: format!("postgres://eyeline@127.0.0.1:{}", own.port), _own: Some(own) }
+        Postgres { programs, url: format!("postgres://eyeline@127.0.0.1:{}", own.port), own: Some(own) }
+    }
+
+    /// Ends a private one for good, with all its sessions.
+    pub fn stop(&self) {
+        self.own.as_ref().expect("a private PostgreSQL").stop();
     }
 
     fn program_on_server(&self, name: &str) -> Command {
@@ -100,7 +105,7 @@ impl Postgres {
 struct Own {
     folder: TempDir,
     port: u16,
-    child: Child,
+    child: Mutex<Child>,
 }
 
 impl Own {
@@ -142,12 +147,12 @@ impl Own {
             .stderr(log)
             .spawn()
             .expect("postgres starts");
-        let mut own = Own { folder, port, child };
+        let own = Own { folder, port, child: Mutex::new(child) };
         own.wait_until_ready(programs);
         own
     }
 
-    fn wait_until_ready(&mut self, programs: &Path) {
+    fn wait_until_ready(&self, programs: &Path) {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         let port = self.port.to_string();
         loop {
@@ -160,10 +165,23 @@ impl Own {
             if ready {
                 return;
             }
-            let ended = self.child.try_wait().expect("the state of postgres").is_some();
+            let ended = self.child().try_wait().expect("the state of postgres").is_some();
             assert!(!ended && Instant::now() < deadline, "PostgreSQL did not start: {}", self.log());
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// SIGINT is PostgreSQL's fast shutdown: it ends its sessions and its children.
+    fn stop(&self) {
+        let mut child = self.child();
+        if let Ok(None) = child.try_wait() {
+            let _ = kill_process(Pid::from_child(&child), Signal::INT);
+            let _ = child.wait();
+        }
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self) -> String {
@@ -173,10 +191,18 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        // SIGINT is PostgreSQL's fast shutdown: it ends its sessions and its children.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
-        let _ = self.child.wait();
+        self.stop();
     }
+}
+
+/// A run of `psql` on a database, which prints values alone.
+pub fn psql(url: &str, sql: &[&str]) -> Command {
+    let mut command = Command::new(newest_installation().join("psql"));
+    command.args(["-X", "-At", "-q", url]);
+    for statement in sql {
+        command.args(["-c", statement]);
+    }
+    command
 }
 
 fn newest_installation() -> PathBuf {

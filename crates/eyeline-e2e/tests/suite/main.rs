@@ -13,6 +13,7 @@ mod heif;
 mod hostile;
 mod installations;
 mod order;
+mod outage;
 mod photos;
 mod ranking;
 mod requests;

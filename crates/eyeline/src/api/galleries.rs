@@ -172,7 +172,7 @@ async fn create(
         updated_at: now,
     };
     fields.finish()?;
-    credential.manage(gallery.project_id, "project")?;
+    credential.manage_project(&app, gallery.project_id).await?;
     let answer = |gallery: &Gallery| GalleryAnswer::from(gallery.clone());
     let repeatable = idempotency.repeatable(&body, StatusCode::CREATED, answer);
     let once = app.catalog.create_gallery(gallery, repeatable).await?;
@@ -199,7 +199,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let paging = query.paging::<(i64, GalleryId)>(&app);
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let after = paging.after.map(|(created_at, gallery_id)| (Timestamp::from_micros(created_at), gallery_id));
     let found = app.catalog.galleries(project_id, after, paging.rows()).await?;
     let (galleries, next) = paging.cut(found, |gallery| (gallery.created_at.micros(), gallery.gallery_id));
@@ -228,12 +228,13 @@ async fn show(
     Ok(Json(gallery.into()))
 }
 
-/// Changes what the body names, and nothing else.
+/// Changes what the body names, and nothing else. A change of `ranking` holds on the next page.
 #[utoipa::path(
     patch, path = "/galleries/{gallery_id}", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
     request_body = GalleryInput,
     responses(
-        (status = 200, body = GalleryAnswer),
+        (status = 200, body = Published<GalleryAnswer>),
+        (status = 202, body = Published<GalleryAnswer>, description = "Stored; the orders follow within moments"),
         (status = "4XX", description = "A problem document"),
     )
 )]
@@ -242,14 +243,13 @@ async fn change(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
     JsonBody(body): JsonBody,
-) -> Answer<Json<GalleryAnswer>> {
+) -> Answer<(StatusCode, Json<Published<GalleryAnswer>>)> {
     let gallery = managed(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;
     let patch = read_patch(&mut fields, gallery.ranking);
     fields.finish()?;
     let changed = app.catalog.update_gallery(gallery_id, patch, app.clock.now()).await?;
-    hint(&app, gallery_id).await?;
-    Ok(Json(changed.into()))
+    Published::answer(&app, gallery_id, GalleryAnswer::from(changed)).await
 }
 
 /// Deletes the gallery with its counters and the images that a dataset made for it; uploaded images stay in their
@@ -345,6 +345,25 @@ fn own(credential: &Credential, gallery: &Gallery) -> Answer<()> {
 /// Tells whoever ranks, in this process and others, that something of the gallery changed.
 pub(super) async fn hint(app: &App, gallery_id: GalleryId) -> Answer<()> {
     Ok(app.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await?)
+}
+
+/// What was stored, and whether the next page shows it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Published<T> {
+    #[serde(flatten)]
+    stored: T,
+    /// False if the gallery's orders are still being made.
+    published: bool,
+}
+
+impl<T> Published<T> {
+    /// Publishes the gallery's orders anew: 200, or 202 if that takes longer than two seconds.
+    pub async fn answer(app: &App, gallery_id: GalleryId, stored: T) -> Answer<(StatusCode, Json<Self>)> {
+        hint(app, gallery_id).await?;
+        let published = app.orders.publish_soon(gallery_id).await;
+        let status = if published { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Ok((status, Json(Published { stored, published })))
+    }
 }
 
 fn read_patch(fields: &mut Fields, ranking: Ranking) -> GalleryPatch {

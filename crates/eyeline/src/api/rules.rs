@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 use eyeline_core::ranking::rules::{Boost, Exclude, GroupCap, Period, Pin, Rule, Rules, Selector};
 use eyeline_core::{GalleryId, ImageId, Timestamp};
 use http::StatusCode;
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::galleries::{hint, managed};
+use super::galleries::{Published, managed};
 use super::{Answer, Credential, Fields, JsonBody};
 use crate::app::App;
 
@@ -97,12 +98,13 @@ struct GroupCapBody {
     within: Option<u32>,
 }
 
-/// Sets the gallery's rules, all of them.
+/// Sets the gallery's rules, all of them. They hold on the next page.
 #[utoipa::path(
     put, path = "/galleries/{gallery_id}/rules", operation_id = "set_gallery_rules", tag = "galleries",
     params(("gallery_id" = uuid::Uuid, Path)), request_body = RulesBody,
     responses(
-        (status = 200, body = RulesBody),
+        (status = 200, body = Published<RulesBody>),
+        (status = 202, body = Published<RulesBody>, description = "Stored; the orders follow within moments"),
         (status = "4XX", description = "A problem document"),
     )
 )]
@@ -111,14 +113,13 @@ async fn set(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
     JsonBody(body): JsonBody,
-) -> Answer<Json<Rules>> {
+) -> Answer<(StatusCode, Json<Published<Rules>>)> {
     let gallery = managed(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;
     let rules = read_rules(&mut fields, gallery.page_size);
     fields.finish()?;
     app.catalog.set_gallery_rules(gallery_id, Some(rules.clone())).await?;
-    hint(&app, gallery_id).await?;
-    Ok(Json(rules))
+    Published::answer(&app, gallery_id, rules).await
 }
 
 /// The gallery's rules.
@@ -145,18 +146,16 @@ async fn show(
     params(("gallery_id" = uuid::Uuid, Path)),
     responses(
         (status = 204),
+        (status = 202, body = Published<RulesBody>, description = "Taken away; the orders follow within moments"),
         (status = "4XX", description = "A problem document"),
     )
 )]
-async fn clear(
-    State(app): State<App>,
-    credential: Credential,
-    Path(gallery_id): Path<GalleryId>,
-) -> Answer<StatusCode> {
+async fn clear(State(app): State<App>, credential: Credential, Path(gallery_id): Path<GalleryId>) -> Answer<Response> {
     managed(&app, &credential, gallery_id).await?;
     app.catalog.set_gallery_rules(gallery_id, None).await?;
-    hint(&app, gallery_id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let (status, published) = Published::answer(&app, gallery_id, Rules::default()).await?;
+    let is_done = status == StatusCode::OK;
+    Ok(if is_done { StatusCode::NO_CONTENT.into_response() } else { (status, published).into_response() })
 }
 
 fn read_rules(fields: &mut Fields, page_size: u32) -> Rules {

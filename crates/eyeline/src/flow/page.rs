@@ -13,7 +13,7 @@ use eyeline_core::event::ImageRef;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
 use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::{Error, ObjectKey, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::cursor::Cursor;
@@ -251,17 +251,29 @@ pub struct PreviewBytes {
     pub bytes: Bytes,
 }
 
+/// What the catalog says of an image's preview.
+#[derive(Serialize, Deserialize)]
+struct KnownPreview {
+    ordinal: u32,
+    /// Of a dataset's picture.
+    url: Option<String>,
+    /// Object key and type of the smallest version.
+    version: Option<(String, String)>,
+}
+
 /// The smallest version of an image that the class sees: from the cache, or from the objects.
 pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
-    let item = read_one(app, ranked, class, image_id).await?;
-    if let Some(url) = item.url {
+    let known = known_preview(app, ranked, image_id).await?;
+    if ranked.shows(&[known.ordinal], class) != [true] {
+        return Err(Error::NotFound("image"));
+    }
+    if let Some(url) = known.url {
         return web_address::served(url).map(Preview::At).ok_or(Error::NotFound("picture"));
     }
-    let mut pictures = item.versions.into_iter().filter(|version| version.content_type != Webp::CONTENT_TYPE);
-    let version = pictures.next().ok_or(Error::NotFound("version"))?;
-    let object = ObjectKey::parse(&version.object_key);
-    let object = object.ok_or_else(|| Error::Corrupt(format!("{} is no key of an object", version.object_key)))?;
-    let key = format!("preview:{}", version.object_key);
+    let (object_key, content_type) = known.version.ok_or(Error::NotFound("version"))?;
+    let object = ObjectKey::parse(&object_key);
+    let object = object.ok_or_else(|| Error::Corrupt(format!("{object_key} is no key of an object")))?;
+    let key = format!("preview:{object_key}");
     let bytes = match app.cache.get(&key).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(_) => {
@@ -272,8 +284,31 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
             bytes
         }
     };
-    let validator = version.object_key.replace('/', "-");
-    Ok(Preview::Bytes(PreviewBytes { content_type: version.content_type, validator, bytes }))
+    let validator = object_key.replace('/', "-");
+    Ok(Preview::Bytes(PreviewBytes { content_type, validator, bytes }))
+}
+
+/// From the cache, or by two queries. The key holds the revision of the gallery's items, which rises with every change of
+/// one: what is cached is what the catalog says.
+async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<KnownPreview> {
+    let gallery_id = ranked.gallery_id();
+    let item_revision = ranked.head().ok_or(Error::NotFound("gallery"))?.item_revision;
+    let key = format!("preview of:{gallery_id} {item_revision} {image_id}");
+    if let Ok(Some(json)) = app.cache.get(&key).await
+        && let Ok(known) = serde_json::from_slice(&json)
+    {
+        return Ok(known);
+    }
+    let ordinal = app.catalog.gallery_ordinal(gallery_id, image_id).await?.ok_or(Error::NotFound("image"))?;
+    let item = app.catalog.gallery_items(gallery_id, &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))?;
+    let smallest = item.versions.into_iter().find(|version| version.content_type != Webp::CONTENT_TYPE);
+    let version = smallest.map(|version| (version.object_key, version.content_type));
+    let known = KnownPreview { ordinal, url: item.url, version };
+    let json = serde_json::to_vec(&known).map_err(|error| Error::internal("keeping a preview", error))?;
+    if let Err(error) = app.cache.set(&key, json.into(), CACHED).await {
+        tracing::debug!(%error, "what is known of a preview could not be cached");
+    }
+    Ok(known)
 }
 
 fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {

@@ -21,8 +21,7 @@ use crate::app::App;
 use crate::file_name;
 use crate::settings::Settings;
 
-<<<<<<< HEAD
-/// What may be sent; what it really is, the worker finds out.
+/// What may be sent. The worker finds out what a file really is.
 pub const CONTENT_TYPES: [&str; 9] = [
     "image/jpeg",
     "image/png",
@@ -34,10 +33,6 @@ pub const CONTENT_TYPES: [&str; 9] = [
     "image/heic-sequence",
     "image/heif-sequence",
 ];
-=======
-/// What may be sent. The worker finds out what a file really is.
-pub const CONTENT_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/webp", "image/gif"];
->>>>>>> 595b7ff (Call a file a duplicate only once it has arrived, and let its bytes decide its type)
 
 const PURPOSE: &str = "upload link";
 
@@ -106,7 +101,6 @@ pub struct Stated {
 impl Stated {
     /// The declared type, else that of the name's ending.
     pub fn likely_type(&self) -> Option<String> {
-<<<<<<< HEAD
         if self.content_type.is_some() {
             return self.content_type.clone();
         }
@@ -125,9 +119,6 @@ impl Stated {
             _ => return None,
         };
         Some(kind.to_owned())
-=======
-        self.content_type.clone().or_else(|| file_name::type_of_ending(&self.filename).map(str::to_owned))
->>>>>>> 595b7ff (Call a file a duplicate only once it has arrived, and let its bytes decide its type)
     }
 }
 

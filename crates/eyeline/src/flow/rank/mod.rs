@@ -33,6 +33,9 @@ pub const COUNTS: Bytes = Bytes::from_static(b"counts");
 /// How long an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
 
+/// How long a change of rules or settings waits for the orders that follow from it.
+const PUBLISHING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Bytes of orders that were replaced; over it the oldest go, whoever still follows them.
 const REPLACED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of galleries in memory; over it those go that were not asked for the longest.
@@ -125,6 +128,22 @@ impl Orders {
             self.0.pubsub.publish(&order_topic(head.gallery.project_id), message).await?;
         }
         Ok(())
+    }
+
+    /// Publishes the gallery's orders in use, if there are any here, after a change of its rules or settings. False if that
+    /// takes longer than [`PUBLISHING_PATIENCE`] or fails: it is done in the background then.
+    pub async fn publish_soon(&self, gallery_id: GalleryId) -> bool {
+        let Some(ranked) = lock(&self.0.galleries).get(&gallery_id).cloned() else { return true };
+        let orders = self.clone();
+        let publishing = tokio::spawn(async move { orders.publish(&ranked).await });
+        match tokio::time::timeout(PUBLISHING_PATIENCE, publishing).await {
+            Ok(Ok(Ok(()))) => true,
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(%error, gallery.id = %gallery_id, "an order is left to the background");
+                false
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     /// The galleries whose publication is due.

@@ -123,28 +123,47 @@ impl Publishing<'_> {
     }
 }
 
-/// A flag that was lowered, and is raised again unless the work that it stood for came to its end: that may fail, or
-/// be dropped half-way.
+/// A lowered flag. It is raised again if it was raised before and the work that it stood for fails or is dropped
+/// half-way.
 pub(super) struct Lowered<'a> {
     flag: &'a AtomicBool,
-    kept: bool,
+    raise_again: bool,
 }
 
 impl<'a> Lowered<'a> {
     fn lower(flag: &'a AtomicBool) -> Self {
-        flag.store(false, Ordering::Release);
-        Lowered { flag, kept: false }
+        Lowered { flag, raise_again: flag.swap(false, Ordering::AcqRel) }
     }
 
     pub fn keep(mut self) {
-        self.kept = true;
+        self.raise_again = false;
     }
 }
 
 impl Drop for Lowered<'_> {
     fn drop(&mut self) {
-        if !self.kept {
+        if self.raise_again {
             self.flag.store(true, Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_fails_leaves_what_pages_are_made_from_as_it_was() {
+        let schedule = Schedule::new(futures::stream::pending().boxed());
+        drop(schedule.read());
+        assert!(schedule.is_stale(), "nothing was read yet");
+        schedule.read().keep();
+        schedule.mark_counted();
+        drop((schedule.publish(), schedule.read()));
+        assert!(!schedule.is_stale(), "pages go on from what was read before");
+        assert!(schedule.dirty.load(Ordering::Acquire), "the publication is still to be done");
+        schedule.mark_changed();
+        drop(schedule.read());
+        assert!(schedule.is_stale());
     }
 }

@@ -5,12 +5,13 @@ use std::io::Write;
 
 use arrow_array::BooleanArray;
 use arrow_select::filter::filter_record_batch;
-use eyeline_core::{ApplicationId, Timestamp};
+use eyeline_core::event::gallery_act;
+use eyeline_core::{ApplicationId, GalleryId, Timestamp};
 
 use crate::batch::{BATCH_ROWS, Columns, id_at};
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::file::{FileRef, Files};
+use crate::file::{FileRef, Files, Footer};
 use crate::questions::interval::Interval;
 use crate::scan::Hidden;
 use crate::schema::Column;
@@ -29,10 +30,7 @@ pub struct HiddenEvents {
 /// How many events of the file are hidden, by hour of their time and by what they are; few columns are read.
 pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Budget) -> Result<Vec<HiddenEvents>> {
     let footer = files.footer(file)?;
-    let may_be_in = footer
-        .row_groups()
-        .filter(|group| group.projects().is_none_or(|(first, last)| (first..=last).contains(&hidden.project_id)));
-    let groups: Vec<usize> = may_be_in.map(|group| group.index).collect();
+    let groups = groups_of(&footer, hidden);
     let columns = [
         Column::ProjectId,
         Column::Timestamp,
@@ -67,6 +65,45 @@ pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Bud
         events,
     });
     Ok(hidden.collect())
+}
+
+/// How many of the hidden events are views and clicks, by gallery. Reads their data, so it is for files that have some.
+pub fn count_hidden_acts(
+    files: &Files,
+    file: &FileRef,
+    hidden: &Hidden,
+    budget: &Budget,
+) -> Result<BTreeMap<GalleryId, u64>> {
+    let footer = files.footer(file)?;
+    let groups = groups_of(&footer, hidden);
+    let columns =
+        [Column::ProjectId, Column::SessionId, Column::ReceivedAt, Column::Category, Column::Name, Column::Data];
+    let mut reading = files.read(file, &footer, groups, &columns, BATCH_ROWS, None)?;
+    let mut acts = BTreeMap::new();
+    while let Some(batch) = reading.next()? {
+        budget.check()?;
+        let columns = Columns(&batch);
+        let kept = kept(&columns, hidden)?;
+        if kept.false_count() == 0 {
+            continue;
+        }
+        let (categories, names) = (columns.words(Column::Category)?, columns.words(Column::Name)?);
+        let data = columns.texts(Column::Data)?;
+        for row in (0..batch.num_rows()).filter(|row| !kept.value(*row)) {
+            if let Ok(Some(act)) = gallery_act(categories.at(row), names.at(row), data.value(row)) {
+                *acts.entry(act.gallery_id).or_default() += 1;
+            }
+        }
+    }
+    Ok(acts)
+}
+
+/// The row groups that may have events of the project.
+fn groups_of(footer: &Footer, hidden: &Hidden) -> Vec<usize> {
+    let may_be_in = footer
+        .row_groups()
+        .filter(|group| group.projects().is_none_or(|(first, last)| (first..=last).contains(&hidden.project_id)));
+    may_be_in.map(|group| group.index).collect()
 }
 
 /// Writes the file without the hidden events into `sink`; `None` when nothing is left.

@@ -30,7 +30,7 @@ pub use arrival::in_order_of_arrival;
 pub use batch::{Record, tail};
 pub use budget::Budget;
 pub use compact::{compact, merge_at_once};
-pub use erase::{HiddenEvents, count_hidden, write_after, write_without};
+pub use erase::{HiddenEvents, count_hidden, count_hidden_acts, write_after, write_without};
 pub use error::{Error, Result};
 pub use file::{FileRef, Files};
 pub use list::{Found, Order, Place, find, list};

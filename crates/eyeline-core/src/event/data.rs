@@ -127,7 +127,7 @@ struct SentAct<'a> {
 
 /// Reads `data` of category `gallery`, name `view` or `click`; `None` for every other event. `image_id` goes before
 /// `external_id`, `position` and `order_id` are checked for shape.
-pub(super) fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<GalleryAct>, FieldErrors> {
+pub fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<GalleryAct>, FieldErrors> {
     let kind = match (category, name) {
         (GALLERY_CATEGORY, "view") => ActKind::View,
         (GALLERY_CATEGORY, "click") => ActKind::Click,

@@ -1,9 +1,11 @@
 //! Files: what was written is read, by us and by a reader that is not ours.
 
+use std::collections::BTreeMap;
+
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Filter, Hidden, Order, Record, compact, count_hidden, in_order_of_arrival, list, merge_at_once, tail, write_after,
-    write_records, write_without,
+    Filter, Hidden, Order, Record, compact, count_hidden, count_hidden_acts, in_order_of_arrival, list, merge_at_once,
+    tail, write_after, write_records, write_without,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -166,6 +168,12 @@ proptest! {
         });
         let counts = count_hidden(&lake.files, &file, &hidden, &budget()).expect("counts");
         prop_assert_eq!(counts.iter().map(|count| count.events).sum::<u64>(), gone.len() as u64);
+        let acts = count_hidden_acts(&lake.files, &file, &hidden, &budget()).expect("counts");
+        let mut expected = BTreeMap::new();
+        for act in gone.iter().filter_map(|record| record.event.gallery_act().ok()?) {
+            *expected.entry(act.gallery_id).or_insert(0) += 1;
+        }
+        prop_assert_eq!(acts, expected);
         for count in counts {
             let is_in = |record: &&Record| {
                 let event = &record.event;

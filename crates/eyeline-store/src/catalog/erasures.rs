@@ -1,8 +1,12 @@
 //! Erasures of what one session did: hidden with the request, gone when the files are written anew.
 
-use eyeline_core::{ErasureId, Event, ProjectId, SessionId, Timestamp};
+use std::collections::BTreeMap;
+
+use eyeline_core::{ErasureId, Event, GalleryId, ProjectId, SessionId, Timestamp};
 use futures::FutureExt as _;
 
+use super::idempotency::{Once, Repeatable};
+use super::rollups::ErasedEvents;
 use super::{Catalog, cuts};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
@@ -22,19 +26,31 @@ pub struct Erasure {
     pub events: u64,
 }
 
+/// What an erasure takes out of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Erased {
+    pub events: Vec<ErasedEvents>,
+    /// How many of them are views and clicks of a gallery.
+    pub acts: BTreeMap<GalleryId, u64>,
+}
+
 impl Catalog {
     /// From the return on, no manifest is without it until it is finished.
-    pub async fn request_erasure(&self, erasure: Erasure) -> Result<()> {
+    pub async fn request_erasure(
+        &self,
+        erasure: Erasure,
+        repeatable: Option<Repeatable<Erasure>>,
+    ) -> Result<Once<Erasure>> {
         let sql = "INSERT INTO erasures (erasure_id, project_id, session_id, requested_at) VALUES ($1, $2, $3, $4)";
-        self.db
-            .write(move |tx| {
-                async move {
-                    let Erasure { erasure_id, project_id, session_id, requested_at, .. } = erasure;
-                    tx.execute(sql, params![erasure_id, project_id, session_id, requested_at]).await.map(drop)
-                }
-                .boxed()
-            })
-            .await
+        self.write_once(repeatable, move |tx| {
+            async move {
+                let Erasure { erasure_id, project_id, session_id, requested_at, .. } = erasure;
+                tx.execute(sql, params![erasure_id, project_id, session_id, requested_at]).await?;
+                Ok(erasure)
+            }
+            .boxed()
+        })
+        .await
     }
 
     pub async fn erasure(&self, project_id: ProjectId, erasure_id: ErasureId) -> Result<Option<Erasure>> {
@@ -63,6 +79,20 @@ impl Catalog {
                 async move {
                     let rows = tx.query(sql, params![project_id, time, id, limit]).await?;
                     rows.into_iter().map(erasure).collect()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Views and clicks of the gallery that erasures have taken out of files. They stay counted.
+    pub async fn erased_acts(&self, gallery_id: GalleryId) -> Result<u64> {
+        let sql = "SELECT erased_events FROM galleries WHERE gallery_id = $1";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![gallery_id]).await?;
+                    row.map_or(Ok(0), |mut row| row.take("erased_events"))
                 }
                 .boxed()
             })
@@ -141,6 +171,15 @@ impl Erasure {
 pub(super) async fn under_way(tx: &mut Tx) -> Result<Vec<Erasure>> {
     let sql = "SELECT * FROM erasures WHERE finished_at IS NULL ORDER BY requested_at";
     tx.query(sql, &[]).await?.into_iter().map(erasure).collect()
+}
+
+pub(super) async fn note_acts(tx: &mut Tx, acts: &BTreeMap<GalleryId, u64>) -> Result<()> {
+    let rows: Vec<Vec<Value>> =
+        acts.iter().map(|(gallery_id, acts)| vec![(*gallery_id).into(), (*acts).into()]).collect();
+    let sql = "UPDATE galleries SET erased_events = erased_events + v.column2
+               FROM (VALUES {rows}) AS v
+               WHERE galleries.gallery_id = v.column1";
+    tx.execute_rows(sql, &rows).await.map(drop)
 }
 
 pub(super) async fn count(tx: &mut Tx, erasure_id: ErasureId, events: u64) -> Result<()> {

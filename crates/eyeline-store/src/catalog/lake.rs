@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use eyeline_core::{ErasureId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
-use super::erasures::{self, Erasure};
+use super::erasures::{self, Erased, Erasure};
 use super::objects::unwanted;
-use super::rollups::{self, ErasedEvents};
-use super::{Catalog, partitions};
+use super::{Catalog, partitions, rollups};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::objects::ObjectKey;
@@ -151,7 +150,7 @@ impl Catalog {
         fence: i64,
         input: &LakeFile,
         output: Option<LakeFile>,
-        erased: Vec<ErasedEvents>,
+        erased: Erased,
         unwanted_from: Timestamp,
     ) -> Result<Committed> {
         let erased = Some((erasure.erasure_id, erasure.project_id, erased));
@@ -180,7 +179,7 @@ impl Catalog {
         inputs: Vec<ObjectKey>,
         output: Option<LakeFile>,
         unwanted_from: Timestamp,
-        erased: Option<(ErasureId, ProjectId, Vec<ErasedEvents>)>,
+        erased: Option<(ErasureId, ProjectId, Erased)>,
     ) -> Result<Committed> {
         let replaced = self
             .db
@@ -191,8 +190,10 @@ impl Catalog {
                     }
                     replace(tx, &inputs, output.as_slice(), unwanted_from).await?;
                     if let Some((erasure_id, project_id, erased)) = erased {
-                        erasures::count(tx, erasure_id, erased.iter().map(|erased| erased.events).sum()).await?;
-                        rollups::subtract(tx, project_id, &erased).await?;
+                        let events = erased.events.iter().map(|erased| erased.events).sum();
+                        erasures::count(tx, erasure_id, events).await?;
+                        rollups::subtract(tx, project_id, &erased.events).await?;
+                        erasures::note_acts(tx, &erased.acts).await?;
                     }
                     Ok(())
                 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eyeline_core::{ErasureId, SessionId, Timestamp};
 use eyeline_store::Catalog;
-use eyeline_store::catalog::erasures::Erasure;
+use eyeline_store::catalog::erasures::{Erased, Erasure};
 use eyeline_store::catalog::events::{Applied, EventBatch};
 use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::catalog::lake::{Committed, FlushBatch};
@@ -142,7 +142,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
             events: 0,
         };
         let erase = async |fence| {
-            catalog.commit_erasure(&erasure, fence, &one, None, Vec::new(), at(0)).await.expect("an answer")
+            catalog.commit_erasure(&erasure, fence, &one, None, Erased::default(), at(0)).await.expect("an answer")
         };
         assert_eq!(erase(1).await, Committed::Moved);
         assert_eq!(catalog.trim(0, 1).await.expect("an answer"), 0);

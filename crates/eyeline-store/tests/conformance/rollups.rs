@@ -6,7 +6,7 @@ use eyeline_core::{ApplicationId, ImageId, Timestamp};
 use eyeline_store::catalog::events::BatchEvent;
 
 use eyeline_store::ObjectKey;
-use eyeline_store::catalog::erasures::Erasure;
+use eyeline_store::catalog::erasures::{Erased, Erasure};
 use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile};
 use eyeline_store::catalog::rollups::{CountsQuery, CountsRow, ErasedEvents, Group, KnownSessions, Level};
 use eyeline_store::sql::{Db, Row};
@@ -86,7 +86,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
             events: 0,
         };
         assert!(!catalog.is_erasing(PROJECT).await.expect("an answer"));
-        catalog.request_erasure(erasure.clone()).await.expect("requested");
+        catalog.request_erasure(erasure.clone(), None).await.expect("requested");
         assert!(catalog.is_erasing(PROJECT).await.expect("an answer"));
         let key = ObjectKey::lake(as_of);
         catalog.note_unwanted(key.clone(), Timestamp::from_micros(i64::MAX)).await.expect("noted");
@@ -113,6 +113,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
             events,
         };
         let gone = vec![erased("look", 1, 1), erased("look", 5, 1), erased("buy", 5, 1)];
+        let gone = Erased { events: gone, acts: BTreeMap::new() };
         let committed =
             catalog.commit_erasure(&erasure, FIRST_FENCE, &file, None, gone, Timestamp::from_micros(0)).await;
         assert_eq!(committed.expect("an answer"), Committed::Done);

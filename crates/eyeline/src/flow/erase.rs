@@ -1,12 +1,14 @@
 //! Erasing what a session did: hidden with the request, and gone once every file that had it is written anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use eyeline_core::event::GALLERY_CATEGORY;
 use eyeline_core::{ErasureId, ProjectId, SessionId};
-use eyeline_lake::{Budget, Hidden, HiddenEvents, count_hidden, write_without};
-use eyeline_store::catalog::erasures::Erasure;
+use eyeline_lake::{Budget, Hidden, HiddenEvents, count_hidden, count_hidden_acts, write_without};
+use eyeline_store::catalog::erasures::{Erased, Erasure};
+use eyeline_store::catalog::idempotency::{Once, Repeatable};
 use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
 use eyeline_store::catalog::rollups::ErasedEvents;
 use eyeline_store::inbox::Offset;
@@ -46,12 +48,19 @@ impl Erase {
     }
 
     /// From the return on, no answer shows what the session did until now.
-    pub async fn request(&self, project_id: ProjectId, session_id: SessionId) -> Result<Erasure> {
+    pub async fn request(
+        &self,
+        project_id: ProjectId,
+        session_id: SessionId,
+        repeatable: Option<Repeatable<Erasure>>,
+    ) -> Result<Once<Erasure>> {
         let (erasure_id, requested_at) = (self.clock.new_id(), self.clock.now());
         let erasure = Erasure { erasure_id, project_id, session_id, requested_at, finished_at: None, events: 0 };
-        self.catalog.request_erasure(erasure.clone()).await?;
-        tracing::info!(erasure.id = %erasure_id, project.id = %project_id, "an erasure was requested");
-        Ok(erasure)
+        let requested = self.catalog.request_erasure(erasure, repeatable).await?;
+        if matches!(requested, Once::Done(_)) {
+            tracing::info!(erasure.id = %erasure_id, project.id = %project_id, "an erasure was requested");
+        }
+        Ok(requested)
     }
 
     /// Works on every erasure under way; those whose last events are not in files yet are left for later.
@@ -103,9 +112,14 @@ impl Erase {
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
         let input = reference.clone();
         let counting = tokio::task::spawn_blocking(move || {
-            count_hidden(&files, &input, &hidden, &Budget::new(usize::MAX, LOOK_TIME_MAX))
+            let budget = Budget::new(usize::MAX, LOOK_TIME_MAX);
+            let found = count_hidden(&files, &input, &hidden, &budget)?;
+            let has_acts = found.iter().any(|found| found.category == GALLERY_CATEGORY);
+            let acts = if has_acts { count_hidden_acts(&files, &input, &hidden, &budget)? } else { BTreeMap::new() };
+            Ok::<_, eyeline_lake::Error>((found, acts))
         });
-        let found = counting.await.map_err(|error| Error::internal("looking for events", error))?.map_err(failure)?;
+        let counted = counting.await.map_err(|error| Error::internal("looking for events", error))?;
+        let (found, acts) = counted.map_err(failure)?;
         let events: u64 = found.iter().map(|found| found.events).sum();
         if events == 0 {
             return Ok(false);
@@ -121,7 +135,7 @@ impl Erase {
         let erased = found.into_iter().map(|HiddenEvents { hour, application_id, category, name, events }| {
             ErasedEvents { hour, application_id, category, name, events }
         });
-        let erased = erased.collect();
+        let erased = Erased { events: erased.collect(), acts };
         let committed = self.catalog.commit_erasure(erasure, fence, file, output, erased, unwanted_from).await?;
         tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was written anew");
         Ok(true)

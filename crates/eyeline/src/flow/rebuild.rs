@@ -22,6 +22,21 @@ pub struct Verified {
     pub events: u64,
     pub before: String,
     pub after: String,
+    pub cause: Cause,
+}
+
+/// Why the catalog and the events agree or differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Equal,
+    /// Exactly so many events are missing, and erasures have taken them out. They stay counted.
+    Erased(u64),
+    /// The catalog has counted so many more events than are found (fewer, if negative), of which erasures have taken out
+    /// `erased`.
+    Fault {
+        missing: i64,
+        erased: u64,
+    },
 }
 
 /// What the catalog has of a gallery.
@@ -52,14 +67,20 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     }
     let now = app.clock.now();
     let mut verified = Vec::with_capacity(galleries.len());
-    for (gallery_id, Gallery { reckoner, history, of_base, counted, .. }) in galleries {
+    for (gallery_id, Gallery { reckoner, history, of_base, counted, applied, .. }) in galleries {
         let Some(kept) = kept.remove(&gallery_id) else { continue };
-        verified.push(Verified {
-            gallery_id,
-            events: of_base + counted,
-            before: hash(gallery_id, &kept.columns, &kept.learnt, history.present, now),
-            after: hash(gallery_id, &reckoner.columns, &reckoner.learnt, history.present, now),
-        });
+        let events = of_base + counted;
+        let before = hash(gallery_id, &kept.columns, &kept.learnt, history.present, now);
+        let after = hash(gallery_id, &reckoner.columns, &reckoner.learnt, history.present, now);
+        let cause = if before == after {
+            Cause::Equal
+        } else {
+            let (erased, missing) =
+                (app.catalog.erased_acts(gallery_id).await?, applied.cast_signed() - events.cast_signed());
+            let is_erased = erased > 0 && missing == erased.cast_signed();
+            if is_erased { Cause::Erased(erased) } else { Cause::Fault { missing, erased } }
+        };
+        verified.push(Verified { gallery_id, events, before, after, cause });
     }
     verified.sort_by_key(|gallery| gallery.gallery_id);
     Ok(verified)

@@ -36,6 +36,8 @@ pub(super) struct Gallery {
     /// Events that its base stands for, and that were counted since.
     pub of_base: u64,
     pub counted: u64,
+    /// Events that the catalog has counted.
+    pub applied: u64,
 }
 
 pub(super) type Galleries = HashMap<GalleryId, Gallery>;
@@ -72,8 +74,8 @@ impl Gallery {
         let of_base = put_back(catalog, gallery_id, &mut reckoner).await?;
         let ordinals = catalog.gallery_names(gallery_id).await?.into_iter().collect();
         let history = RankingHistory { present: gallery.ranking, changes: Vec::new() };
-        let project_id = gallery.project_id;
-        Ok(Some((Gallery { project_id, reckoner, history, ordinals, of_base, counted: 0 }, learnt)))
+        let (project_id, applied) = (gallery.project_id, gallery.applied_events);
+        Ok(Some((Gallery { project_id, reckoner, history, ordinals, of_base, counted: 0, applied }, learnt)))
     }
 }
 

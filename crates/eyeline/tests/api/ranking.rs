@@ -1,12 +1,13 @@
 //! Strategies, their explanations, the owner's rules and the hold-out, as a gallery's owner sees them.
 
-use eyeline::flow::rebuild;
+use eyeline::flow::rebuild::{self, Cause};
 use eyeline_store::catalog::events::{BatchEvent, EventBatch};
 use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::galleries::Shop;
+use crate::support::ADMIN_KEY;
 
 pub const STRATEGIES: [&str; 9] =
     ["newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"];
@@ -55,6 +56,19 @@ impl Shop {
         };
         let seen = (0..pictures).flat_map(|picture| [event("view", picture), event("click", picture)]);
         self.send_all(&seen.collect::<Vec<Value>>()).await
+    }
+
+    /// As a fault would.
+    async fn count_the_last_event_twice(&self) {
+        let app = &self.server.app;
+        let mark = app.catalog.applied_mark(0).await.expect("a mark");
+        let place = app.inbox.pull(0, mark - 1, 1).await.expect("events");
+        let event = eyeline_core::Event::decode(&place[0].event).expect("an event");
+        let act = event.gallery_act().expect("an act");
+        let events = vec![BatchEvent { offset: mark, event, act, misfit: None }];
+        let (fence, now) = (app.partitions.fence(0).expect("the owner"), app.clock.now());
+        let batch = EventBatch { partition: 0, fence, after: mark, reached: mark, events, aside: Vec::new(), now };
+        app.catalog.apply_events(batch).await.expect("applied");
     }
 
     pub async fn rules(&self, rules: &Value) -> Value {
@@ -209,9 +223,8 @@ async fn rules_exclude_boost_bury_cap_and_pin_in_that_order() {
         }))
         .await;
     assert_eq!(set["boost"][0]["factor"], 2.0);
-    // An exclusion holds for the very next page, whatever was published.
-    assert!(!column(&shop.page("").await, "external_id").contains(&"sku-4"));
-    shop.refresh().await;
+    assert_eq!(set["published"], true);
+    // All of it holds on the very next page.
     let page = shop.page("").await;
     assert_eq!(column(&page, "external_id"), ["sku-1", "sku-0", "sku-3", "sku-2", "sku-5"]);
     let why = shop.why(column(&page, "image_id")[0], "").await;
@@ -220,18 +233,32 @@ async fn rules_exclude_boost_bury_cap_and_pin_in_that_order() {
     assert_eq!((&why["pin"], &why["rule"]), (&json!(2), &json!("pin")));
 
     shop.rules(&json!({"group_cap": {"tag_prefix": "brand:", "max": 1, "within": 2}})).await;
-    shop.refresh().await;
     let spread = ["sku-5", "sku-2", "sku-4", "sku-1", "sku-3", "sku-0"];
     assert_eq!(column(&shop.page("").await, "external_id"), spread);
 
     shop.rules(&json!({"manual": [{"external_id": "sku-2"}, {"external_id": "sku-0"}]})).await;
-    shop.refresh().await;
     let arranged = ["sku-2", "sku-0", "sku-5", "sku-4", "sku-3", "sku-1"];
     assert_eq!(column(&shop.page("order=manual").await, "external_id"), arranged);
 
     assert_eq!(shop.server.delete(&shop.path("/rules"), &shop.key).await.status, StatusCode::NO_CONTENT);
-    shop.refresh().await;
     assert_eq!(column(&shop.page("").await, "external_id"), names);
+}
+
+#[tokio::test]
+async fn a_change_of_the_ranking_holds_on_the_very_next_page() {
+    let shop = Shop::open().await;
+    shop.load_pictures(2).await;
+    shop.send("view", "sku-0", 10).await;
+    shop.send("view", "sku-1", 1).await;
+    shop.send("click", "sku-1", 1).await;
+    shop.refresh().await;
+    assert_eq!(column(&shop.page("").await, "external_id"), ["sku-0", "sku-1"]);
+    shop.patch(json!({"click_weight": 100})).await;
+    assert_eq!(column(&shop.page("").await, "external_id"), ["sku-1", "sku-0"]);
+    shop.patch(json!({"click_weight": 1})).await;
+    assert_eq!(column(&shop.page("").await, "external_id"), ["sku-0", "sku-1"]);
+    let renamed = shop.server.write("PATCH", &shop.path(""), &shop.key, &json!({"name": "boots"})).await;
+    assert_eq!((&renamed.json()["name"], &renamed.json()["published"]), (&json!("boots"), &json!(true)));
 }
 
 #[tokio::test]
@@ -412,16 +439,37 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     shop.assert_rebuilds(events + 1).await;
 
     // A count that no event stands behind is found.
-    let mark = app.catalog.applied_mark(0).await.expect("a mark");
-    let place = shop.server.app.inbox.pull(0, mark - 1, 1).await.expect("events");
-    let event = eyeline_core::Event::decode(&place[0].event).expect("an event");
-    let act = event.gallery_act().expect("an act");
-    let events = vec![BatchEvent { offset: mark, event, act, misfit: None }];
-    let (fence, now) = (app.partitions.fence(0).expect("the owner"), app.clock.now());
-    let batch = EventBatch { partition: 0, fence, after: mark, reached: mark, events, aside: Vec::new(), now };
-    app.catalog.apply_events(batch).await.expect("applied");
+    shop.count_the_last_event_twice().await;
     let verified = rebuild::verify(app).await.expect("a verification");
     assert_ne!(verified[0].before, verified[0].after);
+    assert_eq!(verified[0].cause, Cause::Fault { missing: 1, erased: 0 });
+}
+
+#[tokio::test]
+async fn what_an_erasure_took_is_told_from_a_fault() {
+    let shop = Shop::open().await;
+    shop.load_pictures(5).await;
+    let app = &shop.server.app;
+    let kept = shop.look(1, None, |_| false).await;
+    let erased = shop.look(2, None, |name| name == "sku-2").await;
+    shop.refresh().await;
+    app.flush.run().await.expect("a flush");
+    let path = format!("/api/v1/projects/{}/erasures", shop.project_id);
+    let body = json!({"session_id": Uuid::from_u128(2)});
+    assert_eq!(shop.server.post(&path, ADMIN_KEY, &body).await.status, StatusCode::ACCEPTED);
+    app.erase.step().await.expect("a step");
+    let later = shop.look(3, None, |_| true).await;
+    shop.refresh().await;
+    let cause = async || {
+        let verified = rebuild::verify(app).await.expect("a verification");
+        assert_eq!((verified.len(), verified[0].events), (1, kept + later));
+        assert_ne!(verified[0].before, verified[0].after);
+        verified[0].cause
+    };
+    assert_eq!(cause().await, Cause::Erased(erased));
+    shop.count_the_last_event_twice().await;
+    let missing = i64::try_from(erased).expect("few events") + 1;
+    assert_eq!(cause().await, Cause::Fault { missing, erased });
 }
 
 #[tokio::test]

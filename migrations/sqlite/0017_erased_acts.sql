@@ -1,0 +1,2 @@
+-- Views and clicks of the gallery that erasures have taken out of files; they stay in applied_events and in the counters.
+ALTER TABLE galleries ADD COLUMN erased_events INTEGER NOT NULL DEFAULT 0;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eyeline_core::{ApplicationId, Timestamp};
+use eyeline_core::{ApplicationId, ProjectId, Timestamp};
 use eyeline_store::catalog::applications::Application;
 use eyeline_store::{Catalog, Result};
 
@@ -18,11 +18,18 @@ pub struct Credentials {
     keys: Arc<Remembered<[u8; 32], KnownKey>>,
     applications: Arc<Remembered<ApplicationId, Arc<Application>>>,
     origins: Arc<Remembered<String, bool>>,
+    projects: Arc<Remembered<ProjectId, ()>>,
 }
 
 impl Credentials {
     pub fn new(catalog: Catalog) -> Self {
-        Credentials { catalog, keys: Arc::default(), applications: Arc::default(), origins: Arc::default() }
+        Credentials {
+            catalog,
+            keys: Arc::default(),
+            applications: Arc::default(),
+            origins: Arc::default(),
+            projects: Arc::default(),
+        }
     }
 
     /// The application of a secret key that has not ended by `now`.
@@ -40,6 +47,11 @@ impl Credentials {
         self.applications.get_or_load(application_id, load).await
     }
 
+    pub async fn is_project(&self, project_id: ProjectId) -> Result<bool> {
+        let load = async { Ok(self.catalog.project(project_id).await?.map(drop)) };
+        Ok(self.projects.get_or_load(project_id, load).await?.is_some())
+    }
+
     /// Whether browsers may ask from `origin`: for any application, or for the one that is named.
     pub async fn allows_origin(&self, origin: &str, application_id: Option<ApplicationId>) -> Result<bool> {
         if let Some(application_id) = application_id {
@@ -55,5 +67,6 @@ impl Credentials {
         self.keys.forget();
         self.applications.forget();
         self.origins.forget();
+        self.projects.forget();
     }
 }

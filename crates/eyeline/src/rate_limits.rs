@@ -45,6 +45,8 @@ pub struct Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
     pub retry_after: Duration,
+    /// Of the limit that was reached; nothing remains.
+    pub allowance: Allowance,
 }
 
 impl RateLimits {
@@ -79,9 +81,11 @@ impl RateLimits {
         let debt = |senders: &HashMap<Sender, Instant>, sender: &Sender| {
             senders.get(sender).map_or(Duration::ZERO, |paid| paid.saturating_duration_since(now))
         };
-        let deepest = wanted.iter().map(|(sender, _)| debt(&senders, sender)).max().unwrap_or_default();
+        let debts = wanted.iter().map(|(sender, limit)| (debt(&senders, sender), *limit));
+        let (deepest, limit) = debts.max().unwrap_or_default();
         if deepest >= WINDOW {
-            return Err(TooMany { retry_after: deepest - WINDOW + Duration::from_millis(1) });
+            let allowance = Allowance { limit, remaining: 0, reset: deepest };
+            return Err(TooMany { retry_after: deepest - WINDOW + Duration::from_millis(1), allowance });
         }
         if senders.len() + wanted.len() > SENDERS_MAX {
             senders.retain(|_, paid| *paid > now);
@@ -155,6 +159,7 @@ mod tests {
         assert!(limits.take_at(now, SHOP, None, 10_000).is_ok());
         let refused = limits.take_at(now, SHOP, None, 1).expect_err("in debt");
         assert_eq!(refused.retry_after, Duration::from_millis(9_001));
+        assert_eq!((refused.allowance.limit, refused.allowance.remaining), (1_000, 0));
         assert!(limits.take_at(now + refused.retry_after, SHOP, None, 1).is_ok());
     }
 

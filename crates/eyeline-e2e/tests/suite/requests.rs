@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use eyeline_e2e::api::send;
+use eyeline_e2e::api::{send, try_send};
 use eyeline_e2e::photos;
 use eyeline_e2e::uploads::{Stated, ask, id};
 use eyeline_e2e::{Project, Server, on_both_catalogs};
+use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ on_both_catalogs!(
     all_wrong_fields_are_named_at_once,
     every_error_is_a_problem_document,
     a_create_sent_again_with_its_key_creates_once,
+    a_refusal_before_the_body_breaks_no_pooled_connection,
     a_trailing_slash_changes_nothing,
     a_list_is_read_to_its_end_by_cursor,
     the_open_doors_need_no_credential,
@@ -43,6 +45,27 @@ async fn a_wrong_credential_is_401_and_a_weak_one_403(server: Server) {
     project.public.get(&format!("/projects/{}/images", project.id)).await.expect_problem(403);
     let photo = Stated::Name.request(&project.id, &photos::jpeg(100, 80));
     project.public.post("/images", &photo).await.expect_problem(403);
+}
+
+/// Clients keep their connections: whatever is refused before its body was read, the next request has to go through.
+async fn a_refusal_before_the_body_breaks_no_pooled_connection(server: Server) {
+    let project = Project::create(&server, "pools").await;
+    let nobody = server.admin.without_credential();
+    let body = vec![b' '; 700_000];
+    let cases = [
+        (&nobody, "/projects", &body[..], 401),
+        (&nobody, "/events", &body[..300_000], 401),
+        (&project.key, "/nothing", &body[..], 404),
+        (&project.key, "/limits", &body[..], 405),
+        (&project.key, "/images", &body[..], 415),
+        (&project.key, "/events", &body[..], 413),
+    ];
+    let requests = (0..40).flat_map(|_| cases).map(async |(caller, path, body, status)| {
+        let sent = caller.request(Method::POST, path).header("content-type", "text/html").body(body.to_vec());
+        let answer = try_send(sent).await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        assert_eq!(answer.status, status, "{answer}");
+    });
+    futures::stream::iter(requests).buffer_unordered(4).collect::<Vec<()>>().await;
 }
 
 async fn a_rotated_key_is_replaced_and_a_revoked_application_is_out(server: Server) {

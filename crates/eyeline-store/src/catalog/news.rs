@@ -6,6 +6,7 @@ use eyeline_core::{ImageId, ImageState, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
 use super::Catalog;
+use super::idempotency::{Once, Repeatable};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
@@ -91,15 +92,15 @@ impl Catalog {
         project_id: ProjectId,
         credential: [u8; 32],
         expires_at: Timestamp,
-    ) -> Result<()> {
+        repeatable: Option<Repeatable<()>>,
+    ) -> Result<Once<()>> {
         let sql =
             "INSERT INTO stream_tickets (ticket_hash, project_id, credential, expires_at) VALUES ($1, $2, $3, $4)";
-        self.db
-            .write(move |tx| {
-                async move { tx.execute(sql, params![ticket_hash, project_id, credential, expires_at]).await.map(drop) }
-                    .boxed()
-            })
-            .await
+        self.write_once(repeatable, move |tx| {
+            async move { tx.execute(sql, params![ticket_hash, project_id, credential, expires_at]).await.map(drop) }
+                .boxed()
+        })
+        .await
     }
 
     /// Takes a ticket in and gives the hash of the credential it was made with; `None` for one that is used, expired

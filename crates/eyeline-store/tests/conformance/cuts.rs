@@ -216,7 +216,7 @@ async fn a_base_lets_an_erased_session_go_and_goes_with_its_gallery() {
             finished_at: None,
             events: 0,
         };
-        catalog.request_erasure(erasure).await.expect("requested");
+        catalog.request_erasure(erasure, None).await.expect("requested");
         catalog.finish_erasure(erasure_id, at(1)).await.expect("finished");
         let expected: Vec<Vec<u8>> = before.into_iter().filter(|key| *key != PieceKind::key_of(session_id)).collect();
         assert_eq!(sessions().await, expected);

@@ -46,7 +46,7 @@ pub async fn with_projects(catalog: &Catalog) {
 
 /// A change that is news; answers its number.
 async fn make_news(catalog: &Catalog, project_id: ProjectId, number: u128, now: Timestamp) -> u64 {
-    let made = catalog.create_images(project_id, vec![new_image(number)], None, false, now, None).await;
+    let made = catalog.create_images(project_id, vec![new_image(number)], None, now, None).await;
     let Once::Done((_, hints)) = made.expect("an image") else { panic!("a repetition without a key") };
     assert_eq!(hints.news.len(), 1, "{hints:?}");
     assert_eq!(hints.news[0].0, project_id);
@@ -121,7 +121,7 @@ async fn a_change_that_is_undone_uses_up_no_number() {
     on_every_engine(async |catalog| {
         with_projects(&catalog).await;
         make_news(&catalog, PROJECT, 1, at(1)).await;
-        let twice = catalog.create_images(PROJECT, vec![new_image(1)], None, false, at(2), None).await;
+        let twice = catalog.create_images(PROJECT, vec![new_image(1)], None, at(2), None).await;
         assert!(twice.is_err(), "the id is taken");
         assert_eq!(make_news(&catalog, PROJECT, 2, at(3)).await, 2);
     })
@@ -178,7 +178,7 @@ const CREDENTIAL: [u8; 32] = [2; 32];
 
 async fn with_ticket(catalog: &Catalog) {
     with_projects(catalog).await;
-    catalog.create_stream_ticket(TICKET, PROJECT, CREDENTIAL, at(900)).await.expect("a ticket");
+    catalog.create_stream_ticket(TICKET, PROJECT, CREDENTIAL, at(900), None).await.expect("a ticket");
 }
 
 /// Tries the ticket at second 1.

@@ -92,7 +92,7 @@ async fn one_whose_session_was_erased_meanwhile_does_not_come_back() {
             finished_at: None,
             events: 0,
         };
-        catalog.request_erasure(erasure.clone()).await.expect("requested");
+        catalog.request_erasure(erasure.clone(), None).await.expect("requested");
         catalog.finish_erasure(erasure.erasure_id, at(8_500)).await.expect("finished");
         let copies = vec![back(late, 1, 3), back(newer, 2, 4)];
         assert_eq!(catalog.apply_events(batch(2, 4, copies)).await.expect("applied"), done(&[GALLERY], 1, 0));

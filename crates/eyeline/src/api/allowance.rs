@@ -20,27 +20,25 @@ pub fn take_events(app: &App, credential: &Credential, client: ClientAddress, ev
     let taken = app.rate_limits.take(*application_id, client.address, events);
     taken.map(|allowance| RateLimit(Some(allowance))).map_err(|too_many| {
         let sentence = "The public credential has sent too many events a second; try again after Retry-After.";
-        // Whole seconds, never too few.
-        let wait = std::time::Duration::from_secs_f64(too_many.retry_after.as_secs_f64().ceil());
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(wait)
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(too_many.retry_after);
+        headers(too_many.allowance).fold(problem, |problem, (name, value)| problem.header(name, value))
     })
+}
+
+fn headers(Allowance { limit, remaining, reset }: Allowance) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let seconds = reset.as_secs_f64().ceil();
+    let texts = [
+        (HeaderName::from_static("ratelimit-policy"), format!("\"events\";q={limit};w=1")),
+        (HeaderName::from_static("ratelimit"), format!("\"events\";r={remaining};t={seconds}")),
+    ];
+    texts.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(&text).ok()?)))
 }
 
 impl IntoResponseParts for RateLimit {
     type Error = Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        let Some(Allowance { limit, remaining, reset }) = self.0 else { return Ok(parts) };
-        let seconds = reset.as_secs_f64().ceil();
-        let headers = [
-            (HeaderName::from_static("ratelimit-policy"), format!("\"events\";q={limit};w=1")),
-            (HeaderName::from_static("ratelimit"), format!("\"events\";r={remaining};t={seconds}")),
-        ];
-        for (name, text) in headers {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                parts.headers_mut().insert(name, value);
-            }
-        }
+        parts.headers_mut().extend(self.0.into_iter().flat_map(headers));
         Ok(parts)
     }
 }

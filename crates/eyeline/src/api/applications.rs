@@ -144,7 +144,7 @@ async fn create_application(
     let allowed_origins = read_origins(&mut fields);
     fields.finish()?;
     let (project_id, name) = project_id.zip(name).ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
 
     let (secret_key, signing_secret) = (new_key("eyl_sk_"), new_key("eyl_ss_"));
     let application = Application {
@@ -188,7 +188,7 @@ async fn list_applications(
     let paging = query.paging::<(i64, ApplicationId)>(&app);
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let after = paging.after.map(|(micros, application_id)| (Timestamp::from_micros(micros), application_id));
     let found = app.catalog.applications(project_id, after, paging.rows()).await?;
     let (applications, next) = paging.cut(found, |last| (last.created_at.micros(), last.application_id));

@@ -13,7 +13,8 @@ use crate::secrets::{same, sha256};
 /// Handlers take `Credential` as an argument: 401 where there is none or a bad one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// The admin key, or a signed-in browser: everything. `application` when the request named one.
+    /// The admin key, or a signed-in browser: everything. `application` when the request named one that exists; it is
+    /// the sender of events and a filter elsewhere, never the credential.
     Admin { application: Option<(ApplicationId, ProjectId)> },
     /// An application's secret key: everything inside its project.
     Key { application_id: ApplicationId, project_id: ProjectId },
@@ -44,6 +45,17 @@ impl Credential {
             Credential::Application { .. } | Credential::User { .. } => {
                 Err(Problem::forbidden("This takes the application's secret key or the admin key."))
             }
+        }
+    }
+
+    /// As [`Credential::manage`] for a project itself, which has to exist. A key ends with its project; the admin may name any.
+    pub async fn manage_project(&self, app: &App, project_id: ProjectId) -> Answer<()> {
+        self.manage(project_id, "project")?;
+        match self {
+            Credential::Admin { .. } if !app.credentials.is_project(project_id).await? => {
+                Err(Problem::not_found("project"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -89,7 +101,7 @@ async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
         return by_bearer(token, parts, app).await;
     }
     if session::is_signed_in(parts, app) {
-        return Ok(Credential::Admin { application: named_application(parts, app).await? });
+        return admin(parts, app).await;
     }
     match named_application(parts, app).await? {
         Some((application_id, project_id)) => {
@@ -102,6 +114,16 @@ async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
     }
 }
 
+async fn admin(parts: &Parts, app: &App) -> Answer<Credential> {
+    let application = application_text(&parts.headers, parts.uri.query()).and_then(|text| text.parse().ok());
+    let application = match application {
+        Some(application_id) => app.credentials.application(application_id).await?,
+        None => None,
+    };
+    let application = application.map(|application| (application.application_id, application.project_id));
+    Ok(Credential::Admin { application })
+}
+
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
@@ -112,7 +134,7 @@ async fn by_bearer(token: &str, parts: &Parts, app: &App) -> Answer<Credential> 
         if !same(&sha256(token.as_bytes()), &app.admin_key_hash) {
             return Err(Problem::unauthorized("This key is not known, or it was revoked."));
         }
-        return Ok(Credential::Admin { application: named_application(parts, app).await? });
+        return admin(parts, app).await;
     }
     if token.starts_with("eyl_sk_") {
         return by_key_hash(sha256(token.as_bytes()), app).await;

@@ -5,14 +5,14 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::Problem;
-use super::encoding::utf8;
+use super::unpacked::Unpacked;
+use super::{BODY_MAX, Problem};
 use crate::app::App;
 
 /// The `Content-Type` of what is JSON already when it is answered.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The bytes of a body that says to be JSON, or of an empty one, which needs not say anything; 415 for any other.
+/// The unpacked bytes of a body that says to be JSON, or of an empty one, which needs not say anything; 415 for any other.
 pub struct JsonBody(pub Bytes);
 
 impl FromRequest<App> for JsonBody {
@@ -20,9 +20,9 @@ impl FromRequest<App> for JsonBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         let kind = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
-        let body = Bytes::from_request(request, app).await.map_err(|refusal| refusal.into_response())?;
+        let Unpacked { body, .. } = Unpacked::<BODY_MAX>::from_request(request, app).await?;
         if body.is_empty() || kind.as_deref().is_some_and(is_json) {
-            return utf8(body).map(JsonBody).map_err(|errors| Problem::invalid(errors).into_response());
+            return Ok(JsonBody(body));
         }
         let sent = kind.unwrap_or_else(|| "no Content-Type".to_owned());
         Err(Problem::new(

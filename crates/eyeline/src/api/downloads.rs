@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_store::ObjectKey;
 use eyeline_store::objects::Area;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::ops::Range;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,11 +36,10 @@ pub fn root_routes() -> OpenApiRouter<App> {
 async fn public(
     State(app): State<App>,
     Path((folder, name)): Path<(String, String)>,
-    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Public, &folder, &name)?;
-    let mut response = serve(&app, &key, &method, &headers).await?;
+    let mut response = serve(&app, &key, &headers).await?;
     let answered = response.headers_mut();
     answered.insert(header::CONTENT_TYPE, content_type(&name));
     answered.insert(header::CACHE_CONTROL, PUBLIC);
@@ -66,12 +65,11 @@ async fn private(
     State(app): State<App>,
     Path((folder, name)): Path<(String, String)>,
     query: Query,
-    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Private, &folder, &name)?;
     check_signature(&app, &key, query)?;
-    let mut response = serve(&app, &key, &method, &headers).await?;
+    let mut response = serve(&app, &key, &headers).await?;
     let answered = response.headers_mut();
     answered.insert(header::CONTENT_TYPE, content_type(&name));
     answered.insert(header::CACHE_CONTROL, PRIVATE);
@@ -95,12 +93,11 @@ async fn original(
     State(app): State<App>,
     Path((image_id, name)): Path<(String, String)>,
     query: Query,
-    method: Method,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let key = key(Area::Originals, &image_id, &name)?;
     let filename = check_signature(&app, &key, query)?;
-    let mut response = serve(&app, &key, &method, &headers).await?;
+    let mut response = serve(&app, &key, &headers).await?;
     let answered = response.headers_mut();
     // It still holds whatever was sent: a browser must not open it as a page of this site.
     answered.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -125,15 +122,14 @@ fn check_signature(app: &App, key: &ObjectKey, mut query: Query) -> Answer<Strin
     }
 }
 
-async fn serve(app: &App, key: &ObjectKey, method: &Method, headers: &HeaderMap) -> Answer<Response> {
+async fn serve(app: &App, key: &ObjectKey, headers: &HeaderMap) -> Answer<Response> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // The key is random and its bytes never change, so it is its own validator.
     let etag = format!("\"{}\"", key.as_str().replace('/', "-"));
     let fresh = text(header::IF_NONE_MATCH)
         .is_some_and(|given| given == "*" || given.split(',').any(|one| one.trim().trim_start_matches("W/") == etag));
     let unchanged = text(header::IF_RANGE).is_none_or(|given| given == etag);
-    // Only GET knows ranges.
-    let asked = text(header::RANGE).filter(|_| unchanged && method == Method::GET);
+    let asked = text(header::RANGE).filter(|_| unchanged);
 
     let missing = || Problem::not_found("file");
     let mut range = None;
@@ -147,7 +143,11 @@ async fn serve(app: &App, key: &ObjectKey, method: &Method, headers: &HeaderMap)
             Asked::Part(range) => Some(range),
             Asked::Nothing => {
                 let detail = format!("The file has {bytes_total} bytes; the range lies beyond them.");
-                return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).content_range(bytes_total));
+                let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
+                return Err(match HeaderValue::from_str(&format!("bytes */{bytes_total}")) {
+                    Ok(range) => problem.header(header::CONTENT_RANGE, range),
+                    Err(_) => problem,
+                });
             }
         };
     }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::Problem;
-use super::patience::Silence;
+use super::patience::Unread;
 use crate::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,7 +32,7 @@ pub async fn wrap(app: &App, mut request: Request, next: impl AsyncFnOnce(Reques
     let span = tracing::info_span!("request", id = id_text, %method, path);
     let began = Instant::now();
 
-    let silence = request.extensions_mut().remove::<Silence>();
+    let unread = request.extensions_mut().remove::<Unread>();
     let answered = AssertUnwindSafe(next(request)).catch_unwind().instrument(span.clone()).await;
     let response = answered.unwrap_or_else(|panic| {
         let reason = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -41,13 +41,16 @@ pub async fn wrap(app: &App, mut request: Request, next: impl AsyncFnOnce(Reques
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the server; it was logged.")
             .into_response()
     });
-    let response = if silence.is_some_and(|silence| silence.was_heard()) && response.status().is_client_error() {
-        too_slow()
-    } else {
-        response
-    };
+    let was_silent = unread.as_ref().is_some_and(Unread::was_silent);
+    let response = if was_silent && response.status().is_client_error() { too_slow() } else { response };
     let mut response = as_problem(response, id_text).await;
     response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(unread) = unread
+        && !unread.finish().await
+    {
+        // The rest of the body stands before the next request; a client that keeps the connection would lose that one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 
     let status = response.status().as_u16();
     app.metrics.count_request(status, began.elapsed());

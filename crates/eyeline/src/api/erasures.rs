@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Fields, JsonBody, Problem, Query};
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, Problem, Query, answer_once};
 use crate::app::App;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -64,7 +64,11 @@ struct NewErasure {
 /// them; the receipt says when no file has them any more. Counters and orders of galleries stay as they are.
 #[utoipa::path(
     post, path = "/projects/{project_id}/erasures", operation_id = "request_erasure", tag = "events",
-    params(("project_id" = uuid::Uuid, Path)), request_body = NewErasure,
+    params(
+        ("project_id" = uuid::Uuid, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second erasure"),
+    ),
+    request_body = NewErasure,
     responses(
         (status = 202, body = ErasureAnswer, description = "Hidden; the rest follows"),
         (status = "4XX", description = "A problem document"),
@@ -74,6 +78,7 @@ async fn request(
     State(app): State<App>,
     credential: Credential,
     Path(project_id): Path<ProjectId>,
+    once: Idempotency,
     JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     credential.admin()?;
@@ -82,8 +87,10 @@ async fn request(
     fields.finish()?;
     app.catalog.project(project_id).await?.ok_or_else(|| Problem::not_found("project"))?;
     let session_id = session_id.ok_or_else(|| Problem::not_found("session"))?;
-    let erasure = app.erase.request(project_id, session_id).await?;
-    Ok((StatusCode::ACCEPTED, Json(ErasureAnswer::from(erasure))).into_response())
+    let answer = |erasure: &Erasure| ErasureAnswer::from(erasure.clone());
+    let repeatable = once.repeatable(&body, StatusCode::ACCEPTED, answer);
+    let requested = app.erase.request(project_id, session_id, repeatable).await?;
+    Ok(answer_once(requested, StatusCode::ACCEPTED, ErasureAnswer::from))
 }
 
 /// The receipts of a project's erasures, the newest first.

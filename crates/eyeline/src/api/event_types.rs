@@ -111,7 +111,8 @@ struct Named {
 }
 
 /// Reads what a request names, and whatever else is in its query by `more`.
-fn named<T>(
+async fn named<T>(
+    app: &App,
     credential: &Credential,
     (category, name): (String, String),
     mut query: Query,
@@ -126,7 +127,7 @@ fn named<T>(
     let more = more(&mut query);
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(app, project_id).await?;
     Ok((Named { project_id, category, name }, more))
 }
 
@@ -152,7 +153,7 @@ async fn put(
     query: Query,
     JsonBody(body): JsonBody,
 ) -> Answer<Response> {
-    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    let (Named { project_id, category, name }, ()) = named(&app, &credential, path, query, |_| ()).await?;
     let mut fields = Fields::parse(&body)?;
     let on_invalid = fields.parsed("on_invalid", "reject or quarantine", OnInvalid::parse);
     let description = fields.text("description", DESCRIPTION_CHARS_MAX);
@@ -192,7 +193,7 @@ async fn show(
     query: Query,
 ) -> Answer<Json<EventTypeAnswer>> {
     let version = |query: &mut Query| query.integer("version", 1..=u64::from(u32::MAX));
-    let (Named { project_id, category, name }, version) = named(&credential, path, query, version)?;
+    let (Named { project_id, category, name }, version) = named(&app, &credential, path, query, version).await?;
     let version = version.and_then(|version| u32::try_from(version).ok());
     let found = app.catalog.event_type(project_id, category, name, version).await?;
     Ok(Json(found.ok_or_else(|| Problem::not_found("event type"))?.try_into()?))
@@ -213,7 +214,7 @@ async fn delete(
     Path(path): Path<(String, String)>,
     query: Query,
 ) -> Answer<StatusCode> {
-    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    let (Named { project_id, category, name }, ()) = named(&app, &credential, path, query, |_| ()).await?;
     app.catalog.delete_event_type(project_id, category, name, app.clock.now()).await?;
     app.event_types.forget();
     Ok(StatusCode::NO_CONTENT)
@@ -233,7 +234,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let mut paging = query.paging::<(String, String)>(&app);
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let found = app.catalog.event_types(project_id, paging.after.take(), paging.rows()).await?;
     let (types, next) = paging.cut(found, |last| (last.category.clone(), last.name.clone()));
     let event_types = types.into_iter().map(EventTypeAnswer::try_from).collect::<Answer<_>>()?;
@@ -258,7 +259,7 @@ async fn try_out(
     query: Query,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<Verdict>> {
-    let (Named { project_id, category, name }, ()) = named(&credential, path, query, |_| ())?;
+    let (Named { project_id, category, name }, ()) = named(&app, &credential, path, query, |_| ()).await?;
     let mut fields = Fields::parse(&body)?;
     fields.require("data");
     let data = fields.object("data");

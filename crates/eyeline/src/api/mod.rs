@@ -22,6 +22,7 @@ mod events;
 mod experiment;
 pub mod fields;
 mod galleries;
+mod head;
 pub mod idempotency;
 mod images;
 mod jobs;
@@ -34,6 +35,7 @@ pub mod query;
 mod rules;
 pub mod session;
 mod streams;
+mod unpacked;
 mod upload_links;
 mod uploads;
 mod user_token;
@@ -77,10 +79,10 @@ pub fn service(
         let (app, routes) = (app.clone(), routes.clone());
         async move {
             let answer = async |request| routes.oneshot(request).await.unwrap_or_else(|never| match never {});
-            let allowed = async |request| cors::wrap(&app, request, answer).await;
-            let response =
-                compression::wrap(request, async |request| envelope::wrap(&app, request, allowed).await).await;
-            Ok(response)
+            let answer = async |request| cors::wrap(&app, request, answer).await;
+            let answer = async |request| envelope::wrap(&app, request, answer).await;
+            let answer = async |request| compression::wrap(request, answer).await;
+            Ok(head::wrap(request, answer).await)
         }
     })
 }

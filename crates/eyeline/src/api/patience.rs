@@ -1,20 +1,25 @@
-//! Bodies that stop arriving: each is waited for so long, and then its request is answered with 408.
+//! Bodies as they arrive: a silent one is waited for so long, and then its request is answered with 408. What a handler
+//! leaves unread is read to its end, within bounds, so that the connection can take the next request.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Error};
-use http::Request;
+use http::{Request, header};
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// Ends the body of a request once it has been silent for `patience`.
-pub fn limit_silence<B>(mut request: Request<B>, patience: Duration) -> Request<Body>
+/// How much of a body is read after its request was answered, and for how long. A client that sends before it listens
+/// finds the answer then.
+const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
+const REST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Ends the body of a request once it has been silent for `patience`, and lets [`Unread`] read what a handler left of it.
+pub fn limit_silence<B>(request: Request<B>, patience: Duration) -> Request<Body>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -22,32 +27,117 @@ where
     if request.body().is_end_stream() {
         return request.map(|_| Body::empty());
     }
-    let silence = Silence::default();
-    request.extensions_mut().insert(silence.clone());
-    request.map(|body| Body::new(PatientBody { body, patience, timer: None, is_waiting: false, silence }))
+    let waits_to_send = request.headers().contains_key(header::EXPECT);
+    let (mut parts, body) = request.into_parts();
+    let arriving = Arriving { body, patience, timer: None, is_waiting: false, waits_to_send, end: None };
+    let arriving = Arc::new(Mutex::new(arriving));
+    parts.extensions.insert(Unread(arriving.clone()));
+    Request::from_parts(parts, Body::new(Handed(arriving)))
 }
 
-/// Whether the body of a request stopped arriving. A handler finds a body that broke; only here is it known that it was
-/// the client who was silent.
-#[derive(Clone, Default)]
-pub(super) struct Silence(Arc<AtomicBool>);
+/// The body of a request beside the one that its handler was given.
+#[derive(Clone)]
+pub(super) struct Unread(Arc<Mutex<dyn Arrival + Send>>);
 
-impl Silence {
-    pub(super) fn was_heard(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl Unread {
+    /// Whether the body ended because the client was silent. A handler only finds a body that broke.
+    pub(super) fn was_silent(&self) -> bool {
+        lock(&self.0).end() == Some(End::Silent)
+    }
+
+    /// Reads the rest of the body, and tells whether there is nothing left of it. A client that waits for `100 Continue`
+    /// is not asked to send.
+    pub(super) async fn finish(&self) -> bool {
+        let rest = async {
+            let mut left = REST_BYTES_MAX;
+            loop {
+                let end = lock(&self.0).end();
+                match end {
+                    Some(end) => return end == End::Whole,
+                    None if left == 0 => return false,
+                    None => left = left.saturating_sub(poll_fn(|context| lock(&self.0).poll_bytes(context)).await),
+                }
+            }
+        };
+        timeout(REST_TIME_MAX, rest).await.unwrap_or(false)
     }
 }
 
-struct PatientBody<B> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    Broken,
+    Silent,
+    /// The client sends it only if it is asked to, which nobody did.
+    NotAsked,
+}
+
+/// An [`Arriving`] whatever the kind of its body.
+trait Arrival {
+    fn end(&self) -> Option<End>;
+
+    /// Reads a piece; tells its bytes.
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<usize>;
+}
+
+struct Arriving<B> {
     body: B,
     patience: Duration,
     /// Made when something has to be waited for: most bodies are there with the head of their request.
     timer: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
-    silence: Silence,
+    waits_to_send: bool,
+    end: Option<End>,
 }
 
-impl<B> HttpBody for PatientBody<B>
+impl<B> Arriving<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.waits_to_send = false;
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.is_waiting = false;
+            match &frame {
+                None => self.end = Some(End::Whole),
+                Some(Err(_)) => self.end = Some(End::Broken),
+                Some(Ok(_)) => {}
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::new)));
+        }
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        if !self.is_waiting {
+            timer.as_mut().reset(Instant::now() + patience);
+            self.is_waiting = true;
+        }
+        ready!(timer.as_mut().poll(context));
+        self.end = Some(End::Silent);
+        Poll::Ready(Some(Err(Error::new("the body stopped arriving"))))
+    }
+}
+
+impl<B> Arrival for Arriving<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    fn end(&self) -> Option<End> {
+        let not_asked = self.waits_to_send.then_some(End::NotAsked);
+        self.end.or_else(|| self.body.is_end_stream().then_some(End::Whole)).or(not_asked)
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        let frame = ready!(self.poll(context));
+        Poll::Ready(frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).map_or(0, |data| data.len()))
+    }
+}
+
+/// The body that a handler reads.
+struct Handed<B>(Arc<Mutex<Arriving<B>>>);
+
+impl<B> HttpBody for Handed<B>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -56,27 +146,18 @@ where
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
-            this.is_waiting = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(Error::new)));
-        }
-        let patience = this.patience;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if !this.is_waiting {
-            timer.as_mut().reset(Instant::now() + patience);
-            this.is_waiting = true;
-        }
-        ready!(timer.as_mut().poll(context));
-        this.silence.0.store(true, Ordering::Relaxed);
-        Poll::Ready(Some(Err(Error::new("the body stopped arriving"))))
+        lock(&self.0).poll(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        lock(&self.0).body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        lock(&self.0).body.size_hint()
     }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use eyeline_core::FieldErrors;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,9 +15,7 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: FieldErrors,
-    retry_after: Option<Duration>,
-    /// Bytes of the file that a range was asked of.
-    content_range: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// How a problem reads, for the description of the API.
@@ -39,7 +37,7 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: FieldErrors::new(), retry_after: None, content_range: None }
+        Problem { status, detail: detail.into(), errors: FieldErrors::new(), headers: Vec::new() }
     }
 
     /// 400 with everything that is wrong, by field.
@@ -60,14 +58,15 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
-    pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
+    /// In whole seconds, at least one and never too few.
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
-    /// For 416: how many bytes there are.
-    pub fn content_range(mut self, bytes_total: u64) -> Self {
-        self.content_range = Some(bytes_total);
+    /// Adds a header to the answer.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -152,12 +151,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(range) = self.content_range.map(|bytes| HeaderValue::from_str(&format!("bytes */{bytes}"))) {
-            headers.extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
-        }
-        if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-        }
+        headers.extend(self.headers.iter().cloned());
         response.extensions_mut().insert(self);
         response
     }

@@ -128,7 +128,7 @@ async fn get_project(
     credential: Credential,
     Path(project_id): Path<ProjectId>,
 ) -> Answer<Json<ProjectAnswer>> {
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let project = app.catalog.project(project_id).await?.ok_or_else(|| super::Problem::not_found("project"))?;
     Ok(Json(ProjectAnswer::from(&project)))
 }
@@ -145,7 +145,7 @@ async fn patch_project(
     Path(project_id): Path<ProjectId>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<ProjectAnswer>> {
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let mut fields = Fields::parse(&body)?;
     let patch = ProjectPatch { name: fields.text("name", NAME_CHARS_MAX), tier: read_tier(&mut fields) };
     fields.finish()?;
@@ -166,7 +166,7 @@ async fn delete_project(
     credential: Credential,
     Path(project_id): Path<ProjectId>,
 ) -> Answer<StatusCode> {
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let deleted = app.catalog.delete_project(project_id, app.clock.now()).await;
     app.credentials.forget();
     deleted?;
@@ -203,7 +203,7 @@ async fn project_usage(
     credential: Credential,
     Path(project_id): Path<ProjectId>,
 ) -> Answer<Json<Usage>> {
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let (project, usage) = app.catalog.project_usage(project_id).await?;
     let quotas =
         Quotas { images: ProjectLimits::of(&app.settings, project.tier).images_max, bytes: None, events: None };

@@ -487,6 +487,8 @@ async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_i
     assert_eq!(taken.header("ratelimit"), "\"events\";r=0;t=10");
     let refused = server.send(public()).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+    assert_eq!(refused.header("ratelimit-policy"), "\"events\";q=1000;w=1");
+    assert!(refused.header("ratelimit").starts_with("\"events\";r=0;t="), "{refused:?}");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
     let by_key = request("POST", "/api/v1/events/batch", &tenant.secret_key).header("content-type", "application/json");
     let by_key = server.send(by_key.body(Body::from("[{}]")).expect("a request")).await;

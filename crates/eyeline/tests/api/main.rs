@@ -22,6 +22,7 @@ mod pages_of_the_server;
 mod processing;
 mod projects;
 mod ranking;
+mod requests;
 mod session;
 mod sql;
 mod streams;

@@ -76,7 +76,8 @@ impl Server {
     pub async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let router = Router::new().fallback_service(self.service.clone());
+        let service = self.service.clone().map_request(|request| limit_silence(request, Duration::from_secs(30)));
+        let router = Router::new().fallback_service(BoxCloneSyncService::new(service));
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }

@@ -65,7 +65,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let group_by = query.parsed("group_by", "some of application, category and name, with commas", groups);
     let with_sessions = query.parsed("sessions", "true or false", |word| word.parse().ok()).unwrap_or(true);
     let zone = scope.zone.clone();
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let interval = interval.unwrap_or(Some(Interval::Day));
     let buckets = interval.map(|interval| Buckets { interval, zone });
     let question = CountQuestion { buckets, ..group_by.unwrap_or_default() };

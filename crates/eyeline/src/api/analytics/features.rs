@@ -49,7 +49,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         _ => None,
     });
     let limit = rows_max(&mut query);
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let declared = app.catalog.types_in_force(filter.project_id).await?;
     let of_interest = |kind: &TypeInForce| {
         let is = |wanted: &Option<String>, found: &String| wanted.as_ref().is_none_or(|wanted| wanted == found);

@@ -57,7 +57,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     let steps = query.parsed("steps", what, |text| parse_steps(text, STEPS_MAX)).unwrap_or_default();
     let within = query.parsed("within", "a time such as 45s, 30m, 2h or 1d, at most 30d", duration);
     let within = within.unwrap_or(WITHIN_DEFAULT);
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let (found, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         funnel(files, snapshot, filter, &steps, within, budget)
     })

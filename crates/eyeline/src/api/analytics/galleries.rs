@@ -104,7 +104,7 @@ async fn show(
     let interval = query.parsed("interval", "hour, day, week or month", Interval::parse).unwrap_or(Interval::Day);
     let buckets = Buckets { interval, zone: scope.zone.clone() };
     let limit = rows_max(&mut query);
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let (found, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         gallery(files, snapshot, filter, gallery_id, &buckets, budget)
     })

@@ -116,10 +116,8 @@ impl Scope {
 
     /// The same for a thing of this project, which then need not be named.
     fn of(query: &mut Fields, project_id: ProjectId) -> Scope {
-        let scope = Scope::within(query, Some(project_id));
-        if scope.project_id != Some(project_id) {
-            query.error("project_id", "This is not the project that it belongs to.");
-        }
+        let mut scope = Scope::within(query, Some(project_id));
+        scope.project_id = scope.project_id.filter(|named| *named == project_id);
         scope
     }
 
@@ -146,14 +144,14 @@ impl Scope {
     }
 
     /// Ends the reading: 400 with all that is wrong, 404 for what is not the caller's.
-    fn finish(self, query: Query, credential: &Credential) -> Answer<Filter> {
+    async fn finish(self, query: Query, app: &App, credential: &Credential) -> Answer<Filter> {
         query.finish()?;
-        self.granted(credential)
+        self.granted(app, credential).await
     }
 
-    fn granted(self, credential: &Credential) -> Answer<Filter> {
+    async fn granted(self, app: &App, credential: &Credential) -> Answer<Filter> {
         let project_id = self.project_id.ok_or_else(|| Problem::not_found("project"))?;
-        credential.manage(project_id, "project")?;
+        credential.manage_project(app, project_id).await?;
         Ok(self.filter)
     }
 }

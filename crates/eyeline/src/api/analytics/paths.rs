@@ -72,7 +72,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         last: query.parsed("end", STEP, parse_step),
         rows_max: rows_max(&mut query),
     };
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let (found, basis) =
         ask(&app, filter, move |files, snapshot, filter, budget| paths(files, snapshot, filter, &question, budget))
             .await?;

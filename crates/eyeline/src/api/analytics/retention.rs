@@ -64,7 +64,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         Interval::parse(word).filter(|interval| *interval != Interval::Hour)
     });
     let period = Buckets { interval: period.unwrap_or(Interval::Week), zone: scope.zone.clone() };
-    let filter = scope.finish(query, &credential)?;
+    let filter = scope.finish(query, &app, &credential).await?;
     let to = filter.to.unwrap_or(app.clock.now());
     let from = filter.from.unwrap_or_else(|| period.back(to, PERIODS_DEFAULT - 1));
     let filter = Filter { from: Some(from), to: Some(to), ..filter };

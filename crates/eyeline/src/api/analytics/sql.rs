@@ -90,7 +90,7 @@ async fn run(
     let limit = fields.integer("limit", 1..=ROWS_MAX).unwrap_or(ROWS_DEFAULT);
     let scope = Scope::read(&mut fields, &credential);
     fields.finish()?;
-    let filter = scope.granted(&credential)?;
+    let filter = scope.granted(&app, &credential).await?;
     let (query, rows_max) = (query.unwrap_or_default(), usize::try_from(limit).unwrap_or(usize::MAX));
     let now = app.clock.now();
     let (table, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {

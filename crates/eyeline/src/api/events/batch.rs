@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::Unpacked;
 use super::source::Sources;
 use super::{Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
+use crate::api::unpacked::Unpacked;
 use crate::api::{Answer, Credential, Problem, allowance};
 use crate::app::App;
 use crate::flow::collect::{Receipt, event_id_of_key};

@@ -1,7 +1,6 @@
 //! Events: sent one by one or in batches, durable before the answer, never changed.
 
 mod batch;
-mod body;
 mod quarantine;
 mod read;
 mod source;
@@ -17,10 +16,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::body::Unpacked;
 use self::source::Sources;
 use super::body::JSON;
 use super::client_address::ClientAddress;
+use super::unpacked::Unpacked;
 use super::{Answer, Credential, Problem, allowance};
 use crate::app::App;
 use crate::flow::collect::{Receipt, Sender, event_id_of_key};
@@ -179,7 +178,7 @@ fn sender(credential: &Credential) -> Answer<Sender> {
             Ok(Sender { application_id, project_id })
         }
         Credential::Admin { application: None } => {
-            let sentence = "With the admin key this header (or parameter) is required: the application that sends.";
+            let sentence = "With the admin key, this header (or parameter) has to name an application: the sender.";
             Err(FieldErrors::one("application", sentence).into())
         }
         Credential::User { .. } => Err(Problem::forbidden("Events are sent by an application, not by a user.")),

@@ -93,7 +93,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let filter = read_filter(&mut query);
     let mut paging = query.paging::<(i64, u32, i64)>(&app);
     query.finish()?;
-    let project_id = managed(&credential, project_id)?;
+    let project_id = managed(&app, &credential, project_id).await?;
     let found = app
         .catalog
         .quarantined(project_id, filter, Order::LastFirst, paging.after.take().map(age), paging.rows())
@@ -117,7 +117,7 @@ async fn causes(State(app): State<App>, credential: Credential, mut query: Query
     let project_id = query.project_id(&credential);
     let filter = read_filter(&mut query);
     query.finish()?;
-    let project_id = managed(&credential, project_id)?;
+    let project_id = managed(&app, &credential, project_id).await?;
     let found = app.catalog.quarantine_causes(project_id, filter, CAUSES_MAX).await?;
     let cause = |cause: Cause| {
         let Cause { category, name, reason, events, first_at, last_at } = cause;
@@ -176,7 +176,7 @@ async fn replay(
         serde_json::from_slice(&app.secrets.unseal(REPLAY_CURSOR, text)?).ok()
     });
     fields.finish()?;
-    let project_id = managed(&credential, project_id)?;
+    let project_id = managed(&app, &credential, project_id).await?;
     let outcome = app.replays.replay(project_id, filter, after.map(age), dry_run).await?;
     let cursor = |age| app.secrets.seal(REPLAY_CURSOR, &serde_json::to_vec(&key(age)).unwrap_or_default());
     Ok(Json(ReplayAnswer {
@@ -194,9 +194,9 @@ fn read_filter(fields: &mut Fields) -> Filter {
     }
 }
 
-fn managed(credential: &Credential, project_id: Option<ProjectId>) -> Answer<ProjectId> {
+async fn managed(app: &App, credential: &Credential, project_id: Option<ProjectId>) -> Answer<ProjectId> {
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(app, project_id).await?;
     Ok(project_id)
 }
 

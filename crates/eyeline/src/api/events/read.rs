@@ -70,7 +70,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     }
     query.finish()?;
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     if paging.after.is_none() {
         // What was answered with 201 before is in the list, unless very much is on its way.
         let _late = tokio::time::timeout(PATIENCE, app.ingest.caught_up()).await;

@@ -67,7 +67,10 @@ async fn limits(State(app): State<App>, credential: Credential, mut query: Query
             let limits = app.settings.tier(*tier);
             ProjectLimits { file_bytes_max: limits.file_bytes_max, images_max: Some(limits.images_max) }
         }
-        credential => match credential.project().or(asked) {
+        credential => match asked.or(credential.project()) {
+            Some(other) if credential.project().is_some_and(|own| own != other) => {
+                return Err(Problem::not_found("project"));
+            }
             Some(project_id) => ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?),
             None => ProjectLimits::of(&app.settings, Tier::Business),
         },
@@ -130,7 +133,7 @@ async fn list(
     Path(project_id): Path<ProjectId>,
     mut query: Query,
 ) -> Answer<Response> {
-    credential.manage(project_id, "project")?;
+    credential.manage_project(&app, project_id).await?;
     let paging = query.paging::<(i64, ImageId)>(&app);
     let filter = ImageFilter {
         state: query.parsed("state", "init, uploaded, processing, done or error", ImageState::parse),
@@ -138,7 +141,6 @@ async fn list(
         user_id: None,
     };
     query.finish()?;
-    app.catalog.project_tier(project_id).await?;
     let after = paging.after.map(|(created_at, id)| PageFrom::After(Timestamp::from_micros(created_at), id));
     let images = app.catalog.images(project_id, filter, after, paging.rows()).await?;
     let (images, next) = paging.cut(images, |image| (image.created_at.micros(), image.image_id));

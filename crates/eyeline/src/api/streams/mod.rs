@@ -4,7 +4,6 @@ mod deliver;
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts as _, Path, Request, State};
 use axum::response::Response;
@@ -16,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Problem, ProblemDocument, Query, auth};
+use super::{Answer, Credential, Idempotency, Problem, ProblemDocument, Query, answer_once, auth};
 use crate::app::App;
 use crate::flow::notify::NewsMessage;
 use crate::secrets::{new_key, sha256};
@@ -51,7 +50,7 @@ impl Holder {
                 Credential::from_request_parts(&mut parts, app).await?
             }
         };
-        credential.manage(project_id, "project")
+        credential.manage_project(app, project_id).await
     }
 }
 
@@ -139,9 +138,21 @@ async fn upgrade(parts: &mut Parts, app: &App) -> Answer<WebSocketUpgrade> {
 
 #[derive(Serialize, ToSchema)]
 struct StreamTicket {
-    /// For `?ticket=` of the stream.
-    ticket: String,
+    #[serde(flatten)]
+    secret: Secret,
     expires_at: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = TicketSecret)]
+#[serde(untagged)]
+enum Secret {
+    Shown {
+        /// For `?ticket=` of the stream.
+        ticket: String,
+    },
+    /// The answer to a repetition: the first one held the ticket.
+    NotAgain { secret_shown: bool },
 }
 
 /// Make a ticket that opens the project's stream.
@@ -150,21 +161,27 @@ struct StreamTicket {
 /// reconnect with the same address.
 #[utoipa::path(
     post, path = "/projects/{project_id}/stream-tickets", tag = "live updates",
-    params(("project_id" = uuid::Uuid, Path)),
+    params(
+        ("project_id" = uuid::Uuid, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second ticket"),
+    ),
     responses((status = 201, body = StreamTicket), (status = "4XX", body = ProblemDocument))
 )]
 async fn create_stream_ticket(
     State(app): State<App>,
     credential: Credential,
     Path(project_id): Path<ProjectId>,
+    once: Idempotency,
     headers: HeaderMap,
-) -> Answer<(StatusCode, Json<StreamTicket>)> {
-    credential.manage(project_id, "project")?;
-    app.catalog.project_tier(project_id).await?;
+) -> Answer<Response> {
+    credential.manage_project(&app, project_id).await?;
     let ticket = new_key("eyl_stream_");
     let expires_at = app.clock.now().plus(TICKET_LIFETIME);
     // A signed-in browser stands for the admin key.
     let key_hash = auth::sent_key_hash(&headers).unwrap_or(app.admin_key_hash);
-    app.catalog.create_stream_ticket(sha256(ticket.as_bytes()), project_id, key_hash, expires_at).await?;
-    Ok((StatusCode::CREATED, Json(StreamTicket { ticket, expires_at })))
+    let not_again = move |_: &()| StreamTicket { secret: Secret::NotAgain { secret_shown: true }, expires_at };
+    let repeatable = once.repeatable(&[], StatusCode::CREATED, not_again);
+    let hash = sha256(ticket.as_bytes());
+    let made = app.catalog.create_stream_ticket(hash, project_id, key_hash, expires_at, repeatable).await?;
+    Ok(answer_once(made, StatusCode::CREATED, |()| StreamTicket { secret: Secret::Shown { ticket }, expires_at }))
 }

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use zstd::Decoder;
 
-use crate::api::encoding::utf8;
-use crate::api::{Answer, Problem};
+use super::encoding::utf8;
+use super::{Answer, Problem};
 use crate::app::App;
 
 /// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
@@ -31,13 +31,9 @@ impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
     async fn from_request(request: Request, _app: &App) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let body = collect(body, MAX).await.map_err(|refusal| refusal.into_response())?;
-        let body = match Packing::of(&parts.headers) {
-            Ok(None) => body,
-            Ok(Some(packing)) => unpack(body, packing, MAX).await.map_err(|refusal| refusal.into_response())?,
-            Err(refusal) => {
-                let known = [(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))];
-                return Err((known, refusal).into_response());
-            }
+        let body = match Packing::of(&parts.headers).map_err(|refusal| refusal.into_response())? {
+            None => body,
+            Some(packing) => unpack(body, packing, MAX).await.map_err(|refusal| refusal.into_response())?,
         };
         let body = utf8(body).map_err(|errors| Problem::invalid(errors).into_response())?;
         Ok(Unpacked { headers: parts.headers, body })
@@ -55,6 +51,24 @@ async fn collect(body: Body, bytes_max: usize) -> Answer<Bytes> {
     Ok(collected.to_bytes())
 }
 
+/// For addresses that take a file as it is: 415 for a packed one.
+pub fn refuse_packed(headers: &HeaderMap) -> Answer<()> {
+    let encoding = encoding_of(headers);
+    if encoding.is_empty() {
+        return Ok(());
+    }
+    let sentence = format!("A file is taken as it is, without Content-Encoding; this came as {encoding}.");
+    let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence);
+    Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+}
+
+/// The encodings of a body in lower case, separated by commas; empty for a body that is not packed.
+fn encoding_of(headers: &HeaderMap) -> String {
+    let lines = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    let encodings = lines.flat_map(|line| line.split(',')).map(|encoding| encoding.trim().to_ascii_lowercase());
+    encodings.filter(|encoding| !matches!(encoding.as_str(), "" | "identity")).collect::<Vec<_>>().join(", ")
+}
+
 #[derive(Clone, Copy)]
 enum Packing {
     Gzip,
@@ -63,14 +77,14 @@ enum Packing {
 
 impl Packing {
     fn of(headers: &HeaderMap) -> Answer<Option<Packing>> {
-        let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
-        match encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Ok(None),
+        match encoding_of(headers).as_str() {
+            "" => Ok(None),
             "gzip" | "x-gzip" => Ok(Some(Packing::Gzip)),
             "zstd" => Ok(Some(Packing::Zstd)),
             other => {
                 let sentence = format!("A body may be packed as gzip or zstd; this came as {other}.");
-                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence))
+                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+                    .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
             }
         }
     }

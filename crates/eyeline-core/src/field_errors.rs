@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The sentence for a field that has to be there.
 pub const REQUIRED: &str = "This field is required.";
 
 /// Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
 /// shown as `body`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
 pub struct FieldErrors(BTreeMap<String, Vec<String>>);
 

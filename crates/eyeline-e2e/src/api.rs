@@ -1,10 +1,23 @@
 //! Requests as a client of the product makes them, and answers that explain themselves when they are not the expected.
 
 use std::fmt;
+use std::process::Command;
+use std::sync::LazyLock;
 
+use eyeline_contract::{Contract, Exchange};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+
+use crate::server;
+
+/// What every answer has to be like, as the binary describes it.
+pub(crate) static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let output =
+        Command::new(server::binary()).arg("openapi").env_clear().current_dir("/").output().expect("the binary runs");
+    assert!(output.status.success(), "eyeline openapi: {}", String::from_utf8_lossy(&output.stderr));
+    Contract::new(serde_json::from_slice(&output.stdout).expect("eyeline openapi prints JSON"))
+});
 
 /// A caller of the API with one credential (or none). Redirects are not followed, so that one is seen.
 #[derive(Clone)]
@@ -115,10 +128,12 @@ pub async fn send(request: RequestBuilder) -> Answer {
 pub async fn try_send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let (client, request) = request.build_split();
     let request = request?;
-    let asked = format!("{} {}", request.method(), request.url());
+    let (method, url) = (request.method().clone(), request.url().clone());
     let response = client.execute(request).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Answer { asked, status, headers, body: response.bytes().await?.to_vec() })
+    let body = response.bytes().await?.to_vec();
+    CONTRACT.assert(&Exchange { method: method.as_str(), path: url.path(), status, headers: &headers, body: &body });
+    Ok(Answer { asked: format!("{method} {url}"), status, headers, body })
 }
 
 /// One answer, whole.

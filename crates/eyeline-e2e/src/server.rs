@@ -229,7 +229,7 @@ impl Drop for Server {
 }
 
 /// `EYELINE_BIN`, else `release/eyeline` in the target folder of the running test or benchmark.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("EYELINE_BIN") {
         let path = PathBuf::from(path);
         assert!(path.is_file(), "EYELINE_BIN names {}, which is not there", path.display());

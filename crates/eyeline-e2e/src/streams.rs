@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::api::Api;
+use crate::api::{Api, CONTRACT};
 
 const MESSAGE_SECONDS_MAX: u64 = 60;
 
@@ -52,7 +52,7 @@ impl Socket {
     pub async fn try_next(&mut self) -> Option<Value> {
         loop {
             match self.0.next().await? {
-                Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("a message is JSON")),
+                Ok(Message::Text(text)) => return Some(CONTRACT.stream_message(&text)),
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}
             }
@@ -147,7 +147,7 @@ impl ServerSentEvents {
             if data.is_empty() {
                 continue;
             }
-            let message: Value = serde_json::from_str(&data.join("\n")).expect("a message is JSON");
+            let message = CONTRACT.stream_message(&data.join("\n"));
             if !message["seq"].is_null() {
                 assert_eq!(field("id"), [message["seq"].to_string()], "the id of {message}");
             }

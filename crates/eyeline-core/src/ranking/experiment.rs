@@ -1,12 +1,13 @@
 //! The hold-out: a share of the visitors sees a control order, so that what the strategy brings can be told.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::score::hash_of;
 use crate::{GalleryId, Strategy};
 
 /// What the visitors of the control group see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
     #[default]

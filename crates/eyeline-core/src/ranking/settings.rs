@@ -1,12 +1,13 @@
 //! What a gallery's owner chooses.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::experiment::{Control, Holdout};
 use crate::WeightFactors;
 
 /// A way to order a gallery. Without any event every one of them is exactly newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// By creation time, the newest first.

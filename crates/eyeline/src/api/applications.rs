@@ -17,7 +17,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fields::NAME_CHARS_MAX;
-use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, Problem, ProblemDocument, Query, answer_once};
+use super::idempotency::IdempotencyKeyHeader;
+use super::{
+    Answer, Credential, Fields, Idempotency, JsonBody, Next, PagingParameters, Problem, ProjectParameter, Query,
+    answer_once,
+};
 use crate::app::App;
 use crate::secrets::{new_key, sha256};
 
@@ -39,6 +43,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Application)]
 struct ApplicationAnswer {
     application_id: ApplicationId,
     project_id: ProjectId,
@@ -63,8 +68,9 @@ impl From<&Application> for ApplicationAnswer {
     }
 }
 
-/// An application with what is shown this once.
+/// An application with the secrets that are shown once.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ApplicationWithSecrets)]
 struct WithSecrets {
     #[serde(flatten)]
     application: ApplicationAnswer,
@@ -72,25 +78,30 @@ struct WithSecrets {
     secrets: Secrets,
 }
 
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-enum Secrets {
-    Shown {
-        /// `eyl_sk_…`
-        secret_key: String,
-        /// `eyl_ss_…`: the text itself is the HS256 key of user tokens.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signing_secret: Option<String>,
-        /// Until when the older keys work too.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        older_keys_until: Option<Timestamp>,
-    },
-    /// The answer to a repetition: the first one held the secrets.
-    NotAgain { secret_shown: bool },
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = ApplicationSecrets)]
+struct Secrets {
+    /// The key for `Authorization: Bearer`; absent in the answer to a repetition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("eyl_sk_…"))]
+    secret_key: Option<String>,
+    /// The HS256 key of user tokens: the text itself. Present when it is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("eyl_ss_…"))]
+    signing_secret: Option<String>,
+    /// The end of the older keys; present after a rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    older_keys_until: Option<Timestamp>,
+    /// Always true, and present only in the answer to a repetition: the first answer had the secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret_shown: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct ApplicationList {
+    #[schema(max_items = 100)]
     applications: Vec<ApplicationAnswer>,
     next_cursor: Option<String>,
 }
@@ -99,17 +110,19 @@ struct ApplicationList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct NewApplication {
     project_id: ProjectId,
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// Such as `https://shop.example`; none unless given.
+    /// Such as `https://shop.example`; none by default. Each has at most 255 characters.
+    #[schema(max_items = 100)]
     allowed_origins: Option<Vec<String>>,
 }
 
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct ApplicationChange {
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    #[schema(max_items = 100)]
     allowed_origins: Option<Vec<String>>,
     /// 32 bytes as base64 or base64url, or a PEM; the empty text takes it away. While it is there, user tokens have to
     /// be signed with its private half (EdDSA).
@@ -119,18 +132,19 @@ struct ApplicationChange {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct RotationOrder {
-    /// How long the older keys go on working: a day unless given; 0 ends them at once.
-    #[schema(maximum = 2_592_000)]
+    /// Seconds for which the older keys stay valid; 0 ends them with the answer.
+    #[schema(maximum = 2_592_000, default = 86_400)]
     overlap_seconds: Option<u64>,
     /// True replaces the signing secret too; tokens signed with the old one end at once.
     signing_secret: Option<bool>,
 }
 
-/// Make an application.
+/// Create an application
+///
+/// The answer shows both secrets, this once.
 #[utoipa::path(
-    post, path = "/applications", tag = "applications", request_body = NewApplication,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second one")),
-    responses((status = 201, body = WithSecrets), (status = "4XX", body = ProblemDocument))
+    post, path = "/applications", tag = "applications", request_body = NewApplication, params(IdempotencyKeyHeader),
+    responses((status = 201, body = WithSecrets))
 )]
 async fn create_application(
     State(app): State<App>,
@@ -160,21 +174,19 @@ async fn create_application(
     let repeatable = once.repeatable(&body, StatusCode::CREATED, not_again);
     let created = app.catalog.create_application(application, key_hash, repeatable).await?;
     app.credentials.forget();
-    let secrets = Secrets::Shown { secret_key, signing_secret: Some(signing_secret), older_keys_until: None };
+    let secrets = Secrets { secret_key: Some(secret_key), signing_secret: Some(signing_secret), ..Secrets::default() };
     Ok(answer_once(created, StatusCode::CREATED, |application| WithSecrets {
         application: ApplicationAnswer::from(&application),
         secrets,
     }))
 }
 
-/// List a project's applications, the newest first.
+/// List a project's applications
+///
+/// The newest first.
 #[utoipa::path(
-    get, path = "/applications", tag = "applications",
-    params(
-        ("project_id" = Option<ProjectId>, Query, description = "Needed by the admin; a key's own unless given"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)
-    ),
-    responses((status = 200, body = ApplicationList), (status = "4XX", body = ProblemDocument))
+    get, path = "/applications", tag = "applications", params(ProjectParameter, PagingParameters),
+    responses((status = 200, body = ApplicationList))
 )]
 async fn list_applications(
     State(app): State<App>,
@@ -197,11 +209,12 @@ async fn list_applications(
     Ok((next, Json(ApplicationList { applications, next_cursor })))
 }
 
-/// One application, without its secrets.
+/// Get an application
+///
+/// Without its secrets.
 #[utoipa::path(
     get, path = "/applications/{application_id}", tag = "applications",
-    params(("application_id" = ApplicationId, Path)),
-    responses((status = 200, body = ApplicationAnswer), (status = "4XX", body = ProblemDocument))
+    params(("application_id" = ApplicationId, Path)), responses((status = 200, body = ApplicationAnswer))
 )]
 async fn get_application(
     State(app): State<App>,
@@ -212,11 +225,11 @@ async fn get_application(
     Ok(Json(ApplicationAnswer::from(&application)))
 }
 
-/// Change the name, the allowed origins or the registered public key.
+/// Change an application
 #[utoipa::path(
-    patch, path = "/applications/{application_id}", tag = "applications",
+    patch, path = "/applications/{application_id}", operation_id = "update_application", tag = "applications",
     params(("application_id" = ApplicationId, Path)), request_body = ApplicationChange,
-    responses((status = 200, body = ApplicationAnswer), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = ApplicationAnswer))
 )]
 async fn patch_application(
     State(app): State<App>,
@@ -241,11 +254,12 @@ async fn patch_application(
     Ok(Json(ApplicationAnswer::from(&changed?)))
 }
 
-/// Revoke an application: its keys and tokens end at once, what it sent stays.
+/// Revoke an application
+///
+/// Its keys and tokens end before the answer. The events that it sent stay.
 #[utoipa::path(
     delete, path = "/applications/{application_id}", tag = "applications",
-    params(("application_id" = ApplicationId, Path)),
-    responses((status = 204), (status = "4XX", body = ProblemDocument))
+    params(("application_id" = ApplicationId, Path)), responses((status = 204))
 )]
 async fn delete_application(
     State(app): State<App>,
@@ -259,15 +273,13 @@ async fn delete_application(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Make a new secret key; the older ones go on working for a while.
+/// Rotate an application's key
+///
+/// Creates a new secret key. The older keys stay valid for `overlap_seconds`.
 #[utoipa::path(
-    post, path = "/applications/{application_id}/rotate", tag = "applications",
-    params(
-        ("application_id" = ApplicationId, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second key")
-    ),
-    request_body = Option<RotationOrder>,
-    responses((status = 201, body = WithSecrets), (status = "4XX", body = ProblemDocument))
+    post, path = "/applications/{application_id}/rotate", operation_id = "rotate_application_key",
+    tag = "applications", params(("application_id" = ApplicationId, Path), IdempotencyKeyHeader),
+    request_body = Option<RotationOrder>, responses((status = 201, body = WithSecrets))
 )]
 async fn rotate_key(
     State(app): State<App>,
@@ -291,7 +303,7 @@ async fn rotate_key(
     let repeatable = once.repeatable(&body, StatusCode::CREATED, not_again);
     let rotated = app.catalog.rotate_key(application_id, rotation, now, repeatable).await;
     app.credentials.forget();
-    let secrets = Secrets::Shown { secret_key, signing_secret, older_keys_until };
+    let secrets = Secrets { secret_key: Some(secret_key), signing_secret, older_keys_until, secret_shown: None };
     Ok(answer_once(rotated?, StatusCode::CREATED, |application| WithSecrets {
         application: ApplicationAnswer::from(&application),
         secrets,
@@ -299,7 +311,8 @@ async fn rotate_key(
 }
 
 fn not_again(application: &Application) -> WithSecrets {
-    WithSecrets { application: application.into(), secrets: Secrets::NotAgain { secret_shown: true } }
+    let secrets = Secrets { secret_shown: Some(true), ..Secrets::default() };
+    WithSecrets { application: application.into(), secrets }
 }
 
 async fn managed(app: &App, credential: &Credential, application_id: ApplicationId) -> Answer<Application> {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::openapi::FileBytes;
 use super::{Answer, Problem, Query};
 use crate::app::App;
 use crate::flow::links;
@@ -23,14 +24,16 @@ pub fn root_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(public)).routes(routes!(private)).routes(routes!(original))
 }
 
-/// A version that everybody may see.
+/// Get a public version
+///
+/// The address is immutable, and needs no credential.
 #[utoipa::path(
-    get, path = "/public/{folder}/{name}", tag = "images", security(()),
+    get, path = "/public/{folder}/{name}", operation_id = "get_public_version", tag = "images", security(()),
     params(("folder" = String, Path), ("name" = String, Path)),
     responses(
-        (status = 200, description = "The picture", content_type = "image/*"),
-        (status = 206), (status = 304), (status = 416),
-        (status = 404, description = "A problem document"),
+        (status = 200, description = "The picture.", body = FileBytes, content_type = "image/*"),
+        (status = 206, body = FileBytes, content_type = "image/*"),
+        (status = 304), (status = 416),
     )
 )]
 async fn public(
@@ -49,16 +52,19 @@ async fn public(
     Ok(response)
 }
 
-/// A version behind a signed link.
+/// Get a private version
+///
+/// The address is signed and expires.
 #[utoipa::path(
-    get, path = "/private/{folder}/{name}", tag = "images", security(()),
+    get, path = "/private/{folder}/{name}", operation_id = "get_private_version", tag = "images", security(()),
     params(
-        ("folder" = String, Path), ("name" = String, Path), ("expires" = i64, Query), ("signature" = String, Query)
+        ("folder" = String, Path), ("name" = String, Path), ("expires" = i64, Query), ("signature" = String, Query),
     ),
     responses(
-        (status = 200, description = "The picture", content_type = "image/*"),
-        (status = 206), (status = 304), (status = 416),
-        (status = "4XX", description = "A problem document: 403 bad or expired link, 404"),
+        (status = 200, description = "The picture.", body = FileBytes, content_type = "image/*"),
+        (status = 206, body = FileBytes, content_type = "image/*"),
+        (status = 304), (status = 416),
+        (status = 403, description = "The link was changed or has expired."),
     )
 )]
 async fn private(
@@ -76,17 +82,20 @@ async fn private(
     Ok(response)
 }
 
-/// An original, byte for byte as it was sent, as a download.
+/// Get an original
+///
+/// The file byte for byte as it was sent, as a download. The address is signed and expires.
 #[utoipa::path(
-    get, path = "/originals/{image_id}/{name}", tag = "images", security(()),
+    get, path = "/originals/{image_id}/{name}", operation_id = "get_original", tag = "images", security(()),
     params(
         ("image_id" = String, Path), ("name" = String, Path), ("filename" = Option<String>, Query),
-        ("expires" = i64, Query), ("signature" = String, Query)
+        ("expires" = i64, Query), ("signature" = String, Query),
     ),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream"),
-        (status = 206), (status = 304), (status = 416),
-        (status = "4XX", description = "A problem document: 403 bad or expired link, 404"),
+        (status = 200, description = "The file.", body = FileBytes, content_type = "application/octet-stream"),
+        (status = 206, body = FileBytes, content_type = "application/octet-stream"),
+        (status = 304), (status = 416),
+        (status = 403, description = "The link was changed or has expired."),
     )
 )]
 async fn original(

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Fields, Idempotency, JsonBody, Problem, Query, answer_once};
+use super::idempotency::IdempotencyKeyHeader;
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, PagingParameters, Problem, Query, answer_once};
 use crate::app::App;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -19,20 +20,26 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Erasure)]
 struct ErasureAnswer {
-    #[schema(value_type = uuid::Uuid)]
     erasure_id: ErasureId,
-    #[schema(value_type = uuid::Uuid)]
     session_id: SessionId,
     /// `hidden`: no answer shows the events; `done`: no file has them.
+    #[schema(value_type = ErasureState)]
     state: &'static str,
     /// Events received up to then are erased; later ones of the same session are new.
-    #[schema(value_type = String, format = DateTime)]
     requested_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
     /// How many events were erased; null while that is not known.
     events: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that receipts use")]
+enum ErasureState {
+    Hidden,
+    Done,
 }
 
 impl From<Erasure> for ErasureAnswer {
@@ -50,6 +57,7 @@ impl From<Erasure> for ErasureAnswer {
 
 #[derive(Serialize, ToSchema)]
 struct ErasureList {
+    #[schema(max_items = 100)]
     erasures: Vec<ErasureAnswer>,
     next_cursor: Option<String>,
 }
@@ -57,22 +65,18 @@ struct ErasureList {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct NewErasure {
-    session_id: uuid::Uuid,
+    session_id: SessionId,
 }
 
-/// Erases the events of a session that were received until now. Once this has answered, no list and no question shows
-/// them; the receipt says when no file has them any more. Counters and orders of galleries stay as they are.
+/// Erase a session's events
+///
+/// Erases the events of the session that were received until now. They are hidden from every list and report before the
+/// answer. The receipt turns to `done` once no file has them. Counters and orders of galleries stay as they are. Takes the
+/// admin key.
 #[utoipa::path(
-    post, path = "/projects/{project_id}/erasures", operation_id = "request_erasure", tag = "events",
-    params(
-        ("project_id" = uuid::Uuid, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second erasure"),
-    ),
-    request_body = NewErasure,
-    responses(
-        (status = 202, body = ErasureAnswer, description = "Hidden; the rest follows"),
-        (status = "4XX", description = "A problem document"),
-    )
+    post, path = "/projects/{project_id}/erasures", operation_id = "create_erasure", tag = "events",
+    params(("project_id" = ProjectId, Path), IdempotencyKeyHeader), request_body = NewErasure,
+    responses((status = 202, body = ErasureAnswer, description = "The events are hidden; the rest follows."))
 )]
 async fn request(
     State(app): State<App>,
@@ -93,13 +97,12 @@ async fn request(
     Ok(answer_once(requested, StatusCode::ACCEPTED, ErasureAnswer::from))
 }
 
-/// The receipts of a project's erasures, the newest first.
+/// List a project's erasures
+///
+/// The newest first. Takes the admin key.
 #[utoipa::path(
     get, path = "/projects/{project_id}/erasures", operation_id = "list_erasures", tag = "events",
-    params(
-        ("project_id" = uuid::Uuid, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
-    ),
-    responses((status = 200, body = ErasureList), (status = "4XX", description = "A problem document"))
+    params(("project_id" = ProjectId, Path), PagingParameters), responses((status = 200, body = ErasureList))
 )]
 async fn list(
     State(app): State<App>,
@@ -118,11 +121,13 @@ async fn list(
     Ok((next, Json(answer)).into_response())
 }
 
-/// The receipt of one erasure.
+/// Get an erasure
+///
+/// Takes the admin key.
 #[utoipa::path(
     get, path = "/projects/{project_id}/erasures/{erasure_id}", operation_id = "get_erasure", tag = "events",
-    params(("project_id" = uuid::Uuid, Path), ("erasure_id" = uuid::Uuid, Path)),
-    responses((status = 200, body = ErasureAnswer), (status = "4XX", description = "A problem document"))
+    params(("project_id" = ProjectId, Path), ("erasure_id" = ErasureId, Path)),
+    responses((status = 200, body = ErasureAnswer))
 )]
 async fn show(
     State(app): State<App>,

@@ -21,14 +21,12 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = OrderEstimate)]
 struct EstimateAnswer {
-    #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
     /// The gallery's own, which is shown.
-    #[schema(value_type = String, example = "weight")]
     strategy: Strategy,
     /// The one that is asked about.
-    #[schema(value_type = String, example = "interest")]
     order: Strategy,
     /// So many places of both are compared, from the first one on.
     places: usize,
@@ -38,24 +36,24 @@ struct EstimateAnswer {
     /// Clicks by the order asked about above those by the gallery's own, as a part of these.
     lift: Option<f64>,
     /// The 95 % interval of the lift.
+    #[schema(min_items = 2, max_items = 2)]
     interval: Option<[f64; 2]>,
     enough_data: bool,
     /// `not enough data yet` while that is so, with what is missing.
     message: Option<&'static str>,
 }
 
-/// What another strategy would bring, estimated from what was seen and clicked at which places of the orders served so far.
-/// A hold-out measures it.
+/// Estimate another strategy
+///
+/// Estimates what another strategy would bring, from the views and clicks by position of the orders served so far. A
+/// hold-out measures it.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/estimate", operation_id = "estimate_order", tag = "galleries",
+    get, path = "/galleries/{gallery_id}/estimate", operation_id = "estimate_order", tag = "ranking",
     params(
-        ("gallery_id" = uuid::Uuid, Path),
-        ("order" = Option<String>, Query, description = "A strategy's name; `interest` when absent."),
+        ("gallery_id" = GalleryId, Path),
+        ("order" = Option<Strategy>, Query, description = "The strategy to estimate; `interest` by default"),
     ),
-    responses(
-        (status = 200, body = EstimateAnswer),
-        (status = "4XX", description = "A problem document"),
-    )
+    responses((status = 200, body = EstimateAnswer))
 )]
 async fn show(
     State(app): State<App>,

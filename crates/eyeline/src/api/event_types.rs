@@ -11,12 +11,12 @@ use eyeline_store::catalog::event_types::{EventType, EventTypeInput};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fields::check_text;
-use super::{Answer, Credential, Fields, JsonBody, Next, Problem, ProblemDocument, Query};
+use super::{Answer, Credential, Fields, JsonBody, Next, PagingParameters, Problem, ProjectParameter, Query};
 use crate::app::App;
 use crate::flow::event_types::compile;
 
@@ -27,6 +27,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventType)]
 struct EventTypeAnswer {
     project_id: ProjectId,
     category: String,
@@ -34,7 +35,7 @@ struct EventTypeAnswer {
     /// Rises with every other schema; never used again.
     version: u32,
     /// JSON Schema 2020-12 of an event's `data`; null takes any object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<JsonSchema>)]
     schema: Option<Box<RawValue>>,
     on_invalid: OnInvalid,
     description: Option<String>,
@@ -44,6 +45,15 @@ struct EventTypeAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,
+}
+
+/// An object, or `true` for any data and `false` for none.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes a schema, which is kept as text")]
+enum JsonSchema {
+    Object(serde_json::Map<String, serde_json::Value>),
+    Boolean(bool),
 }
 
 impl TryFrom<EventType> for EventTypeAnswer {
@@ -68,25 +78,28 @@ impl TryFrom<EventType> for EventTypeAnswer {
 
 #[derive(Serialize, ToSchema)]
 struct EventTypeList {
+    #[schema(max_items = 100)]
     event_types: Vec<EventTypeAnswer>,
     next_cursor: Option<String>,
 }
 
 #[derive(ToSchema)]
+#[schema(as = EventTypeSettings)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
     /// patterns that neither look around nor back. A `format` is an annotation, which is not checked. Without a schema the
     /// type takes any object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<JsonSchema>)]
     schema: Option<serde_json::Value>,
     /// `reject`: 400 at the door. `quarantine` (unless given): accepted, and kept apart with the reasons.
     on_invalid: Option<OnInvalid>,
-    #[schema(max_length = 2000)]
+    #[schema(min_length = 1, max_length = 2000)]
     description: Option<String>,
 }
 
 #[derive(ToSchema)]
+#[schema(as = EventData)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct Payload {
     #[schema(value_type = Object)]
@@ -94,13 +107,23 @@ struct Payload {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventDataVerdict)]
 struct Verdict {
     valid: bool,
-    /// The version of the schema that said so.
+    /// The version of the schema that the data was checked against.
     version: u32,
-    /// Field path to sentences.
-    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
     errors: FieldErrors,
+}
+
+/// The path of a type.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes parameters, which are read by hand")]
+struct TypePath {
+    #[param(min_length = 1, max_length = 200)]
+    category: String,
+    #[param(min_length = 1, max_length = 200)]
+    name: String,
 }
 
 /// What a path and its query name: a type of a project.
@@ -131,19 +154,16 @@ async fn named<T>(
     Ok((Named { project_id, category, name }, more))
 }
 
-/// Make or change an event type. From the answer on events are judged by it; a schema other than the last one gets the
-/// next version.
+/// Set an event type
+///
+/// Creates or changes it. Events are checked against it from the answer on. A changed schema gets the next version.
 #[utoipa::path(
     put, path = "/event-types/{category}/{name}", operation_id = "put_event_type", tag = "event types",
-    request_body = EventTypeBody,
-    params(
-        ("category" = String, Path), ("name" = String, Path),
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-    ),
+    request_body = EventTypeBody, params(TypePath, ProjectParameter),
     responses(
-        (status = 201, body = EventTypeAnswer, description = "Made"),
-        (status = 200, body = EventTypeAnswer, description = "Changed"),
-        (status = "4XX", body = ProblemDocument),
+        (status = 201, body = EventTypeAnswer, description = "It was created."),
+        (status = 200, body = EventTypeAnswer, description = "It was changed."),
+        (status = 422, description = "The project has as many event types as it may."),
     )
 )]
 async fn put(
@@ -176,15 +196,14 @@ async fn put(
     Ok((status, Json(EventTypeAnswer { warnings, ..EventTypeAnswer::try_from(stored)? })).into_response())
 }
 
-/// One event type.
+/// Get an event type
 #[utoipa::path(
     get, path = "/event-types/{category}/{name}", operation_id = "get_event_type", tag = "event types",
     params(
-        ("category" = String, Path), ("name" = String, Path),
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-        ("version" = Option<u32>, Query, description = "An older version of the schema"),
+        TypePath, ProjectParameter,
+        ("version" = Option<u32>, Query, minimum = 1, description = "A version of the schema; the newest by default"),
     ),
-    responses((status = 200, body = EventTypeAnswer), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = EventTypeAnswer))
 )]
 async fn show(
     State(app): State<App>,
@@ -199,14 +218,12 @@ async fn show(
     Ok(Json(found.ok_or_else(|| Problem::not_found("event type"))?.try_into()?))
 }
 
-/// Take an event type away: its events may look like anything from now on.
+/// Delete an event type
+///
+/// Its events may have any `data` from then on.
 #[utoipa::path(
     delete, path = "/event-types/{category}/{name}", operation_id = "delete_event_type", tag = "event types",
-    params(
-        ("category" = String, Path), ("name" = String, Path),
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-    ),
-    responses((status = 204), (status = "4XX", body = ProblemDocument))
+    params(TypePath, ProjectParameter), responses((status = 204))
 )]
 async fn delete(
     State(app): State<App>,
@@ -220,14 +237,12 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The project's event types, by category and name.
+/// List a project's event types
+///
+/// By category and name.
 #[utoipa::path(
     get, path = "/event-types", operation_id = "list_event_types", tag = "event types",
-    params(
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
-    ),
-    responses((status = 200, body = EventTypeList), (status = "4XX", body = ProblemDocument))
+    params(ProjectParameter, PagingParameters), responses((status = 200, body = EventTypeList))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<(Next, Json<EventTypeList>)> {
     let project_id = query.project_id(&credential);
@@ -242,15 +257,12 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(EventTypeList { event_types, next_cursor })))
 }
 
-/// Say what the type's schema says of a payload; nothing is stored.
+/// Try data against an event type
+///
+/// Checks `data` against the type's schema. Nothing is stored.
 #[utoipa::path(
     post, path = "/event-types/{category}/{name}/try", operation_id = "try_event_type", tag = "event types",
-    request_body = Payload,
-    params(
-        ("category" = String, Path), ("name" = String, Path),
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-    ),
-    responses((status = 200, body = Verdict), (status = "4XX", body = ProblemDocument))
+    request_body = Payload, params(TypePath, ProjectParameter), responses((status = 200, body = Verdict))
 )]
 async fn try_out(
     State(app): State<App>,

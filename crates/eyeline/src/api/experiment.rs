@@ -23,8 +23,8 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Experiment)]
 pub(super) struct ExperimentAnswer {
-    #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
     holdout_percent: u8,
     /// Of the gallery's strategy and of its `holdout_control`, while these and `holdout_percent` were what they are now.
@@ -33,6 +33,7 @@ pub(super) struct ExperimentAnswer {
     /// Clicks a session of the treatment above those of the control, as a part of these.
     lift: Option<f64>,
     /// The 95 % interval of the lift, visitors being what is drawn (delta method).
+    #[schema(min_items = 2, max_items = 2)]
     interval: Option<[f64; 2]>,
     sample_ratio: SampleRatio,
     enough_data: bool,
@@ -41,8 +42,8 @@ pub(super) struct ExperimentAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ExperimentArm)]
 struct ArmAnswer {
-    #[schema(value_type = String, example = "interest")]
     strategy: Strategy,
     visitors: u64,
     sessions: u64,
@@ -60,14 +61,12 @@ struct SampleRatio {
     ok: bool,
 }
 
-/// What the gallery's strategy brings, compared with the visitors who are held out.
+/// Get a gallery's hold-out result
+///
+/// What the gallery's strategy brings, compared with the visitors who see the control order.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/experiment", operation_id = "get_experiment", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 200, body = ExperimentAnswer),
-        (status = "4XX", description = "A problem document"),
-    )
+    get, path = "/galleries/{gallery_id}/experiment", operation_id = "get_experiment", tag = "ranking",
+    params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = ExperimentAnswer))
 )]
 async fn show(
     State(app): State<App>,

@@ -41,8 +41,21 @@ impl Fields {
         Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     }
 
-    /// Takes from `others` what is not there; `null` counts as absent.
+    /// Keeps the fields that are wanted. A sentence about one of the others becomes an error.
+    pub fn keep(&mut self, is_wanted: impl Fn(&str) -> bool, sentence: impl Fn(&str) -> Option<String>) {
+        let errors = &mut self.errors;
+        self.object.retain(|name, _| {
+            let keeps = is_wanted(name);
+            if let Some(sentence) = sentence(name).filter(|_| !keeps) {
+                errors.add(name, sentence);
+            }
+            keeps
+        });
+    }
+
+    /// Takes from `others` what is not there, and what is wrong with them; `null` counts as absent.
     pub fn or(&mut self, others: &mut Fields) {
+        self.errors.merge(std::mem::take(&mut others.errors));
         self.object.retain(|_, value| !value.is_null());
         for (name, value) in std::mem::take(&mut others.object) {
             self.object.entry(name).or_insert(value);

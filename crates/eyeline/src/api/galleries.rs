@@ -14,7 +14,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Fields, Idempotency, JsonBody, Problem, Query, answer_once};
+use super::idempotency::IdempotencyKeyHeader;
+use super::{
+    Answer, Credential, Fields, Idempotency, JsonBody, PagingParameters, Problem, ProjectParameter, Query, answer_once,
+};
 use crate::app::App;
 use crate::flow::rank::gallery_topic;
 
@@ -32,32 +35,27 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Gallery)]
 pub struct GalleryAnswer {
-    #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
-    #[schema(value_type = uuid::Uuid)]
     project_id: ProjectId,
     name: String,
     /// Items of a page when the request does not say.
     page_size: u32,
-    #[schema(value_type = String, example = "public")]
     visibility: Visibility,
-    #[schema(value_type = String, example = "free")]
     access_tier: Tier,
     ranking: RankingAnswer,
     /// View and click events counted so far.
     applied_events: u64,
     /// Of these, those that the guard left out of the ranking.
     ignored_events: u64,
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = RankingSettings)]
 struct RankingAnswer {
-    #[schema(value_type = String, example = "weight")]
     strategy: Strategy,
     view_weight: u32,
     click_weight: u32,
@@ -65,9 +63,9 @@ struct RankingAnswer {
     half_life: Option<f64>,
     /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told.
     guard: bool,
-    /// Of 100 visitors so many see the control order.
+    /// The share of visitors who see the control order.
+    #[schema(maximum = 50)]
     holdout_percent: u8,
-    #[schema(value_type = String, example = "newest")]
     holdout_control: Control,
 }
 
@@ -99,53 +97,65 @@ impl From<Gallery> for GalleryAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = GalleryList)]
 struct GalleriesAnswer {
+    #[schema(max_items = 100)]
     galleries: Vec<GalleryAnswer>,
     next_cursor: Option<String>,
 }
 
-/// What a body may say of a gallery; everything but the name has a default.
+/// A gallery to create; only the project and the name are required.
 #[derive(ToSchema)]
-#[schema(as = GalleryInput)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
-struct GalleryInput {
-    #[schema(value_type = uuid::Uuid)]
+struct NewGallery {
     project_id: ProjectId,
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// Items of a page when the request does not say.
+    #[schema(minimum = 1, maximum = 100, default = 20)]
     page_size: Option<u32>,
-    #[schema(example = "public")]
-    visibility: Option<String>,
-    #[schema(example = "free")]
-    access_tier: Option<String>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
+    ranking: Option<RankingInput>,
+}
+
+/// What to change of a gallery.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct GalleryChange {
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    #[schema(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
     ranking: Option<RankingInput>,
 }
 
 #[derive(ToSchema)]
+#[schema(as = RankingChange)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct RankingInput {
-    /// `newest`, `weight`, `weight_decay`, `trending`, `ctr`, `interest`, `interest_fixed`, `manual` or `random`.
-    #[schema(example = "weight")]
-    strategy: Option<String>,
+    strategy: Option<Strategy>,
+    #[schema(maximum = 1_000_000)]
     view_weight: Option<u32>,
+    #[schema(maximum = 1_000_000)]
     click_weight: Option<u32>,
     /// Days after which an event counts half, in the strategies in which events lose weight; 14 when null.
     half_life: Option<f64>,
-    /// Rank by what people do, as far as can be told; the numbers stay exact.
+    /// Rank without robots and forged clicks, as far as the guard detects them; the shown numbers stay exact.
     guard: Option<bool>,
-    /// 0 to 50: of 100 visitors so many see the control order.
+    /// The share of visitors who see the control order.
+    #[schema(maximum = 50)]
     holdout_percent: Option<u32>,
-    /// The control order: `newest` or `weight`. Figures of another share, strategy or control are kept apart.
-    #[schema(example = "newest")]
-    holdout_control: Option<String>,
+    /// The control order. Figures of another share, strategy or control are kept apart.
+    holdout_control: Option<Control>,
 }
 
-/// Makes a gallery.
+/// Create a gallery
 #[utoipa::path(
-    post, path = "/galleries", operation_id = "create_gallery", tag = "galleries", request_body = GalleryInput,
-    responses(
-        (status = 201, body = GalleryAnswer),
-        (status = "4XX", description = "A problem document"),
-    )
+    post, path = "/galleries", operation_id = "create_gallery", tag = "galleries", params(IdempotencyKeyHeader),
+    request_body = NewGallery, responses((status = 201, body = GalleryAnswer))
 )]
 async fn create(
     State(app): State<App>,
@@ -179,17 +189,12 @@ async fn create(
     Ok(answer_once(once, StatusCode::CREATED, GalleryAnswer::from))
 }
 
-/// The galleries of a project, the newest first.
+/// List a project's galleries
+///
+/// The newest first.
 #[utoipa::path(
     get, path = "/galleries", operation_id = "list_galleries", tag = "galleries",
-    params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Needed with the admin key alone."),
-        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
-    ),
-    responses(
-        (status = 200, body = GalleriesAnswer),
-        (status = "4XX", description = "A problem document"),
-    )
+    params(ProjectParameter, PagingParameters), responses((status = 200, body = GalleriesAnswer))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<impl IntoResponse> {
     if credential.project().is_none() {
@@ -210,13 +215,11 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(answer)))
 }
 
-/// One gallery.
+/// Get a gallery
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}", operation_id = "get_gallery", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 200, body = GalleryAnswer),
-        (status = "4XX", description = "A problem document"),
-    )
+    get, path = "/galleries/{gallery_id}", operation_id = "get_gallery", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = GalleryAnswer)),
+    security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn show(
     State(app): State<App>,
@@ -228,14 +231,16 @@ async fn show(
     Ok(Json(gallery.into()))
 }
 
-/// Changes what the body names, and nothing else. A change of `ranking` holds on the next page.
+/// Change a gallery
+///
+/// Absent fields stay as they are. A change of `ranking` holds on the next page.
 #[utoipa::path(
-    patch, path = "/galleries/{gallery_id}", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
-    request_body = GalleryInput,
+    patch, path = "/galleries/{gallery_id}", operation_id = "update_gallery", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path)), request_body = GalleryChange,
     responses(
         (status = 200, body = Published<GalleryAnswer>),
-        (status = 202, body = Published<GalleryAnswer>, description = "Stored; the orders follow within moments"),
-        (status = "4XX", description = "A problem document"),
+        (status = 202, body = Published<GalleryAnswer>, description = "Stored; the orders follow within moments."),
+        (status = 409, description = "Both weights would be 0 after another request's change."),
     )
 )]
 async fn change(
@@ -252,14 +257,12 @@ async fn change(
     Published::answer(&app, gallery_id, GalleryAnswer::from(changed)).await
 }
 
-/// Deletes the gallery with its counters and the images that a dataset made for it; uploaded images stay in their
-/// project.
+/// Delete a gallery
+///
+/// Deletes the gallery, its counters, and the images that a dataset made for it. Uploaded images stay in the project.
 #[utoipa::path(
-    delete, path = "/galleries/{gallery_id}", operation_id = "delete_gallery", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 204),
-        (status = "4XX", description = "A problem document"),
-    )
+    delete, path = "/galleries/{gallery_id}", operation_id = "delete_gallery", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path)), responses((status = 204))
 )]
 async fn delete(
     State(app): State<App>,
@@ -272,14 +275,12 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts an image of the project into the gallery, or back into it with its counters.
+/// Add an image to a gallery
+///
+/// An image that was in the gallery before gets its counters back.
 #[utoipa::path(
-    put, path = "/galleries/{gallery_id}/images/{image_id}", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 204),
-        (status = "4XX", description = "A problem document"),
-    )
+    put, path = "/galleries/{gallery_id}/images/{image_id}", operation_id = "add_gallery_image", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path)), responses((status = 204))
 )]
 async fn put_in(
     State(app): State<App>,
@@ -292,14 +293,13 @@ async fn put_in(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes an image out of the gallery; its counters are kept, unseen, until it is put back.
+/// Remove an image from a gallery
+///
+/// Its counters are kept, hidden, until it is added again.
 #[utoipa::path(
-    delete, path = "/galleries/{gallery_id}/images/{image_id}", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 204),
-        (status = "4XX", description = "A problem document"),
-    )
+    delete, path = "/galleries/{gallery_id}/images/{image_id}", operation_id = "remove_gallery_image",
+    tag = "galleries", params(("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path)),
+    responses((status = 204))
 )]
 async fn take_out(
     State(app): State<App>,

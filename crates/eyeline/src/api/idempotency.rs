@@ -8,6 +8,7 @@ use eyeline_store::catalog::idempotency::{IdempotencyKey, KeptAnswer, Once, Repe
 use http::request::Parts;
 use http::{StatusCode, header};
 use serde::Serialize;
+use utoipa::IntoParams;
 
 use super::body::JSON;
 use super::{Answer, Credential, Problem};
@@ -15,6 +16,16 @@ use crate::app::App;
 use crate::secrets::sha256;
 
 const KEY_CHARS_MAX: usize = 255;
+
+/// The header that [`Idempotency`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header, which is read by hand")]
+pub struct IdempotencyKeyHeader {
+    /// Makes a repetition harmless: for 24 hours the same key with the same body gives the first answer, without secrets.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
+    idempotency_key: Option<String>,
+}
 
 /// Handlers of writes that create take this as an argument, wrap the catalog's write with [`Idempotency::repeatable`]
 /// and answer with [`answer_once`].

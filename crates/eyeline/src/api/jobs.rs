@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Query};
+use super::{Answer, Credential, PagingParameters, Query};
 use crate::app::App;
 use crate::flow::hints;
 
@@ -20,28 +20,37 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = JobList)]
 struct JobsAnswer {
+    #[schema(max_items = 100)]
     jobs: Vec<JobAnswer>,
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Job)]
 struct JobAnswer {
-    #[schema(value_type = uuid::Uuid)]
     job_id: JobId,
     #[schema(example = "process_image")]
     kind: String,
     /// What the job is about: an image, a project.
     subject: uuid::Uuid,
-    /// Always `dead`: what waits or runs needs nobody.
+    /// Always `dead`: jobs that wait or run are not listed.
+    #[schema(value_type = DeadState)]
     state: &'static str,
     attempts: u32,
     /// Workers that died on it.
     deaths: u32,
     /// Why it was given up.
     reason: String,
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+}
+
+#[derive(ToSchema)]
+#[schema(as = JobState, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that jobs use")]
+enum DeadState {
+    Dead,
 }
 
 impl From<DeadJob> for JobAnswer {
@@ -59,11 +68,12 @@ impl From<DeadJob> for JobAnswer {
     }
 }
 
-/// Jobs that were given up, the newest first. Takes the admin key.
+/// List failed jobs
+///
+/// Jobs that ran out of attempts, the newest first. Takes the admin key.
 #[utoipa::path(
-    get, path = "/jobs", tag = "operations",
-    params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = JobsAnswer), (status = "4XX", description = "A problem document"))
+    get, path = "/jobs", operation_id = "list_jobs", tag = "operations", params(PagingParameters),
+    responses((status = 200, body = JobsAnswer))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
     credential.admin()?;
@@ -77,10 +87,12 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(answer)).into_response())
 }
 
-/// Starts a job that was given up anew, with all attempts before it. Takes the admin key.
+/// Retry a failed job
+///
+/// The job starts again with all its attempts. Takes the admin key.
 #[utoipa::path(
-    post, path = "/jobs/{job_id}/retry", tag = "operations", params(("job_id" = uuid::Uuid, Path)),
-    responses((status = 202), (status = "4XX", description = "A problem document"))
+    post, path = "/jobs/{job_id}/retry", operation_id = "retry_job", tag = "operations",
+    params(("job_id" = JobId, Path)), responses((status = 202))
 )]
 async fn retry(State(app): State<App>, credential: Credential, Path(job_id): Path<JobId>) -> Answer<StatusCode> {
     credential.admin()?;

@@ -10,7 +10,6 @@ pub mod client_address;
 mod compression;
 mod cors;
 mod dataset;
-mod docs;
 mod downloads;
 mod encoding;
 mod envelope;
@@ -26,6 +25,7 @@ mod head;
 pub mod idempotency;
 mod images;
 mod jobs;
+mod openapi;
 mod operations;
 mod pages;
 mod patience;
@@ -42,10 +42,12 @@ mod user_token;
 mod why;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -56,8 +58,9 @@ pub use fields::Fields;
 pub use idempotency::{Idempotency, answer_once};
 pub use patience::limit_silence;
 pub use problem::{Answer, Problem, ProblemDocument};
-pub use query::{Next, Paging, Query};
+pub use query::{Next, Paging, PagingParameters, ProjectParameter, Query};
 
+use self::openapi::parameters::Parameters;
 use crate::app::App;
 
 /// Bytes of a body where a topic sets no other limit.
@@ -71,14 +74,19 @@ pub fn service(
     app: App,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
     let (described, api) = described().split_for_parts();
-    let routes = described.merge(docs::routes(&api)).merge(assets::routes()).with_state(app.clone());
+    let document = openapi::document(&api, &app.settings.public_url());
+    let parameters = Arc::new(Parameters::of(&document));
+    let routes = described.merge(openapi::routes(&document)).merge(assets::routes()).with_state(app.clone());
     // A trailing slash has to go before a route is looked for.
     let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
     let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes);
     service_fn(move |request: Request| {
-        let (app, routes) = (app.clone(), routes.clone());
+        let (app, routes, parameters) = (app.clone(), routes.clone(), parameters.clone());
         async move {
-            let answer = async |request| routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let answer = async |mut request| match parameters.check(&mut request) {
+                Ok(()) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
+                Err(problem) => problem.into_response(),
+            };
             let answer = async |request| cors::wrap(&app, request, answer).await;
             let answer = async |request| envelope::wrap(&app, request, answer).await;
             let answer = async |request| compression::wrap(request, answer).await;
@@ -87,13 +95,18 @@ pub fn service(
     })
 }
 
+/// The description of the API as a server at `public_url` gives it: OpenAPI 3.1.
+pub fn document(public_url: &str) -> Value {
+    openapi::document(&described().into_openapi(), public_url)
+}
+
 /// Every route with its description. The reception of events gives its addresses whole: what nesting costs a request would
 /// be paid with every event.
 fn described() -> OpenApiRouter<App> {
     let api = topics().into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge).layer(from_fn(etag::wrap));
     let root = operations::root_routes().merge(downloads::root_routes()).merge(events::reception_routes());
     // What is merged adds methods to an address that is there; what is nested would replace its description.
-    OpenApiRouter::with_openapi(docs::frame()).nest("/api/v1", api).merge(root)
+    OpenApiRouter::with_openapi(openapi::frame()).nest("/api/v1", api).merge(root)
 }
 
 /// What stands below `/api/v1`. A topic's `root_routes()` are links that are no part of the API and stand at the root.

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::client_address::ClientAddress;
-use super::{Answer, Credential, Fields, JsonBody, Problem, ProblemDocument};
+use super::{Answer, Credential, Fields, JsonBody, Problem};
 use crate::app::App;
 use crate::flow::admission;
 use crate::metrics::Text;
@@ -31,8 +31,11 @@ struct Health {
     status: &'static str,
 }
 
-/// The process is alive.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Health)), security(()))]
+/// Check that the server is alive
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "get_health", tag = "operations", responses((status = 200, body = Health)),
+    security(())
+)]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -54,10 +57,12 @@ struct Engine {
     reachable: bool,
 }
 
-/// Every engine answers, nobody else has claimed what this process works on, and it was not asked to stop.
+/// Check that the server is ready
+///
+/// Ready means: every engine answers, no other process has claimed this one's partitions, and no stop was asked for.
 #[utoipa::path(
-    get, path = "/readyz", tag = "operations", security(()),
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+    get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(()),
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "The server is not ready."))
 )]
 async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let engines = app.check_engines().await;
@@ -69,10 +74,13 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     (status, Json(Readiness { ready, stopping, engines, troubles }))
 }
 
-/// Numbers for Prometheus; with the admin key, or without one from this very machine.
+/// Get metrics
+///
+/// For Prometheus. Takes the admin key.
 #[utoipa::path(
-    get, path = "/metrics", tag = "operations", security(("key" = []), ("session" = []), ()),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = ProblemDocument))
+    get, path = "/metrics", operation_id = "get_metrics", tag = "operations",
+    security(("key" = []), ("session" = []), ()),
+    responses((status = 200, body = String, content_type = "text/plain"))
 )]
 async fn metrics(
     State(app): State<App>,
@@ -156,10 +164,12 @@ struct TestClock {
     now: Timestamp,
 }
 
-/// Set the product's clock, forth or back: for tests, where `EYELINE_TEST_CLOCK` allows it.
+/// Set the test clock
+///
+/// Moves the clock of the product's rules, forward or back. Only with `EYELINE_TEST_CLOCK`. Takes the admin key.
 #[utoipa::path(
     post, path = "/test/clock", tag = "operations", request_body = TestClock,
-    responses((status = 200, body = TestClock), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = TestClock), (status = 404, description = "The test clock is off."))
 )]
 async fn set_test_clock(
     State(app): State<App>,

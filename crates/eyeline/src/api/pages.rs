@@ -11,12 +11,13 @@ use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, SessionId, Strategy
 use eyeline_store::catalog::galleries::Gallery;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::JSON;
 use super::galleries::{managed, reader};
+use super::openapi::FileBytes;
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::page::{self, Asked, Cursor, Item, Page, Preview, Start};
@@ -29,25 +30,24 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(ranked)).routes(routes!(one)).routes(routes!(preview)).routes(routes!(refresh))
 }
 
-/// A page of the gallery in its order. A cursor goes on in the order that it began in, which is kept for 15 minutes
-/// after its last page; an older one goes on at the same place of the newest order, and the page says `restarted`.
+/// List a gallery's images in order
+///
+/// A cursor continues in the order that it began in, so that a visitor sees every image once. That order is kept for 15
+/// minutes after its last page. An older cursor continues at the same rank of the newest order, and the page says
+/// `restarted`.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/images", tag = "galleries",
+    get, path = "/galleries/{gallery_id}/images", operation_id = "list_gallery_images", tag = "galleries",
     params(
-        ("gallery_id" = uuid::Uuid, Path),
-        ("limit" = Option<u32>, Query, description = "1 to 100; the gallery's page_size when absent."),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of an earlier page."),
-        ("page" = Option<u64>, Query, description = "From 1, in the newest order or that of order_id."),
-        ("order" = Option<String>, Query, description = "A strategy's name; the gallery's own when absent."),
-        ("order_id" = Option<uuid::Uuid>, Query),
-        ("session_id" = Option<uuid::Uuid>, Query, description = "The visitor's session: the same order for all of it."),
-        ("visitor_id" = Option<String>, Query, description = "The visitor: the same arm of a hold-out in every session."),
+        ("gallery_id" = GalleryId, Path),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Items of the page; the gallery's `page_size` by default"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+        ("page" = Option<u64>, Query, minimum = 1, description = "From 1, in the newest order or that of `order_id`; in place of a cursor"),
+        ("order" = Option<Strategy>, Query, description = "The gallery's own strategy by default"),
+        ("order_id" = Option<OrderId>, Query, description = "The published order to read a `page` of"),
+        VisitorParameters,
     ),
-    responses(
-        (status = 200, body = Page),
-        (status = 304, description = "The page that If-None-Match names is still right."),
-        (status = "4XX", description = "A problem document"),
-    )
+    responses((status = 200, body = Page)),
+    security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn ranked(
     State(app): State<App>,
@@ -81,6 +81,18 @@ async fn ranked(
     answered.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=5"));
     answered.extend(placed.next(&app.secrets).and_then(|next| links.next(&next)).map(|link| (header::LINK, link)));
     Ok(response)
+}
+
+/// The visitor, as [`read_visitor`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+pub(super) struct VisitorParameters {
+    /// The visitor's session, which sees the same order throughout.
+    session_id: Option<SessionId>,
+    /// The visitor, who stays in the same group of a hold-out in every session.
+    #[param(min_length = 1, max_length = 200)]
+    visitor_id: Option<String>,
 }
 
 /// Reads which order a visitor sees: that of the strategy when one is asked for, else that of the arm of `visitor_id`,
@@ -132,14 +144,14 @@ fn read_start(app: &App, gallery_id: GalleryId, strategy: Option<Strategy>, quer
     Start::Cursor(cursor)
 }
 
-/// One image of the gallery, with its place in the newest order.
+/// Get a gallery's image
+///
+/// With its rank in the newest order.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/images/{image_id}", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 200, body = Item),
-        (status = "4XX", description = "A problem document"),
-    )
+    get, path = "/galleries/{gallery_id}/images/{image_id}", operation_id = "get_gallery_image", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path)),
+    responses((status = 200, body = Item)),
+    security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn one(
     State(app): State<App>,
@@ -152,18 +164,22 @@ async fn one(
     Ok(Json(page::one_item(&app, &gallery, class, image_id).await?))
 }
 
-/// The smallest version's bytes, for an `<img>`: what everybody may see needs no credential. A dataset's picture is
-/// fetched from its own address.
+/// Get an image's preview
+///
+/// The bytes of the smallest version, for an `<img>`. A public image needs no credential.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/images/{image_id}/preview", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path)),
+    get, path = "/galleries/{gallery_id}/images/{image_id}/preview", operation_id = "get_gallery_image_preview",
+    tag = "galleries", params(("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path)),
     responses(
-        (status = 200, description = "The picture", content_type = "image/*"),
+        (status = 200, description = "The picture.", body = FileBytes, content_type = "image/*",
+            headers(("ETag" = String, description = "For `If-None-Match`."))),
         (status = 304),
-        (status = 307, description = "The address of a dataset's picture"),
-        (status = "4XX", description = "A problem document"),
+        (status = 307, description = "A dataset's picture has an address of its own.",
+            headers(("Location" = String, description = "The address of the picture"))),
     ),
-    security(()),
+    security(
+        (), ("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []),
+    )
 )]
 async fn preview(
     State(app): State<App>,
@@ -199,21 +215,19 @@ async fn preview(
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = RefreshedOrder)]
 struct Refreshed {
-    #[schema(value_type = uuid::Uuid)]
     order_id: OrderId,
     /// View and click events counted for this gallery so far.
     applied_events: u64,
 }
 
-/// Returns once every event that was accepted before is counted and in a published order.
+/// Refresh a gallery's order
+///
+/// Answers once every event that was accepted before is counted, and a new order is published.
 #[utoipa::path(
-    post, path = "/galleries/{gallery_id}/refresh", tag = "galleries", params(("gallery_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 200, body = Refreshed),
-        (status = "4XX", description = "A problem document"),
-        (status = 503, description = "A problem document"),
-    )
+    post, path = "/galleries/{gallery_id}/refresh", operation_id = "refresh_gallery", tag = "galleries",
+    params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = Refreshed))
 )]
 async fn refresh(
     State(app): State<App>,

@@ -1,6 +1,5 @@
 //! Errors as RFC 9457 problem documents. The only place that writes `application/problem+json`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -18,19 +17,26 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// How a problem reads, for the description of the API.
+/// An error (RFC 9457).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the answer, which is written from a Problem")]
 pub struct ProblemDocument {
+    #[schema(example = "about:blank")]
     r#type: String,
+    /// The meaning of the status.
+    #[schema(example = "Bad Request")]
     title: String,
+    #[schema(minimum = 400, maximum = 599, example = 400)]
     status: u16,
-    /// One sentence.
+    /// One sentence about this error.
+    #[schema(example = "Some fields are missing or wrong.")]
     detail: String,
-    /// Names the request here and in the log.
+    /// The id of the request, as in `X-Request-Id` and in the log.
+    #[schema(example = "01a0c2a4-7d5e-7b0e-9f1c-5d2f2b9b7c11")]
     request_id: String,
-    /// What is wrong by field, in sentences; only with 400.
-    errors: Option<BTreeMap<String, Vec<String>>>,
+    /// What is wrong, by field; with invalid input.
+    #[schema(nullable = false, example = json!({"name": ["This field is required."]}))]
+    errors: Option<FieldErrors>,
 }
 
 pub type Answer<T> = Result<T, Problem>;

@@ -12,7 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fields::NAME_CHARS_MAX;
-use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, ProblemDocument, Query, answer_once};
+use super::idempotency::IdempotencyKeyHeader;
+use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, PagingParameters, Query, answer_once};
 use crate::app::App;
 use crate::flow::upload::ProjectLimits;
 
@@ -24,6 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
 struct ProjectAnswer {
     project_id: ProjectId,
     name: String,
@@ -40,6 +42,7 @@ impl From<&Project> for ProjectAnswer {
 
 #[derive(Serialize, ToSchema)]
 struct ProjectList {
+    #[schema(max_items = 100)]
     projects: Vec<ProjectAnswer>,
     next_cursor: Option<String>,
 }
@@ -47,7 +50,7 @@ struct ProjectList {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct NewProject {
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// `business` unless given.
     tier: Option<Tier>,
@@ -56,16 +59,17 @@ struct NewProject {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct ProjectChange {
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     tier: Option<Tier>,
 }
 
-/// Make a project.
+/// Create a project
+///
+/// Takes the admin key.
 #[utoipa::path(
-    post, path = "/projects", tag = "projects", request_body = NewProject,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second project")),
-    responses((status = 201, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+    post, path = "/projects", tag = "projects", request_body = NewProject, params(IdempotencyKeyHeader),
+    responses((status = 201, body = ProjectAnswer))
 )]
 async fn create_project(
     State(app): State<App>,
@@ -89,11 +93,11 @@ async fn create_project(
     Ok(answer_once(created, StatusCode::CREATED, |project| ProjectAnswer::from(&project)))
 }
 
-/// List the projects, the newest first; a secret key sees its own alone.
+/// List projects
+///
+/// The newest first. A secret key sees its own project.
 #[utoipa::path(
-    get, path = "/projects", tag = "projects",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = ProjectList), (status = "4XX", body = ProblemDocument))
+    get, path = "/projects", tag = "projects", params(PagingParameters), responses((status = 200, body = ProjectList))
 )]
 async fn list_projects(
     State(app): State<App>,
@@ -118,10 +122,10 @@ async fn list_projects(
     Ok((next, Json(ProjectList { projects, next_cursor })))
 }
 
-/// One project.
+/// Get a project
 #[utoipa::path(
     get, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
-    responses((status = 200, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = ProjectAnswer))
 )]
 async fn get_project(
     State(app): State<App>,
@@ -133,11 +137,13 @@ async fn get_project(
     Ok(Json(ProjectAnswer::from(&project)))
 }
 
-/// Change the name or (the admin alone) the tier.
+/// Change a project
+///
+/// Only the admin key may change the tier.
 #[utoipa::path(
-    patch, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
-    request_body = ProjectChange,
-    responses((status = 200, body = ProjectAnswer), (status = "4XX", body = ProblemDocument))
+    patch, path = "/projects/{project_id}", operation_id = "update_project", tag = "projects",
+    params(("project_id" = ProjectId, Path)), request_body = ProjectChange,
+    responses((status = 200, body = ProjectAnswer))
 )]
 async fn patch_project(
     State(app): State<App>,
@@ -156,10 +162,12 @@ async fn patch_project(
     Ok(Json(ProjectAnswer::from(&project)))
 }
 
-/// Delete a project with everything in it: hidden at once, cleared in the background.
+/// Delete a project
+///
+/// The project and everything in it is hidden before the answer. A job then deletes its data.
 #[utoipa::path(
     delete, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
-    responses((status = 202), (status = "4XX", body = ProblemDocument))
+    responses((status = 202))
 )]
 async fn delete_project(
     State(app): State<App>,
@@ -174,6 +182,7 @@ async fn delete_project(
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ProjectUsage)]
 struct Usage {
     tier: Tier,
     /// Images, those of datasets included. Uploads that never arrived and pictures that left with a full feed do not count.
@@ -187,16 +196,19 @@ struct Usage {
 
 /// What the project may hold at most; null: no limit.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ProjectQuotas)]
 struct Quotas {
     images: Option<u64>,
     bytes: Option<u64>,
     events: Option<u64>,
 }
 
+/// Get a project's usage
+///
 /// What the project holds, and what its tier allows.
 #[utoipa::path(
-    get, path = "/projects/{project_id}/usage", tag = "projects", params(("project_id" = ProjectId, Path)),
-    responses((status = 200, body = Usage), (status = "4XX", body = ProblemDocument))
+    get, path = "/projects/{project_id}/usage", operation_id = "get_project_usage", tag = "projects",
+    params(("project_id" = ProjectId, Path)), responses((status = 200, body = Usage))
 )]
 async fn project_usage(
     State(app): State<App>,

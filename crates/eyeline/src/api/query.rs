@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::response::{IntoResponseParts, ResponseParts};
@@ -11,7 +12,9 @@ use http::{HeaderValue, Uri, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
+use utoipa::IntoParams;
 
+use super::openapi::parameters::Known;
 use super::{Credential, Fields};
 use crate::app::App;
 use crate::secrets::Secrets;
@@ -20,10 +23,34 @@ use crate::secrets::Secrets;
 pub const LIMIT_DEFAULT: u32 = 20;
 pub const LIMIT_MAX: u32 = 100;
 
+/// The page of a list, as [`Query::paging`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+pub struct PagingParameters {
+    /// Rows of the page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The project that is asked about, as [`Query::project_id`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+pub struct ProjectParameter {
+    /// Required with the admin key; a secret key asks about its own project.
+    project_id: Option<ProjectId>,
+}
+
 /// Handlers take `Query` as an argument and read it like a body, so that everything wrong with it is told at once.
+/// A parameter that the operation's description does not name is an error, and so is one that the handler does not read.
 pub struct Query {
     fields: Fields,
     uri: Uri,
+    /// Below `/api/v1`: what the operation takes.
+    known: Option<Arc<Known>>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
@@ -33,7 +60,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
         // Within a nested router the plain URI has lost its beginning.
         let uri =
             parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
-        Ok(Query { fields: Fields::parse_query(uri.query().unwrap_or_default()), uri })
+        let mut fields = Fields::parse_query(uri.query().unwrap_or_default());
+        let known = parts.extensions.get::<Arc<Known>>().cloned();
+        if let Some(known) = &known {
+            fields.keep(|name| known.is_parameter(name), |name| (!known.is_credential(name)).then(|| known.sentence()));
+        }
+        Ok(Query { fields, uri, known })
     }
 }
 
@@ -79,7 +111,10 @@ impl Query {
     }
 
     /// Ends the reading: 400 with all that is wrong, or nothing.
-    pub fn finish(self) -> Result<(), FieldErrors> {
+    pub fn finish(mut self) -> Result<(), FieldErrors> {
+        if self.known.is_some() {
+            self.fields.keep(|_| false, |_| Some("This query parameter means nothing in this request.".to_owned()));
+        }
         self.fields.finish()
     }
 }

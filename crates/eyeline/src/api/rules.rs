@@ -26,26 +26,50 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(set, show, clear))
 }
 
-/// The rules of a gallery, applied in this order: `exclude`, `boost`, the strategy, `group_cap`, `pin`. Every rule names
-/// its images by one of `image_id`, `external_id` and `tag`, and may hold `from` one time `until` another.
+/// The rules of a gallery. Every rule selects its images by exactly one of `image_id`, `external_id` and `tag`, and may
+/// hold only `from` one time `until` another.
 #[derive(ToSchema)]
 #[schema(as = GalleryRules)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct RulesBody {
+    /// Hides images.
+    #[schema(max_items = 1000)]
+    exclude: Option<Vec<RuleBody>>,
+    /// Multiplies scores.
+    #[schema(max_items = 1000)]
+    boost: Option<Vec<BoostBody>>,
+    group_cap: Option<GroupCapBody>,
+    /// Fixes images at positions.
+    #[schema(max_items = 1000)]
+    pin: Option<Vec<PinBody>>,
+    /// The order of the strategy `manual`; images that are not named follow, newest first.
+    #[schema(max_items = 10_000)]
+    manual: Option<Vec<SelectorBody>>,
+}
+
+/// The rules of a gallery as they are stored.
+#[derive(ToSchema)]
+#[schema(as = StoredGalleryRules)]
+#[expect(dead_code, reason = "describes the answer, which is the stored rules")]
+struct RulesAnswer {
     exclude: Vec<RuleBody>,
     boost: Vec<BoostBody>,
     group_cap: Option<GroupCapBody>,
     pin: Vec<PinBody>,
-    /// The order of the strategy `manual`; images that are not named follow, newest first.
     manual: Vec<SelectorBody>,
 }
 
+/// One of the three is there, and only one.
 #[derive(ToSchema)]
 #[schema(as = ImageSelector)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct SelectorBody {
-    image_id: Option<uuid::Uuid>,
+    #[schema(nullable = false)]
+    image_id: Option<ImageId>,
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
     external_id: Option<String>,
+    /// Selects every image with the tag.
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
     tag: Option<String>,
 }
 
@@ -53,59 +77,73 @@ struct SelectorBody {
 #[schema(as = ExcludeRule)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct RuleBody {
-    image_id: Option<uuid::Uuid>,
-    external_id: Option<String>,
-    tag: Option<String>,
-    from: Option<String>,
-    until: Option<String>,
+    #[serde(flatten)]
+    images: SelectorBody,
+    #[serde(flatten)]
+    period: PeriodBody,
+}
+
+/// When a rule holds: from `from`, included, to `until`, excluded.
+#[derive(ToSchema)]
+#[schema(as = RulePeriod)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct PeriodBody {
+    #[schema(nullable = false)]
+    from: Option<Timestamp>,
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
 }
 
 #[derive(ToSchema)]
 #[schema(as = BoostRule)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct BoostBody {
-    image_id: Option<uuid::Uuid>,
-    external_id: Option<String>,
-    tag: Option<String>,
-    /// 0.1 to 10: the score is multiplied by it; below 1 buries.
+    #[serde(flatten)]
+    images: SelectorBody,
+    /// The score is multiplied by it; a factor below 1 buries.
+    #[schema(minimum = 0.1, maximum = 10)]
     factor: f64,
-    from: Option<String>,
-    until: Option<String>,
+    #[serde(flatten)]
+    period: PeriodBody,
 }
 
 #[derive(ToSchema)]
 #[schema(as = PinRule)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct PinBody {
-    image_id: Option<uuid::Uuid>,
-    external_id: Option<String>,
-    tag: Option<String>,
+    #[serde(flatten)]
+    images: SelectorBody,
     /// From 1.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     position: u32,
-    from: Option<String>,
-    until: Option<String>,
+    #[serde(flatten)]
+    period: PeriodBody,
 }
 
-/// At most `max` images of a group in each `within` places; a group is the images whose first tag with the prefix is
+/// At most `max` images of a group in each `within` positions. A group is the images whose first tag with the prefix is
 /// the same.
 #[derive(ToSchema)]
 #[schema(as = GroupCap)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct GroupCapBody {
+    #[schema(min_length = 1, max_length = 500)]
     tag_prefix: String,
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max: u32,
-    /// The gallery's page_size when absent.
+    /// The gallery's `page_size` by default.
+    #[schema(nullable = false, minimum = 1, maximum = 1_000_000)]
     within: Option<u32>,
 }
 
-/// Sets the gallery's rules, all of them. They hold on the next page.
+/// Set a gallery's rules
+///
+/// Replaces all rules. They hold on the next page. They apply in this order: `exclude`, `boost`, the strategy, `group_cap`, `pin`.
 #[utoipa::path(
-    put, path = "/galleries/{gallery_id}/rules", operation_id = "set_gallery_rules", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path)), request_body = RulesBody,
+    put, path = "/galleries/{gallery_id}/rules", operation_id = "set_gallery_rules", tag = "ranking",
+    params(("gallery_id" = GalleryId, Path)), request_body = RulesBody,
     responses(
-        (status = 200, body = Published<RulesBody>),
-        (status = 202, body = Published<RulesBody>, description = "Stored; the orders follow within moments"),
-        (status = "4XX", description = "A problem document"),
+        (status = 200, body = Published<RulesAnswer>),
+        (status = 202, body = Published<RulesAnswer>, description = "Stored; the orders follow within moments."),
     )
 )]
 async fn set(
@@ -122,14 +160,10 @@ async fn set(
     Published::answer(&app, gallery_id, rules).await
 }
 
-/// The gallery's rules.
+/// Get a gallery's rules
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/rules", operation_id = "get_gallery_rules", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path)),
-    responses(
-        (status = 200, body = RulesBody),
-        (status = "4XX", description = "A problem document"),
-    )
+    get, path = "/galleries/{gallery_id}/rules", operation_id = "get_gallery_rules", tag = "ranking",
+    params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = RulesAnswer))
 )]
 async fn show(
     State(app): State<App>,
@@ -140,14 +174,13 @@ async fn show(
     Ok(Json(app.catalog.gallery_rules(gallery_id).await?))
 }
 
-/// Takes all of the gallery's rules away.
+/// Delete a gallery's rules
 #[utoipa::path(
-    delete, path = "/galleries/{gallery_id}/rules", operation_id = "delete_gallery_rules", tag = "galleries",
-    params(("gallery_id" = uuid::Uuid, Path)),
+    delete, path = "/galleries/{gallery_id}/rules", operation_id = "delete_gallery_rules", tag = "ranking",
+    params(("gallery_id" = GalleryId, Path)), 
     responses(
         (status = 204),
-        (status = 202, body = Published<RulesBody>, description = "Taken away; the orders follow within moments"),
-        (status = "4XX", description = "A problem document"),
+        (status = 202, body = Published<RulesAnswer>, description = "Deleted; the orders follow within moments."),
     )
 )]
 async fn clear(State(app): State<App>, credential: Credential, Path(gallery_id): Path<GalleryId>) -> Answer<Response> {

@@ -48,16 +48,23 @@ struct Session {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct SignIn {
     /// From the link that the server prints at its start; works once.
+    #[schema(max_length = 200)]
     ticket: Option<String>,
+    #[schema(max_length = 200)]
     admin_key: Option<String>,
 }
 
-/// Sign a browser in.
+/// Sign a browser in
 ///
 /// Sets an `HttpOnly`, `SameSite=Strict` cookie that stands for the admin key for seven days.
 #[utoipa::path(
-    post, path = "/session", tag = "session", request_body = SignIn, security(()),
-    responses((status = 204), (status = 400), (status = 401), (status = 403))
+    post, path = "/session", operation_id = "create_session", tag = "session", request_body = SignIn, security(()),
+    responses(
+        (status = 204, description = "The browser is signed in.",
+            headers(("Set-Cookie" = String, description = "The cookie `eyeline_session`"))),
+        (status = 401, description = "The ticket or key is unknown, or the ticket was used."),
+        (status = 403, description = "The request comes from a page of another origin."),
+    )
 )]
 async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): JsonBody) -> Answer<Response> {
     if !is_same_origin(&headers, &app) {
@@ -83,15 +90,24 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
     cookie(&app, &sealed, LIFETIME)
 }
 
-/// Is this browser signed in?
-#[utoipa::path(get, path = "/session", tag = "session", security(()), responses((status = 200, body = Session)))]
+/// Get a browser's session
+#[utoipa::path(
+    get, path = "/session", operation_id = "get_session", tag = "session", security(()),
+    responses((status = 200, body = Session))
+)]
 async fn session(State(app): State<App>, request: Request) -> Json<Session> {
     let (parts, _) = request.into_parts();
     Json(Session { signed_in: is_signed_in(&parts, &app), public_url: app.settings.public_url() })
 }
 
-/// Sign this browser out.
-#[utoipa::path(delete, path = "/session", tag = "session", security(()), responses((status = 204)))]
+/// Sign a browser out
+#[utoipa::path(
+    delete, path = "/session", operation_id = "delete_session", tag = "session", security(()),
+    responses(
+        (status = 204, description = "The browser is signed out.",
+            headers(("Set-Cookie" = String, description = "Removes the cookie `eyeline_session`"))),
+    )
+)]
 async fn sign_out(State(app): State<App>) -> Answer<Response> {
     cookie(&app, "", Duration::ZERO)
 }

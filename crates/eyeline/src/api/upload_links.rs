@@ -8,9 +8,11 @@ use eyeline_core::FieldErrors;
 use eyeline_store::objects::Area;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::openapi::FileBytes;
 use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
@@ -28,13 +30,21 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(put)).routes(routes!(post)).layer(DefaultBodyLimit::disable())
 }
 
-/// Takes a file whose size and hash were stated.
+/// Send a file to a link
+///
+/// For links with `"method": "PUT"`. The address, its query and the headers come from the link.
 #[utoipa::path(
-    put, path = "/incoming/{name}", tag = "images", security(()), request_body = Vec<u8>,
-    params(("name" = String, Path), ("policy" = String, Query), ("signature" = String, Query)),
+    put, path = "/incoming/{name}", operation_id = "put_incoming_file", tag = "images", security(()),
+    request_body(content = FileBytes, content_type = "application/octet-stream"),
+    params(
+        ("name" = String, Path), ("policy" = String, Query, description = "From the link", max_length = 4096),
+        ("signature" = String, Query, description = "From the link", max_length = 256),
+    ),
     responses(
-        (status = 204, description = "The file is on stable storage"),
-        (status = "4XX", description = "A problem document: 403 bad or expired link, 412 used before, 413, 415, 422"),
+        (status = 204, description = "The file is on stable storage."),
+        (status = 403, description = "The link was changed or has expired."),
+        (status = 412, description = "A file was sent through this link before."),
+        (status = 422, description = "The file has another size or SHA-256 than was stated."),
     )
 )]
 async fn put(
@@ -55,12 +65,29 @@ async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a form whose last field, `file`, is the file.
+/// The body of [`post`]: the link's `fields`, which all have to stand before the file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form, which is read field by field")]
+struct IncomingForm {
+    key: String,
+    policy: String,
+    signature: String,
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Send a form to a link
+///
+/// For links with `"method": "POST"`: all `fields` of the link, then the file as the field `file`.
 #[utoipa::path(
-    post, path = "/incoming", tag = "images", security(()),
+    post, path = "/incoming", operation_id = "post_incoming_form", tag = "images", security(()),
+    request_body(content = IncomingForm, content_type = "multipart/form-data"),
     responses(
-        (status = 204, description = "The file is on stable storage"),
-        (status = "4XX", description = "A problem document: 403 bad or expired link, 412 used before, 413, 415, 422"),
+        (status = 204, description = "The file is on stable storage."),
+        (status = 403, description = "The link was changed or has expired."),
+        (status = 404, description = "The image was deleted."),
+        (status = 412, description = "A file was sent through this link before."),
+        (status = 422, description = "The file has another size or SHA-256 than was stated."),
     )
 )]
 async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {

@@ -13,14 +13,15 @@ use futures::StreamExt as _;
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::idempotency::IdempotencyKeyHeader;
 use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
 use super::unpacked::refuse_packed;
 use super::upload_links::{announced, broken_form, form, skip, text, without_file};
-use super::{Answer, Credential, Fields, Idempotency, Next, Problem, ProblemDocument, Query};
+use super::{Answer, Credential, Fields, Idempotency, Next, PagingParameters, Problem, Query};
 use crate::app::App;
 use crate::file_name;
 use crate::flow::change;
@@ -43,35 +44,50 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(create).routes(routes!(list_uploads)).routes(routes!(show_upload, delete_upload))
 }
 
+/// Whose upload it is, where a key acts for a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+struct UserParameters {
+    /// With a key: whose upload it is, unless the form says it.
+    #[param(min_length = 1, max_length = 255)]
+    user_id: Option<String>,
+    /// With a key: the user's tier, `free` by default.
+    tier: Option<Tier>,
+}
+
 /// The body of [`create_upload`].
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form, which is read field by field")]
 struct UploadForm {
-    /// With a secret key, whose upload it is; before the file, or as a parameter of the address.
+    /// With a key: whose upload it is. It stands before the file, or in the query.
+    #[schema(min_length = 1, max_length = 255)]
     user_id: Option<String>,
-    /// With a secret key, the user's tier; `free` unless given.
+    /// With a key: the user's tier.
     tier: Option<Tier>,
     /// The file.
     #[schema(value_type = String, format = Binary)]
     data: Vec<u8>,
 }
 
-/// Upload an image of a user.
+/// Upload a user's image
 ///
-/// It is private to the user. The answer comes once the image is `done` or has ended with an error (201), or after a
-/// while as it is then (202).
+/// The image is private to the user. The answer waits up to 15 s for the image: 201 once it is `done` or has ended with an
+/// error, else 202 with its state.
 #[utoipa::path(
     post, path = "/uploads", tag = "uploads",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    params(
-        ("user_id" = Option<String>, Query), ("tier" = Option<Tier>, Query),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same file under the same key is taken once"),
-    ),
+    params(UserParameters, IdempotencyKeyHeader),
     responses(
-        (status = 201, body = ImageAnswer), (status = 202, body = ImageAnswer),
-        (status = 413, body = ProblemDocument, description = "Larger than the user's tier takes"),
-        (status = 422, body = ProblemDocument, description = "As many images as the user's tier keeps"),
-        (status = "4XX", body = ProblemDocument), (status = 503, body = ProblemDocument),
+        (status = 201, body = ImageAnswer, description = "The image is `done`, or has ended with an error."),
+        (status = 202, body = ImageAnswer, description = "The image is stored; its versions follow."),
+        (status = 413, description = "The file is larger than the user's tier allows."),
+        (status = 422, description = "The user's quota is used up, or the `Idempotency-Key` had another file."),
+    ),
+    security(
+        ("user_token" = []), ("key" = []), ("session" = []), ("key" = [], "application" = []),
+        ("key" = [], "application_parameter" = []), ("session" = [], "application" = []),
+        ("session" = [], "application_parameter" = []),
     )
 )]
 async fn create_upload(
@@ -108,6 +124,7 @@ enum Sender {
 impl Sender {
     fn of(credential: &Credential, mut query: Query) -> Answer<Self> {
         if let Some(owner) = user(credential) {
+            query.finish()?;
             return Ok(Sender::User(owner));
         }
         let project_id = keeper(credential)?;
@@ -202,20 +219,29 @@ fn keeper(credential: &Credential) -> Answer<ProjectId> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = UploadList)]
 struct UploadsAnswer {
+    #[schema(max_items = 100)]
     images: Vec<ImageAnswer>,
     next_cursor: Option<String>,
 }
 
-/// List a user's uploads, the newest first.
+/// List a user's uploads
+///
+/// The newest first.
 #[utoipa::path(
     get, path = "/uploads", tag = "uploads",
     params(
-        ("page" = Option<u64>, Query, minimum = 1, description = "In place of a cursor"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
-        ("user_id" = Option<String>, Query, description = "With a secret key, whose uploads"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1; in place of a cursor"),
+        PagingParameters,
+        ("user_id" = Option<String>, Query, min_length = 1, max_length = 255, description = "Required with a key: whose uploads"),
     ),
-    responses((status = 200, body = UploadsAnswer), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = UploadsAnswer)),
+    security(
+        ("user_token" = []), ("key" = []), ("session" = []), ("key" = [], "application" = []),
+        ("key" = [], "application_parameter" = []), ("session" = [], "application" = []),
+        ("session" = [], "application_parameter" = []),
+    )
 )]
 async fn list_uploads(
     State(app): State<App>,
@@ -246,10 +272,11 @@ async fn list_uploads(
     Ok((next, Json(UploadsAnswer { images, next_cursor })))
 }
 
-/// One of a user's uploads.
+/// Get a user's upload
 #[utoipa::path(
-    get, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = uuid::Uuid, Path)),
-    responses((status = 200, body = ImageAnswer), (status = "4XX", body = ProblemDocument))
+    get, path = "/uploads/{image_id}", operation_id = "get_upload", tag = "uploads",
+    params(("image_id" = ImageId, Path)), responses((status = 200, body = ImageAnswer)),
+    security(("user_token" = []), ("key" = []), ("session" = []))
 )]
 async fn show_upload(
     State(app): State<App>,
@@ -260,10 +287,13 @@ async fn show_upload(
     Ok(Json(ImageAnswer::new(image, &Links::at(&app), true)))
 }
 
-/// Remove an upload; its user has a place more.
+/// Delete a user's upload
+///
+/// The user's quota gets the place back.
 #[utoipa::path(
-    delete, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = uuid::Uuid, Path)),
-    responses((status = 204), (status = "4XX", body = ProblemDocument))
+    delete, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = ImageId, Path)),
+    responses((status = 204), (status = 409, description = "Another request changes the image.")),
+    security(("user_token" = []), ("key" = []), ("session" = []))
 )]
 async fn delete_upload(
     State(app): State<App>,

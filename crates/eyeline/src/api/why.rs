@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::galleries::{managed, reader};
-use super::pages::read_visitor;
+use super::pages::{VisitorParameters, read_visitor};
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::why::{self, Why};
@@ -16,18 +16,16 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(explain))
 }
 
-/// Why an image stands where it does in the newest order: every part of its score, and the images beside it.
+/// Explain an image's rank
+///
+/// Every part of the image's score in the newest order, and its neighbours.
 #[utoipa::path(
-    get, path = "/galleries/{gallery_id}/images/{image_id}/why", operation_id = "explain_place", tag = "galleries",
+    get, path = "/galleries/{gallery_id}/images/{image_id}/why", operation_id = "explain_rank", tag = "ranking",
     params(
-        ("gallery_id" = uuid::Uuid, Path), ("image_id" = uuid::Uuid, Path),
-        ("order" = Option<String>, Query, description = "A strategy's name; the gallery's own when absent."),
-        ("session_id" = Option<uuid::Uuid>, Query), ("visitor_id" = Option<String>, Query),
+        ("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path),
+        ("order" = Option<Strategy>, Query, description = "The gallery's own strategy by default"), VisitorParameters,
     ),
-    responses(
-        (status = 200, body = Why),
-        (status = "4XX", description = "A problem document"),
-    )
+    responses((status = 200, body = Why))
 )]
 async fn explain(
     State(app): State<App>,

@@ -67,6 +67,8 @@ enum Command {
     Versions(versions::Arguments),
     /// Count every event again and compare it with the catalog; the server has to be stopped
     Rebuild(rebuild::Arguments),
+    /// Print the description of the HTTP API (OpenAPI 3.1), without a server
+    Openapi,
     /// Play simulated visitors on the ranking and tell how near it comes to an oracle
     Simulate(simulate::Arguments),
     /// Decodes what its parent sends; started by the other commands
@@ -86,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(arguments) => settings().and_then(|settings| block_on(doctor::run(&settings, &arguments))),
         Command::Versions(arguments) => versions::run(&arguments),
         Command::Rebuild(arguments) => settings().and_then(|settings| block_on(rebuild::run(settings, &arguments))),
+        Command::Openapi => settings().map(|settings| say(&crate::api::document(&settings.public_url()).to_string())),
         Command::Simulate(arguments) => simulate::run(&arguments),
         // No thread was started yet, so nothing stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),

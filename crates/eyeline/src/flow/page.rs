@@ -60,34 +60,34 @@ pub struct Placed {
 
 /// One page of a gallery in its order.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GalleryPage)]
 pub struct Page {
-    #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
     /// The published order that the page is of.
-    #[schema(value_type = uuid::Uuid)]
     order_id: OrderId,
-    #[schema(value_type = String, example = "weight")]
     strategy: Strategy,
-    #[schema(value_type = String, format = DateTime)]
     published_at: Timestamp,
-    /// True when the cursor's order is no longer kept, so that images may repeat.
+    /// True when the cursor's order is no longer kept, so that images may repeat; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     restarted: bool,
+    #[schema(max_items = 100)]
     items: Vec<Item>,
     next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GalleryItem)]
 pub struct Item {
     /// From 1; null for an image that the order does not have yet.
     position: Option<u64>,
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
     external_id: Option<String>,
     name: Option<String>,
     /// The largest picture.
+    #[schema(format = "uri")]
     url: Option<String>,
     /// The smallest.
+    #[schema(format = "uri")]
     preview: Option<String>,
     /// For an `<img>`: every version with its width.
     srcset: Option<String>,
@@ -98,20 +98,29 @@ pub struct Item {
     width: Option<u32>,
     height: Option<u32>,
     thumbhash: Option<String>,
-    /// The numbers are for keys alone.
     #[serde(flatten)]
-    numbers: Option<Numbers>,
+    numbers: Numbers,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+/// The numbers are for keys alone.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = GalleryItemNumbers)]
 struct Numbers {
-    weight: u64,
-    views: u64,
-    clicks: u64,
-    /// Of a guarded gallery: what it ranks by.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    weight: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    views: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    clicks: Option<u64>,
+    /// What a guarded gallery ranks by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     counted_views: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     counted_clicks: Option<u64>,
 }
 
@@ -314,13 +323,16 @@ async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<
 fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {
     let counts = order.counts(item.ordinal);
     let counted = order.ranking.guard.then(|| order.counted(item.ordinal));
-    let numbers = (order.class == AccessClass::Project).then(|| Numbers {
-        weight: order.ranking.factors.weight(counts.views, counts.clicks),
-        views: counts.views,
-        clicks: counts.clicks,
-        counted_views: counted.map(|counted| counted.views),
-        counted_clicks: counted.map(|counted| counted.clicks),
-    });
+    let numbers = match order.class {
+        AccessClass::Project => Numbers {
+            weight: Some(order.ranking.factors.weight(counts.views, counts.clicks)),
+            views: Some(counts.views),
+            clicks: Some(counts.clicks),
+            counted_views: counted.map(|counted| counted.views),
+            counted_clicks: counted.map(|counted| counted.clicks),
+        },
+        _ => Numbers::default(),
+    };
     let links = links.of_item(&item);
     Item {
         position: place.map(|place| place as u64 + 1),

@@ -13,16 +13,12 @@ use crate::app::App;
 
 /// Every part of an image's score, so that it can be recomputed by hand.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RankExplanation)]
 pub struct Why {
-    #[schema(value_type = uuid::Uuid)]
     gallery_id: GalleryId,
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
-    #[schema(value_type = uuid::Uuid)]
     order_id: OrderId,
-    #[schema(value_type = String, format = DateTime)]
     published_at: Timestamp,
-    #[schema(value_type = String, example = "interest")]
     strategy: Strategy,
     /// Which of the orders side by side.
     snapshot: u8,
@@ -65,13 +61,31 @@ pub struct Why {
     /// The position that a rule pins the image to.
     pin: Option<u32>,
     /// Which rule has the last word on the place: `pin`, `boost` or null.
+    #[schema(value_type = Option<DecidingRule>)]
     rule: Option<&'static str>,
     /// The order that the visitor's group sees, in a gallery with a hold-out: `control` or `treatment`; else null.
+    #[schema(value_type = Option<VisitorGroup>)]
     arm: Option<&'static str>,
     score: f64,
     /// How the score follows from the parts.
     formula: &'static str,
     neighbours: Neighbours,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that explanations use")]
+enum DecidingRule {
+    Pin,
+    Boost,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that explanations use")]
+enum VisitorGroup {
+    Control,
+    Treatment,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,7 +96,6 @@ struct Neighbours {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct Neighbour {
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
     position: u64,
     score: f64,

@@ -6,6 +6,7 @@ mod cors;
 mod credentials;
 mod cuts;
 mod dataset;
+mod description;
 mod downloads;
 mod event_types;
 mod events;

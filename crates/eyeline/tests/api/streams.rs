@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::support::{ADMIN_KEY, Server, Tenant, text};
+use crate::support::{ADMIN_KEY, CONTRACT, Server, Tenant, text};
 
 const IN_TIME: Duration = Duration::from_secs(30);
 
@@ -96,7 +96,7 @@ impl Socket {
     async fn next(&mut self) -> Value {
         loop {
             if let Message::Text(text) = self.frame().await {
-                return serde_json::from_str(&text).expect("JSON");
+                return CONTRACT.stream_message(&text);
             }
         }
     }
@@ -158,7 +158,7 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-                let data = field("data").map(|data| serde_json::from_str(data).expect("JSON"));
+                let data = field("data").map(|data| CONTRACT.stream_message(data));
                 let read = Event { id: field("id").map(str::to_owned), data };
                 self.text = rest.to_owned();
                 if read.id.is_some() || read.data.is_some() {

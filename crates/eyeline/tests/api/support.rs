@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use eyeline::api::limit_silence;
 use eyeline::app::App;
 use eyeline::flow::ingest::Step;
 use eyeline::settings::Settings;
+use eyeline_contract::{Contract, Exchange};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,6 +21,10 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
+
+/// What every answer of this suite has to be like.
+pub static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract::new(eyeline::api::document("http://localhost:8009")));
 
 pub struct Server {
     pub app: App,
@@ -92,7 +98,16 @@ impl Server {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        Answer::read(self.service.clone().oneshot(request).await.expect("it never fails")).await
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = Answer::read(self.service.clone().oneshot(request).await.expect("it never fails")).await;
+        CONTRACT.assert(&Exchange {
+            method: method.as_str(),
+            path: &path,
+            status: answer.status.as_u16(),
+            headers: &answer.headers,
+            body: &answer.body,
+        });
+        answer
     }
 
     /// As the server's connections do it, with another patience for a silent body.

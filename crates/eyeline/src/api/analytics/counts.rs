@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Basis, Report, Scope, ServedFrom};
+use super::{Basis, Report, Scope, ScopeParameters, ServedFrom};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::usage::Counts;
@@ -24,38 +24,52 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Events of a group within a bucket; the fields of `group_by` are there, the others not.
 #[derive(Serialize, ToSchema)]
 struct CountRow {
-    /// When the bucket begins; null when there is one for all.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    /// The begin of the bucket; null with `interval=all`.
     bucket: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(nullable = false)]
     application: Option<ApplicationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     category: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     name: Option<String>,
     count: u64,
     /// Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`, nor for a row that
     /// has more events than are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sessions: Option<u64>,
 }
 
-/// How many events there were, over time. Buckets without events are left out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum CountInterval {
+    Hour,
+    Day,
+    Week,
+    Month,
+    All,
+}
+
+/// Count events over time
+///
+/// Buckets without events are left out.
 #[utoipa::path(
     get, path = "/analytics/counts", operation_id = "count_events", tag = "analytics",
     params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("from" = Option<String>, Query, description = "The first timestamp of interest"),
-        ("to" = Option<String>, Query, description = "The first timestamp that is of none any more"),
-        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
-        ("name" = Option<String>, Query),
-        ("interval" = Option<String>, Query, description = "hour, day (the default), week, month, or all: one bucket"),
-        ("sessions" = Option<bool>, Query, description = "false leaves them out: then every count comes from sums, at once"),
-        ("group_by" = Option<String>, Query, description = "Any of application, category, name, with commas between them"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose hours, days, weeks and months are counted: UTC unless given, such as Europe/Berlin"),
+        ScopeParameters,
+        ("interval" = inline(Option<CountInterval>), Query, description = "The length of a bucket, `day` by default; `all` is one bucket"),
+        ("sessions" = Option<bool>, Query, description = "False leaves `sessions` out; the counts then always come from roll-ups"),
+        ("group_by" = Option<String>, Query, description = "Any of application, category and name, separated by commas",
+            example = "category,name"),
     ),
-    responses((status = 200, body = Report<CountRow>), (status = "4XX", description = "A problem document"))
+    responses(
+        (status = 200, body = Report<CountRow>),
+        (status = 422, description = "The answer would have more than 10,000 rows."),
+    )
 )]
 async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<CountRow>> {
     let scope = Scope::read(&mut query, &credential);

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Report, Scope, ask, rows_max};
+use super::{Report, RowsParameter, Scope, ScopeParameters, ask, rows_max};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -27,19 +27,24 @@ struct FeatureRow {
     sessions: u64,
 }
 
-/// The types of events by how often they were sent; declared ones without any event too.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum FeatureOrder {
+    Most,
+    Least,
+}
+
+/// Rank features by use
+///
+/// The types of events by how often they were sent. Declared types without events are included.
 #[utoipa::path(
     get, path = "/analytics/features", operation_id = "list_features", tag = "analytics",
     params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
-        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
-        ("name" = Option<String>, Query),
-        ("order" = Option<String>, Query, description = "most (the default) or least used first"),
-        ("limit" = Option<u32>, Query, description = "20 unless given, at most 1000"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
+        ScopeParameters, ("order" = inline(Option<FeatureOrder>), Query, description = "Which come first; `most` by default"),
+        RowsParameter,
     ),
-    responses((status = 200, body = Report<FeatureRow>), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = Report<FeatureRow>))
 )]
 async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<FeatureRow>> {
     let scope = Scope::read(&mut query, &credential);

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::step::parse_steps;
-use super::{Report, Scope, ask};
+use super::{Report, Scope, ScopeParameters, ask};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -35,20 +35,19 @@ struct FunnelRow {
     of_first: Option<f64>,
 }
 
-/// How many sessions take the steps in their order, the first and the last of them at most `within` apart. Other events
-/// may lie between the steps.
+/// Measure a funnel
+///
+/// How many sessions take the steps in their order. Other events may lie between the steps.
 #[utoipa::path(
-    get, path = "/analytics/funnel", operation_id = "show_funnel", tag = "analytics",
+    get, path = "/analytics/funnel", operation_id = "get_funnel", tag = "analytics",
     params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
-        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
-        ("name" = Option<String>, Query),
-        ("steps" = String, Query, description = "category/name,category/name,… (a backslash before a / , or \\ that is part of a name); at most 100"),
-        ("within" = Option<String>, Query, description = "45s, 30m (the default), 2h or 1d; at most 30d"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
+        ScopeParameters,
+        ("steps" = String, Query, example = "shop/cart,shop/checkout",
+            description = "Up to 100 types, as category/name, separated by commas; a backslash escapes / , and \\ in a name"),
+        ("within" = Option<String>, Query, pattern = "^[0-9]+[smhd]$", example = "30m",
+            description = "The longest time from the first step to the last, at most 30d; 30m by default"),
     ),
-    responses((status = 200, body = Report<FunnelRow>), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = Report<FunnelRow>))
 )]
 async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Report<FunnelRow>> {
     let scope = Scope::read(&mut query, &credential);

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Basis, Scope, ask, rows_max};
+use super::{Basis, RowsParameter, Scope, ScopeParameters, ask, rows_max};
 use crate::api::experiment::{ExperimentAnswer, experiment};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
@@ -39,9 +39,9 @@ impl From<Acts> for UsageNumbers {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = GalleryUsageImage)]
 struct ImageRow {
     /// Null for one that is not in the gallery any more and was named by its external id.
-    #[schema(value_type = Option<uuid::Uuid>)]
     image_id: Option<ImageId>,
     external_id: Option<String>,
     #[serde(flatten)]
@@ -49,6 +49,7 @@ struct ImageRow {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = GalleryUsagePosition)]
 struct PositionRow {
     /// As the sender told it, from 1.
     position: u32,
@@ -57,14 +58,15 @@ struct PositionRow {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = GalleryUsageBucket)]
 struct BucketRow {
-    #[schema(value_type = String, format = DateTime)]
     bucket: Timestamp,
     #[serde(flatten)]
     numbers: UsageNumbers,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = GalleryUsage)]
 struct GalleryUsageAnswer {
     /// Images, the most viewed first.
     rows: Vec<ImageRow>,
@@ -78,19 +80,27 @@ struct GalleryUsageAnswer {
     basis: Basis,
 }
 
-/// Views, clicks and click rate of a gallery: by image, by position and over time; the lift against its hold-out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum GalleryInterval {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// Measure a gallery's use
+///
+/// Views, clicks and click rate by image, by position and over time, and the lift against the hold-out.
 #[utoipa::path(
-    get, path = "/analytics/galleries/{gallery_id}", operation_id = "show_gallery_usage", tag = "analytics",
+    get, path = "/analytics/galleries/{gallery_id}", operation_id = "get_gallery_usage", tag = "analytics",
     params(
-        ("gallery_id" = uuid::Uuid, Path),
-        ("project_id" = Option<uuid::Uuid>, Query, description = "The gallery's, if given"),
-        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
-        ("application" = Option<uuid::Uuid>, Query),
-        ("interval" = Option<String>, Query, description = "Of over_time: hour, day (the default), week or month"),
-        ("limit" = Option<u32>, Query, description = "Images: 20 unless given, at most 1000"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose hours, days, weeks and months over_time has: UTC unless given, such as Europe/Berlin"),
+        ("gallery_id" = GalleryId, Path), ScopeParameters,
+        ("interval" = inline(Option<GalleryInterval>), Query, description = "The length of a bucket of `over_time`; `day` by default"),
+        RowsParameter,
     ),
-    responses((status = 200, body = GalleryUsageAnswer), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = GalleryUsageAnswer))
 )]
 async fn show(
     State(app): State<App>,

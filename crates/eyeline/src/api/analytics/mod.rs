@@ -10,12 +10,12 @@ mod sql;
 mod step;
 
 use axum::response::{IntoResponse, Response};
-use eyeline_core::{ProjectId, Timestamp};
+use eyeline_core::{ApplicationId, ProjectId, Timestamp};
 use eyeline_lake::{Budget, EventType, Files, Filter, Snapshot, Zone};
 use eyeline_store::Error;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::body::JSON;
@@ -53,15 +53,15 @@ enum ServedFrom {
 
 /// What every answer tells of itself.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = ReportBasis)]
 struct Basis {
     /// All events that were applied by then are in it.
-    #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
     served_from: ServedFrom,
     /// There when events with an earlier `timestamp` are asked about that are not all kept any more
     /// (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(nullable = false)]
     complete_from: Option<Timestamp>,
 }
 
@@ -86,6 +86,7 @@ impl<T: Serialize + ToSchema> IntoResponse for Report<T> {
 
 /// A type of events within an answer.
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventTypeName)]
 struct TypeAnswer {
     category: String,
     name: String,
@@ -95,6 +96,39 @@ impl From<EventType> for TypeAnswer {
     fn from(kind: EventType) -> Self {
         TypeAnswer { category: kind.category, name: kind.name }
     }
+}
+
+/// What a report is about, as [`Scope::read`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+struct ScopeParameters {
+    /// Required with the admin key; a secret key asks about its own project.
+    project_id: Option<ProjectId>,
+    /// The first `timestamp` of the span: a time or a date, by the clocks of `timezone` if it has no offset.
+    #[param(example = "2021-01-01T00:00:00Z")]
+    from: Option<String>,
+    /// The first `timestamp` after the span.
+    #[param(example = "2021-02-01T00:00:00Z")]
+    to: Option<String>,
+    /// The zone of times without an offset, and of hours, days, weeks and months; UTC by default.
+    #[param(example = "Europe/Berlin")]
+    timezone: Option<String>,
+    application: Option<ApplicationId>,
+    #[param(min_length = 1, max_length = 200)]
+    category: Option<String>,
+    #[param(min_length = 1, max_length = 200)]
+    name: Option<String>,
+}
+
+/// How many rows are wanted, as [`rows_max`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+struct RowsParameter {
+    /// Rows of the answer.
+    #[param(minimum = 1, maximum = 1000, default = 20)]
+    limit: Option<u32>,
 }
 
 /// The events that a question is about, being read.

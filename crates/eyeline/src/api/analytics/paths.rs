@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::step::{STEP, parse_step};
-use super::{Basis, Scope, TypeAnswer, ask, rows_max};
+use super::{Basis, RowsParameter, Scope, ScopeParameters, TypeAnswer, ask, rows_max};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -38,23 +38,30 @@ struct PathReport {
     basis: Basis,
 }
 
-/// The most common sequences of events within sessions, which are split after 30 minutes of silence. The same event
-/// again and again counts as one step.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum PathAnchor {
+    Any,
+    Start,
+    End,
+}
+
+/// List the most common paths
+///
+/// Sequences of events within sessions, which are split after 30 minutes of silence. Repetitions of an event count as one
+/// step.
 #[utoipa::path(
     get, path = "/analytics/paths", operation_id = "list_paths", tag = "analytics",
     params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("from" = Option<String>, Query), ("to" = Option<String>, Query),
-        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
-        ("name" = Option<String>, Query),
-        ("depth" = Option<u32>, Query, description = "Steps of a path: 2 to 5, 3 unless given"),
-        ("anchor" = Option<String>, Query, description = "any (the default), start: a visit's first steps, end: its last ones"),
+        ScopeParameters,
+        ("depth" = Option<u32>, Query, minimum = 2, maximum = 5, description = "Steps of a path; 3 by default"),
+        ("anchor" = inline(Option<PathAnchor>), Query, description = "Paths anywhere (the default), or only the first or last steps of a session"),
         ("start" = Option<String>, Query, description = "Only paths that begin with this category/name"),
         ("end" = Option<String>, Query, description = "Only paths that end with this category/name"),
-        ("limit" = Option<u32>, Query, description = "20 unless given, at most 1000"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset: UTC unless given, such as Europe/Berlin"),
+        RowsParameter,
     ),
-    responses((status = 200, body = PathReport), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = PathReport))
 )]
 async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<PathReport>> {
     let scope = Scope::read(&mut query, &credential);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Basis, Scope, ask};
+use super::{Basis, Scope, ScopeParameters, ask};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
@@ -24,7 +24,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 struct CohortRow {
     /// When that period begins.
-    #[schema(value_type = String, format = DateTime)]
     cohort: Timestamp,
     visitors: u64,
     /// How many of them were seen in the first period (all), the one after it, and so on.
@@ -42,21 +41,26 @@ struct RetentionReport {
     basis: Basis,
 }
 
-/// Who comes back: visitors by the period in which they were first seen, and how many were seen again in each later one.
-/// Visitors are told apart by `visitor_id`; one counts as new in the first period in which an event of theirs is asked
-/// about.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum RetentionPeriod {
+    Day,
+    Week,
+    Month,
+}
+
+/// Measure retention
+///
+/// Visitors by the period in which they were first seen, and how many of them were seen in each later period. Visitors are
+/// told apart by `visitor_id`. A visitor is new in the first period of the span that has an event of theirs. The span is the
+/// last 12 periods by default, and at most 64.
 #[utoipa::path(
-    get, path = "/analytics/retention", operation_id = "show_retention", tag = "analytics",
+    get, path = "/analytics/retention", operation_id = "get_retention", tag = "analytics",
     params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("from" = Option<String>, Query, description = "12 periods back unless given"),
-        ("to" = Option<String>, Query, description = "Now unless given; at most 64 periods after from"),
-        ("application" = Option<uuid::Uuid>, Query), ("category" = Option<String>, Query),
-        ("name" = Option<String>, Query),
-        ("period" = Option<String>, Query, description = "day, week (the default) or month"),
-        ("timezone" = Option<String>, Query, description = "Whose clocks from and to mean where they have no offset, and whose days, weeks and months are compared: UTC unless given, such as Europe/Berlin"),
+        ScopeParameters, ("period" = inline(Option<RetentionPeriod>), Query, description = "The length of a period; `week` by default"),
     ),
-    responses((status = 200, body = RetentionReport), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = RetentionReport))
 )]
 async fn show(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<RetentionReport>> {
     let scope = Scope::read(&mut query, &credential);

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use eyeline_core::{ApplicationId, ProjectId};
 use eyeline_lake::{QUERY_BYTES_MAX, TableColumn, sql};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Basis, Scope, ask};
+use super::{Basis, Scope, ScopeParameters, ask};
 use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Query};
 use crate::app::App;
@@ -29,16 +30,20 @@ struct SqlQuestion {
     #[schema(examples("SELECT name, count(*) AS events FROM events GROUP BY name ORDER BY events DESC"))]
     query: String,
     /// Required with the admin key.
-    project_id: Option<uuid::Uuid>,
-    /// The table `events` holds those that all of these want.
-    #[schema(format = DateTime)]
+    project_id: Option<ProjectId>,
+    /// The table `events` holds the events that fit this field and all below.
     from: Option<String>,
-    #[schema(format = DateTime)]
     to: Option<String>,
-    application: Option<uuid::Uuid>,
+    /// The zone of `from` and `to` without an offset; UTC by default.
+    #[schema(example = "Europe/Berlin")]
+    timezone: Option<String>,
+    application: Option<ApplicationId>,
+    #[schema(min_length = 1, max_length = 200)]
     category: Option<String>,
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Rows of the answer: 1000 unless given, at most 10000.
+    /// Rows of the answer.
+    #[schema(minimum = 1, maximum = 10_000, default = 1_000)]
     limit: Option<u32>,
 }
 
@@ -58,8 +63,23 @@ struct SqlReport {
 #[derive(Serialize, ToSchema)]
 struct SqlColumn {
     name: String,
-    /// text, integer, number, boolean, timestamp, date, time, interval or null.
+    #[schema(value_type = SqlType)]
     r#type: &'static str,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that columns use")]
+enum SqlType {
+    Text,
+    Integer,
+    Number,
+    Boolean,
+    Timestamp,
+    Date,
+    Time,
+    Interval,
+    Null,
 }
 
 impl From<TableColumn> for SqlColumn {
@@ -68,14 +88,19 @@ impl From<TableColumn> for SqlColumn {
     }
 }
 
-/// Answers one SELECT over the events of the project, which are in the table `events`: `event_id`, `application_id`,
-/// `session_id`, `visitor_id`, `category`, `name` and `data` (a JSON object) as text, `timestamp` and `received_at` (of UTC),
-/// and the integers `schema_version`, `partition` and `"offset"`, the order of counting. `data->>'field'` gives a field as
-/// text, `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
+/// Query events with SQL
+///
+/// Answers one SELECT over the table `events` of the project. Its columns: `event_id`, `application_id`, `session_id`,
+/// `visitor_id`, `category`, `name` and `data` (a JSON object) as text; `timestamp` and `received_at` in UTC; and the integers
+/// `schema_version`, `partition` and `"offset"`, the order of counting. `data->>'field'` gives a field as text,
+/// `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
 #[utoipa::path(
     post, path = "/analytics/sql", operation_id = "query_events", tag = "analytics",
-    request_body = SqlQuestion,
-    responses((status = 200, body = SqlReport), (status = "4XX", description = "A problem document"))
+    params(
+        ScopeParameters,
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of the answer; 1,000 by default"),
+    ),
+    request_body = SqlQuestion, responses((status = 200, body = SqlReport))
 )]
 async fn run(
     State(app): State<App>,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, State};
-use eyeline_core::{FieldErrors, GalleryId};
+use eyeline_core::{FieldErrors, GalleryId, Tier, Visibility};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
@@ -46,15 +46,16 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// A row of a dataset. Other fields are ignored.
 #[derive(ToSchema)]
+#[schema(as = DatasetRow)]
 #[expect(dead_code, reason = "describes the body, which is read row by row")]
 struct SentRow {
     /// Names the picture within its gallery. A whole number stands for its digits.
-    #[schema(max_length = 200, example = "sku-1")]
+    #[schema(min_length = 1, max_length = 200, example = "sku-1")]
     external_id: String,
     /// The picture.
     #[schema(max_length = 2048, format = "uri", example = "https://cdn.example/1.jpg")]
     url: String,
-    #[schema(max_length = 500, example = "Red shoes")]
+    #[schema(min_length = 1, max_length = 500, example = "Red shoes")]
     name: Option<String>,
     /// The page behind the picture.
     #[schema(max_length = 2048, format = "uri", example = "https://shop.example/p/1")]
@@ -62,6 +63,7 @@ struct SentRow {
     /// Also with another offset, or a date alone. The time of the first load unless stated.
     #[schema(format = DateTime, example = "2021-01-31T09:15:27Z")]
     created_at: Option<String>,
+    /// Each has at most 100 characters.
     #[schema(max_items = 50, example = json!(["shoes", "red"]))]
     tags: Option<Vec<String>>,
     /// Pixels.
@@ -70,15 +72,14 @@ struct SentRow {
     #[schema(minimum = 1, maximum = 100_000)]
     height: Option<u32>,
     /// `public` unless stated at the first load.
-    #[schema(value_type = Option<eyeline_core::Visibility>)]
-    visibility: Option<String>,
+    visibility: Option<Visibility>,
     /// `free` unless stated at the first load.
-    #[schema(value_type = Option<eyeline_core::Tier>)]
-    access_tier: Option<String>,
+    access_tier: Option<Tier>,
 }
 
 /// The four counts add up to the rows of the body.
 #[derive(Serialize, ToSchema)]
+#[schema(as = DatasetLoad)]
 struct LoadAnswer {
     created: u64,
     updated: u64,
@@ -87,8 +88,10 @@ struct LoadAnswer {
     removed: u64,
     /// Why a full feed removed nothing, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     not_removed: Option<&'static str>,
-    /// The first thousand rows that were not taken.
+    /// The first 1,000 rows that were not taken.
+    #[schema(max_items = 1000)]
     rejected: Vec<RejectedRow>,
     rejected_count: u64,
 }
@@ -98,18 +101,18 @@ struct RejectedRow {
     /// From 1: the element of the array, the line, or the record after the header.
     row: u64,
     /// Field to sentences; `row` speaks of the row as a whole.
-    #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
     errors: FieldErrors,
 }
 
-/// Load a catalogue.
+/// Load a dataset into a gallery
 ///
 /// Stores every row, in chunks of 1,000. A row whose `external_id` the gallery knows updates that image; `created_at`,
-/// `visibility` and `access_tier` keep their values if the row has none. `docs/feeds.md` describes the formats.
+/// `visibility` and `access_tier` keep their values if the row has none. After an error, sending all rows again is
+/// harmless. `docs/feeds.md` describes the formats.
 #[utoipa::path(
     post, path = "/galleries/{gallery_id}/dataset", tag = "galleries", operation_id = "load_dataset",
     params(
-        ("gallery_id" = uuid::Uuid, Path),
+        ("gallery_id" = GalleryId, Path),
         ("map" = Option<String>, Query, example = "title:name,image_link:url",
          description = "Which columns mean which fields, as COLUMN:FIELD with commas between; or google_merchant, \
                         shopify or woocommerce, which COLUMN:FIELD may follow."),
@@ -130,9 +133,7 @@ struct RejectedRow {
     ),
     responses(
         (status = 200, body = LoadAnswer, description = "Every row that was not rejected is stored."),
-        (status = "4XX", description = "A problem document; rows before the trouble may be stored, and sending \
-                                        all of them again is harmless."),
-        (status = 503, description = "A problem document"),
+        (status = 422, description = "`fetch=true` is not supported."),
     )
 )]
 async fn load(

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::source::Sources;
-use super::{Kind, SentEvent, event_key, sender};
+use super::{EncodingHeader, Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
 use crate::api::unpacked::Unpacked;
 use crate::api::{Answer, Credential, Problem, allowance};
@@ -30,43 +30,65 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventBatch)]
 struct BatchAnswer {
     /// Durable, and counted exactly once from now on.
     accepted: usize,
     /// Sent before, or twice in this batch; nothing was changed.
     duplicates: usize,
+    #[schema(max_items = 10_000)]
     rejected: Vec<Rejected>,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = RejectedEvent)]
 struct Rejected {
     /// The event's place in the batch, from zero; empty lines do not count.
     index: usize,
-    /// Field path to sentences.
-    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
     errors: FieldErrors,
 }
 
+/// The two forms of a batch in JSON.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body, which may also be an array or lines")]
+#[schema(as = NewEvents)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the body, which is read event by event")]
+enum SentEvents {
+    Batch(SentBatch),
+    List(Vec<SentEvent>),
+}
+
+#[derive(ToSchema)]
+#[schema(as = NewEventBatch)]
+#[expect(dead_code, reason = "describes the body, which is read event by event")]
 struct SentBatch {
-    #[schema(max_items = 10000)]
+    #[schema(max_items = 10_000)]
     events: Vec<SentEvent>,
 }
 
-/// Takes many events in: a JSON array, `{"events": […]}` or one event a line (NDJSON); at most 10,000 and 5 MB. The
-/// status is 400, with the same body, when none was accepted and none was a duplicate.
+/// Send many events
+///
+/// A JSON array, an object with `events`, or one event a line (NDJSON): at most 10,000 events and 5 MB. Every event gets a
+/// verdict of its own. The admin key has to name the application as well.
 #[utoipa::path(
-    post, path = "/api/v1/events/batch", tag = "events", request_body = SentBatch,
+    post, path = "/api/v1/events/batch", operation_id = "create_events", tag = "events",
+    request_body(
+        content((SentEvents = "application/json"), (String = "application/x-ndjson"), (String = "text/plain")),
+    ),
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Stands, with its index, for each event_id"),
-        ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd; 5 MB unpacked all the same"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "Stands, with the index, for the `event_id` of each event"),
+        EncodingHeader,
     ),
     responses(
-        (status = 200, body = BatchAnswer),
-        (status = 400, body = BatchAnswer, description = "Nothing to take in; or a problem document"),
-        (status = "4XX", description = "A problem document"),
-        (status = 503, description = "Nothing was taken in; a problem document, with Retry-After"),
+        (status = 200, body = BatchAnswer, description = "At least one event was accepted or is a duplicate."),
+        (status = 400, body = BatchAnswer, description = "No event was accepted and none is a duplicate; or the request is malformed."),
+        (status = 429, description = "The public credential has sent too many events."),
+    ),
+    security(
+        ("application" = []), ("application_parameter" = []), ("key" = []), ("key" = [], "application" = []),
+        ("key" = [], "application_parameter" = []), ("session" = [], "application" = []),
+        ("session" = [], "application_parameter" = []),
     )
 )]
 async fn collect_batch(

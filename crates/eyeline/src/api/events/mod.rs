@@ -12,7 +12,7 @@ use eyeline_store::Error;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,25 +40,23 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
 struct EventAnswer {
-    #[schema(value_type = uuid::Uuid)]
     event_id: EventId,
-    #[schema(value_type = uuid::Uuid)]
     application: ApplicationId,
-    #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
-    #[schema(value_type = uuid::Uuid)]
     session_id: SessionId,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     visitor_id: Option<String>,
     category: String,
     name: String,
     #[schema(value_type = Object)]
     data: Box<RawValue>,
-    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
-    /// The version of its type's schema that judges it; absent when the type has none.
+    /// The version of the schema that the event is checked against; absent when its type has none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     schema_version: Option<u32>,
 }
 
@@ -82,29 +80,50 @@ impl TryFrom<Event> for EventAnswer {
     }
 }
 
-/// What an event looks like on its way in; unknown fields are ignored.
+/// The encodings that the body of events may have.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header, which is read by hand")]
+struct EncodingHeader {
+    /// The limit of the body's size holds for the decoded body too.
+    #[param(rename = "Content-Encoding", inline)]
+    content_encoding: Option<Encoding>,
+}
+
 #[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a header")]
+enum Encoding {
+    Gzip,
+    Zstd,
+    Identity,
+}
+
+/// An event as it is sent; unknown fields are ignored.
+#[derive(ToSchema)]
+#[schema(as = NewEvent)]
 #[expect(dead_code, reason = "describes the body; the envelope is parsed field by field to tell all errors at once")]
 struct SentEvent {
-    session_id: uuid::Uuid,
-    #[schema(max_length = 200)]
+    session_id: SessionId,
+    #[schema(min_length = 1, max_length = 200, example = "page interaction")]
     category: String,
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, example = "pageview")]
     name: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, example = json!({"host": "www.example.com", "path": "/"}))]
     data: serde_json::Value,
     /// At most 24 hours ahead of the server's clock.
-    #[schema(format = DateTime, example = "2021-01-01T09:15:27.243860Z")]
-    timestamp: String,
-    /// The sender's name for the event, so that it can be sent again without counting twice.
-    event_id: Option<uuid::Uuid>,
+    timestamp: Timestamp,
+    /// The sender's id for the event, with which it can be sent again without counting twice.
+    event_id: Option<EventId>,
+    #[schema(min_length = 1, max_length = 200)]
     visitor_id: Option<String>,
-    /// The visitor, from a key alone: what a guarded gallery tells sources by. Kept as a salted hash of the network and the
-    /// browser.
+    /// The visitor of an event that a key sends, for galleries with a guard. It is stored as a salted hash of the network
+    /// and the browser.
     client: Option<SentClient>,
 }
 
 #[derive(ToSchema)]
+#[schema(as = EventClient)]
 #[expect(dead_code, reason = "describes a part of the body")]
 struct SentClient {
     #[schema(example = "198.51.100.7")]
@@ -112,19 +131,27 @@ struct SentClient {
     user_agent: Option<String>,
 }
 
-/// Takes one event in. Once this has answered 201 it is on stable storage and will be counted exactly once; 200 gives
-/// the first event of the same `event_id` (or `Idempotency-Key`), and nothing was changed.
+/// Send an event
+///
+/// After 201 the event is on stable storage and is counted exactly once. After 200 nothing changed: the answer shows the
+/// first event with the same `event_id` or `Idempotency-Key`. The admin key has to name the application as well.
 #[utoipa::path(
-    post, path = "/api/v1/events", tag = "events", request_body = SentEvent,
+    post, path = "/api/v1/events", operation_id = "create_event", tag = "events",
+    request_body(content((SentEvent = "application/json"), (String = "text/plain"))),
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Stands for an event_id"),
-        ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Stands for an `event_id`"),
+        EncodingHeader,
     ),
     responses(
-        (status = 201, body = EventAnswer, description = "Durable"),
-        (status = 200, body = EventAnswer, description = "Sent before"),
-        (status = "4XX", description = "A problem document"),
-        (status = 503, description = "Nothing was taken in; a problem document, with Retry-After"),
+        (status = 201, body = EventAnswer, description = "The event is durable."),
+        (status = 200, body = EventAnswer, description = "The event was sent before."),
+        (status = 409, description = "The event was sent before and has been erased since."),
+        (status = 429, description = "The public credential has sent too many events."),
+    ),
+    security(
+        ("application" = []), ("application_parameter" = []), ("key" = []), ("key" = [], "application" = []),
+        ("key" = [], "application_parameter" = []), ("session" = [], "application" = []),
+        ("session" = [], "application_parameter" = []),
     )
 )]
 async fn collect(

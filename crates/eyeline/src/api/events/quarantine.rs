@@ -3,17 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use eyeline_core::{ProjectId, Timestamp};
+use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_store::Error;
 use eyeline_store::catalog::quarantine::{Age, Cause, Filter, Order, Quarantined};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::EventAnswer;
-use crate::api::{Answer, Credential, Fields, JsonBody, Problem, ProblemDocument, Query};
+use crate::api::{Answer, Credential, Fields, JsonBody, PagingParameters, Problem, ProjectParameter, Query};
 use crate::app::App;
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
@@ -30,14 +30,35 @@ pub fn routes() -> OpenApiRouter<App> {
 struct QuarantinedEvent {
     #[serde(flatten)]
     event: EventAnswer,
-    /// `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such gallery or image.
-    /// `invalid`: it lacks what a gallery's event has to have. `failed`: the server could not apply it.
-    #[schema(example = "schema")]
+    #[schema(value_type = QuarantineReason)]
     reason: String,
-    /// Field path to sentences.
-    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    #[schema(value_type = FieldErrors)]
     errors: Box<RawValue>,
     quarantined_at: Timestamp,
+}
+
+/// Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
+/// gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that are stored")]
+pub(super) enum QuarantineReason {
+    Schema,
+    UnknownImage,
+    Invalid,
+    Failed,
+}
+
+/// Which events are asked about, as [`read_filter`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+struct QuarantineFilter {
+    #[param(min_length = 1, max_length = 200)]
+    category: Option<String>,
+    #[param(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    reason: Option<QuarantineReason>,
 }
 
 impl TryFrom<Quarantined> for QuarantinedEvent {
@@ -58,15 +79,17 @@ pub(super) fn errors(text: String) -> Answer<Box<RawValue>> {
 
 #[derive(Serialize, ToSchema)]
 struct QuarantineList {
+    #[schema(max_items = 100)]
     events: Vec<QuarantinedEvent>,
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = QuarantineCause)]
 struct CauseAnswer {
     category: String,
     name: String,
-    #[schema(example = "schema")]
+    #[schema(value_type = QuarantineReason)]
     reason: String,
     events: u64,
     first_at: Timestamp,
@@ -74,19 +97,18 @@ struct CauseAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = QuarantineCauseList)]
 struct CauseList {
+    #[schema(max_items = 1000)]
     causes: Vec<CauseAnswer>,
 }
 
-/// The project's events that were accepted but do not count, the last to come first, each with its reasons.
+/// List quarantined events
+///
+/// Events that were accepted but do not count, each with its reasons; the newest first.
 #[utoipa::path(
-    get, path = "/events/quarantine", operation_id = "list_quarantine", tag = "events",
-    params(
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-        ("category" = Option<String>, Query), ("name" = Option<String>, Query), ("reason" = Option<String>, Query),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query),
-    ),
-    responses((status = 200, body = QuarantineList), (status = "4XX", body = ProblemDocument))
+    get, path = "/events/quarantine", operation_id = "list_quarantined_events", tag = "events",
+    params(ProjectParameter, QuarantineFilter, PagingParameters), responses((status = 200, body = QuarantineList))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
     let project_id = query.project_id(&credential);
@@ -104,14 +126,12 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     Ok((next, Json(answer)).into_response())
 }
 
-/// How many events do not count for which cause, the most first; at most 1,000 causes.
+/// Count quarantined events by cause
+///
+/// The most frequent first; at most 1,000 causes.
 #[utoipa::path(
-    get, path = "/events/quarantine/causes", operation_id = "count_quarantine", tag = "events",
-    params(
-        ("project_id" = Option<ProjectId>, Query, description = "Required with the admin key"),
-        ("category" = Option<String>, Query), ("name" = Option<String>, Query), ("reason" = Option<String>, Query),
-    ),
-    responses((status = 200, body = CauseList), (status = "4XX", body = ProblemDocument))
+    get, path = "/events/quarantine/causes", operation_id = "list_quarantine_causes", tag = "events",
+    params(ProjectParameter, QuarantineFilter), responses((status = 200, body = CauseList))
 )]
 async fn causes(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<CauseList>> {
     let project_id = query.project_id(&credential);
@@ -131,9 +151,11 @@ async fn causes(State(app): State<App>, credential: Credential, mut query: Query
 struct ReplayOrder {
     /// Required with the admin key.
     project_id: Option<ProjectId>,
+    #[schema(min_length = 1, max_length = 200)]
     category: Option<String>,
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    reason: Option<String>,
+    reason: Option<QuarantineReason>,
     /// True changes nothing and tells what would happen.
     dry_run: Option<bool>,
     /// The `next_cursor` of the call before.
@@ -141,6 +163,7 @@ struct ReplayOrder {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
 struct ReplayAnswer {
     /// Events that count from now on.
     replayed: u64,
@@ -149,15 +172,16 @@ struct ReplayAnswer {
     next_cursor: Option<String>,
 }
 
-/// Tries events again, after a correction of their schema or once their image is there. Those that fit now are counted,
-/// once, however often this is called; the others stay, with their newest reasons.
+/// Replay quarantined events
+///
+/// Checks the events again, after a correction of their schema or once their image exists. Events that are valid now are
+/// counted, once. The others stay, with their newest reasons.
 #[utoipa::path(
-    post, path = "/events/quarantine/replay", operation_id = "replay_quarantine", tag = "events",
+    post, path = "/events/quarantine/replay", operation_id = "replay_quarantined_events", tag = "events",
     request_body = ReplayOrder,
     responses(
         (status = 200, body = ReplayAnswer),
-        (status = "4XX", body = ProblemDocument),
-        (status = 503, body = ProblemDocument, description = "Not all of it was done; call again"),
+        (status = 503, description = "Some events were not tried; call again."),
     )
 )]
 async fn replay(

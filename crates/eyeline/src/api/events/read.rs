@@ -6,16 +6,16 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::event::{ActKind, ImageRef};
-use eyeline_core::{ApplicationId, EventId, GalleryId, ImageId, Timestamp};
+use eyeline_core::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, SessionId, Timestamp};
 use eyeline_lake::{Filter, Order, Place};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{EventAnswer, quarantine};
-use crate::api::{Answer, Credential, Problem, Query};
+use crate::api::{Answer, Credential, PagingParameters, Problem, ProjectParameter, Query};
 use crate::app::App;
 use crate::flow::receipt::{self, CountedIn, Fate};
 
@@ -28,32 +28,53 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
 }
 
+/// Which events are asked about, as [`list`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters, which are read field by field")]
+struct EventFilter {
+    session_id: Option<SessionId>,
+    application: Option<ApplicationId>,
+    #[param(min_length = 1, max_length = 200)]
+    category: Option<String>,
+    #[param(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// The first `timestamp` of the span.
+    from: Option<Timestamp>,
+    /// The first `timestamp` after the span.
+    to: Option<Timestamp>,
+    /// The time that is sorted by; a cursor belongs to one order.
+    #[param(inline)]
+    order: Option<EventOrder>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words of a parameter")]
+enum EventOrder {
+    Timestamp,
+    ReceivedAt,
+}
+
 #[derive(Serialize, ToSchema)]
 struct EventList {
+    #[schema(max_items = 100)]
     events: Vec<EventAnswer>,
     /// Null at the end. A page may be short, or empty, and the list go on all the same.
     next_cursor: Option<String>,
     /// There when events with an earlier `timestamp` are asked for that are not all kept any more
     /// (`EYELINE_EVENTS_KEEP_DAYS`): the list is complete from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(nullable = false)]
     complete_from: Option<Timestamp>,
 }
 
-/// Lists the project's events, the newest first by `timestamp`, or by `received_at` with `order=received_at`.
+/// List a project's events
+///
+/// The newest first by `timestamp`, or by `received_at` with `order=received_at`.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
-    params(
-        ("project_id" = Option<uuid::Uuid>, Query, description = "Required with the admin key"),
-        ("session_id" = Option<uuid::Uuid>, Query), ("application" = Option<uuid::Uuid>, Query),
-        ("category" = Option<String>, Query), ("name" = Option<String>, Query),
-        ("from" = Option<String>, Query, description = "The first timestamp of interest"),
-        ("to" = Option<String>, Query, description = "The first timestamp that is of none any more"),
-        ("order" = Option<String>, Query, description = "timestamp (the default) or received_at: the time that is sorted by"),
-        ("limit" = Option<u32>, Query),
-        ("cursor" = Option<String>, Query, description = "Of a page of the same order"),
-    ),
-    responses((status = 200, body = EventList), (status = "4XX", description = "A problem document"))
+    params(ProjectParameter, EventFilter, PagingParameters), responses((status = 200, body = EventList))
 )]
 async fn list(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Response> {
     let project_id = query.project_id(&credential);
@@ -92,29 +113,52 @@ struct EventWithReceipt {
 
 /// What became of an event.
 #[derive(Default, Serialize, ToSchema)]
+#[schema(as = EventReceipt)]
 struct ReceiptAnswer {
-    /// `waiting`: counted within moments. `counted`: once. `quarantined`: accepted, and not counted for the reason told.
-    #[schema(value_type = String, example = "counted")]
+    /// `waiting`: it is counted within a second. `counted`: it was counted, once. `quarantined`: it was accepted and does not
+    /// count.
+    #[schema(value_type = EventStatus)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     counted_in: Option<CountedInAnswer>,
+    /// Why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "schema")]
+    #[schema(value_type = Option<quarantine::QuarantineReason>, nullable = false)]
     reason: Option<String>,
-    /// Field path to sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<std::collections::HashMap<String, Vec<String>>>)]
+    #[schema(value_type = Option<FieldErrors>, nullable = false)]
     errors: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     quarantined_at: Option<Timestamp>,
 }
 
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that receipts use")]
+enum EventStatus {
+    Waiting,
+    Counted,
+    Quarantined,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that receipts use")]
+enum ImageCounter {
+    Views,
+    Clicks,
+}
+
 #[derive(Serialize, ToSchema)]
+#[schema(as = CountedIn)]
 struct CountedInAnswer {
     /// The roll-ups by hour and by day that hold it (UTC).
     hour: Timestamp,
     day: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     gallery: Option<CountedImage>,
 }
 
@@ -122,11 +166,12 @@ struct CountedInAnswer {
 struct CountedImage {
     gallery_id: GalleryId,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     image_id: Option<ImageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     external_id: Option<String>,
-    /// `views` or `clicks`.
-    #[schema(value_type = String, example = "views")]
+    #[schema(value_type = ImageCounter)]
     counter: &'static str,
 }
 
@@ -167,14 +212,16 @@ impl From<CountedIn> for CountedInAnswer {
     }
 }
 
-/// One event, as it was received, and what became of it; 404 for one that is not kept any more.
+/// Get an event
+///
+/// The event as it was received, and what became of it. An event that was deleted is 404.
 #[utoipa::path(
     get, path = "/events/{event_id}", operation_id = "get_event", tag = "events",
     params(
-        ("event_id" = uuid::Uuid, Path),
-        ("application" = Option<uuid::Uuid>, Query, description = "Whose event; required with the admin key"),
+        ("event_id" = EventId, Path),
+        ("application" = Option<ApplicationId>, Query, description = "The application that sent it; required with the admin key"),
     ),
-    responses((status = 200, body = EventWithReceipt), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = EventWithReceipt))
 )]
 async fn show(
     State(app): State<App>,

@@ -14,13 +14,11 @@ use crate::flow::versions::Versions;
 use crate::web_address;
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Image)]
 pub struct ImageAnswer {
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
-    #[schema(value_type = uuid::Uuid)]
     project_id: ProjectId,
     filename: String,
-    #[schema(value_type = String, example = "done")]
     state: ImageState,
     /// All null until the image is `done`; `original` is there on `error` too, and only for keys and the image's own user.
     versions: Versions,
@@ -36,9 +34,7 @@ pub struct ImageAnswer {
     sha256: Option<String>,
     /// Base64.
     thumbhash: Option<String>,
-    #[schema(value_type = String, example = "public")]
     visibility: Visibility,
-    #[schema(value_type = String, example = "free")]
     access_tier: Tier,
     tags: Vec<String>,
     /// The address of a dataset's picture, which has no versions.
@@ -46,9 +42,7 @@ pub struct ImageAnswer {
     link: Option<String>,
     #[schema(value_type = Object)]
     metadata: Value,
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
     /// Why the image ended in state `error`, in a sentence.
     error: Option<String>,
@@ -58,8 +52,11 @@ pub struct ImageAnswer {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct Rendition {
+    #[schema(example = "thumb")]
     name: String,
+    #[schema(example = "image/jpeg")]
     content_type: String,
+    #[schema(format = "uri")]
     url: String,
     /// Pixels.
     width: u32,

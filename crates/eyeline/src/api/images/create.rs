@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::{TAG_CHARS_MAX, TAGS_MAX, access_tier, metadata, visibility};
 use crate::api::body::JsonBody;
+use crate::api::idempotency::IdempotencyKeyHeader;
 use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
 use crate::app::App;
 use crate::flow::hints;
@@ -37,47 +38,63 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[schema(as = NewImage)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct NewImageInput {
+    #[schema(min_length = 1, max_length = 255, example = "hello.jpg")]
     filename: String,
-    #[schema(value_type = uuid::Uuid)]
     project_id: ProjectId,
+    #[schema(max_length = 100, example = "image/jpeg")]
     content_type: Option<String>,
     /// Bytes.
+    #[schema(minimum = 1)]
     size: Option<u64>,
     /// Hexadecimal.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
     /// The gallery that the image joins once it is done.
-    #[schema(value_type = Option<uuid::Uuid>)]
     gallery_id: Option<GalleryId>,
-    #[schema(example = "public")]
-    visibility: Option<String>,
-    #[schema(example = "free")]
-    access_tier: Option<String>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
+    /// Each has at most 100 characters.
+    #[schema(max_items = 100)]
     tags: Option<Vec<String>>,
     /// A page to go to from the image.
+    #[schema(format = "uri", max_length = 2000)]
     link: Option<String>,
+    /// At most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
 
 /// An image in state `init` and how to send its file, without any credential.
 #[derive(Clone, Serialize, ToSchema)]
+#[schema(as = UploadLink)]
 struct LinkAnswer {
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
-    #[schema(value_type = String, example = "init")]
     state: ImageState,
+    #[schema(format = "uri")]
     upload_link: String,
     params: LinkParams,
-    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 
 #[derive(Clone, Serialize, ToSchema)]
+#[schema(as = UploadParams)]
 struct LinkParams {
     /// `PUT` with all `headers` and the file as the body, or `POST` of a form of all `fields` with the file as the field
     /// `file`, last.
+    #[schema(value_type = LinkMethod)]
     method: &'static str,
+    #[schema(value_type = BTreeMap<String, String>)]
     fields: BTreeMap<&'static str, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
     headers: BTreeMap<&'static str, String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = UploadMethod, rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "describes the words that links use")]
+enum LinkMethod {
+    Put,
+    Post,
 }
 
 impl LinkAnswer {
@@ -97,12 +114,18 @@ impl LinkAnswer {
     }
 }
 
-/// Gives a link to send an image through.
+/// Create an upload link
+///
+/// Creates an image in state `init`, and a link to send its file through without a credential. With `size` and `sha256`
+/// the link takes a `PUT`, else a form by `POST`.
 #[utoipa::path(
-    post, path = "/images", operation_id = "create_image", tag = "images", request_body = NewImageInput,
+    post, path = "/images", operation_id = "create_image", tag = "images", params(IdempotencyKeyHeader),
+    request_body = NewImageInput,
     responses(
         (status = 201, body = LinkAnswer),
-        (status = "4XX", description = "A problem document: 413 too large, 415 no image, 422 over quota"),
+        (status = 413, description = "The stated size is over the limit, or the body is too large."),
+        (status = 415, description = "The stated type is not taken, or the body is not JSON."),
+        (status = 422, description = "The quota of images is used up, or the `Idempotency-Key` had another body."),
     )
 )]
 async fn create(
@@ -133,45 +156,110 @@ async fn create(
     Ok(answer_once(once, StatusCode::CREATED, |_| answer))
 }
 
+/// A file of a batch; only the name is required.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
-struct BatchInput {
-    #[schema(value_type = uuid::Uuid)]
-    project_id: ProjectId,
-    /// Up to 500.
-    files: Vec<NewImageInput>,
-    /// What a file does not say itself is taken from here.
-    #[schema(value_type = Option<uuid::Uuid>)]
+struct BatchFile {
+    #[schema(min_length = 1, max_length = 255, example = "hello.jpg")]
+    filename: String,
+    #[schema(max_length = 100, example = "image/jpeg")]
+    content_type: Option<String>,
+    /// Bytes.
+    #[schema(minimum = 1)]
+    size: Option<u64>,
+    /// Hexadecimal.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    sha256: Option<String>,
     gallery_id: Option<GalleryId>,
-    visibility: Option<String>,
-    access_tier: Option<String>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
+    #[schema(max_items = 100)]
+    tags: Option<Vec<String>>,
+    #[schema(format = "uri", max_length = 2000)]
+    link: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = NewImages)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct BatchInput {
+    project_id: ProjectId,
+    #[schema(min_items = 1, max_items = 500)]
+    files: Vec<BatchFile>,
+    /// For files that name no gallery; so are the fields below.
+    gallery_id: Option<GalleryId>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
+    #[schema(max_items = 100)]
     tags: Option<Vec<String>>,
 }
 
 #[derive(Clone, Serialize, ToSchema)]
+#[schema(as = UploadLinks)]
 struct FilesAnswer {
     /// One for each file, in their order.
+    #[schema(max_items = 500)]
     images: Vec<FileAnswer>,
 }
 
+/// The verdict on one file. With `created` all fields of an upload link are there, else none of them.
 #[derive(Clone, Serialize, ToSchema)]
+#[schema(as = UploadVerdict)]
 struct FileAnswer {
+    /// Null when the file named none.
     filename: Option<String>,
     /// `created`: a link is there. `duplicate`: the file of `duplicate_of` has arrived and has the same hash. `repeated`:
     /// an earlier file of this call has the same hash; its link, of the image `duplicate_of`, is for both. Else
     /// `over_quota`, `too_large`, `wrong_type` or `invalid`.
+    #[schema(value_type = Decision)]
     verdict: &'static str,
     /// What is wrong, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<String>,
+    /// What is wrong by field; with `invalid`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(nullable = false)]
     errors: Option<eyeline_core::FieldErrors>,
+    /// The image that has this very file; with `duplicate`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(nullable = false)]
     duplicate_of: Option<ImageId>,
     #[serde(flatten)]
+    #[schema(value_type = GivenLink)]
     link: Option<LinkAnswer>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = UploadDecision, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words that verdicts use")]
+enum Decision {
+    Created,
+    Duplicate,
+    Repeated,
+    OverQuota,
+    TooLarge,
+    WrongType,
+    Invalid,
+}
+
+/// The upload link of a file that was `created`.
+#[derive(ToSchema)]
+#[schema(as = OptionalUploadLink)]
+#[expect(dead_code, reason = "describes a link that may be absent")]
+struct GivenLink {
+    #[schema(nullable = false)]
+    image_id: Option<ImageId>,
+    #[schema(nullable = false)]
+    state: Option<ImageState>,
+    #[schema(nullable = false, format = "uri")]
+    upload_link: Option<String>,
+    #[schema(nullable = false)]
+    params: Option<LinkParams>,
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
 }
 
 impl FileAnswer {
@@ -180,10 +268,12 @@ impl FileAnswer {
     }
 }
 
-/// Gives up to 500 links at once; every file gets its own verdict before a byte of it moves.
+/// Create many upload links
+///
+/// Up to 500 links in one call. Every file gets a verdict of its own.
 #[utoipa::path(
-    post, path = "/images/batch", tag = "images", request_body = BatchInput,
-    responses((status = 200, body = FilesAnswer), (status = "4XX", description = "A problem document"))
+    post, path = "/images/batch", operation_id = "create_images", tag = "images", params(IdempotencyKeyHeader),
+    request_body = BatchInput, responses((status = 200, body = FilesAnswer))
 )]
 async fn create_batch(
     State(app): State<App>,

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::JsonBody;
-use super::{Answer, Credential, Fields, Problem, Query};
+use super::{Answer, Credential, Fields, PagingParameters, Problem, Query};
 use crate::app::App;
 use crate::flow::links::Links;
 use crate::flow::upload::{Arrival, CONTENT_TYPES, ProjectLimits};
@@ -40,6 +40,7 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Limits)]
 struct LimitsAnswer {
     /// Bytes of a file.
     max_file_bytes: u64,
@@ -53,11 +54,14 @@ struct LimitsAnswer {
     upload_link_seconds: u32,
 }
 
-/// What may be sent with this credential.
+/// Get the limits
+///
+/// The limits that hold for this credential, or for a project.
 #[utoipa::path(
-    get, path = "/limits", tag = "images",
-    params(("project_id" = Option<uuid::Uuid>, Query, description = "For the admin key: the limits of this project")),
-    responses((status = 200, body = LimitsAnswer), (status = "4XX", description = "A problem document"))
+    get, path = "/limits", operation_id = "get_limits", tag = "images",
+    params(("project_id" = Option<ProjectId>, Query, description = "With the admin key: the project to tell about")),
+    responses((status = 200, body = LimitsAnswer)),
+    security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn limits(State(app): State<App>, credential: Credential, mut query: Query) -> Answer<Json<LimitsAnswer>> {
     let asked: Option<ProjectId> = query.id("project_id");
@@ -84,10 +88,13 @@ async fn limits(State(app): State<App>, credential: Credential, mut query: Query
     }))
 }
 
-/// One image.
+/// Get an image
+///
+/// A user token sees its own uploads, and the images that its tier allows.
 #[utoipa::path(
-    get, path = "/images/{image_id}", operation_id = "get_image", tag = "images", params(("image_id" = uuid::Uuid, Path)),
-    responses((status = 200, body = ImageAnswer), (status = "4XX", description = "A problem document"))
+    get, path = "/images/{image_id}", operation_id = "get_image", tag = "images",
+    params(("image_id" = ImageId, Path)), responses((status = 200, body = ImageAnswer)),
+    security(("key" = []), ("session" = []), ("user_token" = []))
 )]
 async fn show(
     State(app): State<App>,
@@ -113,19 +120,25 @@ async fn show(
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ImageList)]
 struct ImagesAnswer {
+    #[schema(max_items = 100)]
     images: Vec<ImageAnswer>,
     next_cursor: Option<String>,
 }
 
-/// The images of a project, the newest first.
+/// List a project's images
+///
+/// The newest first.
 #[utoipa::path(
     get, path = "/projects/{project_id}/images", operation_id = "list_images", tag = "images",
     params(
-        ("project_id" = uuid::Uuid, Path), ("state" = Option<String>, Query), ("tag" = Option<String>, Query),
-        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+        ("project_id" = ProjectId, Path),
+        ("state" = Option<ImageState>, Query, description = "Only images in this state"),
+        ("tag" = Option<String>, Query, description = "Only images with this tag", min_length = 1, max_length = 100),
+        PagingParameters,
     ),
-    responses((status = 200, body = ImagesAnswer), (status = "4XX", description = "A problem document"))
+    responses((status = 200, body = ImagesAnswer))
 )]
 async fn list(
     State(app): State<App>,
@@ -154,21 +167,30 @@ async fn list(
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct ImageChange {
+    /// Each has at most 100 characters.
+    #[schema(max_items = 100)]
     tags: Option<Vec<String>>,
-    /// Null or empty takes it away.
+    /// A page to go to from the image; null or empty removes it.
+    #[schema(format = "uri", max_length = 2000)]
     link: Option<String>,
+    /// At most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<serde_json::Value>,
-    #[schema(example = "public")]
-    visibility: Option<String>,
-    #[schema(example = "free")]
-    access_tier: Option<String>,
+    visibility: Option<Visibility>,
+    access_tier: Option<Tier>,
 }
 
-/// Changes an image. Versions get new addresses when who may see them changes; the old ones end at once.
+/// Change an image
+///
+/// Absent fields stay as they are. When `visibility` or `access_tier` changes, every version gets a new address and the
+/// old addresses end.
 #[utoipa::path(
-    patch, path = "/images/{image_id}", tag = "images", params(("image_id" = uuid::Uuid, Path)),
-    request_body = ImageChange,
-    responses((status = 200, body = ImageAnswer), (status = "4XX", description = "A problem document"))
+    patch, path = "/images/{image_id}", operation_id = "update_image", tag = "images",
+    params(("image_id" = ImageId, Path)), request_body = ImageChange,
+    responses(
+        (status = 200, body = ImageAnswer),
+        (status = 409, description = "Another request changes the image."),
+    )
 )]
 async fn update(
     State(app): State<App>,
@@ -192,10 +214,13 @@ async fn update(
     Ok(Json(ImageAnswer::new(image, &Links::at(&app), true)))
 }
 
-/// Removes an image with its original and versions. What was counted for it stays.
+/// Delete an image
+///
+/// Deletes the original and all versions. Events about the image stay.
 #[utoipa::path(
-    delete, path = "/images/{image_id}", operation_id = "delete_image", tag = "images", params(("image_id" = uuid::Uuid, Path)),
-    responses((status = 204), (status = "4XX", description = "A problem document"))
+    delete, path = "/images/{image_id}", operation_id = "delete_image", tag = "images",
+    params(("image_id" = ImageId, Path)),
+    responses((status = 204), (status = 409, description = "Another request changes the image."))
 )]
 async fn delete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<StatusCode> {
     managed(&app, &credential, image_id).await?;
@@ -204,20 +229,21 @@ async fn delete(State(app): State<App>, credential: Credential, Path(image_id): 
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ImageStateAnswer)]
 struct StateAnswer {
-    #[schema(value_type = uuid::Uuid)]
     image_id: ImageId,
-    #[schema(value_type = String, example = "uploaded")]
     state: ImageState,
 }
 
-/// Says that the file was sent through the link.
+/// Complete an upload
+///
+/// Says that the file was sent through the upload link. Repeating it is harmless.
 #[utoipa::path(
-    post, path = "/images/{image_id}/complete", tag = "images", params(("image_id" = uuid::Uuid, Path)),
+    post, path = "/images/{image_id}/complete", operation_id = "complete_image", tag = "images",
+    params(("image_id" = ImageId, Path)),
     responses(
         (status = 202, body = StateAnswer),
-        (status = 409, description = "A problem document: nothing has arrived"),
-        (status = "4XX", description = "A problem document"),
+        (status = 409, description = "Nothing has arrived through the link."),
     )
 )]
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
@@ -237,10 +263,14 @@ async fn complete(State(app): State<App>, credential: Credential, Path(image_id)
     Ok((StatusCode::ACCEPTED, Json(StateAnswer { image_id, state })).into_response())
 }
 
-/// Makes the versions anew from the original.
+/// Make an image's versions again
 #[utoipa::path(
-    post, path = "/images/{image_id}/reprocess", tag = "images", params(("image_id" = uuid::Uuid, Path)),
-    responses((status = 202, body = StateAnswer), (status = "4XX", description = "A problem document"))
+    post, path = "/images/{image_id}/reprocess", operation_id = "reprocess_image", tag = "images",
+    params(("image_id" = ImageId, Path)),
+    responses(
+        (status = 202, body = StateAnswer),
+        (status = 409, description = "The image has no original, or its versions are being made."),
+    )
 )]
 async fn reprocess(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
     managed(&app, &credential, image_id).await?;

@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, Credential, Idempotency, Problem, ProblemDocument, Query, answer_once, auth};
+use super::idempotency::IdempotencyKeyHeader;
+use super::{Answer, Credential, Idempotency, Problem, Query, answer_once, auth};
 use crate::app::App;
-use crate::flow::notify::NewsMessage;
+use crate::flow::notify::StreamMessage;
 use crate::secrets::{new_key, sha256};
 use deliver::Stream;
 
@@ -54,27 +55,26 @@ impl Holder {
     }
 }
 
-/// Listen to a project's news.
+/// Open a project's live updates
 ///
-/// A WebSocket, or with `Accept: text/event-stream` the same as server-sent events. Each message is a JSON text: news
-/// with their `seq`; `{"type":"reset","seq":N}` when some are missing that are no longer kept: read again what you
-/// show, and go on from `N`; and, without `seq`, `gallery.order` when a gallery has a new order. Without `since`, what
-/// happens from now on. A browser, which can set no header, sends a ticket.
+/// A WebSocket, or with `Accept: text/event-stream` the same messages as server-sent events. Each message is a JSON text.
+/// News have a `seq`. `{"type":"reset","seq":N}` says that older news are missing: read again what you show, and continue
+/// from `N`. `gallery.order` has no `seq` and says that a gallery has a new order. Without `since` the stream begins now. A
+/// browser, which cannot set a header, sends a ticket.
 #[utoipa::path(
     get, path = "/projects/{project_id}/stream", tag = "live updates",
     params(
-        ("project_id" = uuid::Uuid, Path),
-        ("since" = Option<u64>, Query, description = "The last `seq` that you have: nothing after it is missed"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; goes before `since`"),
-        ("ticket" = Option<String>, Query, description = "In place of a credential"),
+        ("project_id" = ProjectId, Path),
+        ("since" = Option<u64>, Query, description = "The last `seq` that you have; nothing after it is missed"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; it wins over `since`"),
+        ("ticket" = Option<String>, Query, max_length = 200, description = "In place of a credential"),
     ),
     responses(
-        (status = 101, description = "A WebSocket"),
-        (status = 200, content_type = "text/event-stream", body = NewsMessage),
-        (status = 426, body = ProblemDocument, description = "Neither of the two was asked for"),
-        (status = "4XX", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
-    )
+        (status = 101, description = "The connection is a WebSocket now."),
+        (status = 200, content_type = "text/event-stream", body = StreamMessage),
+        (status = 426, description = "The request asks for neither of the two."),
+    ),
+    security(("key" = []), ("session" = []), ())
 )]
 async fn open_stream(
     State(app): State<App>,
@@ -155,17 +155,14 @@ enum Secret {
     NotAgain { secret_shown: bool },
 }
 
-/// Make a ticket that opens the project's stream.
+/// Create a ticket for live updates
 ///
-/// It opens one WebSocket; or a stream of server-sent events, which it opens again until it expires, since browsers
-/// reconnect with the same address.
+/// A ticket opens one WebSocket. For server-sent events it stays valid until it expires, since browsers reconnect with the
+/// same address.
 #[utoipa::path(
     post, path = "/projects/{project_id}/stream-tickets", tag = "live updates",
-    params(
-        ("project_id" = uuid::Uuid, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same again makes no second ticket"),
-    ),
-    responses((status = 201, body = StreamTicket), (status = "4XX", body = ProblemDocument))
+    params(("project_id" = ProjectId, Path), IdempotencyKeyHeader),
+    responses((status = 201, body = StreamTicket))
 )]
 async fn create_stream_ticket(
     State(app): State<App>,

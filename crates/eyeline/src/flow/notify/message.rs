@@ -23,50 +23,41 @@ pub struct Message {
     text: Arc<str>,
 }
 
-/// One piece of news of a project.
+/// One message of a project's stream. News have a `seq` that rises by one within a project.
 #[derive(Serialize, ToSchema)]
-pub struct NewsMessage {
-    /// Rises by one within a project.
-    seq: u64,
-    /// `image.state` or `events.quarantined`.
-    #[serde(rename = "type")]
-    #[schema(example = "image.state")]
-    kind: String,
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-    #[schema(value_type = uuid::Uuid)]
-    project_id: ProjectId,
-    #[serde(flatten)]
-    image: Option<ImageNews>,
+#[serde(tag = "type")]
+pub enum StreamMessage {
+    /// An image has a new state.
+    #[serde(rename = "image.state")]
+    ImageState {
+        seq: u64,
+        at: Timestamp,
+        project_id: ProjectId,
+        image_id: ImageId,
+        /// The state at that time.
+        state: Option<ImageState>,
+        versions: Versions,
+        /// Why the image ended in `error`, in a sentence.
+        error: Option<String>,
+        /// The same for programs.
+        error_code: Option<ImageErrorCode>,
+    },
+    /// Events were quarantined.
+    #[serde(rename = "events.quarantined")]
+    EventsQuarantined { seq: u64, at: Timestamp, project_id: ProjectId },
+    /// A gallery has a new order. A hint: it has no `seq` and is not stored.
+    #[serde(rename = "gallery.order")]
+    GalleryOrder { at: Timestamp, project_id: ProjectId, gallery_id: GalleryId },
+    /// Older news are missing: read everything again, and continue from `seq`.
+    #[serde(rename = "reset")]
+    Reset { seq: u64 },
 }
 
-/// The part of `image.state` that is about the image.
-#[derive(Serialize, ToSchema)]
-struct ImageNews {
-    #[schema(value_type = uuid::Uuid)]
-    image_id: ImageId,
-    /// The state at that time.
-    state: Option<ImageState>,
-    versions: Versions,
-    /// Why it ended in `error`, in a sentence, and for programs.
-    error: Option<String>,
-    error_code: Option<ImageErrorCode>,
-}
-
-#[derive(Serialize)]
-struct OrderMessage {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    at: Timestamp,
-    project_id: ProjectId,
-    gallery_id: GalleryId,
-}
-
-#[derive(Serialize)]
-struct ResetMessage {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    seq: u64,
+impl StreamMessage {
+    fn text(&self) -> Result<Arc<str>> {
+        let text = serde_json::to_string(self).map_err(|error| Error::internal("writing news", error))?;
+        Ok(text.into())
+    }
 }
 
 impl Message {
@@ -92,15 +83,14 @@ impl Message {
     /// There is a gap: the listener has to read everything again, and goes on from `seq`.
     pub(super) fn reset(seq: u64) -> Self {
         // Neither of the two plain messages can fail to be written.
-        let text = serde_json::to_string(&ResetMessage { kind: "reset", seq }).unwrap_or_default();
-        Message { seq: Some(seq), reset: true, image_id: None, text: text.into() }
+        let text = StreamMessage::Reset { seq }.text().unwrap_or_default();
+        Message { seq: Some(seq), reset: true, image_id: None, text }
     }
 
     /// The gallery has a new order.
     pub(super) fn order(project_id: ProjectId, gallery_id: GalleryId, at: Timestamp) -> Self {
-        let message = OrderMessage { kind: "gallery.order", at, project_id, gallery_id };
-        let text = serde_json::to_string(&message).unwrap_or_default();
-        Message { seq: None, reset: false, image_id: None, text: text.into() }
+        let text = StreamMessage::GalleryOrder { at, project_id, gallery_id }.text().unwrap_or_default();
+        Message { seq: None, reset: false, image_id: None, text }
     }
 }
 
@@ -120,15 +110,14 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
         // The image may have been tried again since.
         let fault = shown.filter(|_| news.state == Some(ImageState::Error)).and_then(|image| image.error.clone());
         let (error_code, error) = fault.unzip();
-        let message = NewsMessage {
-            seq,
-            kind: news.kind,
-            at: news.at,
-            project_id,
-            image: news.image_id.map(|image_id| ImageNews { image_id, state: news.state, versions, error, error_code }),
+        let (at, state) = (news.at, news.state);
+        let message = match image_id {
+            Some(image_id) => {
+                StreamMessage::ImageState { seq, at, project_id, image_id, state, versions, error, error_code }
+            }
+            None => StreamMessage::EventsQuarantined { seq, at, project_id },
         };
-        let text = serde_json::to_string(&message).map_err(|error| Error::internal("writing news", error))?;
-        Ok(Message { seq: Some(seq), reset: false, image_id, text: text.into() })
+        Ok(Message { seq: Some(seq), reset: false, image_id, text: message.text()? })
     };
     news.into_iter().map(write).collect()
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-pub use message::{Message, NewsMessage};
+pub use message::{Message, StreamMessage};
 
 use super::rank::order_topic;
 use crate::app::App;

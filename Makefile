@@ -3,10 +3,11 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
+.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
+	@echo "make install put eyeline on the PATH, with manual pages and completions (PREFIX=/usr/local)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
@@ -27,6 +28,16 @@ build:
 	@scripts/install-deps
 	@test -x $(TARGET)/release/eyeline || echo "eyeline: building for the first time; on 2 cores this takes 20 to 40 minutes"
 	cargo build $(CARGO_FLAGS) --bin eyeline
+
+# The program with its manual pages and completions; PREFIX=~/.local for one user alone.
+PREFIX ?= /usr/local
+install: build
+	install -D -m 755 $(TARGET)/release/eyeline $(DESTDIR)$(PREFIX)/bin/eyeline
+	$(TARGET)/release/eyeline man $(DESTDIR)$(PREFIX)/share/man/man1
+	@mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(TARGET)/release/eyeline completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/eyeline
+	$(TARGET)/release/eyeline completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_eyeline
+	$(TARGET)/release/eyeline completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/eyeline.fish
 
 test:
 	@scripts/install-deps test

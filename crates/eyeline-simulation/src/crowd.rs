@@ -117,6 +117,11 @@ impl Crowd {
         self.world.born[image]
     }
 
+    /// The true appeal of an image now: the chance of a click by a visitor who really looks at it.
+    pub fn appeal(&self, image: usize) -> f64 {
+        self.world.appeal(image)
+    }
+
     /// Goes on to a session: images arrive, appeals drift. What follows is tallied apart from what was before.
     pub fn advance(&mut self, session: usize) {
         self.world.advance(session);

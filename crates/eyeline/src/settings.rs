@@ -156,7 +156,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the file (when there is one) and the environment, `.env` included. The error is one sentence for the user.
+    /// Reads the file (when there is one) and the environment, `.env` included. The error names everything that is
+    /// wrong, a line each, and where it is set.
     pub fn load(file: &Path) -> Result<Self, String> {
         // A missing .env is fine; a broken one is not.
         if let Err(error) = dotenvy::dotenv()
@@ -165,24 +166,44 @@ impl Settings {
             return Err(format!(".env cannot be read: {error}"));
         }
         let environment = Environment::read(std::env::vars())?;
-        let figment =
-            Figment::from(Serialized::defaults(Settings::default())).merge(Toml::file(file)).merge(environment);
-        let settings: Settings = figment.extract().map_err(|error| format!("a setting is wrong: {error}"))?;
-        settings.checked()
+        Settings::from_sources(&Figment::from(Toml::file(file)).merge(environment))
     }
 
-    /// The settings in the form that the server uses.
-    fn checked(self) -> Result<Self, String> {
-        self.validate()?;
-        Ok(Settings { public_url: self.public_url.as_deref().and_then(read_origin), ..self })
+    /// The defaults with what the sources change.
+    fn from_sources(sources: &Figment) -> Result<Self, String> {
+        let defaults = || Figment::from(Serialized::defaults(Settings::default()));
+        if let Ok(settings) = defaults().merge(sources.clone()).extract::<Settings>() {
+            let wrong = settings.validate();
+            let public_url = settings.public_url.as_deref().and_then(read_origin);
+            return if wrong.is_empty() {
+                Ok(Settings { public_url, ..settings })
+            } else {
+                Err(in_lines(&wrong, sources))
+            };
+        }
+        // Reading ends at the first value that does not fit, so each is read alone, beside the defaults.
+        let values: Dict = sources.extract().map_err(|error| format!("the settings cannot be read: {error}"))?;
+        let mut wrong = Vec::new();
+        let mut fitting = defaults();
+        for (name, value) in values {
+            let with_it = fitting.clone().merge((&name, value));
+            match with_it.extract::<Settings>() {
+                Ok(_) => fitting = with_it,
+                Err(error) => wrong.extend(error.into_iter().map(|error| (name.clone(), error.kind.to_string()))),
+            }
+        }
+        let fitting = fitting.extract::<Settings>().map(|settings| settings.validate());
+        wrong.extend(fitting.into_iter().flatten());
+        Err(in_lines(&wrong, sources))
     }
 
-    /// The error names everything that is wrong.
-    fn validate(&self) -> Result<(), String> {
+    /// Everything that is wrong: the setting's name, and a sentence.
+    fn validate(&self) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         let mut check = |is_right: bool, sentence: &str| {
             if !is_right {
-                wrong.push(sentence.to_owned());
+                let (name, _) = sentence.split_once(' ').unwrap_or((sentence, ""));
+                wrong.push((name.to_owned(), sentence.to_owned()));
             }
         };
         check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
@@ -226,9 +247,9 @@ impl Settings {
         if let Some(secret) = &self.secret
             && let Err(sentence) = Secrets::parse(secret)
         {
-            wrong.push(sentence);
+            wrong.push(("secret".to_owned(), sentence));
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        wrong
     }
 
     /// With every default worked out and every secret masked, for people to read.
@@ -341,6 +362,8 @@ impl From<Networks> for String {
 struct Environment(Dict);
 
 impl Environment {
+    const NAME: &str = "the environment";
+
     fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
         let mut values = Dict::new();
         for (variable, value) in variables {
@@ -374,7 +397,7 @@ fn read_value(text: &str) -> Value {
 impl Provider for Environment {
     fn metadata(&self) -> Metadata {
         let spelt = |_: &Profile, keys: &[&str]| format!("{PREFIX}{}", keys.join("_").to_ascii_uppercase());
-        Metadata::named("the environment").interpolater(spelt)
+        Metadata::named(Environment::NAME).interpolater(spelt)
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -395,6 +418,20 @@ fn read_origin(text: &str) -> Option<String> {
     (is_spelt_out && is_bare).then(|| url.origin().ascii_serialization())
 }
 
+/// A line for each mistake, with the source of the value.
+fn in_lines(wrong: &[(String, String)], sources: &Figment) -> String {
+    let lines = wrong.iter().map(|(name, sentence)| {
+        let source = sources.find_metadata(name);
+        let place = source.map(|source| source.source.as_ref().map_or(source.name.to_string(), ToString::to_string));
+        let is_variable = source.is_some_and(|source| source.name == Environment::NAME);
+        let shown = if is_variable { format!("{PREFIX}{}", name.to_ascii_uppercase()) } else { name.clone() };
+        let sentence = sentence.strip_prefix(name.as_str()).map_or(format!(": {sentence}"), str::to_owned);
+        format!("\n  {shown}{sentence}{}", place.map(|place| format!(" (set in {place})")).unwrap_or_default())
+    });
+    let settings = if wrong.len() == 1 { "a setting is wrong:" } else { "some settings are wrong:" };
+    format!("{settings}{}", lines.collect::<String>())
+}
+
 fn without_password(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(mut parsed) if parsed.password().is_some() => {
@@ -411,9 +448,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let figment = Figment::from(Serialized::defaults(Settings::default())).merge(Environment::read(variables)?);
-        let settings: Settings = figment.extract().map_err(|error| error.to_string())?;
-        settings.checked()
+        Settings::from_sources(&Figment::from(Environment::read(variables)?))
     }
 
     #[test]
@@ -451,6 +486,26 @@ mod tests {
         let error = error.expect_err("three wrong settings");
         for name in ["catalog_url", "admin_key", "EYELINE_SECRET"] {
             assert!(error.contains(name), "{name} in {error}");
+        }
+    }
+
+    #[test]
+    fn each_wrong_setting_is_told_with_its_source() {
+        let file = Toml::string("listen = \"nowhere\"\ncolour = 1\nsweep_seconds = 0\nworkers = 3");
+        let variables = [("EYELINE_WORKERS", "many"), ("EYELINE_CACHE_URL", "redis://x"), ("EYELINE_WEBP", "small")];
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let sources = Figment::from(file).merge(Environment::read(variables).expect("an environment"));
+        let error = Settings::from_sources(&sources).expect_err("five wrong settings");
+        let lines: Vec<&str> = error.lines().skip(1).collect();
+        assert_eq!(lines.len(), 5, "{error}");
+        for (name, source) in [
+            ("listen", "TOML"),
+            ("colour", "TOML"),
+            ("sweep_seconds", "TOML"),
+            ("EYELINE_WORKERS", "the environment"),
+            ("EYELINE_CACHE_URL", "the environment"),
+        ] {
+            assert!(lines.iter().any(|line| line.contains(name) && line.contains(source)), "{name} in {error}");
         }
     }
 

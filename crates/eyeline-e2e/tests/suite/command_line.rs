@@ -22,6 +22,11 @@ on_both_catalogs!(
     a_wrong_setting_is_named,
     the_settings_are_shown_without_their_secrets,
     a_key_is_created_that_works,
+    a_demo_plays_visitors_and_is_deleted_whole,
+    a_fresh_sign_in_link_works_once,
+    an_import_without_anything_to_import_creates_nothing,
+    every_wrong_setting_is_named_with_its_source,
+    completions_and_manual_pages_know_the_commands,
 );
 
 /// Runs a command of the binary with the server's settings to its end.
@@ -241,4 +246,78 @@ async fn a_key_is_created_that_works(server: Server) {
     let made: Value = serde_json::from_slice(&output.stdout).expect("JSON for scripts");
     let key = server.admin.with_bearer(&id(&made, "secret_key"));
     key.get(&format!("/projects/{}/images", project.id)).await.expect(200);
+}
+
+/// Runs a command against the running server.
+fn run_at(server: &Server, arguments: &[&str]) -> Output {
+    let output = server.command().env("EYELINE_URL", server.admin.root_url("")).args(arguments).output();
+    output.expect("the binary starts")
+}
+
+async fn project_names(server: &Server) -> Vec<String> {
+    let projects = server.admin.get("/projects?limit=100").await.expect(200).json();
+    let rows = projects["projects"].as_array().expect("projects").clone();
+    rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+async fn a_demo_plays_visitors_and_is_deleted_whole(server: Server) {
+    let output = run_at(&server, &["demo", "--visits", "100"]);
+    expect_success(&output);
+    assert!(said(&output).contains("clicks a visit"), "{}", said(&output));
+    assert_eq!(project_names(&server).await, ["Eyeline demo"]);
+    let project_id = id(&server.admin.get("/projects").await.expect(200).json()["projects"][0], "project_id");
+    let galleries = server.admin.get(&format!("/galleries?project_id={project_id}")).await.expect(200).json();
+    let gallery_id = id(&galleries["galleries"][0], "gallery_id");
+    let refreshed = server.admin.post_nothing(&format!("/galleries/{gallery_id}/refresh")).await.expect(200).json();
+    assert!(refreshed["applied_events"].as_u64() > Some(1_000), "visitors looked and clicked: {refreshed}");
+    let page = server.admin.get(&format!("/galleries/{gallery_id}/images?limit=100")).await.expect(200).json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(60));
+
+    expect_success(&run_at(&server, &["demo", "--delete"]));
+    assert_eq!(project_names(&server).await, Vec::<String>::new());
+    expect_success(&run_at(&server, &["demo", "--delete"]));
+}
+
+async fn a_fresh_sign_in_link_works_once(server: Server) {
+    let output = run_at(&server, &["link"]);
+    expect_success(&output);
+    let said = said(&output);
+    let ticket = said.split("#ticket=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a ticket");
+    server.admin.without_credential().post("/session", &json!({"ticket": ticket})).await.expect(204);
+    server.admin.without_credential().post("/session", &json!({"ticket": ticket})).await.expect(401);
+}
+
+async fn an_import_without_anything_to_import_creates_nothing(server: Server) {
+    let folder = server.folder().join("no-photos");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("notes.txt"), "no photo").expect("a file");
+    fs::write(server.folder().join("empty.csv"), "").expect("a file");
+    let sources =
+        [("no-photos", "notes.txt"), ("empty.csv", "empty"), ("nowhere", "nowhere"), ("no-photos/notes.txt", ".csv")];
+    for (source, word) in sources {
+        expect_refusal(&run_at(&server, &["import", source, "--project", "New", "--gallery", "New"]), word);
+    }
+    assert_eq!(project_names(&server).await, Vec::<String>::new());
+}
+
+async fn every_wrong_setting_is_named_with_its_source(server: Server) {
+    fs::write(server.folder().join("eyeline.toml"), "listen = \"nowhere\"\nsweep_seconds = 0\n").expect("a file");
+    let output = server.command().env("EYELINE_WORKERS", "many").args(["config", "check"]).output();
+    let output = output.expect("the binary starts");
+    fs::remove_file(server.folder().join("eyeline.toml")).expect("the file");
+    for word in ["sweep_seconds", "EYELINE_WORKERS", "eyeline.toml", "the environment"] {
+        expect_refusal(&output, word);
+    }
+}
+
+async fn completions_and_manual_pages_know_the_commands(server: Server) {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&server, &["completions", shell]);
+        expect_success(&script);
+        assert!(said(&script).contains("doctor"), "{shell}: {}", said(&script));
+    }
+    expect_success(&run(&server, &["man", "pages"]));
+    for page in ["eyeline.1", "eyeline-import.1", "eyeline-demo.1"] {
+        assert!(server.folder().join("pages").join(page).exists(), "{page}");
+    }
 }

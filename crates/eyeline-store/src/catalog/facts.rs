@@ -29,15 +29,32 @@ impl Catalog {
         self.set_fact(CLOCK_OFFSET.to_owned(), micros.to_string()).await
     }
 
-    /// Keeps the hash of the one ticket that signs the operator in, in place of the node's last one.
-    pub async fn set_admin_ticket(&self, node: &str, hash: String) -> Result<()> {
-        self.set_fact(format!("admin_ticket:{node}"), hash).await
+    /// Stores the hash of the one ticket that signs the operator in, in place of the node's last one. `until`:
+    /// microseconds, when the ticket expires.
+    pub async fn set_admin_ticket(&self, node: &str, hash: &str, until: i64) -> Result<()> {
+        self.set_fact(format!("admin_ticket:{node}"), format!("{hash} {until}")).await
     }
 
-    /// True for a ticket that is known, once: from then on it is not.
-    pub async fn use_admin_ticket(&self, hash: String) -> Result<bool> {
-        let sql = "DELETE FROM facts WHERE name LIKE 'admin_ticket:%' AND value = $1";
-        self.db.write(move |tx| async move { Ok(tx.execute(sql, params![hash]).await? > 0) }.boxed()).await
+    /// Deletes a ticket; true when it was known and had not expired at `now`, in microseconds.
+    pub async fn use_admin_ticket(&self, hash: &str, now: i64) -> Result<bool> {
+        let pattern = format!("{hash} %");
+        let select = "SELECT value FROM facts WHERE name LIKE 'admin_ticket:%' AND value LIKE $1";
+        let delete = "DELETE FROM facts WHERE name LIKE 'admin_ticket:%' AND value LIKE $1";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let row = tx.query_one(select, params![pattern.clone()]).await?;
+                    let Some(value) = row.map(|mut row| row.take::<String>("value")).transpose()? else {
+                        return Ok(false);
+                    };
+                    // Two that come with one ticket both read it; one deletes it.
+                    let was_there = tx.execute(delete, params![pattern]).await? > 0;
+                    let until = value.rsplit(' ').next().and_then(|until| until.parse().ok()).unwrap_or(0);
+                    Ok(was_there && now < until)
+                }
+                .boxed()
+            })
+            .await
     }
 
     async fn set_fact(&self, name: String, value: String) -> Result<()> {

@@ -238,13 +238,14 @@ async fn single_values_are_kept_and_a_ticket_works_once() {
         catalog.set_clock_offset(7).await.expect("kept");
         assert_eq!(catalog.clock_offset().await.expect("an offset"), 7);
 
-        let used = async |hash: &str| catalog.use_admin_ticket(hash.to_owned()).await.expect("an answer");
-        for (node, hash) in [("a", "first"), ("a", "second"), ("b", "third")] {
-            catalog.set_admin_ticket(node, hash.to_owned()).await.expect("kept");
+        let used = async |hash: &str| catalog.use_admin_ticket(hash, 100).await.expect("an answer");
+        for (node, hash, until) in [("a", "first", 101), ("a", "second", 101), ("b", "third", 101), ("c", "late", 100)] {
+            catalog.set_admin_ticket(node, hash, until).await.expect("kept");
         }
         assert!(!used("first").await, "a newer one of the same node took its place");
         assert!(used("second").await && !used("second").await);
         assert!(used("third").await);
+        assert!(!used("late").await, "it has expired");
         assert!(!used("7").await, "another value is no ticket");
     })
     .await;

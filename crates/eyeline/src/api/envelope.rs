@@ -55,12 +55,8 @@ pub async fn wrap(app: &App, mut request: Request, next: impl AsyncFnOnce(Reques
     let status = response.status().as_u16();
     app.metrics.count_request(status, began.elapsed());
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    // Events come by the thousand a second: a line for each would cost more than the event.
-    if path.starts_with("/api/") && !path.starts_with("/api/v1/events") {
-        tracing::info!(parent: &span, status, elapsed_us, "answered");
-    } else {
-        tracing::debug!(parent: &span, status, elapsed_us, "answered");
-    }
+    // At debug: a line for each of a thousand events a second would cost more than the event, and hides the rest.
+    tracing::debug!(parent: &span, status, elapsed_us, "answered");
     response
 }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answer, JsonBody, Problem};
+use super::{Answer, Credential, JsonBody, Problem};
 use crate::app::App;
 use crate::secrets::{new_key, same, sha256, to_hex};
 
@@ -24,14 +24,28 @@ const PURPOSE: &str = "session";
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(sign_in, session, sign_out))
+    OpenApiRouter::new().routes(routes!(sign_in, session, sign_out)).routes(routes!(create_sign_in_link))
 }
 
-/// A new one-time ticket; the one made for this node before is void.
-pub async fn new_ticket(app: &App) -> Answer<String> {
+/// How long a sign-in link works, unless it is used before.
+const TICKET_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// A sign-in link that works once.
+#[derive(Serialize, ToSchema)]
+pub struct SignInLink {
+    /// The web application's address with the ticket in it.
+    pub url: String,
+    pub ticket: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+}
+
+/// Creates a sign-in link; the previous one of this node stops working.
+pub async fn new_link(app: &App) -> Answer<SignInLink> {
     let ticket = new_key("eyl_ticket_");
-    app.catalog.set_admin_ticket(&app.node, to_hex(&sha256(ticket.as_bytes()))).await?;
-    Ok(ticket)
+    let expires_at = app.clock.real_now().plus(TICKET_LIFETIME);
+    app.catalog.set_admin_ticket(&app.node, &to_hex(&sha256(ticket.as_bytes())), expires_at.micros()).await?;
+    Ok(SignInLink { url: format!("{}/#ticket={ticket}", app.settings.public_url()), ticket, expires_at })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -47,7 +61,7 @@ struct Session {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct SignIn {
-    /// From the link that the server prints at its start; works once.
+    /// From the link that the server prints at its start or `eyeline link` prints; works once, within 30 minutes.
     #[schema(max_length = 200)]
     ticket: Option<String>,
     #[schema(max_length = 200)]
@@ -79,15 +93,31 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
     fields.finish()?;
     let known = match (ticket, admin_key) {
         (_, Some(key)) => same(&sha256(key.as_bytes()), &app.admin_key_hash),
-        (Some(ticket), None) => app.catalog.use_admin_ticket(to_hex(&sha256(ticket.as_bytes()))).await?,
+        (Some(ticket), None) => {
+            let hash = to_hex(&sha256(ticket.as_bytes()));
+            app.catalog.use_admin_ticket(&hash, app.clock.real_now().micros()).await?
+        }
         (None, None) => false,
     };
     if !known {
-        return Err(Problem::unauthorized("This ticket or key is not known, or the ticket was used."));
+        return Err(Problem::unauthorized("This ticket or key is not known, or the ticket was used or has expired."));
     }
     let until = app.clock.real_now().plus(LIFETIME);
     let sealed = app.secrets.seal(PURPOSE, format!("{} {}", until.micros(), to_hex(&app.admin_key_hash)).as_bytes());
     cookie(&app, &sealed, LIFETIME)
+}
+
+/// Create a sign-in link
+///
+/// The link signs one browser in as the operator, once, within 30 minutes. It ends the link created before it. Takes the
+/// admin key.
+#[utoipa::path(
+    post, path = "/session/links", operation_id = "create_sign_in_link", tag = "session",
+    responses((status = 201, body = SignInLink))
+)]
+async fn create_sign_in_link(State(app): State<App>, credential: Credential) -> Answer<Response> {
+    credential.admin()?;
+    Ok((StatusCode::CREATED, Json(new_link(&app).await?)).into_response())
 }
 
 /// Get a browser's session

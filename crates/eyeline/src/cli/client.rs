@@ -26,15 +26,16 @@ pub(super) async fn readiness(settings: &Settings) -> (String, Option<Value>) {
     (url, told)
 }
 
-/// A server and the admin's key to it.
+/// A server and a key to it.
 pub(super) struct Client {
     http: reqwest::Client,
     /// Without a slash at the end.
     base: String,
-    admin_key: String,
+    key: String,
 }
 
 impl Client {
+    /// The server that the settings start on this machine, or `EYELINE_URL`, with the admin key.
     pub(super) fn new(settings: &Settings) -> Result<Self, String> {
         let admin_key = settings.admin_key.clone().or_else(|| DataFolder::known_admin_key(&settings.data));
         let admin_key = admin_key.ok_or_else(|| {
@@ -48,13 +49,18 @@ impl Client {
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(|error| format!("HTTP cannot be used: {error}"))?;
-        Ok(Client { http, base: base(settings), admin_key })
+        Ok(Client { http, base: base(settings), key: admin_key })
+    }
+
+    /// The same server with the secret key of an application in place of the admin key.
+    pub(super) fn with_key(&self, key: String) -> Self {
+        Client { http: self.http.clone(), base: self.base.clone(), key }
     }
 
     /// Sends a request to `path` below `/api/v1`; gives the answer's JSON, null when there is none. The error is what
     /// the server said, with every field.
     pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
-        let mut request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.admin_key);
+        let mut request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -68,7 +74,7 @@ impl Client {
         headers: HeaderMap,
         body: reqwest::Body,
     ) -> Result<Value, String> {
-        let request = self.http.post(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.admin_key);
+        let request = self.http.post(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
         self.answer(request.headers(headers).timeout(UNHURRIED).body(body)).await
     }
 

@@ -1,22 +1,23 @@
 //! `eyeline keys`.
 
 use clap::Subcommand;
-use eyeline_core::{ApplicationId, ProjectId};
+use eyeline_core::ApplicationId;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::names::{PROJECTS, applications_of};
 use super::say;
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Make an application with its keys; they are shown this once
-    #[command(after_help = "Example:\n  eyeline keys create --project 0198… --name shop --origin https://shop.example")]
+    #[command(after_help = "Example:\n  eyeline keys create --project Shop --name web --origin https://shop.example")]
     Create {
-        /// The project it belongs to
-        #[arg(long, value_name = "ID")]
-        project: ProjectId,
+        /// Name or id of the project that it belongs to
+        #[arg(long, value_name = "NAME|ID")]
+        project: String,
         /// What to call it
         #[arg(long)]
         name: String,
@@ -28,10 +29,14 @@ pub(super) enum Command {
         json: bool,
     },
     /// Make a new secret key; the older ones go on working for a while
-    #[command(after_help = "Example:\n  eyeline keys rotate 0198… --overlap 3600")]
+    #[command(after_help = "Example:\n  eyeline keys rotate web --project Shop --overlap 3600")]
     Rotate {
-        #[arg(value_name = "APPLICATION_ID")]
-        application: ApplicationId,
+        /// Name or id of the application
+        #[arg(value_name = "NAME|ID")]
+        application: String,
+        /// Name or id of its project; needed with a name
+        #[arg(long, value_name = "NAME|ID")]
+        project: Option<String>,
         /// Seconds that the older keys go on working; 0 ends them at once [default: a day]
         #[arg(long, value_name = "SECONDS")]
         overlap: Option<u64>,
@@ -41,8 +46,12 @@ pub(super) enum Command {
     },
     /// Revoke an application: its keys and tokens end at once
     Revoke {
-        #[arg(value_name = "APPLICATION_ID")]
-        application: ApplicationId,
+        /// Name or id of the application
+        #[arg(value_name = "NAME|ID")]
+        application: String,
+        /// Name or id of its project; needed with a name
+        #[arg(long, value_name = "NAME|ID")]
+        project: Option<String>,
     },
 }
 
@@ -50,21 +59,33 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Str
     let client = Client::new(settings)?;
     match command {
         Command::Create { project, name, origins, json } => {
+            let project = PROJECTS.get(&client, &project).await?;
             let body = json!({"project_id": project, "name": name, "allowed_origins": origins});
             let made = client.send(Method::POST, "/applications", Some(&body)).await?;
             show(&made, json);
         }
-        Command::Rotate { application, overlap, json } => {
+        Command::Rotate { application, project, overlap, json } => {
+            let application = find(&client, application, project).await?;
             let body = json!({"overlap_seconds": overlap});
             let made = client.send(Method::POST, &format!("/applications/{application}/rotate"), Some(&body)).await?;
             show(&made, json);
         }
-        Command::Revoke { application } => {
+        Command::Revoke { application, project } => {
+            let application = find(&client, application, project).await?;
             client.send(Method::DELETE, &format!("/applications/{application}"), None).await?;
             say(&format!("Revoked {application}."));
         }
     }
     Ok(())
+}
+
+/// The id of an application that is named by its id, or by its name and its project.
+async fn find(client: &Client, application: String, project: Option<String>) -> Result<String, String> {
+    match project {
+        Some(project) => applications_of(&PROJECTS.get(client, &project).await?).get(client, &application).await,
+        None if application.parse::<ApplicationId>().is_ok() => Ok(application),
+        None => Err(format!("{application} is no id: add --project with the name or id of its project")),
+    }
 }
 
 fn show(made: &Value, json: bool) {

@@ -2,12 +2,16 @@
 
 mod client;
 mod config;
+mod demo;
 mod doctor;
 mod import;
 mod keys;
+mod link;
 mod migrate;
+mod names;
 mod rebuild;
 mod serve;
+mod shell;
 mod simulate;
 mod versions;
 
@@ -16,7 +20,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::flow::makers::WORKER_COMMAND;
 use crate::settings::Settings;
@@ -25,7 +29,9 @@ const EXAMPLES: &str = "\
 Examples:
   eyeline serve                                  start with everything embedded, data in ./data
   EYELINE_LISTEN=0.0.0.0:80 eyeline serve        the same for the whole network
-  eyeline keys create --project ID --name shop   an application with its keys
+  eyeline demo                                   a gallery with simulated visitors, on a running server
+  eyeline link                                   a fresh link that signs the operator's browser in
+  eyeline keys create --project Shop --name web  an application with its keys
   eyeline import photos/ --project shop --gallery shoes
                                                  photos of a folder into a gallery
   eyeline versions beach.jpg --out versions      the versions of a local photo
@@ -53,6 +59,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the catalog to this version; `serve` does it by itself
     Migrate,
+    /// Show a gallery that improves while simulated visitors look at it, on a running server
+    Demo(demo::Arguments),
+    /// Print a fresh sign-in link for the web application of a running server
+    Link,
     /// Make, rotate and revoke the keys of applications, on a running server
     #[command(subcommand)]
     Keys(keys::Command),
@@ -71,6 +81,10 @@ enum Command {
     Openapi,
     /// Play simulated visitors on the ranking and tell how near it comes to an oracle
     Simulate(simulate::Arguments),
+    /// Print the completion script for a shell
+    Completions(shell::Completions),
+    /// Write the manual pages to a folder
+    Man(shell::Manual),
     /// Decodes what its parent sends; started by the other commands
     #[command(name = WORKER_COMMAND, hide = true)]
     ImageWorker,
@@ -90,6 +104,13 @@ pub fn run() -> ExitCode {
         Command::Rebuild(arguments) => settings().and_then(|settings| block_on(rebuild::run(settings, &arguments))),
         Command::Openapi => settings().map(|settings| say(&crate::api::document(&settings.public_url()).to_string())),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Demo(arguments) => settings().and_then(|settings| block_on(demo::run(&settings, &arguments))),
+        Command::Link => settings().and_then(|settings| block_on(link::run(&settings))),
+        Command::Completions(arguments) => {
+            shell::completions(&arguments, Arguments::command());
+            Ok(())
+        }
+        Command::Man(arguments) => shell::manual(&arguments, Arguments::command()),
         // No thread was started yet, so nothing stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),
     };

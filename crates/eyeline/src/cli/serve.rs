@@ -4,12 +4,12 @@ use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 
 use eyeline_store::sql::Dialect;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::api;
+use crate::api::session::{SignInLink, new_link};
 use crate::app::App;
 use crate::server;
 use crate::settings::{LogFormat, Settings};
@@ -56,13 +56,16 @@ async fn serve(settings: Settings) -> Result<(), String> {
     // Names this very program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
     app.partitions.take().await?;
-    // With a full disk galleries are served all the same; why there is no ticket stands in the log.
-    let ticket = api::session::new_ticket(&app).await.ok();
-    super::say(&banner(&app, ticket.as_deref()));
-    server::serve(app, listener, Box::pin(signals)).await
+    // A full disk does not keep galleries from being served; the log says why there is no link.
+    let link = new_link(&app).await.ok();
+    super::say(&banner(&app, link.as_ref()));
+    let signals = Box::pin(signals.inspect(|()| super::say("\nStopping: open requests end first. Ctrl-C again stops now.")));
+    server::serve(app, listener, signals).await?;
+    super::say("Stopped.");
+    Ok(())
 }
 
-fn banner(app: &App, ticket: Option<&str>) -> String {
+fn banner(app: &App, link: Option<&SignInLink>) -> String {
     let settings = &app.settings;
     let url = settings.public_url();
     let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
@@ -70,9 +73,9 @@ fn banner(app: &App, ticket: Option<&str>) -> String {
         Dialect::Sqlite => "SQLite",
         Dialect::Postgres => "PostgreSQL",
     };
-    let sign_in = ticket.map_or_else(
-        || "with the admin key: nothing can be written now (see the log), and so no link be made".to_owned(),
-        |ticket| format!("{url}/#ticket={ticket}   (works once)"),
+    let sign_in = link.map_or_else(
+        || "with the admin key: no link can be stored now (see the log)".to_owned(),
+        |link| format!("{}   (once, within 30 minutes; `eyeline link` prints a new one)", link.url),
     );
     let embedded = if catalog == "SQLite" { "catalog, " } else { "" };
     let clock = if settings.test_clock {

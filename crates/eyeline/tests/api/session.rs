@@ -43,7 +43,7 @@ async fn the_admin_key_signs_a_browser_in_and_its_cookie_stands_for_it() {
 #[tokio::test]
 async fn a_ticket_signs_in_once() {
     let server = Server::start().await;
-    let ticket = eyeline::api::session::new_ticket(&server.app).await.expect("a ticket");
+    let ticket = eyeline::api::session::new_link(&server.app).await.expect("a link").ticket;
     assert_eq!(sign_in(&server, &json!({"ticket": ticket})).await.status, StatusCode::NO_CONTENT);
     assert_eq!(sign_in(&server, &json!({"ticket": ticket})).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -51,10 +51,24 @@ async fn a_ticket_signs_in_once() {
 #[tokio::test]
 async fn a_new_ticket_ends_the_one_before() {
     let server = Server::start().await;
-    let older = eyeline::api::session::new_ticket(&server.app).await.expect("a ticket");
-    let newer = eyeline::api::session::new_ticket(&server.app).await.expect("a ticket");
+    let older = eyeline::api::session::new_link(&server.app).await.expect("a link").ticket;
+    let newer = eyeline::api::session::new_link(&server.app).await.expect("a link").ticket;
     assert_eq!(sign_in(&server, &json!({"ticket": older})).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(sign_in(&server, &json!({"ticket": newer})).await.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn the_admin_key_alone_creates_a_sign_in_link_and_the_link_works_once() {
+    let server = Server::start().await;
+    let path = "/api/v1/session/links";
+    assert_eq!(server.post(path, "", &json!({})).await.status, StatusCode::UNAUTHORIZED);
+    let answer = server.post(path, ADMIN_KEY, &json!({})).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let link = answer.json();
+    let ticket = link["ticket"].as_str().expect("a ticket");
+    assert_eq!(link["url"], format!("{}/#ticket={ticket}", server.app.settings.public_url()));
+    assert_eq!(sign_in(&server, &json!({"ticket": ticket})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(sign_in(&server, &json!({"ticket": ticket})).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

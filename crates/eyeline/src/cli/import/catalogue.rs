@@ -65,14 +65,32 @@ impl Feed {
     }
 }
 
-pub(super) async fn import(target: &Target, file: &Path, feed: Feed) -> Result<(), String> {
+/// An open catalogue, and how it is read.
+pub(super) struct File {
+    headers: HeaderMap,
+    query: String,
+    bytes: u64,
+    file: tokio::fs::File,
+}
+
+/// Opens a catalogue; the endings of its name tell its format.
+pub(super) async fn open(file: &Path, feed: &Feed) -> Result<File, String> {
     let headers = feed.headers(file)?;
     let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
     let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
-    let bar = bytes_bar(opened.metadata().await.map_err(unreadable)?.len()).with_message("catalogue");
+    let bytes = opened.metadata().await.map_err(unreadable)?.len();
+    if bytes == 0 {
+        return Err(format!("{} is empty", file.display()));
+    }
+    Ok(File { headers, query: feed.query(), bytes, file: opened })
+}
+
+pub(super) async fn import(target: &Target, catalogue: File) -> Result<(), String> {
+    let File { headers, query, bytes, file } = catalogue;
+    let bar = bytes_bar(bytes).with_message("catalogue");
     let progress = bar.clone();
-    let pieces = ReaderStream::new(opened).inspect_ok(move |piece| progress.inc(piece.len() as u64));
-    let path = format!("/galleries/{}/dataset?{}", target.gallery_id, feed.query());
+    let pieces = ReaderStream::new(file).inspect_ok(move |piece| progress.inc(piece.len() as u64));
+    let path = format!("/galleries/{}/dataset?{query}", target.gallery_id);
     let loaded = target.client.send_stream(&path, headers, reqwest::Body::wrap_stream(pieces)).await;
     bar.finish_and_clear();
     let loaded = loaded?;

@@ -1,21 +1,20 @@
 //! `eyeline import`: a folder of photos, or a client's catalogue, into a gallery of a running server.
 
 mod catalogue;
-mod photos;
+pub(super) mod photos;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Method;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 
 use super::client::Client;
+use super::names::{Kind, PROJECTS, galleries_of, text};
 use super::say;
 use crate::settings::Settings;
 
-/// Lines of trouble that are told one by one; all of them are counted.
-const TROUBLE_LISTED_MAX: usize = 20;
+/// Lines of a kind that are printed; all of them are counted.
+const LISTED_MAX: usize = 20;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -30,10 +29,10 @@ pub(super) struct Arguments {
     /// A folder of photos (those in folders below it too), or a catalogue: FILE.csv, .tsv, .txt, .ndjson or .json, also
     /// packed as .gz or .zst
     source: PathBuf,
-    /// Name or id of the project; made if there is none of this name
+    /// Name or id of the project; created if there is none of this name
     #[arg(long, value_name = "NAME|ID")]
     project: String,
-    /// Name or id of the gallery; made if the project has none of this name
+    /// Name or id of the gallery; created if the project has none of this name
     #[arg(long, value_name = "NAME|ID")]
     gallery: String,
     #[command(flatten)]
@@ -41,74 +40,44 @@ pub(super) struct Arguments {
 }
 
 /// The gallery that an import goes to.
-struct Target {
-    client: Client,
-    project_id: String,
-    gallery_id: String,
+pub(super) struct Target {
+    pub client: Client,
+    pub project_id: String,
+    pub gallery_id: String,
 }
 
 pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String> {
-    let source = arguments.source;
+    let Arguments { source, project, gallery, feed } = arguments;
     let about = std::fs::metadata(&source).map_err(|error| format!("{} cannot be read: {error}", source.display()))?;
-    let client = Client::new(settings)?;
-    let project = Thing { list: "/projects", rows: "projects", id: "project_id", owner: None };
-    let project_id = project.find_or_make(&client, &arguments.project).await?;
-    let owner = Some(("project_id", project_id.as_str()));
-    let gallery = Thing { list: "/galleries", rows: "galleries", id: "gallery_id", owner };
-    let gallery_id = gallery.find_or_make(&client, &arguments.gallery).await?;
-    let target = Target { client, project_id, gallery_id };
-    if about.is_dir() {
-        photos::import(&target, &source).await
+    // Nothing is created before the source was read: a wrong path leaves no empty project behind.
+    let source = if about.is_dir() {
+        Source::Photos(photos::find(&source)?)
     } else {
-        catalogue::import(&target, &source, arguments.feed).await
+        Source::Catalogue(catalogue::open(&source, &feed).await?)
+    };
+    let client = Client::new(settings)?;
+    let project_id = find_or_create(&client, &PROJECTS, &project).await?;
+    let gallery_id = find_or_create(&client, &galleries_of(&project_id), &gallery).await?;
+    let target = Target { client, project_id, gallery_id };
+    match source {
+        Source::Photos(found) => photos::import(&target, found).await,
+        Source::Catalogue(file) => catalogue::import(&target, file).await,
     }
 }
 
-/// A kind of thing with a name, as the API lists and makes it.
-struct Thing<'a> {
-    list: &'a str,
-    rows: &'a str,
-    id: &'a str,
-    /// What it belongs to: a field and an id.
-    owner: Option<(&'a str, &'a str)>,
+/// What is imported, read as far as tells that there is something to import.
+enum Source {
+    Photos(photos::Found),
+    Catalogue(catalogue::File),
 }
 
-impl Thing<'_> {
-    async fn find_or_make(&self, client: &Client, name: &str) -> Result<String, String> {
-        let mut found = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let owner = self.owner.map(|(field, id)| format!("&{field}={id}")).unwrap_or_default();
-            let page = client.send(Method::GET, &format!("{}?limit=100{owner}{cursor}", self.list), None).await?;
-            for row in page[self.rows].as_array().into_iter().flatten() {
-                let id = text(&row[self.id]);
-                if id == name {
-                    return Ok(id);
-                }
-                found.extend((row["name"] == name).then_some(id));
-            }
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
-            }
-        }
-        match found.as_slice() {
-            [] => {}
-            [only] => return Ok(only.clone()),
-            [..] => return Err(format!("{} {} are called {name}: name one by its id", found.len(), self.rows)),
-        }
-        let mut body = json!({"name": name});
-        if let Some((field, id)) = self.owner {
-            body[field] = json!(id);
-        }
-        let made = client.send(Method::POST, self.list, Some(&body)).await?;
-        say(&format!("Made {name} ({}).", text(&made[self.id])));
-        Ok(text(&made[self.id]))
+async fn find_or_create(client: &Client, kind: &Kind<'_>, name: &str) -> Result<String, String> {
+    if let Some(id) = kind.find(client, name).await? {
+        return Ok(id);
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    let id = kind.create(client, name).await?;
+    say(&format!("Created {name} ({id})."));
+    Ok(id)
 }
 
 /// A bar for an amount of bytes; drawn on a terminal alone.
@@ -120,14 +89,19 @@ fn bytes_bar(bytes: u64) -> ProgressBar {
     bar
 }
 
-/// Tells what went wrong, and ends the command with an error if anything did.
-fn conclude(trouble: &[String], count: u64, what: &str) -> Result<(), String> {
-    for line in trouble.iter().take(TROUBLE_LISTED_MAX) {
+/// Prints the first of `lines`, and how many of `count` are not printed.
+fn list(lines: &[String], count: u64) {
+    for line in lines.iter().take(LISTED_MAX) {
         say(&format!("  {line}"));
     }
-    let told = trouble.len().min(TROUBLE_LISTED_MAX) as u64;
+    let told = lines.len().min(LISTED_MAX) as u64;
     if count > told {
         say(&format!("  and {} more", count - told));
     }
+}
+
+/// Tells what went wrong, and ends the command with an error if anything did.
+fn conclude(trouble: &[String], count: u64, what: &str) -> Result<(), String> {
+    list(trouble, count);
     if count == 0 { Ok(()) } else { Err(format!("{count} {what} could not be imported")) }
 }

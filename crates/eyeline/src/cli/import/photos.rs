@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
 
 use super::super::say;
-use super::{Target, bytes_bar, conclude, text};
+use super::{Target, bytes_bar, conclude, list, text};
 use crate::file_name;
 use crate::flow::upload::may_be_photo;
 use crate::secrets::to_hex;
@@ -42,23 +42,39 @@ struct Outcome {
     trouble: Vec<String>,
 }
 
-pub(super) async fn import(target: &Target, folder: &Path) -> Result<(), String> {
-    let (photos, others) = find(folder)?;
+/// The files of a folder and of those below it.
+#[derive(Default)]
+pub(in crate::cli) struct Found {
+    photos: Vec<Photo>,
+    /// Files that are skipped, each with the reason.
+    skipped: Vec<String>,
+}
+
+pub(in crate::cli) async fn import(target: &Target, found: Found) -> Result<(), String> {
+    let Found { photos, skipped } = found;
     let bar = bytes_bar(photos.iter().map(|photo| photo.bytes).sum()).with_message("photos");
     let mut outcome = Outcome::default();
+    if !skipped.is_empty() {
+        say(&format!("{} skipped:", plural(skipped.len(), "file")));
+        list(&skipped, skipped.len() as u64);
+    }
     for batch in photos.chunks(BATCH) {
         import_batch(target, batch, &bar, &mut outcome).await?;
     }
     bar.finish_and_clear();
     let sent = outcome.sent.len();
     let done = wait_for_versions(target, outcome.sent, &mut outcome.trouble).await?;
-    say(&format!("{sent} sent, {done} of them done, {} already there, {others} files are no photos", outcome.known));
+    say(&format!(
+        "{sent} sent, {done} of them done, {} already there, {} skipped",
+        outcome.known,
+        plural(skipped.len(), "file")
+    ));
     conclude(&outcome.trouble, outcome.trouble.len() as u64, "photos")
 }
 
-/// All photos of the folder and those below it, by name, and how many other files there are.
-fn find(folder: &Path) -> Result<(Vec<Photo>, u64), String> {
-    let (mut photos, mut others) = (Vec::new(), 0);
+/// All photos of the folder and of those below it, by name. A folder without any is an error.
+pub(in crate::cli) fn find(folder: &Path) -> Result<Found, String> {
+    let mut found = Found::default();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
@@ -67,17 +83,33 @@ fn find(folder: &Path) -> Result<(Vec<Photo>, u64), String> {
             // A link may lead in a circle; what it names is found under its own path if it is below the folder.
             let about = std::fs::symlink_metadata(&path).map_err(unreadable)?;
             let name = file_name::decode(path.file_name().unwrap_or_default().as_bytes());
+            let skip = |found: &mut Found, why: &str| found.skipped.push(format!("{}: {why}", path.display()));
             if about.is_dir() {
                 folders.push(path);
-            } else if about.is_file() && file_name::type_of_ending(&name).is_some_and(may_be_photo) {
-                photos.push(Photo { path, name, bytes: about.len() });
+            } else if about.is_symlink() {
+                skip(&mut found, "a link");
+            } else if !about.is_file() {
+                skip(&mut found, "no regular file");
+            } else if !file_name::type_of_ending(&name).is_some_and(may_be_photo) {
+                skip(&mut found, "the name ends like no photo");
+            } else if about.len() == 0 {
+                skip(&mut found, "empty");
             } else {
-                others += 1;
+                found.photos.push(Photo { path, name, bytes: about.len() });
             }
         }
     }
-    photos.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok((photos, others))
+    if found.photos.is_empty() {
+        list(&found.skipped, found.skipped.len() as u64);
+        return Err(format!("no photo is in {}: names of photos end with .jpg, .png and the like", folder.display()));
+    }
+    found.photos.sort_by(|one, other| one.path.cmp(&other.path));
+    found.skipped.sort();
+    Ok(found)
+}
+
+fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 async fn import_batch(

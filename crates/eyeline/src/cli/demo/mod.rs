@@ -1,0 +1,88 @@
+//! `eyeline demo`: a gallery of pictures made on the spot, and simulated visitors that it learns from.
+
+mod pictures;
+mod visitors;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::import::{Target, photos};
+use super::names::{PROJECTS, applications_of, galleries_of, text};
+use super::say;
+use crate::settings::Settings;
+
+const PROJECT: &str = "Eyeline demo";
+const GALLERY: &str = "Landscapes";
+/// Pictures of the gallery: three pages, so that the best are out of sight at first.
+const PICTURES: usize = 60;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Creates the project \"Eyeline demo\" with 60 landscapes, opens it to simulated visitors, and prints how many clicks a visit
+brings while the gallery learns. The visitors like some pictures more than others and say so by their clicks alone.
+Everything else is real: uploads, versions, events, orders. An earlier demo is deleted first.
+
+Examples:
+  eyeline demo                 watch the printed link in a browser meanwhile
+  eyeline demo --delete        delete the demo's project with all that belongs to it")]
+pub(super) struct Arguments {
+    /// Delete the demo in place of playing it
+    #[arg(long)]
+    delete: bool,
+    /// Visits to play
+    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    visits: u32,
+    /// Visitors of another seed like other pictures
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
+    let client = Client::new(settings)?;
+    let earlier = PROJECTS.all(&client, PROJECT).await?;
+    for project_id in &earlier {
+        client.send(Method::DELETE, &format!("/projects/{project_id}"), None).await?;
+    }
+    if arguments.delete {
+        say(if earlier.is_empty() { "There is no demo." } else { "Deleted the demo." });
+        return Ok(());
+    }
+    let crowd = visitors::crowd(arguments.visits as usize, arguments.seed, PICTURES);
+    let project_id = PROJECTS.create(&client, PROJECT).await?;
+    let gallery_id = galleries_of(&project_id).create(&client, GALLERY).await?;
+    let ranking = json!({"ranking": {"strategy": "interest"}});
+    client.send(Method::PATCH, &format!("/galleries/{gallery_id}"), Some(&ranking)).await?;
+    let link = client.send(Method::POST, "/session/links", None).await?;
+    say(&format!("Watch it: {}&p={project_id}&g={gallery_id}", text(&link["url"])));
+
+    let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder cannot be created: {error}"))?;
+    pictures::write(folder.path(), &crowd.warmths())?;
+    let target = Target { client, project_id, gallery_id };
+    photos::import(&target, photos::find(folder.path())?).await?;
+    let numbers = numbers(&target).await?;
+    let application = json!({"project_id": target.project_id, "name": "Demo visitors"});
+    let application = target.client.send(Method::POST, applications_of(&target.project_id).list, Some(&application)).await?;
+    let visitors = target.client.with_key(text(&application["secret_key"]));
+    visitors::play(crowd, &visitors, &target.gallery_id, &numbers).await?;
+    say("Delete it with: eyeline demo --delete");
+    Ok(())
+}
+
+/// The image ids of the pictures, by their numbers.
+async fn numbers(target: &Target) -> Result<Vec<String>, String> {
+    let path = format!("/projects/{}/images?limit=100", target.project_id);
+    let images = target.client.send(Method::GET, &path, None).await?;
+    let mut numbers = vec![String::new(); PICTURES];
+    for image in images["images"].as_array().into_iter().flatten() {
+        let number = image["filename"].as_str().and_then(pictures::number);
+        if let Some(id) = number.and_then(|number| numbers.get_mut(number)) {
+            *id = image["image_id"].as_str().map(str::to_owned).unwrap_or_default();
+        }
+    }
+    let missing = |image: &Value| image["state"] != "done";
+    match images["images"].as_array().map_or(PICTURES, |images| images.iter().filter(|image| missing(image)).count()) {
+        0 => Ok(numbers),
+        count => Err(format!("{count} of the demo's pictures are not done: look at the server's log")),
+    }
+}

@@ -77,7 +77,8 @@ fn assert_shows_nearly(file: &[u8], expected: &RgbImage, tolerance: u8, what: &s
 
 #[test]
 fn every_coding_and_depth_is_read_and_named_by_its_brand() {
-    let codings: [(&[u8; 4], &[u8; 4], &[u8], &str); 9] = [
+    type Coding = (&'static [u8; 4], &'static [u8; 4], &'static [u8], &'static str);
+    let codings: [Coding; 9] = [
         (b"heic", b"hvc1", sample!("corners.hvc1"), "image/heic"),
         (b"heix", b"hvc1", sample!("corners-444.hvc1"), "image/heic"),
         (b"heix", b"hvc1", sample!("corners-10.hvc1"), "image/heic"),

@@ -268,7 +268,7 @@ mod in_heif {
     #[test]
     fn items_beside_the_picture() {
         for (brand, picture) in pictures() {
-            let plain = Media::of(brand, &[picture.clone()]).file();
+            let plain = Media::of(brand, std::slice::from_ref(&picture)).file();
             let exif = Item::new(b"Exif", &[&[0; 4], super::exif().as_slice()].concat());
             let xmp = Item::new(b"mime", &super::xmp());
             for beside in [exif, xmp] {
@@ -281,7 +281,7 @@ mod in_heif {
     #[test]
     fn properties_boxes_of_others_and_what_follows_the_end() {
         for (brand, picture) in pictures() {
-            let plain = Media::of(brand, &[picture.clone()]).file();
+            let plain = Media::of(brand, std::slice::from_ref(&picture)).file();
             let with = |property| Media::of(brand, &[picture.clone().with(property)]).file();
             assert_dropped(&plain, &with(profile(&icc())), "a profile");
             assert_dropped(

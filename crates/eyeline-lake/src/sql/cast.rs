@@ -110,7 +110,7 @@ fn is_possible(from: &DataType, to: &DataType) -> bool {
 }
 
 fn value(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
-    let is_json = args[1].len() > 0
+    let is_json = !args[1].is_empty()
         && cast(&args[1], &DataType::Utf8View)?.as_string_view().value(0).eq_ignore_ascii_case("json");
     convert(&args[0], kind, is_json)
 }
@@ -216,7 +216,7 @@ fn to_whole(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
             let whole = |value: f64| {
                 let value = value.round_ties_even();
                 // 2^63 is the first that is too large.
-                if value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0 {
+                if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
                     return Ok(value as i64);
                 }
                 failed(out_of_range(kind))

@@ -239,7 +239,8 @@ async fn single_values_are_kept_and_a_ticket_works_once() {
         assert_eq!(catalog.clock_offset().await.expect("an offset"), 7);
 
         let used = async |hash: &str| catalog.use_admin_ticket(hash, 100).await.expect("an answer");
-        for (node, hash, until) in [("a", "first", 101), ("a", "second", 101), ("b", "third", 101), ("c", "late", 100)] {
+        for (node, hash, until) in [("a", "first", 101), ("a", "second", 101), ("b", "third", 101), ("c", "late", 100)]
+        {
             catalog.set_admin_ticket(node, hash, until).await.expect("kept");
         }
         assert!(!used("first").await, "a newer one of the same node took its place");

@@ -36,7 +36,7 @@ pub struct SignInLink {
     /// The web application's address with the ticket in it.
     pub url: String,
     pub ticket: String,
-    #[schema(value_type = String, format = DateTime)]
+
     pub expires_at: Timestamp,
 }
 

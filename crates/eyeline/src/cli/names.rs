@@ -33,7 +33,9 @@ impl Kind<'_> {
         let mut found = self.all(client, name).await?;
         match found.len() {
             0 | 1 => Ok(found.pop()),
-            count => Err(format!("{count} {} have the name {name}: give one's id instead ({})", self.rows, found.join(", "))),
+            count => {
+                Err(format!("{count} {} have the name {name}: give one's id instead ({})", self.rows, found.join(", ")))
+            }
         }
     }
 

@@ -59,7 +59,8 @@ async fn serve(settings: Settings) -> Result<(), String> {
     // A full disk does not keep galleries from being served; the log says why there is no link.
     let link = new_link(&app).await.ok();
     super::say(&banner(&app, link.as_ref()));
-    let signals = Box::pin(signals.inspect(|()| super::say("\nStopping: open requests end first. Ctrl-C again stops now.")));
+    let signals =
+        Box::pin(signals.inspect(|()| super::say("\nStopping: open requests end first. Ctrl-C again stops now.")));
     server::serve(app, listener, signals).await?;
     super::say("Stopped.");
     Ok(())

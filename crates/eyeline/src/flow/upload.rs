@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use super::hints;
 use crate::app::App;
-use crate::file_name;
 use crate::settings::Settings;
 
 /// What may be sent. The worker finds out what a file really is.

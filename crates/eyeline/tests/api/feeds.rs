@@ -309,9 +309,10 @@ async fn addresses_are_stored_and_served_in_the_form_that_browsers_send() {
         .collect();
     assert_eq!(counts(&shop.load("application/json", json!(rows).to_string()).await), [5, 0, 0, 0, 0]);
     let page = shop.page("").await;
-    for (number, (_, stored)) in typed.iter().enumerate() {
-        let item =
-            page["items"].as_array().expect("items").iter().find(|item| item["external_id"] == number.to_string());
+    for (number, (address, stored)) in typed.iter().enumerate() {
+        let number = number.to_string();
+        let mut items = page["items"].as_array().expect("items").iter();
+        let item = items.find(|item| item["external_id"] == number);
         let item = item.expect("an item");
         assert_eq!((&item["url"], &item["link"]), (&json!(stored), &json!(stored)));
         let image = format!("/api/v1/images/{}", string(&item["image_id"]));
@@ -319,7 +320,7 @@ async fn addresses_are_stored_and_served_in_the_form_that_browsers_send() {
         assert_eq!((&shown["url"], &shown["link"]), (&json!(stored), &json!(stored)));
         let preview = shop.server.get(&shop.path(&format!("/images/{}/preview", string(&item["image_id"]))), "").await;
         assert_eq!((preview.status, preview.header("location")), (StatusCode::TEMPORARY_REDIRECT, *stored));
-        let patched = shop.server.write("PATCH", &image, &shop.key, &json!({"link": typed[number].0})).await;
+        let patched = shop.server.write("PATCH", &image, &shop.key, &json!({"link": address})).await;
         assert_eq!(patched.json()["link"], *stored, "{patched:?}");
     }
     let made = json!({"project_id": shop.project_id, "filename": "a.jpg", "link": typed[0].0});

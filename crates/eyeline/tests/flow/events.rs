@@ -17,7 +17,7 @@ use eyeline::flow::replay::Replays;
 use eyeline::flow::usage::Usage;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
-use eyeline_lake::Filter;
+use eyeline_lake::{Filter, Order};
 use eyeline_store::inbox::{self, Entry};
 use eyeline_store::pubsub::{self, Hint};
 use eyeline_store::sql::Db;
@@ -397,7 +397,8 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
 async fn listed(process: &Process, wanted: &Filter, limit: usize) -> Vec<u64> {
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
-        let Page { events, next, .. } = process.history.list(wanted.clone(), after, limit).await.expect("a page");
+        let page = process.history.list(wanted.clone(), Order::ReceivedAt, after, limit).await;
+        let Page { events, next, .. } = page.expect("a page");
         assert!(events.len() <= limit);
         for event in events {
             let data: Value = serde_json::from_str(&event.data).expect("JSON");

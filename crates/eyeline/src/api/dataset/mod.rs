@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::map::{ColumnMap, PRESET_NAMES};
+use self::map::ColumnMap;
 use self::row::dataset_row;
 use self::rows::{Format, RowReader};
 use self::text::TextReader;

@@ -1,6 +1,6 @@
 //! What a row of a dataset has to look like.
 
-use eyeline_core::{ImageId, Tier, Timestamp, Visibility};
+use eyeline_core::{ImageId, Tier, Visibility};
 use eyeline_store::catalog::dataset::DatasetRow;
 use serde_json::Value;
 

@@ -322,7 +322,7 @@ fn a_map_names_the_fields_of_objects_too() {
     let expected = json!({"external_id": 5, "name": "A", "url": "https://x/1"});
     for (format, text) in [(Format::Json, json!([row]).to_string()), (Format::Ndjson, row.to_string())] {
         let rows = read_mapped(format, Some("google_merchant"), text.as_bytes(), 9).expect("rows");
-        assert_eq!(objects(&rows), [expected.clone()]);
+        assert_eq!(objects(&rows), std::slice::from_ref(&expected));
     }
 }
 

@@ -62,7 +62,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     photos::import(&target, photos::find(folder.path())?).await?;
     let numbers = numbers(&target).await?;
     let application = json!({"project_id": target.project_id, "name": "Demo visitors"});
-    let application = target.client.send(Method::POST, applications_of(&target.project_id).list, Some(&application)).await?;
+    let application =
+        target.client.send(Method::POST, applications_of(&target.project_id).list, Some(&application)).await?;
     let visitors = target.client.with_key(text(&application["secret_key"]));
     visitors::play(crowd, &visitors, &target.gallery_id, &numbers).await?;
     say("Delete it with: eyeline demo --delete");

@@ -22,7 +22,8 @@ const HILLS: usize = 4;
 pub(super) fn write(folder: &Path, warmths: &[f32]) -> Result<(), String> {
     for (number, warmth) in warmths.iter().enumerate() {
         let mut file = Vec::new();
-        let encoded = Encoder::new(&mut file, QUALITY).encode(&landscape(number, *warmth), WIDTH, HEIGHT, ColorType::Rgb);
+        let encoded =
+            Encoder::new(&mut file, QUALITY).encode(&landscape(number, *warmth), WIDTH, HEIGHT, ColorType::Rgb);
         encoded.map_err(|error| format!("a picture cannot be made: {error}"))?;
         let path = folder.join(name(number));
         fs::write(&path, file).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -62,7 +63,10 @@ fn landscape(number: usize, warmth: f32) -> Vec<u8> {
             let (x, y) = (f32::from(x), f32::from(y));
             let color = match (0..HILLS).rev().find(|layer| y > ridge(*layer, x)) {
                 Some(layer) => blend([horizon, hill], 0.25 + 0.75 * (layer + 1) as f32 / HILLS as f32),
-                None => blend([blend([sky, horizon], (y / (height * 0.7)).min(1.0)), SUN], glow(x, y) * (0.25 + 0.75 * warmth)),
+                None => blend(
+                    [blend([sky, horizon], (y / (height * 0.7)).min(1.0)), SUN],
+                    glow(x, y) * (0.25 + 0.75 * warmth),
+                ),
             };
             pixels.extend(color.map(|value| value.round() as u8));
         }

@@ -79,7 +79,8 @@ pub(super) async fn play(
         }
         client.send(Method::POST, "/events/batch", Some(&json!({ "events": events }))).await?;
         bar.set_position(clicks.len() as u64);
-        let (begin, now) = (mean(&clicks[..clicks.len().min(PART)]), mean(&clicks[clicks.len().saturating_sub(PART)..]));
+        let (begin, now) =
+            (mean(&clicks[..clicks.len().min(PART)]), mean(&clicks[clicks.len().saturating_sub(PART)..]));
         bar.set_message(format!("{begin:.2} → {now:.2}"));
         tokio::time::sleep_until(next_round).await;
     }

@@ -43,6 +43,7 @@ test:
 	@scripts/install-deps test
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
+	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline
 	cd clients/js && npm ci --silent && npm test && npm run test:browser
 

@@ -284,7 +284,7 @@ async fn a_gallery_is_told_by_image_position_and_time() {
     assert_eq!(server.get(&path, &stranger.secret_key).await.status, StatusCode::NOT_FOUND);
     let other = format!("{path}?project_id={}&interval=year", stranger.project_id);
     let wrong = server.get(&other, ADMIN_KEY).await;
-    assert_eq!(fields(&wrong), ["interval", "project_id"]);
+    assert_eq!(fields(&wrong), ["interval"]);
 }
 
 fn fields(answer: &Answer) -> Vec<String> {
@@ -373,7 +373,8 @@ async fn counts_go_by_the_clocks_of_a_time_zone() {
         (format!("counts?interval=month{berlin}"), months, "rollup"),
         (format!("counts?interval=hour{berlin}"), hours, "rollup"),
         ("counts?interval=hour&timezone=Asia/Kolkata".to_owned(), indian_hours, "raw"),
-        ("counts?interval=day&timezone=Asia/Kolkata".to_owned(), indian_days, "raw"),
+        // No event lies in the hours that midnight in India divides.
+        ("counts?interval=day&timezone=Asia/Kolkata".to_owned(), indian_days, "rollup"),
     ];
     for (question, expected, served_from) in &questions {
         assert_eq!(rows(&ask(&server, &tenant, question).await), *expected, "{question}");

@@ -455,12 +455,13 @@ async fn a_body_that_stops_arriving_is_told_so_wherever_it_was_going() {
     let put = link(&server, &tenant, &stated(&tenant)).await;
     let form = "multipart/form-data; boundary=edge";
     let half_form = "--edge\r\nContent-Disposition: form-data; name=\"data\"; filename=\"a.png\"\r\n\r\nhalf";
+    let half_field = "--edge\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nhalf";
     let upload_link = text(&put, "upload_link");
     for (method, path, kind, half) in [
         ("POST", "/api/v1/images", "application/json", "{\"filename\": "),
         ("POST", "/api/v1/events", "application/json", "{\"session_id\": "),
         ("POST", "/api/v1/uploads?user_id=anna", form, half_form),
-        ("POST", "/api/v1/incoming", form, half_form),
+        ("POST", "/api/v1/incoming", form, half_field),
         ("PUT", path_of(&upload_link), "image/jpeg", "any bytes"),
     ] {
         let body = stream::iter([Ok::<_, std::io::Error>(half.to_owned())]).chain(stream::pending());

@@ -116,7 +116,6 @@ async fn head_has_the_headers_of_get_and_no_body() {
         &format!("{gallery}/images"),
         &format!("{gallery}/rules"),
         &format!("/api/v1/events?project_id={}", tenant.project_id),
-        &format!("/api/v1/analytics/counts?project_id={}", tenant.project_id),
         "/api/v1/nothing",
         "/api/v1/images",
         &format!("/api/v1/projects/{UNKNOWN}"),

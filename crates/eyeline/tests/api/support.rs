@@ -100,13 +100,16 @@ impl Server {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = Answer::read(self.service.clone().oneshot(request).await.expect("it never fails")).await;
-        CONTRACT.assert(&Exchange {
-            method: method.as_str(),
-            path: &path,
-            status: answer.status.as_u16(),
-            headers: &answer.headers,
-            body: &answer.body,
-        });
+        // A packed answer is compared with the plain one, which is checked.
+        if answer.header("content-encoding").is_empty() {
+            CONTRACT.assert(&Exchange {
+                method: method.as_str(),
+                path: &path,
+                status: answer.status.as_u16(),
+                headers: &answer.headers,
+                body: &answer.body,
+            });
+        }
         answer
     }
 

@@ -169,7 +169,7 @@ async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {
         let photo = photos::jpeg(100, 80).with_comment(&number.min(3).to_string());
         fs::write(folder.join(OsStr::from_bytes(name)), photo.bytes.as_slice()).expect("a photo");
     }
-    fs::write(folder.join("notes.txt"), "no photo").expect("a file");
+    fs::write(folder.join("notes.pdf"), "no photo").expect("a file");
     for items in import_twice(&server, "photos").await {
         let mut names: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
         names.sort_unstable();
@@ -216,7 +216,7 @@ async fn a_wrong_setting_is_named(server: Server) {
         server.command().env(name, value).args(["config", "check"]).output().expect("the binary starts")
     };
     expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "EYELINE_LISTEN");
-    expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "catalog");
+    expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "EYELINE_CATALOG_URL");
     for address in ["https://host/photos", "https://", "https://host?a=b", "https://host#top", "https://me:it@host"] {
         expect_refusal(&wrong("EYELINE_PUBLIC_URL", address), "public_url has to be");
         let mut serve = server.command();
@@ -290,10 +290,10 @@ async fn a_fresh_sign_in_link_works_once(server: Server) {
 async fn an_import_without_anything_to_import_creates_nothing(server: Server) {
     let folder = server.folder().join("no-photos");
     fs::create_dir(&folder).expect("a folder");
-    fs::write(folder.join("notes.txt"), "no photo").expect("a file");
+    fs::write(folder.join("notes.pdf"), "no photo").expect("a file");
     fs::write(server.folder().join("empty.csv"), "").expect("a file");
     let sources =
-        [("no-photos", "notes.txt"), ("empty.csv", "empty"), ("nowhere", "nowhere"), ("no-photos/notes.txt", ".csv")];
+        [("no-photos", "notes.pdf"), ("empty.csv", "empty"), ("nowhere", "nowhere"), ("no-photos/notes.pdf", ".csv")];
     for (source, word) in sources {
         expect_refusal(&run_at(&server, &["import", source, "--project", "New", "--gallery", "New"]), word);
     }

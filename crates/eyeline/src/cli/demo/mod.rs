@@ -61,6 +61,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     let target = Target { client, project_id, gallery_id };
     photos::import(&target, photos::find(folder.path())?).await?;
     let numbers = numbers(&target).await?;
+    // Visitors come once the gallery has an order.
+    target.client.send(Method::POST, &format!("/galleries/{}/refresh", target.gallery_id), None).await?;
     let application = json!({"project_id": target.project_id, "name": "Demo visitors"});
     let application =
         target.client.send(Method::POST, applications_of(&target.project_id).list, Some(&application)).await?;

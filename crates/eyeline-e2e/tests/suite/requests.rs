@@ -232,7 +232,8 @@ async fn the_quick_start_runs_as_printed(server: Server) {
     let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     let answers: Vec<Value> = answers.map(|answer| answer.expect("JSON")).collect();
     assert_eq!(answers.len(), 4, "{answers:?}");
-    assert_eq!(answers[0]["state"], "uploaded");
+    let state = answers[0]["state"].as_str().expect("a state");
+    assert!(["uploaded", "processing", "done"].contains(&state), "a fast worker may be at the photo already: {state}");
     assert_eq!(answers[1]["name"], "click");
     assert!(answers[3]["items"].is_array(), "{answers:?}");
 }

@@ -205,10 +205,12 @@ impl Ranked {
     /// page is made from what was before.
     pub(super) async fn freshen(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
         self.hear(clock.now());
-        if self.schedule.is_stale() {
+        // A first reading under way has lowered the flag and stored nothing yet: requests beside it wait for it.
+        let is_unread = || self.schedule.is_stale() || read(&self.state).is_none();
+        if is_unread() {
             let mut work = self.work.lock().await;
-            // Whoever held the lock before may have read it already.
-            if self.schedule.is_stale() {
+            // Another request may have read it while this one waited for the lock.
+            if is_unread() {
                 self.read_changes(catalog, &mut work, clock.now()).await?;
             }
         }

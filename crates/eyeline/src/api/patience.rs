@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Ends the body of a request once it has been silent for `patience`, and lets [`Unread`] read what a handler left of it.
+/// Ends the body of a request once it has been silent for `patience`, and lets `Unread` read what a handler left of it.
 pub fn limit_silence<B>(request: Request<B>, patience: Duration) -> Request<Body>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,

@@ -131,7 +131,7 @@ impl Orders {
     }
 
     /// Publishes the gallery's orders in use, if there are any here, after a change of its rules or settings. False if that
-    /// takes longer than [`PUBLISHING_PATIENCE`] or fails: it is done in the background then.
+    /// takes longer than `PUBLISHING_PATIENCE` or fails: it is done in the background then.
     pub async fn publish_soon(&self, gallery_id: GalleryId) -> bool {
         let Some(ranked) = lock(&self.0.galleries).get(&gallery_id).cloned() else { return true };
         let orders = self.clone();

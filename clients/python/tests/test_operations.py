@@ -59,7 +59,7 @@ def test_a_method_calls_its_operation_and_takes_all_its_parameters(
     if name == "create_events":
         return  # Takes events, whose fields are those of create_event.
     operation = described[OPERATIONS[name].verb, OPERATIONS[name].path]
-    wanted = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] != "header"}
+    wanted = {parameter["name"] for parameter in operation.get("parameters") or [] if parameter["in"] != "header"}
     wanted -= {"application", "ticket"} - set(inspect.signature(method).parameters)
     wanted |= fields_of(document, operation)
     if operation.get("requestBody") and OPERATIONS[name].verb == "PATCH":
@@ -96,7 +96,7 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
 
 def test_keys_are_sent_where_the_server_takes_them(described: dict[tuple[str, str], Any]) -> None:
     for name, operation in OPERATIONS.items():
-        parameters = described[operation.verb, operation.path].get("parameters", [])
+        parameters = described[operation.verb, operation.path].get("parameters") or []
         takes_key = any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
         # Events have ids of their own.
         if name not in ("create_event", "create_events"):

@@ -34,12 +34,11 @@ def broken(seed: int) -> bytes:
     whole = jpeg(seed)
     ways = [
         whole[: len(whole) // 2],
-        whole[:200],
+        whole[:-40],
         b"\xff\xd8\xff\xe0" + random.Random(seed).randbytes(500),
         f"<html>{seed}</html>".encode(),
-        whole[:-2] + b"\0" * 0 if seed % 2 else random.Random(seed).randbytes(800),
     ]
-    return ways[(seed // BROKEN_EVERY) % 4]
+    return ways[(seed // BROKEN_EVERY) % len(ways)]
 
 
 def photos(folder: Path) -> tuple[list[Path], set[str]]:

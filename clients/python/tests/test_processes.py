@@ -12,7 +12,7 @@ import pytest
 from conftest import Server, Tenant
 from counting import event_ids
 
-BEGIN = """
+BEGIN = r"""
 import os, sys
 from uuid import uuid4
 from eyeline import EventOptions, Eyeline

@@ -31,12 +31,14 @@ OPERATIONS: dict[str, Operation] = {
     "update_project": Operation("PATCH", f"{API}/projects/{{project_id}}", "projects.update"),
     "delete_project": Operation("DELETE", f"{API}/projects/{{project_id}}", "projects.delete"),
     "get_project_usage": Operation("GET", f"{API}/projects/{{project_id}}/usage", "projects.usage"),
-    "create_erasure": Operation("POST", f"{API}/projects/{{project_id}}/erasures", "projects.erase_session"),
+    "create_erasure": Operation(
+        "POST", f"{API}/projects/{{project_id}}/erasures", "projects.erase_session", keyed=True
+    ),
     "list_erasures": Operation("GET", f"{API}/projects/{{project_id}}/erasures", "projects.erasures"),
     "get_erasure": Operation("GET", f"{API}/projects/{{project_id}}/erasures/{{erasure_id}}", "projects.erasure"),
     "open_stream": Operation("GET", f"{API}/projects/{{project_id}}/stream", "projects.stream"),
     "create_stream_ticket": Operation(
-        "POST", f"{API}/projects/{{project_id}}/stream-tickets", "projects.stream_ticket", repeatable=True
+        "POST", f"{API}/projects/{{project_id}}/stream-tickets", "projects.stream_ticket", keyed=True
     ),
     # applications
     "create_application": Operation("POST", f"{API}/applications", "applications.create", keyed=True),
@@ -114,6 +116,7 @@ OPERATIONS: dict[str, Operation] = {
     "get_gallery_usage": Operation("GET", f"{API}/analytics/galleries/{{gallery_id}}", "analytics.gallery"),
     "query_events": Operation("POST", f"{API}/analytics/sql", "analytics.sql", repeatable=True),
     # operations
+    "get_openapi": Operation("GET", f"{API}/openapi.json", "server.openapi"),
     "get_health": Operation("GET", "/healthz", "server.health"),
     "get_readiness": Operation("GET", "/readyz", "server.readiness"),
     "get_metrics": Operation("GET", "/metrics", "server.metrics"),

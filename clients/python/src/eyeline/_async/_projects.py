@@ -59,13 +59,19 @@ class AsyncProjects(AsyncResource):
         """Returns how many images, bytes and events the project holds, and the quota of its tier."""
         return await self._http.call("get_project_usage", models.ProjectUsage, path={"project_id": project_id})
 
-    async def erase_session(self, project_id: Id, session_id: Id) -> models.Erasure:
+    async def erase_session(
+        self, project_id: Id, session_id: Id, *, idempotency_key: str | None = None
+    ) -> models.Erasure:
         """Erases the events of a session that were received until now. Takes the admin key.
 
         Returns once no answer shows the events. ``state`` becomes ``done`` when no file holds them.
         """
         return await self._http.call(
-            "create_erasure", models.Erasure, path={"project_id": project_id}, json_body={"session_id": session_id}
+            "create_erasure",
+            models.Erasure,
+            path={"project_id": project_id},
+            json_body={"session_id": session_id},
+            idempotency_key=idempotency_key,
         )
 
     def erasures(
@@ -114,6 +120,9 @@ class AsyncProjects(AsyncResource):
             await _runtime.sleep(backoff(failed))
             failed += 1
 
-    async def stream_ticket(self, project_id: Id) -> models.StreamTicket:
+    async def stream_ticket(self, project_id: Id, *, idempotency_key: str | None = None) -> models.StreamTicket:
         """Makes a ticket with which a browser opens the stream of the project, as ``?ticket=``."""
-        return await self._http.call("create_stream_ticket", models.StreamTicket, path={"project_id": project_id})
+        path = {"project_id": project_id}
+        return await self._http.call(
+            "create_stream_ticket", models.StreamTicket, path=path, idempotency_key=idempotency_key
+        )

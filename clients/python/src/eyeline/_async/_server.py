@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import models
 from .._types import Id, Time
 from ._resource import AsyncItems, AsyncResource
@@ -17,6 +19,10 @@ class AsyncServer(AsyncResource):
     async def readiness(self) -> models.Readiness:
         """Returns whether the server takes requests and which engines it reaches. Makes one attempt."""
         return await self._http.call("get_readiness", models.Readiness, retry_for=0, also_fine=(503,))
+
+    async def openapi(self) -> dict[str, Any]:
+        """Returns the description of the API: an OpenAPI 3.1 document. Needs no credential."""
+        return await self._http.call("get_openapi", dict[str, Any])
 
     async def metrics(self) -> str:
         """Returns the numbers for Prometheus. Takes the admin key."""

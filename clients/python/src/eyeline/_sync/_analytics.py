@@ -173,11 +173,13 @@ class Analytics(Resource):
         to: Time | None = None,
         application: Id | None = None,
         timezone: str | None = None,
+        category: str | None = None,
+        name: str | None = None,
         interval: Literal["hour", "day", "week", "month"] | None = None,
         limit: int | None = None,
     ) -> models.GalleryUsage:
         """Views, clicks and click rate of a gallery by image, by position and over time; the lift of its hold-out."""
-        query = self._scope(project_id, from_, to, timezone, application, None, None)
+        query = self._scope(project_id, from_, to, timezone, application, category, name)
         query.update(interval=interval, limit=limit)
         path = {"gallery_id": gallery_id}
         return self._http.call(

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import models
 from .._types import Id, Time
 from ._resource import Items, Resource
@@ -19,6 +21,10 @@ class Server(Resource):
     def readiness(self) -> models.Readiness:
         """Returns whether the server takes requests and which engines it reaches. Makes one attempt."""
         return self._http.call("get_readiness", models.Readiness, retry_for=0, also_fine=(503,))
+
+    def openapi(self) -> dict[str, Any]:
+        """Returns the description of the API: an OpenAPI 3.1 document. Needs no credential."""
+        return self._http.call("get_openapi", dict[str, Any])
 
     def metrics(self) -> str:
         """Returns the numbers for Prometheus. Takes the admin key."""

@@ -124,7 +124,7 @@ def test_each_file_of_a_list_gets_its_own_verdict(flavour: str, tenant: Tenant, 
     ]
     outcomes = many(flavour, tenant, files)
     verdicts = [outcome.verdict for outcome in outcomes]
-    assert verdicts == ["done", "unreadable", "error", "invalid", "error", "done", "done", "duplicate"], outcomes
+    assert verdicts == ["done", "unreadable", "error", "invalid", "error", "done", "done", "repeated"], outcomes
     assert all(outcome.detail for outcome in outcomes if not outcome.ok)
     assert outcomes[3].errors
     assert outcomes[7].image_id == outcomes[0].image_id

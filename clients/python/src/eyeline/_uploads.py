@@ -19,7 +19,8 @@ class UploadOutcome:
         source: The file, as it was given; a path for a file of a folder.
         filename: Its name.
         verdict: ``done``, or ``uploaded`` if nobody waited for the versions.
-            ``duplicate``, ``repeated``, ``over_quota``, ``too_large``, ``wrong_type``, ``invalid``: refused before a byte moved.
+            ``duplicate``, ``repeated``, ``over_quota``, ``too_large``, ``wrong_type``, ``invalid``: refused before a
+            byte moved.
             ``unreadable``: it cannot be read here. ``interrupted``: it did not arrive within the time for attempts.
             ``error``: it is no picture that can be decoded. ``processing``: not done within the timeout.
         detail: What is wrong, in one sentence; empty for ``done``.

@@ -425,7 +425,8 @@ fn in_lines(wrong: &[(String, String)], sources: &Figment) -> String {
         let place = source.map(|source| source.source.as_ref().map_or(source.name.to_string(), ToString::to_string));
         let is_variable = source.is_some_and(|source| source.name == Environment::NAME);
         let shown = if is_variable { format!("{PREFIX}{}", name.to_ascii_uppercase()) } else { name.clone() };
-        let sentence = sentence.strip_prefix(name.as_str()).map_or(format!(": {sentence}"), str::to_owned);
+        let behind_name = sentence.strip_prefix(name.as_str()).or_else(|| sentence.strip_prefix(shown.as_str()));
+        let sentence = behind_name.map_or(format!(": {sentence}"), str::to_owned);
         format!("\n  {shown}{sentence}{}", place.map(|place| format!(" (set in {place})")).unwrap_or_default())
     });
     let settings = if wrong.len() == 1 { "a setting is wrong:" } else { "some settings are wrong:" };
@@ -484,7 +485,7 @@ mod tests {
         let error =
             read(&[("EYELINE_CATALOG_URL", "mysql://x"), ("EYELINE_ADMIN_KEY", "short"), ("EYELINE_SECRET", "12")]);
         let error = error.expect_err("three wrong settings");
-        for name in ["catalog_url", "admin_key", "EYELINE_SECRET"] {
+        for name in ["EYELINE_CATALOG_URL has", "EYELINE_ADMIN_KEY has", "EYELINE_SECRET has"] {
             assert!(error.contains(name), "{name} in {error}");
         }
     }
@@ -525,7 +526,7 @@ mod tests {
         assert!(settings.decode_bytes_max() >= settings.largest_picture_bytes());
         assert!(settings.largest_picture_bytes() > 1 << 30);
         let error = read(&[("EYELINE_DECODE_BYTES_MAX", "1000000")]).expect_err("too little");
-        assert!(error.contains("decode_bytes_max") && error.contains("largest picture"), "{error}");
+        assert!(error.contains("EYELINE_DECODE_BYTES_MAX") && error.contains("largest picture"), "{error}");
         let settings = read(&[("EYELINE_DECODE_BYTES_MAX", "2000000000")]).expect("settings");
         assert_eq!(settings.decode_bytes_max(), 2_000_000_000);
     }
@@ -534,7 +535,7 @@ mod tests {
     fn events_are_kept_for_ever_or_for_longer_than_what_is_sent_again_is_known() {
         assert_eq!(Settings::default().events_kept(), None);
         let error = read(&[("EYELINE_EVENTS_KEEP_DAYS", "7")]).expect_err("too few");
-        assert!(error.contains("events_keep_days") && error.contains("at least 8"), "{error}");
+        assert!(error.contains("EYELINE_EVENTS_KEEP_DAYS") && error.contains("at least 8"), "{error}");
         for wrong in ["soon", "-1", "8.5"] {
             read(&[("EYELINE_EVENTS_KEEP_DAYS", wrong)]).expect_err(wrong);
         }
@@ -588,7 +589,7 @@ mod tests {
             "",
         ] {
             let error = read(&[("EYELINE_PUBLIC_URL", wrong)]).expect_err(wrong);
-            assert!(error.contains("public_url") && error.contains("host name"), "{wrong}: {error}");
+            assert!(error.contains("EYELINE_PUBLIC_URL") && error.contains("host name"), "{wrong}: {error}");
         }
     }
 

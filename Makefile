@@ -3,13 +3,12 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build install test test-clients check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
+.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
 	@echo "make install put eyeline on the PATH, with manual pages and completions (PREFIX=/usr/local)"
 	@echo "make test    all tests, on every set of engines"
-	@echo "make test-clients   the Python client, and the JavaScript clients in a browser"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
 	@echo "make python-package   build the Python client into clients/python/dist"
@@ -45,13 +44,8 @@ test:
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
 	node --test web/test/
 	scripts/check-openapi $(TARGET)/release/eyeline
-	cd clients/js && npm ci --silent && npm test
-
-# The Python client, and the tracker and the element in a real browser, against the built server.
-test-clients: build
-	@scripts/install-deps test
 	scripts/test-python $(TARGET)/release/eyeline
-	cd clients/js && npm ci --silent && npm run test:browser
+	cd clients/js && npm ci --silent && npm test && npm run test:browser
 
 check:
 	@scripts/install-deps

@@ -17,7 +17,12 @@ const YEARS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, ToSchema)]
-#[schema(value_type = String, format = DateTime, examples("2021-01-01T09:15:27.243860Z"))]
+#[schema(
+    value_type = String,
+    format = DateTime,
+    description = "A time: RFC 3339, answered in UTC with microseconds.",
+    examples("2021-01-01T09:15:27.243860Z")
+)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

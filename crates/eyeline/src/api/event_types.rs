@@ -99,7 +99,7 @@ struct EventTypeBody {
 }
 
 #[derive(ToSchema)]
-#[schema(as = EventData)]
+#[schema(as = DataToTry)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct Payload {
     #[schema(value_type = Object)]

@@ -138,21 +138,15 @@ async fn upgrade(parts: &mut Parts, app: &App) -> Answer<WebSocketUpgrade> {
 
 #[derive(Serialize, ToSchema)]
 struct StreamTicket {
-    #[serde(flatten)]
-    secret: Secret,
+    /// For `?ticket=` of the stream; absent in the answer to a repetition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ticket: Option<String>,
     expires_at: Timestamp,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = TicketSecret)]
-#[serde(untagged)]
-enum Secret {
-    Shown {
-        /// For `?ticket=` of the stream.
-        ticket: String,
-    },
-    /// The answer to a repetition: the first one held the ticket.
-    NotAgain { secret_shown: bool },
+    /// Always true, and present only in the answer to a repetition: the first answer had the ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret_shown: Option<bool>,
 }
 
 /// Create a ticket for live updates
@@ -176,9 +170,13 @@ async fn create_stream_ticket(
     let expires_at = app.clock.now().plus(TICKET_LIFETIME);
     // A signed-in browser stands for the admin key.
     let key_hash = auth::sent_key_hash(&headers).unwrap_or(app.admin_key_hash);
-    let not_again = move |_: &()| StreamTicket { secret: Secret::NotAgain { secret_shown: true }, expires_at };
+    let not_again = move |_: &()| StreamTicket { ticket: None, expires_at, secret_shown: Some(true) };
     let repeatable = once.repeatable(&[], StatusCode::CREATED, not_again);
     let hash = sha256(ticket.as_bytes());
     let made = app.catalog.create_stream_ticket(hash, project_id, key_hash, expires_at, repeatable).await?;
-    Ok(answer_once(made, StatusCode::CREATED, |()| StreamTicket { secret: Secret::Shown { ticket }, expires_at }))
+    Ok(answer_once(made, StatusCode::CREATED, |()| StreamTicket {
+        ticket: Some(ticket),
+        expires_at,
+        secret_shown: None,
+    }))
 }

@@ -98,7 +98,7 @@ def test_an_answer_of_something_before_the_server_is_an_error_too(create: Call) 
 def test_attempts_end_at_the_deadline(create: Call) -> None:
     with double(lambda request: Answer(503, {"title": "Service Unavailable"})) as server:
         with pytest.raises(ApiError):
-            create(server.url, retry_for=1.0)
+            create(server.url, retry_for=5.0)
         assert len(server.requests) > 1
         address = server.url
     with pytest.raises(NetworkError, match=address):

@@ -26,6 +26,12 @@ const SETTINGS = {
   'persist-auth': 'false',
 };
 
+/** RapiDoc lays the credentials of an operation over its heading; here they get lines of their own. */
+const CREDENTIALS = `
+  [style*="position:absolute; top:3px"] { position: static !important; margin: 8px 0; }
+  [style*="min-width:350px"] { min-width: 0 !important; max-width: none !important; justify-content: flex-start !important; flex-wrap: wrap; row-gap: 4px; }
+`;
+
 const dark = matchMedia('(prefers-color-scheme: dark)');
 /** Below this width RapiDoc hides its list of operations, so all of them have to stand on the page. */
 const narrow = matchMedia('(max-width: 800px)');
@@ -48,6 +54,9 @@ async function start() {
   const description = await response.json();
   $('#reference').append(element);
   await element.loadSpec(description);
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(CREDENTIALS);
+  element.shadowRoot.adoptedStyleSheets = [...element.shadowRoot.adoptedStyleSheets, sheet];
 }
 
 async function tellWho() {

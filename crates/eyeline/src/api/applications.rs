@@ -110,7 +110,7 @@ struct ApplicationList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct NewApplication {
     project_id: ProjectId,
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, example = "Site")]
     name: String,
     /// Such as `https://shop.example`; none by default. Each has at most 255 characters.
     #[schema(max_items = 100)]

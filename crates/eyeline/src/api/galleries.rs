@@ -109,7 +109,7 @@ struct GalleriesAnswer {
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct NewGallery {
     project_id: ProjectId,
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, example = "Home")]
     name: String,
     /// Items of a page when the request does not say.
     #[schema(minimum = 1, maximum = 100, default = 20)]

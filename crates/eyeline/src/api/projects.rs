@@ -50,7 +50,7 @@ struct ProjectList {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct NewProject {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, example = "Shop")]
     name: String,
     /// `business` unless given.
     tier: Option<Tier>,

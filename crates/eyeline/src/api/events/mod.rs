@@ -101,15 +101,18 @@ enum Encoding {
 
 /// An event as it is sent; unknown fields are ignored.
 #[derive(ToSchema)]
-#[schema(as = NewEvent)]
+#[schema(as = NewEvent, example = json!({
+    "session_id": "e2085be5-9137-4e4e-80b5-f1ffddc25423", "category": "page interaction", "name": "pageview",
+    "data": {"host": "www.example.com", "path": "/"}, "timestamp": "2021-01-01T09:15:27.243860Z",
+}))]
 #[expect(dead_code, reason = "describes the body; the envelope is parsed field by field to tell all errors at once")]
 struct SentEvent {
     session_id: SessionId,
-    #[schema(min_length = 1, max_length = 200, example = "page interaction")]
+    #[schema(min_length = 1, max_length = 200)]
     category: String,
-    #[schema(min_length = 1, max_length = 200, example = "pageview")]
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
-    #[schema(value_type = Object, example = json!({"host": "www.example.com", "path": "/"}))]
+    #[schema(value_type = Object)]
     data: serde_json::Value,
     /// At most 24 hours ahead of the server's clock.
     timestamp: Timestamp,

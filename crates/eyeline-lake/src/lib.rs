@@ -44,6 +44,6 @@ pub use questions::paths::{Anchor, Path, PathQuestion, Paths, paths};
 pub use questions::retention::{Cohort, Retention, retention};
 pub use questions::{EventType, SILENCE};
 pub use scan::{Filter, Hidden, Snapshot};
-pub use sql::{QUERY_BYTES_MAX, Table, TableColumn, sql};
+pub use sql::{ArrowTable, QUERY_BYTES_MAX, Table, TableColumn, sql, sql_as_arrow};
 pub use write::{Facts, FileWriter, write_records};
 pub use zone::Zone;

@@ -17,12 +17,27 @@ use super::cast::text;
 use super::own::failed;
 use super::{Table, TableColumn, times};
 
-/// What the rows of an answer may take, as JSON.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of the rows of an answer.
+pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+pub(super) const OUT_OF_RANGE: &str = "A result is out of the range of DOUBLE PRECISION.";
 
 type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
-/// Writes rows until there are enough.
+/// Takes the rows of an answer in, in some form.
+pub(super) trait Rows: Sized {
+    /// The finished answer.
+    type Answer;
+
+    fn new(schema: &Schema, rows_max: usize) -> Result<Self>;
+
+    /// Returns true when no more rows are taken.
+    fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool>;
+
+    fn finish(self) -> Result<Self::Answer>;
+}
+
+/// Writes rows as JSON until there are enough.
 pub(super) struct Writer {
     columns: Vec<TableColumn>,
     /// `"name":` of each column.
@@ -33,16 +48,12 @@ pub(super) struct Writer {
     truncated: bool,
 }
 
-impl Writer {
-    pub(super) fn new(schema: &Schema, rows_max: usize) -> Result<Self> {
+impl Rows for Writer {
+    type Answer = Table;
+
+    fn new(schema: &Schema, rows_max: usize) -> Result<Self> {
+        require_distinct_names(schema)?;
         let fields = schema.fields();
-        for (index, field) in fields.iter().enumerate() {
-            if fields.iter().take(index).any(|before| before.name() == field.name()) {
-                let sentence =
-                    format!("Two columns are called {}: give one of them another name with AS.", field.name());
-                return Err(DataFusionError::Plan(sentence));
-            }
-        }
         let column =
             |field: &arrow_schema::FieldRef| TableColumn { name: field.name().clone(), kind: kind(field.data_type()) };
         let mut keys = Vec::with_capacity(fields.len());
@@ -56,8 +67,7 @@ impl Writer {
         Ok(Writer { columns, keys, json: vec![b'['], rows: 0, rows_max, truncated: false })
     }
 
-    /// True when no more rows are taken.
-    pub(super) fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
+    fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
         let columns: Vec<_> = batch.columns().iter().map(with_known_types).collect::<Result<_>>()?;
         for row in 0..batch.num_rows() {
             let before = self.json.len();
@@ -76,8 +86,7 @@ impl Writer {
             self.json.push(b'}');
             if self.json.len() > ANSWER_BYTES_MAX {
                 if self.rows == 0 {
-                    let sentence = "one row of the answer is larger than an answer may be".to_owned();
-                    return Err(DataFusionError::ResourcesExhausted(sentence));
+                    return Err(row_too_large());
                 }
                 self.json.truncate(before);
                 self.truncated = true;
@@ -88,7 +97,7 @@ impl Writer {
         Ok(false)
     }
 
-    pub(super) fn finish(mut self) -> Result<Table> {
+    fn finish(mut self) -> Result<Table> {
         self.json.push(b']');
         let json = String::from_utf8(self.json).map_err(|error| DataFusionError::External(error.into()))?;
         let rows = RawValue::from_string(json).map_err(|error| DataFusionError::External(error.into()))?;
@@ -96,7 +105,23 @@ impl Writer {
     }
 }
 
-fn kind(of: &DataType) -> &'static str {
+/// Refuses an answer in which a name does not say which column is meant.
+pub(super) fn require_distinct_names(schema: &Schema) -> Result<()> {
+    let fields = schema.fields();
+    for (index, field) in fields.iter().enumerate() {
+        if fields.iter().take(index).any(|before| before.name() == field.name()) {
+            let sentence = format!("Two columns are called {}: give one of them another name with AS.", field.name());
+            return Err(DataFusionError::Plan(sentence));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn row_too_large() -> DataFusionError {
+    DataFusionError::ResourcesExhausted("one row of the answer is larger than an answer may be".to_owned())
+}
+
+pub(super) fn kind(of: &DataType) -> &'static str {
     match of {
         DataType::Null => "null",
         DataType::Boolean => "boolean",
@@ -154,7 +179,7 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
         DataType::Float32 => number!(Float32Type),
         DataType::Float64 => match array.as_primitive::<Float64Type>().value(row) {
             value if value.is_finite() => write_json(out, value),
-            _ => failed("A result is out of the range of DOUBLE PRECISION."),
+            _ => failed(OUT_OF_RANGE),
         },
         DataType::Decimal32(..) => write_digits(out, array.as_primitive::<Decimal32Type>().value_as_string(row)),
         DataType::Decimal64(..) => write_digits(out, array.as_primitive::<Decimal64Type>().value_as_string(row)),

@@ -5,6 +5,7 @@
 //! own, whose stack holds the deepest query that is taken.
 
 mod answer;
+mod arrow;
 mod cast;
 mod decimal;
 mod events;
@@ -40,7 +41,8 @@ use crate::file::Files;
 use crate::scan::{Filter, Snapshot};
 pub(crate) use times::parse_timestamp;
 
-use answer::Writer;
+use answer::{Rows, Writer};
+use arrow::ArrowWriter;
 use events::Events;
 use watch::Watch;
 
@@ -55,6 +57,15 @@ pub struct Table {
     pub columns: Vec<TableColumn>,
     /// A JSON array with an object for each row.
     pub rows: Box<RawValue>,
+    /// There are more rows than were asked for, or than an answer can hold.
+    pub truncated: bool,
+}
+
+/// The same as an Arrow IPC stream.
+#[derive(Debug)]
+pub struct ArrowTable {
+    /// Columns have types that every reader of Arrow knows, and the type's name in [`TableColumn`] as metadata.
+    pub stream: Vec<u8>,
     /// There are more rows than were asked for, or than an answer can hold.
     pub truncated: bool,
 }
@@ -77,6 +88,31 @@ pub fn sql(
     now: Timestamp,
     budget: &Budget,
 ) -> Result<Table> {
+    run::<Writer>(files, snapshot, filter, query, rows_max, now, budget)
+}
+
+/// The same with the rows as an Arrow IPC stream.
+pub fn sql_as_arrow(
+    files: &Files,
+    snapshot: &Snapshot,
+    filter: &Filter,
+    query: &str,
+    rows_max: usize,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<ArrowTable> {
+    run::<ArrowWriter>(files, snapshot, filter, query, rows_max, now, budget)
+}
+
+fn run<R: Rows<Answer: Send + 'static>>(
+    files: &Files,
+    snapshot: &Snapshot,
+    filter: &Filter,
+    query: &str,
+    rows_max: usize,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<R::Answer> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(Error::Query(format!("A query has at most {QUERY_BYTES_MAX} bytes.")));
     }
@@ -88,7 +124,7 @@ pub fn sql(
     let worker = worker.spawn(move || {
         // Whatever the engine starts stays on this thread.
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let answer = runtime.block_on(answer(events, &query, rows_max));
+        let answer = runtime.block_on(answer::<R>(events, &query, rows_max));
         answer.map_err(|error| watch.reason(error))
     })?;
     // The engine has many corners, and the panic has been logged.
@@ -97,11 +133,11 @@ pub fn sql(
         .unwrap_or_else(|_| Err(Error::Query("This query cannot be answered: write it in another way.".to_owned())))
 }
 
-async fn answer(events: Events, query: &str, rows_max: usize) -> Result<Table, DataFusionError> {
+async fn answer<R: Rows>(events: Events, query: &str, rows_max: usize) -> Result<R::Answer, DataFusionError> {
     let watch = events.watch.clone();
     let (plan, context): (_, Arc<TaskContext>) = plan::plan(events, query, rows_max).await?;
     let mut batches = datafusion::physical_plan::execute_stream(plan, context)?;
-    let mut writer = Writer::new(&batches.schema(), rows_max)?;
+    let mut writer = R::new(&batches.schema(), rows_max)?;
     while let Some(batch) = batches.next().await {
         watch.check()?;
         if writer.is_full_with(&batch?)? {

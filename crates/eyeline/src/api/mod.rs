@@ -1,5 +1,6 @@
 //! HTTP: thin handlers over the flow and the catalog, one file a topic.
 
+mod accept;
 pub mod allowance;
 mod analytics;
 mod applications;

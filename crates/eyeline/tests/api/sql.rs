@@ -70,6 +70,42 @@ async fn a_select_is_answered_with_columns_and_rows_whether_events_are_in_files_
 }
 
 #[tokio::test]
+async fn rows_come_as_an_arrow_stream_to_those_who_ask_for_it() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    send(&server, &tenant, &[event(1, "view", 1), event(1, "buy", 2), event(2, "view", 3)]).await;
+    let ask_for = async |accept: &str, body: Value| {
+        let asked = request("POST", PATH, &tenant.secret_key).header("accept", accept);
+        let asked = asked.header("content-type", "application/json").body(Body::from(body.to_string()));
+        server.send(asked.expect("a request")).await
+    };
+    let arrow = "application/vnd.apache.arrow.stream";
+    let query = json!({"query": "SELECT name, count(*) AS n FROM events GROUP BY name ORDER BY name"});
+    for (limit, truncated) in [(10, "false"), (1, "true")] {
+        let mut body = query.clone();
+        body["limit"] = json!(limit);
+        let answer = ask_for(&format!("{arrow}, application/json;q=0.5"), body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        assert_eq!((answer.header("content-type"), answer.header("vary")), (arrow, "Accept"));
+        assert_eq!(answer.header("eyeline-truncated"), truncated);
+        assert!(answer.header("eyeline-as-of").ends_with('Z'), "{answer:?}");
+        // The mark of a message at both ends, the last one empty.
+        let (begin, end) = ([0xFF; 4], [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]);
+        assert!(answer.body.starts_with(&begin) && answer.body.ends_with(&end), "{:?}", answer.body);
+        assert!(answer.body.windows(3).any(|bytes| bytes == b"buy"), "the first row is there");
+        assert_eq!(answer.body.windows(4).any(|bytes| bytes == b"view"), truncated == "false");
+    }
+    for accept in ["*/*", "application/json", "application/vnd.apache.arrow.stream;q=0"] {
+        let answer = ask_for(accept, query.clone()).await;
+        assert_eq!(answer.header("content-type"), "application/json", "{accept}");
+        assert_eq!(answer.json()["rows"][0], json!({"name": "buy", "n": 1}), "{accept}");
+    }
+    let wrong = ask_for(arrow, json!({"query": "SELECT 1 AS n, 2 AS n"})).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{wrong:?}");
+    assert!(wrong.json()["errors"]["query"][0].as_str().is_some_and(|said| said.contains("Two columns")), "{wrong:?}");
+}
+
+#[tokio::test]
 async fn a_query_is_about_what_its_filters_leave() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;

@@ -2,8 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, ProjectId};
-use eyeline_lake::{QUERY_BYTES_MAX, TableColumn, sql};
+use eyeline_lake::{ArrowTable, QUERY_BYTES_MAX, TableColumn, sql, sql_as_arrow};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -11,12 +13,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Basis, Scope, ScopeParameters, ask};
+use crate::api::accept::accepts;
 use crate::api::body::JsonBody;
 use crate::api::{Answer, Credential, Fields, Query};
 use crate::app::App;
 
 const ROWS_DEFAULT: u64 = 1_000;
 const ROWS_MAX: u64 = 10_000;
+const ARROW: &str = "application/vnd.apache.arrow.stream";
+/// What an Arrow stream does not say itself.
+const TRUNCATED: HeaderName = HeaderName::from_static("eyeline-truncated");
+const AS_OF: HeaderName = HeaderName::from_static("eyeline-as-of");
+const COMPLETE_FROM: HeaderName = HeaderName::from_static("eyeline-complete-from");
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(run))
@@ -94,20 +102,35 @@ impl From<TableColumn> for SqlColumn {
 /// `visitor_id`, `category`, `name` and `data` (a JSON object) as text; `timestamp` and `received_at` in UTC; and the integers
 /// `schema_version`, `partition` and `"offset"`, the order of counting. `data->>'field'` gives a field as text,
 /// `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
+///
+/// With `Accept: application/vnd.apache.arrow.stream` the answer is an Arrow IPC stream of the rows. Its columns carry the
+/// `type` of the JSON answer as metadata `eyeline.type`.
 #[utoipa::path(
     post, path = "/analytics/sql", operation_id = "query_events", tag = "analytics",
     params(
         ScopeParameters,
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "Rows of the answer; 1,000 by default"),
     ),
-    request_body = SqlQuestion, responses((status = 200, body = SqlReport))
+    request_body = SqlQuestion,
+    responses(
+        (
+            status = 200,
+            content((SqlReport = "application/json"), (String = "application/vnd.apache.arrow.stream")),
+            headers(
+                ("Eyeline-Truncated" = bool, description = "With an Arrow stream: there are more rows."),
+                ("Eyeline-As-Of" = String, description = "With an Arrow stream: `as_of`."),
+                ("Eyeline-Complete-From" = String, description = "With an Arrow stream: `complete_from`, if there is one."),
+            ),
+        ),
+    )
 )]
 async fn run(
     State(app): State<App>,
     credential: Credential,
+    headers: HeaderMap,
     mut parameters: Query,
     JsonBody(body): JsonBody,
-) -> Answer<Json<SqlReport>> {
+) -> Answer<Response> {
     let mut fields = Fields::parse(&body)?;
     // As with the other questions, the project and the like may stand in the URL.
     fields.or(&mut parameters);
@@ -118,14 +141,35 @@ async fn run(
     let filter = scope.granted(&app, &credential).await?;
     let (query, rows_max) = (query.unwrap_or_default(), usize::try_from(limit).unwrap_or(usize::MAX));
     let now = app.clock.now();
+    if accepts(&headers, ARROW) {
+        let asked = ask(&app, filter, move |files, snapshot, filter, budget| {
+            sql_as_arrow(files, snapshot, filter, &query, rows_max, now, budget)
+        });
+        let (table, basis) = asked.await?;
+        return Ok(arrow(table, &basis));
+    }
     let (table, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
         sql(files, snapshot, filter, &query, rows_max, now, budget)
     })
     .await?;
-    Ok(Json(SqlReport {
+    let report = SqlReport {
         columns: table.columns.into_iter().map(SqlColumn::from).collect(),
         rows: table.rows,
         truncated: table.truncated,
         basis,
-    }))
+    };
+    Ok(([(header::VARY, HeaderValue::from_static("Accept"))], Json(report)).into_response())
+}
+
+fn arrow(table: ArrowTable, basis: &Basis) -> Response {
+    let mut response = table.stream.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ARROW));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.insert(TRUNCATED, HeaderValue::from_static(if table.truncated { "true" } else { "false" }));
+    let times = [(AS_OF, Some(basis.as_of)), (COMPLETE_FROM, basis.complete_from)];
+    headers.extend(
+        times.into_iter().filter_map(|(name, time)| Some((name, HeaderValue::from_str(&time?.to_string()).ok()?))),
+    );
+    response
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::accept::accepts;
 use super::idempotency::IdempotencyKeyHeader;
 use super::{Answer, Credential, Idempotency, Problem, Query, answer_once, auth};
 use crate::app::App;
@@ -124,9 +125,7 @@ fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
 }
 
 fn wants_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut kinds = accepted.flat_map(|text| text.split(',')).filter_map(|kind| kind.split(';').next());
-    !headers.contains_key(header::UPGRADE) && kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    !headers.contains_key(header::UPGRADE) && accepts(headers, "text/event-stream")
 }
 
 async fn upgrade(parts: &mut Parts, app: &App) -> Answer<WebSocketUpgrade> {

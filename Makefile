@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking python-package bench-web
+.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
@@ -11,7 +11,7 @@ help:
 	@echo "make test    all tests, on every set of engines"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
-	@echo "make python-package   build the Python client into clients/python/dist"
+	@echo "make packages         build the clients' packages into target/packages: npm tarball and Python wheel"
 	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
@@ -61,10 +61,9 @@ format:
 	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 
-python-package:
+packages:
 	@scripts/install-deps test
-	rm -rf clients/python/dist
-	$$(scripts/python-env) -m build --no-isolation clients/python
+	scripts/packages $(TARGET)/packages
 
 # A long run: how long, the caller says.
 RUNS ?= $(if $(SECONDS_EACH),,1000000)

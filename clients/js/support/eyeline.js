@@ -16,7 +16,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const DEADLINE_MS = 90_000;
 
 /** `EYELINE_BIN`, else the binary of the target folder. */
-function binary() {
+export function binary() {
   const path = process.env.EYELINE_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'release/eyeline');
   if (!existsSync(path)) throw new Error(`${path} is missing: build it (cargo build --release --bin eyeline) or set EYELINE_BIN`);
   return path;
@@ -82,16 +82,22 @@ export async function startEyeline(settings = {}) {
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  return { host, key, api, stop };
+  return { host, key, api, stop, data: join(folder, 'data') };
 }
 
 /** A project with an application that `origins` may use. */
 export async function makeShop(eyeline, origins) {
   const { project_id } = await eyeline.api('POST', '/projects', { name: 'shop' });
-  const { application_id } = await eyeline.api('POST', '/applications', { project_id, name: 'site', allowed_origins: origins });
+  const { application_id, secret_key, signing_secret } = await eyeline.api('POST', '/applications', {
+    project_id,
+    name: 'site',
+    allowed_origins: origins,
+  });
   return {
     project_id,
     application_id,
+    secret_key,
+    signing_secret,
     /** The events of a session that have arrived, the oldest first. */
     async events(filter = {}) {
       const events = [];

@@ -1,22 +1,17 @@
-"""The examples for Django and Flask, and every block of the README, as printed."""
+"""The examples for Django and Flask."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from conftest import Tenant
 from flask_app import create_app
-from test_photos import jpeg
 
 from eyeline import Eyeline
-
-HERE = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -92,27 +87,3 @@ def counted(client: Eyeline, gallery_id: str, sessions: int) -> None:
     assert [(item.views, item.clicks) for item in items] == [(1, 1), (1, 0), (1, 0)]
     (row,) = client.analytics.counts(category="gallery", interval="all").rows
     assert (row.count, row.sessions) == (4, sessions)
-
-
-def test_the_blocks_of_the_readme_run_as_printed(tenant: Tenant, tmp_path: Path) -> None:
-    text = (HERE / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 8
-    (tmp_path / "hello.jpg").write_bytes(jpeg(1))
-    (tmp_path / "photos").mkdir()
-    for number in range(3):
-        (tmp_path / "photos" / f"{number}.jpg").write_bytes(jpeg(10 + number))
-    program = "\n".join(blocks)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env=tenant.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    for printed in ("done https://", "0.jpg done", "accepted=2", "checkout", "400 {", "page_size"):
-        assert printed.replace("https://", "http") in done.stdout, done.stdout
-    assert os.path.exists(tmp_path / "events.db")

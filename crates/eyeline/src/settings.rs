@@ -20,9 +20,9 @@ const PREFIX: &str = "EYELINE_";
 /// Ids that clients give are known for seven days, and guards remember a day.
 const EVENTS_KEEP_DAYS_MIN: u32 = 8;
 
-/// Names of the environment that are not settings of the server: where its commands find it, and where its data is
-/// read from with `_FILE`.
-const NOT_SETTINGS: [&str; 1] = ["url"];
+/// Names of the environment that clients and the examples of the documentation use: not settings of the server, which may
+/// be started from the same shell.
+const NOT_SETTINGS: [&str; 6] = ["url", "key", "project", "application", "gallery", "signing_secret"];
 
 /// Everything that two installations may need different; each name is also `EYELINE_<NAME>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -457,6 +457,14 @@ mod tests {
         let settings = read(&[("EYELINE_LISTEN", "0.0.0.0:80"), ("EYELINE_TEST_CLOCK", "true"), ("HOME", "/x")]);
         let settings = settings.expect("settings");
         assert_eq!((settings.listen.port(), settings.test_clock, settings.log.as_str()), (80, true, "info"));
+    }
+
+    #[test]
+    fn the_environment_of_a_client_is_no_setting() {
+        for name in NOT_SETTINGS {
+            let variable = format!("EYELINE_{}", name.to_ascii_uppercase());
+            read(&[(&variable, "x")]).unwrap_or_else(|error| panic!("{variable}: {error}"));
+        }
     }
 
     #[test]

@@ -74,18 +74,22 @@ fn build(schema: &Value) -> Result<Validator, FieldErrors> {
     options.build(schema).map_err(|error| {
         let field = path("schema", error.instance_path().as_str());
         if field.ends_with(".pattern") || field.contains("patternProperties") {
-            return FieldErrors::one(field, pattern_sentence(schema.pointer(error.instance_path().as_str())));
+            return FieldErrors::one(field, pattern_sentence(schema, error.instance_path().as_str()));
         }
         FieldErrors::one(field, sentence(&error))
     })
 }
 
 /// Why a pattern cannot be compiled: that of a `pattern`, or one of the names below a `patternProperties`.
-fn pattern_sentence(place: Option<&Value>) -> String {
-    let patterns: Vec<&str> = match place {
+fn pattern_sentence(schema: &Value, pointer: &str) -> String {
+    let patterns: Vec<&str> = match schema.pointer(pointer) {
         Some(Value::String(pattern)) => vec![pattern],
-        Some(Value::Object(schemas)) => schemas.keys().map(String::as_str).collect(),
-        _ => Vec::new(),
+        // The error stands at the names, or at what one of them stands for.
+        _ => {
+            let above = pointer.rsplit_once("/patternProperties").and_then(|(above, _)| schema.pointer(above));
+            let schemas = above.and_then(|above| above["patternProperties"].as_object());
+            schemas.into_iter().flat_map(|schemas| schemas.keys()).map(String::as_str).collect()
+        }
     };
     let cause = patterns.into_iter().find_map(|pattern| regex_syntax::parse(pattern).err());
     let cause = match &cause {

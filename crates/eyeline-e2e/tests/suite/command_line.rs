@@ -218,10 +218,10 @@ async fn a_wrong_setting_is_named(server: Server) {
     expect_refusal(&wrong("EYELINE_LISTEN", "nowhere"), "EYELINE_LISTEN");
     expect_refusal(&wrong("EYELINE_CATALOG_URL", "mysql://127.0.0.1/eyeline"), "EYELINE_CATALOG_URL");
     for address in ["https://host/photos", "https://", "https://host?a=b", "https://host#top", "https://me:it@host"] {
-        expect_refusal(&wrong("EYELINE_PUBLIC_URL", address), "public_url has to be");
+        expect_refusal(&wrong("EYELINE_PUBLIC_URL", address), "EYELINE_PUBLIC_URL has to be");
         let mut serve = server.command();
         let started = serve.env("EYELINE_PUBLIC_URL", address).arg("serve").output().expect("the binary starts");
-        expect_refusal(&started, "public_url has to be");
+        expect_refusal(&started, "EYELINE_PUBLIC_URL has to be");
     }
     expect_success(&wrong("EYELINE_PUBLIC_URL", "https://Photos.example:443/"));
     expect_success(&run(&server, &["config", "check"]));

@@ -19,6 +19,7 @@ use datafusion::scalar::ScalarValue;
 use eyeline_core::Timestamp;
 
 use super::QUERY_BYTES_MAX;
+use super::percentile::PercentileCont;
 use super::watch::{Watch, bytes_of_rows};
 use super::{cast, json, math, numbers, spans, time_functions, times};
 
@@ -86,6 +87,9 @@ pub(super) fn aggregate() -> Vec<Arc<AggregateUDF>> {
     functions.retain(|function| function.name() != "array_agg");
     let variance = functions.iter().find(|function| function.name() == "var").cloned();
     functions.extend(variance.map(|function| Arc::new((*function).clone().with_aliases(["variance"]))));
+    for function in functions.iter_mut().filter(|function| function.name() == "percentile_cont") {
+        *function = Arc::new(AggregateUDF::new_from_impl(PercentileCont(Arc::clone(function))));
+    }
     functions
 }
 

@@ -15,6 +15,7 @@ mod math;
 mod numbers;
 mod own;
 mod pattern;
+mod percentile;
 mod plan;
 mod planner;
 mod spans;

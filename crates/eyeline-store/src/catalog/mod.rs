@@ -33,7 +33,7 @@ pub mod uploads;
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::sql::{Db, Dialect, Migrated};
+use crate::sql::{Db, Dialect, Migrated, Transactions};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +45,11 @@ impl Catalog {
     /// Opens `sqlite:PATH` or `postgres://…`; does not migrate.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Db::open(url).await?.into())
+    }
+
+    /// How many transactions this process began.
+    pub fn transactions(&self) -> Transactions {
+        self.db.transactions()
     }
 
     pub async fn migrate(&self) -> Result<Migrated> {

@@ -16,6 +16,7 @@ mod sqlite;
 mod value;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use eyeline_core::Timestamp;
 use futures::FutureExt as _;
@@ -36,12 +37,35 @@ pub enum Dialect {
 
 /// An open database. Cheap to clone.
 #[derive(Clone)]
-pub struct Db(Engine);
+pub struct Db {
+    engine: Engine,
+    counts: Arc<Counts>,
+}
+
+/// Transactions that were begun since the database was opened.
+#[derive(Default)]
+struct Counts {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+/// How many transactions were begun since the database was opened, those that failed too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transactions {
+    pub reads: u64,
+    pub writes: u64,
+}
 
 #[derive(Clone)]
 enum Engine {
     Sqlite(Arc<sqlite::Sqlite>),
     Postgres(postgres::Postgres),
+}
+
+impl From<Engine> for Db {
+    fn from(engine: Engine) -> Self {
+        Db { engine, counts: Arc::default() }
+    }
 }
 
 impl Db {
@@ -52,16 +76,21 @@ impl Db {
             let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(path.as_ref()))
                 .await
                 .map_err(|error| Error::internal("opening SQLite", error))??;
-            return Ok(Db(Engine::Sqlite(Arc::new(opened))));
+            return Ok(Engine::Sqlite(Arc::new(opened)).into());
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Ok(Db(Engine::Postgres(postgres::Postgres::open(url).await?)));
+            return Ok(Engine::Postgres(postgres::Postgres::open(url).await?).into());
         }
         Err(Error::Conflict("the catalog's URL has to start with sqlite: or postgres:".to_owned()))
     }
 
+    pub fn transactions(&self) -> Transactions {
+        let Counts { reads, writes } = &*self.counts;
+        Transactions { reads: reads.load(Ordering::Relaxed), writes: writes.load(Ordering::Relaxed) }
+    }
+
     pub fn dialect(&self) -> Dialect {
-        match self.0 {
+        match self.engine {
             Engine::Sqlite(_) => Dialect::Sqlite,
             Engine::Postgres(_) => Dialect::Postgres,
         }
@@ -69,7 +98,7 @@ impl Db {
 
     /// Answers once the database does; `Unavailable` when it takes no more writes until the server is started again.
     pub async fn ping(&self) -> Result<()> {
-        if let Engine::Sqlite(engine) = &self.0 {
+        if let Engine::Sqlite(engine) = &self.engine {
             engine.check_unbroken()?;
         }
         self.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await.map(drop) }.boxed()).await
@@ -82,7 +111,8 @@ impl Db {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        match &self.0 {
+        self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        match &self.engine {
             Engine::Sqlite(engine) => engine.write(use_case).await,
             Engine::Postgres(engine) => engine.write(use_case).boxed().await,
         }
@@ -94,7 +124,8 @@ impl Db {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        match &self.0 {
+        self.counts.reads.fetch_add(1, Ordering::Relaxed);
+        match &self.engine {
             Engine::Sqlite(engine) => engine.read(use_case).await,
             Engine::Postgres(engine) => engine.read(use_case).boxed().await,
         }

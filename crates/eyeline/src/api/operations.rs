@@ -95,6 +95,10 @@ async fn metrics(
     for (name, reachable) in app.check_engines().await {
         text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(reachable)));
     }
+    text.family("eyeline_catalog_transactions_total", "counter", "Transactions begun, by what they do.");
+    let transactions = app.catalog.transactions();
+    text.sample("eyeline_catalog_transactions_total", "{kind=\"read\"}", transactions.reads as f64);
+    text.sample("eyeline_catalog_transactions_total", "{kind=\"write\"}", transactions.writes as f64);
     let now = app.clock.real_now();
     let depths = app.catalog.job_depths().await?;
     text.family("eyeline_jobs", "gauge", "Jobs by kind and state.");

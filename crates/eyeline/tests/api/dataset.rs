@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use http::StatusCode;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
+use crate::feeds::{CSV, counts};
 use crate::galleries::Shop;
 
 #[tokio::test]
@@ -146,4 +149,51 @@ async fn any_document_is_answered_and_the_gallery_still_works() {
     }
     shop.load_pictures(1).await;
     assert_eq!(shop.page("").await["items"][0]["external_id"], "sku-0");
+}
+
+/// A row of each format, and a byte more or less in some of them. Of two rows that follow each other, one is whole:
+/// otherwise what is left of both may be one row.
+fn with_damage(random: &mut Pcg64Mcg, format: &str, rows: usize) -> String {
+    let row = |number: usize, random: &mut Pcg64Mcg| {
+        let (id, name) = (random.random_range(0..40), ["red", "blue", "a, b"][random.random_range(0..3)]);
+        let row = match format {
+            CSV => format!("sku-{id},\"{name}\",https://cdn.example/{id}.jpg"),
+            _ => json!({"external_id": format!("sku-{id}"), "name": name, "url": format!("https://cdn.example/{id}.jpg")})
+                .to_string(),
+        };
+        let mut bytes = row.into_bytes();
+        let place = random.random_range(0..bytes.len());
+        match if number % 2 == 0 { 9 } else { random.random_range(0..10) } {
+            0 => drop(bytes.remove(place)),
+            1 => bytes.insert(place, b"\"{}[],:x"[random.random_range(0..8)]),
+            2 => bytes.truncate(place.max(1)),
+            3 => bytes = b"nope".to_vec(),
+            _ => {}
+        }
+        String::from_utf8(bytes).expect("ASCII")
+    };
+    // The last row is whole, for damage there may take the end of the array for its own.
+    let rows: Vec<String> = (0..rows | 1).map(|number| row(number, random)).collect();
+    match format {
+        CSV => format!("external_id,name,url\n{}\n", rows.join("\n")),
+        "application/json" => format!("[{}]", rows.join(",")),
+        _ => rows.join("\n"),
+    }
+}
+
+#[tokio::test]
+async fn the_counts_of_a_thousand_damaged_feeds_add_up_to_their_rows() {
+    let shop = Shop::open().await;
+    let mut random = Pcg64Mcg::seed_from_u64(14);
+    let mut seen = [0; 5];
+    for number in 0..1_002 {
+        let format = [CSV, "application/x-ndjson", "application/json"][number % 3];
+        let rows = random.random_range(1..24);
+        let body = with_damage(&mut random, format, rows);
+        let counts = counts(&shop.load(format, body.clone()).await);
+        assert_eq!(counts.iter().sum::<u64>(), (rows | 1) as u64, "{counts:?} of {body}");
+        seen.iter_mut().zip(counts).for_each(|(seen, count)| *seen += count);
+    }
+    let [created, updated, unchanged, removed, rejected] = seen;
+    assert!(created > 0 && updated > 0 && unchanged > 0 && removed == 0 && rejected > 100, "{seen:?}");
 }

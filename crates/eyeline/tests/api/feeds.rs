@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use crate::galleries::{Shop, names, string};
 use crate::support::{ADMIN_KEY, Answer, request};
 
-const CSV: &str = "text/csv";
+pub const CSV: &str = "text/csv";
 
-fn counts(answer: &Answer) -> [u64; 5] {
+pub fn counts(answer: &Answer) -> [u64; 5] {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let json = answer.json();
     ["created", "updated", "unchanged", "removed", "rejected_count"].map(|name| json[name].as_u64().expect("a count"))

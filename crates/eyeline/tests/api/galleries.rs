@@ -113,7 +113,7 @@ pub fn string(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-fn column(page: &Value, name: &str) -> Vec<Value> {
+pub fn column(page: &Value, name: &str) -> Vec<Value> {
     page["items"].as_array().expect("items").iter().map(|item| item[name].clone()).collect()
 }
 
@@ -483,27 +483,4 @@ async fn a_serving_process_publishes_a_new_order_by_itself() {
         assert!(began.elapsed() < Duration::from_secs(10), "no new order");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-#[tokio::test]
-async fn a_preview_needs_no_credential_where_everybody_may_see_it() {
-    let shop = Shop::open().await;
-    shop.load_pictures(1).await;
-    let private = json!([{"external_id": "b", "url": "https://cdn.example/b", "visibility": "private"}]);
-    shop.load("application/json", private.to_string()).await;
-    let page = shop.page("").await;
-    let previews: Vec<String> = column(&page, "image_id")
-        .iter()
-        .map(|image_id| shop.path(&format!("/images/{}/preview", string(image_id))))
-        .collect();
-    let public = shop.server.get(&previews[1], "").await;
-    assert_eq!(
-        (public.status, public.header("location")),
-        (StatusCode::TEMPORARY_REDIRECT, "https://cdn.example/0.jpg")
-    );
-    assert_eq!(shop.server.get(&previews[0], "").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(shop.server.get(&previews[0], &shop.key).await.header("location"), "https://cdn.example/b");
-
-    shop.server.write("PATCH", &shop.path(""), &shop.key, &json!({"visibility": "private"})).await;
-    assert_eq!(shop.server.get(&previews[1], "").await.status, StatusCode::UNAUTHORIZED);
 }

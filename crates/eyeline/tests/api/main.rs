@@ -20,6 +20,7 @@ mod lake;
 mod operations;
 mod orders;
 mod pages_of_the_server;
+mod previews;
 mod processing;
 mod projects;
 mod ranking;

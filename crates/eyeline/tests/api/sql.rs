@@ -100,7 +100,7 @@ async fn rows_come_as_an_arrow_stream_to_those_who_ask_for_it() {
         assert_eq!(answer.header("content-type"), "application/json", "{accept}");
         assert_eq!(answer.json()["rows"][0], json!({"name": "buy", "n": 1}), "{accept}");
     }
-    let wrong = ask_for(arrow, json!({"query": "SELECT 1 AS n, 2 AS n"})).await;
+    let wrong = ask_for(arrow, json!({"query": "SELECT a.n, b.n FROM (SELECT 1 AS n) a, (SELECT 2 AS n) b"})).await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{wrong:?}");
     assert!(wrong.json()["errors"]["query"][0].as_str().is_some_and(|said| said.contains("Two columns")), "{wrong:?}");
 }

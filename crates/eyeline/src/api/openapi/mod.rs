@@ -9,6 +9,7 @@ mod samples;
 mod schemas;
 
 use axum::body::Bytes;
+use axum::middleware::from_fn;
 use axum::{Router, routing};
 use http::header;
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::{Modify, ToSchema};
 
 use super::body::JSON;
+use super::etag;
 use super::problem::ProblemDocument;
 use crate::app::App;
 
@@ -137,7 +139,7 @@ struct OpenApiDocument(Value);
 pub fn routes(document: &Value) -> Router<App> {
     let document = Bytes::from(document.to_string());
     let serve = move || std::future::ready(([(header::CONTENT_TYPE, JSON)], document.clone()));
-    Router::new().route("/api/v1/openapi.json", routing::get(serve))
+    Router::new().route("/api/v1/openapi.json", routing::get(serve)).layer(from_fn(etag::wrap))
 }
 
 /// Path, method and description of every operation.

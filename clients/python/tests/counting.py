@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from conftest import Tenant
 
 from eyeline import Eyeline
@@ -9,10 +11,14 @@ from eyeline import Eyeline
 
 def event_ids(tenant: Tenant, limit: int = 10_000) -> list[str]:
     """The ids of all events of the project, one as often as it is there."""
+    deadline = time.monotonic() + 60
     with Eyeline(tenant.url, key=tenant.secret_key) as client:
-        counted = sum(row.count for row in client.analytics.counts(interval="all").rows)
-        answer = client.analytics.sql("SELECT event_id FROM events", limit=limit)
-    assert not answer.truncated, f"more than {limit} events"
-    ids = [row["event_id"] for row in answer.rows]
-    assert len(ids) == counted, "the roll-ups and the events agree"
-    return ids
+        while True:  # What was accepted is in the roll-ups, and in the answers of SQL, a moment later.
+            counted = sum(row.count for row in client.analytics.counts(interval="all").rows)
+            answer = client.analytics.sql("SELECT event_id FROM events", limit=limit)
+            assert not answer.truncated, f"more than {limit} events"
+            ids = [row["event_id"] for row in answer.rows]
+            if len(ids) == counted:
+                return ids
+            assert time.monotonic() < deadline, f"{counted} events in the roll-ups, {len(ids)} in SQL"
+            time.sleep(0.2)

@@ -192,10 +192,17 @@ export async function startSite() {
   return { origin, pages, stop: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) };
 }
 
-export function startBrowser() {
+export async function startBrowser() {
   const executablePath = process.env.EYELINE_CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(executablePath)) throw new Error(`${executablePath} is missing: run scripts/install-deps test`);
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(DEADLINE_MS); // Playwright's half a minute is too short for a busy machine.
+    return context;
+  };
+  return browser;
 }
 
 /** A page of a shop around `body`; `head` may add to it. */

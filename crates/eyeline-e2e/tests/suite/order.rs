@@ -95,13 +95,13 @@ async fn a_new_order_is_published_without_being_asked_for(server: Server) {
     let project = Project::create(&server, "by itself").await;
     let gallery_id = gallery_of(&project, 3).await;
     react(&project, &gallery_id, "0", 0, 1).await;
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         if external_ids(&page(&project, &gallery_id, "").await) == ["0", "2", "1"] {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("after 5 s the order is still {}", page(&project, &gallery_id, "").await);
+    panic!("after a minute the order is still {}", page(&project, &gallery_id, "").await);
 }
 
 async fn the_factors_of_the_weight_are_settings_of_the_gallery(server: Server) {

@@ -30,6 +30,8 @@ const FILES_BESIDE: u64 = 256;
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a body may be silent before the request ends.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of the head of a request; a longer one is 431. Also how much of a body is read at once.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// How long to wait after the kernel refused a connection, for lack of files or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,7 +42,7 @@ where
 {
     let places = Arc::new(Semaphore::new(connections_max()));
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(HEAD_BYTES_MAX);
     let open = TaskTracker::new();
     while let Some((place, stream, peer)) = next(&listener, &places, &stop).await {
         let service = answers.clone().map_request(move |mut request: http::Request<Incoming>| {

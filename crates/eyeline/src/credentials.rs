@@ -7,6 +7,7 @@ use eyeline_store::catalog::applications::Application;
 use eyeline_store::{Catalog, Result};
 
 use crate::remembered::Remembered;
+use crate::secrets::to_hex;
 
 /// Whose a key is, and when it ends.
 type KnownKey = (Arc<Application>, Option<Timestamp>);
@@ -17,7 +18,8 @@ pub struct Credentials {
     catalog: Catalog,
     keys: Arc<Remembered<[u8; 32], KnownKey>>,
     applications: Arc<Remembered<ApplicationId, Arc<Application>>>,
-    origins: Arc<Remembered<String, bool>>,
+    origins: Arc<Remembered<String, ()>>,
+    sessions: Arc<Remembered<[u8; 32], ()>>,
     projects: Arc<Remembered<ProjectId, ()>>,
 }
 
@@ -28,6 +30,7 @@ impl Credentials {
             keys: Arc::default(),
             applications: Arc::default(),
             origins: Arc::default(),
+            sessions: Arc::default(),
             projects: Arc::default(),
         }
     }
@@ -58,8 +61,21 @@ impl Credentials {
             let application = self.application(application_id).await?;
             return Ok(application.is_some_and(|application| application.allows_origin(origin)));
         }
-        let load = async { self.catalog.is_allowed_origin(origin.to_owned()).await.map(Some) };
-        Ok(self.origins.get_or_load(origin.to_owned(), load).await?.unwrap_or(false))
+        let load = async { Ok(self.catalog.is_allowed_origin(origin.to_owned()).await?.then_some(())) };
+        Ok(self.origins.get_or_load(origin.to_owned(), load).await?.is_some())
+    }
+
+    /// Whether nobody signed out of the browser's session that is known by this hash.
+    pub async fn is_session(&self, hash: [u8; 32]) -> Result<bool> {
+        let load = async { Ok((!self.catalog.is_session_ended(&to_hex(&hash)).await?).then_some(())) };
+        Ok(self.sessions.get_or_load(hash, load).await?.is_some())
+    }
+
+    /// Ends a browser's session. `until`: when it would have ended by itself.
+    pub async fn end_session(&self, hash: [u8; 32], until: Timestamp, now: Timestamp) -> Result<()> {
+        self.catalog.end_session(&to_hex(&hash), until.micros(), now.micros()).await?;
+        self.sessions.forget();
+        Ok(())
     }
 
     /// To be called after every change of a project, an application or a key.

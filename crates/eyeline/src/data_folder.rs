@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::secrets;
@@ -20,7 +20,24 @@ impl DataFolder {
                 path.display()
             )
         })?;
-        Ok(DataFolder { path: path.to_owned() })
+        let folder = DataFolder { path: path.to_owned() };
+        folder.close().map_err(|error| folder.unusable(&error))?;
+        Ok(folder)
+    }
+
+    /// Takes the rights of others to the folder away. A folder that belongs to somebody else, or that several users share
+    /// (`/tmp`), stays as it is.
+    fn close(&self) -> std::io::Result<()> {
+        const OTHERS: u32 = 0o077;
+        const SHARED: u32 = 0o1000;
+        let folder = fs::metadata(&self.path)?;
+        let mode = folder.permissions().mode();
+        let is_own = folder.uid() == rustix::process::geteuid().as_raw() && mode & SHARED == 0;
+        if is_own && mode & OTHERS != 0 {
+            tracing::info!(folder = %self.path.display(), "the rights of other users to the data folder are taken away");
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(mode & !OTHERS))?;
+        }
+        Ok(())
     }
 
     /// Keeps every other process out as long as the file is open.
@@ -103,8 +120,6 @@ impl DataFolder {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -128,6 +143,15 @@ mod tests {
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("secret")), 0o600);
         assert_eq!(mode(&path.join("admin.key")), 0o600);
+
+        // A folder that was there may be open to others; one that users share stays so.
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("rights");
+        set(0o755);
+        DataFolder::open(&path).expect("a data folder");
+        assert_eq!(mode(&path), 0o700);
+        set(0o1777);
+        DataFolder::open(&path).expect("a data folder");
+        assert_eq!(mode(&path), 0o777);
     }
 
     #[test]

@@ -18,6 +18,7 @@ on_both_catalogs!(
     every_error_is_a_problem_document,
     a_create_sent_again_with_its_key_creates_once,
     a_refusal_before_the_body_breaks_no_pooled_connection,
+    a_head_that_is_too_long_is_refused,
     a_trailing_slash_changes_nothing,
     a_list_is_read_to_its_end_by_cursor,
     the_open_doors_need_no_credential,
@@ -147,6 +148,14 @@ async fn a_create_sent_again_with_its_key_creates_once(server: Server) {
     assert_eq!(second["secret_shown"], true);
 }
 
+async fn a_head_that_is_too_long_is_refused(server: Server) {
+    let client = reqwest::Client::new();
+    for (bytes, status) in [(20_000, 200), (40_000, 431), (400_000, 431)] {
+        let request = client.get(server.admin.root_url("/healthz")).header("x-note", "a".repeat(bytes));
+        assert_eq!(request.send().await.expect("an answer").status(), status, "{bytes} bytes");
+    }
+}
+
 async fn a_trailing_slash_changes_nothing(server: Server) {
     let project = Project::create(&server, "slashes").await;
     let gallery_id = project.gallery("slashes").await;
@@ -163,6 +172,11 @@ async fn a_trailing_slash_changes_nothing(server: Server) {
     for path in paths {
         let plain = server.admin.get(&path).await.expect(200).json();
         assert_eq!(server.admin.get(&format!("{path}/")).await.expect(200).json(), plain, "{path}/");
+    }
+    // A proxy that keeps an address from strangers knows one spelling of it.
+    for path in ["//metrics", "//healthz", "/api//v1/projects", "//api/v1/projects"] {
+        let answer = reqwest::get(server.admin.root_url(path)).await.expect("an answer");
+        assert_eq!(answer.status(), 404, "{path}");
     }
     let plain = server.admin.get(&format!("/projects/{}/images?limit=1", project.id)).await.expect(200).json();
     let slashed = server.admin.get(&format!("/projects/{}/images/?limit=1", project.id)).await.expect(200).json();

@@ -9,6 +9,9 @@ use crate::params;
 /// The offset of the test clock, in microseconds.
 const CLOCK_OFFSET: &str = "clock_offset";
 
+const SET_FACT: &str = "INSERT INTO facts (name, value) VALUES ($1, $2)
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
 impl Catalog {
     /// Microseconds that the product's clock is set ahead of real time; zero when it never was set.
     pub async fn clock_offset(&self) -> Result<i64> {
@@ -57,9 +60,32 @@ impl Catalog {
             .await
     }
 
+    /// Ends a browser's session before `until`, when it would end by itself, and forgets those that have by `now`.
+    /// Microseconds both.
+    pub async fn end_session(&self, hash: &str, until: i64, now: i64) -> Result<()> {
+        let name = format!("ended_session:{hash}");
+        // Compared as texts of one length.
+        let (until, now) = (format!("{until:020}"), format!("{now:020}"));
+        let forget = "DELETE FROM facts WHERE name LIKE 'ended_session:%' AND value <= $1";
+        self.db
+            .write(move |tx| {
+                async move {
+                    tx.execute(forget, params![now]).await?;
+                    tx.execute(SET_FACT, params![name, until]).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Whether a browser's session was ended by [`Catalog::end_session`].
+    pub async fn is_session_ended(&self, hash: &str) -> Result<bool> {
+        let name = format!("ended_session:{hash}");
+        let sql = "SELECT name FROM facts WHERE name = $1";
+        self.db.read(move |tx| async move { Ok(tx.query_one(sql, params![name]).await?.is_some()) }.boxed()).await
+    }
+
     async fn set_fact(&self, name: String, value: String) -> Result<()> {
-        let sql = "INSERT INTO facts (name, value) VALUES ($1, $2)
-                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.db.write(move |tx| async move { tx.execute(sql, params![name, value]).await.map(drop) }.boxed()).await
+        self.db.write(move |tx| async move { tx.execute(SET_FACT, params![name, value]).await.map(drop) }.boxed()).await
     }
 }

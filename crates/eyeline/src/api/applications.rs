@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use ed25519_dalek::VerifyingKey;
 use eyeline_core::{ApplicationId, ProjectId, Timestamp};
 use eyeline_store::catalog::applications::{Application, ApplicationPatch, Rotation};
 use http::StatusCode;
@@ -29,7 +30,8 @@ use crate::secrets::{new_key, sha256};
 pub(super) const SIGNING_SECRET: &str = "signing secret";
 
 const ORIGINS_MAX: usize = 100;
-const ORIGIN_CHARS_MAX: usize = 255;
+/// Characters of an origin that can be listed.
+pub(super) const ORIGIN_CHARS_MAX: usize = 255;
 
 /// Seconds that a replaced key goes on working unless the rotation says otherwise: a day.
 const OVERLAP_SECONDS: u64 = 24 * 60 * 60;
@@ -346,7 +348,7 @@ fn read_origin(text: &str) -> Option<String> {
     (matches!(url.scheme(), "http" | "https") && bare).then(|| url.origin().ascii_serialization())
 }
 
-/// Base64url of the key's 32 bytes.
+/// Base64url of the key's 32 bytes. A key of small order is none: one signature fits every message.
 fn read_public_key(text: &str) -> Option<String> {
     /// What stands before the 32 bytes of an Ed25519 key in a PEM (SubjectPublicKeyInfo, RFC 8410).
     const PEM_START: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -356,7 +358,8 @@ fn read_public_key(text: &str) -> Option<String> {
     let engines = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
     let bytes = engines.iter().find_map(|engine| engine.decode(&digits).ok())?;
     let key = bytes.strip_prefix(&PEM_START).unwrap_or(&bytes);
-    (key.len() == 32).then(|| URL_SAFE_NO_PAD.encode(key))
+    let point = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
+    (!point.is_weak()).then(|| URL_SAFE_NO_PAD.encode(key))
 }
 
 #[cfg(test)]
@@ -383,5 +386,10 @@ mod tests {
         let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=\n-----END PUBLIC KEY-----\n";
         assert_eq!(read_public_key(pem).as_ref(), Some(&key));
         assert_eq!(read_public_key("c2hvcnQ"), None);
+        let mut one = [0; 32];
+        one[0] = 1;
+        for (bytes, what) in [(one, "order 1"), ([0; 32], "order 4"), ([201; 32], "on no curve")] {
+            assert_eq!(read_public_key(&STANDARD.encode(bytes)), None, "{what}");
+        }
     }
 }

@@ -100,7 +100,7 @@ async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
         };
         return by_bearer(token, parts, app).await;
     }
-    if session::is_signed_in(parts, app) {
+    if session::is_signed_in(&parts.headers, app).await? {
         return admin(parts, app).await;
     }
     match named_application(parts, app).await? {

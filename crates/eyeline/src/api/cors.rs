@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use eyeline_core::ApplicationId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::applications::ORIGIN_CHARS_MAX;
 use super::{Problem, auth};
 use crate::app::App;
 
@@ -63,6 +64,9 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
 /// request itself, exactly that application's.
 async fn is_allowed(app: &App, origin: &HeaderValue, application: Option<&str>) -> eyeline_store::Result<bool> {
     let Ok(origin) = origin.to_str() else { return Ok(false) };
+    if origin.len() > ORIGIN_CHARS_MAX {
+        return Ok(false);
+    }
     match application.map(str::parse::<ApplicationId>) {
         None => app.credentials.allows_origin(origin, None).await,
         Some(Ok(application_id)) => app.credentials.allows_origin(origin, Some(application_id)).await,

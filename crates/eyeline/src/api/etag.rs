@@ -1,4 +1,5 @@
-//! `ETag` and `If-None-Match` for every JSON answer that sets no tag of its own.
+//! `ETag` and `If-None-Match` for every JSON answer that sets no tag of its own, and `Cache-Control` for every answer that
+//! sets none.
 
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::Request;
@@ -18,7 +19,9 @@ pub async fn wrap(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    // No cache keeps what an answer says to one client for another, unless the answer allows it.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     let headers = response.headers();
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
     let is_whole = response.body().size_hint().exact().is_some_and(|bytes| bytes <= BODY_MAX);
@@ -31,9 +34,6 @@ pub async fn wrap(request: Request, next: Next) -> Response {
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&body)[..16]));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
-    }
-    if !parts.headers.contains_key(header::CACHE_CONTROL) {
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
     if asked.is_some_and(|asked| matches(&asked, &tag)) {
         return not_modified(&parts.headers);

@@ -48,9 +48,10 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
+use http::Uri;
+use http::uri::PathAndQuery;
 use serde_json::Value;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
-use tower_http::normalize_path::NormalizePathLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::Credential;
@@ -79,8 +80,7 @@ pub fn service(
     let parameters = Arc::new(Parameters::of(&document));
     let routes = described.merge(openapi::routes(&document)).merge(assets::routes()).with_state(app.clone());
     // A trailing slash has to go before a route is looked for.
-    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes);
+    let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes).map_request(without_trailing_slash);
     service_fn(move |request: Request| {
         let (app, routes, parameters) = (app.clone(), routes.clone(), parameters.clone());
         async move {
@@ -94,6 +94,22 @@ pub fn service(
             Ok(head::wrap(request, answer).await)
         }
     })
+}
+
+/// `/path/` is `/path`. Other slashes stay: a proxy that keeps `/metrics` from strangers has to know its only spelling.
+fn without_trailing_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = uri.path().trim_end_matches('/');
+    if path.len() == uri.path().len() || path.is_empty() {
+        return request;
+    }
+    let text = uri.query().map_or(path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(text).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// The description of the API as a server at `public_url` gives it: OpenAPI 3.1.

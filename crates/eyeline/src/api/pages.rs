@@ -77,8 +77,11 @@ async fn ranked(
     };
     let answered = response.headers_mut();
     answered.extend(HeaderValue::from_str(&validator).ok().map(|validator| (header::ETAG, validator)));
-    answered.insert(header::VARY, HeaderValue::from_static("Authorization, application"));
-    answered.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=5"));
+    answered.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie, application"));
+    // What others than the public may see has links that are signed for them.
+    let is_public = matches!(credential, Credential::Application { .. });
+    let caching = if is_public { "public, max-age=5" } else { "private, max-age=5" };
+    answered.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     answered.extend(placed.next(&app.secrets).and_then(|next| links.next(&next)).map(|link| (header::LINK, link)));
     Ok(response)
 }
@@ -207,7 +210,7 @@ async fn preview(
     let answered = response.headers_mut();
     answered.extend(HeaderValue::from_str(&preview.content_type).ok().map(|kind| (header::CONTENT_TYPE, kind)));
     answered.extend(HeaderValue::from_str(&validator).ok().map(|validator| (header::ETAG, validator)));
-    answered.insert(header::VARY, HeaderValue::from_static("Authorization, application"));
+    answered.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie, application"));
     answered.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let caching = if class == AccessClass::Public { "public, max-age=300" } else { "private, max-age=300" };
     answered.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,6 +19,8 @@ use crate::secrets::{new_key, same, sha256, to_hex};
 const COOKIE: &str = "eyeline_session";
 const PURPOSE: &str = "session";
 
+/// Cookies of this name that are looked at.
+const SESSIONS_MAX: usize = 4;
 /// How long a browser stays signed in.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -125,12 +126,14 @@ async fn create_sign_in_link(State(app): State<App>, credential: Credential) -> 
     get, path = "/session", operation_id = "get_session", tag = "session", security(()),
     responses((status = 200, body = Session))
 )]
-async fn session(State(app): State<App>, request: Request) -> Json<Session> {
-    let (parts, _) = request.into_parts();
-    Json(Session { signed_in: is_signed_in(&parts, &app), public_url: app.settings.public_url() })
+async fn session(State(app): State<App>, headers: HeaderMap) -> Answer<Json<Session>> {
+    let signed_in = is_signed_in(&headers, &app).await?;
+    Ok(Json(Session { signed_in, public_url: app.settings.public_url() }))
 }
 
 /// Sign a browser out
+///
+/// The session ends: its cookie is worth nothing afterwards, wherever it was copied to.
 #[utoipa::path(
     delete, path = "/session", operation_id = "delete_session", tag = "session", security(()),
     responses(
@@ -138,7 +141,12 @@ async fn session(State(app): State<App>, request: Request) -> Json<Session> {
             headers(("Set-Cookie" = String, description = "Removes the cookie `eyeline_session`"))),
     )
 )]
-async fn sign_out(State(app): State<App>) -> Answer<Response> {
+async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
+    if is_same_origin(&headers, &app) {
+        for open in open_sessions(&headers, &app) {
+            app.credentials.end_session(open.hash, open.until, app.clock.real_now()).await?;
+        }
+    }
     cookie(&app, "", Duration::ZERO)
 }
 
@@ -153,8 +161,27 @@ fn cookie(app: &App, value: &str, lifetime: Duration) -> Answer<Response> {
 
 /// Whether the request carries a good cookie and comes from a page of this server. `SameSite` alone would take a page
 /// on another port of this host for one of ours.
-pub(super) fn is_signed_in(parts: &Parts, app: &App) -> bool {
-    is_same_origin(&parts.headers, app) && cookies(&parts.headers).any(|sealed| is_good(sealed, app))
+pub(super) async fn is_signed_in(headers: &HeaderMap, app: &App) -> Answer<bool> {
+    if !is_same_origin(headers, app) {
+        return Ok(false);
+    }
+    for open in open_sessions(headers, app) {
+        if app.credentials.is_session(open.hash).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A browser's session that has not ended by itself.
+struct OpenSession {
+    hash: [u8; 32],
+    until: Timestamp,
+}
+
+/// Those of the request's cookies: one, unless somebody made more by hand.
+fn open_sessions(headers: &HeaderMap, app: &App) -> Vec<OpenSession> {
+    cookies(headers).take(SESSIONS_MAX).filter_map(|sealed| open_session(sealed, app)).collect()
 }
 
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -163,13 +190,14 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
-fn is_good(sealed: &str, app: &App) -> bool {
-    let Some(value) = app.secrets.unseal(PURPOSE, sealed) else { return false };
+fn open_session(sealed: &str, app: &App) -> Option<OpenSession> {
+    let value = app.secrets.unseal(PURPOSE, sealed)?;
     let text = String::from_utf8_lossy(&value);
-    let Some((until, admin_key)) = text.split_once(' ') else { return false };
-    let until = until.parse().map_or(Timestamp::from_micros(0), Timestamp::from_micros);
+    let (until, admin_key) = text.split_once(' ')?;
+    let until = until.parse().map(Timestamp::from_micros).ok()?;
     // Another admin key ends every session.
-    until > app.clock.real_now() && same(admin_key.as_bytes(), to_hex(&app.admin_key_hash).as_bytes())
+    let is_open = until > app.clock.real_now() && same(admin_key.as_bytes(), to_hex(&app.admin_key_hash).as_bytes());
+    is_open.then(|| OpenSession { hash: sha256(&value), until })
 }
 
 /// False when a browser says that another page than one of this server's asks.

@@ -3,6 +3,7 @@ use std::io::Read as _;
 use axum::body::Body;
 use http::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::support::{ADMIN_KEY, Server, request};
 
@@ -116,4 +117,25 @@ async fn an_answer_that_did_not_change_is_not_sent_again() {
     let changed = server.send(ask(&tag)).await;
     assert_eq!(changed.status, StatusCode::OK);
     assert_ne!(changed.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn no_cache_keeps_an_answer_for_others_however_large_it_is() {
+    let server = Server::start().await;
+    let shop = server.tenant("shop").await;
+    let event = |number: u128| {
+        json!({
+            "session_id": Uuid::from_u128(number), "category": "shop", "name": "view",
+            "data": {"text": "a".repeat(60_000)}, "timestamp": "2021-01-01T09:15:27Z"
+        })
+    };
+    let events: Vec<_> = (0..20).map(event).collect();
+    let sent = server.post("/api/v1/events/batch", &shop.secret_key, &json!(events)).await;
+    assert_eq!(sent.json()["accepted"], 20, "{sent:?}");
+    let address = format!("/api/v1/projects/{}", shop.project_id);
+    for path in ["/api/v1/events?limit=100", "/api/v1/projects", &address, "/api/v1/projects/nothing"] {
+        let answer = server.get(path, &shop.secret_key).await;
+        assert_eq!(answer.header("cache-control"), "private, no-cache", "{path}: {}", answer.status);
+        assert_eq!(path.contains("events"), answer.body.len() > 1 << 20, "{path}: {} bytes", answer.body.len());
+    }
 }

@@ -41,6 +41,30 @@ async fn the_admin_key_signs_a_browser_in_and_its_cookie_stands_for_it() {
 }
 
 #[tokio::test]
+async fn signing_out_ends_the_session_of_this_browser_alone() {
+    let mut server = Server::start().await;
+    let mut cookies = Vec::new();
+    for _ in 0..2 {
+        cookies.push(cookie(&sign_in(&server, &json!({"admin_key": ADMIN_KEY})).await));
+    }
+    let elsewhere = [("origin", "https://evil.example")];
+    assert_eq!(with_cookie(&server, "DELETE", SESSION, &cookies[0], &elsewhere).await.status, StatusCode::NO_CONTENT);
+    for cookie in &cookies {
+        assert_eq!(with_cookie(&server, "GET", SESSION, cookie, &[]).await.json()["signed_in"], true);
+    }
+    with_cookie(&server, "DELETE", SESSION, &cookies[0], &[]).await;
+    for is_restarted in [false, true] {
+        if is_restarted {
+            server = server.restart().await;
+        }
+        assert_eq!(with_cookie(&server, "GET", SESSION, &cookies[0], &[]).await.json()["signed_in"], false);
+        let refused = with_cookie(&server, "GET", "/api/v1/projects", &cookies[0], &[]).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused:?}");
+        assert_eq!(with_cookie(&server, "GET", SESSION, &cookies[1], &[]).await.json()["signed_in"], true);
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_signs_in_once() {
     let server = Server::start().await;
     let ticket = eyeline::api::session::new_link(&server.app).await.expect("a link").ticket;

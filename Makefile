@@ -42,7 +42,7 @@ install: build
 test:
 	@scripts/install-deps test
 	scripts/with-postgres cargo test $(CARGO_FLAGS) --workspace
-	node --test web/test/
+	scripts/check-web $(TARGET)/release/eyeline
 	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline
 	cd clients/js && npm ci --silent && npm test && npm run test:browser

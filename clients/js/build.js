@@ -33,15 +33,13 @@ const oneTracker = {
 
 /** The built files, as a map from name to text. */
 export async function bundles() {
-  const [tracker, gallery, shared] = await Promise.all([
+  const [tracker, gallery] = await Promise.all([
     build({ ...COMMON, entryPoints: ['src/browser.ts'] }),
     build({ ...COMMON, entryPoints: ['src/gallery.ts'], plugins: [oneTracker] }),
-    build({ ...COMMON, entryPoints: ['src/shared/index.ts'] }),
   ]);
   return new Map([
     ['eyeline.js', tracker.outputFiles[0].text],
     ['eyeline-gallery.js', gallery.outputFiles[0].text],
-    ['shared.js', shared.outputFiles[0].text],
   ]);
 }
 

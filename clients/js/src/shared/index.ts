@@ -1,4 +1,4 @@
-/** What the tracker, the element and the server's own page share. Nothing here knows a page or the API. */
+/** What the tracker, the element and the web application share. Nothing here knows a page or the API. */
 
 export * from './backoff.js';
 export * from './flip.js';

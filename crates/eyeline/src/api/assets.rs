@@ -13,6 +13,8 @@ use crate::secrets::to_hex;
 #[derive(RustEmbed)]
 #[folder = "../../web"]
 #[include = "*.html"]
+#[include = "bundle/*.js"]
+#[include = "bundle/*.css"]
 #[include = "app/*"]
 #[include = "dist/*"]
 #[include = "vendor/*"]
@@ -28,6 +30,7 @@ pub fn routes() -> Router<App> {
             "/eyeline-gallery.js",
             routing::get(async |headers: HeaderMap| serve_script("eyeline-gallery.js", &headers)),
         )
+        .route("/assets/{*path}", routing::get(async |path, headers: HeaderMap| serve_hashed(path, &headers)))
         .route("/app/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("app", path, &headers)))
         .route("/dist/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("dist", path, &headers)))
         .route("/vendor/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("vendor", path, &headers)))
@@ -47,6 +50,16 @@ fn serve(path: &str, headers: &HeaderMap) -> Answer<Response> {
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'")),
     ];
     answer(path, headers, own)
+}
+
+/// A part of the application, whose name has a hash of its content: it never changes.
+fn serve_hashed(Path(path): Path<String>, headers: &HeaderMap) -> Answer<Response> {
+    let own = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    ];
+    answer(&format!("bundle/{path}"), headers, own)
 }
 
 /// A script that pages of any origin load.

@@ -16,26 +16,35 @@ async fn the_pages_and_every_file_they_name_are_served_without_a_credential() {
         let html = String::from_utf8(answer.body).expect("text");
         let named: Vec<&str> = html
             .split(['"', '\''])
-            .filter(|text| ["/app/", "/dist/", "/vendor/"].iter().any(|folder| text.starts_with(folder)))
+            .filter(|text| ["/app/", "/assets/", "/dist/", "/vendor/"].iter().any(|folder| text.starts_with(folder)))
             .collect();
         assert!(!named.is_empty(), "{page} names its parts");
         for path in named {
             let part = server.get(path, "").await;
             assert_eq!(part.status, StatusCode::OK, "{path}");
             assert_eq!(part.header("x-content-type-options"), "nosniff");
+            // A hashed name stands for its content; the other names are asked for each time.
+            let kept = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+            assert_eq!(part.header("cache-control"), kept, "{path}");
         }
     }
-    assert_eq!(server.get("/app/main.js", "").await.header("content-type"), "text/javascript; charset=utf-8");
-    assert_eq!(server.get("/app/style.css", "").await.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(server.get("/app/docs.js", "").await.header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(server.get("/app/docs.css", "").await.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(server.get("/app/icon.svg", "").await.header("content-type"), "image/svg+xml");
 }
 
 #[tokio::test]
 async fn what_is_not_for_browsers_is_not_served() {
     let server = Server::start().await;
-    for path in
-        ["/app/none.js", "/app/../package.json", "/app/..%2fpackage.json", "/package.json", "/test/page.test.js"]
-    {
+    for path in [
+        "/app/none.js",
+        "/assets/none.js",
+        "/assets/../package.json",
+        "/app/../package.json",
+        "/app/..%2fpackage.json",
+        "/package.json",
+        "/test/page.test.js",
+    ] {
         assert_eq!(server.get(path, "").await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
@@ -78,7 +87,7 @@ async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
         let asked = headers.iter().fold(plain, |asked, (name, value)| asked.header(*name, *value));
         asked.body(Body::empty()).expect("a request")
     };
-    for path in ["/", "/docs", "/app/main.js", "/eyeline.js", "/api/v1/projects", "/api/v1/openapi.json"] {
+    for path in ["/", "/docs", "/app/docs.js", "/eyeline.js", "/api/v1/projects", "/api/v1/openapi.json"] {
         let plain = server.send(ask(path, &[])).await;
         let packed = server.send(ask(path, &[("accept-encoding", "br, gzip")])).await;
         assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), ("", "gzip"), "{path}");

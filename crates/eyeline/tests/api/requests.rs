@@ -103,7 +103,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
     let paths = [
         "/",
         "/docs",
-        "/app/main.js",
+        "/app/docs.js",
         "/healthz",
         "/readyz",
         "/api/v1/openapi.json",

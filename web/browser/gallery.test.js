@@ -1,0 +1,255 @@
+/** Journeys on the gallery page, as a shop's owner goes them. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { makeGallery, makeShop } from '../../clients/js/support/eyeline.js';
+import { noFindings, openPage, pictures, startApp, startBrowser, until } from './support.js';
+
+const SLOW = { timeout: 120_000 };
+const tiles = (page) => page.locator('.tile');
+const names = (page) => tiles(page).locator('img').evaluateAll((images) => images.map(({ alt }) => alt));
+const choose = (page, files) => page.locator('#upload').setInputFiles(files);
+const photo = (page, name) => page.locator('.tile', { has: page.getByAltText(name, { exact: true }) });
+const panel = (page) => page.locator('.panel');
+
+describe('the gallery page', { concurrency: false }, () => {
+  let app;
+  let browser;
+  before(async () => {
+    [app, browser] = await Promise.all([startApp(), startBrowser()]);
+  });
+  after(async () => {
+    await browser?.close();
+    await app?.stop();
+  });
+
+  /** A project with a gallery of `count` pictures, and a signed-in page that shows it. */
+  async function shopPage(count, options = {}) {
+    const shop = await makeShop(app, [app.host]);
+    const gallery = await makeGallery(app, shop, count);
+    const page = await openPage(browser, app, { path: `/#/gallery/${gallery.gallery_id}?project=${shop.project_id}`, ...options });
+    await until(async () => (await tiles(page).count()) === count, `${count} tiles`);
+    return { page, shop, gallery };
+  }
+
+  test('before sign-in the page has no error; photos chosen then are added once the key is given', async () => {
+    const page = await openPage(browser, app, { signedIn: false });
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await noFindings(page, 'signed out');
+    await choose(page, pictures(2));
+    await page.getByText('2 photos chosen').waitFor();
+    await page.getByLabel('Admin key').fill('eyl_admin_wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('not the admin key of this server').waitFor();
+    await page.getByLabel('Admin key').fill(app.key);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('2 added').waitFor(SLOW);
+    await until(async () => (await tiles(page).count()) === 2, 'two tiles');
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test('a sign-in link works once and leaves no ticket in the address', async () => {
+    const { url } = await app.api('POST', '/session/links');
+    const link = app.host + new URL(url).pathname + new URL(url).hash;
+    const page = await openPage(browser, app, { signedIn: false });
+    await page.goto(link);
+    await page.reload();
+    await page.locator('header.top').waitFor();
+    assert.ok(!page.url().includes('ticket'), page.url());
+    const other = await openPage(browser, app, { signedIn: false, path: `/${new URL(url).hash}` });
+    await other.getByText('This sign-in link was used or has expired').waitFor();
+    await Promise.all([page.context().close(), other.context().close()]);
+  });
+
+  test('the demo learns what its visitors like, and is deleted whole', async () => {
+    const page = await openPage(browser, app, { path: '/#/welcome' });
+    await page.getByRole('heading', { name: 'Three ways to begin' }).waitFor();
+    await noFindings(page, 'first run');
+    await page.getByRole('button', { name: 'Start the demo' }).click();
+    await page.getByText('12 added').waitFor(SLOW);
+    await until(async () => (await tiles(page).count()) === 12, 'twelve tiles');
+    const placeOf = async (name) => (await names(page)).indexOf(name);
+    const first = await placeOf('Golden hour.jpg');
+    for (let wave = 0; wave < 3; wave++) {
+      await page.getByRole('button', { name: 'Send 100 visitors' }).click();
+      await until(() => page.getByRole('button', { name: 'Send 100 visitors' }).isEnabled(), 'a wave');
+    }
+    await until(async () => (await placeOf('Golden hour.jpg')) < Math.min(3, first), async () => `a favourite near the top: ${await names(page)}`);
+    await photo(page, 'Fog line.jpg').locator('a').click();
+    const project = new URLSearchParams(page.url().split('?')[1]).get('project');
+    await until(async () => (await app.api('GET', `/events?project_id=${project}&limit=2`)).events.some(({ name }) => name === 'click'), 'the own click');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Delete the demo' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await until(async () => !(await app.api('GET', '/projects')).projects.some(({ project_id }) => project_id === project), 'no demo');
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test('of twenty photos with three bad ones the failures are told and the rest is shown', async () => {
+    const { page } = await shopPage(0);
+    const bad = [
+      { name: 'empty.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(0) },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('notes') },
+      { name: 'noise.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('this is no picture at all') },
+    ];
+    await choose(page, [...pictures(17), ...bad]);
+    await page.getByRole('button', { name: '17 added · 3 failed' }).waitFor(SLOW);
+    await page.getByRole('button', { name: '17 added · 3 failed' }).click();
+    await page.getByText('The file is empty (0 bytes).').waitFor();
+    await page.getByText('Files of type text/plain are not taken.').waitFor();
+    assert.equal(await page.getByRole('button', { name: /^Retry/ }).count(), 0, 'no other attempt can help');
+    await until(async () => (await tiles(page).count()) === 17, 'seventeen tiles');
+    await page.getByRole('button', { name: 'Clear added' }).click();
+    await page.getByText('0 added · 3 failed').waitFor();
+    await page.context().close();
+  });
+
+  test('pin, hide and delete hold on the server, and each can be undone', async () => {
+    const { page, gallery } = await shopPage(6);
+    const first = async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images?limit=1`)).items[0].name;
+    const wanted = (await names(page))[4];
+    await photo(page, wanted).locator('a').click();
+    await panel(page).getByRole('button', { name: 'Pin…' }).click();
+    await page.getByLabel('Place', { exact: true }).fill('1');
+    await page.getByRole('button', { name: 'Pin', exact: true }).click();
+    await panel(page).getByText('Pinned to place 1').waitFor();
+    await until(async () => (await first()) === wanted, 'the pinned photo first');
+    await panel(page).getByText('A rule pins it to place 1.').or(panel(page).getByText('It stands at')).first().waitFor();
+    await noFindings(page, 'a photo');
+    await panel(page).getByRole('button', { name: 'Unpin' }).click();
+    await until(async () => (await first()) !== wanted, 'the photo back');
+
+    await panel(page).getByRole('button', { name: 'Hide' }).click();
+    await until(async () => !(await names(page)).includes(wanted), 'a hidden photo');
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await until(async () => (await names(page)).includes(wanted), 'the photo shown again');
+
+    await photo(page, wanted).locator('a').click();
+    await panel(page).getByRole('button', { name: 'Delete' }).click();
+    await until(async () => !(await names(page)).includes(wanted), 'a photo gone');
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await until(async () => (await names(page)).includes(wanted), 'the photo back again');
+    await photo(page, wanted).locator('a').click();
+    await panel(page).getByRole('button', { name: 'Delete' }).click();
+    await until(async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images?limit=100`)).items.length === 5, 'five photos left');
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test('a photo’s link, tags and visibility are changed; wrong ones are told at their field', async () => {
+    const { page, gallery } = await shopPage(1);
+    await tiles(page).locator('a').first().click();
+    await panel(page).getByLabel('Link').fill('javascript:alert(1)');
+    await panel(page).getByRole('button', { name: 'Save' }).click();
+    await panel(page).locator('.field .problem').waitFor();
+    await panel(page).getByLabel('Link').fill('https://shop.example/p/1');
+    await panel(page).getByLabel('Tags').fill('shoes, red');
+    await panel(page).getByRole('button', { name: 'Save' }).click();
+    await until(async () => (await app.api('GET', `/images/${gallery.ids[0]}`)).tags.length === 2, 'two tags');
+    assert.equal((await app.api('GET', `/images/${gallery.ids[0]}`)).link, 'https://shop.example/p/1');
+    await panel(page).getByRole('link', { name: 'Open its page' }).waitFor();
+    await page.context().close();
+  });
+
+  test('a second gallery is made, filled with selected photos, renamed and deleted', async () => {
+    const { page, shop, gallery } = await shopPage(4);
+    await page.getByRole('button', { name: 'New gallery' }).click();
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByText('This field is required.').waitFor();
+    await page.getByLabel('Name').fill('Sale');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'No photos yet' }).waitFor();
+    await page.goBack();
+    await until(async () => (await tiles(page).count()) === 4, 'the first gallery');
+    await tiles(page).nth(0).locator('.pick').click();
+    await tiles(page).nth(2).locator('.pick').click({ modifiers: ['Shift'] });
+    await page.getByText('3 photos selected').first().waitFor();
+    await page.getByRole('button', { name: 'Move…' }).click();
+    await page.getByRole('button', { name: 'Move', exact: true }).click();
+    await until(async () => (await tiles(page).count()) === 1, 'one photo left');
+    await page.getByLabel('Gallery shown').selectOption('Sale');
+    await until(async () => (await tiles(page).count()) === 3, 'three photos moved');
+    await page.getByRole('button', { name: 'Change the gallery' }).click();
+    await page.getByLabel('Name').fill('Winter sale');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await until(async () => (await app.api('GET', `/galleries?project_id=${shop.project_id}`)).galleries.some(({ name }) => name === 'Winter sale'), 'a new name');
+    await page.getByRole('button', { name: 'Change the gallery' }).click();
+    await page.getByRole('button', { name: 'Delete the gallery…' }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await until(async () => (await app.api('GET', `/galleries?project_id=${shop.project_id}`)).galleries.length === 1, 'one gallery');
+    assert.equal((await app.api('GET', `/projects/${shop.project_id}/images`)).images.length, 4, 'its photos stay');
+    assert.ok(gallery);
+    await page.context().close();
+  });
+
+  test('every state has an address: Back walks through them, and a link opens the same', async () => {
+    const { page } = await shopPage(3);
+    await tiles(page).first().locator('a').click();
+    await page.locator('.lightbox').waitFor();
+    const link = page.url();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Escape');
+    await page.getByText('Newest first').click();
+    await page.getByText('By views and clicks').click();
+    await page.goBack();
+    assert.ok(await page.getByRole('radio', { name: 'Newest first' }).isChecked());
+    await page.goBack();
+    assert.ok(await page.getByRole('radio', { name: 'As visitors see it' }).isChecked());
+    await page.goBack();
+    await page.locator('.lightbox').waitFor();
+    await page.goBack();
+    await page.locator('.lightbox').waitFor({ state: 'detached' });
+    await page.goto('about:blank');
+    await page.goto(link);
+    await page.locator('.lightbox img').waitFor();
+    await page.context().close();
+  });
+
+  test('looking at one’s own gallery sends no view and no click', async () => {
+    const { page, shop } = await shopPage(3);
+    for (let at = 0; at < 3; at++) {
+      await tiles(page).nth(at).locator('a').click();
+      await page.locator('.lightbox .frame.loaded').waitFor();
+      await page.keyboard.press('Escape');
+    }
+    await page.waitForTimeout(2000);
+    assert.deepEqual((await shop.events()).length, 0);
+    await page.context().close();
+  });
+
+  test('an outage is told, photos chosen during it wait, and the page recovers by itself', async () => {
+    const { page } = await shopPage(1);
+    await page.context().setOffline(true);
+    await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).first().waitFor(SLOW);
+    await choose(page, pictures(2, 20));
+    await page.waitForTimeout(500);
+    await page.context().setOffline(false);
+    await until(async () => (await tiles(page).count()) === 3, 'the photos that waited');
+    await page.getByText('Live', { exact: true }).waitFor(SLOW);
+    assert.equal(await page.locator('.banner.bad').count(), 0);
+    await page.context().close();
+  });
+
+  test('the keyboard has one stop in the grid, arrows walk, x selects', async () => {
+    const { page } = await shopPage(5);
+    assert.equal(await page.locator('.tile > a[tabindex="0"]').count(), 1);
+    await page.locator('.tile > a[tabindex="0"]').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('x');
+    await page.keyboard.press('Shift+ArrowRight');
+    await page.getByText('2 photos selected').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Enter');
+    await page.locator('.lightbox').waitFor();
+    await page.context().close();
+  });
+
+  test('on a phone in the dark nothing is wider than the screen, and axe finds nothing', async () => {
+    const { page } = await shopPage(6, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+    await noFindings(page, 'phone');
+    await page.context().close();
+  });
+});

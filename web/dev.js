@@ -1,0 +1,51 @@
+/**
+ * `npm run dev [SERVER]`: the web application from the sources, in front of a running server (http://127.0.0.1:8009).
+ * Every load of the page builds anew. Start the server with `EYELINE_PUBLIC_URL=http://localhost:5173`.
+ */
+
+import http from 'node:http';
+import net from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { bundle } from './build.js';
+
+const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', json: 'application/json' };
+
+/** Starts the front of the server at `target()`, with the files of `build()`; gives the HTTP server. */
+export function front(target, port, build) {
+  const onwardTo = () => {
+    const { hostname, port: targetPort } = new URL(target());
+    return { hostname, port: targetPort };
+  };
+  let files = new Map();
+  const server = http.createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, 'http://front');
+    const isPage = pathname === '/';
+    if (isPage) files = await build();
+    const name = isPage ? 'index.html' : pathname.replace('/assets/', 'bundle/');
+    if (files.has(name)) {
+      return response.writeHead(200, { 'Content-Type': TYPES[name.split('.').pop()] }).end(files.get(name));
+    }
+    const { url: path, method, headers } = request;
+    const onward = http.request({ ...onwardTo(), agent: false, path, method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    const lines = [`${request.method} ${request.url} HTTP/1.1`];
+    for (let at = 0; at < request.rawHeaders.length; at += 2) lines.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}`);
+    const onward = net.connect(onwardTo().port, onwardTo().hostname, () => {
+      onward.write(`${lines.join('\r\n')}\r\n\r\n`);
+      onward.write(head);
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const end of [onward, socket]) end.on('error', () => (onward.destroy(), socket.destroy()));
+  });
+  return server.listen(port, '127.0.0.1');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  front(() => process.argv[2] ?? 'http://127.0.0.1:8009', 5173, bundle).on('listening', () => console.log('http://localhost:5173'));
+}

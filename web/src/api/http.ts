@@ -1,0 +1,131 @@
+/** One request to the server, and the two errors that it can end with. */
+
+import { retryAfterMs } from '../../../clients/js/src/shared/index.js';
+
+const BASE = '/api/v1';
+
+interface Problem {
+  title?: string;
+  detail?: string;
+  errors?: Record<string, string | string[]>;
+}
+
+/** One entry of `errors` as a text. An error of the whole body has the empty name. */
+export const fieldWords = ([name, sentences]: [string, string | string[]]): string =>
+  (name ? `${name}: ` : '') + [sentences].flat().join(' ');
+
+/** The server refused. `message` is a sentence for people, `errors` maps a field to its sentences. */
+export class ApiError extends Error {
+  readonly errors: Record<string, string | string[]>;
+  /** Whether another attempt can help. */
+  readonly temporary: boolean;
+
+  constructor(readonly status: number, problem: Problem, readonly retryAfterMs: number | null) {
+    super(problem.detail || problem.title || `The server answered ${status}.`);
+    this.errors = problem.errors ?? {};
+    this.temporary = [429, 502, 503, 504].includes(status);
+  }
+
+  /** Message and field errors in one text, for places that have no fields. */
+  get words(): string {
+    return [this.message, ...Object.entries(this.errors).map(fieldWords)].join(' ');
+  }
+}
+
+/** No answer: the server or the network is away. */
+export class NetworkError extends Error {
+  readonly temporary = true;
+  readonly retryAfterMs = null;
+
+  constructor() {
+    super('The server cannot be reached. It may be restarting.');
+  }
+
+  get words(): string {
+    return this.message;
+  }
+}
+
+/** The sentence to show for any error. */
+export const wordsOf = (error: unknown): string => {
+  if (error instanceof ApiError || error instanceof NetworkError) return error.words;
+  return error instanceof Error ? error.message : String(error);
+};
+
+/** Makes an ApiError from a failed answer, also from one that is no problem document. */
+export function apiError(status: number, text: string, retryAfter?: string | null): ApiError {
+  let problem: Problem = {};
+  try {
+    problem = JSON.parse(text) ?? {};
+  } catch {
+    // A proxy's error page: only the status is known.
+  }
+  return new ApiError(status, problem, retryAfterMs(retryAfter));
+}
+
+/** Says `signed-out` when the server no longer knows the session, `answered` and `away` when it is reached or not. */
+export const serverNews = new EventTarget();
+
+export interface RequestOptions {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  cache?: RequestCache;
+  credentials?: RequestCredentials;
+  keepalive?: boolean;
+}
+
+/** Sends one request; gives its JSON, and null for an empty answer. */
+export async function request(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+  const { body, headers = {}, ...rest } = options;
+  const all: Record<string, string> = { Accept: 'application/json', ...headers };
+  if (body !== undefined) all['Content-Type'] = 'application/json';
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(BASE + path, { method, headers: all, body: body === undefined ? null : JSON.stringify(body), ...rest });
+    text = await response.text();
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw error;
+    serverNews.dispatchEvent(new Event('away'));
+    throw new NetworkError();
+  }
+  serverNews.dispatchEvent(new Event('answered'));
+  if (response.status === 401 && path !== '/session' && rest.credentials !== 'omit') {
+    serverNews.dispatchEvent(new Event('signed-out'));
+  }
+  if (!response.ok) throw apiError(response.status, text, response.headers.get('Retry-After'));
+  return text ? JSON.parse(text, reviver) : null;
+}
+
+/** Whether the server is ready. The answer is the same document if it is not. */
+export async function readiness<T>(): Promise<T> {
+  try {
+    return (await (await fetch('/readyz')).json()) as T;
+  } catch {
+    throw new NetworkError();
+  }
+}
+
+type Reviver = (key: string, value: unknown) => unknown;
+
+/**
+ * Replaces the server's public URL at the start of an address by `here`, the origin that the page was opened at. A
+ * `srcset` holds several addresses.
+ */
+export const atOrigin = (publicUrl: string, here: string): Reviver => (key, value) => {
+  if (typeof value !== 'string' || !value.includes(publicUrl)) return value;
+  const addresses = key.startsWith('srcset') ? value.split(', ') : [value];
+  const moved = addresses.map((each) => (each.startsWith(`${publicUrl}/`) ? here + each.slice(publicUrl.length) : each));
+  return moved.join(', ');
+};
+
+/** What `JSON.parse` does to each value; set by [`openedAt`] if the page is not at the public URL. */
+let reviver: Reviver | undefined;
+
+/** Sets the server's public URL and the page's origin; true if they differ. */
+export function openedAt(publicUrl: string | undefined, here: string): boolean {
+  const differs = Boolean(publicUrl) && publicUrl !== here;
+  reviver = differs ? atOrigin(publicUrl!, here) : undefined;
+  return differs;
+}

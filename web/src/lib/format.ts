@@ -1,0 +1,52 @@
+/** Numbers, sizes and times as people read them. Numbers and dates follow the browser's language. */
+
+const UNITS = ['bytes', 'KB', 'MB', 'GB'];
+
+/** A size in steps of 1,000: `0 bytes`, `12 KB`, `4.2 MB`. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const text = unit === 0 || value >= 9.95 ? Math.round(value).toString() : value.toFixed(1).replace(/\.0$/, '');
+  if (unit === 0 && count === 1) return '1 byte';
+  return `${text} ${UNITS[unit]}`;
+}
+
+export const number = (value: number): string => value.toLocaleString();
+
+/** `1 photo`, `2 photos`. */
+export const plural = (count: number, word: string): string => `${number(count)} ${word}${count === 1 ? '' : 's'}`;
+
+/** A short count for a tile: `950`, `1.2k`, `34k`, `5.6M`. */
+export function short(count: number): string {
+  const digits = (value: number) => (value < 9.95 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value).toString());
+  if (count < 1000) return String(count);
+  if (count < 999_500) return `${digits(count / 1000)}k`;
+  return `${digits(count / 1_000_000)}M`;
+}
+
+/** A share as a percentage: `12 %`, `0.4 %`. */
+export function percent(share: number): string {
+  const value = share * 100;
+  return `${value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) < 10 ? 1 : 0 })} %`;
+}
+
+/** A change with its sign: `+12 %`. */
+export const change = (share: number): string => (share > 0 ? '+' : '') + percent(share);
+
+const TIME: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
+
+export const time = (text: string, options = TIME): string => new Date(text).toLocaleString(undefined, options);
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3600], ['minute', 60]];
+
+/** `3 minutes ago`; of more than a week ago, the date. */
+export function ago(text: string, now = Date.now()): string {
+  const seconds = (Date.parse(text) - now) / 1000;
+  if (Math.abs(seconds) > 7 * 86_400) return time(text, { dateStyle: 'medium' });
+  const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ['second', 1];
+  return new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
+}

@@ -1,0 +1,307 @@
+/**
+ * The queue of uploads, without any DOM: links in batches, a few files at a time, and each file's state until the server
+ * says `done` or `error`.
+ */
+
+import { backoffMs, withRetry } from '../../../clients/js/src/shared/index.js';
+import { uuid7 } from '../../../clients/js/src/shared/uuid.js';
+import { words } from '../words/index.js';
+import { bytes } from './format.js';
+import { sendFile, type Send, type UploadLink } from './send.js';
+
+/** Photos that may be unfinished at one time: the most that the server gives links for in one call. */
+export const UNFINISHED_MAX = 500;
+/** Links asked for in one call. They live 15 minutes, so a long queue asks again later. */
+const LINKS_PER_CALL = 50;
+const PARALLEL = 3;
+/** A link with less than this left is replaced before use. */
+const LINK_MARGIN_MS = 60_000;
+/** The longest pause after a request that the server could not answer. */
+const REST_MAX_MS = 30_000;
+
+/** Failures that sending the same file again can mend. The other codes speak of the file itself. */
+const MENDABLE = new Set(['never_arrived', 'not_as_stated', 'processing_failed', 'worker_died']);
+
+/** Whether another attempt can help a failed image. */
+export const isMendable = (code: string | null | undefined): boolean => MENDABLE.has(code ?? '');
+
+export type UploadState = 'waiting' | 'init' | 'uploaded' | 'processing' | 'done' | 'error';
+
+/** A later state is never replaced by an earlier one that arrives late. */
+const RANK: Record<string, number> = { waiting: 0, init: 1, uploaded: 2, processing: 3, done: 4, error: 4 };
+
+/** True when `next` is news for an upload in state `current`. */
+export const advances = (current: string, next: string): boolean => next in RANK && RANK[next]! > RANK[current]!;
+
+export interface UploadPlace {
+  projectId: string;
+  galleryId: string;
+}
+
+export interface Upload extends UploadPlace {
+  id: string;
+  name: string;
+  size: number;
+  sent: number;
+  state: UploadState;
+  file: File | null;
+  imageId: string | null;
+  link: UploadLink | null;
+  /** The sentence to show. */
+  problem: string | null;
+  /** Whether no other attempt can help. */
+  hopeless: boolean;
+}
+
+export interface UploadLimits {
+  max_file_bytes?: number | null;
+}
+
+/** Why a file cannot be taken, in a sentence, before any byte moves; null when it can. */
+export function refusal(file: Pick<File, 'size' | 'type'>, limits: UploadLimits): string | null {
+  if (file.size === 0) return words.upload.empty;
+  if (limits.max_file_bytes && file.size > limits.max_file_bytes) {
+    return words.upload.tooLarge(bytes(file.size), bytes(limits.max_file_bytes));
+  }
+  // Browsers and systems name image types in many ways; only the bytes decide, at the server.
+  const mayBeImage = !file.type || file.type.startsWith('image/') || file.type === 'application/octet-stream';
+  return mayBeImage ? null : words.upload.wrongType(file.type);
+}
+
+interface Verdict extends UploadLink {
+  verdict?: string;
+  detail?: string | null;
+  errors?: Record<string, string[]> | null;
+}
+
+/** What the queue needs of the API. */
+export interface UploadClient {
+  imageLinks(body: object, key: string): Promise<{ images: Verdict[] }>;
+  completeImage(id: string): Promise<unknown>;
+  image(id: string): Promise<{ state: string; error?: string | null; error_code?: string | null }>;
+}
+
+interface Failure {
+  status?: number;
+  words?: string;
+  message: string;
+  temporary?: boolean;
+  retryAfterMs?: number | null;
+}
+
+/** Event: `changed`, after any change of the list. While the server is away the queue keeps its files and tries again. */
+export class Uploads extends EventTarget {
+  limits: UploadLimits;
+  #client: UploadClient;
+  #send: Send;
+  #items = new Map<string, Upload>();
+  #byImage = new Map<string | null, Upload>();
+  #active = 0;
+  #asking: Promise<void> | null = null;
+  #stops = new Map<string, AbortController>();
+  #rest: ReturnType<typeof setTimeout> | null = null;
+  #restMs: (count: number) => number;
+  #rests = 0;
+
+  /** `restMs(count)`: how long the queue rests after the `count`-th failure in a row. */
+  constructor(client: UploadClient, { limits = {}, send = sendFile, restMs }: { limits?: UploadLimits; send?: Send; restMs?: (count: number) => number } = {}) {
+    super();
+    this.limits = limits;
+    this.#client = client;
+    this.#send = send;
+    this.#restMs = restMs ?? ((count) => backoffMs(count, { maxMs: REST_MAX_MS }));
+  }
+
+  get items(): Upload[] {
+    return [...this.#items.values()];
+  }
+
+  /** Uploads whose bytes are still here or whose end is not known. */
+  get unfinished(): Upload[] {
+    return this.items.filter((item) => RANK[item.state]! < RANK['done']!);
+  }
+
+  /** Takes files for a gallery; gives the number left out because the queue is full. */
+  add(files: File[], { projectId, galleryId }: UploadPlace): number {
+    const room = Math.max(0, UNFINISHED_MAX - this.unfinished.length);
+    for (const file of files.slice(0, room)) {
+      const problem = refusal(file, this.limits);
+      const item: Upload = {
+        id: uuid7(), file, name: file.name, size: file.size, projectId, galleryId, sent: 0,
+        state: problem ? 'error' : 'waiting', problem, hopeless: problem !== null, imageId: null, link: null,
+      };
+      this.#items.set(item.id, item);
+    }
+    this.#changed();
+    this.#pump();
+    return Math.max(0, files.length - room);
+  }
+
+  /** Sends a failed file again, as a new image. */
+  retry(item: Upload): void {
+    if (item.state !== 'error' || item.hopeless || !item.file) return;
+    this.#byImage.delete(item.imageId);
+    Object.assign(item, { sent: 0, state: 'waiting', problem: null, imageId: null, link: null });
+    this.#changed();
+    this.#pump();
+  }
+
+  /** Stops everything that is not wholly sent; what was sent goes on at the server. */
+  stop(): void {
+    for (const item of this.unfinished) {
+      if (item.state === 'waiting' || item.state === 'init') this.#fail(item, words.upload.stopped);
+    }
+    for (const controller of this.#stops.values()) controller.abort(new Error(words.upload.stopped));
+  }
+
+  /** Forgets the items in this state; without one, at sign-out, everything. */
+  clear(state?: 'done' | 'error'): void {
+    if (!state) this.stop();
+    for (const item of this.items) {
+      if (state && item.state !== state) continue;
+      this.#items.delete(item.id);
+      this.#byImage.delete(item.imageId);
+    }
+    this.#changed();
+  }
+
+  /** Takes a message of the project's stream. The image itself tells why it failed and whether it was deleted. */
+  news(message: { type: string; image_id?: string; state?: string }): void {
+    const item = message.type === 'image.state' && this.#byImage.get(message.image_id!);
+    if (!item) return;
+    if (message.state === 'error' || !message.state) void this.#read(item);
+    else this.#advance(item, message.state as UploadState);
+  }
+
+  /** Reads the state of at most `max` sent files, for times when news of them may not come. */
+  async reconcile({ only = () => true, max = UNFINISHED_MAX }: { only?: (item: Upload) => boolean; max?: number } = {}): Promise<void> {
+    const sent = this.unfinished.filter((item) => RANK[item.state]! >= RANK['uploaded']! && only(item));
+    for (const item of sent.slice(0, max)) await this.#read(item);
+  }
+
+  async #read(item: Upload): Promise<void> {
+    try {
+      const image = await withRetry(() => this.#client.image(item.imageId!));
+      this.#advance(item, image.state as UploadState, image);
+    } catch (error) {
+      if ((error as Failure).status === 404) this.#fail(item, words.upload.deleted, true);
+    }
+  }
+
+  #advance(item: Upload, state: UploadState, image?: { error?: string | null; error_code?: string | null }): void {
+    if (!advances(item.state, state)) return;
+    if (state === 'error') return this.#fail(item, image?.error ?? words.upload.failed, !isMendable(image?.error_code));
+    item.state = state;
+    if (state === 'done') item.file = null;
+    this.#changed();
+  }
+
+  #fail(item: Upload, problem: string, hopeless = false): void {
+    Object.assign(item, { state: 'error', problem, hopeless });
+    this.#changed();
+  }
+
+  /** Ends a rest of the queue: the server answers again, or may. */
+  resume(): void {
+    if (this.#rest) clearTimeout(this.#rest);
+    this.#rest = null;
+    this.#pump();
+  }
+
+  /** Puts a file back in the queue, which rests until the server may answer again. */
+  #postpone(item: Upload, error: Failure): void {
+    Object.assign(item, { sent: 0, state: 'waiting', problem: error.words });
+    this.#changed();
+    this.#rest ??= setTimeout(() => this.resume(), Math.max(this.#restMs(this.#rests++), error.retryAfterMs ?? 0));
+  }
+
+  #pump(): void {
+    while (this.#active < PARALLEL && this.#rest === null) {
+      const item = this.items.find((each) => each.state === 'waiting' && !this.#stops.has(each.id));
+      if (!item) return;
+      this.#active++;
+      void this.#upload(item).finally(() => {
+        this.#active--;
+        this.#pump();
+      });
+    }
+  }
+
+  async #upload(item: Upload): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#stops.set(item.id, controller);
+    try {
+      await this.#link(item, signal);
+      if (item.state !== 'waiting') return;
+      Object.assign(item, { state: 'init', problem: null });
+      this.#changed();
+      await this.#send(item.file!, item.link!, { signal, onProgress: (sent) => this.#sent(item, sent) });
+      this.#sent(item, item.size);
+      await this.#client.completeImage(item.imageId!);
+      this.#rests = 0;
+      this.#advance(item, 'uploaded');
+    } catch (caught) {
+      const error = caught as Failure;
+      // The sweep may have found the file, and the news of it come, before a lost call has failed.
+      if (!advances(item.state, 'uploaded')) return;
+      if (error.temporary && !signal.aborted) this.#postpone(item, error);
+      else this.#fail(item, error.words ?? error.message);
+    } finally {
+      this.#stops.delete(item.id);
+    }
+  }
+
+  #sent(item: Upload, sent: number): void {
+    item.sent = Math.min(sent, item.size);
+    this.#changed();
+  }
+
+  /** Waits until the item has a link or a verdict against it. One call for links runs at a time. */
+  async #link(item: Upload, signal: AbortSignal): Promise<void> {
+    const isFresh = () => item.link && Date.parse(item.link.expires_at!) - Date.now() > LINK_MARGIN_MS;
+    while (item.state === 'waiting' && !isFresh()) {
+      signal.throwIfAborted();
+      this.#asking ??= this.#askLinks(item).finally(() => (this.#asking = null));
+      await this.#asking;
+    }
+  }
+
+  async #askLinks(first: Upload): Promise<void> {
+    const following = this.items.filter(
+      (item) => item.state === 'waiting' && !item.link && item !== first && item.projectId === first.projectId
+        && item.galleryId === first.galleryId,
+    );
+    const batch = [first, ...following].slice(0, LINKS_PER_CALL);
+    const files = batch.map(({ name, size, file }) => ({ filename: name, size, ...(file?.type && { content_type: file.type }) }));
+    const body = { project_id: first.projectId, gallery_id: first.galleryId, files };
+    const key = uuid7();
+    const answer = await withRetry(() => this.#client.imageLinks(body, key), { attempts: 2 });
+    answer.images.forEach((verdict, index) => this.#verdict(batch[index]!, verdict));
+  }
+
+  #verdict(item: Upload, verdict: Verdict): void {
+    if (item.state !== 'waiting') return;
+    if (!verdict.upload_link) return this.#fail(item, verdictWords(verdict), verdict.verdict !== 'over_quota');
+    this.#byImage.delete(item.imageId);
+    item.link = verdict;
+    item.imageId = verdict.image_id!;
+    this.#byImage.set(item.imageId, item);
+  }
+
+  #changed(): void {
+    this.dispatchEvent(new Event('changed'));
+  }
+}
+
+/** The reason a batch gives for not taking a file, as one text. */
+export function verdictWords(verdict: Verdict): string {
+  const fields = Object.values(verdict.errors ?? {}).flat();
+  return [verdict.detail, ...fields].filter(Boolean).join(' ') || words.upload.refused;
+}
+
+/** How many items are in each of the states that people are told. */
+export function tally(items: Pick<Upload, 'state'>[]): { total: number; done: number; failed: number; waiting: number } {
+  const count = (...states: UploadState[]) => items.filter(({ state }) => states.includes(state)).length;
+  return { total: items.length, done: count('done'), failed: count('error'), waiting: count('waiting') };
+}

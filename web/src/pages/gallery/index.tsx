@@ -1,0 +1,42 @@
+/** The gallery page: which gallery is shown, and its tabs. */
+
+import { useState } from 'preact/hooks';
+import { galleries, gallery, demoApplication } from '../../state/project.js';
+import { go, href, route } from '../../state/route.js';
+import { Empty, Icon, Loading, Tabs } from '../../ui/index.js';
+import { words } from '../../words/index.js';
+import { DemoPanel } from '../demo.js';
+import { EditGallery, NewGallery } from './dialogs.js';
+import { Photos } from './photos.js';
+
+const TABS = ['photos'] as const;
+const text = words.gallery;
+
+export function GalleryPage() {
+  const [dialog, setDialog] = useState<'new' | 'edit' | null>(null);
+  if (galleries.value === null) return <Loading />;
+  const shown = gallery.value;
+  const tab = TABS.find((each) => each === route.value.path[2]) ?? 'photos';
+  const close = () => setDialog(null);
+  const pick = (event: { currentTarget: HTMLSelectElement }) => go(href(['gallery', event.currentTarget.value, tab]));
+  return (
+    <div class="page">
+      <div class="bar page-head">
+        {shown && galleries.value.length > 1
+          ? (
+            <select class="title" aria-label={text.pick} value={shown.gallery_id} onChange={pick}>
+              {galleries.value.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
+            </select>
+          )
+          : <h2 class="title">{shown?.name ?? text.label}</h2>}
+        {shown && <button type="button" class="icon-button" aria-label={text.edit} title={text.edit} onClick={() => setDialog('edit')}><Icon name="edit" /></button>}
+        <button type="button" class="quiet" onClick={() => setDialog('new')}><Icon name="add" />{text.new}</button>
+        {shown && TABS.length > 1 && <Tabs label={text.tabs.label} open={tab} tabs={TABS.map((each) => [each, text.tabs[each], href(['gallery', shown.gallery_id, each])])} />}
+      </div>
+      {demoApplication.value && <DemoPanel />}
+      {shown ? <Photos key={shown.gallery_id} shown={shown} /> : <Empty title={text.noGallery}><p>{text.noGalleryText}</p></Empty>}
+      {dialog === 'new' && <NewGallery onClose={close} />}
+      {dialog === 'edit' && shown && <EditGallery shown={shown} onClose={close} />}
+    </div>
+  );
+}

@@ -1,0 +1,92 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { paint, type Box } from '../../../../clients/js/src/shared/index.js';
+import { short } from '../../lib/format.js';
+import { withoutQuery } from '../../lib/pictures.js';
+import { words } from '../../words/index.js';
+import { nameOf, type Item } from './model.js';
+
+interface TileProps {
+  item: Item;
+  box: Box;
+  index: number;
+  count: number;
+  href: string;
+  isTabStop: boolean;
+  isSelected: boolean;
+  isEager: boolean;
+  onFocus: () => void;
+  onPick: (isRange: boolean) => void;
+}
+
+export function Tile({ item, box, index, count, href, isTabStop, isSelected, isEager, onFocus, onPick }: TileProps) {
+  const name = nameOf(item) ?? words.gallery.unnamed;
+  const onClick = (event: MouseEvent) => {
+    if (!event.shiftKey) return;
+    event.preventDefault();
+    onPick(true);
+  };
+  const style = { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` };
+  return (
+    <li class={isSelected ? 'tile selected' : 'tile'} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
+      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} onFocus={onFocus} onClick={onClick}>
+        <Picture item={item} name={name} sizes={`${Math.ceil(box.width)}px`} isEager={isEager} />
+        <Numbers item={item} />
+      </a>
+      <input
+        type="checkbox" class="pick" tabIndex={-1} checked={isSelected} aria-label={words.gallery.select(name)}
+        onClick={(event) => (event.preventDefault(), onPick(event.shiftKey))}
+      />
+    </li>
+  );
+}
+
+/** The picture over its blurred placeholder. A picture that cannot be had leaves its name. */
+export function Picture({ item, name, sizes, isEager }: { item: Item; name: string; sizes: string; isEager: boolean }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const wanted = item.srcset ?? item.url ?? item.preview;
+  const [settled, setSettled] = useState<{ source: string; isBroken: boolean } | null>(null);
+  useEffect(() => void paint(canvas.current!, item.thumbhash), [item.thumbhash]);
+  // A fresh signature on the same bytes loads nothing again: the addresses of the first one stay.
+  const kept = useRef(item);
+  if (withoutQuery(kept.current.srcset ?? kept.current.url) !== withoutQuery(item.srcset ?? item.url) || settled?.isBroken) kept.current = item;
+  const { srcset, srcset_webp: webp, preview, url } = kept.current;
+  const source = withoutQuery(wanted);
+  const state = settled?.source === source ? (settled.isBroken ? 'picture broken' : 'picture loaded') : 'picture';
+  return (
+    <span class={state}>
+      <canvas ref={canvas} width={1} height={1} aria-hidden="true" />
+      <picture>
+        {webp && <source type="image/webp" srcset={webp} sizes={sizes} />}
+        <img
+          alt={name} decoding="async" loading={isEager ? 'eager' : 'lazy'} sizes={sizes} srcset={srcset ?? undefined}
+          src={(srcset ? preview : url) ?? preview ?? undefined}
+          onLoad={() => setSettled({ source, isBroken: false })} onError={() => setSettled({ source, isBroken: true })}
+        />
+      </picture>
+      <span class="picture-name" aria-hidden="true">{name}</span>
+    </span>
+  );
+}
+
+function Numbers({ item }: { item: Item }) {
+  const { weight, views, clicks } = item;
+  if (weight === undefined || views === undefined || clicks === undefined) return null;
+  return (
+    <span class="numbers">
+      <span class="spoken">{words.gallery.numbers(weight, views, clicks)}</span>
+      <span aria-hidden="true" key={weight} class="fresh"><Glyph name="weight" />{short(weight)}</span>
+      <span aria-hidden="true"><Glyph name="eye" />{short(views)}</span>
+      <span aria-hidden="true"><Glyph name="click" />{short(clicks)}</span>
+    </span>
+  );
+}
+
+export function Glyph({ name }: { name: 'weight' | 'eye' | 'click' }) {
+  return (
+    <svg viewBox="0 0 16 16" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.6">
+      {name === 'weight' && <path d="M8 13V3M3.5 7.5 8 3l4.5 4.5" />}
+      {name === 'eye' && <path d="M1 8s2.6-4.5 7-4.5S15 8 15 8s-2.6 4.5-7 4.5S1 8 1 8Zm9 0a2 2 0 1 1-4 0 2 2 0 0 1 4 0Z" />}
+      {name === 'click' && <path d="M4 2.5 13 8l-4.2.9L6.5 13 4 2.5Z" fill="currentColor" stroke="none" />}
+    </svg>
+  );
+}

@@ -1,0 +1,108 @@
+/** All images of a project, by state and tag; failed ones say why, and are retried where it can help. */
+
+import { useEffect, useState } from 'preact/hooks';
+import { api, type Schemas } from '../api/index.js';
+import { bytes } from '../lib/format.js';
+import { isMendable } from '../lib/upload.js';
+import { onNews } from '../state/live.js';
+import { attempt, notify, undoable } from '../state/notices.js';
+import { go, href, hrefWith, param, projectId } from '../state/route.js';
+import { Action, Empty, Icon, Loaded, Segments, Table, Time } from '../ui/index.js';
+import { useList } from '../ui/load.js';
+import { words } from '../words/index.js';
+
+type Image = Schemas['Image'];
+
+const text = words.images;
+const STATES = ['error', 'processing', 'uploaded', 'init', 'done'] as const;
+
+export function ImagesPage() {
+  const state = STATES.find((each) => each === param('state'));
+  const tag = param('tag');
+  const path = { project_id: projectId.value! };
+  const read = async (cursor: string | undefined, only = state) => {
+    const page = await api.get('/projects/{project_id}/images', { path, query: { state: only, tag: tag ?? undefined, cursor, limit: 50 } });
+    return { entries: page.images, next: page.next_cursor };
+  };
+  const list = useList<Image>(`${projectId.value} ${state} ${tag}`, read);
+  const failed = useList<Image>(state ? null : `${projectId.value} failed ${tag}`, (cursor) => read(cursor, 'error'));
+  const [gone, setGone] = useState<Set<string>>(new Set());
+  const reload = () => (list.reload(), state || failed.reload());
+  useEffect(() => onNews((message) => {
+    if (message.type === 'image.state' && (message.state === 'done' || message.state === 'error')) reload();
+  }, reload), [state, tag]);
+  const remove = (image: Image) => {
+    setGone(new Set([...gone, image.image_id]));
+    const restore = () => setGone((before) => new Set([...before].filter((id) => id !== image.image_id)));
+    const work = () => void attempt(() => api.delete('/images/{image_id}', { path: { image_id: image.image_id }, keepalive: true })).then((done) => (done ? reload() : restore()));
+    undoable(words.photo.deleted(1), words.undo, work, restore);
+  };
+  const shown = (images: Image[]) => images.filter(({ image_id }) => !gone.has(image_id));
+  const failures = shown(failed.entries);
+  return (
+    <div class="page">
+      <div class="bar page-head"><h2 class="title">{words.nav.images}</h2></div>
+      <div class="bar filters">
+        <Segments label={text.state} name="state" value={state ?? ''} onChange={(value) => go(hrefWith({ state: value || null }))} options={[['', text.all], ...STATES.map((each): [string, string] => [each, text.states[each]])]} />
+        <label><span>{text.tag}</span><input value={tag ?? ''} maxLength={100} onChange={(event) => go(hrefWith({ tag: event.currentTarget.value.trim() || null }))} /></label>
+      </div>
+      {!state && failures.length > 0 && (
+        <section class="page">
+          <h3>{text.failedTitle(failures.length, Boolean(failed.more))}</h3>
+          <Rows caption={text.states.error} images={failures} more={failed.more} onRemove={remove} onChanged={reload} />
+        </section>
+      )}
+      <Loaded load={list}>
+        {() => {
+          const images = shown(list.entries).filter((image) => state || image.state !== 'error');
+          if (images.length === 0 && failures.length > 0) return null;
+          if (images.length === 0) return <Empty title={state || tag ? text.noneFiltered : text.none}><p>{words.gallery.emptyText}</p></Empty>;
+          return <Rows caption={words.nav.images} images={images} more={list.more} onRemove={remove} onChanged={reload} />;
+        }}
+      </Loaded>
+    </div>
+  );
+}
+
+interface RowsProps {
+  caption: string;
+  images: Image[];
+  more: (() => Promise<void>) | null;
+  onRemove: (image: Image) => void;
+  onChanged: () => void;
+}
+
+function Rows({ caption, images, more, onRemove, onChanged }: RowsProps) {
+  const retry = async ({ image_id }: Image) => {
+    await api.post('/images/{image_id}/reprocess', { path: { image_id } });
+    notify(words.photo.reprocessing);
+    onChanged();
+  };
+  return (
+    <Table
+      caption={caption} rows={images} more={more} rowKey={({ image_id }) => image_id}
+      columns={[
+        { title: text.picture, cell: (image) => <Thumb image={image} /> },
+        { title: text.name, cell: ({ filename, tags }) => <>{filename}<span class="tags">{tags.map((each) => <a key={each} href={href(['images'], { tag: each })}>{each}</a>)}</span></> },
+        { title: text.state, cell: ({ state, error }) => <><span class={`state ${state}`}>{text.states[state]}</span>{error && <p class="problem">{error}</p>}</> },
+        { title: text.size, cell: ({ width, height, bytes: size }) => [width && height ? `${width} × ${height}` : '', size ? bytes(size) : ''].filter(Boolean).join(' · ') || '–' },
+        { title: text.added, cell: ({ created_at }) => <Time at={created_at} relative /> },
+        {
+          title: text.actions,
+          cell: (image) => (
+            <div class="line tight">
+              {image.state === 'error' && isMendable(image.error_code) && image.versions.original && <Action class="quiet" run={() => retry(image)}><Icon name="reprocess" />{words.upload.retry}</Action>}
+              {image.versions.original && <a class="icon-button button" href={image.versions.original} aria-label={`${words.photo.download}: ${image.filename}`}><Icon name="download" /></a>}
+              <button type="button" class="icon-button" aria-label={`${words.delete}: ${image.filename}`} onClick={() => onRemove(image)}><Icon name="trash" /></button>
+            </div>
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+function Thumb({ image }: { image: Image }) {
+  const source = image.versions.thumb ?? image.url;
+  return source ? <img class="thumb" src={source} alt="" loading="lazy" decoding="async" width={56} height={42} /> : <span class="thumb none" />;
+}

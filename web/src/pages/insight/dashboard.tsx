@@ -1,0 +1,140 @@
+/** Answers first: visits, views, clicks and their rate, the best and worst pictures, and what the order brings. */
+
+import { useMemo } from 'preact/hooks';
+import { api, type Schemas } from '../../api/index.js';
+import { change, number, percent } from '../../lib/format.js';
+import { bestAndWorst, changeOf } from '../../lib/insight.js';
+import { intervalOf, spanBefore, type Span } from '../../lib/range.js';
+import { galleries, gallery } from '../../state/project.js';
+import { go, href, hrefWith, projectId } from '../../state/route.js';
+import { Chart, type Series } from '../../ui/chart.js';
+import { Empty, Loaded, Loading } from '../../ui/index.js';
+import { useLoad } from '../../ui/load.js';
+import { words } from '../../words/index.js';
+import { isCompared, RangeBar, scope, span } from './range.js';
+
+type Usage = Schemas['GalleryUsage'];
+type ImageRow = Schemas['GalleryUsageImage'];
+
+const text = words.insight;
+const PICTURES = 5;
+
+interface Numbers {
+  visits: number;
+  usage: Usage;
+}
+
+async function read(project_id: string, gallery_id: string, of: Span): Promise<Numbers> {
+  const query = scope(project_id, of);
+  const [counts, usage] = await Promise.all([
+    api.get('/analytics/counts', { query: { ...query, interval: 'all' } }),
+    api.get('/analytics/galleries/{gallery_id}', { path: { gallery_id }, query: { ...query, interval: intervalOf(of), limit: 1000 } }),
+  ]);
+  return { visits: counts.rows[0]?.sessions ?? 0, usage };
+}
+
+export function Dashboard() {
+  const shown = gallery.value;
+  const key = shown && JSON.stringify([shown.gallery_id, scope(''), isCompared()]);
+  const load = useLoad(key, async () => {
+    const [now, before] = await Promise.all([span(), spanBefore(span())].map((of) => read(projectId.value!, shown!.gallery_id, of)));
+    return { now: now!, before: before! };
+  });
+  if (galleries.value === null) return <Loading />;
+  if (!shown) return <Empty title={words.gallery.noGallery}><p>{words.gallery.noGalleryText}</p></Empty>;
+  const pick = (event: { currentTarget: HTMLSelectElement }) => go(hrefWith({ gallery: event.currentTarget.value }));
+  return (
+    <>
+      <div class="bar">
+        {galleries.value.length > 1 && (
+          <select aria-label={words.gallery.pick} value={shown.gallery_id} onChange={pick}>
+            {galleries.value.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
+          </select>
+        )}
+        <RangeBar canCompare />
+      </div>
+      <Loaded load={load}>{({ now, before }) => <Answers galleryId={shown.gallery_id} now={now} before={before} />}</Loaded>
+    </>
+  );
+}
+
+function Answers({ galleryId, now, before }: { galleryId: string; now: Numbers; before: Numbers }) {
+  const [total, old] = [now.usage.total, before.usage.total];
+  const { best, worst } = useMemo(() => bestAndWorst(now.usage.rows, PICTURES), [now]);
+  return (
+    <>
+      <div class="answers">
+        <Answer label={text.visits} hint={text.visitsHint} value={number(now.visits)} change={changeOf(now.visits, before.visits)} />
+        <Answer label={words.photo.views} value={number(total.views)} change={changeOf(total.views, old.views)} />
+        <Answer label={words.photo.clicks} value={number(total.clicks)} change={changeOf(total.clicks, old.clicks)} />
+        <Answer label={text.rate} hint={text.rateHint} value={total.click_rate === null ? '–' : percent(total.click_rate)} change={changeOf(total.click_rate, old.click_rate)} />
+      </div>
+      <p class="card">{liftWords(now.usage.experiment)}</p>
+      <section class="card"><h3>{text.overTime}</h3><OverTime now={now.usage} before={before.usage} /></section>
+      <div class="cards">
+        <section class="card"><h3>{text.best}</h3><Pictures galleryId={galleryId} rows={best} /></section>
+        <section class="card"><h3>{text.worst}</h3><Pictures galleryId={galleryId} rows={worst} /></section>
+      </div>
+    </>
+  );
+}
+
+function Answer({ label, hint, value, change: by }: { label: string; hint?: string; value: string; change: number | null }) {
+  return (
+    <div class="card answer" title={hint}>
+      <span>{label}</span>
+      <strong>{value}</strong>
+      <small class={by === null ? 'hint' : by < 0 ? 'problem' : 'good'}>{by === null ? text.noBefore : text.against(change(by))}</small>
+    </div>
+  );
+}
+
+function liftWords(experiment: Usage['experiment']): string {
+  if (!experiment) return text.noHoldout;
+  const { lift, interval, enough_data, message } = experiment;
+  if (!enough_data || lift === null || !interval) return text.liftUnsure(message ?? '');
+  return text.lift(change(lift), percent(interval[0]!), percent(interval[1]!));
+}
+
+/** Views and clicks; with a comparison, those of the period before at the same distance from its beginning. */
+function OverTime({ now, before }: { now: Usage; before: Usage }) {
+  const compared = isCompared();
+  const { times, series } = useMemo(() => {
+    const shift = Date.parse(`${span().from}T00:00:00Z`) - Date.parse(`${spanBefore(span()).from}T00:00:00Z`);
+    const shifted = before.over_time.map((row) => ({ ...row, bucket: new Date(Date.parse(row.bucket) + shift).toISOString() }));
+    const at = (rows: { bucket: string; views: number; clicks: number }[]) => new Map(rows.map((row) => [Date.parse(row.bucket), row]));
+    const [first, second] = [at(now.over_time), at(compared ? shifted : [])];
+    const stamps = [...new Set([...first.keys(), ...second.keys()])].sort((a, b) => a - b);
+    const line = (label: string, of: typeof first, name: 'views' | 'clicks', isFaint = false): Series =>
+      ({ label, isFaint, values: stamps.map((stamp) => of.get(stamp)?.[name] ?? (isFaint ? null : 0)) });
+    const lines = [line(words.photo.views, first, 'views'), line(words.photo.clicks, first, 'clicks')];
+    if (compared) lines.push(line(text.before(words.photo.views), second, 'views', true), line(text.before(words.photo.clicks), second, 'clicks', true));
+    return { times: stamps.map((stamp) => new Date(stamp).toISOString()), series: lines };
+  }, [now, before, compared]);
+  if (times.length === 0) return <p class="none">{text.nothing}</p>;
+  return <Chart label={text.overTime} times={times} series={series} />;
+}
+
+function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {
+  const ids = rows.map(({ image_id }) => image_id!);
+  const load = useLoad(JSON.stringify(ids), () => Promise.all(ids.map(async (image_id) => {
+    // A picture that left the gallery keeps its figures and has no item.
+    const item = await api.get('/galleries/{gallery_id}/images/{image_id}', { path: { gallery_id: galleryId, image_id } }).catch(() => null);
+    return item;
+  })));
+  if (rows.length === 0) return <p class="none">{text.nothing}</p>;
+  return (
+    <ol class="pictures">
+      {rows.map(({ image_id, external_id, views, clicks, click_rate }, at) => {
+        const item = load.data?.[at];
+        const name = item?.name ?? external_id ?? image_id!;
+        return (
+          <li key={image_id}>
+            <a href={href(['gallery', galleryId], { photo: image_id })}>{item?.preview ? <img class="thumb" src={item.preview} alt="" /> : <span class="thumb" />}<span>{name}</span></a>
+            <span class="number" title={words.gallery.numbers(0, views, clicks).split(': ')[1]}>{click_rate === null ? '–' : percent(click_rate)}<small class="hint"> · {number(clicks)} / {number(views)}</small></span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}

@@ -1,0 +1,46 @@
+/** The span that all reports are about: in the address, by the clocks of a time zone. */
+
+import { spanOf, today, addDays, type Span } from '../../lib/range.js';
+import { go, hrefWith, param } from '../../state/route.js';
+import { Segments } from '../../ui/index.js';
+import { words } from '../../words/index.js';
+
+const text = words.insight;
+const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export const zone = (): string => param('timezone') ?? OWN_ZONE;
+
+export const span = (): Span =>
+  spanOf(Number(param('days') ?? 7) || 7, zone(), { from: param('from'), to: param('to') });
+
+/** What all reports take. */
+export const scope = (project_id: string, of = span()) => ({ project_id, from: of.from, to: of.to, timezone: zone() });
+
+export const isCompared = (): boolean => param('compare') === '1';
+
+export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
+  const isOwn = param('from') !== null;
+  const { from, to } = span();
+  const choose = (value: string) => {
+    if (value === 'own') go(hrefWith({ from, to: addDays(to, -1), days: null }));
+    else go(hrefWith({ days: value === '7' ? null : value, from: null, to: null }));
+  };
+  const zones = [...new Set([OWN_ZONE, 'UTC', zone()])];
+  return (
+    <div class="bar filters">
+      <Segments label={text.range} name="range" value={isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
+      {isOwn && (
+        <>
+          <label><span>{words.from}</span><input type="date" value={from} max={today(zone())} onChange={(event) => go(hrefWith({ from: event.currentTarget.value }))} /></label>
+          <label><span>{words.until}</span><input type="date" value={addDays(to, -1)} onChange={(event) => go(hrefWith({ to: event.currentTarget.value }))} /></label>
+        </>
+      )}
+      <label><span>{text.zone}</span>
+        <select value={zone()} onChange={(event) => go(hrefWith({ timezone: event.currentTarget.value === OWN_ZONE ? null : event.currentTarget.value }))}>
+          {zones.map((each) => <option key={each} value={each}>{each}</option>)}
+        </select>
+      </label>
+      {canCompare && <label class="check"><input type="checkbox" checked={isCompared()} onChange={() => go(hrefWith({ compare: isCompared() ? null : '1' }))} />{text.compare}</label>}
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+/** Signing in and out. The server keeps the session in an HttpOnly cookie, so the page never holds a key. */
+
+import { signal } from '@preact/signals';
+import { api, wordsOf } from '../api/index.js';
+import { openedAt, serverNews } from '../api/http.js';
+import { ticketIn } from '../lib/route.js';
+import { words } from '../words/index.js';
+import { go } from './route.js';
+
+export const session = signal<'unknown' | 'out' | 'in'>('unknown');
+/** Why nobody is signed in, in a sentence. */
+export const sessionProblem = signal<string | null>(null);
+/** The server's public URL, if the page was opened at another address. */
+export const otherPublicUrl = signal<string | null>(null);
+
+export async function startSession(): Promise<void> {
+  const ticket = ticketIn(location.hash);
+  try {
+    if (ticket) {
+      // Taken out of the address first: a reload or a copied address must not carry it.
+      go('#/', { replace: true });
+      await redeem(ticket);
+    }
+    const answer = await api.get('/session');
+    otherPublicUrl.value = openedAt(answer.public_url, location.origin) ? answer.public_url : null;
+    if (answer.signed_in) sessionProblem.value = null;
+    session.value = answer.signed_in ? 'in' : 'out';
+  } catch (error) {
+    session.value = 'out';
+    sessionProblem.value = wordsOf(error);
+  }
+}
+
+async function redeem(ticket: string): Promise<void> {
+  try {
+    await api.post('/session', { body: { ticket } });
+  } catch (error) {
+    if ((error as { temporary?: boolean }).temporary) throw error;
+    sessionProblem.value = words.signIn.spentLink;
+  }
+}
+
+export async function signIn(adminKey: string): Promise<void> {
+  await api.post('/session', { body: { admin_key: adminKey } });
+  await startSession();
+}
+
+export async function signOut(): Promise<void> {
+  await api.delete('/session').catch(() => {});
+  session.value = 'out';
+  sessionProblem.value = null;
+  go('#/', { replace: true });
+}
+
+serverNews.addEventListener('signed-out', () => {
+  if (session.value !== 'in') return;
+  session.value = 'out';
+  sessionProblem.value = words.signIn.ended;
+});
+addEventListener('hashchange', () => {
+  if (ticketIn(location.hash)) void startSession();
+});

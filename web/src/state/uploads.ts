@@ -1,0 +1,112 @@
+/** The one queue of uploads, and files that wait for a sign-in or for the server. */
+
+import { signal } from '@preact/signals';
+import { api, wordsOf } from '../api/index.js';
+import { backoffMs } from '../../../clients/js/src/shared/index.js';
+import { UNFINISHED_MAX, Uploads, type Upload, type UploadClient } from '../lib/upload.js';
+import { words } from '../words/index.js';
+import { isLive, onNews } from './live.js';
+import { createProject, gallery, keepGallery, openProject, project, whenLoaded } from './project.js';
+import { projectId } from './route.js';
+import { session } from './session.js';
+
+/** How often, and for how many files, states are asked for that no live connection will tell. */
+const POLL_MS = 5000;
+const POLL_FILES = 20;
+
+const client = {
+  imageLinks: (body: never, key: string) => api.post('/images/batch', { body, headers: { 'Idempotency-Key': key } }),
+  completeImage: (id: string) => api.post('/images/{image_id}/complete', { path: { image_id: id } }),
+  image: (id: string) => api.get('/images/{image_id}', { path: { image_id: id } }),
+} as unknown as UploadClient;
+
+export const uploads = new Uploads(client);
+/** The queue's items, renewed at most once a frame. */
+export const uploadItems = signal<Upload[]>([]);
+/** A sentence about files that could not be taken, or wait. */
+export const uploadNote = signal<string | null>(null);
+
+let frame: number | null = null;
+uploads.addEventListener('changed', () => {
+  frame ??= requestAnimationFrame(() => {
+    frame = null;
+    uploadItems.value = uploads.items.map((item) => ({ ...item }));
+  });
+});
+
+/** Files chosen before sign-in or while the server is away. */
+let held: File[] = [];
+let holdTimer: ReturnType<typeof setTimeout> | undefined;
+let holdAttempts = 0;
+
+/** Takes chosen or dropped files into the open gallery; the first ever make their project and gallery. */
+export async function take(chosen: File[]): Promise<void> {
+  const all = [...held, ...chosen];
+  const files = all.slice(0, UNFINISHED_MAX);
+  const leftOut = all.length - files.length;
+  if (files.length === 0) return;
+  clearTimeout(holdTimer);
+  held = files;
+  if (session.value !== 'in') {
+    uploadNote.value = words.upload.heldForSignIn(files.length);
+    return;
+  }
+  held = [];
+  try {
+    const place = await makePlace();
+    uploads.limits = await api.get('/limits', { query: { project_id: place.projectId } });
+    holdAttempts = 0;
+    const dropped = uploads.add(files, place) + leftOut;
+    uploadNote.value = dropped ? words.upload.leftOut(dropped, UNFINISHED_MAX) : null;
+  } catch (caught) {
+    const error = caught as { temporary?: boolean; retryAfterMs?: number | null };
+    uploadNote.value = wordsOf(caught);
+    if (!error.temporary) return;
+    held = [...files, ...held].slice(0, UNFINISHED_MAX);
+    uploadNote.value = words.upload.heldForServer(held.length);
+    holdTimer = setTimeout(() => void take([]), Math.max(backoffMs(holdAttempts++), error.retryAfterMs ?? 0));
+  }
+}
+
+let making: Promise<{ projectId: string; galleryId: string }> | null = null;
+
+function makePlace(): Promise<{ projectId: string; galleryId: string }> {
+  making ??= place().finally(() => (making = null));
+  return making;
+}
+
+async function place(): Promise<{ projectId: string; galleryId: string }> {
+  await whenLoaded();
+  const into = project.value ?? (await createProject(words.project.firstName));
+  if (into !== project.value) openProject(into.project_id, { replace: true });
+  await whenLoaded();
+  if (gallery.value?.project_id === into.project_id) return { projectId: into.project_id, galleryId: gallery.value.gallery_id };
+  const made = await api.post('/galleries', { body: { project_id: into.project_id, name: words.gallery.firstName } });
+  keepGallery(made);
+  return { projectId: into.project_id, galleryId: made.gallery_id };
+}
+
+/** Asks after uploads whose news does not come: the connection is down, or another project is open. */
+async function poll(): Promise<void> {
+  const unheard = (item: Upload) => !isLive.value || item.projectId !== projectId.value;
+  if (session.value === 'in') await uploads.reconcile({ only: unheard, max: POLL_FILES });
+  setTimeout(() => void poll(), POLL_MS);
+}
+
+export function startUploads(): void {
+  onNews((message) => uploads.news(message), () => {
+    uploads.resume();
+    void uploads.reconcile();
+  });
+  session.subscribe((now) => {
+    if (now === 'in') void take([]);
+  });
+  addEventListener('online', () => {
+    uploads.resume();
+    void take([]);
+  });
+  addEventListener('beforeunload', (event) => {
+    if (held.length || uploads.unfinished.some(({ state }) => state === 'waiting' || state === 'init')) event.preventDefault();
+  });
+  void poll();
+}

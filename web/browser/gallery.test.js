@@ -5,7 +5,6 @@ import { after, before, describe, test } from 'node:test';
 import { makeGallery, makeShop } from '../../clients/js/support/eyeline.js';
 import { noFindings, openPage, pictures, startApp, startBrowser, until } from './support.js';
 
-const SLOW = { timeout: 120_000 };
 const tiles = (page) => page.locator('.tile');
 const names = (page) => tiles(page).locator('img').evaluateAll((images) => images.map(({ alt }) => alt));
 const choose = (page, files) => page.locator('#upload').setInputFiles(files);
@@ -43,7 +42,7 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.getByText('not the admin key of this server').waitFor();
     await page.getByLabel('Admin key').fill(app.key);
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByText('2 added').waitFor(SLOW);
+    await page.getByText('2 added').waitFor();
     await until(async () => (await tiles(page).count()) === 2, 'two tiles');
     assert.deepEqual(page.problems, []);
     await page.context().close();
@@ -67,7 +66,7 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.getByRole('heading', { name: 'Three ways to begin' }).waitFor();
     await noFindings(page, 'first run');
     await page.getByRole('button', { name: 'Start the demo' }).click();
-    await page.getByText('12 added').waitFor(SLOW);
+    await page.getByText('12 added').waitFor();
     await until(async () => (await tiles(page).count()) === 12, 'twelve tiles');
     const placeOf = async (name) => (await names(page)).indexOf(name);
     const first = await placeOf('Golden hour.jpg');
@@ -95,14 +94,14 @@ describe('the gallery page', { concurrency: false }, () => {
       { name: 'noise.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('this is no picture at all') },
     ];
     await choose(page, [...pictures(17), ...bad]);
-    await page.getByRole('button', { name: '17 added · 3 failed' }).waitFor(SLOW);
+    await page.getByRole('button', { name: '17 added · 3 failed' }).waitFor();
     await page.getByRole('button', { name: '17 added · 3 failed' }).click();
     await page.getByText('The file is empty (0 bytes).').waitFor();
     await page.getByText('Files of type text/plain are not taken.').waitFor();
     assert.equal(await page.getByRole('button', { name: /^Retry/ }).count(), 0, 'no other attempt can help');
     await until(async () => (await tiles(page).count()) === 17, 'seventeen tiles');
     await page.getByRole('button', { name: 'Clear added' }).click();
-    await page.getByText('0 added · 3 failed').waitFor();
+    await page.getByRole('button', { name: '0 added · 3 failed' }).waitFor();
     await page.context().close();
   });
 
@@ -157,7 +156,7 @@ describe('the gallery page', { concurrency: false }, () => {
     const { page, shop, gallery } = await shopPage(4);
     await page.getByRole('button', { name: 'New gallery' }).click();
     await page.getByRole('button', { name: 'Create' }).click();
-    await page.getByText('This field is required.').waitFor();
+    await page.locator('dialog .field .problem').waitFor();
     await page.getByLabel('Name').fill('Sale');
     await page.getByRole('button', { name: 'Create' }).click();
     await page.getByRole('heading', { name: 'No photos yet' }).waitFor();
@@ -222,12 +221,12 @@ describe('the gallery page', { concurrency: false }, () => {
   test('an outage is told, photos chosen during it wait, and the page recovers by itself', async () => {
     const { page } = await shopPage(1);
     await page.context().setOffline(true);
-    await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).first().waitFor(SLOW);
+    await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).first().waitFor();
     await choose(page, pictures(2, 20));
     await page.waitForTimeout(500);
     await page.context().setOffline(false);
     await until(async () => (await tiles(page).count()) === 3, 'the photos that waited');
-    await page.getByText('Live', { exact: true }).waitFor(SLOW);
+    await page.getByText('Live', { exact: true }).waitFor();
     assert.equal(await page.locator('.banner.bad').count(), 0);
     await page.context().close();
   });

@@ -10,6 +10,8 @@ import { front } from '../dev.js';
 
 export { png, startBrowser, until };
 
+const DEADLINE_MS = 180_000;
+
 /** A server and its page. With EYELINE_WEB=sources the page is built from the sources, not taken from the binary. */
 export async function startApp(settings = {}) {
   if (process.env.EYELINE_WEB !== 'sources') return startEyeline(settings);
@@ -31,6 +33,8 @@ export async function startApp(settings = {}) {
 /** A page that fails the test on errors in its console. `signedIn` pages carry a session. */
 export async function openPage(browser, app, { path = '/', signedIn = true, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
+  // The tests run beside builds.
+  opened.setDefaultTimeout(DEADLINE_MS);
   const page = await opened.newPage();
   page.problems = [];
   page.on('console', (message) => {
@@ -49,12 +53,13 @@ export async function openPage(browser, app, { path = '/', signedIn = true, ...c
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Fails on any finding of axe, of any severity. */
-export async function noFindings(page, what) {
+/** What axe finds on the page, of any severity. */
+export async function findings(page) {
   await page.evaluate(AXE);
-  const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`));
-  assert.deepEqual(found, [], what);
+  return page.evaluate(async () => (await window.axe.run(document)).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`));
 }
+
+export const noFindings = async (page, what) => assert.deepEqual(await findings(page), [], what);
 
 /** The pictures as files for a file field. */
 export const pictures = (count, from = 0) =>

@@ -15,28 +15,33 @@ export interface Series {
 }
 
 const HEIGHT = 240;
+/** Days on the axis of a long chart, hours on that of a short one. */
+const stampOf = (times: string[]): Intl.DateTimeFormatOptions =>
+  (Date.parse(times.at(-1)!) - Date.parse(times[0]!) > 3 * 86_400_000 ? { month: 'short', day: 'numeric' } : { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+
 const COLOURS = ['--accent', '--second'];
 
 export function Chart({ label, times, series }: { label: string; times: string[]; series: Series[] }) {
   const box = useRef<HTMLDivElement>(null);
   const shownTheme = theme.value;
   useEffect(() => {
-    const style = getComputedStyle(box.current!);
+    const element = box.current!;
+    const style = getComputedStyle(element);
     // A canvas takes no `light-dark()`; the property of an element is already one colour.
     const colour = (name: string) => {
-      box.current!.style.color = `var(${name})`;
-      const found = getComputedStyle(box.current!).color;
-      box.current!.style.color = '';
+      element.style.color = `var(${name})`;
+      const found = getComputedStyle(element).color;
+      element.style.color = '';
       return found;
     };
     const [grid, muted] = [colour('--line'), colour('--muted')];
     const axis = { stroke: muted, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
     const plot = new UPlot(
       {
-        width: box.current!.clientWidth,
+        width: element.clientWidth,
         height: HEIGHT,
         cursor: { y: false, drag: { x: false, y: false } },
-        axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(times))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
         scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [
           { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
@@ -50,10 +55,10 @@ export function Chart({ label, times, series }: { label: string; times: string[]
         ],
       },
       [times.map((at) => Date.parse(at) / 1000), ...series.map(({ values }) => values)] as UPlot.AlignedData,
-      box.current!,
+      element,
     );
-    const observer = new ResizeObserver(() => plot.setSize({ width: box.current!.clientWidth, height: HEIGHT }));
-    observer.observe(box.current!);
+    const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
+    observer.observe(element);
     return () => (observer.disconnect(), plot.destroy());
   }, [times, series, shownTheme]);
   const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index] ?? null) }));

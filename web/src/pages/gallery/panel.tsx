@@ -36,6 +36,7 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
   };
   const close = () => setDialog(null);
   const original = image.data?.versions.original;
+  const link = image.data?.link ?? item.link;
   const reprocess = async () => {
     await api.post('/images/{image_id}/reprocess', { path });
     notify(text.reprocessing);
@@ -45,7 +46,7 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
       <header>
         <h2>{nameOf(item) ?? words.gallery.unnamed}</h2>
         <p class="hint">{item.position ? text.place(item.position) : text.unpublished}{pinned && ` · ${text.pinned(pinned.position)}`}</p>
-        {isWebAddress(item.link) && <p><a href={item.link} target="_blank" rel="noopener noreferrer">{text.openLink}</a></p>}
+        {isWebAddress(link) && <p><a href={link} target="_blank" rel="noopener noreferrer">{text.openLink}</a></p>}
       </header>
       <div class="figures">
         {([['weight', text.weight], ['views', text.views], ['clicks', text.clicks]] as const).map(([key, label]) => (

@@ -1,7 +1,7 @@
 /** How many visits get from step to step. */
 
 import { api } from '../../api/index.js';
-import { number, percent } from '../../lib/format.js';
+import { percent } from '../../lib/format.js';
 import { stepOf } from '../../lib/insight.js';
 import { go, hrefWith, param, projectId } from '../../state/route.js';
 import { Empty, Icon, Loaded } from '../../ui/index.js';
@@ -51,7 +51,7 @@ export function Funnel() {
                 <li key={step}>
                   <span class="funnel-title"><strong>{category} / {name}</strong><span>{text.visitsOf(sessions)}{step > 1 && of_previous !== null && <> · {text.ofPrevious(percent(of_previous))}</>}</span></span>
                   <span class="hbar" style={{ width: `${100 * (of_first ?? (rows[0]!.sessions ? 1 : 0))}%` }} />
-                  <small class="hint">{of_first === null ? '–' : text.ofFirst(percent(of_first))} · {number(sessions)}</small>
+                  <small class="hint">{of_first === null ? '–' : text.ofFirst(percent(of_first))}</small>
                 </li>
               ))}
             </ol>

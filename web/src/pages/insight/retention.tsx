@@ -20,7 +20,7 @@ export function Retention() {
       <div class="bar"><Segments label={text.period} name="period" value={period} options={PERIODS.map((each) => [each, text.periods[each]])} onChange={(value) => go(hrefWith({ period: value }))} /></div>
       <Loaded load={load}>
         {({ rows, note }) => {
-          const later = Math.max(0, ...rows.map(({ returned }) => returned.length));
+          const later = Math.max(0, ...rows.map(({ returned }) => returned.length - 1));
           return (
             <>
               {note && <p class="hint">{note}</p>}
@@ -34,7 +34,7 @@ export function Retention() {
                         <tr key={cohort}>
                           <th scope="row">{time(cohort, { dateStyle: 'medium', timeZone: zone() })}</th>
                           <td class="number">{number(visitors)}</td>
-                          {returned.map((count, at) => <td key={at} class="number" style={{ '--share': visitors ? count / visitors : 0 }} title={number(count)}>{visitors ? percent(count / visitors) : '–'}</td>)}
+                          {returned.slice(1).map((count, at) => <td key={at} class="number" style={{ '--share': visitors ? count / visitors : 0 }} title={number(count)}>{visitors ? percent(count / visitors) : '–'}</td>)}
                         </tr>
                       ))}
                     </tbody>

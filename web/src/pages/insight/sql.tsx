@@ -1,6 +1,6 @@
 /** Questions in SQL: an editor, examples, a history, the answer as a table and a chart, and as CSV. */
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
 import { number } from '../../lib/format.js';
 import { csv } from '../../lib/insight.js';
@@ -129,11 +129,16 @@ function Answer({ report }: { report: Report }) {
 }
 
 /** A chart of the first time column and the numbers beside it, if there are some. */
-function AnswerChart({ report: { columns, rows } }: { report: Report }) {
+function AnswerChart({ report }: { report: Report }) {
+  const chart = useMemo(() => chartOf(report), [report]);
+  return chart && <div class="card"><Chart label={text.answer} {...chart} /></div>;
+}
+
+function chartOf({ columns, rows }: Report) {
   const at = columns.find(({ type }) => type === 'timestamp' || type === 'date')?.name;
   const figures = columns.filter(({ type }) => type === 'integer' || type === 'number').slice(0, 2);
   if (!at || figures.length === 0 || rows.length < 2) return null;
   const sorted = (rows as Row[]).filter((row) => typeof row[at] === 'string').sort((a, b) => Date.parse(a[at] as string) - Date.parse(b[at] as string));
   const series = figures.map(({ name }) => ({ label: name, values: sorted.map((row) => row[name] as number | null) }));
-  return <div class="card"><Chart label={text.answer} times={sorted.map((row) => new Date(row[at] as string).toISOString())} series={series} /></div>;
+  return { times: sorted.map((row) => new Date(row[at] as string).toISOString()), series };
 }

@@ -1,0 +1,49 @@
+/** A project with pictures, visitors, and all that the pages show. */
+
+import { randomUUID } from 'node:crypto';
+import { makeGallery, makeShop } from '../../clients/js/support/eyeline.js';
+
+const VISITS = 60;
+
+/** A number from 0 to 1 that is the same in each run. */
+const chance = (seed) => ((Math.imul(seed + 1, 2654435761) >>> 8) % 1000) / 1000;
+
+export async function fillShop(app, pictures = 12) {
+  const shop = await makeShop(app, [app.host]);
+  const { project_id, application_id } = shop;
+  const query = `project_id=${project_id}`;
+  const gallery = await makeGallery(app, shop, pictures, (number) => `https://shop.example/p/${number}`);
+  await app.api('PUT', `/event-types/shop/pay?${query}`, {
+    schema: { type: 'object', properties: { amount: { type: 'number', minimum: 0 } }, required: ['amount'] },
+    on_invalid: 'quarantine', description: 'A paid order',
+  });
+  const events = [];
+  for (let visit = 0; visit < VISITS; visit++) {
+    const session_id = randomUUID();
+    const begin = Date.now() - (1 + ((visit * 7) % 160)) * 3_600_000;
+    let step = 0;
+    const add = (category, name, data) =>
+      events.push({ session_id, category, name, data, visitor_id: `visitor-${visit % 23}`, timestamp: new Date(begin + 20_000 * step++).toISOString() });
+    add('shop', 'visit', { path: '/' });
+    for (let at = 0; at < 3 + Math.floor(chance(visit) * (pictures - 3)); at++) {
+      const data = { gallery_id: gallery.gallery_id, image_id: gallery.ids[at] };
+      add('gallery', 'view', data);
+      if (chance(visit * 31 + at) < 0.5 / (at + 1)) add('gallery', 'click', data);
+    }
+    if (visit % 2) add('shop', 'search', { words: 'boots' });
+    if (visit % 3) add('shop', 'cart', { sku: `sku-${visit % 5}` });
+    if (visit % 3 === 1) add('shop', 'pay', visit % 6 === 1 ? { amount: 'free' } : { amount: 20 + visit });
+  }
+  const headers = { application: application_id, 'Content-Type': 'application/json' };
+  const sent = await (await fetch(`${app.host}/api/v1/events/batch`, { method: 'POST', headers, body: JSON.stringify({ events }) })).json();
+  if (sent.accepted !== events.length) throw new Error(JSON.stringify(sent).slice(0, 500));
+  await app.api('POST', `/galleries/${gallery.gallery_id}/refresh`);
+  const broken = await app.api('POST', '/images', { project_id, gallery_id: gallery.gallery_id, filename: 'broken.jpg' });
+  const form = new FormData();
+  for (const [name, value] of Object.entries(broken.params.fields)) form.append(name, value);
+  form.append('file', new Blob(['no picture at all'], { type: 'image/jpeg' }));
+  await fetch(broken.upload_link, { method: 'POST', body: form });
+  await app.api('POST', `/images/${broken.image_id}/complete`);
+  await app.api('POST', `/projects/${project_id}/erasures`, { session_id: events[0].session_id });
+  return { ...shop, gallery_id: gallery.gallery_id, images: gallery.ids, events };
+}

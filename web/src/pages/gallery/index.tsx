@@ -7,9 +7,11 @@ import { Empty, Icon, Loading, Tabs } from '../../ui/index.js';
 import { words } from '../../words/index.js';
 import { DemoPanel } from '../demo.js';
 import { EditGallery, NewGallery } from './dialogs.js';
+import { Order } from './order.js';
 import { Photos } from './photos.js';
+import { Share } from './share.js';
 
-const TABS = ['photos'] as const;
+const TABS = ['photos', 'order', 'share'] as const;
 const text = words.gallery;
 
 export function GalleryPage() {
@@ -31,10 +33,13 @@ export function GalleryPage() {
           : <h2 class="title">{shown?.name ?? text.label}</h2>}
         {shown && <button type="button" class="icon-button" aria-label={text.edit} title={text.edit} onClick={() => setDialog('edit')}><Icon name="edit" /></button>}
         <button type="button" class="quiet" onClick={() => setDialog('new')}><Icon name="add" />{text.new}</button>
-        {shown && TABS.length > 1 && <Tabs label={text.tabs.label} open={tab} tabs={TABS.map((each) => [each, text.tabs[each], href(['gallery', shown.gallery_id, each])])} />}
+        {shown && <Tabs label={text.tabs.label} open={tab} tabs={[...TABS.map((each): [string, string, string] => [each, text.tabs[each], href(['gallery', shown.gallery_id, each])]), ['insight', text.tabs.insight, href(['insight'], { gallery: shown.gallery_id })]]} />}
       </div>
       {demoApplication.value && <DemoPanel />}
-      {shown ? <Photos key={shown.gallery_id} shown={shown} /> : <Empty title={text.noGallery}><p>{text.noGalleryText}</p></Empty>}
+      {shown && tab === 'photos' && <Photos key={shown.gallery_id} shown={shown} />}
+      {shown && tab === 'order' && <Order key={shown.gallery_id} shown={shown} />}
+      {shown && tab === 'share' && <Share key={shown.gallery_id} shown={shown} />}
+      {!shown && <Empty title={text.noGallery}><p>{text.noGalleryText}</p></Empty>}
       {dialog === 'new' && <NewGallery onClose={close} />}
       {dialog === 'edit' && shown && <EditGallery shown={shown} onClose={close} />}
     </div>

@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web
+.PHONY: help run build install test check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web screenshots
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   measure: 200 photos through the whole chain"
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
+	@echo "make screenshots    pictures of every page of the web application, in web/screenshots"
 	@echo "make bench-web      Lighthouse's performance of a page with the element and without it"
 	@echo "make bench-analytics   questions to the same events in Eyeline, DuckDB and chDB"
 	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
@@ -100,3 +101,8 @@ bench-images: build
 bench-web: build
 	@scripts/install-deps test
 	bench/web/run $(TARGET)/release/eyeline
+
+screenshots: build
+	@scripts/install-deps test
+	cd clients/js && npm ci --silent
+	cd web && npm ci --silent && EYELINE_BIN=$(abspath $(TARGET))/release/eyeline npm run --silent screenshots

@@ -63,7 +63,7 @@ export function openProject(id: string, { replace = false } = {}): void {
   go(href([page.value === 'welcome' ? 'gallery' : page.value], { project: id }), { replace });
 }
 
-export function rememberProject(id: string): void {
+function rememberProject(id: string): void {
   try {
     localStorage.setItem(LAST, id);
   } catch {
@@ -85,10 +85,15 @@ export async function deleteProject(id: string): Promise<void> {
   else go('#/', { replace: true });
 }
 
-/** Reads what the pages of one project need. */
+let loadedId: string | null = null;
+
+/** Reads what the pages of one project need; what is shown of it stays until then. */
 export async function loadProject(id: string): Promise<void> {
-  galleries.value = null;
-  demoApplication.value = null;
+  if (id !== loadedId) {
+    galleries.value = null;
+    demoApplication.value = null;
+  }
+  loadedId = id;
   rememberProject(id);
   const [found, applications] = await Promise.all([listGalleries(id), listApplications(id)]);
   if (id !== projectId.value) return;

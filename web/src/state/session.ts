@@ -47,15 +47,15 @@ export async function signIn(adminKey: string): Promise<void> {
 
 export async function signOut(): Promise<void> {
   await api.delete('/session').catch(() => {});
-  session.value = 'out';
   sessionProblem.value = null;
+  session.value = 'out';
   go('#/', { replace: true });
 }
 
 serverNews.addEventListener('signed-out', () => {
   if (session.value !== 'in') return;
-  session.value = 'out';
   sessionProblem.value = words.signIn.ended;
+  session.value = 'out';
 });
 addEventListener('hashchange', () => {
   if (ticketIn(location.hash)) void startSession();

@@ -8,7 +8,7 @@ import { words } from '../words/index.js';
 import { isLive, onNews } from './live.js';
 import { createProject, gallery, keepGallery, openProject, project, whenLoaded } from './project.js';
 import { projectId } from './route.js';
-import { session } from './session.js';
+import { session, sessionProblem } from './session.js';
 
 /** How often, and for how many files, states are asked for that no live connection will tell. */
 const POLL_MS = 5000;
@@ -98,8 +98,13 @@ export function startUploads(): void {
     uploads.resume();
     void uploads.reconcile();
   });
+  let wasIn = false;
   session.subscribe((now) => {
     if (now === 'in') void take([]);
+    // A session that ended by itself leaves the list, to go on with after signing in again.
+    else if (wasIn && sessionProblem.value) uploads.stop();
+    else if (wasIn) uploads.clear();
+    wasIn = now === 'in';
   });
   addEventListener('online', () => {
     uploads.resume();

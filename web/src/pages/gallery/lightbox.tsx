@@ -54,7 +54,7 @@ export function Lightbox({ open, id }: { open: OpenGallery; id: string }) {
     touchX.current = null;
   };
   return (
-    <dialog ref={dialog} class="lightbox" aria-label={words.photo.label} onKeyDown={onKeyDown} onCancel={(event) => (event.preventDefault(), close())}>
+    <dialog ref={dialog} class="lightbox" aria-label={words.photo.label} onKeyDown={onKeyDown} onClose={close}>
       <div
         class="stage" onClick={(event) => event.target === event.currentTarget && close()}
         onTouchStart={({ touches }) => (touchX.current = touches.length === 1 ? touches[0]!.clientX : null)} onTouchEnd={onTouchEnd}

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +105,37 @@ def test_keys_are_sent_where_the_server_takes_them(described: dict[tuple[str, st
         # Events have ids of their own.
         if name not in ("create_event", "create_events"):
             assert operation.keyed or not takes_key, name
+
+
+def samples(described: dict[tuple[str, str], Any]) -> dict[str, str]:
+    """The examples in Python of the document, by operation."""
+    return {
+        operation["operationId"]: sample["source"]
+        for operation in described.values()
+        for sample in operation["x-codeSamples"]
+        if sample["label"] == "Python"
+    }
+
+
+def test_the_examples_of_the_document_call_the_methods_of_this_client(described: dict[tuple[str, str], Any]) -> None:
+    client = Eyeline("http://127.0.0.1:9")
+    found = samples(described)
+    assert found.keys() == OPERATIONS.keys()
+    for name, source in found.items():
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        (call,) = [call for call in calls if ast.unparse(call.func).startswith("client.")]
+        dotted = ast.unparse(call.func).removeprefix("client.")
+        assert dotted == OPERATIONS[name].method
+        arguments = {word.arg or "": None for word in call.keywords}
+        inspect.signature(reduce(getattr, dotted.split("."), client)).bind(*call.args, **arguments)
+
+
+def test_the_examples_of_the_document_are_typed(described: dict[tuple[str, str], Any], tmp_path: Path) -> None:
+    for name, source in samples(described).items():
+        (tmp_path / f"{name}.py").write_text(source)
+    environment = os.environ | {"MYPYPATH": str(Path(__file__).resolve().parent.parent / "src")}
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *map(str, sorted(tmp_path.glob("*.py")))]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout

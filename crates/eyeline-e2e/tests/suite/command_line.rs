@@ -16,6 +16,7 @@ on_both_catalogs!(
     a_catalogue_is_imported_once_however_often,
     an_export_of_a_shop_is_imported_with_the_words_of_the_route,
     a_folder_of_photos_is_imported_once_however_often,
+    a_photo_that_was_refused_is_not_sent_again,
     a_second_server_on_the_same_folder_is_refused,
     a_migration_beside_a_running_server_is_refused,
     a_server_that_is_asked_to_stop_ends_in_order_and_has_kept_everything,
@@ -177,6 +178,49 @@ async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {
     }
 }
 
+async fn a_photo_that_was_refused_is_not_sent_again(server: Server) {
+    let folder = server.folder().join("mixed");
+    fs::create_dir(&folder).expect("a folder");
+    let good = photos::jpeg(100, 80).bytes;
+    fs::write(folder.join("good.jpg"), good.as_slice()).expect("a photo");
+    fs::write(folder.join("text.jpg"), "no picture at all").expect("a file");
+    fs::write(folder.join("cut.png"), &photos::png_half_transparent(90, 70).bytes[..60]).expect("a file");
+    fs::write(folder.join("cut.jpg"), &good[..good.len() / 3]).expect("a file");
+    let import = |further: &[&str]| {
+        let arguments = ["import", "mixed", "--project", "Shop", "--gallery", "Home"];
+        run_at(&server, &[&arguments[..], further].concat())
+    };
+    let images = async || {
+        let projects = server.admin.get("/projects").await.expect(200).json();
+        let path = format!("/projects/{}/images?limit=100", id(&projects["projects"][0], "project_id"));
+        server.admin.get(&path).await.expect(200).json()["images"].as_array().expect("images").len()
+    };
+
+    expect_refusal(&import(&[]), "3 photos could not be imported");
+    assert_eq!(images().await, 4);
+    let again = import(&[]);
+    expect_success(&again);
+    let told = said(&again);
+    for words in [
+        "3 photos not sent again",
+        "text.jpg: ",
+        "cut.png: ",
+        "cut.jpg: ",
+        "0 sent",
+        "1 already there, 3 refused before",
+    ] {
+        assert!(told.contains(words), "{words} in: {told}");
+    }
+    assert_eq!(images().await, 4, "nothing is asked for again");
+    // A name does not matter, the bytes do.
+    fs::rename(folder.join("text.jpg"), folder.join("renamed.jpg")).expect("another name");
+    expect_success(&import(&[]));
+    assert_eq!(images().await, 4);
+
+    expect_refusal(&import(&["--retry-refused"]), "3 photos could not be imported");
+    assert_eq!(images().await, 7, "they were sent again");
+}
+
 async fn a_second_server_on_the_same_folder_is_refused(server: Server) {
     let listen = format!("127.0.0.1:{}", eyeline_e2e::server::free_port());
     let second = server.command().env("EYELINE_LISTEN", listen).arg("serve").output().expect("the binary starts");
@@ -261,9 +305,11 @@ async fn project_names(server: &Server) -> Vec<String> {
 }
 
 async fn a_demo_plays_visitors_and_is_deleted_whole(server: Server) {
-    let output = run_at(&server, &["demo", "--visits", "100"]);
+    let output = run_at(&server, &["demo", "--visits", "300"]);
     expect_success(&output);
-    assert!(said(&output).contains("clicks a visit"), "{}", said(&output));
+    let told = said(&output);
+    let times = told.split("visits made ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+    assert!(times > Some(1.1), "the learned order brings more clicks than the newest first: {told}");
     assert_eq!(project_names(&server).await, ["Eyeline demo"]);
     let project_id = id(&server.admin.get("/projects").await.expect(200).json()["projects"][0], "project_id");
     let galleries = server.admin.get(&format!("/galleries?project_id={project_id}")).await.expect(200).json();
@@ -271,7 +317,7 @@ async fn a_demo_plays_visitors_and_is_deleted_whole(server: Server) {
     let refreshed = server.admin.post_nothing(&format!("/galleries/{gallery_id}/refresh")).await.expect(200).json();
     assert!(refreshed["applied_events"].as_u64() > Some(1_000), "visitors looked and clicked: {refreshed}");
     let page = server.admin.get(&format!("/galleries/{gallery_id}/images?limit=100")).await.expect(200).json();
-    assert_eq!(page["items"].as_array().map(Vec::len), Some(60));
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(100));
 
     expect_success(&run_at(&server, &["demo", "--delete"]));
     assert_eq!(project_names(&server).await, Vec::<String>::new());

@@ -120,6 +120,7 @@ struct NewApplication {
 }
 
 #[derive(ToSchema)]
+#[schema(example = json!({"allowed_origins": ["https://shop.example"]}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct ApplicationChange {
     #[schema(min_length = 1, max_length = 200)]
@@ -132,6 +133,7 @@ struct ApplicationChange {
 }
 
 #[derive(ToSchema)]
+#[schema(example = json!({"overlap_seconds": 3600}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct RotationOrder {
     /// Seconds for which the older keys stay valid; 0 ends them with the answer.

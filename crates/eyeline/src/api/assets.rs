@@ -17,7 +17,6 @@ use crate::secrets::to_hex;
 #[include = "bundle/*.css"]
 #[include = "app/*"]
 #[include = "dist/*"]
-#[include = "vendor/*"]
 struct Assets;
 
 /// Pages and their parts are no part of the API, so they are not described.
@@ -33,7 +32,6 @@ pub fn routes() -> Router<App> {
         .route("/assets/{*path}", routing::get(async |path, headers: HeaderMap| serve_hashed(path, &headers)))
         .route("/app/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("app", path, &headers)))
         .route("/dist/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("dist", path, &headers)))
-        .route("/vendor/{*path}", routing::get(async |path, headers: HeaderMap| serve_below("vendor", path, &headers)))
 }
 
 fn serve_below(folder: &str, Path(path): Path<String>, headers: &HeaderMap) -> Answer<Response> {

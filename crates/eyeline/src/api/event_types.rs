@@ -84,7 +84,10 @@ struct EventTypeList {
 }
 
 #[derive(ToSchema)]
-#[schema(as = EventTypeSettings)]
+#[schema(as = EventTypeSettings, example = json!({
+    "on_invalid": "reject",
+    "schema": {"type": "object", "required": ["items"], "properties": {"items": {"type": "integer"}}}
+}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and

@@ -121,6 +121,7 @@ struct NewGallery {
 
 /// What to change of a gallery.
 #[derive(ToSchema)]
+#[schema(example = json!({"ranking": {"strategy": "interest"}}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct GalleryChange {
     #[schema(min_length = 1, max_length = 200)]

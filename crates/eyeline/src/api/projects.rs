@@ -57,6 +57,7 @@ struct NewProject {
 }
 
 #[derive(ToSchema)]
+#[schema(example = json!({"name": "Shoe shop"}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct ProjectChange {
     #[schema(min_length = 1, max_length = 200)]

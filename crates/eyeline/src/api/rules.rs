@@ -29,7 +29,9 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The rules of a gallery. Every rule selects its images by exactly one of `image_id`, `external_id` and `tag`, and may
 /// hold only `from` one time `until` another.
 #[derive(ToSchema)]
-#[schema(as = GalleryRules)]
+#[schema(as = GalleryRules, example = json!({
+    "pin": [{"image_id": "0198c0de-0000-7000-8000-00000000a003", "position": 1}]
+}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct RulesBody {
     /// Hides images.

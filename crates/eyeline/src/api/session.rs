@@ -60,6 +60,7 @@ struct Session {
 
 /// The body of [`sign_in`]: one of the two.
 #[derive(ToSchema)]
+#[schema(example = json!({"ticket": "eyl_ticket_…"}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct SignIn {
     /// From the link that the server prints at its start or `eyeline link` prints; works once, within 30 minutes.

@@ -147,6 +147,7 @@ async fn causes(State(app): State<App>, credential: Credential, mut query: Query
 }
 
 #[derive(ToSchema)]
+#[schema(example = json!({"category": "shop", "name": "checkout"}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct ReplayOrder {
     /// Required with the admin key.

@@ -165,6 +165,7 @@ async fn list(
 
 /// What may be changed; what is left out stays.
 #[derive(ToSchema)]
+#[schema(example = json!({"tags": ["shoes"]}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct ImageChange {
     /// Each has at most 100 characters.

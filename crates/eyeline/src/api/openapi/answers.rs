@@ -170,7 +170,7 @@ fn sentence(status: &str) -> &'static str {
 }
 
 /// Whether a schema, or one that it is composed of, has the property.
-fn has_property(schema: &Value, name: &str, components: &Value) -> bool {
+pub(super) fn has_property(schema: &Value, name: &str, components: &Value) -> bool {
     if let Some(reference) = schema["$ref"].as_str().and_then(|text| text.strip_prefix("#/components/schemas/")) {
         return has_property(&components["schemas"][reference], name, components);
     }

@@ -3,6 +3,8 @@
 mod pictures;
 mod visitors;
 
+use std::collections::HashMap;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -14,14 +16,15 @@ use crate::settings::Settings;
 
 const PROJECT: &str = "Eyeline demo";
 const GALLERY: &str = "Landscapes";
-/// Pictures of the gallery: three pages, so that the best are out of sight at first.
-const PICTURES: usize = 60;
+/// Pictures of the gallery: five pages, so that the best are out of sight at first.
+const PICTURES: usize = 100;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Creates the project \"Eyeline demo\" with 60 landscapes, opens it to simulated visitors, and prints how many clicks a visit
-brings while the gallery learns. The visitors like some pictures more than others and say so by their clicks alone.
-Everything else is real: uploads, versions, events, orders. An earlier demo is deleted first.
+Creates the project \"Eyeline demo\" with 100 landscapes, and opens it to simulated visitors. The first 100 visits see the
+newest pictures first; then the gallery orders itself by the strategy `interest`. The command prints the clicks of a visit
+before and after. The visitors like some pictures more than others and say so by their clicks alone. Everything else is
+real: uploads, versions, events, orders. An earlier demo is deleted first.
 
 Examples:
   eyeline demo                 watch the printed link in a browser meanwhile
@@ -31,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     delete: bool,
     /// Visits to play
-    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(200..=100_000))]
     visits: u32,
     /// Visitors of another seed like other pictures
     #[arg(long, default_value_t = 1)]
@@ -51,15 +54,15 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     let crowd = visitors::crowd(arguments.visits as usize, arguments.seed, PICTURES);
     let project_id = PROJECTS.create(&client, PROJECT).await?;
     let gallery_id = galleries_of(&project_id).create(&client, GALLERY).await?;
-    let ranking = json!({"ranking": {"strategy": "interest"}});
-    client.send(Method::PATCH, &format!("/galleries/{gallery_id}"), Some(&ranking)).await?;
+    let newest = json!({"ranking": {"strategy": "newest"}});
+    client.send(Method::PATCH, &format!("/galleries/{gallery_id}"), Some(&newest)).await?;
     let link = client.send(Method::POST, "/session/links", None).await?;
     say(&format!("Watch it: {}&p={project_id}&g={gallery_id}", text(&link["url"])));
 
     let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder cannot be created: {error}"))?;
     pictures::write(folder.path(), &crowd.warmths())?;
     let target = Target { client, project_id, gallery_id };
-    photos::import(&target, photos::find(folder.path())?).await?;
+    photos::import(&target, photos::find(folder.path())?, &HashMap::new()).await?;
     let numbers = numbers(&target).await?;
     // Visitors come once the gallery has an order.
     target.client.send(Method::POST, &format!("/galleries/{}/refresh", target.gallery_id), None).await?;

@@ -19,7 +19,7 @@ const PAGE: usize = 20;
 const ROUND: usize = 20;
 const ROUND_TIME: Duration = Duration::from_millis(700);
 const AT_ONCE: usize = 8;
-/// Visits whose clicks are told together.
+/// Visits whose clicks are told together. The first part sees the newest pictures first, the others the learned order.
 const PART: usize = 100;
 /// Characters of the longest bar.
 const BAR: f64 = 40.0;
@@ -65,6 +65,10 @@ pub(super) async fn play(
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut clicks: Vec<usize> = Vec::with_capacity(visits);
     for first in (0..visits).step_by(ROUND) {
+        if first == PART {
+            let interest = json!({"ranking": {"strategy": "interest"}});
+            client.send(Method::PATCH, &format!("/galleries/{gallery_id}"), Some(&interest)).await?;
+        }
         let next_round = tokio::time::Instant::now() + ROUND_TIME;
         crowd.advance(first);
         let sessions = first..visits.min(first + ROUND);
@@ -139,12 +143,16 @@ fn tell(clicks: &[usize]) {
     say("Visits         clicks a visit");
     for (number, part) in parts.iter().enumerate() {
         let bar = "█".repeat((part / most * BAR).round() as usize);
-        say(&format!("{:>5} to {:<5} {part:>5.2} {bar}", number * PART + 1, clicks.len().min((number + 1) * PART)));
+        let order = if number == 0 { "newest first" } else { "" };
+        let visits = format!("{:>5} to {:<5}", number * PART + 1, clicks.len().min((number + 1) * PART));
+        say(format!("{visits} {part:>5.2} {bar} {order}").trim_end());
     }
-    if let [first, .., last] = parts[..]
-        && first > 0.0
-    {
-        say(&format!("The last {PART} visits made {:.1} times the clicks of the first {PART}.", last / first));
+    let (first, last) = (mean(&clicks[..clicks.len().min(PART)]), mean(&clicks[clicks.len().saturating_sub(PART)..]));
+    if first > 0.0 {
+        let times = last / first;
+        say(&format!(
+            "The last {PART} visits made {times:.1} times the clicks of the first {PART}, which saw the newest first."
+        ));
     }
 }
 

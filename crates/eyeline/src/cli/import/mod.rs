@@ -2,7 +2,9 @@
 
 mod catalogue;
 pub(super) mod photos;
+mod refused;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +21,8 @@ const LISTED_MAX: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "\
 A photo is known by its SHA-256 within the project and a catalogue's row by its external_id within the gallery: an import
-may be repeated, after an interruption too, and doubles nothing.
+may be repeated, after an interruption too, and doubles nothing. Photos that the server could not read are not sent again;
+--retry-refused sends them, for example after an update of the server.
 
 Examples:
   eyeline import photos/ --project shop --gallery shoes
@@ -35,6 +38,9 @@ pub(super) struct Arguments {
     /// Name or id of the gallery; created if the project has none of this name
     #[arg(long, value_name = "NAME|ID")]
     gallery: String,
+    /// Send photos again that the server could not read in an earlier import
+    #[arg(long)]
+    retry_refused: bool,
     #[command(flatten)]
     feed: catalogue::Feed,
 }
@@ -47,7 +53,7 @@ pub(super) struct Target {
 }
 
 pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String> {
-    let Arguments { source, project, gallery, feed } = arguments;
+    let Arguments { source, project, gallery, retry_refused, feed } = arguments;
     let about = std::fs::metadata(&source).map_err(|error| format!("{} cannot be read: {error}", source.display()))?;
     // Nothing is created before the source was read: a wrong path leaves no empty project behind.
     let source = if about.is_dir() {
@@ -60,7 +66,10 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(),
     let gallery_id = find_or_create(&client, &galleries_of(&project_id), &gallery).await?;
     let target = Target { client, project_id, gallery_id };
     match source {
-        Source::Photos(found) => photos::import(&target, found).await,
+        Source::Photos(found) => {
+            let refused = if retry_refused { HashMap::new() } else { refused::known(&target).await? };
+            photos::import(&target, found, &refused).await
+        }
         Source::Catalogue(file) => catalogue::import(&target, file).await,
     }
 }

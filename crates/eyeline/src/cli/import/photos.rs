@@ -1,6 +1,6 @@
 //! The photos of a folder, each through a link of its own.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ struct Outcome {
     /// Image ids of what was sent, with the photo's name.
     sent: Vec<(String, String)>,
     known: u64,
+    /// Files that are not sent because the server could not read them before, each with the reason.
+    refused: Vec<String>,
     trouble: Vec<String>,
 }
 
@@ -50,7 +52,12 @@ pub(in crate::cli) struct Found {
     skipped: Vec<String>,
 }
 
-pub(in crate::cli) async fn import(target: &Target, found: Found) -> Result<(), String> {
+/// Sends the photos whose SHA-256 is not among the `refused`, and waits for their versions.
+pub(in crate::cli) async fn import(
+    target: &Target,
+    found: Found,
+    refused: &HashMap<String, String>,
+) -> Result<(), String> {
     let Found { photos, skipped } = found;
     let bar = bytes_bar(photos.iter().map(|photo| photo.bytes).sum()).with_message("photos");
     let mut outcome = Outcome::default();
@@ -59,14 +66,20 @@ pub(in crate::cli) async fn import(target: &Target, found: Found) -> Result<(), 
         list(&skipped, skipped.len() as u64);
     }
     for batch in photos.chunks(BATCH) {
-        import_batch(target, batch, &bar, &mut outcome).await?;
+        import_batch(target, batch, refused, &bar, &mut outcome).await?;
     }
     bar.finish_and_clear();
+    if !outcome.refused.is_empty() {
+        let photos = plural(outcome.refused.len(), "photo");
+        say(&format!("{photos} not sent again, because the server could not read them (--retry-refused sends them):"));
+        list(&outcome.refused, outcome.refused.len() as u64);
+    }
     let sent = outcome.sent.len();
     let done = wait_for_versions(target, outcome.sent, &mut outcome.trouble).await?;
     say(&format!(
-        "{sent} sent, {done} of them done, {} already there, {} skipped",
+        "{sent} sent, {done} of them done, {} already there, {} refused before, {} skipped",
         outcome.known,
+        outcome.refused.len(),
         plural(skipped.len(), "file")
     ));
     conclude(&outcome.trouble, outcome.trouble.len() as u64, "photos")
@@ -115,17 +128,24 @@ fn plural(count: usize, word: &str) -> String {
 async fn import_batch(
     target: &Target,
     photos: &[Photo],
+    refused: &HashMap<String, String>,
     bar: &ProgressBar,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
     let mut asked = Vec::with_capacity(photos.len());
-    let mut readable = Vec::with_capacity(photos.len());
+    let mut wanted = Vec::with_capacity(photos.len());
     for photo in photos {
         match sha256(photo.path.clone()).await {
-            Ok(sha256) => {
-                asked.push(json!({"filename": photo.name, "size": photo.bytes, "sha256": sha256}));
-                readable.push(photo);
-            }
+            Ok(sha256) => match refused.get(&sha256) {
+                Some(reason) => {
+                    bar.inc(photo.bytes);
+                    outcome.refused.push(format!("{}: {reason}", photo.path.display()));
+                }
+                None => {
+                    asked.push(json!({"filename": photo.name, "size": photo.bytes, "sha256": sha256}));
+                    wanted.push(photo);
+                }
+            },
             Err(error) => outcome.trouble.push(format!("{}: {error}", photo.path.display())),
         }
     }
@@ -135,7 +155,7 @@ async fn import_batch(
     let body = json!({"project_id": target.project_id, "gallery_id": target.gallery_id, "files": asked});
     let answer = target.client.send(Method::POST, "/images/batch", Some(&body)).await?;
     let verdicts = answer["images"].as_array().cloned().unwrap_or_default();
-    let work = readable.into_iter().zip(verdicts).map(async |(photo, verdict)| {
+    let work = wanted.into_iter().zip(verdicts).map(async |(photo, verdict)| {
         let outcome = import_one(target, photo, verdict, bar).await;
         (photo, outcome)
     });

@@ -172,6 +172,132 @@ fn the_longest_schema_within_the_bounds_is_compiled_and_judges() {
     assert!(schema.check(&data.to_string()).is_empty());
 }
 
+/// Schemas and events that would take long to judge, or memory to explain.
+fn costly() -> Vec<(&'static str, Value, Value)> {
+    let branches = |count, branch: Value| Value::from(vec![branch; count]);
+    let in_items = |schema: Value| json!({"properties": {"a": {"items": schema}}});
+    let in_a = |schema: Value| json!({"properties": {"a": schema}});
+    let many = |count, item: Value| json!({"a": vec![item; count]});
+    let keys = |count| Value::Object((0..count).map(|number| (format!("abababab{number}"), json!(number))).collect());
+    let nested = (0..15).fold(
+        json!({"type": "object"}),
+        |inner, _| json!({"anyOf": [inner, false], "unevaluatedProperties": {"type": "integer"}}),
+    );
+    let mut equal_hashes = vec![json!([])];
+    for number in 0..3_000 {
+        equal_hashes.push(json!([equal_hashes[number / 50], equal_hashes[number % 50]]));
+    }
+    let names: Map<String, Value> = (0..60).map(|number| (format!("[ab]*a[ab]{{30}}{number}"), json!(true))).collect();
+    let arrays: Vec<Value> = (0..3_000).map(|number| json!([[1, 1, 1], number])).collect();
+    let required: Vec<String> = (0..6_000).map(|number| format!("k{number}")).collect();
+    let long_pattern = "[ab]*a[ab]{1900}c";
+    vec![
+        (
+            "branches by items",
+            in_items(json!({"anyOf": branches(1_900, json!({"type": "string"}))})),
+            many(17_000, json!(1)),
+        ),
+        (
+            "exactly one branch",
+            in_items(json!({"oneOf": branches(900, json!({"const": "a"}))})),
+            many(17_000, json!("b")),
+        ),
+        ("branches of nothing", in_items(json!({"anyOf": branches(1_900, json!(false))})), many(30_000, json!(1))),
+        (
+            "branches over a large root",
+            json!({"anyOf": branches(1_900, json!({"type": "string"}))}),
+            many(30_000, json!(1)),
+        ),
+        (
+            "a negation of much",
+            in_items(json!({"not": {"allOf": branches(600, json!({"const": 1}))}})),
+            many(20_000, json!(1)),
+        ),
+        (
+            "contains",
+            in_a(json!({"contains": {"allOf": branches(900, json!({"minimum": 1}))}, "minContains": 40_000})),
+            many(30_000, json!(1)),
+        ),
+        ("a pattern of 1,900 places", in_a(json!({"pattern": long_pattern})), json!({"a": "ab".repeat(30_000)})),
+        ("a pattern for names", json!({"propertyNames": {"maxLength": 99, "pattern": long_pattern}}), keys(3_000)),
+        ("patterns of properties", json!({"patternProperties": names}), keys(3_000)),
+        ("unevaluated properties within each other", nested, keys(3_000)),
+        ("equal hashes", in_a(json!({"uniqueItems": true})), json!({"a": equal_hashes})),
+        ("a long enum of arrays", in_items(json!({"enum": arrays})), many(3_000, json!([[1, 1, 1], -1]))),
+        ("required names", in_items(json!({"required": required})), many(20_000, json!({}))),
+        (
+            "divisions",
+            in_items(json!({"allOf": branches(300, json!({"multipleOf": 1e-300}))})),
+            many(3_000, json!(f64::MAX)),
+        ),
+        (
+            "a long path",
+            json!({"additionalProperties": {"items": {"type": "string"}}}),
+            json!({"x".repeat(30_000): vec![1; 17_000]}),
+        ),
+    ]
+}
+
+#[test]
+fn no_event_costs_much_to_judge_and_what_costs_too_much_says_so() {
+    for (name, declared, event) in costly() {
+        let errors = serde_json::to_string(&schema(declared).check(&event.to_string())).expect("JSON");
+        assert!(errors.contains("would take too long"), "{name}: {errors}");
+        assert!(errors.len() < 70_000, "{name}: {} bytes", errors.len());
+    }
+}
+
+#[test]
+fn the_errors_that_the_budget_leads_to_are_told() {
+    let declared = json!({"properties": {"a": {"items": {"anyOf": vec![json!({"type": "string"}); 1_900]}}}});
+    let errors = schema(declared).check(&json!({"a": vec![1; 5_000]}).to_string());
+    assert_eq!(fields(&errors)[..2], ["data", "data.a.0"], "{errors:?}");
+    let errors = schema(json!({"additionalProperties": {"type": "string"}})).check(r#"{"a": 1, "b": null}"#);
+    assert_eq!(fields(&errors), ["data.a", "data.b"], "an error of a null is none that was made too late");
+}
+
+#[test]
+fn large_events_of_usual_types_are_judged() {
+    let item = json!({
+        "type": "object", "required": ["sku", "price"], "additionalProperties": false,
+        "properties": {
+            "sku": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{4,8}$"},
+            "price": {"type": "number", "minimum": 0, "multipleOf": 0.01},
+            "currency": {"enum": ["EUR", "USD", "GBP"]},
+            "tags": {"type": "array", "uniqueItems": true, "items": {"type": "string", "maxLength": 40}}
+        }
+    });
+    let cart = schema(json!({"properties": {"items": {"type": "array", "items": item}}}));
+    let bought = json!({"sku": "AB-123456", "price": 12.25, "currency": "EUR", "tags": ["a", "b"]});
+    let event = json!({"items": vec![bought; 800]}).to_string();
+    assert!(event.len() > 55_000 && cart.check(&event).is_empty(), "{:?}", cart.check(&event));
+
+    let numbers = schema(json!({"properties": {"a": {"items": {"type": "integer", "minimum": 0, "maximum": 9}}}}));
+    assert!(numbers.check(&json!({"a": vec![7; 30_000]}).to_string()).is_empty());
+    let text = schema(json!({"properties": {"a": {"pattern": "^[\\p{L}\\p{N}\\s.,]*$"}}}));
+    assert!(text.check(&json!({"a": "a text. ".repeat(900)}).to_string()).is_empty());
+}
+
+#[test]
+fn a_pattern_that_searches_at_too_many_places_is_refused() {
+    for pattern in ["[ab]*a[ab]{3600}c", "(a|b)*a(a|b){1500}c", "((x{40}){9}y?){9}", "^(\\w{50}-){60}$"] {
+        for declared in [json!({"pattern": pattern}), json!({"patternProperties": {pattern: true}})] {
+            let errors = serde_json::to_string(&refusal(declared)).expect("JSON");
+            assert!(errors.contains("places at one time") || errors.contains("KiB"), "{pattern}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_that_would_take_much_memory_is_refused() {
+    let long_paths = (0..30).fold(
+        json!({"anyOf": vec![json!({"not": {"type": "null"}}); 900]}),
+        |inner, _| json!({"properties": {"x".repeat(500): inner}}),
+    );
+    let errors = serde_json::to_string(&refusal(long_paths)).expect("JSON");
+    assert!(errors.contains("MiB when it is compiled"), "{errors}");
+}
+
 fn json_values() -> impl Strategy<Value = Value> {
     let words = ["type", "properties", "$ref", "#", "allOf", "items", "required", "string", "pattern", "^a*$", "enum"];
     let leaf = prop_oneof![

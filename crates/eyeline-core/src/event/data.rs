@@ -34,7 +34,7 @@ pub(super) fn uuid(raw: &RawValue) -> Option<Uuid> {
 
 /// Checks what the JSON syntax alone lets through, in one pass over text that is known to be JSON: whatever passes can
 /// be read by any JSON parser and be stored by every engine.
-pub(super) fn check_object(json: &str) -> Result<(), String> {
+pub fn check_data(json: &str) -> Result<(), String> {
     if !json.starts_with('{') {
         return Err("This has to be an object.".to_owned());
     }

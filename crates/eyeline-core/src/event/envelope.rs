@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::data::{check_object, gallery_act, text, uuid};
+use super::data::{check_data, gallery_act, text, uuid};
 use super::{Client, Event, GalleryAct, SchemaMark, Source};
 use crate::text::check_text;
 use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp};
@@ -197,7 +197,7 @@ impl Reading {
 
     fn object(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Box<str>> {
         let json = raw?.get();
-        match check_object(json) {
+        match check_data(json) {
             Ok(()) => Some(json.into()),
             Err(sentence) => {
                 self.errors.add(field, sentence);

@@ -5,7 +5,7 @@ mod envelope;
 mod record;
 mod source;
 
-pub use data::{DATA_BYTES_MAX, DATA_DEPTH_MAX, gallery_act};
+pub use data::{DATA_BYTES_MAX, DATA_DEPTH_MAX, check_data, gallery_act};
 pub use envelope::{Envelope, TEXT_CHARS_MAX};
 use serde::{Deserialize, Serialize};
 pub use source::{Client, Source, declares_robot, network_of};

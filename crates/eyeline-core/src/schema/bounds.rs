@@ -11,6 +11,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::SCHEMA_BYTES_MAX;
+use super::metered::{ERROR_BYTES, Prices, bytes};
+use super::patterns::Pattern;
 use crate::FieldErrors;
 use crate::event::DATA_DEPTH_MAX;
 
@@ -28,14 +30,54 @@ const ENUM_VALUES: u64 = 16;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-pub(super) fn check(schema: &Value) -> Result<(), FieldErrors> {
+/// Work that costs a step for each item or member, beside what looks at them.
+const WORK_A_STEP: u64 = 32;
+/// Steps of a division by a number that is not whole.
+const DIVISION_STEPS: u64 = 250;
+/// Bytes that a compiled schema may take, about.
+const COMPILED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes that a keyword takes when it is compiled, beside its path and its values.
+const KEYWORD_BYTES: u64 = 300;
+/// Copies of a keyword's values in the compiled schema.
+const COPIES: u64 = 3;
+
+/// A schema within its bounds.
+pub(super) struct Bounded {
+    pub(super) prices: Prices,
+    /// Bytes of memory that it takes when it is compiled, about.
+    pub(super) bytes: u64,
+    pub(super) patterns: HashMap<String, Pattern>,
+}
+
+/// Checks the bounds of a schema and compiles its patterns.
+pub(super) fn check(schema: &Value) -> Result<Bounded, FieldErrors> {
     if schema.to_string().len() > SCHEMA_BYTES_MAX {
         return Err(FieldErrors::one("schema", format!("At most {SCHEMA_BYTES_MAX} bytes are taken.")));
     }
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        errors: FieldErrors::new(),
+        anchors: HashMap::new(),
+        references: Vec::new(),
+        patterns: HashMap::new(),
+        patterns_count: 0,
+        prices: Prices { part: 1, name_byte: 0, number: 1, error: ERROR_BYTES },
+        bytes: 0,
+        unevaluated: 0,
+    };
     walk.visit(schema, "schema".to_owned(), 0);
-    let Walk { mut errors, anchors, references, patterns } = walk;
-    if patterns > PATTERNS_MAX {
+    let Walk { mut errors, anchors, references, patterns, patterns_count, mut prices, mut bytes, .. } = walk;
+    bytes += patterns.values().map(Pattern::bytes).sum::<u64>();
+    if bytes > COMPILED_BYTES_MAX {
+        errors.add(
+            "schema",
+            format!(
+                "This takes some {} MiB when it is compiled, and at most {} are taken: nest less, or use shorter names.",
+                bytes.div_ceil(1024 * 1024),
+                COMPILED_BYTES_MAX / (1024 * 1024)
+            ),
+        );
+    }
+    if patterns_count > PATTERNS_MAX {
         errors.add("schema", format!("At most {PATTERNS_MAX} patterns are taken."));
     }
     let graph = Graph { root: schema, anchors };
@@ -56,7 +98,8 @@ pub(super) fn check(schema: &Value) -> Result<(), FieldErrors> {
     if cost.work > WORK_MAX || cost.height > HEIGHT_MAX {
         return Err(FieldErrors::one("schema", TOO_MUCH));
     }
-    Ok(())
+    prices.part = 1 + cost.work / WORK_A_STEP;
+    Ok(Bounded { prices, bytes, patterns })
 }
 
 const TOO_MUCH: &str =
@@ -127,13 +170,19 @@ fn references(object: &Map<String, Value>) -> impl Iterator<Item = (&'static str
 }
 
 /// Visits every schema of the text once.
-#[derive(Default)]
 struct Walk<'a> {
     errors: FieldErrors,
     anchors: HashMap<&'a str, Vec<&'a Value>>,
     /// The field of each reference, and where it leads.
     references: Vec<(String, &'a str)>,
-    patterns: usize,
+    patterns: HashMap<String, Pattern>,
+    /// Equal ones included.
+    patterns_count: usize,
+    prices: Prices,
+    bytes: u64,
+    /// `unevaluatedProperties` and `unevaluatedItems` on the way to the schema that is visited: each compiles what is below
+    /// it once more.
+    unevaluated: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -157,12 +206,60 @@ impl<'a> Walk<'a> {
             }
         }
         self.references.extend(references(object).map(|(keyword, target)| (format!("{path}.{keyword}"), target)));
-        self.patterns += usize::from(object.contains_key("pattern"));
-        self.patterns += object.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        if let Some(pattern) = object.get("pattern").and_then(Value::as_str) {
+            self.pattern(pattern, || format!("{path}.pattern"));
+        }
+        for name in object.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            self.prices.name_byte += self.pattern(name, || format!("{path}.patternProperties"));
+        }
+        if object.get("multipleOf").is_some_and(|divisor| !divisor.is_u64()) {
+            self.prices.number = DIVISION_STEPS;
+        }
+        let copied = ["not", "required"].into_iter().filter_map(|keyword| object.get(keyword)).map(bytes).max();
+        self.prices.error = self.prices.error.max(ERROR_BYTES + copied.unwrap_or(0));
+        self.unevaluated += unevaluated(object);
+        self.bytes += compiled_bytes(object, path.len()) * (1 + self.unevaluated);
         for (name, schema, _) in below(object) {
             self.visit(schema, format!("{path}.{name}"), depth + 1);
         }
+        self.unevaluated -= unevaluated(object);
     }
+
+    /// Steps of a pattern for each byte of a text.
+    fn pattern(&mut self, text: &str, field: impl FnOnce() -> String) -> u64 {
+        self.patterns_count += 1;
+        // Beyond it the schema is refused.
+        if self.patterns_count > PATTERNS_MAX {
+            return 0;
+        }
+        match Pattern::compile(text) {
+            Ok(pattern) => {
+                let places = pattern.places;
+                self.patterns.insert(text.to_owned(), pattern);
+                places
+            }
+            Err(sentence) => {
+                self.errors.add(field(), sentence);
+                0
+            }
+        }
+    }
+}
+
+fn unevaluated(object: &Map<String, Value>) -> u64 {
+    let keywords = ["unevaluatedProperties", "unevaluatedItems"];
+    keywords.into_iter().filter(|keyword| object.contains_key(*keyword)).count() as u64
+}
+
+/// Bytes of one schema when it is compiled, without those below it. Each keyword holds its path.
+fn compiled_bytes(object: &Map<String, Value>, path: usize) -> u64 {
+    let is_schema = |keyword: &str| {
+        keyword != "not"
+            && (SINGLE.iter().any(|(single, _)| *single == keyword)
+                || SEVERAL.iter().any(|(several, _)| *several == keyword))
+    };
+    let values = object.iter().filter(|(keyword, _)| !is_schema(keyword)).map(|(_, value)| bytes(value)).sum::<u64>();
+    (2 + object.len() as u64) * (path as u64 + KEYWORD_BYTES) + COPIES * values
 }
 
 struct Graph<'a> {

@@ -1,18 +1,27 @@
 //! The schema of an event type: what the `data` of its events has to look like, by JSON Schema 2020-12.
 //!
-//! A schema comes from outside and judges every event of its type, so it is bounded in what it may cost before it is
-//! taken: in size, in depth, in what one judgement may do, and its patterns run on an engine that takes linear time.
+//! A schema comes from outside and judges every event of its type. Its size, its depth, its patterns and its work for one
+//! part of an event are bounded before it is taken. A judgement has a budget of steps and of bytes for errors: the verdict
+//! depends on the schema and the event alone, never on how fast the machine is.
 //! It refers to nothing outside itself. `format` is an annotation, as the specification has it by default.
 
 mod bounds;
+mod metered;
+mod patterns;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use self::bounds::Bounded;
+use self::metered::{Meter, Metered, Part, Prices};
+use self::patterns::Pattern;
 use crate::FieldErrors;
+use crate::field_errors::REQUIRED;
 
 /// Bytes of a schema as JSON text.
 pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
@@ -22,28 +31,38 @@ const FORMATS_MAX: usize = 20;
 const ERRORS_MAX: usize = 100;
 /// Bytes of one sentence; it may quote the schema.
 const SENTENCE_BYTES_MAX: usize = 300;
-/// Bytes that a compiled pattern may take.
-const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Steps of one judgement: looks at parts of an event, and bytes of texts times the places of patterns. They take some
+/// 30 ms.
+const STEPS_MAX: u64 = 2_000_000;
+/// Bytes of the errors that one judgement makes, most of which may lie within others.
+const ERROR_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Compiling follows references from one to the next; no schema within the bounds needs a tenth of this.
 const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A compiled schema.
 #[derive(Clone, Debug)]
 pub struct Schema {
-    validator: Validator,
+    validator: Validator<Metered>,
+    prices: Prices,
+    bytes: u64,
 }
 
 impl Schema {
     /// The error says what is wrong by field, each field below `schema`.
     pub fn compile(schema: &Value) -> Result<Schema, FieldErrors> {
-        bounds::check(schema)?;
+        let Bounded { prices, bytes, patterns } = bounds::check(schema)?;
         let compiled = std::thread::scope(|scope| {
             let compiler = std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES);
-            let compiling = compiler.spawn_scoped(scope, || build(schema));
+            let compiling = compiler.spawn_scoped(scope, || build(schema, patterns));
             compiling.ok().and_then(|compiling| compiling.join().ok())
         });
         let refused = || FieldErrors::one("schema", "This cannot be compiled.");
-        compiled.unwrap_or_else(|| Err(refused())).map(|validator| Schema { validator })
+        compiled.unwrap_or_else(|| Err(refused())).map(|validator| Schema { validator, prices, bytes })
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What is wrong with an event's `data`, a JSON object as text, by field (`data.path.to.field`); nothing when it is
@@ -57,47 +76,48 @@ impl Schema {
 
     /// As [`Schema::check`], for any JSON value.
     pub fn check_value(&self, data: &Value) -> FieldErrors {
-        let mut errors = FieldErrors::new();
+        let meter = Meter::new(self.prices, STEPS_MAX, ERROR_BYTES_MAX);
+        let is_valid = self.validator.is_valid(Part::root(data, &meter));
+        if meter.is_spent() {
+            return FieldErrors::one("data", TOO_COSTLY);
+        }
         // Most events are in order: that alone is told much faster.
-        if !self.validator.is_valid(data) {
-            for error in self.validator.iter_errors(data).take(ERRORS_MAX) {
-                tell(&error, &mut errors);
+        if is_valid { FieldErrors::new() } else { self.errors(data) }
+    }
+
+    /// What is wrong with data that does not fit, as far as the budget leads.
+    fn errors(&self, data: &Value) -> FieldErrors {
+        let meter = Meter::new(self.prices, STEPS_MAX, ERROR_BYTES_MAX);
+        let mut told = Told::default();
+        for error in self.validator.iter_errors(Part::root(data, &meter)) {
+            // Made once the budget was spent.
+            let is_void = matches!(error.instance(), Cow::Owned(Value::Null));
+            if !is_void && !told.tell(&error) {
+                break;
             }
         }
-        errors
+        if meter.is_spent() {
+            told.errors.add("data", MORE_ERRORS);
+        }
+        told.errors
     }
 }
 
-fn build(schema: &Value) -> Result<Validator, FieldErrors> {
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
-    let options = jsonschema::options().with_draft(Draft::Draft202012).offline().with_pattern_options(patterns);
-    options.build(schema).map_err(|error| {
-        let field = path("schema", error.instance_path().as_str());
-        if field.ends_with(".pattern") || field.contains("patternProperties") {
-            return FieldErrors::one(field, pattern_sentence(schema, error.instance_path().as_str()));
-        }
-        FieldErrors::one(field, sentence(&error))
-    })
-}
+const TOO_COSTLY: &str = "Judging this by the schema of its type would take too long: send less in one event, or give the \
+                          type a simpler schema.";
+const MORE_ERRORS: &str = "This does not fit the schema of its type. Finding all that is wrong would take too long: more \
+                           may be wrong than is told.";
 
-/// Why a pattern cannot be compiled: that of a `pattern`, or one of the names below a `patternProperties`.
-fn pattern_sentence(schema: &Value, pointer: &str) -> String {
-    let patterns: Vec<&str> = match schema.pointer(pointer) {
-        Some(Value::String(pattern)) => vec![pattern],
-        // The error stands at the names, or at what one of them stands for.
-        _ => {
-            let above = pointer.rsplit_once("/patternProperties").and_then(|(above, _)| schema.pointer(above));
-            let schemas = above.and_then(|above| above["patternProperties"].as_object());
-            schemas.into_iter().flat_map(|schemas| schemas.keys()).map(String::as_str).collect()
-        }
-    };
-    let cause = patterns.into_iter().find_map(|pattern| regex_syntax::parse(pattern).err());
-    let cause = match &cause {
-        Some(regex_syntax::Error::Parse(error)) => error.kind().to_string(),
-        Some(regex_syntax::Error::Translate(error)) => error.kind().to_string(),
-        _ => format!("it takes more than {} KiB when it is compiled: repeat less", PATTERN_BYTES_MAX / 1024),
-    };
-    cut(format!("This is no regular expression that can be used: {}", cause.trim_end_matches('.'))) + "."
+fn build(schema: &Value, patterns: HashMap<String, Pattern>) -> Result<Validator<Metered>, FieldErrors> {
+    let options = jsonschema::options_for::<Metered>().with_draft(Draft::Draft202012).offline();
+    let names = PatternOptions::regex().size_limit(patterns::BYTES_MAX).dfa_size_limit(patterns::BYTES_MAX);
+    let options = options.with_pattern_options(names).with_keyword("pattern", move |_, text, _| {
+        let pattern = text.as_str().and_then(|text| patterns.get(text));
+        Ok(Box::new(pattern.cloned().ok_or_else(|| ValidationError::custom("This is no text"))?))
+    });
+    options
+        .build(schema)
+        .map_err(|error| FieldErrors::one(path("schema", error.instance_path().as_str()), sentence(&error)))
 }
 
 /// The fields of a schema that name a `format`, at most 20. A format describes a value and is not checked.
@@ -116,29 +136,63 @@ pub fn formats(schema: &Value) -> Vec<String> {
     fields
 }
 
-/// Writes one error of a validation in the words of the API.
-fn tell(error: &ValidationError<'_>, errors: &mut FieldErrors) {
-    let field = path("data", error.instance_path().as_str());
-    match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            errors.required(format!("{field}.{}", property.as_str().unwrap_or_default()));
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            for name in unexpected.iter().take(ERRORS_MAX) {
-                errors.add(cut(format!("{field}.{name}")), "The schema has no such field.");
+/// Errors in the words of the API.
+#[derive(Default)]
+struct Told {
+    errors: FieldErrors,
+    count: usize,
+}
+
+impl Told {
+    /// Tells of an error; false when no more may be told.
+    fn tell(&mut self, error: &ValidationError<'_>) -> bool {
+        let field = path("data", error.instance_path().as_str());
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                let field = format!("{field}.{}", property.as_str().unwrap_or_default());
+                self.add(field, REQUIRED.to_owned());
             }
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                for name in unexpected.iter().take(ERRORS_MAX) {
+                    self.add(format!("{field}.{name}"), UNEXPECTED.to_owned());
+                }
+            }
+            ValidationErrorKind::FalseSchema => self.add(field, UNEXPECTED.to_owned()),
+            _ => self.add(field, sentence(error)),
         }
-        ValidationErrorKind::FalseSchema => errors.add(field, "The schema has no such field."),
-        _ => errors.add(cut(field), sentence(error)),
+        self.count < ERRORS_MAX
+    }
+
+    fn add(&mut self, field: String, sentence: String) {
+        if self.count < ERRORS_MAX {
+            self.errors.add(cut(field), sentence);
+            self.count += 1;
+        }
+    }
+}
+
+const UNEXPECTED: &str = "The schema has no such field.";
+
+/// A text that takes no more once it is long enough.
+struct Short(String);
+
+impl std::fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() > SENTENCE_BYTES_MAX {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
 /// The validator's own words, about "this" instead of the value itself, which may be long or not fit for a log.
 fn sentence(error: &ValidationError<'_>) -> String {
-    let mut text = cut(error.masked_with("This").to_string());
-    text.push('.');
-    text
+    let mut text = Short(String::new());
+    // It fails once the text is long enough.
+    let _ = write!(text, "{}", error.masked_with("This"));
+    cut(text.0) + "."
 }
 
 fn cut(mut text: String) -> String {

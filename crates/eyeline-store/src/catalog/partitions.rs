@@ -18,8 +18,9 @@ use crate::sql::Tx;
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// What carries the fence is taken from now on, until somebody else claims.
-    Held { fence: i64 },
+    /// What carries the fence is taken from now on, until somebody else claims. `is_suspect` when an event of the
+    /// partition may have taken its owners down: the next events are tried one at a time.
+    Held { fence: i64, is_suspect: bool },
     /// Its owner has renewed the lease, which ends after so long unless it does so again.
     Taken { owner: String, left: Duration },
 }
@@ -32,6 +33,9 @@ pub struct Claimant {
     /// It has just started, and so nobody else of that name can be at work: the lease need not have ended.
     pub is_new: bool,
 }
+
+/// Owners in a row that died without progress, after which the events are tried one at a time.
+const STRIKES_MAX: u32 = 2;
 
 impl Catalog {
     /// The process that claimed the partition last, and how far its events are applied; `None` before the first claim.
@@ -67,6 +71,31 @@ impl Catalog {
             .await
     }
 
+    /// Notes that the event at `offset` is tried alone. Gives how many owners have tried it so, this one included; `None` when
+    /// somebody else has claimed the partition.
+    pub async fn note_trial(&self, partition: u32, fence: i64, offset: Offset) -> Result<Option<u32>> {
+        let sql =
+            "UPDATE partitions SET tries = CASE WHEN tried_offset = $3 THEN tries + 1 ELSE 1 END, tried_offset = $3
+                   WHERE partition = $1 AND fence = $2
+                   RETURNING tries";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![partition, fence, offset]).await?;
+                    row.map(|mut row| row.take("tries")).transpose()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Ends the suspicion against the partition's events.
+    pub async fn end_trials(&self, partition: u32, fence: i64) -> Result<()> {
+        let sql =
+            "UPDATE partitions SET strikes = 0, tries = 0, tried_offset = NULL WHERE partition = $1 AND fence = $2";
+        self.db.write(move |tx| async move { tx.execute(sql, params![partition, fence]).await.map(drop) }.boxed()).await
+    }
+
     /// Ends the lease, if it is still held: whoever comes next need not wait.
     pub async fn release_partition(&self, partition: u32, fence: i64) -> Result<()> {
         let sql = "UPDATE partitions SET lease_until = 0 WHERE partition = $1 AND fence = $2";
@@ -78,12 +107,18 @@ async fn claim(tx: &mut Tx, partition: u32, claimant: Claimant) -> Result<Claim>
     let Claimant { node, is_new } = claimant;
     let first = "INSERT INTO partitions (partition, applied) VALUES ($1, 0) ON CONFLICT (partition) DO NOTHING";
     tx.execute(first, params![partition]).await?;
-    let sql = "UPDATE partitions SET owner = $2, fence = fence + 1, lease_until = $4
+    // A lease that was given back is zero.
+    let sql = "UPDATE partitions SET owner = $2, fence = fence + 1, lease_until = $4, claimed_applied = applied,
+                   strikes = CASE WHEN lease_until = 0 THEN 0
+                                  WHEN strikes >= $6 OR applied = claimed_applied THEN strikes + 1
+                                  ELSE 1 END
                WHERE partition = $1 AND (lease_until <= $3 OR (owner = $2 AND $5))
-               RETURNING fence";
+               RETURNING fence, strikes";
     let now = tx.real_now().await?;
-    if let Some(mut row) = tx.query_one(sql, params![partition, node, now, now.plus(LEASE), is_new]).await? {
-        return Ok(Claim::Held { fence: row.take("fence")? });
+    let bound = params![partition, node, now, now.plus(LEASE), is_new, STRIKES_MAX];
+    if let Some(mut row) = tx.query_one(sql, bound).await? {
+        let strikes: u32 = row.take("strikes")?;
+        return Ok(Claim::Held { fence: row.take("fence")?, is_suspect: strikes >= STRIKES_MAX });
     }
     let sql = "SELECT owner, lease_until FROM partitions WHERE partition = $1";
     let row = tx.query_one(sql, params![partition]).await?;

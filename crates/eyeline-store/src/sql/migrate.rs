@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 17] = [
+const MIGRATIONS: [Migration; 18] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -43,6 +43,7 @@ const MIGRATIONS: [Migration; 17] = [
     migration!(15, "0015_cuts"),
     migration!(16, "0016_left_feed"),
     migration!(17, "0017_erased_acts"),
+    migration!(18, "0018_careful_partitions"),
 ];
 
 /// The version that this binary brings a catalog to.

@@ -39,7 +39,7 @@ pub const FIRST_FENCE: i64 = 1;
 pub async fn claim_first(catalog: &Catalog, partition: u32) {
     let claimant = Claimant { node: "first".to_owned(), is_new: true };
     let claimed = catalog.claim_partition(partition, claimant).await.expect("an answer");
-    assert_eq!(claimed, Claim::Held { fence: FIRST_FENCE });
+    assert_eq!(claimed, Claim::Held { fence: FIRST_FENCE, is_suspect: false });
 }
 
 /// A catalog with one gallery of [`IMAGES`] images, named `sku-0` and so on; the first partition is claimed.

@@ -63,7 +63,7 @@ async fn of_many_that_claim_one_owns_the_partition_until_its_lease_ends() {
         expect_taken(&catalog, "other", true, winner).await;
         assert!(catalog.renew_partition(0, 1).await.expect("an answer"));
         let_the_lease_end(&db).await;
-        assert_eq!(claim(&catalog, "other", false).await, Claim::Held { fence: 2 });
+        assert_eq!(claim(&catalog, "other", false).await, Claim::Held { fence: 2, is_suspect: false });
         assert!(!catalog.renew_partition(0, 1).await.expect("an answer"), "too late");
         expect_taken(&catalog, winner, false, "other").await;
     })
@@ -73,7 +73,7 @@ async fn of_many_that_claim_one_owns_the_partition_until_its_lease_ends() {
 #[tokio::test]
 async fn a_lease_that_nobody_took_meanwhile_is_renewed_after_its_end() {
     on_every_engine(async |catalog, db| {
-        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1 });
+        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1, is_suspect: false });
         let_the_lease_end(&db).await;
         assert!(catalog.renew_partition(0, 1).await.expect("an answer"));
         expect_taken(&catalog, "other", true, "one").await;
@@ -84,8 +84,8 @@ async fn a_lease_that_nobody_took_meanwhile_is_renewed_after_its_end() {
 #[tokio::test]
 async fn a_restarted_process_takes_over_from_itself_at_once_and_no_running_one_does() {
     on_every_engine(async |catalog, _| {
-        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1 });
-        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 2 });
+        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1, is_suspect: false });
+        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 2, is_suspect: false });
         // The first one goes on, as with a copy of its data folder: it does not take it back.
         expect_taken(&catalog, "one", false, "one").await;
     })
@@ -95,12 +95,12 @@ async fn a_restarted_process_takes_over_from_itself_at_once_and_no_running_one_d
 #[tokio::test]
 async fn a_partition_that_was_released_is_free_at_once() {
     on_every_engine(async |catalog, _| {
-        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1 });
-        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 2 });
+        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1, is_suspect: false });
+        assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 2, is_suspect: false });
         catalog.release_partition(0, 1).await.expect("an answer");
         expect_taken(&catalog, "other", true, "one").await;
         catalog.release_partition(0, 2).await.expect("an answer");
-        assert_eq!(claim(&catalog, "other", true).await, Claim::Held { fence: 3 });
+        assert_eq!(claim(&catalog, "other", true).await, Claim::Held { fence: 3, is_suspect: false });
     })
     .await;
 }
@@ -124,7 +124,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
         let trimmed = catalog.trimmed_marks().await.expect("marks");
 
         let_the_lease_end(&db).await;
-        assert_eq!(claim(&catalog, "other", true).await, Claim::Held { fence: 2 });
+        assert_eq!(claim(&catalog, "other", true).await, Claim::Held { fence: 2, is_suspect: false });
         let next = || vec![view_of(5, 0)];
         assert_eq!(catalog.apply_events(batch(4, 5, next())).await.expect("an answer"), Applied::LeaseLost);
         assert_eq!(catalog.commit_flush(flush(1, 4, 4, Vec::new())).await.expect("an answer"), Committed::Moved);
@@ -154,6 +154,38 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
         assert!(matches!(catalog.apply_events(owned).await.expect("an answer"), Applied::Done { .. }));
         assert_eq!(merge(2).await, Committed::Done);
         assert_eq!(catalog.trim(0, 2).await.expect("an answer"), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_two_deaths_without_progress_the_events_are_suspect() {
+    on_every_engine(async |catalog, db| {
+        let run = async |sql: &'static str| {
+            db.write(move |tx| async move { tx.execute(sql, params![]).await }.boxed()).await.expect("a statement");
+        };
+        let claimed = async || match claim(&catalog, "one", true).await {
+            Claim::Held { fence, is_suspect } => (fence, is_suspect),
+            taken @ Claim::Taken { .. } => panic!("{taken:?}"),
+        };
+        assert_eq!(claimed().await, (1, false));
+        assert_eq!(claimed().await, (2, false));
+        run("UPDATE partitions SET applied = 10").await;
+        assert_eq!(claimed().await, (3, false), "there was progress");
+        assert_eq!(claimed().await, (4, true));
+        run("UPDATE partitions SET applied = 11").await;
+        assert_eq!(claimed().await, (5, true), "until the suspicion is ended");
+        assert_eq!(catalog.note_trial(0, 5, 12).await.expect("an answer"), Some(1));
+        assert_eq!(claimed().await, (6, true));
+        assert_eq!(catalog.note_trial(0, 5, 12).await.expect("an answer"), None, "somebody else has claimed it");
+        assert_eq!(catalog.note_trial(0, 6, 12).await.expect("an answer"), Some(2));
+        assert_eq!(catalog.note_trial(0, 6, 13).await.expect("an answer"), Some(1));
+        catalog.end_trials(0, 6).await.expect("an answer");
+        run("UPDATE partitions SET applied = 14").await;
+        assert_eq!(claimed().await, (7, false));
+        assert_eq!(claimed().await, (8, true));
+        catalog.release_partition(0, 8).await.expect("an answer");
+        assert_eq!(claimed().await, (9, false), "it was given back");
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use eyeline_core::event::{OnInvalid, TEXT_CHARS_MAX};
+use eyeline_core::event::{OnInvalid, TEXT_CHARS_MAX, check_data};
 use eyeline_core::schema::formats;
 use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_store::Error;
@@ -18,7 +18,6 @@ use utoipa_axum::routes;
 use super::fields::check_text;
 use super::{Answer, Credential, Fields, JsonBody, Next, PagingParameters, Problem, ProjectParameter, Query};
 use crate::app::App;
-use crate::flow::event_types::compile;
 
 const DESCRIPTION_CHARS_MAX: usize = 2_000;
 
@@ -91,7 +90,7 @@ struct EventTypeList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
-    /// patterns that neither look around nor back. A `format` is an annotation, which is not checked. Without a schema the
+    /// patterns that neither look around nor back, nor repeat too much. An event takes at most 4 million steps to judge. A `format` is an annotation, which is not checked. Without a schema the
     /// type takes any object.
     #[schema(value_type = Option<JsonSchema>)]
     schema: Option<serde_json::Value>,
@@ -186,7 +185,7 @@ async fn put(
     let warning = |field| format!("{field} describes the value and is not checked: add a pattern to check it.");
     let warnings = schema.as_ref().map(formats).unwrap_or_default().into_iter().map(warning).collect();
     if let Some(schema) = schema
-        && let Err(refused) = compile(schema).await?
+        && let Err(refused) = app.event_types.compile(project_id, schema).await?
     {
         errors.merge(refused);
     }
@@ -262,7 +261,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
 
 /// Try data against an event type
 ///
-/// Checks `data` against the type's schema. Nothing is stored.
+/// Checks `data` against the type's schema. The limits are those of an event's `data`. Nothing is stored.
 #[utoipa::path(
     post, path = "/event-types/{category}/{name}/try", operation_id = "try_event_type", tag = "event types",
     request_body = Payload, params(TypePath, ProjectParameter), responses((status = 200, body = Verdict))
@@ -277,12 +276,14 @@ async fn try_out(
     let (Named { project_id, category, name }, ()) = named(&app, &credential, path, query, |_| ()).await?;
     let mut fields = Fields::parse(&body)?;
     fields.require("data");
-    let data = fields.object("data");
+    let data = fields.object("data").map(serde_json::Value::Object).unwrap_or_default();
     fields.finish()?;
+    check_data(&data.to_string()).map_err(|sentence| FieldErrors::one("data", sentence))?;
     let known = app.catalog.event_type(project_id, category.clone(), name.clone(), None).await?;
     let version = known.ok_or_else(|| Problem::not_found("event type"))?.version;
-    let schema = app.event_types.schema(project_id, &category, &name, version).await?;
-    let data = data.map(serde_json::Value::Object).unwrap_or_default();
-    let errors = schema.map_or_else(FieldErrors::new, |schema| schema.check_value(&data));
+    let errors = match app.event_types.schema(project_id, &category, &name, version).await? {
+        Some(schema) => app.event_types.check(project_id, schema, data).await?,
+        None => FieldErrors::new(),
+    };
     Ok(Json(Verdict { valid: errors.is_empty(), version, errors }))
 }

@@ -3,27 +3,37 @@
 //! The door marks an event with the version of the schema that was in force: whenever and however often the event is
 //! judged, it is by that one, so the verdict never changes afterwards.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use eyeline_core::event::{OnInvalid, SchemaMark};
 use eyeline_core::{Envelope, Event, FieldErrors, ProjectId, Schema};
 use eyeline_store::catalog::event_types::TypeInForce;
 use eyeline_store::{Catalog, Error, Result};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
+use super::judge::{self, Judged, apart};
+use super::turns::{Turn, Turns};
 use crate::remembered::Remembered;
 
-/// Compiled schemas kept at the most.
-const COMPILED_MAX: usize = 1_000;
+/// Bytes of the compiled schemas that are kept, and of those that one call may hold.
+const COMPILED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that a version without a schema counts for.
+const NO_SCHEMA_BYTES: u64 = 256;
+/// How long a request waits for its turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the events of one request are judged.
+const REQUEST_TIME: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; clones share what is remembered.
 #[derive(Clone)]
 pub struct EventTypes {
     catalog: Catalog,
     in_force: Arc<Remembered<ProjectId, Arc<InForce>>>,
-    compiled: Arc<Mutex<HashMap<Version, Arc<Schema>>>>,
+    /// `None` for a version that takes any object.
+    compiled: moka::future::Cache<Version, Option<Arc<Schema>>>,
+    turns: Arc<Turns>,
 }
 
 /// A version of a schema: it never changes.
@@ -44,13 +54,20 @@ struct Known {
     version: u32,
     on_invalid: OnInvalid,
     has_schema: bool,
-    /// Compiled once it is needed.
-    schema: OnceCell<Option<Arc<Schema>>>,
+}
+
+/// Data of one call's event that is judged at the door.
+struct Case {
+    index: usize,
+    data: Box<str>,
+    schema: Arc<Schema>,
 }
 
 impl EventTypes {
     pub fn new(catalog: Catalog) -> Self {
-        EventTypes { catalog, in_force: Arc::default(), compiled: Arc::default() }
+        let weigh = |_: &Version, schema: &Option<Arc<Schema>>| u32::try_from(bytes(schema)).unwrap_or(u32::MAX);
+        let compiled = moka::future::Cache::builder().max_capacity(COMPILED_BYTES_MAX).weigher(weigh).build();
+        EventTypes { catalog, in_force: Arc::default(), compiled, turns: Arc::default() }
     }
 
     /// To be called after every change of a type: what comes after it is judged by what is in force then. Other
@@ -66,43 +83,128 @@ impl EventTypes {
         Ok(known.unwrap_or_else(|| Arc::new(InForce::from(Vec::new()))))
     }
 
-    /// Marks an event at the door with the schema in force. The inner error is what is wrong with one that is to be
-    /// rejected.
+    /// Marks the events of a call with the schemas in force. Gives what is wrong with those that are to be rejected, by
+    /// their index.
     pub async fn mark(
         &self,
         in_force: &InForce,
         project_id: ProjectId,
-        envelope: &mut Envelope,
-    ) -> Result<Result<(), FieldErrors>> {
-        let Some(known) = in_force.find(&envelope.category, &envelope.name) else { return Ok(Ok(())) };
-        let rejects = known.on_invalid == OnInvalid::Reject;
-        envelope.schema = Some(SchemaMark { version: known.version, checked: rejects || !known.has_schema });
-        if !rejects || !known.has_schema {
-            return Ok(Ok(()));
+        envelopes: &mut [Envelope],
+    ) -> Result<HashMap<usize, FieldErrors>> {
+        let mut rejected = HashMap::new();
+        let mut cases = Vec::new();
+        let mut held = Held::default();
+        let mut time = REQUEST_TIME;
+        let mut schemas = HashMap::new();
+        for index in 0..envelopes.len() {
+            let envelope = &mut envelopes[index];
+            let Some(known) = in_force.find(&envelope.category, &envelope.name) else { continue };
+            let rejects = known.on_invalid == OnInvalid::Reject;
+            envelope.schema = Some(SchemaMark { version: known.version, checked: rejects || !known.has_schema });
+            if !rejects || !known.has_schema {
+                continue;
+            }
+            let known_at = std::ptr::from_ref(known).addr();
+            if !schemas.contains_key(&known_at) {
+                let schema = self.schema(project_id, &envelope.category, &envelope.name, known.version).await?;
+                if schema.as_ref().is_some_and(|schema| !held.hold(schema)) {
+                    let pending = std::mem::take(&mut cases);
+                    self.judge_at_the_door(project_id, pending, envelopes, &mut rejected, &mut time).await?;
+                    schemas.clear();
+                    held = Held::default();
+                }
+                schemas.insert(known_at, schema);
+            }
+            let Some(Some(schema)) = schemas.get(&known_at) else { continue };
+            cases.push(Case { index, data: std::mem::take(&mut envelopes[index].data), schema: schema.clone() });
         }
-        let load = || self.schema(project_id, &envelope.category, &envelope.name, known.version);
-        let schema = known.schema.get_or_try_init(load).await?;
-        Ok(schema.as_ref().map_or(Ok(()), |schema| schema.check(&envelope.data).or(())))
+        if !cases.is_empty() {
+            self.judge_at_the_door(project_id, cases, envelopes, &mut rejected, &mut time).await?;
+        }
+        Ok(rejected)
     }
 
-    /// Marks an event that was in quarantine with the schema in force, and tells what is wrong with it by that.
-    pub async fn mark_again(&self, in_force: &InForce, event: &mut Event) -> Result<FieldErrors> {
-        event.schema = None;
-        if let Some(known) = in_force.find(&event.category, &event.name) {
-            event.schema = Some(SchemaMark { version: known.version, checked: false });
+    /// Judges events of a call and gives their data back; `time` is what is left to the call.
+    async fn judge_at_the_door(
+        &self,
+        project_id: ProjectId,
+        cases: Vec<Case>,
+        envelopes: &mut [Envelope],
+        rejected: &mut HashMap<usize, FieldErrors>,
+        time: &mut Duration,
+    ) -> Result<()> {
+        let _turn = self.turn(project_id).await?;
+        let start = Instant::now();
+        let until = start + *time;
+        let judge = move |Case { index, data, schema }: Case| {
+            let errors = if Instant::now() < until {
+                judge::errors(|| schema.check(&data))
+            } else {
+                FieldErrors::one("data", TOO_MANY)
+            };
+            (index, data, errors)
+        };
+        for (index, data, errors) in apart(move || cases.into_iter().map(judge).collect::<Vec<_>>()).await? {
+            envelopes[index].data = data;
+            if !errors.is_empty() {
+                rejected.insert(index, errors);
+            }
         }
-        let misfits = self.judge(event).await?;
-        if let Some(mark) = &mut event.schema {
-            mark.checked = misfits.is_empty();
-        }
-        Ok(misfits)
+        *time = time.saturating_sub(start.elapsed());
+        Ok(())
     }
 
-    /// What is wrong with a stored event, by the schema that it is marked with; nothing when the door has judged it.
-    pub async fn judge(&self, event: &Event) -> Result<FieldErrors> {
-        let Some(SchemaMark { version, checked: false }) = event.schema else { return Ok(FieldErrors::new()) };
-        let schema = self.schema(event.project_id, &event.category, &event.name, version).await?;
-        Ok(schema.map_or_else(FieldErrors::new, |schema| schema.check(&event.data)))
+    /// Marks events that were in quarantine with the schemas in force, and judges them by those.
+    pub async fn judge_again(&self, in_force: &InForce, mut events: Vec<Event>) -> Result<Judged> {
+        for event in &mut events {
+            let known = in_force.find(&event.category, &event.name);
+            event.schema = known.map(|known| SchemaMark { version: known.version, checked: false });
+        }
+        let mut judged = self.judge(events).await?;
+        for (event, verdict) in &mut judged.events {
+            if let (Some(mark), Ok(_)) = (&mut event.schema, verdict) {
+                mark.checked = true;
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Judges stored events by the schemas that they are marked with, unless the door has.
+    pub async fn judge(&self, mut events: Vec<Event>) -> Result<Judged> {
+        let mut known = HashMap::new();
+        let mut held = Held::default();
+        let mut schemas = Vec::with_capacity(events.len());
+        for event in &events {
+            let schema = match event.schema {
+                Some(SchemaMark { version, checked: false }) => {
+                    let (category, name) = (event.category.as_str(), event.name.as_str());
+                    match known.get(&(event.project_id, category, name, version)) {
+                        Some(schema) => Option::clone(schema),
+                        None => {
+                            let schema = self.schema(event.project_id, category, name, version).await?;
+                            if schema.as_ref().is_some_and(|schema| !held.hold(schema)) {
+                                break;
+                            }
+                            known.insert((event.project_id, category, name, version), schema.clone());
+                            schema
+                        }
+                    }
+                }
+                _ => None,
+            };
+            schemas.push(schema);
+        }
+        drop(known);
+        let beyond = events.split_off(schemas.len());
+        let mut judged = judge::judge(events.into_iter().zip(schemas).collect()).await?;
+        judged.rest.extend(beyond);
+        Ok(judged)
+    }
+
+    /// What is wrong with data by a schema of the project.
+    pub async fn check(&self, project_id: ProjectId, schema: Arc<Schema>, data: Value) -> Result<FieldErrors> {
+        let _turn = self.turn(project_id).await?;
+        apart(move || judge::errors(|| schema.check_value(&data))).await
     }
 
     /// The compiled schema of a version; `None` when it takes any object.
@@ -114,28 +216,67 @@ impl EventTypes {
         version: u32,
     ) -> Result<Option<Arc<Schema>>> {
         let key = Version { project_id, category: category.to_owned(), name: name.to_owned(), version };
-        if let Some(known) = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Some(known.clone()));
-        }
-        let text = self.catalog.event_schema(project_id, key.category.clone(), key.name.clone(), version).await?;
-        let Some(text) = text else { return Ok(None) };
-        let corrupt = |error: String| Error::Corrupt(format!("schema {version} of {category} {name}: {error}"));
-        let schema = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
-        let schema = compile(schema).await?.map_err(|errors| corrupt(format!("{errors:?}")))?;
-        let schema = Arc::new(schema);
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if compiled.len() >= COMPILED_MAX {
-            compiled.clear();
-        }
-        compiled.insert(key, schema.clone());
-        Ok(Some(schema))
+        let load = async {
+            let text = self.catalog.event_schema(project_id, category.to_owned(), name.to_owned(), version).await?;
+            let Some(text) = text else { return Ok(None) };
+            let corrupt = |error: String| Error::Corrupt(format!("schema {version} of {category} {name}: {error}"));
+            let schema = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
+            let compiled = apart(move || Schema::compile(&schema)).await?;
+            Ok(Some(Arc::new(compiled.map_err(|errors| corrupt(format!("{errors:?}")))?)))
+        };
+        let loaded = self.compiled.try_get_with(key, load).await;
+        // Another call that waited for the same schema may hold the error as well.
+        loaded.map_err(|error: Arc<Error>| {
+            Arc::try_unwrap(error).unwrap_or_else(|error| Error::unavailable(error.to_string()))
+        })
+    }
+
+    /// Compiles a schema that comes from outside, which takes its time. The inner error is what is wrong with it.
+    pub async fn compile(
+        &self,
+        project_id: ProjectId,
+        schema: Value,
+    ) -> Result<std::result::Result<Schema, FieldErrors>> {
+        let _turn = self.turn(project_id).await?;
+        apart(move || Schema::compile(&schema)).await
+    }
+
+    async fn turn(&self, project_id: ProjectId) -> Result<Turn> {
+        let turn = tokio::time::timeout(TURN_PATIENCE, self.turns.take(project_id)).await;
+        turn.map_err(|_| Error::unavailable("the events and schemas of other requests are being judged"))
     }
 }
 
-/// As [`Schema::compile`], which takes its time. The inner error is what is wrong with the schema.
-pub async fn compile(schema: Value) -> Result<Result<Schema, FieldErrors>> {
-    let compiling = tokio::task::spawn_blocking(move || Schema::compile(&schema));
-    compiling.await.map_err(|error| Error::internal("compiling a schema", error))
+const TOO_MANY: &str = "Judging the events of this call took too long: send fewer in one call, or smaller ones.";
+
+/// Bytes of a version in memory.
+fn bytes(schema: &Option<Arc<Schema>>) -> u64 {
+    schema.as_ref().map_or(NO_SCHEMA_BYTES, |schema| schema.bytes())
+}
+
+/// The different schemas that a call holds.
+#[derive(Default)]
+struct Held {
+    /// By their addresses in memory.
+    schemas: HashSet<usize>,
+    bytes: u64,
+}
+
+impl Held {
+    /// False when the call holds enough without this one.
+    fn hold(&mut self, schema: &Arc<Schema>) -> bool {
+        let address = Arc::as_ptr(schema).addr();
+        if self.schemas.contains(&address) {
+            return true;
+        }
+        let bytes = self.bytes + schema.bytes();
+        if !self.schemas.is_empty() && bytes > COMPILED_BYTES_MAX {
+            return false;
+        }
+        self.schemas.insert(address);
+        self.bytes = bytes;
+        true
+    }
 }
 
 impl InForce {
@@ -148,7 +289,7 @@ impl From<Vec<TypeInForce>> for InForce {
     fn from(types: Vec<TypeInForce>) -> Self {
         let mut by_category = HashMap::<String, HashMap<String, Known>>::new();
         for TypeInForce { category, name, version, on_invalid, has_schema } in types {
-            let known = Known { version, on_invalid, has_schema, schema: OnceCell::new() };
+            let known = Known { version, on_invalid, has_schema };
             by_category.entry(category).or_default().insert(name, known);
         }
         InForce { types: by_category }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyeline_core::event::GalleryAct;
 use eyeline_core::{Event, FieldErrors};
 use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Misfit};
 use eyeline_store::inbox::{Delivery, Offset};
@@ -12,6 +11,7 @@ use eyeline_store::{Catalog, Error, Inbox, PubSub, Result};
 use tokio::sync::watch;
 
 use super::event_types::EventTypes;
+use super::judge::{FAILED, Verdict};
 use super::notify::news_topic;
 use super::partitions::Partitions;
 use super::rank::{COUNTS, Orders, gallery_topic};
@@ -23,10 +23,11 @@ pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long what guards remember is kept: the day that they look back on, and time for events on their way.
 const GUARDED_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
 
-/// Why an event is kept apart that does not fit the schema of its type.
-pub const SCHEMA: &str = "schema";
-/// Why an event of a gallery is kept apart that lacks what such an event has to have.
-pub const INVALID: &str = "invalid";
+/// Events of one transaction.
+pub const EVENTS_MAX: usize = 4_096;
+
+/// Owners of a partition that may die while they try one event alone. The next one quarantines it unread.
+const DEATHS_ALONE_MAX: u32 = 2;
 
 /// Ids forgotten in one transaction.
 const FORGET_MAX: u32 = 2_000;
@@ -50,6 +51,14 @@ pub struct Ingest {
     hurry: watch::Sender<()>,
     /// A mark has moved.
     moved: watch::Sender<()>,
+}
+
+/// Records that were read and judged.
+struct Read {
+    events: Vec<BatchEvent>,
+    aside: Vec<Aside>,
+    /// Where the judging ended, when it did not come to the last record.
+    reached: Option<Offset>,
 }
 
 /// What one step did.
@@ -111,28 +120,70 @@ impl Ingest {
         Ok(mark)
     }
 
-    /// Applies the next events after `mark`, at most `events_max`.
+    /// Applies the next events after `mark`, at most `events_max`; one, after earlier owners of the partition died over them.
     pub async fn step(&self, partition: u32, mark: Offset, events_max: usize) -> Result<Step> {
-        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
-        let deliveries = self.inbox.pull(partition, mark, events_max).await?;
-        let Some(last) = deliveries.last() else { return Ok(Step::Idle) };
-        let (reached, more) = (last.offset, deliveries.len() == events_max);
-        let (events, aside) = self.read(deliveries).await?;
-        let mut batch = EventBatch { partition, fence, after: mark, reached, events, aside, now: self.clock.now() };
-        for act in batch.events.iter_mut().filter_map(|event| event.act.as_mut()) {
-            act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
+        if self.partitions.is_suspect(partition) {
+            return self.step_alone(partition, mark).await;
         }
-        self.apply(batch, more).await
+        let deliveries = self.inbox.pull(partition, mark, events_max).await?;
+        let more = deliveries.len() == events_max;
+        self.take(partition, mark, deliveries, more).await
     }
 
-    /// Keeps the next event after `mark` apart unread: for one whose application fails again and again.
-    pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
-        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
+    /// Tries the next event after `mark` alone. It is noted before it is tried: after two deaths over it, it is quarantined
+    /// unread.
+    async fn step_alone(&self, partition: u32, mark: Offset) -> Result<Step> {
         let deliveries = self.inbox.pull(partition, mark, 1).await?;
+        let Some(next) = deliveries.first() else {
+            self.partitions.end_trials(partition).await?;
+            return Ok(Step::Idle);
+        };
+        let Some(tries) = self.partitions.note_trial(partition, next.offset).await? else { return Ok(Step::NotOwner) };
+        let step = if tries > DEATHS_ALONE_MAX {
+            let sentence = "The server was ended several times while it judged this event; it was not read again.";
+            self.quarantine_unread(partition, mark, deliveries, sentence).await?
+        } else {
+            self.take(partition, mark, deliveries, true).await?
+        };
+        if let Step::Applied { .. } = step {
+            self.partitions.end_trial(partition).await?;
+        }
+        Ok(step)
+    }
+
+    /// Judges and applies what follows `mark`, as far as the time for judging lasts.
+    async fn take(&self, partition: u32, mark: Offset, deliveries: Vec<Delivery>, more: bool) -> Result<Step> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
+        let Some(Delivery { offset: last, .. }) = deliveries.last() else { return Ok(Step::Idle) };
+        let last = *last;
+        let Read { mut events, aside, reached } = self.read(deliveries).await?;
+        for act in events.iter_mut().filter_map(|event| event.act.as_mut()) {
+            act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
+        }
+        let reached = reached.unwrap_or(last);
+        let batch = EventBatch { partition, fence, after: mark, reached, events, aside, now: self.clock.now() };
+        self.apply(batch, more || reached < last).await
+    }
+
+    /// Quarantines the next event after `mark` unread: for one whose application fails again and again.
+    pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
+        let deliveries = self.inbox.pull(partition, mark, 1).await?;
+        tracing::error!(partition, mark, error = %reason, "the event after this offset could not be applied");
+        let sentence = "The server could not apply this event; it was logged.";
+        self.quarantine_unread(partition, mark, deliveries, sentence).await
+    }
+
+    async fn quarantine_unread(
+        &self,
+        partition: u32,
+        mark: Offset,
+        deliveries: Vec<Delivery>,
+        sentence: &str,
+    ) -> Result<Step> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
-        tracing::error!(partition, offset, error = %reason, "an event could not be applied and was kept apart");
-        let errors = FieldErrors::one("", "The server could not apply this event; it was logged.");
-        let aside = vec![aside(offset, Event::decode(&event), event, "failed", errors)];
+        tracing::error!(partition, offset, "an event was quarantined unread");
+        let aside = vec![aside(offset, Event::decode(&event), event, FAILED, FieldErrors::one("", sentence))];
         let now = self.clock.now();
         let batch = EventBatch { partition, fence, after: mark, reached: offset, events: Vec::new(), aside, now };
         self.apply(batch, true).await
@@ -174,32 +225,35 @@ impl Ingest {
         Ok(self.catalog.forget_guarded(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
-    /// Reads and judges the records; what is wrong with one never stops the line.
-    async fn read(&self, deliveries: Vec<Delivery>) -> Result<(Vec<BatchEvent>, Vec<Aside>)> {
+    /// Reads and judges the records, the first ones only where that takes long. What is wrong with one never stops the
+    /// line.
+    async fn read(&self, deliveries: Vec<Delivery>) -> Result<Read> {
+        let mut offsets = Vec::with_capacity(deliveries.len());
         let mut events = Vec::with_capacity(deliveries.len());
-        let mut asides = Vec::new();
+        let mut aside = Vec::new();
         for Delivery { offset, event: record } in deliveries {
-            let Some(event) = Event::decode(&record) else {
-                let errors = FieldErrors::one("", "This is no event that this version can read.");
-                asides.push(aside(offset, None, record, "unreadable", errors));
-                continue;
-            };
-            let (act, misfit) = self.judge(&event).await?;
-            events.push(BatchEvent { offset, event, act, misfit });
+            match Event::decode(&record) {
+                Some(event) => {
+                    offsets.push(offset);
+                    events.push(event);
+                }
+                None => {
+                    let errors = FieldErrors::one("", "This is no event that this version can read.");
+                    aside.push(self::aside(offset, None, record, "unreadable", errors));
+                }
+            }
         }
-        Ok((events, asides))
-    }
-
-    /// What an event does to a gallery, or why it does not count.
-    async fn judge(&self, event: &Event) -> Result<(Option<GalleryAct>, Option<Misfit>)> {
-        let errors = self.event_types.judge(event).await?;
-        if !errors.is_empty() {
-            return Ok((None, Some(Misfit { reason: SCHEMA, errors })));
+        let judged = self.event_types.judge(events).await?;
+        let reached = offsets.get(judged.events.len()).map(|next| next - 1);
+        if let Some(reached) = reached {
+            aside.retain(|aside| aside.offset <= reached);
         }
-        Ok(match event.gallery_act() {
-            Ok(act) => (act, None),
-            Err(errors) => (None, Some(Misfit { reason: INVALID, errors })),
-        })
+        let event = |(offset, (event, verdict)): (Offset, (Event, Verdict))| match verdict {
+            Ok(act) => BatchEvent { offset, event, act, misfit: None },
+            Err(misfit) => BatchEvent { offset, event, act: None, misfit: Some(misfit) },
+        };
+        let events = offsets.into_iter().zip(judged.events).map(event).collect();
+        Ok(Read { events, aside, reached })
     }
 
     /// Tells the listeners of projects that events of theirs were kept apart since the last call.

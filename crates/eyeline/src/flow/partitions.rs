@@ -7,7 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use eyeline_store::catalog::partitions::{Claim, Claimant};
+use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Result};
+
+/// Events that may have been in the batch over which a process died.
+const SUSPECTS: usize = super::ingest::EVENTS_MAX;
 
 /// Cheap to clone; clones share what is held.
 #[derive(Clone)]
@@ -21,7 +25,13 @@ pub struct Partitions {
 enum Holding {
     /// Not claimed since the process began.
     New,
-    Held(i64),
+    Held {
+        fence: i64,
+        /// Events to try one at a time, since one of them may have taken earlier owners down.
+        suspects: usize,
+        /// The event that is noted as tried alone.
+        trial: Option<Offset>,
+    },
     /// Somebody else has claimed it since; who, once that is known.
     Lost(Option<String>),
 }
@@ -63,14 +73,58 @@ impl Partitions {
     /// The number that changes to the partition carry while it is held.
     pub fn fence(&self, partition: u32) -> Option<i64> {
         match self.lock().get(partition as usize) {
-            Some(Holding::Held(fence)) => Some(*fence),
+            Some(Holding::Held { fence, .. }) => Some(*fence),
             _ => None,
         }
     }
 
+    /// Whether the partition's next event is to be tried alone.
+    pub fn is_suspect(&self, partition: u32) -> bool {
+        matches!(self.lock().get(partition as usize), Some(Holding::Held { suspects: 1.., .. }))
+    }
+
+    /// Notes that the event at `offset` is tried alone, before it is. Gives how many owners have tried it so, this one
+    /// included; `None` when the partition is held no longer.
+    pub async fn note_trial(&self, partition: u32, offset: Offset) -> Result<Option<u32>> {
+        let Some(Holding::Held { fence, trial, .. }) = self.lock().get(partition as usize).cloned() else {
+            return Ok(None);
+        };
+        if trial == Some(offset) {
+            // Tried again by this owner, after an error.
+            return Ok(Some(1));
+        }
+        let tries = self.catalog.note_trial(partition, fence, offset).await?;
+        if let Some(Holding::Held { trial, .. }) = self.lock().get_mut(partition as usize) {
+            *trial = Some(offset);
+        }
+        Ok(tries)
+    }
+
+    /// Notes that the event which was tried alone is applied.
+    pub async fn end_trial(&self, partition: u32) -> Result<()> {
+        let is_last = match self.lock().get_mut(partition as usize) {
+            Some(Holding::Held { suspects, .. }) => {
+                *suspects = suspects.saturating_sub(1);
+                *suspects == 0
+            }
+            _ => false,
+        };
+        if is_last { self.end_trials(partition).await } else { Ok(()) }
+    }
+
+    /// Ends the suspicion against the partition's events.
+    pub async fn end_trials(&self, partition: u32) -> Result<()> {
+        let Some(fence) = self.fence(partition) else { return Ok(()) };
+        self.catalog.end_trials(partition, fence).await?;
+        if let Some(Holding::Held { suspects, .. }) = self.lock().get_mut(partition as usize) {
+            *suspects = 0;
+        }
+        Ok(())
+    }
+
     /// Whether every partition is held.
     pub fn are_all_held(&self) -> bool {
-        self.lock().iter().all(|holding| matches!(holding, Holding::Held(_)))
+        self.lock().iter().all(|holding| matches!(holding, Holding::Held { .. }))
     }
 
     /// Claims the partition; gives the owner and how long its claim lasts when it is somebody else's.
@@ -79,8 +133,14 @@ impl Partitions {
         let is_new = self.lock()[partition as usize] == Holding::New;
         let claimant = Claimant { node: self.node.to_string(), is_new };
         match self.catalog.claim_partition(partition, claimant).await? {
-            Claim::Held { fence } => {
-                self.set(partition, Holding::Held(fence));
+            Claim::Held { fence, is_suspect } => {
+                let suspects = if is_suspect { SUSPECTS } else { 0 };
+                self.set(partition, Holding::Held { fence, suspects, trial: None });
+                if is_suspect {
+                    let sentence =
+                        "earlier processes died over this partition's events, which are now tried one at a time";
+                    tracing::warn!(partition, "{sentence}");
+                }
                 tracing::debug!(partition, fence, "a partition is this process's");
                 Ok(None)
             }
@@ -128,7 +188,7 @@ impl Partitions {
             .enumerate()
             .filter_map(|(partition, holding)| match holding {
                 Holding::Lost(owner) => Some((partition, owner.clone())),
-                Holding::New | Holding::Held(_) => None,
+                Holding::New | Holding::Held { .. } => None,
             })
             .collect::<Vec<_>>();
         lost.into_iter().map(|(partition, owner)| {

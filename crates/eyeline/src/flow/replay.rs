@@ -5,7 +5,7 @@
 //! counts for nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyeline_core::event::Replay;
 use eyeline_core::{Event, ProjectId};
@@ -15,13 +15,15 @@ use eyeline_store::inbox::Entry;
 use eyeline_store::{Catalog, Error, Inbox, Result};
 use tokio::sync::Mutex;
 
-use super::event_types::{EventTypes, InForce};
-use super::ingest::{INVALID, Ingest, SCHEMA};
+use super::event_types::EventTypes;
+use super::ingest::Ingest;
 use crate::clock::Clock;
 
 /// Events looked at in one piece, and in one call.
 const PIECE: u32 = 500;
 const CALL_EVENTS_MAX: usize = 20_000;
+/// How long one call looks at events.
+const CALL_TIME: Duration = Duration::from_secs(10);
 /// How long a call waits for the one before it.
 const TURN_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -46,6 +48,14 @@ pub struct Replayed {
     pub next: Option<Age>,
 }
 
+/// What became of the first events of a piece.
+struct Tried {
+    replayed: usize,
+    still_failing: usize,
+    /// Where the last one of them stands.
+    end: Option<Age>,
+}
+
 impl Replays {
     /// Tries the project's events in quarantine again, the oldest first, after the one at `after`; those that count now
     /// are counted when this returns. With `dry_run` nothing is changed.
@@ -62,21 +72,23 @@ impl Replays {
         // What fails again is put behind: it is not looked at a second time.
         let newest = self.catalog.quarantined(project_id, filter.clone(), Order::LastFirst, None, 1).await?;
         let Some(last) = newest.first().map(|newest| newest.age) else { return Ok(outcome) };
-        let mut looked_at = 0;
+        let (mut looked_at, start) = (0, Instant::now());
         loop {
             let mut piece =
                 self.catalog.quarantined(project_id, filter.clone(), Order::FirstFirst, after, PIECE).await?;
             piece.retain(|quarantined| quarantined.age <= last);
-            let Some(end) = piece.last().map(|quarantined| quarantined.age) else { break };
-            looked_at += piece.len();
-            let (replayed, still_failing) = self.try_again(project_id, piece, dry_run).await?;
-            outcome.replayed += replayed;
-            outcome.still_failing += still_failing;
-            after = Some(end);
-            if end == last {
+            if piece.is_empty() {
                 break;
             }
-            if looked_at >= CALL_EVENTS_MAX {
+            let Tried { replayed, still_failing, end } = self.try_again(project_id, piece, dry_run).await?;
+            looked_at += replayed + still_failing;
+            outcome.replayed += replayed as u64;
+            outcome.still_failing += still_failing as u64;
+            after = end.or(after);
+            if end == Some(last) {
+                break;
+            }
+            if looked_at >= CALL_EVENTS_MAX || start.elapsed() >= CALL_TIME {
                 outcome.next = after;
                 break;
             }
@@ -87,17 +99,23 @@ impl Replays {
         Ok(outcome)
     }
 
-    async fn try_again(&self, project_id: ProjectId, piece: Vec<Quarantined>, dry_run: bool) -> Result<(u64, u64)> {
+    /// Tries the first events of the piece, as many as there is time for.
+    async fn try_again(&self, project_id: ProjectId, piece: Vec<Quarantined>, dry_run: bool) -> Result<Tried> {
         let in_force = self.event_types.in_force(project_id).await?;
+        let (ages, events): (Vec<Age>, Vec<Event>) =
+            piece.into_iter().map(|quarantined| (quarantined.age, quarantined.event)).unzip();
+        let judged = self.event_types.judge_again(&in_force, events).await?;
         let (mut fit, mut misfits) = (Vec::new(), Vec::new());
-        for Quarantined { age, mut event, .. } in piece {
-            match self.judge(&in_force, &mut event).await? {
-                Some(misfit) => misfits.push((age, misfit)),
-                None => fit.push((age, event)),
+        let mut end = None;
+        for (age, (event, verdict)) in ages.into_iter().zip(judged.events) {
+            end = Some(age);
+            match verdict {
+                Ok(_) => fit.push((age, event)),
+                Err(misfit) => misfits.push((age, misfit)),
             }
         }
         let fit = self.with_known_images(project_id, fit, &mut misfits).await?;
-        let counts = (fit.len() as u64, misfits.len() as u64);
+        let (replayed, still_failing) = (fit.len(), misfits.len());
         if !dry_run {
             let at = self.clock.now();
             let entry = |(age, event): (Age, Event)| {
@@ -107,15 +125,7 @@ impl Replays {
             self.inbox.append(&fit.into_iter().map(entry).collect::<Vec<_>>()).await?;
             self.catalog.renew_misfits(misfits).await?;
         }
-        Ok(counts)
-    }
-
-    async fn judge(&self, in_force: &InForce, event: &mut Event) -> Result<Option<Misfit>> {
-        let errors = self.event_types.mark_again(in_force, event).await?;
-        if !errors.is_empty() {
-            return Ok(Some(Misfit { reason: SCHEMA, errors }));
-        }
-        Ok(event.gallery_act().err().map(|errors| Misfit { reason: INVALID, errors }))
+        Ok(Tried { replayed, still_failing, end })
     }
 
     /// The events but those of images that are not there.

@@ -9,11 +9,9 @@ use eyeline_store::inbox::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::ingest::{Ingest, Step};
+use crate::flow::ingest::{EVENTS_MAX, Ingest, Step};
 use crate::flow::partitions::Partitions;
 
-/// Events of one transaction.
-const EVENTS_MAX: usize = 4_096;
 /// Batches follow each other at this pace unless they are full or somebody waits, so that few events cost few commits.
 const PACE: Duration = Duration::from_millis(50);
 /// An arrival that was not noticed is found after this time.

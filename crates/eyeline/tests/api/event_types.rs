@@ -230,3 +230,70 @@ async fn a_quarantined_event_is_listed_with_its_reasons_and_counts_after_a_corre
         server.app.inbox.forget(0, i64::MAX).await.expect("forgotten");
     }
 }
+
+/// A type whose judgement of [`poison`] would take too long.
+fn costly() -> Value {
+    json!({"properties": {"items": {"items": {"allOf": vec![json!({"type": "integer"}); 1_900]}}}})
+}
+
+fn poison() -> Value {
+    json!({"items": vec![1; 17_000]})
+}
+
+#[tokio::test]
+async fn an_event_that_would_take_too_long_to_judge_is_kept_apart_and_the_next_one_counts() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    declare(&server, &tenant, "quarantine", &costly()).await;
+    for data in [poison(), json!({"items": [1, 2]}), poison(), json!({"items": ["a"]})] {
+        let sent = server.post("/api/v1/events", &tenant.secret_key, &event(data)).await;
+        assert_eq!(sent.status, StatusCode::CREATED, "{sent:?}");
+    }
+    work(&server);
+    server.app.ingest.caught_up().await.expect("applied");
+    let listed = server.get("/api/v1/events/quarantine", &tenant.secret_key).await.json();
+    let reasons: Vec<String> =
+        listed["events"].as_array().expect("a list").iter().map(|event| event["errors"].to_string()).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|reason| reason.contains("would take too long")).count(), 2, "{reasons:?}");
+
+    let tried = server.post(&format!("{PAGEVIEW}/try"), &tenant.secret_key, &json!({"data": poison()})).await;
+    assert_eq!((tried.status, &tried.json()["valid"]), (StatusCode::OK, &json!(false)));
+    declare(&server, &tenant, "reject", &costly()).await;
+    let refused = server.post("/api/v1/events", &tenant.secret_key, &event(poison())).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.json()["errors"]["data"].to_string().contains("would take too long"), "{refused:?}");
+    let replayed = server.post("/api/v1/events/quarantine/replay", &tenant.secret_key, &json!({})).await;
+    assert_eq!(replayed.json(), json!({"replayed": 0, "still_failing": 3, "next_cursor": null}));
+}
+
+#[tokio::test]
+async fn data_that_is_tried_has_the_limits_of_an_event() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    declare(&server, &tenant, "quarantine", &json!(true)).await;
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    for data in [json!({"a": "x".repeat(70_000)}), json!({"a": deep}), json!({"a": "\u{0}"})] {
+        let sent = server.post("/api/v1/events", &tenant.secret_key, &event(data.clone())).await;
+        let tried = server.post(&format!("{PAGEVIEW}/try"), &tenant.secret_key, &json!({ "data": data })).await;
+        assert_eq!((sent.status, tried.status), (StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST));
+        assert_eq!(sent.json()["errors"]["data"], tried.json()["errors"]["data"]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_with_many_costly_events_is_refused_where_its_time_ends() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let all = json!({"properties": {"items": {"items": {"allOf": vec![json!({"type": "integer"}); 50]}}}});
+    declare(&server, &tenant, "reject", &all).await;
+    let events = vec![event(json!({"items": vec![1; 15_000]})); 150];
+    let answer = server.post("/api/v1/events/batch", &tenant.secret_key, &json!({ "events": events })).await;
+    let answer = answer.json();
+    let accepted = answer["accepted"].as_u64().expect("a number");
+    let rejected = answer["rejected"].as_array().expect("a list");
+    assert_eq!(accepted + rejected.len() as u64, 150);
+    for refused in rejected {
+        assert!(refused["errors"]["data"].to_string().contains("fewer in one call"), "{refused}");
+    }
+}

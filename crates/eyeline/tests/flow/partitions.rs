@@ -109,3 +109,67 @@ async fn a_process_whose_partition_another_one_has_moved_meanwhile_ends() {
     assert!(ended.as_ref().is_err_and(|sentence| sentence.contains("out of an inbox of its own")), "{ended:?}");
     assert_eq!(installation.counts(IMAGE).await, (1, 0), "nothing is counted that may be somebody else's");
 }
+
+/// A process that claims the partition as it starts, and is killed before it gives it back.
+async fn claimed_by_the_next_process(installation: &Installation) -> Process {
+    let process = installation.start_as("one").await;
+    assert_eq!(process.ingest.owned().claim(0).await.expect("an answer"), None);
+    process
+}
+
+#[tokio::test]
+async fn an_event_over_which_processes_die_is_found_and_quarantined_unread() {
+    let installation = Installation::new().await;
+    let process = claimed_by_the_next_process(&installation).await;
+    view(&process, 4).await;
+    let start = process.ingest.mark(0).await.expect("a mark");
+    assert!(!process.ingest.owned().is_suspect(0));
+    assert!(
+        !claimed_by_the_next_process(&installation).await.ingest.owned().is_suspect(0),
+        "one death may have any cause"
+    );
+
+    // The second event kills: each of these processes notes it, tries it and dies.
+    for _ in 0..2 {
+        let process = claimed_by_the_next_process(&installation).await;
+        assert!(process.ingest.owned().is_suspect(0));
+        let mark = process.ingest.mark(0).await.expect("a mark");
+        if mark == start {
+            let step = process.ingest.step(0, mark, 10).await.expect("a step");
+            assert_eq!(step, Step::Applied { reached: mark + 1, more: true }, "events are taken one at a time");
+        }
+        assert!(process.ingest.owned().note_trial(0, start + 2).await.expect("an answer").is_some());
+    }
+    assert_eq!(installation.counts(IMAGE).await, (1, 0));
+
+    let last = claimed_by_the_next_process(&installation).await;
+    let step = last.ingest.step(0, start + 1, 10).await.expect("a step");
+    assert_eq!(step, Step::Applied { reached: start + 2, more: true });
+    assert_eq!(installation.quarantined().await, ["failed"]);
+    let worker = last.work();
+    last.ingest.caught_up().await.expect("applied");
+    assert_eq!(installation.counts(IMAGE).await, (3, 0), "the others count");
+    until("nothing is suspected any more", async || !last.ingest.owned().is_suspect(0)).await;
+    last.end(worker).await;
+}
+
+#[tokio::test]
+async fn an_event_that_outlives_its_trial_counts_however_often_processes_die() {
+    let installation = Installation::new().await;
+    let process = claimed_by_the_next_process(&installation).await;
+    view(&process, 6).await;
+    for _ in 0..2 {
+        claimed_by_the_next_process(&installation).await;
+    }
+    for number in 0..6 {
+        let process = claimed_by_the_next_process(&installation).await;
+        let mark = process.ingest.mark(0).await.expect("a mark");
+        // An error, such as a catalog that is away, is no death.
+        for _ in 0..5 {
+            process.ingest.owned().note_trial(0, mark + 1).await.expect("an answer");
+        }
+        process.ingest.step(0, mark, 10).await.expect("a step");
+        assert_eq!(installation.counts(IMAGE).await, (number + 1, 0));
+    }
+    assert!(installation.quarantined().await.is_empty());
+}

@@ -75,16 +75,17 @@ impl Collector {
 
     /// Takes events in and tells what became of each, in their order, once all of them are on stable storage. After an
     /// error none of them is promised.
-    pub async fn collect(&self, sender: Sender, envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
+    pub async fn collect(&self, sender: Sender, mut envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
         let received_at = self.clock.now();
         let partitions = u128::from(self.inbox.partitions().max(1));
         let in_force = self.event_types.in_force(sender.project_id).await?;
+        let mut rejected = self.event_types.mark(&in_force, sender.project_id, &mut envelopes).await?;
         let mut named = HashSet::new();
         let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(envelopes.len());
         let mut open = Vec::with_capacity(envelopes.len());
         let mut unfit = Vec::new();
-        for (index, mut envelope) in envelopes.into_iter().enumerate() {
-            if let Err(errors) = self.event_types.mark(&in_force, sender.project_id, &mut envelope).await? {
+        for (index, envelope) in envelopes.into_iter().enumerate() {
+            if let Some(errors) = rejected.remove(&index) {
                 receipts.push(Some(Receipt::Rejected(errors)));
                 unfit.extend(envelope.event_id.map(|event_id| (index, (sender.application_id, event_id))));
                 continue;

@@ -1,0 +1,97 @@
+//! Regular expressions: what they may cost, and the keyword `pattern`, which pays for what it reads.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jsonschema::json::Node as _;
+use jsonschema::{Keyword, ValidationError};
+use jsonschema_regex::to_rust_regex;
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::metered::{Metered, Part};
+use super::{STEPS_MAX, cut};
+
+/// Bytes that a compiled pattern may take.
+pub(super) const BYTES_MAX: usize = 256 * 1024;
+/// Bytes that a pattern takes with the memory of its searches, beside its places.
+const BYTES: u64 = 64 * 1024;
+/// Bytes of each place in the compiled pattern.
+const PLACE_BYTES: u64 = 128;
+/// A text of so many bytes can be judged by any pattern.
+const TEXT_BYTES: u64 = 1_000;
+/// Places of a pattern at which a search may be at one time: each byte of a text can cost as many steps.
+const PLACES_MAX: u64 = STEPS_MAX / TEXT_BYTES;
+/// Ranges of a character class that cost about as much as a place.
+const CLASS_RANGES: usize = 16;
+
+fn places(pattern: &Hir) -> u64 {
+    let sum = |parts: &[Hir]| parts.iter().map(places).fold(0, u64::saturating_add);
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(Class::Unicode(class)) => 1 + (class.ranges().len() / CLASS_RANGES) as u64,
+        HirKind::Class(Class::Bytes(_)) => 1,
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min).max(1);
+            places(&repeated.sub).saturating_mul(u64::from(times))
+        }
+        HirKind::Capture(captured) => places(&captured.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+    }
+}
+
+/// The keyword `pattern`. Clones share the compiled pattern.
+#[derive(Clone)]
+pub(super) struct Pattern {
+    regex: Regex,
+    /// Steps for each byte of a text that is searched.
+    pub(super) places: u64,
+    sentence: Arc<str>,
+}
+
+impl Pattern {
+    /// The error is a sentence.
+    pub(super) fn compile(text: &str) -> Result<Self, String> {
+        let unusable = |cause: String| {
+            cut(format!("This is no regular expression that can be used: {}", cause.trim_end_matches('.'))) + "."
+        };
+        // Without a translation the text itself tells what is wrong.
+        let rust = to_rust_regex(text).unwrap_or(Cow::Borrowed(text));
+        let hir = regex_syntax::parse(&rust).map_err(|error| {
+            unusable(match error {
+                regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                error => error.to_string(),
+            })
+        })?;
+        let builder = RegexBuilder::new(&rust).size_limit(BYTES_MAX).dfa_size_limit(BYTES_MAX).build();
+        let too_large = format!("it takes more than {} KiB when it is compiled: repeat less", BYTES_MAX / 1024);
+        let regex = builder.map_err(|_| unusable(too_large))?;
+        let places = places(&hir);
+        if places > PLACES_MAX {
+            return Err(format!(
+                "A search by this pattern can be at {places} places at one time, and at most {PLACES_MAX} are taken: \
+                 repeat less, or use maxLength for a length and enum for a list of texts."
+            ));
+        }
+        let sentence = cut(format!("This does not match {}", serde_json::Value::from(text))).into();
+        Ok(Pattern { regex, places, sentence })
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn bytes(&self) -> u64 {
+        BYTES + PLACE_BYTES * self.places
+    }
+}
+
+impl<'i> Keyword<'i, Metered> for Pattern {
+    fn validate(&self, part: Part<'i>) -> Result<(), ValidationError<'i>> {
+        if self.is_valid(part) { Ok(()) } else { Err(ValidationError::custom(&*self.sentence)) }
+    }
+
+    fn is_valid(&self, part: Part<'i>) -> bool {
+        let Some(text) = part.as_string() else { return true };
+        part.pay_text(&text, self.places) && self.regex.is_match(&text)
+    }
+}

@@ -45,6 +45,7 @@ impl Credentials {
         Ok(found.and_then(|(application, expires_at)| expires_at.is_none_or(|end| end > now).then_some(application)))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "tells who a credential is")]
     pub async fn application(&self, application_id: ApplicationId) -> Result<Option<Arc<Application>>> {
         let load = async { Ok(self.catalog.application(application_id).await?.map(Arc::new)) };
         self.applications.get_or_load(application_id, load).await

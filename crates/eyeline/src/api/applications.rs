@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 
 use super::fields::NAME_CHARS_MAX;
 use super::idempotency::IdempotencyKeyHeader;
+use super::objects::managed_application;
 use super::{
     Answer, Credential, Fields, Idempotency, JsonBody, Next, PagingParameters, Problem, ProjectParameter, Query,
     answer_once,
@@ -225,7 +226,7 @@ async fn get_application(
     credential: Credential,
     Path(application_id): Path<ApplicationId>,
 ) -> Answer<Json<ApplicationAnswer>> {
-    let application = managed(&app, &credential, application_id).await?;
+    let application = managed_application(&app, &credential, application_id).await?;
     Ok(Json(ApplicationAnswer::from(&application)))
 }
 
@@ -241,7 +242,7 @@ async fn patch_application(
     Path(application_id): Path<ApplicationId>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<ApplicationAnswer>> {
-    managed(&app, &credential, application_id).await?;
+    managed_application(&app, &credential, application_id).await?;
     let mut fields = Fields::parse(&body)?;
     let patch = ApplicationPatch {
         name: fields.text("name", NAME_CHARS_MAX),
@@ -270,7 +271,7 @@ async fn delete_application(
     credential: Credential,
     Path(application_id): Path<ApplicationId>,
 ) -> Answer<StatusCode> {
-    managed(&app, &credential, application_id).await?;
+    managed_application(&app, &credential, application_id).await?;
     let deleted = app.catalog.delete_application(application_id).await;
     app.credentials.forget();
     deleted?;
@@ -292,7 +293,7 @@ async fn rotate_key(
     once: Idempotency,
     JsonBody(body): JsonBody,
 ) -> Answer<Response> {
-    managed(&app, &credential, application_id).await?;
+    managed_application(&app, &credential, application_id).await?;
     let mut fields = Fields::parse(&body)?;
     let overlap = fields.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX).unwrap_or(OVERLAP_SECONDS);
     let signing_secret = fields.boolean("signing_secret").unwrap_or(false).then(|| new_key("eyl_ss_"));
@@ -317,13 +318,6 @@ async fn rotate_key(
 fn not_again(application: &Application) -> WithSecrets {
     let secrets = Secrets { secret_shown: Some(true), ..Secrets::default() };
     WithSecrets { application: application.into(), secrets }
-}
-
-async fn managed(app: &App, credential: &Credential, application_id: ApplicationId) -> Answer<Application> {
-    let application = app.catalog.application(application_id).await?;
-    let application = application.ok_or_else(|| Problem::not_found("application"))?;
-    credential.manage(application.project_id, "application")?;
-    Ok(application)
 }
 
 /// Origins as browsers send them: scheme, host, a port that is not the scheme's own; sorted, each once.

@@ -35,13 +35,19 @@ impl Credential {
         }
     }
 
-    /// Lets the admin pass, and a secret key of this very project; another project's is 404 (`what` is not there), a
-    /// weaker credential 403.
+    /// Whether the credential may know of what the project has.
+    pub fn is_of(&self, project_id: ProjectId) -> bool {
+        self.project().is_none_or(|own| own == project_id)
+    }
+
+    /// Lets the admin pass, and a secret key of this very project. For another project's credential `what` is not there
+    /// (404); a weaker credential of the project gets 403.
     pub fn manage(&self, project_id: ProjectId, what: &str) -> Answer<()> {
+        if !self.is_of(project_id) {
+            return Err(Problem::not_found(what));
+        }
         match self {
-            Credential::Admin { .. } => Ok(()),
-            Credential::Key { project_id: own, .. } if *own == project_id => Ok(()),
-            Credential::Key { .. } => Err(Problem::not_found(what)),
+            Credential::Admin { .. } | Credential::Key { .. } => Ok(()),
             Credential::Application { .. } | Credential::User { .. } => {
                 Err(Problem::forbidden("This takes the application's secret key or the admin key."))
             }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::galleries::{managed, reader};
+use super::objects;
 use super::{Answer, Credential, Query};
 use crate::app::App;
 use crate::flow::rank::Wanted;
@@ -61,11 +61,10 @@ async fn show(
     Path(gallery_id): Path<GalleryId>,
     mut query: Query,
 ) -> Answer<Json<EstimateAnswer>> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
-    let class = reader(&credential, &gallery)?;
+    objects::managed_gallery(&app, &credential, gallery_id).await?;
+    let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
     let asked = query.parsed("order", Strategy::NAMES, Strategy::parse).unwrap_or(Strategy::Interest);
     query.finish()?;
-    let ranked = app.orders.gallery(gallery_id).await?;
     let wanted = |strategy| Wanted { class, strategy, snapshot: 0 };
     let shown = app.orders.current(&ranked, wanted(None)).await?;
     let other = app.orders.current(&ranked, wanted(Some(asked))).await?;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::galleries::managed;
+use super::objects::managed_gallery;
 use super::{Answer, Credential};
 use crate::app::App;
 
@@ -73,7 +73,7 @@ async fn show(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<ExperimentAnswer>> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
+    let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     Ok(Json(experiment(&app, &gallery).await?))
 }
 

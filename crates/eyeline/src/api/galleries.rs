@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use eyeline_core::ranking::RankingPatch;
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::{AccessClass, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
+use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use http::StatusCode;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::idempotency::IdempotencyKeyHeader;
+use super::objects::{self, managed_gallery};
 use super::{
     Answer, Credential, Fields, Idempotency, JsonBody, PagingParameters, Problem, ProjectParameter, Query, answer_once,
 };
@@ -227,8 +228,8 @@ async fn show(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<GalleryAnswer>> {
-    let gallery = app.catalog.gallery(gallery_id).await?.ok_or_else(|| Problem::not_found("gallery"))?;
-    reader(&credential, &gallery)?;
+    let gallery = objects::gallery(&app, &credential, gallery_id).await?;
+    objects::reader(&credential, &gallery)?;
     Ok(Json(gallery.into()))
 }
 
@@ -250,7 +251,7 @@ async fn change(
     Path(gallery_id): Path<GalleryId>,
     JsonBody(body): JsonBody,
 ) -> Answer<(StatusCode, Json<Published<GalleryAnswer>>)> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
+    let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;
     let patch = read_patch(&mut fields, gallery.ranking);
     fields.finish()?;
@@ -270,7 +271,7 @@ async fn delete(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<StatusCode> {
-    managed(&app, &credential, gallery_id).await?;
+    managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.delete_gallery(gallery_id, app.clock.now()).await?;
     hint(&app, gallery_id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -288,7 +289,7 @@ async fn put_in(
     credential: Credential,
     Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
 ) -> Answer<StatusCode> {
-    managed(&app, &credential, gallery_id).await?;
+    managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.list_image(gallery_id, image_id).await?;
     hint(&app, gallery_id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -307,40 +308,10 @@ async fn take_out(
     credential: Credential,
     Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
 ) -> Answer<StatusCode> {
-    managed(&app, &credential, gallery_id).await?;
+    managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.unlist_image(gallery_id, image_id).await?;
     hint(&app, gallery_id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The gallery, for a credential that may change it.
-pub(super) async fn managed(app: &App, credential: &Credential, gallery_id: GalleryId) -> Answer<Gallery> {
-    let gallery = app.catalog.gallery(gallery_id).await?.ok_or_else(|| Problem::not_found("gallery"))?;
-    own(credential, &gallery)?;
-    credential.manage(gallery.project_id, "gallery")?;
-    Ok(gallery)
-}
-
-/// Which of the gallery's images the credential sees.
-pub(super) fn reader(credential: &Credential, gallery: &Gallery) -> Answer<AccessClass> {
-    own(credential, gallery)?;
-    let class = match credential {
-        Credential::Admin { .. } | Credential::Key { .. } => AccessClass::Project,
-        Credential::Application { .. } => AccessClass::Public,
-        Credential::User { tier, .. } => (*tier).into(),
-    };
-    if class.sees(gallery.visibility, gallery.access_tier) {
-        return Ok(class);
-    }
-    Err(Problem::forbidden("This gallery is not open to this credential."))
-}
-
-/// Another project's gallery is not there, whatever the credential.
-fn own(credential: &Credential, gallery: &Gallery) -> Answer<()> {
-    match credential.project() {
-        Some(project_id) if project_id != gallery.project_id => Err(Problem::not_found("gallery")),
-        _ => Ok(()),
-    }
 }
 
 /// Tells whoever ranks, in this process and others, that something of the gallery changed.

@@ -26,6 +26,7 @@ mod head;
 pub mod idempotency;
 mod images;
 mod jobs;
+mod objects;
 mod openapi;
 mod operations;
 mod pages;

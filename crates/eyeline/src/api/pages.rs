@@ -16,9 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::JSON;
-use super::galleries::{managed, reader};
 use super::openapi::FileBytes;
-use super::{Answer, Credential, Problem, Query};
+use super::{Answer, Credential, Problem, Query, objects};
 use crate::app::App;
 use crate::flow::page::{self, Asked, Cursor, Item, Page, Preview, Start};
 use crate::flow::rank::Wanted;
@@ -56,17 +55,15 @@ async fn ranked(
     headers: HeaderMap,
     mut query: Query,
 ) -> Answer<Response> {
-    let gallery = app.orders.gallery(gallery_id).await?;
-    let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
-    let class = reader(&credential, &head.gallery)?;
+    let (ranked, gallery, class) = objects::ranked(&app, &credential, gallery_id).await?;
     let limit = query.integer("limit", 1..=LIMIT_MAX).and_then(|limit| usize::try_from(limit).ok());
     let strategy = query.parsed("order", Strategy::NAMES, Strategy::parse);
-    let (wanted, _) = read_visitor(&mut query, strategy, &head.gallery, class);
+    let (wanted, _) = read_visitor(&mut query, strategy, &gallery, class);
     let start = read_start(&app, gallery_id, strategy, &mut query);
     let links = query.links(&app);
     query.finish()?;
 
-    let placed = page::place(&app, gallery, Asked { wanted, start, limit }).await?;
+    let placed = page::place(&app, ranked, Asked { wanted, start, limit }).await?;
     let validator = format!("\"{}\"", placed.validator());
     let mut response = if is_known(&headers, &validator) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -161,10 +158,8 @@ async fn one(
     credential: Credential,
     Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
 ) -> Answer<Json<Item>> {
-    let gallery = app.orders.gallery(gallery_id).await?;
-    let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
-    let class = reader(&credential, &head.gallery)?;
-    Ok(Json(page::one_item(&app, &gallery, class, image_id).await?))
+    let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
+    Ok(Json(page::one_item(&app, &ranked, class, image_id).await?))
 }
 
 /// Get an image's preview
@@ -190,14 +185,15 @@ async fn preview(
     Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let gallery = app.orders.gallery(gallery_id).await?;
-    let head = gallery.head().ok_or_else(|| Problem::not_found("gallery"))?;
-    let class = match credential {
-        Ok(credential) => reader(&credential, &head.gallery)?,
-        Err(_) if AccessClass::Public.sees(head.gallery.visibility, head.gallery.access_tier) => AccessClass::Public,
-        Err(problem) => return Err(problem),
+    let (ranked, class) = match credential {
+        Ok(credential) => {
+            let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
+            (ranked, class)
+        }
+        // A gallery that is not there is as one that is not for everybody.
+        Err(problem) => (objects::public_ranked(&app, gallery_id).await?.ok_or(problem)?, AccessClass::Public),
     };
-    let preview = match page::preview(&app, &gallery, class, image_id).await? {
+    let preview = match page::preview(&app, &ranked, class, image_id).await? {
         Preview::At(url) => return Ok(Redirect::temporary(&url).into_response()),
         Preview::Bytes(preview) => preview,
     };
@@ -237,12 +233,11 @@ async fn refresh(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<Refreshed>> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
-    let class = reader(&credential, &gallery)?;
+    objects::managed_gallery(&app, &credential, gallery_id).await?;
     app.ingest.caught_up().await?;
-    let gallery = app.orders.gallery(gallery_id).await?;
-    app.orders.publish(&gallery).await?;
-    let order = app.orders.current(&gallery, Wanted { class, strategy: None, snapshot: 0 }).await?;
-    let applied_events = gallery.head().map_or(0, |head| head.gallery.applied_events);
+    let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
+    app.orders.publish(&ranked).await?;
+    let order = app.orders.current(&ranked, Wanted { class, strategy: None, snapshot: 0 }).await?;
+    let applied_events = ranked.head().map_or(0, |head| head.gallery.applied_events);
     Ok(Json(Refreshed { order_id: order.order_id, applied_events }))
 }

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::galleries::{Published, managed};
+use super::galleries::Published;
+use super::objects::managed_gallery;
 use super::{Answer, Credential, Fields, JsonBody};
 use crate::app::App;
 
@@ -154,7 +155,7 @@ async fn set(
     Path(gallery_id): Path<GalleryId>,
     JsonBody(body): JsonBody,
 ) -> Answer<(StatusCode, Json<Published<Rules>>)> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
+    let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;
     let rules = read_rules(&mut fields, gallery.page_size);
     fields.finish()?;
@@ -172,7 +173,7 @@ async fn show(
     credential: Credential,
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<Rules>> {
-    managed(&app, &credential, gallery_id).await?;
+    managed_gallery(&app, &credential, gallery_id).await?;
     Ok(Json(app.catalog.gallery_rules(gallery_id).await?))
 }
 
@@ -186,7 +187,7 @@ async fn show(
     )
 )]
 async fn clear(State(app): State<App>, credential: Credential, Path(gallery_id): Path<GalleryId>) -> Answer<Response> {
-    managed(&app, &credential, gallery_id).await?;
+    managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.set_gallery_rules(gallery_id, None).await?;
     let (status, published) = Published::answer(&app, gallery_id, Rules::default()).await?;
     let is_done = status == StatusCode::OK;

@@ -21,7 +21,7 @@ use super::idempotency::IdempotencyKeyHeader;
 use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
 use super::unpacked::refuse_packed;
 use super::upload_links::{announced, broken_form, form, skip, text, without_file};
-use super::{Answer, Credential, Fields, Idempotency, Next, PagingParameters, Problem, Query};
+use super::{Answer, Credential, Fields, Idempotency, Next, PagingParameters, Problem, Query, objects};
 use crate::app::App;
 use crate::file_name;
 use crate::flow::change;
@@ -308,11 +308,11 @@ async fn delete_upload(
 /// The upload, if it is the user's own, or the credential may act for the user.
 async fn owned(app: &App, credential: &Credential, image_id: ImageId) -> Answer<Image> {
     let missing = || Problem::not_found("upload");
-    let image = app.catalog.image(image_id).await?.filter(|image| image.user_id.is_some()).ok_or_else(missing)?;
-    match user(credential) {
-        None => credential.manage(image.project_id, "upload")?,
-        Some(owner) if owner.project_id == image.project_id && Some(&owner.user_id) == image.user_id.as_ref() => {}
-        Some(_) => return Err(missing()),
+    let image = objects::image(app, credential, image_id, "upload").await?;
+    match (user(credential), &image.user_id) {
+        (_, None) => Err(missing()),
+        (None, Some(_)) => credential.manage(image.project_id, "upload").map(|()| image),
+        (Some(owner), Some(user_id)) if owner.user_id == *user_id => Ok(image),
+        (Some(_), Some(_)) => Err(missing()),
     }
-    Ok(image)
 }

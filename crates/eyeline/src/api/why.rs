@@ -6,9 +6,9 @@ use eyeline_core::{GalleryId, ImageId, Strategy};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::galleries::{managed, reader};
+use super::objects;
 use super::pages::{VisitorParameters, read_visitor};
-use super::{Answer, Credential, Problem, Query};
+use super::{Answer, Credential, Query};
 use crate::app::App;
 use crate::flow::why::{self, Why};
 
@@ -33,12 +33,10 @@ async fn explain(
     Path((gallery_id, image_id)): Path<(GalleryId, ImageId)>,
     mut query: Query,
 ) -> Answer<Json<Why>> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
-    let class = reader(&credential, &gallery)?;
+    objects::managed_gallery(&app, &credential, gallery_id).await?;
+    let (ranked, gallery, class) = objects::ranked(&app, &credential, gallery_id).await?;
     let strategy = query.parsed("order", Strategy::NAMES, Strategy::parse);
     let (wanted, arm) = read_visitor(&mut query, strategy, &gallery, class);
     query.finish()?;
-    let ranked = app.orders.gallery(gallery_id).await?;
-    ranked.head().ok_or_else(|| Problem::not_found("gallery"))?;
     Ok(Json(why::why(&app, &ranked, wanted, image_id, arm.map(|arm| arm.as_str())).await?))
 }

@@ -97,6 +97,7 @@ async fn create(
     app.catalog.create_user_image(project_id, user_id, image, images_max, app.clock.now(), repeatable).await
 }
 
+#[expect(clippy::disallowed_methods, reason = "the image's id is the user's own, from an earlier answer")]
 async fn first_of(app: &App, kept: &KeptAnswer) -> Result<Option<Image>> {
     let image_id = kept.body.parse().map_err(|_| Error::Corrupt("an idempotency key names no image".to_owned()))?;
     app.catalog.image(image_id).await
@@ -165,6 +166,7 @@ impl Drop for Place {
 }
 
 /// The image once it is `done` or ended with an error, or as it is when the patience is over or the server stops.
+#[expect(clippy::disallowed_methods, reason = "the handler has made the image, or found it for its credential")]
 pub async fn wait_until_final(app: &App, project_id: ProjectId, image_id: ImageId) -> Result<Image> {
     let deadline = Instant::now() + PATIENCE;
     // Listens before it looks, so that no change falls between the two.

@@ -1,5 +1,6 @@
 //! The API on embedded engines, in process: one file a topic.
 
+mod access;
 mod analytics;
 mod applications;
 mod cors;

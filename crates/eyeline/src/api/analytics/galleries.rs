@@ -14,7 +14,8 @@ use utoipa_axum::routes;
 
 use super::{Basis, RowsParameter, Scope, ScopeParameters, ask, rows_max};
 use crate::api::experiment::{ExperimentAnswer, experiment};
-use crate::api::{Answer, Credential, Problem, Query};
+use crate::api::objects::managed_gallery;
+use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
 /// Positions in an answer at the most; those further down a page are few and seen by few.
@@ -108,8 +109,7 @@ async fn show(
     Path(gallery_id): Path<GalleryId>,
     mut query: Query,
 ) -> Answer<Json<GalleryUsageAnswer>> {
-    let known = app.catalog.gallery(gallery_id).await?.ok_or_else(|| Problem::not_found("gallery"))?;
-    credential.manage(known.project_id, "gallery")?;
+    let known = managed_gallery(&app, &credential, gallery_id).await?;
     let scope = Scope::of(&mut query, known.project_id);
     let interval = query.parsed("interval", "hour, day, week or month", Interval::parse).unwrap_or(Interval::Day);
     let buckets = Buckets { interval, zone: scope.zone.clone() };

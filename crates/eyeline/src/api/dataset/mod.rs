@@ -30,7 +30,7 @@ use self::row::dataset_row;
 use self::rows::{Format, RowReader};
 use self::text::TextReader;
 use self::unpacking::Unpacking;
-use super::galleries::managed;
+use super::objects::managed_gallery;
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::dataset::{BadRow, Load, LoadInto};
@@ -144,7 +144,7 @@ async fn load(
     mut query: Query,
     body: Body,
 ) -> Answer<Json<LoadAnswer>> {
-    let gallery = managed(&app, &credential, gallery_id).await?;
+    let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     let fetch = query.parsed("fetch", "true or false", |text| text.parse::<bool>().ok());
     let is_full = query.parsed("replace", "true or false", |text| text.parse::<bool>().ok()).unwrap_or_default();
     let map = read_map(&mut query);

@@ -17,10 +17,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::source::Sources;
+use super::allowance::{self, RateLimit};
 use super::body::JSON;
 use super::client_address::ClientAddress;
 use super::unpacked::Unpacked;
-use super::{Answer, Credential, Problem, allowance};
+use super::{Answer, Credential, Problem};
 use crate::app::App;
 use crate::flow::collect::{Receipt, Sender, event_id_of_key};
 
@@ -137,7 +138,8 @@ struct SentClient {
 /// Send an event
 ///
 /// After 201 the event is on stable storage and is counted exactly once. After 200 nothing changed: the answer shows the
-/// first event with the same `event_id` or `Idempotency-Key`. The admin key has to name the application as well.
+/// first event with the same `event_id` or `Idempotency-Key`, but to the public credential only what it sent. The admin key
+/// has to name the application as well.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "create_event", tag = "events",
     request_body(content((SentEvent = "application/json"), (String = "text/plain"))),
@@ -175,6 +177,9 @@ async fn collect(
         envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
     }
     let event_id = envelope.event_id;
+    // Everybody may hold the public credential: it is shown what it sent, never what others did.
+    let is_public = matches!(credential, Credential::Application { .. });
+    let own = is_public.then(|| envelope.clone());
     let receipts = app.collector.collect(sender, vec![envelope]).await?;
     let (status, event) = match receipts.into_iter().next() {
         Some(Receipt::Accepted(record)) => {
@@ -182,6 +187,11 @@ async fn collect(
             (StatusCode::CREATED, event.ok_or_else(|| Error::Corrupt("an event cannot be read again".to_owned()))?)
         }
         Some(Receipt::Duplicate(first)) => {
+            if let Some(own) = own {
+                let (event_id, now) = (event_id.unwrap_or_else(|| app.clock.new_id()), app.clock.now());
+                let event = own.into_event(event_id, true, sender.project_id, sender.application_id, now);
+                return answer(StatusCode::OK, rate_limit, event);
+            }
             let mut event = app.collector.first(&first).await?;
             if let (None, Some(event_id)) = (&event, event_id) {
                 event = app.history.find(sender.application_id, event_id).await?.map(|(event, _)| event);
@@ -192,6 +202,10 @@ async fn collect(
         Some(Receipt::Rejected(errors)) => return Err(errors.into()),
         None => return Err(Error::Corrupt("an event got no receipt".to_owned()).into()),
     };
+    answer(status, rate_limit, event)
+}
+
+fn answer(status: StatusCode, rate_limit: RateLimit, event: Event) -> Answer<Response> {
     // Into a buffer that need not grow.
     let mut body = Vec::with_capacity(ANSWER_BYTES_USUAL + event.data.len());
     serde_json::to_writer(&mut body, &EventAnswer::try_from(event)?)

@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{AccessClass, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
-use eyeline_store::Error;
-use eyeline_store::catalog::images::{From as PageFrom, Image, ImageFilter, ImagePatch};
+use eyeline_store::catalog::images::{From as PageFrom, ImageFilter, ImagePatch};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::JsonBody;
+use super::objects::{self, managed_image};
 use super::{Answer, Credential, Fields, PagingParameters, Problem, Query};
 use crate::app::App;
 use crate::flow::links::Links;
@@ -72,7 +72,7 @@ async fn limits(State(app): State<App>, credential: Credential, mut query: Query
             ProjectLimits { file_bytes_max: limits.file_bytes_max, images_max: Some(limits.images_max) }
         }
         credential => match asked.or(credential.project()) {
-            Some(other) if credential.project().is_some_and(|own| own != other) => {
+            Some(other) if !credential.is_of(other) => {
                 return Err(Problem::not_found("project"));
             }
             Some(project_id) => ProjectLimits::of(&app.settings, app.catalog.project_tier(project_id).await?),
@@ -101,12 +101,12 @@ async fn show(
     credential: Credential,
     Path(image_id): Path<ImageId>,
 ) -> Answer<Json<ImageAnswer>> {
-    let image = app.catalog.image(image_id).await?.ok_or_else(missing)?;
+    let image = objects::image(&app, &credential, image_id, "image").await?;
     let with_original = match &credential {
-        Credential::User { project_id, user_id, tier, .. } => {
+        Credential::User { user_id, tier, .. } => {
             let own = image.user_id.as_ref() == Some(user_id);
             let seen = AccessClass::from(*tier).sees(image.visibility, image.access_tier);
-            if *project_id != image.project_id || !(own || seen) {
+            if !(own || seen) {
                 return Err(missing());
             }
             own
@@ -199,7 +199,7 @@ async fn update(
     Path(image_id): Path<ImageId>,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<ImageAnswer>> {
-    managed(&app, &credential, image_id).await?;
+    managed_image(&app, &credential, image_id).await?;
     let mut fields = Fields::parse(&body)?;
     let removes_link = fields.is_null("link");
     let link = fields.address("link");
@@ -224,7 +224,7 @@ async fn update(
     responses((status = 204), (status = 409, description = "Another request changes the image."))
 )]
 async fn delete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<StatusCode> {
-    managed(&app, &credential, image_id).await?;
+    managed_image(&app, &credential, image_id).await?;
     change::delete(&app, image_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -248,11 +248,11 @@ struct StateAnswer {
     )
 )]
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
-    let image = managed(&app, &credential, image_id).await?;
+    let image = managed_image(&app, &credential, image_id).await?;
     let state = match image.state {
         ImageState::Init => match upload::take_in(&app, image_id, None).await? {
             Arrival::TakenIn => ImageState::Uploaded,
-            Arrival::Earlier => managed(&app, &credential, image_id).await?.state,
+            Arrival::Earlier => managed_image(&app, &credential, image_id).await?.state,
             Arrival::Nothing => ImageState::Init,
         },
         state => state,
@@ -274,17 +274,10 @@ async fn complete(State(app): State<App>, credential: Credential, Path(image_id)
     )
 )]
 async fn reprocess(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
-    managed(&app, &credential, image_id).await?;
+    managed_image(&app, &credential, image_id).await?;
     let changed = app.catalog.reprocess_image(image_id, app.clock.new_id(), app.clock.now()).await?;
     hints::publish(&app, changed).await;
     Ok((StatusCode::ACCEPTED, Json(StateAnswer { image_id, state: ImageState::Uploaded })).into_response())
-}
-
-/// The image, if the credential may change it.
-async fn managed(app: &App, credential: &Credential, image_id: ImageId) -> Answer<Image> {
-    let image = app.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;
-    credential.manage(image.project_id, "image")?;
-    Ok(image)
 }
 
 fn missing() -> Problem {

@@ -269,7 +269,7 @@ fn large_events_of_usual_types_are_judged() {
     });
     let cart = schema(json!({"properties": {"items": {"type": "array", "items": item}}}));
     let bought = json!({"sku": "AB-123456", "price": 12.25, "currency": "EUR", "tags": ["a", "b"]});
-    let event = json!({"items": vec![bought; 800]}).to_string();
+    let event = json!({"items": vec![bought; 900]}).to_string();
     assert!(event.len() > 55_000 && cart.check(&event).is_empty(), "{:?}", cart.check(&event));
 
     let numbers = schema(json!({"properties": {"a": {"items": {"type": "integer", "minimum": 0, "maximum": 9}}}}));
@@ -280,7 +280,7 @@ fn large_events_of_usual_types_are_judged() {
 
 #[test]
 fn a_pattern_that_searches_at_too_many_places_is_refused() {
-    for pattern in ["[ab]*a[ab]{3600}c", "(a|b)*a(a|b){1500}c", "((x{40}){9}y?){9}", "^(\\w{50}-){60}$"] {
+    for pattern in ["[ab]*a[ab]{3600}c", "(a|b)*a(a|bc){1500}c", "((x{40}){9}y?){9}", "^(\\w{50}-){60}$"] {
         for declared in [json!({"pattern": pattern}), json!({"patternProperties": {pattern: true}})] {
             let errors = serde_json::to_string(&refusal(declared)).expect("JSON");
             assert!(errors.contains("places at one time") || errors.contains("KiB"), "{pattern}: {errors}");

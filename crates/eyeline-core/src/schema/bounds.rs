@@ -39,7 +39,7 @@ const COMPILED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes that a keyword takes when it is compiled, beside its path and its values.
 const KEYWORD_BYTES: u64 = 300;
 /// Copies of a keyword's values in the compiled schema.
-const COPIES: u64 = 3;
+const COPIES: u64 = 4;
 
 /// A schema within its bounds.
 pub(super) struct Bounded {
@@ -66,7 +66,7 @@ pub(super) fn check(schema: &Value) -> Result<Bounded, FieldErrors> {
     };
     walk.visit(schema, "schema".to_owned(), 0);
     let Walk { mut errors, anchors, references, patterns, patterns_count, mut prices, mut bytes, .. } = walk;
-    bytes += patterns.values().map(Pattern::bytes).sum::<u64>();
+    bytes += patterns.values().map(|pattern| pattern.bytes).sum::<u64>();
     if bytes > COMPILED_BYTES_MAX {
         errors.add(
             "schema",
@@ -187,7 +187,10 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, schema: &'a Value, path: String, depth: usize) {
-        let Value::Object(object) = schema else { return };
+        let Value::Object(object) = schema else {
+            self.bytes += path.len() as u64 + KEYWORD_BYTES;
+            return;
+        };
         if depth > DEPTH_MAX {
             self.errors.add("schema", format!("At most {DEPTH_MAX} levels are taken."));
             return;

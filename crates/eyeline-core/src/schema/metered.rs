@@ -12,7 +12,7 @@ use jsonschema::json::{Array, Json, Node, NodeIdentity, Object, SerdeJson, cmp, 
 use serde_json::{Map, Number, Value};
 
 /// Bytes that an error takes beside what it copies.
-pub(super) const ERROR_BYTES: u64 = 1_024;
+pub(super) const ERROR_BYTES: u64 = 512;
 /// Bytes of a value in memory beside its text, and of the nodes of an object's tree.
 const VALUE_BYTES: u64 = 32;
 const NODE_BYTES: u64 = 640;

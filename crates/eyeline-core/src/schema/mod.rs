@@ -42,7 +42,8 @@ const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// A compiled schema.
 #[derive(Clone, Debug)]
 pub struct Schema {
-    validator: Validator<Metered>,
+    /// The error is what every event is told.
+    validator: Result<Validator<Metered>, FieldErrors>,
     prices: Prices,
     bytes: u64,
 }
@@ -57,7 +58,13 @@ impl Schema {
             compiling.ok().and_then(|compiling| compiling.join().ok())
         });
         let refused = || FieldErrors::one("schema", "This cannot be compiled.");
-        compiled.unwrap_or_else(|| Err(refused())).map(|validator| Schema { validator, prices, bytes })
+        compiled.unwrap_or_else(|| Err(refused())).map(|validator| Schema { validator: Ok(validator), prices, bytes })
+    }
+
+    /// Stands for a schema that was stored once and is not taken any more: no event fits it.
+    pub fn refused() -> Schema {
+        let errors = FieldErrors::one("data", NOT_TAKEN);
+        Schema { validator: Err(errors), prices: Prices::default(), bytes: 0 }
     }
 
     /// Bytes of memory that it takes, about.
@@ -76,20 +83,24 @@ impl Schema {
 
     /// As [`Schema::check`], for any JSON value.
     pub fn check_value(&self, data: &Value) -> FieldErrors {
+        let validator = match &self.validator {
+            Ok(validator) => validator,
+            Err(errors) => return errors.clone(),
+        };
         let meter = Meter::new(self.prices, STEPS_MAX, ERROR_BYTES_MAX);
-        let is_valid = self.validator.is_valid(Part::root(data, &meter));
+        let is_valid = validator.is_valid(Part::root(data, &meter));
         if meter.is_spent() {
             return FieldErrors::one("data", TOO_COSTLY);
         }
         // Most events are in order: that alone is told much faster.
-        if is_valid { FieldErrors::new() } else { self.errors(data) }
+        if is_valid { FieldErrors::new() } else { self.errors(validator, data) }
     }
 
     /// What is wrong with data that does not fit, as far as the budget leads.
-    fn errors(&self, data: &Value) -> FieldErrors {
+    fn errors(&self, validator: &Validator<Metered>, data: &Value) -> FieldErrors {
         let meter = Meter::new(self.prices, STEPS_MAX, ERROR_BYTES_MAX);
         let mut told = Told::default();
-        for error in self.validator.iter_errors(Part::root(data, &meter)) {
+        for error in validator.iter_errors(Part::root(data, &meter)) {
             // Made once the budget was spent.
             let is_void = matches!(error.instance(), Cow::Owned(Value::Null));
             if !is_void && !told.tell(&error) {
@@ -103,6 +114,8 @@ impl Schema {
     }
 }
 
+const NOT_TAKEN: &str =
+    "The schema of this type is beyond the limits of this version: store the type again, within them.";
 const TOO_COSTLY: &str = "Judging this by the schema of its type would take too long: send less in one event, or give the \
                           type a simpler schema.";
 const MORE_ERRORS: &str = "This does not fit the schema of its type. Finding all that is wrong would take too long: more \

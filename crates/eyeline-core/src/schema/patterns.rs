@@ -16,28 +16,49 @@ use super::{STEPS_MAX, cut};
 pub(super) const BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a pattern takes with the memory of its searches, beside its places.
 const BYTES: u64 = 64 * 1024;
-/// Bytes of each place in the compiled pattern.
-const PLACE_BYTES: u64 = 128;
+/// Bytes of each place, and of each range of a character class, in the compiled pattern.
+const PLACE_BYTES: u64 = 64;
+const RANGE_BYTES: u64 = 80;
 /// A text of so many bytes can be judged by any pattern.
 const TEXT_BYTES: u64 = 1_000;
 /// Places of a pattern at which a search may be at one time: each byte of a text can cost as many steps.
 const PLACES_MAX: u64 = STEPS_MAX / TEXT_BYTES;
 /// Ranges of a character class that cost about as much as a place.
-const CLASS_RANGES: usize = 16;
+const CLASS_RANGES: u64 = 16;
 
-fn places(pattern: &Hir) -> u64 {
-    let sum = |parts: &[Hir]| parts.iter().map(places).fold(0, u64::saturating_add);
-    match pattern.kind() {
-        HirKind::Empty | HirKind::Look(_) => 1,
-        HirKind::Literal(literal) => literal.0.len() as u64,
-        HirKind::Class(Class::Unicode(class)) => 1 + (class.ranges().len() / CLASS_RANGES) as u64,
-        HirKind::Class(Class::Bytes(_)) => 1,
-        HirKind::Repetition(repeated) => {
-            let times = repeated.max.unwrap_or(repeated.min).max(1);
-            places(&repeated.sub).saturating_mul(u64::from(times))
+/// What a pattern is made of, repetitions counted.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    places: u64,
+    bytes: u64,
+}
+
+impl Size {
+    fn of(pattern: &Hir) -> Size {
+        let places = |places: u64| Size { places, bytes: places * PLACE_BYTES };
+        match pattern.kind() {
+            HirKind::Empty | HirKind::Look(_) => places(1),
+            HirKind::Literal(literal) => places(literal.0.len() as u64),
+            HirKind::Class(class) => {
+                let ranges = match class {
+                    Class::Unicode(class) => class.ranges().len() as u64,
+                    Class::Bytes(class) => class.ranges().len() as u64,
+                };
+                Size { places: 1 + ranges / CLASS_RANGES, bytes: PLACE_BYTES + ranges * RANGE_BYTES }
+            }
+            HirKind::Repetition(repeated) => {
+                let times = u64::from(repeated.max.unwrap_or(repeated.min).max(1));
+                let Size { places, bytes } = Size::of(&repeated.sub);
+                Size { places: places.saturating_mul(times), bytes: bytes.saturating_mul(times) }
+            }
+            HirKind::Capture(captured) => Size::of(&captured.sub),
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+                parts.iter().map(Size::of).fold(Size::default(), |sum, part| Size {
+                    places: sum.places.saturating_add(part.places),
+                    bytes: sum.bytes.saturating_add(part.bytes),
+                })
+            }
         }
-        HirKind::Capture(captured) => places(&captured.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
     }
 }
 
@@ -47,6 +68,8 @@ pub(super) struct Pattern {
     regex: Regex,
     /// Steps for each byte of a text that is searched.
     pub(super) places: u64,
+    /// Bytes of memory, about.
+    pub(super) bytes: u64,
     sentence: Arc<str>,
 }
 
@@ -68,7 +91,7 @@ impl Pattern {
         let builder = RegexBuilder::new(&rust).size_limit(BYTES_MAX).dfa_size_limit(BYTES_MAX).build();
         let too_large = format!("it takes more than {} KiB when it is compiled: repeat less", BYTES_MAX / 1024);
         let regex = builder.map_err(|_| unusable(too_large))?;
-        let places = places(&hir);
+        let Size { places, bytes } = Size::of(&hir);
         if places > PLACES_MAX {
             return Err(format!(
                 "A search by this pattern can be at {places} places at one time, and at most {PLACES_MAX} are taken: \
@@ -76,12 +99,7 @@ impl Pattern {
             ));
         }
         let sentence = cut(format!("This does not match {}", serde_json::Value::from(text))).into();
-        Ok(Pattern { regex, places, sentence })
-    }
-
-    /// Bytes of memory, about.
-    pub(super) fn bytes(&self) -> u64 {
-        BYTES + PLACE_BYTES * self.places
+        Ok(Pattern { regex, places, bytes: BYTES + bytes, sentence })
     }
 }
 

@@ -90,8 +90,8 @@ struct EventTypeList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
-    /// patterns that neither look around nor back, nor repeat too much. An event takes at most 4 million steps to judge. A `format` is an annotation, which is not checked. Without a schema the
-    /// type takes any object.
+    /// patterns that neither look around nor back, nor repeat too much. An event that takes too many steps to judge does not
+    /// fit. A `format` is an annotation, which is not checked. Without a schema the type takes any object.
     #[schema(value_type = Option<JsonSchema>)]
     schema: Option<serde_json::Value>,
     /// `reject`: 400 at the door. `quarantine` (unless given): accepted, and kept apart with the reasons.
@@ -281,9 +281,6 @@ async fn try_out(
     check_data(&data.to_string()).map_err(|sentence| FieldErrors::one("data", sentence))?;
     let known = app.catalog.event_type(project_id, category.clone(), name.clone(), None).await?;
     let version = known.ok_or_else(|| Problem::not_found("event type"))?.version;
-    let errors = match app.event_types.schema(project_id, &category, &name, version).await? {
-        Some(schema) => app.event_types.check(project_id, schema, data).await?,
-        None => FieldErrors::new(),
-    };
+    let errors = app.event_types.check(project_id, &category, &name, version, data).await?;
     Ok(Json(Verdict { valid: errors.is_empty(), version, errors }))
 }

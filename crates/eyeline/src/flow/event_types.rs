@@ -13,14 +13,13 @@ use eyeline_store::catalog::event_types::TypeInForce;
 use eyeline_store::{Catalog, Error, Result};
 use serde_json::Value;
 
+use super::compiled::Compiled;
 use super::judge::{self, Judged, apart};
 use super::turns::{Turn, Turns};
 use crate::remembered::Remembered;
 
 /// Bytes of the compiled schemas that are kept, and of those that one call may hold.
 const COMPILED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Bytes that a version without a schema counts for.
-const NO_SCHEMA_BYTES: u64 = 256;
 /// How long a request waits for its turn.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the events of one request are judged.
@@ -31,8 +30,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(1);
 pub struct EventTypes {
     catalog: Catalog,
     in_force: Arc<Remembered<ProjectId, Arc<InForce>>>,
-    /// `None` for a version that takes any object.
-    compiled: moka::future::Cache<Version, Option<Arc<Schema>>>,
+    compiled: Arc<Compiled<Version>>,
     turns: Arc<Turns>,
 }
 
@@ -65,8 +63,7 @@ struct Case {
 
 impl EventTypes {
     pub fn new(catalog: Catalog) -> Self {
-        let weigh = |_: &Version, schema: &Option<Arc<Schema>>| u32::try_from(bytes(schema)).unwrap_or(u32::MAX);
-        let compiled = moka::future::Cache::builder().max_capacity(COMPILED_BYTES_MAX).weigher(weigh).build();
+        let compiled = Arc::new(Compiled::new(COMPILED_BYTES_MAX));
         EventTypes { catalog, in_force: Arc::default(), compiled, turns: Arc::default() }
     }
 
@@ -96,6 +93,7 @@ impl EventTypes {
         let mut held = Held::default();
         let mut time = REQUEST_TIME;
         let mut schemas = HashMap::new();
+        let mut turn = None;
         for index in 0..envelopes.len() {
             let envelope = &mut envelopes[index];
             let Some(known) = in_force.find(&envelope.category, &envelope.name) else { continue };
@@ -104,14 +102,18 @@ impl EventTypes {
             if !rejects || !known.has_schema {
                 continue;
             }
+            if turn.is_none() {
+                turn = Some(self.turn(project_id).await?);
+            }
             let known_at = std::ptr::from_ref(known).addr();
             if !schemas.contains_key(&known_at) {
                 let schema = self.schema(project_id, &envelope.category, &envelope.name, known.version).await?;
                 if schema.as_ref().is_some_and(|schema| !held.hold(schema)) {
                     let pending = std::mem::take(&mut cases);
-                    self.judge_at_the_door(project_id, pending, envelopes, &mut rejected, &mut time).await?;
+                    judge_at_the_door(pending, envelopes, &mut rejected, &mut time).await?;
                     schemas.clear();
                     held = Held::default();
+                    held.bytes = schema.as_ref().map_or(0, |schema| schema.bytes());
                 }
                 schemas.insert(known_at, schema);
             }
@@ -119,39 +121,9 @@ impl EventTypes {
             cases.push(Case { index, data: std::mem::take(&mut envelopes[index].data), schema: schema.clone() });
         }
         if !cases.is_empty() {
-            self.judge_at_the_door(project_id, cases, envelopes, &mut rejected, &mut time).await?;
+            judge_at_the_door(cases, envelopes, &mut rejected, &mut time).await?;
         }
         Ok(rejected)
-    }
-
-    /// Judges events of a call and gives their data back; `time` is what is left to the call.
-    async fn judge_at_the_door(
-        &self,
-        project_id: ProjectId,
-        cases: Vec<Case>,
-        envelopes: &mut [Envelope],
-        rejected: &mut HashMap<usize, FieldErrors>,
-        time: &mut Duration,
-    ) -> Result<()> {
-        let _turn = self.turn(project_id).await?;
-        let start = Instant::now();
-        let until = start + *time;
-        let judge = move |Case { index, data, schema }: Case| {
-            let errors = if Instant::now() < until {
-                judge::errors(|| schema.check(&data))
-            } else {
-                FieldErrors::one("data", TOO_MANY)
-            };
-            (index, data, errors)
-        };
-        for (index, data, errors) in apart(move || cases.into_iter().map(judge).collect::<Vec<_>>()).await? {
-            envelopes[index].data = data;
-            if !errors.is_empty() {
-                rejected.insert(index, errors);
-            }
-        }
-        *time = time.saturating_sub(start.elapsed());
-        Ok(())
     }
 
     /// Marks events that were in quarantine with the schemas in force, and judges them by those.
@@ -201,14 +173,24 @@ impl EventTypes {
         Ok(judged)
     }
 
-    /// What is wrong with data by a schema of the project.
-    pub async fn check(&self, project_id: ProjectId, schema: Arc<Schema>, data: Value) -> Result<FieldErrors> {
+    /// What is wrong with data by a version of a schema.
+    pub async fn check(
+        &self,
+        project_id: ProjectId,
+        category: &str,
+        name: &str,
+        version: u32,
+        data: Value,
+    ) -> Result<FieldErrors> {
         let _turn = self.turn(project_id).await?;
+        let Some(schema) = self.schema(project_id, category, name, version).await? else {
+            return Ok(FieldErrors::new());
+        };
         apart(move || judge::errors(|| schema.check_value(&data))).await
     }
 
     /// The compiled schema of a version; `None` when it takes any object.
-    pub async fn schema(
+    async fn schema(
         &self,
         project_id: ProjectId,
         category: &str,
@@ -216,19 +198,22 @@ impl EventTypes {
         version: u32,
     ) -> Result<Option<Arc<Schema>>> {
         let key = Version { project_id, category: category.to_owned(), name: name.to_owned(), version };
-        let load = async {
-            let text = self.catalog.event_schema(project_id, category.to_owned(), name.to_owned(), version).await?;
-            let Some(text) = text else { return Ok(None) };
+        if let Some(known) = self.compiled.get(&key) {
+            return Ok(known);
+        }
+        let text = self.catalog.event_schema(project_id, key.category.clone(), key.name.clone(), version).await?;
+        let mut compiled = None;
+        if let Some(text) = text {
             let corrupt = |error: String| Error::Corrupt(format!("schema {version} of {category} {name}: {error}"));
             let schema = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
-            let compiled = apart(move || Schema::compile(&schema)).await?;
-            Ok(Some(Arc::new(compiled.map_err(|errors| corrupt(format!("{errors:?}")))?)))
-        };
-        let loaded = self.compiled.try_get_with(key, load).await;
-        // Another call that waited for the same schema may hold the error as well.
-        loaded.map_err(|error: Arc<Error>| {
-            Arc::try_unwrap(error).unwrap_or_else(|error| Error::unavailable(error.to_string()))
-        })
+            let schema = apart(move || Schema::compile(&schema)).await?.unwrap_or_else(|errors| {
+                tracing::warn!(project.id = %project_id, category, name, version, ?errors, "a stored schema is not taken any more");
+                Schema::refused()
+            });
+            compiled = Some(Arc::new(schema));
+        }
+        self.compiled.insert(key, compiled.clone());
+        Ok(compiled)
     }
 
     /// Compiles a schema that comes from outside, which takes its time. The inner error is what is wrong with it.
@@ -247,12 +232,34 @@ impl EventTypes {
     }
 }
 
-const TOO_MANY: &str = "Judging the events of this call took too long: send fewer in one call, or smaller ones.";
-
-/// Bytes of a version in memory.
-fn bytes(schema: &Option<Arc<Schema>>) -> u64 {
-    schema.as_ref().map_or(NO_SCHEMA_BYTES, |schema| schema.bytes())
+/// Judges events of a call and gives their data back; `time` is what is left to the call.
+async fn judge_at_the_door(
+    cases: Vec<Case>,
+    envelopes: &mut [Envelope],
+    rejected: &mut HashMap<usize, FieldErrors>,
+    time: &mut Duration,
+) -> Result<()> {
+    let start = Instant::now();
+    let until = start + *time;
+    let judge = move |Case { index, data, schema }: Case| {
+        let errors = if Instant::now() < until {
+            judge::errors(|| schema.check(&data))
+        } else {
+            FieldErrors::one("data", TOO_MANY)
+        };
+        (index, data, errors)
+    };
+    for (index, data, errors) in apart(move || cases.into_iter().map(judge).collect::<Vec<_>>()).await? {
+        envelopes[index].data = data;
+        if !errors.is_empty() {
+            rejected.insert(index, errors);
+        }
+    }
+    *time = time.saturating_sub(start.elapsed());
+    Ok(())
 }
+
+const TOO_MANY: &str = "Judging the events of this call took too long: send fewer in one call, or smaller ones.";
 
 /// The different schemas that a call holds.
 #[derive(Default)]

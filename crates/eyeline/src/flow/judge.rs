@@ -1,4 +1,4 @@
-//! Judging events by the schemas of their types, on threads of its own kind: a judgement takes up to some 50 ms.
+//! Judging events by the schemas of their types, on blocking threads: a judgement takes up to some 30 ms.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

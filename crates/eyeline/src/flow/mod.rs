@@ -5,6 +5,7 @@ pub mod change;
 pub mod clear;
 pub mod collect;
 pub mod compact;
+mod compiled;
 pub mod cut;
 pub mod dataset;
 pub mod erase;

@@ -29,8 +29,8 @@ enum Holding {
         fence: i64,
         /// Events to try one at a time, since one of them may have taken earlier owners down.
         suspects: usize,
-        /// The event that is noted as tried alone.
-        trial: Option<Offset>,
+        /// The event that is noted as tried alone, and how many owners have tried it.
+        trial: Option<(Offset, u32)>,
     },
     /// Somebody else has claimed it since; who, once that is known.
     Lost(Option<String>),
@@ -89,13 +89,15 @@ impl Partitions {
         let Some(Holding::Held { fence, trial, .. }) = self.lock().get(partition as usize).cloned() else {
             return Ok(None);
         };
-        if trial == Some(offset) {
-            // Tried again by this owner, after an error.
-            return Ok(Some(1));
+        // Tried again by this owner, after an error, it is noted once.
+        if let Some((tried, tries)) = trial
+            && tried == offset
+        {
+            return Ok(Some(tries));
         }
         let tries = self.catalog.note_trial(partition, fence, offset).await?;
         if let Some(Holding::Held { trial, .. }) = self.lock().get_mut(partition as usize) {
-            *trial = Some(offset);
+            *trial = tries.map(|tries| (offset, tries));
         }
         Ok(tries)
     }

@@ -1,6 +1,7 @@
 //! From quarantine back to the counters: judged by the schema of its time, counted once, whatever is cut off or repeated.
 
 use eyeline::flow::collect::Receipt;
+use eyeline::flow::ingest::Step;
 use eyeline::flow::replay::Replayed;
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{Envelope, Event, ImageId, Timestamp};
@@ -190,4 +191,42 @@ async fn a_replay_that_is_cut_off_anywhere_and_repeated_counts_everything_once()
     assert_eq!((installation.counts(LATE).await, counted(&installation).await), ((60, 0), 60));
     assert_eq!(installation.quarantined().await.len(), 0);
     process.end(worker).await;
+}
+
+#[tokio::test]
+async fn a_stored_schema_that_is_not_taken_any_more_stops_no_other_event() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let worker = process.work();
+    // As an earlier version took it.
+    let beyond = json!({"properties": {"text": {"pattern": "[ab]*a[ab]{3600}c"}}});
+    for on_invalid in [OnInvalid::Quarantine, OnInvalid::Reject] {
+        declare(&installation, &process, on_invalid, beyond.clone()).await;
+        process.collect(vec![numbered(1), act("view", IMAGE), numbered(2)]).await;
+    }
+    process.ingest.caught_up().await.expect("applied");
+    assert_eq!(installation.quarantined().await, ["schema", "schema"]);
+    assert_eq!(installation.counts(IMAGE).await, (2, 0));
+    process.end(worker).await;
+}
+
+#[tokio::test]
+async fn a_piece_of_costly_events_is_applied_as_far_as_it_is_judged() {
+    let installation = Installation::new().await;
+    let process = installation.start().await;
+    let costly = json!({"properties": {"items": {"items": {"allOf": vec![json!({"type": "integer"}); 60]}}}});
+    declare(&installation, &process, OnInvalid::Quarantine, costly).await;
+    let large = || envelope(|event| event["data"] = json!({"items": vec![1; 15_000]}));
+    process.collect((0..60).map(|_| large()).collect()).await;
+    process.collect(vec![act("view", IMAGE)]).await;
+    let mut mark = process.ingest.mark(0).await.expect("a mark");
+    let (start, mut steps) = (mark, 0);
+    let owned = process.ingest.owned().claim(0).await.expect("an answer");
+    assert_eq!(owned, None);
+    while let Step::Applied { reached, .. } = process.ingest.step(0, mark, 1_000).await.expect("a step") {
+        assert!(reached > mark);
+        (mark, steps) = (reached, steps + 1);
+    }
+    assert_eq!((mark - start, counted(&installation).await), (61, 61), "after {steps} steps");
+    assert_eq!(installation.counts(IMAGE).await, (1, 0));
 }

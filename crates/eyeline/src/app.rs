@@ -132,6 +132,7 @@ impl App {
             clock.clone(),
             orders.clone(),
             partitions.clone(),
+            settings.event_bounds(),
         );
         let replays = Replays {
             inbox: inbox.clone(),

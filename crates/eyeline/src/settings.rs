@@ -12,6 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::ingest::EventBounds;
 use crate::memory;
 use crate::secrets::Secrets;
 
@@ -74,10 +75,17 @@ pub struct Settings {
     pub webp: Webp,
     /// Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas.
     pub trusted_proxies: Networks,
-    /// Events a second that an application's public id may send.
+    /// Events a second that an application's public id may send. A body counts as one event for each KiB if that is more.
     pub application_events_per_second: u32,
     /// Events a second that one address may send with a public id; loopback is not limited.
     pub address_events_per_second: u32,
+    /// Events of a project that are kept in quarantine; beyond it the oldest are dropped.
+    pub quarantined_events_max: u64,
+    /// Bytes of a project's events in quarantine, with their reasons; beyond it the oldest are dropped.
+    pub quarantined_bytes_max: u64,
+    /// New rows of the roll-up by hour that the events of a project may make on one day: one for each hour, application,
+    /// category and name that has an event. Further events of that kind are quarantined.
+    pub rollup_rows_per_day: u64,
     /// Accept `POST /api/v1/test/clock`. Never in production.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub test_clock: bool,
@@ -148,6 +156,9 @@ impl Default for Settings {
             trusted_proxies: Networks::default(),
             application_events_per_second: 1_000,
             address_events_per_second: 100,
+            quarantined_events_max: 100_000,
+            quarantined_bytes_max: 256 * 1024 * 1024,
+            rollup_rows_per_day: 50_000,
             test_clock: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -197,6 +208,15 @@ impl Settings {
         Err(in_lines(&wrong, sources))
     }
 
+    /// What a project's events may leave behind.
+    pub fn event_bounds(&self) -> EventBounds {
+        EventBounds {
+            quarantined_events: self.quarantined_events_max,
+            quarantined_bytes: self.quarantined_bytes_max,
+            hour_rows_a_day: self.rollup_rows_per_day,
+        }
+    }
+
     /// Everything that is wrong: the setting's name, and a sentence.
     fn validate(&self) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
@@ -225,6 +245,7 @@ impl Settings {
         check(self.uploads_waiting_max > 0, "uploads_waiting_max has to be at least 1");
         check(self.application_events_per_second > 0, "application_events_per_second has to be at least 1");
         check(self.address_events_per_second > 0, "address_events_per_second has to be at least 1");
+        check(self.rollup_rows_per_day > 0, "rollup_rows_per_day has to be at least 1");
         let key_is_long = |key: &String| key.starts_with("eyl_admin_") && key.len() >= 26;
         check(
             self.admin_key.as_ref().is_none_or(key_is_long),

@@ -30,6 +30,8 @@ pub struct EventBatch {
     /// Records that are no event, or that could not be applied.
     pub aside: Vec<Aside>,
     pub now: Timestamp,
+    /// New rows of the roll-up by hour that a project's events may make on one day of arrival.
+    pub hour_rows_max: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,14 @@ impl Misfit {
     pub fn unknown_image() -> Self {
         let sentence = "The project has no such gallery, or the gallery no such image.";
         Misfit { reason: "unknown_image", errors: FieldErrors::one("data", sentence) }
+    }
+
+    /// Why an event is quarantined that would be the first of its hour, application, category and name, once the project has
+    /// made as many of these today as it may.
+    fn too_many_rows() -> Self {
+        let sentence = "The project's events have too many different names, hours and applications today. Replay this on \
+                        another day.";
+        Misfit { reason: "too_many_names", errors: FieldErrors::one("name", sentence) }
     }
 }
 
@@ -176,10 +186,14 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
 
     let fresh: Vec<&BatchEvent> = batch.events.iter().filter(|event| !dropped.contains(&event.offset)).collect();
     let images = find_images(tx, &fresh).await?;
+    let counting = fresh.iter().copied().filter(|event| event.misfit.is_none()).map(|event| &event.event);
+    let refused = rollups::admit(tx, counting, batch.now, batch.hour_rows_max).await?;
     let mut aside = batch.aside;
     let mut counted = Counted { acts: Vec::with_capacity(fresh.len()), ..Counted::default() };
     for BatchEvent { offset, event, act, misfit } in fresh {
-        let misfit = misfit.clone().or_else(|| counted.add(*offset, event, act.as_ref(), &images).err());
+        let is_refused = !refused.is_empty() && refused.contains(&rollups::hour_key(event));
+        let misfit = misfit.clone().or_else(|| is_refused.then(Misfit::too_many_rows));
+        let misfit = misfit.or_else(|| counted.add(*offset, event, act.as_ref(), &images).err());
         if let Some(misfit) = misfit {
             aside.push(Aside { offset: *offset, event: Some(event.clone()), record: event.encode(), misfit });
         }

@@ -4,8 +4,9 @@ use eyeline_core::{ImageErrorCode, ImageId, ProjectId, Tier, Timestamp};
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
+use super::quarantine::{self, QuarantineTotals};
 use super::uploads::held;
-use super::{Catalog, galleries};
+use super::{Catalog, galleries, rollups};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx};
@@ -26,7 +27,7 @@ pub struct ProjectPatch {
 }
 
 /// What a project holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProjectUsage {
     /// Images, those of datasets included.
     pub images: u64,
@@ -34,6 +35,9 @@ pub struct ProjectUsage {
     pub bytes: u64,
     /// Events that count, over all time.
     pub events: u64,
+    pub quarantined: QuarantineTotals,
+    /// Rows of the roll-up by hour that events have made today.
+    pub hour_rows: u64,
 }
 
 impl Catalog {
@@ -151,6 +155,8 @@ impl Catalog {
         let rest = [
             "DELETE FROM event_types WHERE project_id = $1",
             "DELETE FROM untold_quarantine WHERE project_id = $1",
+            "DELETE FROM quarantine_totals WHERE project_id = $1",
+            "DELETE FROM rollup_growth WHERE project_id = $1",
             "DELETE FROM applications WHERE project_id = $1",
             "DELETE FROM user_usage WHERE project_id = $1",
             "DELETE FROM projects WHERE project_id = $1 AND deleted_at IS NOT NULL",
@@ -173,7 +179,8 @@ impl Catalog {
             .await
     }
 
-    pub async fn project_usage(&self, project_id: ProjectId) -> Result<(Project, ProjectUsage)> {
+    /// What the project holds; `now` tells the day.
+    pub async fn project_usage(&self, project_id: ProjectId, now: Timestamp) -> Result<(Project, ProjectUsage)> {
         let sql = concat!(
             "SELECT count(*) AS images, CAST(coalesce(sum(i.bytes), 0) AS BIGINT) AS bytes,
                     (SELECT CAST(coalesce(sum(events), 0) AS BIGINT) FROM event_days
@@ -188,7 +195,9 @@ impl Catalog {
                     let row = tx.query_one(sql, params![project_id, ImageErrorCode::NeverArrived]).await?;
                     let mut row = row.ok_or_else(|| Error::Corrupt("a count without a row".to_owned()))?;
                     let (images, bytes, events) = (row.take("images")?, row.take("bytes")?, row.take("events")?);
-                    Ok((known, ProjectUsage { images, bytes, events }))
+                    let quarantined = quarantine::totals(tx, project_id).await?;
+                    let hour_rows = rollups::hour_rows_made(tx, project_id, now).await?;
+                    Ok((known, ProjectUsage { images, bytes, events, quarantined, hour_rows }))
                 }
                 .boxed()
             })

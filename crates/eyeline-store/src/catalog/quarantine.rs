@@ -151,6 +151,19 @@ impl Catalog {
             .await
     }
 
+    /// Drops the project's oldest events in quarantine while it has more than `events_max`, or more than `bytes_max` bytes of
+    /// them: a piece of them at a time. Gives how many were dropped.
+    pub async fn trim_quarantine(&self, project_id: ProjectId, events_max: u64, bytes_max: u64) -> Result<u64> {
+        let mut dropped = 0;
+        loop {
+            let trimming = self.db.write(move |tx| trim(tx, project_id, events_max, bytes_max).boxed());
+            match trimming.await? {
+                0 => return Ok(dropped),
+                piece => dropped += piece,
+            }
+        }
+    }
+
     /// Makes news of what was put into quarantine since the last call, one piece for each project, and gives the numbers
     /// of the news.
     pub async fn tell_quarantined(&self, now: Timestamp) -> Result<Vec<(ProjectId, u64)>> {
@@ -163,6 +176,48 @@ impl Catalog {
         }
         Ok(told)
     }
+}
+
+/// What a project has in quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuarantineTotals {
+    pub events: u64,
+    pub bytes: u64,
+    /// Events that were dropped since the quarantine was full.
+    pub dropped: u64,
+}
+
+pub(super) async fn totals(tx: &mut Tx, project_id: ProjectId) -> Result<QuarantineTotals> {
+    let sql = "SELECT events, bytes, dropped FROM quarantine_totals WHERE project_id = $1";
+    let Some(mut row) = tx.query_one(sql, params![project_id]).await? else { return Ok(QuarantineTotals::default()) };
+    Ok(QuarantineTotals { events: row.take("events")?, bytes: row.take("bytes")?, dropped: row.take("dropped")? })
+}
+
+/// Events dropped in one transaction.
+const DROPPED_MAX: u64 = 500;
+
+async fn trim(tx: &mut Tx, project_id: ProjectId, events_max: u64, bytes_max: u64) -> Result<u64> {
+    let totals = totals(tx, project_id).await?;
+    let (mut events, mut bytes) = (totals.events.saturating_sub(events_max), totals.bytes.saturating_sub(bytes_max));
+    if events == 0 && bytes == 0 {
+        return Ok(0);
+    }
+    let sql = "SELECT partition, event_offset, CAST(octet_length(event) + octet_length(errors) AS BIGINT) AS bytes
+               FROM quarantine
+               WHERE project_id = $1 ORDER BY quarantined_at, partition, event_offset LIMIT $2";
+    let mut places = Vec::new();
+    for mut row in tx.query(sql, params![project_id, DROPPED_MAX]).await? {
+        if events == 0 && bytes == 0 {
+            break;
+        }
+        places.push(params![row.take::<u32>("partition")?, row.take::<Offset>("event_offset")?].to_vec());
+        (events, bytes) = (events.saturating_sub(1), bytes.saturating_sub(row.take("bytes")?));
+    }
+    tx.execute_rows("DELETE FROM quarantine WHERE (partition, event_offset) IN (VALUES {rows})", &places).await?;
+    let dropped = places.len() as u64;
+    let sql = "UPDATE quarantine_totals SET dropped = dropped + $2 WHERE project_id = $1";
+    tx.execute(sql, params![project_id, dropped]).await?;
+    Ok(dropped)
 }
 
 async fn tell(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<Vec<(ProjectId, u64)>> {

@@ -1,7 +1,7 @@
 //! Counts of events by the hour and by the day, kept in the transaction that applies the events: they hold every event
 //! that counts, once, by its own timestamp.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// Views and clicks by gallery, day and image.
 pub(super) type ImageCounts = BTreeMap<(GalleryId, Timestamp, ImageId), (u64, u64)>;
-/// Events by project, beginning of the span, application, category and name.
-pub(super) type EventCounts<'a> = HashMap<(ProjectId, Timestamp, ApplicationId, &'a str, &'a str), u64>;
+/// Project, beginning of the span, application, category and name.
+type Key<'a> = (ProjectId, Timestamp, ApplicationId, &'a str, &'a str);
+pub(super) type EventCounts<'a> = HashMap<Key<'a>, u64>;
 
 /// The level of a roll-up, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,11 +216,60 @@ pub(super) fn day(time: Timestamp) -> Timestamp {
     floor(time, DAY_MICROS)
 }
 
+/// The row of the roll-up by hour that an event counts in.
+pub(super) fn hour_key(event: &Event) -> Key<'_> {
+    let hour = floor(event.timestamp, HOUR_MICROS);
+    (event.project_id, hour, event.application_id, event.category.as_str(), event.name.as_str())
+}
+
 /// Counts an event by its hour.
 pub(super) fn count<'a>(counts: &mut EventCounts<'a>, event: &'a Event) {
-    let hour = floor(event.timestamp, HOUR_MICROS);
-    let key = (event.project_id, hour, event.application_id, event.category.as_str(), event.name.as_str());
-    *counts.entry(key).or_default() += 1;
+    *counts.entry(hour_key(event)).or_default() += 1;
+}
+
+/// Notes the rows by hour that the events are the first of. Gives those that are beyond what a project may make on the day of
+/// `now`: their events may not count.
+pub(super) async fn admit<'a>(
+    tx: &mut Tx,
+    events: impl Iterator<Item = &'a Event>,
+    now: Timestamp,
+    rows_max: u64,
+) -> Result<HashSet<Key<'a>>> {
+    let keys: BTreeSet<Key<'a>> = events.map(hour_key).collect();
+    let mut rows: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
+    for (number, (project_id, hour, application_id, category, name)) in keys.iter().enumerate() {
+        rows.push(params![*project_id, *hour, *application_id, *category, *name, number as u64].to_vec());
+    }
+    let sql = "SELECT v.column6 AS number FROM (VALUES {rows}) AS v
+               JOIN event_hours h ON h.project_id = v.column1 AND h.bucket = v.column2
+                    AND h.application_id = v.column3 AND h.category = v.column4 AND h.name = v.column5";
+    let known = tx.query_rows(sql, &rows).await?.into_iter().map(|mut row| row.take("number"));
+    let known: HashSet<u64> = known.collect::<Result<_>>()?;
+    let mut by_project = BTreeMap::<ProjectId, Vec<Key<'a>>>::new();
+    for (number, key) in keys.into_iter().enumerate() {
+        if !known.contains(&(number as u64)) {
+            by_project.entry(key.0).or_default().push(key);
+        }
+    }
+    let mut refused = HashSet::new();
+    for (project_id, mut keys) in by_project {
+        let made = hour_rows_made(tx, project_id, now).await?;
+        let room = usize::try_from(rows_max.saturating_sub(made)).unwrap_or(usize::MAX);
+        if keys.len() > room {
+            refused.extend(keys.split_off(room));
+        }
+        let sql = "INSERT INTO rollup_growth (project_id, day, hour_rows) VALUES ($1, $2, $3)
+                   ON CONFLICT (project_id) DO UPDATE SET day = excluded.day, hour_rows = excluded.hour_rows";
+        tx.execute(sql, params![project_id, day(now), made + keys.len() as u64]).await?;
+    }
+    Ok(refused)
+}
+
+/// Rows by hour that the project's events have made on the day of `now`.
+pub(super) async fn hour_rows_made(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<u64> {
+    let sql = "SELECT hour_rows FROM rollup_growth WHERE project_id = $1 AND day = $2";
+    let row = tx.query_one(sql, params![project_id, day(now)]).await?;
+    row.map_or(Ok(0), |mut row| row.take("hour_rows"))
 }
 
 /// Adds what a batch counted to all levels.

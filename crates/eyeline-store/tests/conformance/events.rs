@@ -140,7 +140,16 @@ pub fn clicked(mut event: BatchEvent) -> BatchEvent {
 }
 
 pub fn batch(after: i64, reached: i64, events: Vec<BatchEvent>) -> EventBatch {
-    EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside: Vec::new(), now: at(1_000) }
+    EventBatch {
+        partition: 0,
+        fence: FIRST_FENCE,
+        after,
+        reached,
+        events,
+        aside: Vec::new(),
+        now: at(1_000),
+        hour_rows_max: u64::MAX,
+    }
 }
 
 pub fn done(galleries: &[GalleryId], duplicates: usize, quarantined: usize) -> Applied {

@@ -38,7 +38,7 @@ async fn remove_absent(catalog: &Catalog, named: Ordinals) -> u64 {
 }
 
 async fn held(catalog: &Catalog, project_id: ProjectId) -> u64 {
-    catalog.project_usage(project_id).await.expect("a usage").1.images
+    catalog.project_usage(project_id, at(0)).await.expect("a usage").1.images
 }
 
 #[tokio::test]

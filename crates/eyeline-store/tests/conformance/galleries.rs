@@ -133,7 +133,16 @@ pub async fn view(catalog: &Catalog, images: &[ImageId]) {
     if after == 0 {
         claim_first(catalog, 0).await;
     }
-    let batch = EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside: Vec::new(), now: at(0) };
+    let batch = EventBatch {
+        partition: 0,
+        fence: FIRST_FENCE,
+        after,
+        reached,
+        events,
+        aside: Vec::new(),
+        now: at(0),
+        hour_rows_max: u64::MAX,
+    };
     let applied = catalog.apply_events(batch).await.expect("counted events");
     assert!(matches!(applied, Applied::Done { quarantined: 0, .. }), "{applied:?}");
 }

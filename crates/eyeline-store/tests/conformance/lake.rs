@@ -67,7 +67,16 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
         claim_first(catalog, 0).await;
     }
     let (events, aside) = (events.collect(), Vec::new());
-    let batch = EventBatch { partition: 0, fence: FIRST_FENCE, after, reached, events, aside, now: at(0) };
+    let batch = EventBatch {
+        partition: 0,
+        fence: FIRST_FENCE,
+        after,
+        reached,
+        events,
+        aside,
+        now: at(0),
+        hour_rows_max: u64::MAX,
+    };
     catalog.apply_events(batch).await.expect("applied");
 }
 

@@ -99,7 +99,7 @@ async fn a_deleted_project_is_gone_with_everything_in_it() {
         for refused in [
             catalog.delete_project(project_id, at(9)).await.err(),
             catalog.update_project(project_id, ProjectPatch::default()).await.err(),
-            catalog.project_usage(project_id).await.err(),
+            catalog.project_usage(project_id, Timestamp::from_micros(0)).await.err(),
             catalog.applications(project_id, None, 10).await.err(),
             catalog.create_application(application, OTHER_KEY, None).await.err(),
         ] {
@@ -127,8 +127,8 @@ async fn an_application_is_found_by_its_key_and_listed_in_its_project() {
         assert!(catalog.is_allowed_origin("https://b.example".to_owned()).await.expect("an answer"));
         assert!(!catalog.is_allowed_origin("https://c.example".to_owned()).await.expect("an answer"));
         assert_eq!(
-            catalog.project_usage(project.project_id).await.expect("usage"),
-            (project, ProjectUsage { images: 0, bytes: 0, events: 0 })
+            catalog.project_usage(project.project_id, Timestamp::from_micros(0)).await.expect("usage"),
+            (project, ProjectUsage::default())
         );
     })
     .await;

@@ -6,8 +6,8 @@ use eyeline_core::event::{ImageRef, Replay};
 use eyeline_core::{EventId, FieldErrors, GalleryId};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::erasures::Erasure;
-use eyeline_store::catalog::events::{BatchEvent, Misfit};
-use eyeline_store::catalog::quarantine::{Age, Filter, Order};
+use eyeline_store::catalog::events::{BatchEvent, EventBatch, Misfit};
+use eyeline_store::catalog::quarantine::{Age, Filter, Order, QuarantineTotals};
 use eyeline_store::params;
 use eyeline_store::sql::Db;
 use futures::FutureExt as _;
@@ -233,6 +233,70 @@ async fn which_images_are_known_is_told_for_either_name() {
         let known = catalog.known_images(PROJECT, asked.clone()).await.expect("known ones");
         assert_eq!(known, asked[..2].iter().cloned().collect());
         assert!(!rows(&db, "SELECT 1 AS one FROM gallery_images").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_quarantine_has_bounds_and_its_totals_are_right_whatever_changes_it() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let totals = async || catalog.project_usage(PROJECT, at(0)).await.expect("a usage").1.quarantined;
+        let are_right = async |dropped: u64| {
+            let sql = "SELECT count(*) AS events,
+                              CAST(coalesce(sum(octet_length(event) + octet_length(errors)), 0) AS BIGINT) AS bytes
+                       FROM quarantine";
+            let mut row = rows(&db, sql).await.pop().expect("a row");
+            let (events, bytes) = (row.take("events").expect("events"), row.take("bytes").expect("bytes"));
+            assert_eq!(totals().await, QuarantineTotals { events, bytes, dropped });
+        };
+        are_right(0).await;
+        let events = (1..=40).map(|offset| misfit(view_of(offset, 0), "schema")).collect();
+        catalog.apply_events(batch(0, 40, events)).await.expect("applied");
+        are_right(0).await;
+        assert_eq!(catalog.trim_quarantine(PROJECT, 30, u64::MAX).await.expect("trimmed"), 10);
+        are_right(10).await;
+        let bytes = totals().await.bytes;
+        assert_eq!(catalog.trim_quarantine(PROJECT, 30, bytes / 2).await.expect("trimmed"), 15);
+        let left: Vec<i64> = kept_apart(&catalog).await.into_iter().map(|(offset, _)| offset).collect();
+        assert_eq!(left, (26..=40).collect::<Vec<i64>>());
+        let age = Age { quarantined_at: at(1_000), partition: 0, offset: 30 };
+        let longer =
+            Misfit { reason: "schema", errors: FieldErrors::one("data.n", "This is wrong for another reason.") };
+        catalog.renew_misfits(vec![(age, longer)]).await.expect("renewed");
+        are_right(25).await;
+        let back = vec![back(view_of(30, 0), 30, 41), misfit(view_of(42, 0), "schema")];
+        catalog.apply_events(batch(40, 42, back)).await.expect("applied");
+        are_right(25).await;
+        assert_eq!(catalog.trim_quarantine(PROJECT, 0, 0).await.expect("trimmed"), 15);
+        are_right(40).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_that_would_make_too_many_rows_in_a_day_do_not_count_until_another_day() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        let event = |offset: i64, name: &str| {
+            let mut event = view_of(offset, 0);
+            event.act = None;
+            (event.event.category, event.event.name) = ("other".to_owned(), name.to_owned());
+            event
+        };
+        let limited =
+            |after, reached, now, events| EventBatch { now, hour_rows_max: 2, ..batch(after, reached, events) };
+        let first = vec![event(1, "a"), event(2, "b"), event(3, "c"), event(4, "a")];
+        assert_eq!(catalog.apply_events(limited(0, 4, at(1), first)).await.expect("applied"), done(&[], 0, 1));
+        assert_eq!(kept_apart(&catalog).await, [(3, "too_many_names".to_owned())]);
+        let known = vec![event(5, "b"), event(6, "d")];
+        assert_eq!(catalog.apply_events(limited(4, 6, at(2), known)).await.expect("applied"), done(&[], 0, 1));
+        assert_eq!(catalog.project_usage(PROJECT, at(2)).await.expect("a usage").1.hour_rows, 2);
+        let tomorrow = at(2 + 24 * 60 * 60);
+        let again = vec![back(event(3, "c"), 3, 7), event(8, "e"), event(9, "f")];
+        assert_eq!(catalog.apply_events(limited(6, 9, tomorrow, again)).await.expect("applied"), done(&[], 0, 1));
+        assert_eq!(kept_apart(&catalog).await.len(), 2);
+        assert_eq!(catalog.project_usage(PROJECT, tomorrow).await.expect("a usage").1.hour_rows, 2);
     })
     .await;
 }

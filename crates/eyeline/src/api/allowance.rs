@@ -13,13 +13,24 @@ use crate::rate_limits::Allowance;
 /// The `RateLimit` headers of an answer; none for a credential without a limit.
 pub struct RateLimit(Option<Allowance>);
 
-/// Counts `events` of the public credential, or refuses them with 429; every other credential has no limit.
-pub fn take_events(app: &App, credential: &Credential, client: ClientAddress, events: usize) -> Answer<RateLimit> {
+/// Bytes of a body that count as one event.
+const EVENT_BYTES: usize = 1024;
+
+/// Counts `events` of the public credential, or as many as its `bytes` stand for if those are more; refuses them with 429
+/// beyond the limit. Every other credential has no limit.
+pub fn take_events(
+    app: &App,
+    credential: &Credential,
+    client: ClientAddress,
+    events: usize,
+    bytes: usize,
+) -> Answer<RateLimit> {
     let Credential::Application { application_id, .. } = credential else { return Ok(RateLimit(None)) };
-    let events = u32::try_from(events).unwrap_or(u32::MAX);
+    let events = u32::try_from(events.max(bytes.div_ceil(EVENT_BYTES))).unwrap_or(u32::MAX);
     let taken = app.rate_limits.take(*application_id, client.address, events);
     taken.map(|allowance| RateLimit(Some(allowance))).map_err(|too_many| {
-        let sentence = "The public credential has sent too many events a second; try again after Retry-After.";
+        let sentence =
+            "The public credential has sent too many events, or too many bytes, a second; try again after Retry-After.";
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(too_many.retry_after);
         headers(too_many.allowance).fold(problem, |problem, (name, value)| problem.header(name, value))
     })

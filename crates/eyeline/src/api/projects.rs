@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use eyeline_core::{ProjectId, Tier, Timestamp};
 use eyeline_store::catalog::projects::{Project, ProjectPatch};
+use eyeline_store::catalog::quarantine::QuarantineTotals;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -192,7 +193,21 @@ struct Usage {
     bytes: u64,
     /// Events that count, over all time.
     events: u64,
+    quarantined: QuarantineUsage,
+    /// New rows of the roll-up by hour that events have made today (UTC): one for each hour, application, category and
+    /// name.
+    rollup_rows_today: u64,
     quotas: Quotas,
+}
+
+/// What the project has in quarantine.
+#[derive(Serialize, ToSchema)]
+struct QuarantineUsage {
+    events: u64,
+    /// Bytes of the events and their reasons.
+    bytes: u64,
+    /// Events that were dropped since the quarantine was full.
+    dropped: u64,
 }
 
 /// What the project may hold at most; null: no limit.
@@ -202,6 +217,11 @@ struct Quotas {
     images: Option<u64>,
     bytes: Option<u64>,
     events: Option<u64>,
+    /// Beyond these two the oldest events in quarantine are dropped.
+    quarantined_events: Option<u64>,
+    quarantined_bytes: Option<u64>,
+    /// Further events that would make a new row are quarantined.
+    rollup_rows_per_day: Option<u64>,
 }
 
 /// Get a project's usage
@@ -217,10 +237,25 @@ async fn project_usage(
     Path(project_id): Path<ProjectId>,
 ) -> Answer<Json<Usage>> {
     credential.manage_project(&app, project_id).await?;
-    let (project, usage) = app.catalog.project_usage(project_id).await?;
-    let quotas =
-        Quotas { images: ProjectLimits::of(&app.settings, project.tier).images_max, bytes: None, events: None };
-    Ok(Json(Usage { tier: project.tier, images: usage.images, bytes: usage.bytes, events: usage.events, quotas }))
+    let (project, usage) = app.catalog.project_usage(project_id, app.clock.now()).await?;
+    let quotas = Quotas {
+        images: ProjectLimits::of(&app.settings, project.tier).images_max,
+        bytes: None,
+        events: None,
+        quarantined_events: Some(app.settings.quarantined_events_max),
+        quarantined_bytes: Some(app.settings.quarantined_bytes_max),
+        rollup_rows_per_day: Some(app.settings.rollup_rows_per_day),
+    };
+    let QuarantineTotals { events, bytes, dropped } = usage.quarantined;
+    Ok(Json(Usage {
+        tier: project.tier,
+        images: usage.images,
+        bytes: usage.bytes,
+        events: usage.events,
+        quarantined: QuarantineUsage { events, bytes, dropped },
+        rollup_rows_today: usage.hour_rows,
+        quotas,
+    }))
 }
 
 fn read_tier(fields: &mut Fields) -> Option<Tier> {

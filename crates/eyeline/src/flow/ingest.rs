@@ -36,6 +36,16 @@ const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often it looks where another process applies them.
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 
+/// What a project's events may leave behind.
+#[derive(Clone, Copy, Debug)]
+pub struct EventBounds {
+    /// Events in quarantine, and bytes of them; the oldest are dropped.
+    pub quarantined_events: u64,
+    pub quarantined_bytes: u64,
+    /// New rows of the roll-up by hour on one day of arrival; further events that would make one are quarantined.
+    pub hour_rows_a_day: u64,
+}
+
 /// Cheap to clone; clones share their signals.
 #[derive(Clone)]
 pub struct Ingest {
@@ -47,6 +57,7 @@ pub struct Ingest {
     /// What was served: it tells the places that events speak of.
     orders: Orders,
     partitions: Partitions,
+    bounds: EventBounds,
     /// Somebody waits for events to be applied.
     hurry: watch::Sender<()>,
     /// A mark has moved.
@@ -83,9 +94,10 @@ impl Ingest {
         clock: Clock,
         orders: Orders,
         partitions: Partitions,
+        bounds: EventBounds,
     ) -> Self {
         let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
-        Ingest { inbox, catalog, event_types, pubsub, clock, orders, partitions, hurry, moved }
+        Ingest { inbox, catalog, event_types, pubsub, clock, orders, partitions, bounds, hurry, moved }
     }
 
     pub fn partitions(&self) -> u32 {
@@ -161,7 +173,8 @@ impl Ingest {
             act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
         }
         let reached = reached.unwrap_or(last);
-        let batch = EventBatch { partition, fence, after: mark, reached, events, aside, now: self.clock.now() };
+        let (now, hour_rows_max) = (self.clock.now(), self.bounds.hour_rows_a_day);
+        let batch = EventBatch { partition, fence, after: mark, reached, events, aside, now, hour_rows_max };
         self.apply(batch, more || reached < last).await
     }
 
@@ -184,8 +197,16 @@ impl Ingest {
         let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
         tracing::error!(partition, offset, "an event was quarantined unread");
         let aside = vec![aside(offset, Event::decode(&event), event, FAILED, FieldErrors::one("", sentence))];
-        let now = self.clock.now();
-        let batch = EventBatch { partition, fence, after: mark, reached: offset, events: Vec::new(), aside, now };
+        let batch = EventBatch {
+            partition,
+            fence,
+            after: mark,
+            reached: offset,
+            events: Vec::new(),
+            aside,
+            now: self.clock.now(),
+            hour_rows_max: self.bounds.hour_rows_a_day,
+        };
         self.apply(batch, true).await
     }
 
@@ -228,6 +249,7 @@ impl Ingest {
     /// Reads and judges the records, the first ones only where that takes long. What is wrong with one never stops the
     /// line.
     async fn read(&self, deliveries: Vec<Delivery>) -> Result<Read> {
+        let delivered: Vec<Offset> = deliveries.iter().map(|delivery| delivery.offset).collect();
         let mut offsets = Vec::with_capacity(deliveries.len());
         let mut events = Vec::with_capacity(deliveries.len());
         let mut aside = Vec::new();
@@ -244,7 +266,8 @@ impl Ingest {
             }
         }
         let judged = self.event_types.judge(events).await?;
-        let reached = offsets.get(judged.events.len()).map(|next| next - 1);
+        let next = offsets.get(judged.events.len());
+        let reached = next.and_then(|next| delivered.into_iter().take_while(|offset| offset < next).last());
         if let Some(reached) = reached {
             aside.retain(|aside| aside.offset <= reached);
         }
@@ -256,10 +279,16 @@ impl Ingest {
         Ok(Read { events, aside, reached })
     }
 
-    /// Tells the listeners of projects that events of theirs were kept apart since the last call.
+    /// Tells the listeners of projects that events of theirs were quarantined since the last call, and drops the oldest beyond
+    /// the bounds.
     pub async fn tell_quarantined(&self) -> Result<()> {
+        let EventBounds { quarantined_events, quarantined_bytes, .. } = self.bounds;
         for (project_id, seq) in self.catalog.tell_quarantined(self.clock.now()).await? {
             self.hint(&news_topic(project_id), seq.to_string().into()).await;
+            let dropped = self.catalog.trim_quarantine(project_id, quarantined_events, quarantined_bytes).await?;
+            if dropped > 0 {
+                tracing::warn!(project.id = %project_id, dropped, "a project's quarantine was full: its oldest events were dropped");
+            }
         }
         Ok(())
     }

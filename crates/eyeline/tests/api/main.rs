@@ -9,6 +9,7 @@ mod cuts;
 mod dataset;
 mod description;
 mod downloads;
+mod event_bounds;
 mod event_types;
 mod events;
 mod feeds;

@@ -67,7 +67,16 @@ impl Shop {
         let act = event.gallery_act().expect("an act");
         let events = vec![BatchEvent { offset: mark, event, act, misfit: None }];
         let (fence, now) = (app.partitions.fence(0).expect("the owner"), app.clock.now());
-        let batch = EventBatch { partition: 0, fence, after: mark, reached: mark, events, aside: Vec::new(), now };
+        let batch = EventBatch {
+            partition: 0,
+            fence,
+            after: mark,
+            reached: mark,
+            events,
+            aside: Vec::new(),
+            now,
+            hour_rows_max: u64::MAX,
+        };
         app.catalog.apply_events(batch).await.expect("applied");
     }
 

@@ -15,6 +15,7 @@ use eyeline::flow::partitions::Partitions;
 use eyeline::flow::rank::Orders;
 use eyeline::flow::replay::Replays;
 use eyeline::flow::usage::Usage;
+use eyeline::settings::Settings;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
 use eyeline_lake::{Filter, Order};
@@ -103,6 +104,7 @@ impl Installation {
             clock.clone(),
             orders,
             partitions.clone(),
+            Settings::default().event_bounds(),
         );
         Process {
             collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),

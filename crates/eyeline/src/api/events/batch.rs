@@ -83,7 +83,7 @@ struct SentBatch {
     responses(
         (status = 200, body = BatchAnswer, description = "At least one event was accepted or is a duplicate."),
         (status = 400, body = BatchAnswer, description = "No event was accepted and none is a duplicate; or the request is malformed."),
-        (status = 429, description = "The public credential has sent too many events."),
+        (status = 429, description = "The public credential has sent too many events; each KiB of a body counts as one."),
     ),
     security(
         ("application" = []), ("application_parameter" = []), ("key" = []), ("key" = [], "application" = []),
@@ -105,7 +105,7 @@ async fn collect_batch(
     })?;
     let mut rejected = Vec::new();
     let sent = read(&body, kind, app.clock.now())?;
-    let rate_limit = allowance::take_events(&app, &credential, client, sent.len())?;
+    let rate_limit = allowance::take_events(&app, &credential, client, sent.len(), body.len())?;
     let sources = Sources::new(&app.secrets, sender, &credential, client, &headers);
     let mut envelopes = Vec::with_capacity(sent.len());
     let mut indices = Vec::with_capacity(sent.len());

@@ -151,7 +151,7 @@ struct SentClient {
         (status = 201, body = EventAnswer, description = "The event is durable."),
         (status = 200, body = EventAnswer, description = "The event was sent before."),
         (status = 409, description = "The event was sent before and has been erased since."),
-        (status = 429, description = "The public credential has sent too many events."),
+        (status = 429, description = "The public credential has sent too many events; each KiB of a body counts as one."),
     ),
     security(
         ("application" = []), ("application_parameter" = []), ("key" = []), ("key" = [], "application" = []),
@@ -166,7 +166,7 @@ async fn collect(
     Unpacked { headers, body }: Unpacked<EVENT_BYTES_MAX>,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
-    let rate_limit = allowance::take_events(&app, &credential, client, 1)?;
+    let rate_limit = allowance::take_events(&app, &credential, client, 1, body.len())?;
     let key = event_key(&headers)?;
     if !matches!(Kind::of(&headers), Some(Kind::Json | Kind::Text)) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "An event is sent as application/json."));
@@ -196,7 +196,7 @@ async fn collect(
             if let (None, Some(event_id)) = (&event, event_id) {
                 event = app.history.find(sender.application_id, event_id).await?.map(|(event, _)| event);
             }
-            let erased = "This event was taken in before, and it has been erased since.";
+            let erased = "This event was taken in before, and it has been erased, or dropped from quarantine, since.";
             (StatusCode::OK, event.ok_or_else(|| Problem::new(StatusCode::CONFLICT, erased))?)
         }
         Some(Receipt::Rejected(errors)) => return Err(errors.into()),

@@ -39,6 +39,7 @@ struct QuarantinedEvent {
 
 /// Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
 /// gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
+/// `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes the words that are stored")]
@@ -47,6 +48,7 @@ pub(super) enum QuarantineReason {
     UnknownImage,
     Invalid,
     Failed,
+    TooManyNames,
 }
 
 /// Which events are asked about, as [`read_filter`] reads it.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from functools import reduce
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
     blocking: Any
     asynchronous: Any
     blocking, asynchronous = (
-        reduce(getattr, OPERATIONS[name].method.split("."), client("http://127.0.0.1:9"))
-        for client in (Eyeline, AsyncEyeline)
+        attrgetter(OPERATIONS[name].method)(client("http://127.0.0.1:9")) for client in (Eyeline, AsyncEyeline)
     )
     names = [list(inspect.signature(method).parameters) for method in (blocking, asynchronous)]
     assert names[0] == names[1]
@@ -127,7 +127,7 @@ def test_the_examples_of_the_document_call_the_methods_of_this_client(described:
         dotted = ast.unparse(call.func).removeprefix("client.")
         assert dotted == OPERATIONS[name].method
         arguments = {word.arg or "": None for word in call.keywords}
-        inspect.signature(reduce(getattr, dotted.split("."), client)).bind(*call.args, **arguments)
+        inspect.signature(attrgetter(dotted)(client)).bind(*call.args, **arguments)
 
 
 def test_the_examples_of_the_document_are_typed(described: dict[tuple[str, str], Any], tmp_path: Path) -> None:

@@ -62,4 +62,6 @@ def test_no_event_is_lost_or_doubled_by_a_server_that_is_killed_for_30_seconds(
         assert (stats.tracked, stats.dropped, stats.rejected) == (len(tracked[kind]), 0, 0)
         assert stats.accepted + stats.duplicates >= stats.tracked
         assert stats.retries > 0
-        assert sorted(event_ids(tenants[kind])) == sorted(event_id or "lost" for event_id in tracked[kind])
+        assert sorted(event_ids(tenants[kind], len(tracked[kind]))) == sorted(
+            event_id or "lost" for event_id in tracked[kind]
+        )

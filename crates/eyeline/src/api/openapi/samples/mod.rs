@@ -228,8 +228,11 @@ impl Body {
 }
 
 impl Answer {
-    /// By the first answer of an operation that did what was asked for.
+    /// By the first answer of an operation that did what was asked for. One that may be without a body is read as such.
     fn of(answers: &Value, method: &str, components: &Value) -> Self {
+        if answers.get("204").is_some() {
+            return Answer::None;
+        }
         let answers = answers.as_object().into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
         let mut kinds = answers.filter_map(|(_, answer)| answer["content"].as_object()).flatten();
         let Some((kind, media)) = kinds.next() else { return Answer::None };

@@ -256,12 +256,14 @@ export const en = {
     reasons: {
       schema: 'it does not fit the schema of its type', unknown_image: 'the project has no such gallery or image',
       invalid: 'a gallery’s event needs more fields', failed: 'the server could not count it',
+      too_many_names: 'the project had too many new names, hours or applications that day',
     },
     fix: {
       schema: 'Correct the schema of the type, try, and replay. Later events of the sender need the correction too.',
       unknown_image: 'Add the image or gallery that the events name, try, and replay.',
       invalid: 'The sender has to name gallery_id and image_id in data. These events cannot be mended; new ones can.',
       failed: 'Replay them. If they fail again, the log of the server says why.',
+      too_many_names: 'Replay them on another day, and see who invents the names.',
     },
     openType: 'Open the type',
     dryRun: 'Try without changing anything',

@@ -204,6 +204,22 @@ class ProjectQuotas:
     bytes: int | None
     events: int | None
     images: int | None
+    quarantined_bytes: int | None
+    quarantined_events: int | None
+    """Beyond these two the oldest events in quarantine are dropped."""
+    rollup_rows_per_day: int | None
+    """Further events that would make a new row are quarantined."""
+
+
+@dataclass(kw_only=True)
+class QuarantineUsage:
+    """What the project has in quarantine."""
+
+    bytes: int
+    """Bytes of the events and their reasons."""
+    dropped: int
+    """Events that were dropped since the quarantine was full."""
+    events: int
 
 
 @dataclass(kw_only=True)
@@ -273,7 +289,7 @@ class ReplayOrder:
     """True changes nothing and tells what would happen."""
     name: str | None = None
     project_id: str | None = None
-    reason: Literal["schema", "unknown_image", "invalid", "failed"] | None = None
+    reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"] | None = None
 
 
 @dataclass(kw_only=True)
@@ -675,7 +691,7 @@ class EventReceipt:
     """
     quarantined_at: datetime | None = None
     """Microseconds since 1970-01-01T00:00:00Z."""
-    reason: Literal["schema", "unknown_image", "invalid", "failed"] | None = None
+    reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"] | None = None
     """Why it is quarantined."""
 
 
@@ -1145,7 +1161,13 @@ class ProjectUsage:
     """Events that count, over all time."""
     images: int
     """Images, those of datasets included. Uploads that never arrived and pictures that left with a full feed do not count."""
+    quarantined: QuarantineUsage
     quotas: ProjectQuotas
+    rollup_rows_today: int
+    """
+    New rows of the roll-up by hour that events have made today (UTC): one for each hour, application, category and
+    name.
+    """
     tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
 
@@ -1159,10 +1181,11 @@ class QuarantineCause:
     last_at: datetime
     """Microseconds since 1970-01-01T00:00:00Z."""
     name: str
-    reason: Literal["schema", "unknown_image", "invalid", "failed"]
+    reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
     Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
     gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
+    `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
     """
 
 
@@ -1193,10 +1216,11 @@ class QuarantinedEvent:
     """
     quarantined_at: datetime
     """Microseconds since 1970-01-01T00:00:00Z."""
-    reason: Literal["schema", "unknown_image", "invalid", "failed"]
+    reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
     Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
     gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
+    `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
     """
     schema_version: int | None = None
     """The version of the schema that the event is checked against; absent when its type has none."""

@@ -110,16 +110,51 @@ async fn what_no_application_sends_is_refused() {
 async fn an_event_sent_again_is_answered_with_the_first_body() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;
-    let first = send(&server, &tenant, &with("event_id", json!(EVENT_ID))).await;
+    let path = "/api/v1/events";
+    let first = server.post(path, &tenant.secret_key, &with("event_id", json!(EVENT_ID))).await;
     assert_eq!(first.status, StatusCode::CREATED);
     assert_eq!(first.json()["event_id"], EVENT_ID);
     let mut changed = with("event_id", json!(EVENT_ID));
     changed["name"] = json!("something else");
-    let again = send(&server, &tenant, &changed).await;
+    let again = server.post(path, &tenant.secret_key, &changed).await;
     assert_eq!((again.status, again.json()), (StatusCode::OK, first.json()));
 
     let other = server.tenant("other").await;
     assert_eq!(send(&server, &other, &changed).await.status, StatusCode::CREATED, "ids belong to an application");
+}
+
+#[tokio::test]
+async fn the_public_id_with_a_guessed_id_or_key_is_shown_what_it_sent_alone() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let mut secret = with("event_id", json!(EVENT_ID));
+    (secret["category"], secret["data"]) = (json!("secret"), json!({"card": "4111"}));
+    let by_key = |key: &str, body: &Value| {
+        let request = request("POST", "/api/v1/events", key).header("idempotency-key", "order-17");
+        request.header("content-type", "application/json").body(Body::from(body.to_string())).expect("a request")
+    };
+    let named = server.post("/api/v1/events", &tenant.secret_key, &secret).await;
+    let mut unnamed = secret.clone();
+    unnamed["event_id"] = Value::Null;
+    let keyed = server.send(by_key(&tenant.secret_key, &unnamed)).await;
+    assert_eq!((named.status, keyed.status), (StatusCode::CREATED, StatusCode::CREATED));
+    // Known lately, applied, and in a file.
+    for _ in 0..3 {
+        let guess = with("event_id", json!(EVENT_ID));
+        let mut guessed_key = by_key("", &sample());
+        guessed_key.headers_mut().insert("application", tenant.application_id.parse().expect("a header"));
+        for answer in [send(&server, &tenant, &guess).await, server.send(guessed_key).await] {
+            assert_eq!(answer.status, StatusCode::OK);
+            let shown = answer.json();
+            assert!(!shown.to_string().contains("4111") && shown["category"] != "secret", "{shown}");
+            assert_eq!((&shown["name"], &shown["data"]), (&sample()["name"], &sample()["data"]));
+            for first in [&named, &keyed] {
+                assert_ne!(shown["received_at"], first.json()["received_at"]);
+            }
+        }
+        server.apply_events().await;
+        server.app.flush.run().await.expect("a flush");
+    }
 }
 
 #[tokio::test]

@@ -134,18 +134,27 @@ impl Ingest {
 
     /// Applies the next events after `mark`, at most `events_max`; one, after earlier owners of the partition died over them.
     pub async fn step(&self, partition: u32, mark: Offset, events_max: usize) -> Result<Step> {
-        if self.partitions.is_suspect(partition) {
-            return self.step_alone(partition, mark).await;
-        }
         let deliveries = self.inbox.pull(partition, mark, events_max).await?;
+        if self.partitions.is_suspect(partition) {
+            return self.step_with_care(partition, mark, deliveries).await;
+        }
         let more = deliveries.len() == events_max;
         self.take(partition, mark, deliveries, more).await
     }
 
-    /// Tries the next event after `mark` alone. It is noted before it is tried: after two deaths over it, it is quarantined
-    /// unread.
-    async fn step_alone(&self, partition: u32, mark: Offset) -> Result<Step> {
-        let deliveries = self.inbox.pull(partition, mark, 1).await?;
+    /// Takes the events as far as none has to be judged; else tries the first one alone. It is noted before it is tried: after
+    /// two deaths over it, it is quarantined unread.
+    async fn step_with_care(&self, partition: u32, mark: Offset, mut deliveries: Vec<Delivery>) -> Result<Step> {
+        let is_judged = |delivery: &Delivery| {
+            let event = Event::decode(&delivery.event);
+            event.is_some_and(|event| event.schema.is_some_and(|schema| !schema.checked))
+        };
+        let harmless = deliveries.iter().take_while(|delivery| !is_judged(delivery)).count();
+        if harmless > 0 {
+            deliveries.truncate(harmless);
+            return self.take(partition, mark, deliveries, true).await;
+        }
+        deliveries.truncate(1);
         let Some(next) = deliveries.first() else {
             self.partitions.end_trials(partition).await?;
             return Ok(Step::Idle);

@@ -10,7 +10,7 @@ use eyeline_store::catalog::partitions::{Claim, Claimant};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Result};
 
-/// Events that may have been in the batch over which a process died.
+/// Events to be judged that may have been in the batch over which a process died.
 const SUSPECTS: usize = super::ingest::EVENTS_MAX;
 
 /// Cheap to clone; clones share what is held.
@@ -78,7 +78,7 @@ impl Partitions {
         }
     }
 
-    /// Whether the partition's next event is to be tried alone.
+    /// Whether the partition's next event that has to be judged is to be tried alone.
     pub fn is_suspect(&self, partition: u32) -> bool {
         matches!(self.lock().get(partition as usize), Some(Holding::Held { suspects: 1.., .. }))
     }

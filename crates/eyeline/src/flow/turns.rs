@@ -74,9 +74,12 @@ mod tests {
             assert!(futures::poll!(&mut waiting).is_pending());
         }
         drop(first);
-        // The flood's next request joined those that wait for a core behind it.
-        drop(tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("a turn"));
-        tokio::time::timeout(Duration::from_secs(30), flood).await.expect("a turn");
+        // The other project waits for all of them, the flood's next request for the first one alone.
+        let turn = tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("a turn");
+        assert!(futures::poll!(&mut flood).is_pending());
+        drop(turn);
+        let (_turn, _, rest) = tokio::time::timeout(Duration::from_secs(30), flood).await.expect("a turn");
+        assert_eq!(rest.len(), 99);
     }
 
     #[tokio::test]

@@ -5,9 +5,11 @@ use std::time::Duration;
 use eyeline::flow::flush;
 use eyeline::flow::ingest::Step;
 use eyeline::flow::partitions::Partitions;
+use eyeline_core::event::OnInvalid;
 use eyeline_store::{Catalog, params};
 
 use crate::events::{IMAGE, Installation, Process, act};
+use crate::quarantine::{at_most, counted, declare, numbered};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -117,11 +119,17 @@ async fn claimed_by_the_next_process(installation: &Installation) -> Process {
     process
 }
 
+/// Takes in events that are judged when they are applied.
+async fn judged(installation: &Installation, process: &Process, times: u64) {
+    declare(installation, process, OnInvalid::Quarantine, at_most(100)).await;
+    process.collect((0..times).map(numbered).collect()).await;
+}
+
 #[tokio::test]
 async fn an_event_over_which_processes_die_is_found_and_quarantined_unread() {
     let installation = Installation::new().await;
     let process = claimed_by_the_next_process(&installation).await;
-    view(&process, 4).await;
+    judged(&installation, &process, 4).await;
     let start = process.ingest.mark(0).await.expect("a mark");
     assert!(!process.ingest.owned().is_suspect(0));
     assert!(
@@ -140,7 +148,7 @@ async fn an_event_over_which_processes_die_is_found_and_quarantined_unread() {
         }
         assert!(process.ingest.owned().note_trial(0, start + 2).await.expect("an answer").is_some());
     }
-    assert_eq!(installation.counts(IMAGE).await, (1, 0));
+    assert_eq!(counted(&installation).await, 1);
 
     let last = claimed_by_the_next_process(&installation).await;
     let step = last.ingest.step(0, start + 1, 10).await.expect("a step");
@@ -148,7 +156,7 @@ async fn an_event_over_which_processes_die_is_found_and_quarantined_unread() {
     assert_eq!(installation.quarantined().await, ["failed"]);
     let worker = last.work();
     last.ingest.caught_up().await.expect("applied");
-    assert_eq!(installation.counts(IMAGE).await, (3, 0), "the others count");
+    assert_eq!(counted(&installation).await, 3, "the others count");
     until("nothing is suspected any more", async || !last.ingest.owned().is_suspect(0)).await;
     last.end(worker).await;
 }
@@ -157,7 +165,7 @@ async fn an_event_over_which_processes_die_is_found_and_quarantined_unread() {
 async fn an_event_that_outlives_its_trial_counts_however_often_processes_die() {
     let installation = Installation::new().await;
     let process = claimed_by_the_next_process(&installation).await;
-    view(&process, 6).await;
+    judged(&installation, &process, 6).await;
     for _ in 0..2 {
         claimed_by_the_next_process(&installation).await;
     }
@@ -169,7 +177,25 @@ async fn an_event_that_outlives_its_trial_counts_however_often_processes_die() {
             process.ingest.owned().note_trial(0, mark + 1).await.expect("an answer");
         }
         process.ingest.step(0, mark, 10).await.expect("a step");
-        assert_eq!(installation.counts(IMAGE).await, (number + 1, 0));
+        assert_eq!(counted(&installation).await, number + 1);
     }
     assert!(installation.quarantined().await.is_empty());
+}
+
+#[tokio::test]
+async fn events_that_nothing_judges_are_no_suspects() {
+    let installation = Installation::new().await;
+    let process = claimed_by_the_next_process(&installation).await;
+    view(&process, 5).await;
+    judged(&installation, &process, 1).await;
+    view(&process, 5).await;
+    claimed_by_the_next_process(&installation).await;
+    let process = claimed_by_the_next_process(&installation).await;
+    assert!(process.ingest.owned().is_suspect(0));
+    let mut mark = process.ingest.mark(0).await.expect("a mark");
+    for events in [5, 1, 5] {
+        let step = process.ingest.step(0, mark, 100).await.expect("a step");
+        assert_eq!(step, Step::Applied { reached: mark + events, more: true });
+        mark += events;
+    }
 }

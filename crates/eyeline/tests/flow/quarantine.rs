@@ -18,7 +18,7 @@ use crate::events::{GALLERY, IMAGE, Installation, Process, SENDER, accepted, act
 const LATE: ImageId = ImageId(Uuid::from_u128(77));
 
 /// Declares what events of category `page` and name `view` look like.
-async fn declare(installation: &Installation, process: &Process, on_invalid: OnInvalid, schema: serde_json::Value) {
+pub async fn declare(installation: &Installation, process: &Process, on_invalid: OnInvalid, schema: serde_json::Value) {
     let input = EventTypeInput {
         project_id: SENDER.project_id,
         category: "page".to_owned(),
@@ -32,11 +32,11 @@ async fn declare(installation: &Installation, process: &Process, on_invalid: OnI
     process.event_types.forget();
 }
 
-fn at_most(maximum: u64) -> serde_json::Value {
+pub fn at_most(maximum: u64) -> serde_json::Value {
     json!({"properties": {"n": {"maximum": maximum}}})
 }
 
-fn numbered(number: u64) -> Envelope {
+pub fn numbered(number: u64) -> Envelope {
     envelope(|event| event["data"] = json!({ "n": number }))
 }
 
@@ -48,7 +48,7 @@ async fn replay(process: &Process, dry_run: bool) -> (u64, u64) {
 }
 
 /// Events in the roll-ups.
-async fn counted(installation: &Installation) -> u64 {
+pub async fn counted(installation: &Installation) -> u64 {
     let query = CountsQuery {
         project_id: SENDER.project_id,
         from: Timestamp::from_micros(0),

@@ -20,7 +20,7 @@ import { NewProject } from './pages/new-project.js';
 import { words } from './words/index.js';
 
 /** True while files are held over the window. */
-export const isOver = signal(false);
+const isOver = signal(false);
 
 type Page = ComponentType;
 

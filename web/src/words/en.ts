@@ -13,8 +13,6 @@ export const en = {
   delete: 'Delete',
   loading: 'Loading…',
   more: 'Show more',
-  none: 'none',
-  rename: 'Rename',
   save: 'Save',
   saved: 'Saved.',
   tryAgain: 'Try again',
@@ -24,7 +22,7 @@ export const en = {
 
   nav: {
     label: 'Pages', gallery: 'Gallery', images: 'Images', insight: 'Insight', events: 'Events', settings: 'Settings',
-    docs: 'API', signOut: 'Sign out', more: 'More', github: 'Documentation',
+    docs: 'API', signOut: 'Sign out', more: 'More',
   },
   theme: { label: 'Colours', auto: 'Automatic', light: 'Light', dark: 'Dark' },
   connection: {
@@ -118,7 +116,6 @@ export const en = {
     refused: 'The server refused this file.',
     states: { waiting: 'Waiting', init: 'Sending', uploaded: 'Preparing', processing: 'Preparing', done: 'Added', error: 'Failed' },
     sending: (sent: string, size: string) => `Sending · ${sent} of ${size}`,
-    bytesOf: (name: string) => `Bytes of ${name} sent`,
     progress: (done: number, total: number, failed: number) =>
       failed ? `${number(done)} of ${number(total)} added · ${number(failed)} failed` : `${number(done)} of ${number(total)} added`,
     finished: (done: number, failed: number) => (failed ? `${number(done)} added · ${number(failed)} failed` : `${number(done)} added`),
@@ -168,7 +165,6 @@ export const en = {
     } as Record<string, string>,
     moved: 'The order has moved. Show it',
     unnamed: 'Photo without a name',
-    legend: 'On each photo: weight, views and clicks.',
     numbers: (weight: number, views: number, clicks: number) =>
       `Weight ${number(weight)}: ${plural(views, 'view')}, ${plural(clicks, 'click')}`,
     select: (name: string) => `Select ${name}`,
@@ -227,7 +223,7 @@ export const en = {
     whyOther: (place: number, score: string) => `It stands at place ${number(place)} with a score of ${score}.`,
     whyBoost: (factor: string) => `A rule multiplies its score by ${factor}.`,
     whyParts: 'Parts of the score',
-    fromViews: 'from views', fromClicks: 'from clicks', known: 'appeal', unsure: 'curiosity', average: 'average',
+    fromViews: 'from views', fromClicks: 'from clicks', known: 'appeal', unsure: 'curiosity',
     unpublished: 'It is not in the published order yet.',
     whyFormula: 'Formula',
   },

@@ -24,7 +24,7 @@ async function changeRules(galleryId: string, change: (rules: Rules) => Rules, s
   notify(said, { action: { label: words.undo, run: undo } });
 }
 
-export const withoutPin = (rules: Rules, imageId: string): Rules => ({ ...rules, pin: rules.pin.filter((rule) => rule.image_id !== imageId) });
+const withoutPin = (rules: Rules, imageId: string): Rules => ({ ...rules, pin: rules.pin.filter((rule) => rule.image_id !== imageId) });
 
 export const pin = (galleryId: string, imageId: string, position: number, after: () => void) =>
   changeRules(

@@ -152,7 +152,7 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     const keys = [];
     const shownKey = async () => {
       await page.getByText('Store these secrets now').waitFor();
-      keys.push(await page.getByLabel('Secret key', { exact: true }).innerText());
+      keys.push(await page.locator('pre[aria-label="Secret key"]').innerText());
       await noFindings(page, 'secrets');
       await page.getByRole('button', { name: 'I have stored them' }).click();
     };
@@ -184,9 +184,9 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
 
   test('the owner changes the order, sets a rule and undoes it, and gets the lines for the own site', async () => {
     await open(`gallery/${shop.gallery_id}/order`);
-    await page.getByRole('button', { name: 'Use: ctr' }).click();
+    await page.getByRole('button', { name: 'Use: Click rate' }).click();
     await until(async () => (await app.api('GET', `/galleries/${shop.gallery_id}`)).ranking.strategy === 'ctr', 'another strategy');
-    await page.getByRole('button', { name: 'Estimate: interest' }).click();
+    await page.getByRole('button', { name: 'Estimate: Interest', exact: true }).click();
     await page.locator('.other [role=status]').waitFor();
     await page.getByRole('button', { name: 'Add a rule' }).click();
     await page.getByLabel('Photos by').selectOption('image_id');

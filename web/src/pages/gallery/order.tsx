@@ -69,13 +69,14 @@ function StrategyCard({ shown, onSave }: CardProps) {
 /** What another strategy would bring, when it is asked for, and a button that takes it. */
 function Other({ galleryId, strategy, onChoose }: { galleryId: string; strategy: Strategy; onChoose: () => Promise<void> }) {
   const [found, setFound] = useState<Schemas['OrderEstimate'] | null>(null);
+  const { name } = text.strategies[strategy];
   const ask = async () => setFound(await api.get('/galleries/{gallery_id}/estimate', { path: { gallery_id: galleryId }, query: { order: strategy } }));
   return (
     <div class="other">
       {found && <p role="status">{estimateWords(found)}</p>}
       <div class="line end">
-        {!found && <Action class="quiet" run={ask} aria-label={`${text.estimate}: ${strategy}`}>{text.estimate}</Action>}
-        <Action run={onChoose} aria-label={`${text.use}: ${strategy}`}>{text.use}</Action>
+        {!found && <Action class="quiet" run={ask} aria-label={`${text.estimate}: ${name}`}>{text.estimate}</Action>}
+        <Action run={onChoose} aria-label={`${text.use}: ${name}`}>{text.use}</Action>
       </div>
     </div>
   );

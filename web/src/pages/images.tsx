@@ -7,6 +7,7 @@ import { isMendable } from '../lib/upload.js';
 import { onNews } from '../state/live.js';
 import { attempt, notify, undoable } from '../state/notices.js';
 import { go, href, hrefWith, param, projectId } from '../state/route.js';
+import { FilterField } from '../ui/form.js';
 import { Action, Empty, Icon, Loaded, Segments, Table, Time } from '../ui/index.js';
 import { useList } from '../ui/load.js';
 import { words } from '../words/index.js';
@@ -44,7 +45,7 @@ export function ImagesPage() {
       <div class="bar page-head"><h2 class="title">{words.nav.images}</h2></div>
       <div class="bar filters">
         <Segments label={text.state} name="state" value={state ?? ''} onChange={(value) => go(hrefWith({ state: value || null }))} options={[['', text.all], ...STATES.map((each): [string, string] => [each, text.states[each]])]} />
-        <label><span>{text.tag}</span><input value={tag ?? ''} maxLength={100} onChange={(event) => go(hrefWith({ tag: event.currentTarget.value.trim() || null }))} /></label>
+        <FilterField label={text.tag} value={tag ?? ''} maxLength={100} onChange={(wanted) => go(hrefWith({ tag: wanted || null }))} />
       </div>
       {!state && failures.length > 0 && (
         <section class="page">

@@ -88,10 +88,19 @@ export function Field({ name, label, hint, children }: FieldProps) {
   );
 }
 
-type Control = Omit<LooseInputHTMLAttributes<HTMLInputElement>, 'name' | 'label'>;
+type Control = Omit<LooseInputHTMLAttributes<HTMLInputElement>, 'name' | 'label' | 'value' | 'onChange'>;
 
 export function TextField({ name, label, hint, ...input }: Control & Omit<FieldProps, 'children'>) {
   return <Field name={name} label={label} hint={hint}>{(control) => <input autoComplete="off" {...(input as object)} {...control} />}</Field>;
+}
+
+/** A field that filters a list once its text is whole. What is being typed survives that the list is read again. */
+export function FilterField({ label, value, onChange, ...input }: Control & { label: string; value: string; onChange: (text: string) => void }) {
+  return (
+    <label><span>{label}</span>
+      <input key={value} spellcheck={false} {...(input as object)} defaultValue={value} onChange={(event) => onChange(event.currentTarget.value.trim())} />
+    </label>
+  );
 }
 
 interface SelectProps extends Omit<FieldProps, 'children'> {

@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
 import { go, hrefWith, param, projectId } from '../../state/route.js';
+import { FilterField } from '../../ui/form.js';
 import { Empty, Icon, Loaded, Table, Time } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
@@ -32,11 +33,7 @@ export function LiveTail() {
   return (
     <>
       <form class="bar filters" onSubmit={(event) => event.preventDefault()}>
-        {FILTERS.map((name) => (
-          <label key={name}><span>{text.filters[name]}</span>
-            <input value={param(name) ?? ''} spellcheck={false} onChange={(event) => go(hrefWith({ [name]: event.currentTarget.value.trim() || null }))} />
-          </label>
-        ))}
+        {FILTERS.map((name) => <FilterField key={name} label={text.filters[name]} value={param(name) ?? ''} onChange={(wanted) => go(hrefWith({ [name]: wanted || null }))} />)}
         {isFiltered && <button type="button" class="quiet" onClick={() => go(hrefWith({ category: null, name: null, session_id: null }))}>{text.clearFilters}</button>}
         <button type="button" class="right" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}><Icon name={isPaused ? 'play' : 'pause'} />{isPaused ? text.resume : text.pause}</button>
       </form>

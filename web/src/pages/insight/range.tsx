@@ -1,6 +1,6 @@
 /** The span that all reports are about: in the address, by the clocks of a time zone. */
 
-import { spanOf, today, addDays, type Span } from '../../lib/range.js';
+import { addDays, spanOf, today, type Span } from '../../lib/range.js';
 import { go, hrefWith, param } from '../../state/route.js';
 import { Segments } from '../../ui/index.js';
 import { words } from '../../words/index.js';

@@ -69,6 +69,8 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     await page.getByText(`'{"session_id":"${session_id}"`).waitFor();
     await page.keyboard.press('Escape');
     await page.getByLabel('Session').fill(session_id);
+    await page.waitForResponse(/\/events\?/);
+    await page.waitForResponse(/\/events\?/);
     await page.keyboard.press('Enter');
     await until(async () => (await page.locator('tbody tr').count()) === 1, 'one event');
     await noFindings(page, 'live events');

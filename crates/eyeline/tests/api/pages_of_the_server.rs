@@ -141,6 +141,7 @@ async fn no_cache_keeps_an_answer_for_others_however_large_it_is() {
     let events: Vec<_> = (0..20).map(event).collect();
     let sent = server.post("/api/v1/events/batch", &shop.secret_key, &json!(events)).await;
     assert_eq!(sent.json()["accepted"], 20, "{sent:?}");
+    server.apply_events().await;
     let address = format!("/api/v1/projects/{}", shop.project_id);
     for path in ["/api/v1/events?limit=100", "/api/v1/projects", &address, "/api/v1/projects/nothing"] {
         let answer = server.get(path, &shop.secret_key).await;

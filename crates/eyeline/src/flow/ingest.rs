@@ -86,6 +86,7 @@ pub enum Step {
 }
 
 impl Ingest {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the application that it works with")]
     pub fn new(
         inbox: Arc<dyn Inbox>,
         catalog: Catalog,

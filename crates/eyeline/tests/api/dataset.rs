@@ -163,7 +163,7 @@ fn with_damage(random: &mut Pcg64Mcg, format: &str, rows: usize) -> String {
         };
         let mut bytes = row.into_bytes();
         let place = random.random_range(0..bytes.len());
-        match if number % 2 == 0 { 9 } else { random.random_range(0..10) } {
+        match if number.is_multiple_of(2) { 9 } else { random.random_range(0..10) } {
             0 => drop(bytes.remove(place)),
             1 => bytes.insert(place, b"\"{}[],:x"[random.random_range(0..8)]),
             2 => bytes.truncate(place.max(1)),

@@ -33,7 +33,7 @@ pub struct Judged {
     pub rest: Vec<Event>,
 }
 
-/// Judges stored events, for [`PIECE_TIME`].
+/// Judges stored events, for `PIECE_TIME`.
 pub async fn judge(cases: Cases) -> Result<Judged> {
     apart(move || {
         let start = Instant::now();

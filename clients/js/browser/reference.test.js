@@ -47,7 +47,12 @@ function operations() {
   const all = Object.entries(description.paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ id: operation.operationId, method, path, operation })),
   );
-  const rank = ({ method, path }) => (method === 'delete' ? 100 - path.split('/').length : path.includes('{') ? 1 : 0);
+  // The keys of the other examples end with the application and the project.
+  const keys = ['delete_application', 'delete_project'];
+  const rank = ({ id, method, path }) => {
+    if (method !== 'delete') return path.includes('{') ? 1 : 0;
+    return keys.includes(id) ? 100 + keys.indexOf(id) : 100 - path.split('/').length;
+  };
   return all.sort((one, other) => rank(one) - rank(other));
 }
 

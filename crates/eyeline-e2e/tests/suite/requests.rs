@@ -1,7 +1,6 @@
 //! What holds for every request: credentials, problems, idempotency, slashes, lists.
 
 use std::collections::HashSet;
-use std::process::Command;
 
 use eyeline_e2e::api::{send, try_send};
 use eyeline_e2e::photos;
@@ -23,7 +22,6 @@ on_both_catalogs!(
     a_list_is_read_to_its_end_by_cursor,
     the_open_doors_need_no_credential,
     the_openapi_document_knows_the_routes,
-    the_quick_start_runs_as_printed,
 );
 
 async fn a_wrong_credential_is_401_and_a_weak_one_403(server: Server) {
@@ -225,28 +223,4 @@ async fn the_openapi_document_knows_the_routes(server: Server) {
     for path in ["/images", "/images/{image_id}", "/events", "/events/batch", "/galleries/{gallery_id}/images"] {
         assert!(paths.contains(format!("/api/v1{path}").as_str()), "{path} in {paths:?}");
     }
-}
-
-async fn the_quick_start_runs_as_printed(server: Server) {
-    let document = server.admin.get("/openapi.json").await.expect(200).json();
-    let text = document["info"]["description"].as_str().expect("a description");
-    let blocks: Vec<&str> = text.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 3, "blocks in bash in {text}");
-    std::fs::write(server.folder().join("hello.jpg"), photos::jpeg(1000, 700).bytes.as_slice()).expect("a photo");
-    let (_, bearer) = server.admin.credential_header().expect("the admin key");
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &blocks.concat()])
-        .env("EYELINE_URL", server.admin.root_url(""))
-        .env("EYELINE_KEY", bearer.trim_start_matches("Bearer "))
-        .current_dir(server.folder())
-        .output()
-        .expect("bash runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-    let answers: Vec<Value> = answers.map(|answer| answer.expect("JSON")).collect();
-    assert_eq!(answers.len(), 4, "{answers:?}");
-    let state = answers[0]["state"].as_str().expect("a state");
-    assert!(["uploaded", "processing", "done"].contains(&state), "a fast worker may be at the photo already: {state}");
-    assert_eq!(answers[1]["name"], "click");
-    assert!(answers[3]["items"].is_array(), "{answers:?}");
 }

@@ -148,7 +148,7 @@ async fn a_create_sent_again_with_its_key_creates_once(server: Server) {
 
 async fn a_head_that_is_too_long_is_refused(server: Server) {
     let address = server.admin.root_url("/healthz");
-    for (bytes, status) in [(20_000, 200), (40_000, 431), (400_000, 431)] {
+    for (bytes, status) in [(20_000, 200), (400_000, 431)] {
         let request = server.admin.request(Method::GET, &address).header("x-note", "a".repeat(bytes));
         assert_eq!(request.send().await.expect("an answer").status(), status, "{bytes} bytes");
     }

@@ -114,7 +114,7 @@ impl Db {
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(use_case).await,
-            Engine::Postgres(engine) => engine.write(use_case).boxed().await,
+            Engine::Postgres(engine) => engine.write(use_case).await,
         }
     }
 
@@ -127,7 +127,7 @@ impl Db {
         self.counts.reads.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(use_case).await,
-            Engine::Postgres(engine) => engine.read(use_case).boxed().await,
+            Engine::Postgres(engine) => engine.read(use_case).await,
         }
     }
 }

@@ -27,31 +27,40 @@ impl Postgres {
 
     pub(super) async fn write<T, F>(&self, use_case: F) -> Result<T>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
         self.transact("BEGIN", use_case).await
     }
 
     pub(super) async fn read<T, F>(&self, use_case: F) -> Result<T>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
         self.transact("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", use_case).await
     }
 
     async fn transact<T, F>(&self, begin: &'static str, use_case: F) -> Result<T>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
-        let transaction = Box::pin(self.pool.begin_with(begin)).await.map_err(|error| failure(&error, begin))?;
-        let mut tx = Tx::Postgres(transaction);
-        // On an error the transaction is dropped, which rolls it back.
-        let value = use_case(&mut tx).await?;
-        let Tx::Postgres(transaction) = tx else {
-            return Err(Error::internal("PostgreSQL", "a use case exchanged its transaction"));
-        };
-        transaction.commit().await.map_err(|error| failure(&error, "COMMIT"))?;
-        Ok(value)
+        let pool = self.pool.clone();
+        // The caller may go away while this runs: it goes on to its end all the same. A transaction that was dropped
+        // while it began would stay open on its connection, for whoever takes that next.
+        let transaction = tokio::spawn(async move {
+            let transaction = Box::pin(pool.begin_with(begin)).await.map_err(|error| failure(&error, begin))?;
+            let mut tx = Tx::Postgres(transaction);
+            // On an error the transaction is dropped, which rolls it back.
+            let value = use_case(&mut tx).await?;
+            let Tx::Postgres(transaction) = tx else {
+                return Err(Error::internal("PostgreSQL", "a use case exchanged its transaction"));
+            };
+            transaction.commit().await.map_err(|error| failure(&error, "COMMIT"))?;
+            Ok(value)
+        });
+        transaction.await.map_err(|error| Error::internal("a transaction of PostgreSQL", error))?
     }
 }
 

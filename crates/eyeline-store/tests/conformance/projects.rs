@@ -44,6 +44,25 @@ async fn with_application(catalog: &Catalog) -> (Project, Application) {
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_at_any_moment_leaves_nothing_for_the_next() {
+    on_every_engine(async |catalog| {
+        for number in 1..=100 {
+            let mut asked = Box::pin(catalog.project(ProjectId(Uuid::from_u128(number))));
+            for _ in 0..number % 10 {
+                if futures::poll!(&mut asked).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
+            drop(asked);
+            catalog.create_project(project(number, 1), None).await.expect("a project");
+        }
+        assert_eq!(catalog.projects(None, 1_000).await.expect("projects").len(), 100);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn projects_are_listed_the_newest_first_from_any_place() {
     on_every_engine(async |catalog| {
         let mut made = Vec::new();

@@ -19,7 +19,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{FIRST_FENCE, claim_first};
+use crate::events::{batch, claim_first};
 
 pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
 const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
@@ -133,16 +133,7 @@ pub async fn view(catalog: &Catalog, images: &[ImageId]) {
     if after == 0 {
         claim_first(catalog, 0).await;
     }
-    let batch = EventBatch {
-        partition: 0,
-        fence: FIRST_FENCE,
-        after,
-        reached,
-        events,
-        aside: Vec::new(),
-        now: at(0),
-        hour_rows_max: u64::MAX,
-    };
+    let batch = EventBatch { now: at(0), ..batch(after, reached, events) };
     let applied = catalog.apply_events(batch).await.expect("counted events");
     assert!(matches!(applied, Applied::Done { quarantined: 0, .. }), "{applied:?}");
 }

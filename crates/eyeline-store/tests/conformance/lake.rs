@@ -66,17 +66,7 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
     if after == 0 {
         claim_first(catalog, 0).await;
     }
-    let (events, aside) = (events.collect(), Vec::new());
-    let batch = EventBatch {
-        partition: 0,
-        fence: FIRST_FENCE,
-        after,
-        reached,
-        events,
-        aside,
-        now: at(0),
-        hour_rows_max: u64::MAX,
-    };
+    let batch = EventBatch { now: at(0), ..batch(after, reached, events.collect()) };
     catalog.apply_events(batch).await.expect("applied");
 }
 

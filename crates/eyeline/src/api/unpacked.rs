@@ -16,7 +16,7 @@ use super::{Answer, Problem};
 use crate::app::App;
 
 /// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// A request's headers and its text, unpacked and without a byte order mark, of at most `MAX` bytes. However far a small one would swell, not a byte
 /// more is ever unpacked: it is refused with 413.
@@ -69,14 +69,16 @@ fn encoding_of(headers: &HeaderMap) -> String {
     encodings.filter(|encoding| !matches!(encoding.as_str(), "" | "identity")).collect::<Vec<_>>().join(", ")
 }
 
+/// How a body is packed.
 #[derive(Clone, Copy)]
-enum Packing {
+pub(super) enum Packing {
     Gzip,
     Zstd,
 }
 
 impl Packing {
-    fn of(headers: &HeaderMap) -> Answer<Option<Packing>> {
+    /// By the `Content-Encoding`; `None` for a body that is not packed, 415 for an encoding that is not taken.
+    pub(super) fn of(headers: &HeaderMap) -> Answer<Option<Packing>> {
         match encoding_of(headers).as_str() {
             "" => Ok(None),
             "gzip" | "x-gzip" => Ok(Some(Packing::Gzip)),
@@ -103,15 +105,17 @@ async fn unpack(packed: Bytes, packing: Packing, bytes_max: usize) -> Answer<Byt
         }
     });
     let read = unpacking.await.map_err(|error| eyeline_store::Error::internal("unpacking a body", error))?;
-    let body = read.map_err(|error| {
-        let sentence = format!("The body is not packed as its Content-Encoding says: {error}.");
-        Problem::new(StatusCode::BAD_REQUEST, sentence)
-    })?;
+    let body = read.map_err(broken)?;
     if body.len() > bytes_max {
         let sentence = format!("At most {bytes_max} bytes are taken, unpacked.");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
     }
     Ok(body.into())
+}
+
+pub(super) fn broken(error: io::Error) -> Problem {
+    let sentence = format!("The body is not packed as its Content-Encoding says: {error}.");
+    Problem::new(StatusCode::BAD_REQUEST, sentence)
 }
 
 /// Reads one byte more than is taken, which tells that there was more.

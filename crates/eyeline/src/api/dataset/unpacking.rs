@@ -4,15 +4,14 @@ use std::io::{self, Write as _};
 
 use axum::body::Bytes;
 use flate2::write::MultiGzDecoder;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
+use crate::api::unpacked::{self, ZSTD_WINDOW_LOG_MAX, broken};
 use crate::api::{Answer, Problem};
 
 /// Of a body, as it is sent and unpacked.
 const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
-/// The largest window of a zstd frame, as a power of two.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Unpacked bytes of a piece.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Packed bytes that gzip takes in one go: they unpack to a thousand times as many at the most.
@@ -42,18 +41,13 @@ enum Packing {
 impl Unpacking {
     /// By the `Content-Encoding`; 415 for one that is not taken.
     pub fn of(headers: &HeaderMap) -> Answer<Self> {
-        let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim());
-        let packing = match encoding.unwrap_or_default().to_ascii_lowercase().as_str() {
-            "" | "identity" => Packing::None,
-            "gzip" | "x-gzip" => Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            "zstd" => {
+        let packing = match unpacked::Packing::of(headers)? {
+            None => Packing::None,
+            Some(unpacked::Packing::Gzip) => Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Some(unpacked::Packing::Zstd) => {
                 let mut decoder = Decoder::new().map_err(broken)?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(broken)?;
                 Packing::Zstd { decoder, remaining: 0, has_more: false }
-            }
-            other => {
-                let detail = format!("A body may be packed as gzip or zstd; this came as {other}.");
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
             }
         };
         Ok(Unpacking { packed: Bytes::new(), packing, bytes_in: 0, bytes_out: 0 })
@@ -110,16 +104,11 @@ fn within_bound(bytes: u64) -> Answer<()> {
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
 }
 
-fn broken(error: io::Error) -> Problem {
-    let detail = format!("The body is not packed as its Content-Encoding says: {error}.");
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
 #[cfg(test)]
 mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use http::HeaderValue;
+    use http::{HeaderValue, header};
 
     use super::*;
 

@@ -3,13 +3,15 @@
 /// The place behind the last byte of the picture; what follows is no part of it. `None` for a format, or a layout, that
 /// is not known here.
 pub fn of_picture(content_type: &str, file: &[u8]) -> Option<usize> {
-    match content_type {
+    let end = match content_type {
         "image/jpeg" => of_jpeg(file),
         "image/png" => of_png(file),
         "image/webp" => Some(8 + u32::from_le_bytes(*file.get(4..)?.first_chunk()?) as usize),
         "image/gif" => of_gif(file),
         _ => None,
-    }
+    };
+    // A length that is stated may be too long.
+    end.filter(|end| *end <= file.len())
 }
 
 fn of_jpeg(file: &[u8]) -> Option<usize> {

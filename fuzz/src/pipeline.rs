@@ -1,5 +1,6 @@
 //! What holds for every file that goes through the pipeline.
 
+use std::ffi::c_char;
 use std::sync::LazyLock;
 
 use eyeline_core::{ImageErrorCode, PRESETS, Preset};
@@ -14,6 +15,13 @@ const PIXELS_MAX: u64 = 16_384;
 
 /// Loading is slow, and cannot be undone.
 static HEIF: LazyLock<Heif> = LazyLock::new(Heif::load);
+
+/// What the sanitizer is not to report: libheif 1.15 loses the 52 bytes of a colour profile whose numbers it does not know.
+/// Its code keeps no frame pointers, so the library is all that the sanitizer can tell of the place.
+#[unsafe(no_mangle)]
+extern "C" fn __lsan_default_suppressions() -> *const c_char {
+    c"leak:libheif.so".as_ptr()
+}
 
 fn outcome(file: &[u8], presets: &[Preset]) -> Result<Made, ImageError> {
     let limits = Limits {

@@ -1,4 +1,4 @@
-//! Who may see what: visibility, tiers and the access classes that follow from both.
+//! Access: visibility, tiers and the access classes that follow from both.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,8 +58,8 @@ impl Visibility {
     }
 }
 
-/// One published order exists per class in use: what everybody sees (public and free), what premium and business
-/// users see besides, and everything, private images included, for the project's own keys.
+/// The audience of a published order; one order exists per class in use. Everybody sees public and free images, premium
+/// and business users see more, and the project's own keys see everything, private images included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AccessClass {
     Public,
@@ -69,7 +69,7 @@ pub enum AccessClass {
 }
 
 impl AccessClass {
-    /// The least class whose order holds an image of this visibility and tier; every class above it sees it too.
+    /// The lowest class whose order contains an image of this visibility and tier. Every higher class sees it too.
     pub fn least(visibility: Visibility, access_tier: Tier) -> Self {
         match visibility {
             Visibility::Public => access_tier.into(),
@@ -77,7 +77,7 @@ impl AccessClass {
         }
     }
 
-    /// Whether an image of this visibility and tier belongs to the class's order.
+    /// True if the order of this class contains an image of this visibility and tier.
     pub fn sees(self, visibility: Visibility, access_tier: Tier) -> bool {
         AccessClass::least(visibility, access_tier) <= self
     }

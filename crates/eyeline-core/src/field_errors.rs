@@ -1,11 +1,11 @@
-//! All that is wrong with an input, by field, collected before anything is answered.
+//! All errors of an input, by field, collected before the answer.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The sentence for a field that has to be there.
+/// The message for a missing field.
 pub const REQUIRED: &str = "This field is required.";
 
 /// Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
@@ -51,7 +51,7 @@ impl FieldErrors {
         self.0.iter()
     }
 
-    /// `Ok(value)` when nothing was wrong.
+    /// `Ok(value)` if there are no errors.
     pub fn or<T>(self, value: T) -> Result<T, FieldErrors> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }

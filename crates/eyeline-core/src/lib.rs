@@ -1,4 +1,4 @@
-//! Words and rules of Eyeline: ids, times, states, presets, events, tiers, weights and ranking formulas.
+//! The domain model of Eyeline: ids, times, states, presets, events, tiers, weights and ranking formulas.
 //!
 //! Nothing here reads a clock, draws a random number, waits or touches a disk, so every rule can be tested as a
 //! function of its arguments.

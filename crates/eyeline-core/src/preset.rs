@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One version to make: a box that the picture is fitted into.
+/// One version: a name and a box that the picture is fitted into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
     /// The version's name in links and answers.
@@ -11,7 +11,7 @@ pub struct Preset {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Whether the version is made as WebP too, beside JPEG or PNG.
+    /// True if the version is made as WebP too, beside JPEG or PNG.
     pub webp: bool,
 }
 
@@ -29,7 +29,7 @@ pub const PRESETS: [Preset; 4] = [
 pub enum Webp {
     #[default]
     Off,
-    /// Those that a page of a gallery shows: `thumb` and `big_thumb`.
+    /// The versions that gallery pages show: `thumb` and `big_thumb`.
     Small,
     All,
 }
@@ -51,7 +51,7 @@ impl Webp {
         Self::EVERY.into_iter().find(|webp| webp.as_str() == text)
     }
 
-    /// The versions of the contract, those that this covers as WebP too.
+    /// The versions of the contract, with `webp` set on those that this setting covers.
     pub fn presets(self) -> [Preset; 4] {
         PRESETS.map(|preset| {
             let is_small = matches!(preset.name, "thumb" | "big_thumb");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one view and one click add to a weight.
+/// The points that one view and one click add to a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WeightFactors {
@@ -26,7 +26,7 @@ impl WeightFactors {
         views.saturating_add(clicks)
     }
 
-    /// Whether nothing that happens to an image gives it a weight.
+    /// True if both factors are zero, so that every weight is zero.
     pub fn weigh_nothing(self) -> bool {
         self.view_weight == 0 && self.click_weight == 0
     }

@@ -12,7 +12,7 @@ use crate::{FieldErrors, GalleryId, ImageId, OrderId};
 
 /// Bytes of one event's `data`.
 pub const DATA_BYTES_MAX: usize = 64 * 1024;
-/// Objects and arrays within each other.
+/// Nesting depth of objects and arrays.
 pub const DATA_DEPTH_MAX: usize = 32;
 /// Characters of an `external_id`.
 const EXTERNAL_ID_CHARS_MAX: usize = 200;
@@ -32,8 +32,8 @@ pub(super) fn uuid(raw: &RawValue) -> Option<Uuid> {
     Uuid::try_parse(&text(raw)?).ok()
 }
 
-/// Checks what the JSON syntax alone lets through, in one pass over text that is known to be JSON: whatever passes can
-/// be read by any JSON parser and be stored by every engine.
+/// Checks in one pass what JSON syntax alone allows, on text that is known to be JSON. Text that passes can be read by
+/// any JSON parser and stored by every engine.
 pub fn check_data(json: &str) -> Result<(), String> {
     if !json.starts_with('{') {
         return Err("This has to be an object.".to_owned());
@@ -65,7 +65,7 @@ pub fn check_data(json: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Steps over the string that begins at `start`; gives the index after its closing quote.
+/// Skips the string that begins at `start`; returns the index after its closing quote.
 fn check_string(bytes: &[u8], start: usize) -> Result<usize, String> {
     let broken = || "A text in it holds half a surrogate pair.".to_owned();
     let mut at = start + 1;
@@ -93,13 +93,13 @@ fn check_string(bytes: &[u8], start: usize) -> Result<usize, String> {
     }
 }
 
-/// The value of an escape `\uXXXX` that begins at `at`, if one does.
+/// The value of an escape `\uXXXX` at `at`, if there is one.
 fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Steps over a number; one beyond the range of a double is refused, since readers would differ about it.
+/// Skips a number. One beyond the range of a double is refused, because readers disagree about it.
 fn check_number(json: &str, start: usize) -> Result<usize, String> {
     let rest = &json[start..];
     let length = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
@@ -125,8 +125,8 @@ struct SentAct<'a> {
     order_id: Option<&'a RawValue>,
 }
 
-/// Reads `data` of category `gallery`, name `view` or `click`; `None` for every other event. `image_id` goes before
-/// `external_id`, `position` and `order_id` are checked for shape.
+/// Reads `data` of `gallery/view` and `gallery/click`; `None` for every other event. `image_id` has priority over
+/// `external_id`. `position` and `order_id` are checked for shape.
 pub fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<GalleryAct>, FieldErrors> {
     let kind = match (category, name) {
         (GALLERY_CATEGORY, "view") => ActKind::View,

@@ -1,4 +1,4 @@
-//! The envelope of an event: five fields that every event has, checked at the door.
+//! The envelope of an event: five fields that every event has, checked before it is accepted.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp
 /// Characters of `category`, `name` and `visitor_id`.
 pub const TEXT_CHARS_MAX: usize = 200;
 
-/// Of a `client.user_agent` so much tells one from another.
+/// Characters of `client.user_agent` that are used; they are enough to tell browsers apart.
 const USER_AGENT_CHARS_MAX: usize = 1_000;
 
-/// How far ahead of the server's clock a sender's clock may be.
+/// The maximum lead of a sender's clock over the server's.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An event as its sender wrote it, found to be in order.
+/// A valid event, as its sender wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     pub event_id: Option<EventId>,
@@ -29,19 +29,19 @@ pub struct Envelope {
     pub visitor_id: Option<String>,
     pub category: String,
     pub name: String,
-    /// A JSON object, byte for byte as it was sent.
+    /// A JSON object, byte for byte as sent.
     pub data: Box<str>,
     pub timestamp: Timestamp,
     /// Read from `data` when this is a gallery's view or click.
     pub act: Option<GalleryAct>,
-    /// The visitor's, as the sender says.
+    /// The visitor's network and browser, as the sender says.
     pub client: Option<Client>,
-    /// What the door marks the event with: where it came from, and the schema of its type.
+    /// Added by the server on receipt: the source, and the schema of the event's type.
     pub source: Option<Source>,
     pub schema: Option<SchemaMark>,
 }
 
-/// Every field left as it stands in the text, so that one wrong field does not hide another.
+/// Every field as raw text, so that one invalid field does not hide another.
 #[derive(Deserialize)]
 struct Sent<'a> {
     #[serde(borrow)]
@@ -71,8 +71,8 @@ struct SentClient<'a> {
 }
 
 impl Envelope {
-    /// Reads one JSON object; unknown fields are ignored, `null` counts as absent. A `timestamp` more than 24 h after
-    /// `now` is refused. The error names everything that is wrong.
+    /// Reads one JSON object. Unknown fields are ignored, `null` counts as absent. A `timestamp` more than 24 h after
+    /// `now` is refused. The error names every invalid field.
     pub fn parse(json: &[u8], now: Timestamp) -> Result<Envelope, FieldErrors> {
         let whole = |sentence: String| FieldErrors::one("", sentence);
         if json.trim_ascii_start().first() != Some(&b'{') {
@@ -120,12 +120,12 @@ impl Envelope {
         })
     }
 
-    /// Events of one gallery share a partition, as do the other events of one session.
+    /// Events of one gallery share a partition, and so do the other events of one session.
     pub fn partition_key(&self) -> Uuid {
         self.act.as_ref().map_or(self.session_id.0, |act| act.gallery_id.0)
     }
 
-    /// The event that is stored. `event_id` is the sender's name for it, or one that the server made.
+    /// The event to store. `event_id` is the sender's, or one that the server made.
     pub fn into_event(
         self,
         event_id: EventId,
@@ -154,7 +154,7 @@ impl Envelope {
     }
 }
 
-/// Reads fields and collects what is wrong with them.
+/// Reads fields and collects their errors.
 #[derive(Default)]
 struct Reading {
     errors: FieldErrors,

@@ -13,14 +13,14 @@ use utoipa::ToSchema;
 
 use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, OrderId, ProjectId, SessionId, Timestamp};
 
-/// The category of the events that count for images of galleries.
+/// The category of events that count for images of galleries.
 pub const GALLERY_CATEGORY: &str = "gallery";
 
-/// An event as it is stored: the sender's envelope and what the server added at the door. Never changed.
+/// A stored event: the sender's envelope and the server's additions. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub event_id: EventId,
-    /// The sender named the event, so that it may send it again; the server's own ids need no search for duplicates.
+    /// True if the sender gave the id and may send the event again. The server's own ids need no search for duplicates.
     pub id_given: bool,
     pub project_id: ProjectId,
     pub application_id: ApplicationId,
@@ -29,14 +29,14 @@ pub struct Event {
     pub visitor_id: Option<String>,
     pub category: String,
     pub name: String,
-    /// A JSON object, byte for byte as it was sent.
+    /// A JSON object, byte for byte as sent.
     pub data: Box<str>,
     pub timestamp: Timestamp,
-    /// Where it came from; `None` when the server that sent it did not say.
+    /// The network and browser; `None` if the sending server did not name them.
     pub source: Option<Source>,
-    /// The schema of its type at the time; `None` when the type had none.
+    /// The version of the type's schema at the time of receipt; `None` if the type had none.
     pub schema: Option<SchemaMark>,
-    /// Set once the event comes out of quarantine.
+    /// Set when the event returns from quarantine.
     pub replay: Option<Replay>,
 }
 
@@ -44,7 +44,7 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaMark {
     pub version: u32,
-    /// It was judged, and is in order; otherwise it is judged when it is applied.
+    /// True if the event was judged and fits; otherwise it is judged when it is applied.
     pub checked: bool,
 }
 
@@ -75,25 +75,25 @@ impl OnInvalid {
     }
 }
 
-/// That an event is taken in once more, out of quarantine: it counts if it is still there.
+/// Marks a replay: the event counts if its quarantine row still exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replay {
-    /// Its place in quarantine, which is the one it had in the inbox.
+    /// Its position in quarantine, which is the one it had in the inbox.
     pub partition: u32,
     pub offset: i64,
     pub at: Timestamp,
 }
 
-/// What a visitor did to an image of a gallery.
+/// A view or click of an image in a gallery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GalleryAct {
     pub kind: ActKind,
     pub gallery_id: GalleryId,
     pub image: ImageRef,
-    /// The order that the visitor saw, as the sender says.
+    /// The order that the sender says the visitor saw.
     pub order_id: Option<OrderId>,
-    /// The place in that order at which the server had served the image, 0 being the first. The sender has no say in
-    /// it: it is found when the event is applied.
+    /// The rank in that order at which the server had served the image, from 0. It is looked up when the event is
+    /// applied; the sender has no influence on it.
     pub place: Option<u32>,
 }
 
@@ -103,7 +103,7 @@ pub enum ActKind {
     Click,
 }
 
-/// How the sender names an image.
+/// The sender's name for an image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ImageRef {
     Id(ImageId),
@@ -111,12 +111,13 @@ pub enum ImageRef {
 }
 
 impl Event {
-    /// When the event came into the inbox: for one out of quarantine later than it was received.
+    /// The time when the event entered the inbox. For a replay it is later than the receipt.
     pub fn arrived_at(&self) -> Timestamp {
         self.replay.map_or(self.received_at, |replay| replay.at)
     }
 
-    /// The act on a gallery that this event tells of, if it does. The error is unexpected: the door checked it.
+    /// The view or click that this event reports, if any. An error is unexpected, because the data was checked on
+    /// receipt.
     pub fn gallery_act(&self) -> Result<Option<GalleryAct>, FieldErrors> {
         data::gallery_act(&self.category, &self.name, &self.data)
     }

@@ -1,14 +1,13 @@
-//! How an event is kept in the inbox: a byte that says which layout, then fixed fields, then texts with their lengths.
+//! The inbox format of an event: a layout byte, fixed fields, then texts with their lengths.
 //!
-//! A layout, once released, stays readable: a change gets the next number and a reader of its own.
+//! A released layout stays readable: a change gets the next number and a reader of its own.
 
 use uuid::Uuid;
 
 use super::{Event, Replay, SchemaMark, Source};
 use crate::{ApplicationId, EventId, ProjectId, SessionId, Timestamp};
 
-/// The layouts of before there were schemas and of before there were sources: without the fields of the later flags, else
-/// the same.
+/// The layouts before schemas and before sources: the same without the fields of the later flags.
 const LAYOUT_1: u8 = 1;
 const LAYOUT_2: u8 = 2;
 const LAYOUT: u8 = 3;
@@ -17,13 +16,13 @@ const HAS_VISITOR: u8 = 2;
 const SCHEMA_CHECKED: u8 = 4;
 /// After the times: the version of the schema.
 const HAS_SCHEMA: u8 = 8;
-/// After that: the place in quarantine and the time.
+/// Next: the position in quarantine and the time.
 const IS_REPLAY: u8 = 16;
-/// After that: the source.
+/// Next: the source.
 const HAS_SOURCE: u8 = 32;
 
 impl Event {
-    /// The bytes that [`Event::decode`] reads.
+    /// Bytes that [`Event::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let visitor_id = self.visitor_id.as_deref().unwrap_or_default();
         let texts = [self.category.as_str(), self.name.as_str(), visitor_id, &self.data];
@@ -47,7 +46,7 @@ impl Event {
             bytes.extend(source.to_bits().to_le_bytes());
         }
         for text in texts {
-            // The door's limits keep every text far below 4 GiB.
+            // The limits on receipt keep every text far below 4 GiB.
             bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend(text.as_bytes());
         }
@@ -64,7 +63,7 @@ impl Event {
             | flag(self.source.is_some(), HAS_SOURCE)
     }
 
-    /// `None` for bytes that are no event of a layout known here.
+    /// `None` for bytes of an unknown layout.
     pub fn decode(bytes: &[u8]) -> Option<Event> {
         let mut reader = Reader(bytes);
         let [layout, flags] = reader.take()?;

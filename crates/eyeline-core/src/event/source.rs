@@ -1,13 +1,13 @@
-//! Where an event came from, as far as ranking has to tell it: a keyed hash, from which nobody gets back to a person.
+//! The source of an event, for ranking: keyed hashes that do not lead back to a person.
 
 use std::net::IpAddr;
 
-/// A network and a browser, each as a hash under a key that the server keeps; or a program that says that it is one.
+/// A network and a browser, each as a hash under a key of the server; or a declared robot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source(u64);
 
 impl Source {
-    /// A robot that declares itself: never counted by a guarded gallery.
+    /// A declared robot. A guarded gallery never counts it.
     pub const ROBOT: Source = Source(0);
 
     /// The source with these hashes.
@@ -15,12 +15,12 @@ impl Source {
         Source(u64::from(network.max(1)) << 32 | u64::from(browser.max(1)))
     }
 
-    /// All the browsers of its network, as one source.
+    /// All browsers of its network, as one source.
     pub fn network(self) -> Source {
         Source(self.0 & !u64::from(u32::MAX))
     }
 
-    /// The first and the last that it stands for: itself, or all of a network.
+    /// The first and the last source that it stands for: itself, or its whole network.
     pub fn range(self) -> (Source, Source) {
         let all = if self == self.network() { self.0 | u64::from(u32::MAX) } else { self.0 };
         (self, Source(all))
@@ -34,7 +34,8 @@ impl Source {
         self.0
     }
 
-    /// As it is kept where there may be none: in the place of a robot, of which nothing is ever remembered.
+    /// The stored form where a source may be missing. The robot's value stands for none, because guards keep no state
+    /// of robots.
     pub fn optional_to_bits(source: Option<Source>) -> u64 {
         source.unwrap_or(Source::ROBOT).to_bits()
     }
@@ -48,14 +49,14 @@ impl Source {
     }
 }
 
-/// What a server says of the visitor that it sends an event for.
+/// A server's description of the visitor for whom it sends an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub address: IpAddr,
     pub user_agent: Option<String>,
 }
 
-/// The network that an address is of, as text: a household or a small office of IPv4 is in a /24, of IPv6 in a /48.
+/// The network of an address as text: a household or small office has a /24 of IPv4 or a /48 of IPv6.
 pub fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -69,10 +70,10 @@ pub fn network_of(address: IpAddr) -> String {
     }
 }
 
-/// Whether a program says of itself that it is a robot, as those do that mean no harm.
+/// True if a program declares itself a robot, as harmless ones do.
 pub fn declares_robot(user_agent: &str) -> bool {
     const WORDS: [&str; 4] = ["bot", "crawl", "spider", "slurp"];
-    // A maker of telephones has one of the words in its name.
+    // The name of a phone maker contains one of the words.
     let user_agent = user_agent.to_ascii_lowercase().replace("cubot", "");
     WORDS.iter().any(|word| user_agent.contains(word))
 }

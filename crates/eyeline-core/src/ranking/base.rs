@@ -1,20 +1,20 @@
-//! What counting has come to, in pieces that are stored: a base that it goes on from once the events before it are gone.
+//! A base: the state of counting, stored in pieces. Counting continues from it after the earlier events are deleted.
 //!
-//! A gallery put together from its pieces counts every further act as the one that they were taken from.
+//! A gallery that is restored from its pieces counts every later event like the gallery that they were taken from.
 
 use super::guard::Visit;
 use super::{Counts, Evidence, Learnt, Reckoner, SourceState};
 use crate::SessionId;
 use crate::event::Source;
 
-/// Ordinals of one piece.
+/// Images of one piece, by ordinal.
 const IMAGES: u32 = 1_000;
-/// A byte that says which layout a piece has, then numbers of fixed width. A layout, once released, stays readable: a
-/// change gets the next number and a reader of its own.
+/// The layout of a piece: this byte, then numbers of fixed width. A released layout stays readable: a change gets the
+/// next number and a reader of its own.
 const LAYOUT: u8 = 1;
 const IMAGE_BYTES: usize = 4 + 4 * 8 + 20;
 
-/// A part of a base, of some ten kilobytes at the most. Those of a kind have different keys.
+/// A part of a base, at most some ten kilobytes. Pieces of one kind have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Piece {
     pub kind: PieceKind,
@@ -24,13 +24,13 @@ pub struct Piece {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PieceKind {
-    /// What was learnt, and how far the guard has come. Its key is empty.
+    /// Learnt state and the guard's progress. The key is empty.
     Gallery,
-    /// The numbers and the evidence of images; the key is the first ordinal.
+    /// Counters and evidence of images. The key is the first ordinal.
     Images,
-    /// What the guard remembers of a source, which is the key.
+    /// Guard state of a source, which is the key.
     Source,
-    /// What the guard remembers of a session, whose id is the key.
+    /// Guard state of a session, whose id is the key.
     Session,
 }
 
@@ -46,14 +46,14 @@ impl PieceKind {
         PieceKind::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
-    /// The key of what is remembered of a session.
+    /// The key of a session's guard state.
     pub fn key_of(session_id: SessionId) -> Vec<u8> {
         session_id.0.as_bytes().to_vec()
     }
 }
 
 impl Reckoner {
-    /// Everything that acts have changed.
+    /// All state that events have changed.
     pub fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
         let images = (0..self.columns.len() as u32).step_by(IMAGES as usize).filter_map(|first| self.images(first));
         let sources = self.guard.sources.iter().map(|(source, state)| Piece {
@@ -70,7 +70,7 @@ impl Reckoner {
         std::iter::once(self.gallery()).chain(images).chain(sources).chain(sessions)
     }
 
-    /// Puts back what a piece says; `None` when it cannot be read.
+    /// Restores the state of a piece. `None` if the piece cannot be read.
     pub fn put_back(&mut self, piece: &Piece) -> Option<()> {
         match piece.kind {
             PieceKind::Gallery => {
@@ -102,7 +102,7 @@ impl Reckoner {
         Piece { kind: PieceKind::Gallery, key: Vec::new(), state }
     }
 
-    /// Those of the images from `first` on that anything has happened to; `None` when there are none.
+    /// The images from `first` on that had an event. `None` if there are none.
     fn images(&self, first: u32) -> Option<Piece> {
         let mut state = vec![LAYOUT];
         let end = first.saturating_add(IMAGES).min(self.columns.len() as u32);

@@ -1,4 +1,4 @@
-//! What ranking knows of a gallery's images, as flat columns: the permanent ordinal of an image is its index.
+//! Ranking state of a gallery's images as flat columns. An image's permanent ordinal is its index.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::Evidence;
 use crate::event::ActKind;
 use crate::{AccessClass, Timestamp};
 
-/// The exact numbers of one image of one gallery.
+/// The exact counters of one image in one gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Counts {
     pub views: u64,
@@ -14,7 +14,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// One more.
+    /// Counts one more event.
     pub fn add(&mut self, kind: ActKind) {
         match kind {
             ActKind::View => self.views += 1,
@@ -22,7 +22,7 @@ impl Counts {
         }
     }
 
-    /// What is left without `others`.
+    /// These counters minus `others`, at least zero.
     pub fn without(self, others: Counts) -> Counts {
         Counts { views: self.views.saturating_sub(others.views), clicks: self.clicks.saturating_sub(others.clicks) }
     }
@@ -33,14 +33,14 @@ impl Counts {
 pub struct RankedImage {
     pub created_at: Timestamp,
     pub counts: Counts,
-    /// Of these, what the gallery's guard left out.
+    /// The part of these counters that the gallery's guard ignored.
     pub ignored: Counts,
     pub evidence: Evidence,
-    /// The least class that sees it; `None` while nobody does: not done, taken out or deleted.
+    /// The lowest class that sees the image. `None` if nobody does: not done, removed from the gallery or deleted.
     pub shown_to: Option<AccessClass>,
 }
 
-/// About 45 bytes an image.
+/// Takes about 45 bytes an image.
 #[derive(Debug, Default)]
 pub struct Columns {
     created_at: Vec<i64>,
@@ -50,8 +50,8 @@ pub struct Columns {
     evidence: Vec<Evidence>,
 }
 
-/// Counts that no later change touches: what a published order shows. Shares with the columns, and with other
-/// snapshots, every block that did not change in between.
+/// An immutable snapshot of the counters, for a published order. It shares every unchanged block with the columns and
+/// with other snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct CountsSnapshot {
     counts: Blocks,
@@ -61,7 +61,7 @@ pub struct CountsSnapshot {
 const BLOCK: usize = 256;
 type Block = [Counts; BLOCK];
 
-/// Numbers in blocks that are copied when they change; blocks of nothing but zeros at the end are left away.
+/// Counters in blocks that are copied on write. Trailing blocks of zeros are omitted.
 #[derive(Clone, Debug, Default)]
 struct Blocks(Vec<Arc<Block>>);
 
@@ -83,14 +83,14 @@ impl Blocks {
         Arc::make_mut(&mut self.0[index / BLOCK])[index % BLOCK] = counts;
     }
 
-    /// Bytes if it shares nothing.
+    /// Size in bytes if no block is shared.
     fn bytes_at_most(&self) -> usize {
         self.0.len() * (size_of::<Block>() + size_of::<Arc<Block>>())
     }
 }
 
 impl Columns {
-    /// Ordinals known so far, gaps included.
+    /// Number of known ordinals, gaps included.
     pub fn len(&self) -> usize {
         self.created_at.len()
     }
@@ -99,7 +99,7 @@ impl Columns {
         self.created_at.is_empty()
     }
 
-    /// Sets what is known of one image; ordinals in between that were never set are shown to nobody.
+    /// Sets the state of one image. Ordinals in between that were never set are visible to nobody.
     pub fn set(&mut self, ordinal: u32, image: RankedImage) {
         let index = ordinal as usize;
         if index >= self.len() {
@@ -114,12 +114,12 @@ impl Columns {
         self.ignored.set(ordinal, image.ignored);
     }
 
-    /// Whether the class sees the image now.
+    /// True if the class sees the image now.
     pub fn shows(&self, ordinal: u32, class: AccessClass) -> bool {
         self.shown_to.get(ordinal as usize).is_some_and(|least| least.is_some_and(|least| least <= class))
     }
 
-    /// The least class that sees the image now.
+    /// The lowest class that sees the image now.
     pub fn shown_to(&self, ordinal: u32) -> Option<AccessClass> {
         self.shown_to.get(ordinal as usize).copied().flatten()
     }
@@ -132,12 +132,12 @@ impl Columns {
         self.counts.get(ordinal)
     }
 
-    /// What the gallery's guard left out of them.
+    /// The part of the counters that the gallery's guard ignored.
     pub fn ignored(&self, ordinal: u32) -> Counts {
         self.ignored.get(ordinal)
     }
 
-    /// The numbers without what the guard left out.
+    /// The counters without what the guard ignored.
     pub fn counted(&self, ordinal: u32) -> Counts {
         self.counts(ordinal).without(self.ignored(ordinal))
     }
@@ -150,7 +150,7 @@ impl Columns {
         CountsSnapshot { counts: self.counts.clone(), ignored: self.ignored.clone() }
     }
 
-    /// Bytes that the columns hold, about.
+    /// Approximate size of the columns in bytes.
     pub fn bytes(&self) -> usize {
         self.created_at.capacity() * size_of::<i64>()
             + self.shown_to.capacity() * size_of::<Option<AccessClass>>()
@@ -165,12 +165,12 @@ impl CountsSnapshot {
         self.counts.get(ordinal)
     }
 
-    /// The numbers without what the guard left out.
+    /// The counters without what the guard ignored.
     pub fn counted(&self, ordinal: u32) -> Counts {
         self.get(ordinal).without(self.ignored.get(ordinal))
     }
 
-    /// Bytes that the snapshot holds if it shares nothing.
+    /// Size of the snapshot in bytes if no block is shared.
     pub fn bytes_at_most(&self) -> usize {
         self.counts.bytes_at_most() + self.ignored.bytes_at_most()
     }

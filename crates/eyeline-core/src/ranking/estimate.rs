@@ -1,10 +1,10 @@
-//! What another order would bring, told from what was seen at which place, before anybody is shown it.
+//! Estimates what another order would bring, before anybody sees it, from the ranks at which images were served.
 //!
-//! An image's clicks are taken for its appeal times the attention of its place and the factor of its age (the position-based
-//! model that a gallery learns by), those of an order for the sum over its places. What is known of an appeal is the
-//! posterior that clicks and exposure at the places that the server had served leave: its mean is right, on the average, for the
-//! images that an order picks out for their success too, which a plain click rate is not. The interval is of
-//! the appeals and of the curve of attention; the factors of age are taken as learnt.
+//! The model is the position-based one of learning. An image's expected clicks are its appeal times the attention of
+//! its rank times the factor of its age; those of an order are the sum over its ranks. The posterior of an appeal comes
+//! from clicks and exposure at served ranks. Its mean is right on average even for images that an order picks for their
+//! success; a plain click rate is not. The interval covers the appeals and the curve of attention. The factors of age
+//! count as exact.
 
 use std::collections::BTreeMap;
 
@@ -12,31 +12,31 @@ use super::experiment::{CLICKS_MIN, TWO_SIDED_95};
 use super::score::{Appeal, COLD_VIEWS, Scorer};
 use super::{Strategy, learnt};
 
-/// Places that are compared, from the first one on: further down hardly anybody looks.
+/// Ranks that are compared, from the top: hardly anybody looks further down.
 pub const PLACES: usize = 200;
 
-/// One order against the one that is shown.
+/// One order compared with the one that is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Clicks of a visitor who scrolls through all the places, by the order that is shown and by the other one.
+    /// Expected clicks of a visitor who scrolls through all compared ranks.
     pub shown_clicks: f64,
     pub other_clicks: f64,
-    /// Clicks by the other order above those by the one that is shown, as a part of these.
+    /// The relative difference in clicks: `(other - shown) / shown`.
     pub lift: f64,
     /// The 95 % interval of the lift (delta method on its logarithm).
     pub interval: (f64, f64),
-    /// Whether enough was seen for the curve of attention to be more than a first guess.
+    /// True if enough was seen for the curve of attention to be more than its initial guess.
     pub enough: bool,
 }
 
-/// Compares the first [`PLACES`] of two orders of the scorer's gallery, given as ordinals. `None` when one of them is empty.
+/// Compares the first [`PLACES`] ranks of two orders of the scorer's gallery, given as ordinals. `None` if one is empty.
 pub fn estimate(
     scorer: &Scorer<'_>,
     shown: impl IntoIterator<Item = u32>,
     other: impl IntoIterator<Item = u32>,
 ) -> Option<Estimate> {
     let learnt = scorer.basis().learnt;
-    // What each image brings where it stands in the one order and in the other, for an appeal of 1; and its appeal.
+    // For each image: its clicks per unit of appeal at its rank in either order, and its appeal.
     let mut images = BTreeMap::<u32, ([f64; 2], Appeal)>::new();
     let (mut places, mut clicks) = (Vec::new(), [0.0; 2]);
     let shown = shown.into_iter().take(PLACES).enumerate().map(|(place, ordinal)| (0, place as u32, ordinal));
@@ -52,7 +52,7 @@ pub fn estimate(
     if shown_clicks <= 0.0 || other_clicks <= 0.0 {
         return None;
     }
-    // How the logarithm of the ratio moves with each appeal, and with each block of the curve.
+    // The derivative of the log ratio by each appeal and by each block of the curve.
     let of_appeals = images.into_values().map(|(exposure, appeal)| {
         let leverage = exposure[1] / other_clicks - exposure[0] / shown_clicks;
         (leverage * appeal.deviation).powi(2)

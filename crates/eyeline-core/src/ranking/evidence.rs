@@ -1,21 +1,21 @@
-//! What visitors' acts say of one image, each act counting less the longer ago it is.
+//! Evidence about one image: its views and clicks, weighted down with age.
 
-/// Decays when it is touched: an image that nobody sees costs nothing. Times are minutes since 1970.
+/// Decays when it is touched, so an image without events costs nothing. Times are minutes since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// Every counted view and click.
     pub views: f32,
     pub clicks: f32,
-    /// Clicks at a place that the server knows it served the image at.
+    /// Clicks at ranks at which the server is known to have served the image.
     pub hits: f32,
-    /// Views at such a place, each counted as the attention that the place and the image's age get.
+    /// Views at such ranks, each weighted by the attention that the rank and the image's age get.
     pub exposure: f32,
-    /// The minute of the last act.
+    /// The minute of the last event.
     pub touched: u32,
 }
 
 impl Evidence {
-    /// The same at `minute`. An earlier one changes nothing.
+    /// The evidence decayed to `minute`. An earlier minute changes nothing.
     pub fn at(self, minute: u32, half_life_minutes: f64) -> Evidence {
         if minute <= self.touched {
             return self;
@@ -32,7 +32,7 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// The bytes that [`Evidence::from_bytes`] reads.
+    /// Bytes that [`Evidence::from_bytes`] reads.
     pub fn to_bytes(self) -> [u8; 20] {
         let mut bytes = [0; 20];
         let [views, clicks, hits, exposure] =
@@ -59,7 +59,7 @@ impl Evidence {
     }
 }
 
-/// What is left of an act after so many minutes.
+/// The weight that an event keeps after `minutes`.
 pub(super) fn decay(minutes: u32, half_life_minutes: f64) -> f32 {
     (-f64::from(minutes) / half_life_minutes).exp2() as f32
 }

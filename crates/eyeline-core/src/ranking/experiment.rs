@@ -1,4 +1,4 @@
-//! The hold-out: a share of the visitors sees a control order, so that what the strategy brings can be told.
+//! The hold-out: a share of the visitors sees a control order, which measures what the strategy brings.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,20 +35,20 @@ impl Control {
     }
 }
 
-/// What is compared with what. Figures are of one of these: another share, strategy or control begins anew, and going
-/// back to one goes on with its figures.
+/// One comparison, to which figures belong. Another share, strategy or control starts new figures; changing back
+/// continues the old ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holdout {
-    /// Of 100 visitors so many are in the control group; above 0.
+    /// The percentage of visitors in the control group; above 0.
     pub percent: u8,
     pub treatment: Strategy,
     pub control: Strategy,
 }
 
-/// Below these in either arm nothing is said about a lift.
+/// The least numbers in either arm before a lift is reported.
 const VISITORS_MIN: u64 = 100;
 pub(super) const CLICKS_MIN: u64 = 50;
-/// Below this chance the arms are not of the sizes that they were drawn with: something else than the order differs.
+/// If arms this unequal are less likely than this, something else than the order differs.
 const SAMPLE_RATIO_MIN: f64 = 0.001;
 /// Standard deviations of a 95 % interval.
 pub(super) const TWO_SIDED_95: f64 = 1.959_963_984_540_054;
@@ -84,7 +84,7 @@ impl Holdout {
     }
 }
 
-/// Sums over the visitors of an arm, of their sessions `s` and their clicks `c`.
+/// Sums over an arm's visitors of their sessions `s` and their clicks `c`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ArmSums {
     pub visitors: u64,
@@ -101,8 +101,8 @@ impl ArmSums {
         (self.sessions > 0).then(|| self.clicks as f64 / self.sessions as f64)
     }
 
-    /// The variance of clicks a session, visitors being what is drawn independently (the delta method for a ratio of
-    /// means; Deng, Knoblich and Lu 2018).
+    /// The variance of clicks per session. Visitors are the independent units (delta method for a ratio of means; Deng,
+    /// Knoblich and Lu 2018).
     fn variance(&self) -> Option<f64> {
         let ratio = self.clicks_per_session()?;
         if self.visitors < 2 {
@@ -119,14 +119,14 @@ impl ArmSums {
     }
 }
 
-/// What the hold-out shows so far.
+/// The present result of a hold-out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Clicks a session of the treatment above those of the control, as a part of these.
+    /// The relative difference in clicks per session: `(treatment - control) / control`.
     pub lift: Option<f64>,
     /// The 95 % interval of the lift.
     pub interval: Option<(f64, f64)>,
-    /// The chance of arms as unequal as these, or more, if visitors were drawn as the share says.
+    /// The probability of arms at least this unequal if visitors are drawn by the share.
     pub sample_ratio_p: Option<f64>,
     pub sample_ratio_ok: bool,
     pub enough: bool,

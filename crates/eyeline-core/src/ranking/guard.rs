@@ -1,13 +1,13 @@
-//! Which acts a guarded gallery ranks by: those that people make, as far as can be told.
+//! The guard decides which events of a gallery count for ranking.
 //!
-//! - One view and one click for each session and image; a click needs a view before it.
-//! - A source, which is a network and a browser, counts [`PER_MINUTE_MAX`] times a minute and clicks an image once a day.
-//! - A source, or a network, that clicks what it sees every other time is no visitor: it is dropped for the day, with all
-//!   that it did. Of the network, since a robot may call itself another browser with each click.
-//! - A robot that declares itself counts for nothing.
+//! - One view and one click count for each session and image; a click needs a view before it.
+//! - A source is a network and a browser. It counts [`PER_MINUTE_MAX`] times a minute and clicks an image once a day.
+//! - A source or a network that clicks every other image it sees is dropped for the day, and its counts are withdrawn.
+//!   The network is judged too, because a robot may send another browser's name with each click.
+//! - A declared robot counts for nothing.
 //!
-//! Everything is remembered for a day, in minutes of receipt, so that the same acts in the same order count the same
-//! however they were cut into batches.
+//! State is kept for a day, in minutes of receipt. The same events in the same order count the same, however they were
+//! batched.
 
 use std::collections::HashMap;
 
@@ -15,25 +15,25 @@ use super::learnt::Taught;
 use crate::SessionId;
 use crate::event::{ActKind, Source};
 
-/// Minutes that anything is remembered for.
+/// Minutes for which state is kept.
 const DAY: u32 = 24 * 60;
-/// Acts of a source that count within a minute.
+/// Events of a source that count within a minute.
 const PER_MINUTE_MAX: u32 = 60;
-/// From so many views or clicks on a source is judged by how often it clicks.
+/// Views or clicks from which on a source is judged by its clicks per view.
 const JUDGED_FROM: u32 = 10;
-/// A source with at least so many clicks for each view is dropped, as a fraction.
+/// Clicks per view, as a fraction, from which on a source is dropped.
 const ROBOTIC_CLICKS: (u32, u32) = (1, 2);
-/// Sources of a gallery that are remembered; over it the oldest are forgotten, and what they did stays.
+/// Sources of a gallery that are remembered. Beyond it the oldest are forgotten, and their counts stay.
 pub const SOURCES_MAX: usize = 100_000;
-/// Images that a source may have clicked in a day, and that a session may have seen: more do not count.
+/// Images that a source may click in a day, and that a session may see. Further ones do not count.
 const CLICKED_MAX: usize = 4_096;
 const SEEN_MAX: usize = 1_000;
 
-/// An act as the guard sees it.
+/// A view or click as the guard sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deed {
     pub session_id: SessionId,
-    /// `None` when the server that sent it did not say: then only the rules for sessions hold.
+    /// `None` if the sending server did not name it: then only the rules for sessions apply.
     pub source: Option<Source>,
     /// The image's ordinal.
     pub image: u32,
@@ -45,54 +45,54 @@ pub struct Deed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Counts,
-    /// It counts for nothing.
+    /// Counts for nothing.
     Ignored,
-    /// It counts for nothing, and neither does what this source, or network, did before: see [`Guard::undo`].
+    /// Counts for nothing, and neither does what this source or network did before: see [`Guard::undo`].
     SourceDropped(Source),
 }
 
-/// What the guard of a gallery remembers; of a stored one perhaps only what a batch of acts is about.
+/// The guard state of a gallery. A stored one may hold only what a batch of events needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guard {
-    /// The latest minute of an act: time does not go back.
+    /// The latest minute of an event. Time does not go back.
     pub minute: u32,
     pub sources: HashMap<Source, SourceState>,
-    /// What each session saw, by the sources that it came from.
+    /// The visits of each session, one for each source.
     pub visits: HashMap<SessionId, Vec<Visit>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
-    /// The minute of its first act; a day later it begins anew.
+    /// The minute of its first event. A day later it starts anew.
     pub since: u32,
     views: u32,
     clicks: u32,
     dropped: bool,
-    /// The last minute in which acts of it counted, and how many.
+    /// The last minute in which its events counted, and their number.
     minute: u32,
     in_minute: u32,
     /// The images that it clicked, sorted.
     clicked: Vec<u32>,
 }
 
-/// How a source looks after an act.
+/// The standing of a source after an event.
 enum Standing {
     Visitor,
-    /// This act has told that it is none.
+    /// This event revealed it as a robot.
     FoundOut,
     Dropped,
 }
 
-/// What was counted of one session from one source.
+/// The counted events of one session from one source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Visit {
     pub source: Option<Source>,
-    /// The minute of its first act; a day later it is forgotten.
+    /// The minute of its first event. A day later it is forgotten.
     pub since: u32,
     seen: Vec<Seen>,
 }
 
-/// What a visit did to an image, and what that taught.
+/// The counted events of a visit on one image, and what they taught.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Seen {
     image: u32,
@@ -100,7 +100,7 @@ struct Seen {
     click: Option<Taught>,
 }
 
-/// An act that counted and does not any more.
+/// A counted event that is withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Undone {
     pub session_id: SessionId,
@@ -110,10 +110,10 @@ pub struct Undone {
 }
 
 impl Guard {
-    /// Sources that are forgotten at once when there are too many.
+    /// Sources that are forgotten together when there are too many.
     pub const FORGOTTEN: usize = SOURCES_MAX / 16;
 
-    /// Judges an act. One that counts is to be given to [`Guard::note`].
+    /// Judges an event. One that counts is to be passed to [`Guard::note`].
     pub fn judge(&mut self, deed: &Deed) -> Verdict {
         self.minute = self.minute.max(deed.minute);
         let minute = self.minute;
@@ -148,7 +148,7 @@ impl Guard {
         Verdict::Ignored
     }
 
-    /// What is known of a source now.
+    /// The present state of a source.
     fn source(&mut self, source: Source) -> &mut SourceState {
         let minute = self.minute;
         let state = self.sources.entry(source).or_default();
@@ -158,7 +158,7 @@ impl Guard {
         state
     }
 
-    /// Remembers what an act taught that counts.
+    /// Remembers what a counted event taught.
     pub fn note(&mut self, deed: &Deed, taught: Taught) {
         let since = self.minute;
         let visits = self.visits.entry(deed.session_id).or_default();
@@ -177,7 +177,7 @@ impl Guard {
         }
     }
 
-    /// Forgets the visits of a source, or of a network, that was dropped and gives what counted of them, in the order of sessions.
+    /// Forgets the visits of a dropped source or network. Returns what they had counted, in the order of sessions.
     pub fn undo(&mut self, source: Source) -> Vec<Undone> {
         let minute = self.minute;
         let mut undone = Vec::new();
@@ -198,7 +198,8 @@ impl Guard {
         undone
     }
 
-    /// Whether a source has to be forgotten before this act can be judged, `held` being held altogether.
+    /// True if a source has to be forgotten before this event can be judged; `held` is the number of remembered
+    /// sources.
     pub fn is_full(&self, deed: &Deed, held: usize) -> bool {
         let is_known = |source: Source| {
             source.is_robot() || [source, source.network()].iter().all(|source| self.sources.contains_key(source))
@@ -206,8 +207,8 @@ impl Guard {
         held >= SOURCES_MAX && !deed.source.is_none_or(is_known)
     }
 
-    /// Forgets what is over, and if that is not enough, the oldest sources; of the same age those with the least hash,
-    /// taken for a number with a sign.
+    /// Forgets expired state, and if that is not enough, the oldest sources. Ties go by the least hash, read as a
+    /// signed number.
     pub fn make_room(&mut self) {
         self.forget();
         if self.sources.len() >= SOURCES_MAX {
@@ -220,7 +221,7 @@ impl Guard {
         }
     }
 
-    /// Forgets what is over. It is passed over as it is: this saves memory alone.
+    /// Forgets expired state. It is ignored anyway; this only saves memory.
     pub fn forget(&mut self) {
         let minute = self.minute;
         self.sources.retain(|_, state| !is_over(state.since, minute));
@@ -230,7 +231,7 @@ impl Guard {
         });
     }
 
-    /// The last minute of which everything is forgotten by now.
+    /// The last minute whose state has all expired at `minute`.
     pub fn over_since(minute: u32) -> u32 {
         minute.saturating_sub(DAY)
     }
@@ -241,12 +242,12 @@ fn is_over(since: u32, minute: u32) -> bool {
 }
 
 impl SourceState {
-    /// One that has done nothing yet.
+    /// A source without events.
     pub fn new(since: u32) -> Self {
         SourceState { since, ..SourceState::default() }
     }
 
-    /// Takes notice of an act, whether or not it will count.
+    /// Records an event, whether or not it will count.
     fn notice(&mut self, kind: ActKind, is_first: bool) -> Standing {
         if self.dropped {
             return Standing::Dropped;
@@ -254,7 +255,7 @@ impl SourceState {
         match kind {
             ActKind::View if is_first => self.views += 1,
             ActKind::View => {}
-            // Each of them: who clicks one thing again and again is told by that.
+            // Repetitions are counted, because repeated clicks on one image reveal a robot.
             ActKind::Click => self.clicks += 1,
         }
         let (clicks, views) = ROBOTIC_CLICKS;
@@ -266,7 +267,7 @@ impl SourceState {
         Standing::Visitor
     }
 
-    /// Whether one more act may count now; if so, it is counted.
+    /// True if one more event may count now, which is then counted.
     fn allows(&mut self, deed: &Deed, minute: u32) -> bool {
         let in_minute = if self.minute == minute { self.in_minute } else { 0 };
         if in_minute >= PER_MINUTE_MAX {
@@ -283,14 +284,14 @@ impl SourceState {
     }
 }
 
-/// How both are kept: a byte that says which layout, then numbers of fixed width.
+/// The layout of both: this byte, then numbers of fixed width.
 const LAYOUT: u8 = 1;
-/// In place of the block of a place, when none is known; and of an act that there was not.
+/// They stand for an unknown block of ranks, and for an absent event.
 const NO_PLACE: u8 = 254;
 const NO_ACT: u8 = 255;
 
 impl SourceState {
-    /// The bytes that [`SourceState::from_bytes`] reads.
+    /// Bytes that [`SourceState::from_bytes`] reads.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![LAYOUT, self.dropped.into()];
         let numbers = [self.since, self.views, self.clicks, self.minute, self.in_minute];
@@ -300,7 +301,7 @@ impl SourceState {
         bytes
     }
 
-    /// `None` for bytes that are no state of a layout known here.
+    /// `None` for bytes of an unknown layout.
     pub fn from_bytes(bytes: &[u8]) -> Option<SourceState> {
         let ([LAYOUT, dropped], rest) = bytes.split_first_chunk()? else { return None };
         let (numbers, []) = rest.as_chunks::<4>() else { return None };
@@ -325,7 +326,7 @@ impl Visit {
         self.source.is_some_and(|own| own == source || own.network() == source)
     }
 
-    /// What it saw, as bytes that [`Visit::from_bytes`] reads: 40 for each image.
+    /// The images it saw, as bytes that [`Visit::from_bytes`] reads: 40 for each image.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.seen.len() * SEEN_BYTES);
         bytes.push(LAYOUT);
@@ -338,7 +339,7 @@ impl Visit {
         bytes
     }
 
-    /// `None` for bytes that are no visit of a layout known here.
+    /// `None` for bytes of an unknown layout.
     pub fn from_bytes(source: Option<Source>, since: u32, bytes: &[u8]) -> Option<Visit> {
         let ([LAYOUT], rest) = bytes.split_first_chunk()? else { return None };
         let (chunks, []) = rest.as_chunks::<SEEN_BYTES>() else { return None };

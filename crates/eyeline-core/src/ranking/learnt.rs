@@ -1,45 +1,46 @@
-//! What a gallery has taught: how much attention a place gets, how interest falls with age, what its images are like.
+//! Learnt state of a gallery: the attention of each rank, the decline of interest with age, the distribution of
+//! appeals.
 //!
-//! Folded at the boundaries of minutes, so that the same acts in the same order teach the same, however they were cut
-//! into batches. Sources: Agarwal et al. 2019 and Komiyama et al. 2017 for learning the curve of attention while ranking;
+//! Learning folds at the boundaries of minutes, so the same events in the same order teach the same, however they were
+//! batched. Sources: Agarwal et al. 2019 and Komiyama et al. 2017 for learning the curve of attention while ranking;
 //! Lagrée, Vernade and Cappé 2016 for exposure as views times attention.
 
 use super::prior::{Cell, Histogram, Prior};
 use super::{Evidence, evidence};
 use crate::event::ActKind;
 
-/// The places at which a block of the curve of attention begins, the first place being 0.
+/// The first rank of each block of the curve of attention, from 0.
 pub const BLOCKS: [u32; 15] = [0, 1, 2, 3, 4, 6, 8, 12, 16, 20, 30, 40, 60, 80, 120];
-/// One behind the last place of the last block, for its mean alone: deeper places belong to it too.
+/// The end of the last block, for its mean alone: deeper ranks belong to it too.
 const BLOCKS_END: u32 = 200;
-/// An age doubles from one bucket to the next.
+/// Buckets of ages. The age doubles from one bucket to the next.
 pub const AGES: usize = 12;
 /// The width of the first bucket of ages, in microseconds: 4.2 hours.
 const AGE_UNIT: f64 = 4.2 * 3_600.0 * 1e6;
-/// Clicks that the curves' first guess is worth.
+/// Pseudo-clicks that the initial curves are worth.
 const PSEUDO_CLICKS: f64 = 50.0;
 const ATTENTION: std::ops::RangeInclusive<f64> = 0.02..=1.5;
 const AGE_FACTOR: std::ops::RangeInclusive<f64> = 0.02..=5.0;
 
-/// One act as it teaches.
+/// One event, as learning sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Act {
     pub kind: ActKind,
-    /// Where the server had served the image, 0 being the first place; `None` when it does not know.
+    /// The rank at which the server had served the image, from 0; `None` if it is unknown.
     pub place: Option<u32>,
-    /// Microseconds from the image's creation to the act.
+    /// Microseconds from the image's creation to the event.
     pub age: i64,
     /// Minutes since 1970.
     pub minute: u32,
 }
 
-/// What one act has added, so that it can be taken back.
+/// The additions of one event, so that they can be withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Taught {
     pub minute: u32,
-    /// The block of places and the bucket of ages, of a place that the server knows.
+    /// The block of ranks and the bucket of ages, if the rank is known.
     pub(super) at: Option<(u8, u8)>,
-    /// To the image, and to what was expected of the block and of the bucket; zero for a click.
+    /// Added to the image, and to the expectations of the block and the bucket; zero for a click.
     pub(super) exposure: f32,
     pub(super) by_place: f32,
     pub(super) by_age: f32,
@@ -47,16 +48,16 @@ pub struct Taught {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Learnt {
-    /// The minute that acts are gathered for; what was learnt is of the minutes before it. Zero before the first act.
+    /// The minute whose events are gathered. Learning covers the minutes before it. Zero before the first event.
     pub minute: u32,
     /// Views counted so far.
     pub views: u64,
     pub prior: Prior,
-    /// By block of places; the first place is 1.
+    /// Attention by block of ranks; the top rank has 1.
     pub attention: [f64; BLOCKS.len()],
-    /// By bucket of ages; the youngest is 1.
+    /// Factor by bucket of ages; the youngest has 1.
     pub age_factor: [f64; AGES],
-    /// Clicks there were and clicks that were expected, by block and by bucket.
+    /// Actual and expected clicks, by block and by bucket.
     pub(super) by_place: [Ratio; BLOCKS.len()],
     pub(super) by_age: [Ratio; AGES],
     pub(super) images: Histogram,
@@ -84,13 +85,13 @@ impl Default for Learnt {
 }
 
 impl Learnt {
-    /// Takes in one act on the image of `evidence`. Acts come in the order in which they were received; one with an
-    /// earlier minute counts as of the latest.
+    /// Adds one event on the image of `evidence`. Events come in order of receipt; one with an earlier minute counts as
+    /// of the latest.
     pub fn take_in(&mut self, evidence: &mut Evidence, act: Act, half_life_minutes: f64) -> Taught {
         self.fold(act.minute, half_life_minutes);
         let before = *evidence;
         let mut after = before.at(self.minute, half_life_minutes);
-        // A clock that went back has touched it later than now.
+        // A clock went back: the evidence was last touched later than now.
         after.touched = after.touched.max(self.minute);
         let mean = mean(self.prior, after);
         let mut taught = Taught { minute: self.minute, at: None, exposure: 0.0, by_place: 0.0, by_age: 0.0 };
@@ -126,8 +127,8 @@ impl Learnt {
         taught
     }
 
-    /// Takes an act back that [`Learnt::take_in`] took in, as far as time has left of it. What was learnt from it in
-    /// whole minutes since fades by itself.
+    /// Withdraws an event that [`Learnt::take_in`] added, as far as decay has left of it. What whole minutes have
+    /// learnt from it meanwhile fades with time.
     pub fn take_back(&mut self, evidence: &mut Evidence, kind: ActKind, taught: Taught, half_life_minutes: f64) {
         let before = *evidence;
         let mut after = before.at(self.minute, half_life_minutes);
@@ -158,25 +159,25 @@ impl Learnt {
         }
         let is_nothing = [after.views, after.clicks, after.hits, after.exposure].iter().all(|number| *number == 0.0);
         if is_nothing {
-            // As if nobody had ever touched it, so that it is not drawn anew either.
+            // As if it had never been touched, so that it is not drawn anew either.
             after = Evidence::default();
         }
         self.images.shift(before, after);
         *evidence = after;
     }
 
-    /// What will be known at `minute` if nothing more happens until then.
+    /// The state at `minute` if nothing more happens before it.
     pub fn folded(&self, minute: u32, half_life_minutes: f64) -> Learnt {
         let mut learnt = self.clone();
         if learnt.minute > 0 {
             learnt.fold(minute, half_life_minutes);
-            // Nothing is drawn anew because time goes by.
+            // Passing time alone causes no new draw.
             learnt.minute = self.minute;
         }
         learnt
     }
 
-    /// Learns from the acts of the minutes before `minute`, if there were any.
+    /// Learns from the events of the minutes before `minute`, if there were any.
     pub fn fold(&mut self, minute: u32, half_life_minutes: f64) {
         if minute <= self.minute {
             return;
@@ -197,36 +198,36 @@ impl Learnt {
         }
     }
 
-    /// How much of its appeal an image of this age has left, the youngest having all.
+    /// The share of its appeal that an image of this age keeps; 1 for the youngest.
     pub fn age_factor_at(&self, age: i64) -> f64 {
         self.age_factor[bucket(age)]
     }
 
-    /// How much attention a place gets, the first having all.
+    /// The attention of a rank, as a share of the top rank's.
     pub fn attention_at(&self, place: u32) -> f64 {
         self.attention[block(place)]
     }
 
-    /// The standard deviation of what is known of that attention, as a part of it. Where each image has always stood at the
-    /// same place, no click tells the place from the image, and the first guess is all there is.
+    /// The relative standard deviation of that attention. Where each image has always had the same rank, clicks cannot
+    /// tell the rank from the image, and only the initial guess remains.
     pub fn attention_doubt(&self, place: u32, images_moved: bool) -> f64 {
         let block = block(place);
         let clicks = if images_moved { self.by_place[block].clicks } else { 0.0 };
         1.0 / (clicks + PSEUDO_CLICKS * first_attention(block)).sqrt()
     }
 
-    /// Clicks at places that the server knows, each counted less the older it is.
+    /// Clicks at known ranks, weighted down with age.
     pub fn placed_clicks(&self) -> f64 {
         self.by_place.iter().map(|ratio| ratio.clicks).sum()
     }
 }
 
-/// How the state is kept: a byte that says which layout, then fixed fields, then the cells of the histogram. A layout,
-/// once released, stays readable: a change gets the next number and a reader of its own.
+/// The layout of stored state: this byte, then fixed fields, then the cells of the histogram. A released layout stays
+/// readable: a change gets the next number and a reader of its own.
 const LAYOUT: u8 = 1;
 
 impl Learnt {
-    /// The bytes that [`Learnt::from_bytes`] reads, exactly as it is: about 600 and 18 more for each cell.
+    /// Bytes that [`Learnt::from_bytes`] reads without loss: about 600, and 18 for each cell.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![LAYOUT];
         bytes.extend(self.minute.to_le_bytes());
@@ -242,13 +243,13 @@ impl Learnt {
             bytes.extend(cell.hits.to_le_bytes());
             bytes.extend(cell.exposure.to_le_bytes());
         }
-        // Of what is cut short somewhere the length is wrong.
+        // The length reveals bytes that were cut off.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         bytes.extend(length.to_le_bytes());
         bytes
     }
 
-    /// `None` for bytes that are no state of a layout known here.
+    /// `None` for bytes of an unknown layout.
     pub fn from_bytes(bytes: &[u8]) -> Option<Learnt> {
         let (rest, length) = bytes.split_last_chunk::<4>()?;
         if usize::try_from(u32::from_le_bytes(*length)) != Ok(rest.len()) {
@@ -291,12 +292,12 @@ impl Reader<'_> {
     }
 }
 
-/// The mean of the posterior of an image's appeal.
+/// The posterior mean of an image's appeal.
 pub fn mean(prior: Prior, evidence: Evidence) -> f64 {
     (prior.shape + f64::from(evidence.hits)) / (prior.rate() + f64::from(evidence.exposure))
 }
 
-/// Clicks for each click that was expected, drawn towards a first guess, in units of the first of them.
+/// Clicks per expected click, shrunk towards an initial guess, relative to the first of them.
 fn curve<const N: usize>(
     ratios: &[Ratio; N],
     first_guess: impl Fn(usize) -> f64,
@@ -309,7 +310,7 @@ fn curve<const N: usize>(
     std::array::from_fn(|index| (ratio(index) / ratio(0)).clamp(*range.start(), *range.end()))
 }
 
-/// The first place of the block that a place is in: all of them are learnt as one.
+/// The first rank of a rank's block. The ranks of a block are learnt as one.
 pub(super) fn first_of_block(place: u32) -> u32 {
     BLOCKS[block(place)]
 }
@@ -331,7 +332,7 @@ fn bucket(age: i64) -> usize {
     doublings.clamp(0.0, (AGES - 1) as f64) as usize
 }
 
-/// What is left of a decayed sum without a part of it; what rounding leaves of all of it is nothing.
+/// Subtracts a part from a decayed sum. Clamps at zero, because rounding can leave a tiny rest.
 fn less(value: f32, part: f32) -> f32 {
     const ROUNDING: f32 = 1e-4;
     let left = value - part;

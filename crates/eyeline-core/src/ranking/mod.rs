@@ -1,4 +1,4 @@
-//! How a gallery is put in order: its settings, what is known of its images, and the sequence that follows from both.
+//! Ranking of a gallery: its settings, the knowledge about its images, and the sequence that follows from both.
 
 mod base;
 mod columns;

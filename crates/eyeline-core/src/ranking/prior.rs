@@ -1,8 +1,8 @@
-//! What is believed of an image's appeal before anybody has seen it, fitted to the images that were seen.
+//! The prior: the distribution of an image's appeal before anybody has seen it, fitted to the images that were seen.
 //!
-//! The clicks of an image are taken for Poisson with mean `exposure * appeal`, the appeals of a gallery's images for
-//! Gamma. The marginal is then negative binomial, and its likelihood stays right however unevenly the order hands out
-//! exposure: the order depends on what was seen, and on nothing else.
+//! Clicks of an image are Poisson with mean `exposure * appeal`, appeals of a gallery's images are Gamma. The marginal
+//! is negative binomial. Its likelihood stays right however unevenly the order distributes exposure, because the order
+//! depends only on what was seen.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ use super::Evidence;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prior {
     pub mean: f64,
-    /// How alike the images are: their appeals vary by `mean / sqrt(shape)`.
+    /// The similarity of the images: their appeals have the standard deviation `mean / sqrt(shape)`.
     pub shape: f64,
 }
 
 impl Prior {
-    /// Before anything is known: an exponential distribution.
+    /// The initial prior: an exponential distribution.
     pub const FIRST: Prior = Prior { mean: 0.03, shape: 1.0 };
 
-    /// The rate of the Gamma distribution: as much as this exposure is the prior worth.
+    /// The rate of the Gamma distribution, which is the exposure that the prior is worth.
     pub fn rate(self) -> f64 {
         self.shape / self.mean
     }
 }
 
-/// The images of a gallery by what is known of them, coarsely: enough to fit the prior at the cost of one move for each
-/// act, however many images there are.
+/// A coarse histogram of a gallery's images by exposure and clicks. An event moves one image, so fitting the prior
+/// costs the same however many images there are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
     cells: BTreeMap<(u8, u8), Cell>,
@@ -44,16 +44,16 @@ const MEAN_MIN: f64 = 1e-4;
 const MEAN_MAX: f64 = 0.5;
 const SHAPE_MIN: f64 = 0.25;
 const SHAPE_MAX: f64 = 32.0;
-/// Shapes are tried in steps of this factor.
+/// The factor between two shapes that are tried.
 const SHAPE_STEP: f64 = std::f64::consts::SQRT_2;
-/// The fit of the shape is drawn towards 1 as if its logarithm had been measured with this deviation.
+/// Shrinks the fitted shape towards 1, as if its logarithm had been measured with this deviation.
 const SHAPE_DOUBT: f64 = 1.0;
-/// The fit of the mean is drawn towards [`Prior::FIRST`] by this many clicks.
+/// Shrinks the fitted mean towards [`Prior::FIRST`] by this many pseudo-clicks.
 const PSEUDO_CLICKS: f64 = 1.0;
 const ROUNDS: u32 = 3;
 
 impl Histogram {
-    /// An image moved from one state of knowledge to another. An image without exposure is in no cell.
+    /// Moves an image from one cell to another. An image without exposure is in no cell.
     pub fn shift(&mut self, before: Evidence, after: Evidence) {
         if let Some(place) = place(before)
             && let Some(cell) = self.cells.get_mut(&place)
@@ -62,7 +62,7 @@ impl Histogram {
             cell.hits -= f64::from(before.hits);
             cell.exposure -= f64::from(before.exposure);
             if cell.images == 0 {
-                // What rounding left over goes with it.
+                // Removes rounding errors with the last image.
                 self.cells.remove(&place);
             }
         }
@@ -82,7 +82,7 @@ impl Histogram {
         self.cells.insert(place, cell);
     }
 
-    /// The likeliest mean for the shape, then the likelier one of the shape and its neighbours.
+    /// The likeliest mean for the shape, then the likeliest of the shape and its neighbours.
     pub fn fit(&self, from: Prior) -> Prior {
         let mut fitted = from;
         for _ in 0..ROUNDS {
@@ -101,8 +101,8 @@ impl Histogram {
         fitted
     }
 
-    /// The root of the likelihood's derivative by the mean, one step nearer: every image votes with its clicks for a
-    /// unit of exposure, weighted by how much it tells.
+    /// One step towards the root of the likelihood's derivative by the mean. Every image contributes clicks per
+    /// exposure, weighted by its information.
     fn fit_mean(&self, prior: Prior) -> f64 {
         let (mut hits, mut exposure) = (PSEUDO_CLICKS, PSEUDO_CLICKS / Prior::FIRST.mean);
         for cell in self.cells.values() {
@@ -130,7 +130,7 @@ impl Histogram {
     }
 }
 
-/// The cell of an image: by doublings of its exposure and of its clicks.
+/// The cell of an image, by powers of two of its exposure and of its clicks.
 fn place(evidence: Evidence) -> Option<(u8, u8)> {
     let doublings = |value: f32, unit: f32| (value / unit).log2().floor().clamp(-1.0, 62.0) as i8 + 1;
     (evidence.exposure > 0.0)

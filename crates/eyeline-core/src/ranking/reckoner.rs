@@ -1,20 +1,20 @@
-//! A gallery reckoned act by act in memory, as the catalog does it batch by batch.
+//! Counts a gallery event by event in memory, as the catalog does batch by batch.
 
 use super::guard::{Deed, Guard, Verdict};
 use super::{Act, Columns, Learnt, RankedImage, Ranking, Taught};
 use crate::event::{ActKind, Source};
 use crate::{SessionId, Timestamp};
 
-/// Minutes between two looks for what the guard may forget.
+/// Minutes between two clean-ups of guard state.
 const FORGET_EVERY: u32 = 60;
 
-/// Everything that acts change.
+/// All state that events change.
 #[derive(Debug, Default)]
 pub struct Reckoner {
     pub columns: Columns,
     pub learnt: Learnt,
     pub(super) guard: Guard,
-    /// The minute up to which the guard has forgotten what is over.
+    /// The minute up to which expired guard state was removed.
     pub(super) forgotten: u32,
 }
 
@@ -24,7 +24,7 @@ pub struct Reckoned {
     /// The image's ordinal.
     pub image: u32,
     pub kind: ActKind,
-    /// Where the server had served the image, 0 being the first place; `None` when it does not know.
+    /// The rank at which the server had served the image, from 0; `None` if it is unknown.
     pub place: Option<u32>,
     pub session_id: SessionId,
     pub source: Option<Source>,
@@ -32,13 +32,13 @@ pub struct Reckoned {
 }
 
 impl Reckoner {
-    /// Sources and sessions that the guard remembers.
+    /// Sources and sessions in the guard's state.
     pub fn remembered(&self) -> usize {
         self.guard.sources.len() + self.guard.visits.len()
     }
 
-    /// Forgets what the guard remembers if no act was after the minute; false when there was one, or nothing to forget. For
-    /// those who know that every further act is more than a day later.
+    /// Clears the guard if no event came after `minute`. Returns false if one did, or if there was nothing to clear.
+    /// For callers who know that every later event is more than a day younger.
     pub fn forget_until(&mut self, minute: u32) -> bool {
         let is_idle = self.guard.minute <= minute && self.remembered() > 0;
         if is_idle {
@@ -48,7 +48,7 @@ impl Reckoner {
         is_idle
     }
 
-    /// Takes in an act under the settings of its time.
+    /// Applies an event under the settings of its time.
     pub fn take_in(&mut self, act: Reckoned, ranking: Ranking) {
         let Reckoned { image, kind, session_id, source, .. } = act;
         let mut counts = self.columns.counts(image);

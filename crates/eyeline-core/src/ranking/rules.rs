@@ -1,5 +1,4 @@
-//! What the owner decides over the strategy: exclude, then boost or bury, then the strategy, then at most so many of a
-//! group, then pins.
+//! The owner's rules over a strategy, in this order: exclude, boost or bury, the strategy itself, group cap, pin.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -7,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ImageId, Timestamp};
 
-/// Which images a rule is about.
+/// The images that a rule applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
@@ -17,7 +16,7 @@ pub enum Selector {
     Tag(String),
 }
 
-/// When a rule holds: from `from`, included, to `until`, excluded; without an end where there is none.
+/// The time in which a rule applies: from `from` (included) to `until` (excluded); unbounded where one is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +45,7 @@ pub struct Rule<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclude {}
 
-/// A score is multiplied: above 1 raises, below 1 buries.
+/// Multiplies scores: above 1 boosts, below 1 buries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Boost {
     pub factor: f64,
@@ -58,8 +57,8 @@ pub struct Pin {
     pub position: u32,
 }
 
-/// At most `max` images of a group in each `within` places that follow each other from the top. A group is the images
-/// whose first tag with the prefix is the same.
+/// At most `max` images of a group within each `within` consecutive ranks from the top. A group is the images with the
+/// same first tag of the prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupCap {
     pub tag_prefix: String,
@@ -75,12 +74,12 @@ pub struct Rules {
     pub boost: Vec<Rule<Boost>>,
     pub group_cap: Option<GroupCap>,
     pub pin: Vec<Rule<Pin>>,
-    /// The order of the strategy `manual`; images that are not named follow, newest first.
+    /// The order of the strategy `manual`; other images follow, newest first.
     pub manual: Vec<Selector>,
 }
 
 impl Rules {
-    /// Every selector that they name.
+    /// All selectors that the rules name.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         let excluded = self.exclude.iter().map(|rule| &rule.images);
         let boosted = self.boost.iter().map(|rule| &rule.images);
@@ -88,7 +87,7 @@ impl Rules {
         excluded.chain(boosted).chain(pinned).chain(&self.manual)
     }
 
-    /// The time around `now` through which the same of them hold.
+    /// The span around `now` in which the same rules apply.
     pub fn period_at(&self, now: Timestamp) -> Period {
         let excluded = self.exclude.iter().map(|rule| rule.period);
         let boosted = self.boost.iter().map(|rule| rule.period);
@@ -98,7 +97,7 @@ impl Rules {
     }
 }
 
-/// Rules with the images that they were found to be about.
+/// Rules with the images that they select.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FoundRules {
     pub rules: Rules,
@@ -113,7 +112,7 @@ impl FoundRules {
         self.images.get(selector).map_or(&[], Vec::as_slice)
     }
 
-    /// The rules that hold at a time.
+    /// The rules that apply at a time.
     pub fn at(&self, now: Timestamp) -> RulesInForce {
         let mut in_force = RulesInForce::default();
         for rule in self.rules.exclude.iter().filter(|rule| rule.period.holds(now)) {
@@ -126,7 +125,7 @@ impl FoundRules {
         }
         for rule in self.rules.pin.iter().filter(|rule| rule.period.holds(now)) {
             for ordinal in self.of(&rule.images) {
-                // Of several pins of one image the first counts.
+                // The first of several pins of one image counts.
                 if in_force.pins.iter().all(|(_, pinned)| pinned != ordinal) {
                     in_force.pins.push((rule.does.position.saturating_sub(1), *ordinal));
                 }
@@ -145,17 +144,17 @@ impl FoundRules {
     }
 }
 
-/// The rules as of one moment.
+/// The rules at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RulesInForce {
     excluded: HashSet<u32>,
     boosts: HashMap<u32, f64>,
-    /// Places, from 0 and sorted, with the images pinned there.
+    /// Ranks from 0, sorted, with the images pinned there.
     pins: Vec<(u32, u32)>,
-    /// At most so many of a group within so many places.
+    /// At most this many images of a group within this many ranks.
     cap: Option<(u32, u32)>,
     groups: HashMap<u32, u32>,
-    /// The higher, the earlier.
+    /// The image with the higher number comes earlier.
     manual: HashMap<u32, u32>,
 }
 
@@ -168,7 +167,7 @@ impl RulesInForce {
         self.excluded.contains(&ordinal)
     }
 
-    /// What a score is multiplied by.
+    /// The factor of the image's score.
     pub fn boost(&self, ordinal: u32) -> f64 {
         self.boosts.get(&ordinal).copied().unwrap_or(1.0)
     }
@@ -177,7 +176,7 @@ impl RulesInForce {
         !self.boosts.is_empty()
     }
 
-    /// The place that the image is pinned to, from 0.
+    /// The rank that the image is pinned to, from 0.
     pub fn pin(&self, ordinal: u32) -> Option<u32> {
         self.pins.iter().find(|(_, pinned)| *pinned == ordinal).map(|(place, _)| *place)
     }
@@ -187,7 +186,7 @@ impl RulesInForce {
         self.manual.get(&ordinal).copied().unwrap_or(0)
     }
 
-    /// Spreads groups, then puts pins in their places. Holds the same images as `order`.
+    /// Spreads groups, then places pins. Keeps the images of `order`.
     pub(super) fn arrange(&self, order: Vec<u32>) -> Vec<u32> {
         let order = self.spread_groups(order);
         if self.pins.is_empty() {
@@ -198,15 +197,15 @@ impl RulesInForce {
         let mut free = order.iter().copied().filter(|ordinal| self.pin(*ordinal).is_none()).peekable();
         let mut arranged = Vec::with_capacity(order.len());
         while arranged.len() < order.len() {
-            // A place that is taken, or behind the end, gives the next one there is.
+            // A rank that is taken, or beyond the end, gives the next free one.
             let due = pins.peek().is_some_and(|(place, _)| *place as usize <= arranged.len() || free.peek().is_none());
             arranged.extend(if due { pins.next().map(|(_, ordinal)| *ordinal) } else { free.next() });
         }
         arranged
     }
 
-    /// An image that is one too many of its group waits for the next stretch of places, before all others there. The cap
-    /// gives way when nothing else is left.
+    /// An image beyond its group's cap waits for the next stretch of ranks and comes first there. The cap yields when
+    /// no other image is left.
     fn spread_groups(&self, order: Vec<u32>) -> Vec<u32> {
         let Some((max, within)) = self.cap else { return order };
         let mut spread = Vec::with_capacity(order.len());

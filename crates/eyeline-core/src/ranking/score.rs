@@ -1,4 +1,4 @@
-//! What decides between two images: a score for each, by the gallery's strategy.
+//! Scores: the number by which a strategy orders images.
 
 use super::evidence::Evidence;
 use super::learnt::Learnt;
@@ -6,22 +6,22 @@ use super::prior::Prior;
 use super::{Columns, Counts, Ranking, RulesInForce, Strategy};
 use crate::{GalleryId, Timestamp};
 
-/// Views that the gallery's mean click rate is worth in `ctr`.
+/// Pseudo-views that the gallery's mean click rate is worth in `ctr`.
 pub const CTR_VIEWS: f64 = 20.0;
-/// How far a draw leads away from the mean.
+/// Scales a draw's distance from the mean.
 pub const TEMPER: f64 = 0.5;
-/// The exposure that is still to come for an image on top: what is learnt pays over as much of it.
+/// The future exposure of an image at the top: knowledge pays over this much of it.
 const HORIZON: f64 = 3_000.0;
-/// The part of chance in a draw; without it, the orders side by side would be one.
+/// The random share of a draw. Without it the concurrent orders would be equal.
 const CHANCE: f64 = 0.2;
-/// The upper bound of `interest_fixed` is the mean and this many standard deviations.
+/// The upper bound of `interest_fixed`, in standard deviations above the mean.
 pub const BOUND: f64 = 3.0;
-/// Below this many counted views a gallery has no draws.
+/// Counted views of a gallery below which nothing is drawn.
 pub const COLD_VIEWS: u64 = 500;
-/// Of a snapshot that is drawn anew piece by piece, one in this many images a minute.
+/// One in this many images of the first snapshot is drawn anew each minute.
 const PIECES: u32 = 8;
 
-/// What an order is made from.
+/// The input of an order.
 #[derive(Clone, Copy)]
 pub struct Basis<'a> {
     pub columns: &'a Columns,
@@ -29,14 +29,14 @@ pub struct Basis<'a> {
     pub ranking: Ranking,
     pub rules: &'a RulesInForce,
     pub gallery_id: GalleryId,
-    /// Which of the orders side by side.
+    /// The number of one of the concurrent orders.
     pub snapshot: u8,
-    /// When ages and decay are reckoned to.
+    /// The time to which ages and decay are computed.
     pub now: Timestamp,
 }
 
 impl Basis<'_> {
-    /// The numbers that rank an image: all of them, or those that the guard counts.
+    /// The counters for ranking: all of them, or those that the guard counts.
     fn counts(&self, ordinal: u32) -> Counts {
         if self.ranking.guard { self.columns.counted(ordinal) } else { self.columns.counts(ordinal) }
     }
@@ -47,18 +47,18 @@ impl Basis<'_> {
 pub struct Scorer<'a> {
     basis: Basis<'a>,
     gallery: u64,
-    /// The gallery's mean click rate, where the strategy needs it.
+    /// The gallery's mean click rate, if the strategy needs it.
     click_rate: f64,
 }
 
-/// What decides between two images, the greater first. The ordinal makes it total.
+/// The sort key of an image, the greater first. The ordinal makes it total.
 pub(super) type Key = (u64, i64, u32);
 
-/// A score of `interest` or `interest_fixed` in its parts: `age_factor * (mean + TEMPER * (draw - mean))`, and without a
-/// draw `age_factor * (mean + BOUND * deviation)`.
+/// The parts of a score of `interest` or `interest_fixed`: `age_factor * (mean + TEMPER * (draw - mean))`, and without
+/// a draw `age_factor * (mean + BOUND * deviation)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Appeal {
-    /// Decayed clicks and exposure now.
+    /// Clicks and exposure, decayed to now.
     pub hits: f64,
     pub exposure: f64,
     /// Mean and standard deviation of the posterior.
@@ -80,12 +80,12 @@ impl<'a> Scorer<'a> {
         self.basis
     }
 
-    /// Whether the strategy draws by chance: `interest` does once enough is known.
+    /// True if the strategy draws by chance; `interest` does once enough is known.
     pub fn draws(&self) -> bool {
         self.basis.ranking.strategy == Strategy::Interest && self.basis.learnt.views >= COLD_VIEWS
     }
 
-    /// What an image is believed to be worth now, and what it is given the chance to be.
+    /// The present belief about an image, and its draw.
     pub fn appeal(&self, ordinal: u32) -> Appeal {
         let Basis { columns, learnt, now, .. } = self.basis;
         let evidence = self.evidence(ordinal);
@@ -103,7 +103,7 @@ impl<'a> Scorer<'a> {
         Appeal { hits, exposure, mean, deviation, draw, age_factor, score }
     }
 
-    /// The score in the strategy's own unit, times the image's boost: finite, never negative.
+    /// The score in the strategy's unit, times the image's boost: finite and never negative.
     pub fn score(&self, ordinal: u32) -> f64 {
         let Basis { learnt, ranking, rules, .. } = self.basis;
         let score = match ranking.strategy {
@@ -131,7 +131,7 @@ impl<'a> Scorer<'a> {
     pub(super) fn key(&self, ordinal: u32) -> Key {
         let first = match self.basis.ranking.strategy {
             Strategy::Weight if !self.basis.rules.boosts() => self.weight(ordinal),
-            // Of floats that are not negative the bits are in the same order.
+            // The bits of floats that are not negative sort like the floats.
             _ => self.score(ordinal).to_bits(),
         };
         (first, self.basis.columns.created_at(ordinal).micros(), ordinal)
@@ -142,24 +142,24 @@ impl<'a> Scorer<'a> {
         self.basis.ranking.factors.weight(counts.views, counts.clicks)
     }
 
-    /// The numbers that rank the image.
+    /// The counters that rank the image.
     fn counts(&self, ordinal: u32) -> Counts {
         self.basis.counts(ordinal)
     }
 
-    /// Clicks a view of the gallery's images, where the strategy is drawn towards it; else zero.
+    /// Clicks per view of the gallery's images if the strategy shrinks towards it, else zero.
     pub fn click_rate(&self) -> f64 {
         self.click_rate
     }
 
-    /// What visitors' acts say of the image by now.
+    /// The image's evidence, decayed to now.
     pub fn evidence(&self, ordinal: u32) -> Evidence {
         let minute = self.basis.now.minute().max(self.basis.learnt.minute);
         self.basis.columns.evidence(ordinal).at(minute, self.basis.ranking.half_life_minutes())
     }
 
-    /// The minute whose draw an image has. Of the first snapshot only what was touched and one piece after the other are
-    /// drawn anew, so that an order without `session_id` moves less.
+    /// The minute of an image's draw. In the first snapshot only touched images and one piece each minute are drawn
+    /// anew, so that an order without `session_id` moves less.
     fn drawn_at(&self, ordinal: u32) -> u32 {
         let minute = self.basis.learnt.minute;
         if self.basis.snapshot > 0 {
@@ -174,18 +174,18 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// Which of the orders side by side a visitor sees, taken modulo their number: always the same for the same id.
+/// The concurrent order that a visitor sees, to be taken modulo their number: always the same for the same id.
 pub fn snapshot_of(visitor: &[u8]) -> u8 {
     hash_of(visitor).to_le_bytes()[0]
 }
 
-/// Spreads bytes over a word: the same in every process and version. No secret is safe behind it.
+/// Hashes bytes to a word, the same in every process and version. Not for secrets.
 pub fn hash_of<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
     bytes.into_iter().fold(0, |hash, byte| mix(hash ^ u64::from(*byte)))
 }
 
-/// Clicks a view of the gallery's images, each image's vote growing with its views up to [`CTR_VIEWS`] or so: what is
-/// on top, and seen more for it, shall not stand for all.
+/// Clicks per view of the gallery's images. An image's vote grows with its views up to about [`CTR_VIEWS`], so that the
+/// images on top do not dominate.
 fn click_rate(basis: &Basis<'_>) -> f64 {
     let (mut clicks, mut views) = (1.0, 1.0 / Prior::FIRST.mean);
     for ordinal in 0..basis.columns.len() {
@@ -197,8 +197,8 @@ fn click_rate(basis: &Basis<'_>) -> f64 {
     clicks / views
 }
 
-/// The index of an arm in standard deviations above its mean, when what is learnt of it pays `horizon` times as long as
-/// what is known took (Brezzi and Lai 2002, their closed approximation of the Gittins index).
+/// The index of an arm, in standard deviations above its mean, if knowledge pays `horizon` times as long as the present
+/// knowledge took (Brezzi and Lai 2002, their closed approximation of the Gittins index).
 fn worth_knowing(horizon: f64) -> f64 {
     let root = horizon.sqrt();
     match horizon {

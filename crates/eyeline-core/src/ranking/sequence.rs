@@ -1,4 +1,4 @@
-//! From columns to an order: the ordinals of the images that a class sees, the first place first.
+//! Builds an order from columns: the ordinals of the images that a class sees, top first.
 
 use std::cmp::Reverse;
 
@@ -6,7 +6,7 @@ use super::Strategy;
 use super::score::{Basis, Key, Scorer};
 use crate::AccessClass;
 
-/// The whole order, made from nothing: what is shown and not excluded, sorted, arranged by the rules.
+/// Builds the whole order: visible images without excluded ones, sorted, then arranged by the rules.
 pub fn sequence(scorer: &Scorer<'_>, class: AccessClass) -> Vec<u32> {
     let Basis { columns, rules, .. } = scorer.basis();
     let ordinals = 0..u32::try_from(columns.len()).unwrap_or(u32::MAX);
@@ -14,18 +14,17 @@ pub fn sequence(scorer: &Scorer<'_>, class: AccessClass) -> Vec<u32> {
     rules.arrange(sorted(scorer, shown))
 }
 
-/// The whole order, made from `previous`, which was right for the same settings and class before the images in
-/// `changed` became what they are now. Equal to [`sequence`]; where an image's score depends on nothing but the image,
-/// those that did not change are only copied.
+/// Builds the order from `previous`, which was right for the same settings and class before the images in `changed`
+/// changed. Equal to [`sequence`]. Where a score depends on its image alone, unchanged images are copied.
 pub fn resequence(scorer: &Scorer<'_>, class: AccessClass, previous: &[u32], changed: &[u32]) -> Vec<u32> {
     let basis = scorer.basis();
     let columns = basis.columns;
     let alone = matches!(basis.ranking.strategy, Strategy::Newest | Strategy::Weight) && basis.rules.is_empty();
-    // With many changes sorting all is quicker than finding a place for each.
+    // With many changes a full sort is faster than a search for each.
     if !alone || changed.len() > columns.len() / 8 {
         return sequence(scorer, class);
     }
-    // A bit for each image, and no list of all besides the new one: a large gallery's are megabytes of fresh memory.
+    // A bit for each image instead of a second list: for a large gallery a list is megabytes of fresh memory.
     let mut moves = vec![0_u64; columns.len().div_ceil(64)];
     let mut arriving = Vec::with_capacity(changed.len());
     for ordinal in changed {
@@ -50,7 +49,7 @@ pub fn resequence(scorer: &Scorer<'_>, class: AccessClass, previous: &[u32], cha
             let place = scorer.key(*ordinal);
             let (before, after) = staying.split_at(staying.partition_point(|other| scorer.key(*other) > place));
             if after.is_empty() {
-                // It comes behind these, and perhaps behind others.
+                // It comes after these, and perhaps after others.
                 break;
             }
             merged.extend_from_slice(before);
@@ -63,7 +62,7 @@ pub fn resequence(scorer: &Scorer<'_>, class: AccessClass, previous: &[u32], cha
     merged
 }
 
-/// The word of a list of bits that has the image's, and that bit.
+/// The image's word in a list of bits, and its bit there.
 fn bit_of(ordinal: u32) -> (usize, u64) {
     (ordinal as usize / 64, 1 << (ordinal % 64))
 }

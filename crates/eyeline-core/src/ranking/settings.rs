@@ -1,4 +1,4 @@
-//! What a gallery's owner chooses.
+//! The ranking settings of a gallery.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// In the order of their numbers in cursors: new ones go to the end.
+    /// In the order of their numbers in cursors. A new one goes to the end.
     pub const ALL: [Strategy; 9] = [
         Strategy::Newest,
         Strategy::Weight,
@@ -45,7 +45,7 @@ impl Strategy {
         Strategy::Random,
     ];
 
-    /// What a message lists when a name is none of them.
+    /// The names, as an error message lists them.
     pub const NAMES: &'static str =
         "newest, weight, weight_decay, trending, ctr, interest, interest_fixed, manual or random";
 
@@ -67,7 +67,7 @@ impl Strategy {
         Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == text)
     }
 
-    /// How many orders there are side by side, so that visitors try different images between two publications.
+    /// The number of concurrent orders, so that visitors try different images between two publications.
     pub const fn snapshots(self) -> u8 {
         match self {
             Strategy::Interest | Strategy::Random => 4,
@@ -81,24 +81,24 @@ impl Strategy {
 pub struct Ranking {
     #[serde(default)]
     pub strategy: Strategy,
-    /// The weight is shown and kept exactly whatever the strategy.
+    /// The weight is kept exactly and shown under every strategy.
     #[serde(flatten)]
     pub factors: WeightFactors,
-    /// Seconds after which an event counts half, where events lose weight; [`Ranking::HALF_LIFE_S`] when `None`.
+    /// Half-life of events in seconds, for strategies that decay; [`Ranking::HALF_LIFE_S`] when `None`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub half_life_s: Option<u32>,
-    /// It ranks by what its guard counts; see [`super::Guard`].
+    /// True if the gallery ranks by what its guard counts; see [`super::Guard`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub guard: bool,
-    /// Of 100 visitors so many see the control order, so that what the strategy brings can be told.
+    /// The percentage of visitors who see the control order, which measures the strategy.
     #[serde(default, skip_serializing_if = "is_default")]
     pub holdout_percent: u8,
-    /// What that order is.
+    /// The control order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub holdout_control: Control,
 }
 
-/// What may be changed of the settings; `None` leaves it as it is.
+/// A change of the settings; `None` leaves a field as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RankingPatch {
     pub strategy: Option<Strategy>,
@@ -129,7 +129,7 @@ impl RankingPatch {
 }
 
 impl From<Ranking> for RankingPatch {
-    /// Changes all of them to these.
+    /// Sets every field.
     fn from(to: Ranking) -> Self {
         RankingPatch {
             strategy: Some(to.strategy),
@@ -151,17 +151,17 @@ impl Ranking {
     /// Fourteen days.
     pub const HALF_LIFE_S: u32 = 14 * 24 * 60 * 60;
 
-    /// The setting for a number of days; `None` unless it is from one hour to ten years.
+    /// The half-life for a number of days; `None` outside one hour to ten years.
     pub fn half_life_of_days(days: f64) -> Option<u32> {
         (1.0 / 24.0..=3_650.0).contains(&days).then(|| (days * 86_400.0).round() as u32)
     }
 
-    /// Whether acts are counted, and learnt from, alike under both. All other settings decide about orders alone.
+    /// True if events are counted and learnt alike under both. The other settings affect orders only.
     pub fn counts_like(self, other: Ranking) -> bool {
         self.guard == other.guard && self.half_life_s() == other.half_life_s()
     }
 
-    /// What is compared, where some visitors are held out.
+    /// The comparison of the hold-out, if there is one.
     pub fn holdout(self) -> Option<Holdout> {
         let Ranking { strategy: treatment, holdout_percent: percent, .. } = self;
         (percent > 0).then_some(Holdout { percent, treatment, control: self.holdout_control.strategy() })

@@ -1,9 +1,9 @@
-//! What a schema may cost, known before it is compiled.
+//! The cost of a schema, bounded before it is compiled.
 //!
-//! A schema is a graph: its nodes are schemas, its edges lead to schemas that judge the same value (`allOf`, `$ref` and
-//! the like) or a part of it (`properties`, `items`). What one part of an event may cost is bounded by the number of
-//! schemas on all ways through the graph that go down into parts no more often than an event is deep. A way that comes
-//! back to where it was without going down would never end.
+//! A schema is a graph. Its nodes are schemas. Its edges lead to schemas that judge the same value (`allOf`, `$ref` and
+//! the like) or a part of it (`properties`, `items`). The cost of one part of an event is bounded by the number of
+//! schemas on all paths that go down into parts at most as often as an event is deep. A path that returns to its start
+//! without going down would never end.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,27 +16,27 @@ use super::patterns::Pattern;
 use crate::FieldErrors;
 use crate::event::DATA_DEPTH_MAX;
 
-/// Schemas within each other.
+/// Nesting depth of schemas.
 const DEPTH_MAX: usize = 32;
 const PATTERNS_MAX: usize = 64;
-/// Different places that references lead to.
+/// Distinct targets of references.
 const TARGETS_MAX: usize = 50;
-/// Schemas that may judge one and the same part of an event, all ways counted.
+/// Schemas that may judge one part of an event, over all paths.
 const WORK_MAX: u64 = 2_000;
-/// Schemas that may wait for each other, on the longest way.
+/// Schemas on the longest chain in which each waits for the next.
 const HEIGHT_MAX: u64 = 400;
-/// Values of an `enum` that cost about as much as a schema.
+/// Number of `enum` values that cost about as much as a schema.
 const ENUM_VALUES: u64 = 16;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Work that costs a step for each item or member, beside what looks at them.
+/// Work that costs one step for each item or member, besides the schemas that judge it.
 const WORK_A_STEP: u64 = 32;
-/// Steps of a division by a number that is not whole.
+/// Steps of a division by a number with a fraction.
 const DIVISION_STEPS: u64 = 250;
-/// Bytes that a compiled schema may take, about.
+/// Approximate bytes of a compiled schema.
 const COMPILED_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Bytes that a keyword takes when it is compiled, beside its path and its values.
+/// Bytes of a compiled keyword, besides its path and its values.
 const KEYWORD_BYTES: u64 = 300;
 /// Copies of a keyword's values in the compiled schema.
 const COPIES: u64 = 4;
@@ -44,7 +44,7 @@ const COPIES: u64 = 4;
 /// A schema within its bounds.
 pub(super) struct Bounded {
     pub(super) prices: Prices,
-    /// Bytes of memory that it takes when it is compiled, about.
+    /// Approximate bytes of memory of the compiled schema.
     pub(super) bytes: u64,
     pub(super) patterns: HashMap<String, Pattern>,
 }
@@ -106,16 +106,16 @@ const TOO_MUCH: &str =
     "Judging one event by this could take too long: its schemas lead to each other in too many ways.";
 const ENDLESS: &str = "A $ref in this leads back to itself without going down into a part of the event.";
 
-/// How a schema within a schema is come to.
+/// The relation of a nested schema to the one around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
-    /// It judges the same value.
+    /// Judges the same value.
     Same,
-    /// It may judge any part of the value.
+    /// May judge any part of the value.
     Part,
-    /// Of all these at the most one judges one part.
+    /// One of several, of which at most one judges a part.
     OneOfParts,
-    /// It only stands there, for references.
+    /// Only a target for references.
     Named,
 }
 
@@ -145,7 +145,7 @@ const SEVERAL: [(&str, Edge); 9] = [
     ("definitions", Edge::Named),
 ];
 
-/// The schemas right below one, each with its path from there.
+/// The direct subschemas, each with its path.
 pub(super) fn below(object: &Map<String, Value>) -> impl Iterator<Item = (String, &Value, Edge)> {
     let single =
         SINGLE.into_iter().filter_map(|(keyword, edge)| Some((keyword.to_owned(), object.get(keyword)?, edge)));
@@ -169,19 +169,19 @@ fn references(object: &Map<String, Value>) -> impl Iterator<Item = (&'static str
     keywords.filter_map(|keyword| Some((keyword, object.get(keyword)?.as_str()?)))
 }
 
-/// Visits every schema of the text once.
+/// Visits every subschema once.
 struct Walk<'a> {
     errors: FieldErrors,
     anchors: HashMap<&'a str, Vec<&'a Value>>,
-    /// The field of each reference, and where it leads.
+    /// The field of each reference, and its target.
     references: Vec<(String, &'a str)>,
     patterns: HashMap<String, Pattern>,
     /// Equal ones included.
     patterns_count: usize,
     prices: Prices,
     bytes: u64,
-    /// `unevaluatedProperties` and `unevaluatedItems` on the way to the schema that is visited: each compiles what is below
-    /// it once more.
+    /// `unevaluatedProperties` and `unevaluatedItems` above the visited schema. Each compiles everything below it once
+    /// more.
     unevaluated: u64,
 }
 
@@ -254,7 +254,7 @@ fn unevaluated(object: &Map<String, Value>) -> u64 {
     keywords.into_iter().filter(|keyword| object.contains_key(*keyword)).count() as u64
 }
 
-/// Bytes of one schema when it is compiled, without those below it. Each keyword holds its path.
+/// Bytes of one compiled schema, without its subschemas. Each keyword stores its path.
 fn compiled_bytes(object: &Map<String, Value>, path: usize) -> u64 {
     let is_schema = |keyword: &str| {
         keyword != "not"
@@ -271,7 +271,7 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// Where a reference may lead; a dynamic one perhaps to several places.
+    /// The possible targets of a reference; a dynamic one may have several.
     fn targets(&self, reference: &str) -> Vec<&'a Value> {
         let fragment = percent_decode_str(reference.trim_start_matches('#')).decode_utf8_lossy();
         if fragment.is_empty() || fragment.starts_with('/') {
@@ -288,24 +288,24 @@ struct Cost {
 }
 
 impl Cost {
-    /// The costs of two schemas that both judge.
+    /// The cost of two schemas that both judge.
     fn and(self, other: Cost) -> Cost {
         Cost { work: self.work.saturating_add(other.work), height: self.height.max(other.height) }
     }
 
-    /// The cost of either of two.
+    /// The higher cost of two alternatives.
     fn or(self, other: Cost) -> Cost {
         Cost { work: self.work.max(other.work), height: self.height.max(other.height) }
     }
 }
 
-/// A schema by its address in memory, and how far it is from there to the bottom of an event.
+/// A schema by its address in memory, and its distance to the bottom of an event.
 type Place = (*const Value, usize);
 
 struct Ways<'a> {
     graph: Graph<'a>,
     known: HashMap<Place, Cost>,
-    /// On the way to the schema that is looked at.
+    /// The schemas on the path to the present one.
     open: HashSet<Place>,
 }
 

@@ -1,7 +1,7 @@
-//! An event as the validator sees it: every look at a part of it is paid from a budget.
+//! An event as the validator sees it: every access to a part is paid from a budget.
 //!
-//! The validator cannot be interrupted. Once the budget is spent, every part looks empty: no loop goes on, and the
-//! validator ends soon after. Its verdict then counts for nothing.
+//! The validator cannot be interrupted. Once the budget is spent, every part looks empty, so that loops end and the
+//! validator returns soon. Its verdict is then discarded.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -11,34 +11,34 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node, NodeIdentity, Object, SerdeJson, cmp, unique};
 use serde_json::{Map, Number, Value};
 
-/// Bytes that an error takes beside what it copies.
+/// Bytes of an error, besides what it copies.
 pub(super) const ERROR_BYTES: u64 = 512;
-/// Bytes of a value in memory beside its text, and of the nodes of an object's tree.
+/// Bytes of a value in memory besides its text, and of a node of an object's tree.
 const VALUE_BYTES: u64 = 32;
 const NODE_BYTES: u64 = 640;
-/// Members that a node holds at the least.
+/// Minimum members of a node.
 const NODE_MEMBERS: usize = 5;
-/// Bytes of memory that are filled in the time of a step.
+/// Bytes of memory that are filled in the time of one step.
 const BYTES_A_STEP: u64 = 32;
-/// Bytes of text that are counted, compared or hashed in the time of a step.
+/// Bytes of text that are counted, compared or hashed in the time of one step.
 const TEXT_BYTES_A_STEP: u64 = 32;
-/// Below this number of items `uniqueItems` compares each with each.
+/// Below this number of items `uniqueItems` compares all pairs.
 const FEW_ITEMS: u64 = 16;
 
-/// What looks at an event cost under one schema.
+/// The prices of accesses under one schema.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Prices {
     /// Steps for each item or member.
     pub(super) part: u64,
     /// Steps for each byte of a member's name.
     pub(super) name_byte: u64,
-    /// Steps for each look at a number.
+    /// Steps for each access to a number.
     pub(super) number: u64,
     /// Bytes that an error may copy from the schema.
     pub(super) error: u64,
 }
 
-/// What is left of the budget of one judgement.
+/// The rest of the budget of one judgement.
 pub(super) struct Meter {
     prices: Prices,
     steps: Cell<u64>,
@@ -50,7 +50,7 @@ impl Meter {
         Meter { prices, steps: Cell::new(steps), bytes: Cell::new(bytes) }
     }
 
-    /// Pays; false once nothing is left.
+    /// Pays; false if the budget is spent.
     #[inline]
     fn pay(&self, steps: u64) -> bool {
         let left = self.steps.get().saturating_sub(steps);
@@ -67,7 +67,7 @@ impl Meter {
         self.pay(bytes / BYTES_A_STEP)
     }
 
-    /// Nothing is left: the verdict counts for nothing.
+    /// The budget is spent: the verdict is discarded.
     pub(super) fn is_spent(&self) -> bool {
         self.steps.get() == 0
     }
@@ -78,7 +78,7 @@ impl Meter {
 pub(super) struct Part<'a> {
     value: &'a Value,
     meter: &'a Meter,
-    /// Bytes of the path that leads here.
+    /// Bytes of its path.
     path: u64,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Part<'a> {
         Part { value, meter, path: 0 }
     }
 
-    /// Pays for a search through `text`; false once nothing is left.
+    /// Pays for a search through `text`; false if the budget is spent.
     pub(super) fn pay_text(&self, text: &str, steps_a_byte: u64) -> bool {
         self.meter.pay((text.len() as u64).saturating_mul(steps_a_byte))
     }
@@ -98,7 +98,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Bytes of a value in memory, about.
+/// Approximate bytes of a value in memory.
 pub(super) fn bytes(value: &Value) -> u64 {
     VALUE_BYTES
         + match value {
@@ -112,7 +112,7 @@ pub(super) fn bytes(value: &Value) -> u64 {
         }
 }
 
-/// Parts of a value, a text in proportion to its length.
+/// The number of parts of a value; a text counts by its length.
 fn weight(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 1,
@@ -207,8 +207,8 @@ impl<'a> Node<'a, Metered> for Part<'a> {
         self.meter.pay(weight(self.value)) && cmp::equal(self.value, expected)
     }
 
-    /// Every error asks for this. One that lies within another (a branch of `anyOf`) copies the value. An error that was
-    /// made after the budget was spent has a null of its own.
+    /// Every error calls this. An error within another (a branch of `anyOf`) copies the value. An error that was made
+    /// after the budget was spent holds a null.
     fn to_value(&self) -> Cow<'a, Value> {
         let is_paid =
             !self.meter.is_spent() && self.meter.pay_bytes(self.meter.prices.error + self.path + bytes(self.value));

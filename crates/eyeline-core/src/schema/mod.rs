@@ -1,9 +1,9 @@
-//! The schema of an event type: what the `data` of its events has to look like, by JSON Schema 2020-12.
+//! The schema of an event type: the shape of its events' `data`, in JSON Schema 2020-12.
 //!
-//! A schema comes from outside and judges every event of its type. Its size, its depth, its patterns and its work for one
-//! part of an event are bounded before it is taken. A judgement has a budget of steps and of bytes for errors: the verdict
-//! depends on the schema and the event alone, never on how fast the machine is.
-//! It refers to nothing outside itself. `format` is an annotation, as the specification has it by default.
+//! A schema comes from a tenant and judges every event of its type. Its size, depth, patterns and cost per part of an
+//! event are bounded before it is accepted. A judgement has a budget of steps and of bytes for errors, so the verdict
+//! depends on schema and event alone, not on the speed of the machine. A schema refers to nothing outside itself.
+//! `format` is an annotation, which is the specification's default.
 
 mod bounds;
 mod metered;
@@ -25,31 +25,31 @@ use crate::field_errors::REQUIRED;
 
 /// Bytes of a schema as JSON text.
 pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
-/// Fields with a format that are told of one schema.
+/// Fields with a `format` that an answer lists.
 const FORMATS_MAX: usize = 20;
-/// Errors told of one event.
+/// Errors of one event that an answer lists.
 const ERRORS_MAX: usize = 100;
 /// Bytes of one sentence; it may quote the schema.
 const SENTENCE_BYTES_MAX: usize = 300;
-/// Steps of one judgement: looks at parts of an event, and bytes of texts times the places of patterns. They take some
-/// 30 ms.
+/// Steps of one judgement: accesses to parts of an event, and bytes of texts times the places of patterns. They take
+/// about 30 ms.
 const STEPS_MAX: u64 = 2_000_000;
-/// Bytes of the errors that one judgement makes, most of which may lie within others.
+/// Bytes of the errors of one judgement; most of them may be nested in others.
 const ERROR_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Compiling follows references from one to the next; no schema within the bounds needs a tenth of this.
+/// Compiling recurses along references. A schema within the bounds needs less than a tenth of this.
 const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A compiled schema.
 #[derive(Clone, Debug)]
 pub struct Schema {
-    /// The error is what every event is told.
+    /// An error is the verdict on every event.
     validator: Result<Validator<Metered>, FieldErrors>,
     prices: Prices,
     bytes: u64,
 }
 
 impl Schema {
-    /// The error says what is wrong by field, each field below `schema`.
+    /// Returns errors by field, each below `schema`.
     pub fn compile(schema: &Value) -> Result<Schema, FieldErrors> {
         let Bounded { prices, bytes, patterns } = bounds::check(schema)?;
         let compiled = std::thread::scope(|scope| {
@@ -61,19 +61,18 @@ impl Schema {
         compiled.unwrap_or_else(|| Err(refused())).map(|validator| Schema { validator: Ok(validator), prices, bytes })
     }
 
-    /// Stands for a schema that was stored once and is not taken any more: no event fits it.
+    /// Stands for a stored schema that is no longer accepted: no event fits it.
     pub fn refused() -> Schema {
         let errors = FieldErrors::one("data", NOT_TAKEN);
         Schema { validator: Err(errors), prices: Prices::default(), bytes: 0 }
     }
 
-    /// Bytes of memory that it takes, about.
+    /// Approximate bytes of memory.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What is wrong with an event's `data`, a JSON object as text, by field (`data.path.to.field`); nothing when it is
-    /// in order.
+    /// The errors of an event's `data` (a JSON object as text), by field (`data.path.to.field`); empty if it fits.
     pub fn check(&self, data: &str) -> FieldErrors {
         match serde_json::from_str(data) {
             Ok(data) => self.check_value(&data),
@@ -92,16 +91,16 @@ impl Schema {
         if meter.is_spent() {
             return FieldErrors::one("data", TOO_COSTLY);
         }
-        // Most events are in order: that alone is told much faster.
+        // Most events fit, and a plain yes is much faster.
         if is_valid { FieldErrors::new() } else { self.errors(validator, data) }
     }
 
-    /// What is wrong with data that does not fit, as far as the budget leads.
+    /// The errors of data that does not fit, as far as the budget allows.
     fn errors(&self, validator: &Validator<Metered>, data: &Value) -> FieldErrors {
         let meter = Meter::new(self.prices, STEPS_MAX, ERROR_BYTES_MAX);
         let mut told = Told::default();
         for error in validator.iter_errors(Part::root(data, &meter)) {
-            // Made once the budget was spent.
+            // These were made after the budget was spent.
             let is_void = matches!(error.instance(), Cow::Owned(Value::Null));
             if !is_void && !told.tell(&error) {
                 break;
@@ -133,7 +132,7 @@ fn build(schema: &Value, patterns: HashMap<String, Pattern>) -> Result<Validator
         .map_err(|error| FieldErrors::one(path("schema", error.instance_path().as_str()), sentence(&error)))
 }
 
-/// The fields of a schema that name a `format`, at most 20. A format describes a value and is not checked.
+/// The fields of a schema with a `format`, at most 20. A format describes a value and is not checked.
 pub fn formats(schema: &Value) -> Vec<String> {
     let mut fields = Vec::new();
     let mut open = vec![("schema".to_owned(), schema)];
@@ -157,7 +156,7 @@ struct Told {
 }
 
 impl Told {
-    /// Tells of an error; false when no more may be told.
+    /// Adds an error; false if no more are accepted.
     fn tell(&mut self, error: &ValidationError<'_>) -> bool {
         let field = path("data", error.instance_path().as_str());
         match error.kind() {
@@ -187,7 +186,7 @@ impl Told {
 
 const UNEXPECTED: &str = "The schema has no such field.";
 
-/// A text that takes no more once it is long enough.
+/// A text that ignores input beyond its length limit.
 struct Short(String);
 
 impl std::fmt::Write for Short {
@@ -200,7 +199,7 @@ impl std::fmt::Write for Short {
     }
 }
 
-/// The validator's own words, about "this" instead of the value itself, which may be long or not fit for a log.
+/// The validator's message, about "this" instead of the value, which may be long or unfit for a log.
 fn sentence(error: &ValidationError<'_>) -> String {
     let mut text = Short(String::new());
     // It fails once the text is long enough.

@@ -1,4 +1,4 @@
-//! Regular expressions: what they may cost, and the keyword `pattern`, which pays for what it reads.
+//! Regular expressions: their cost, and the keyword `pattern`, which pays for what it reads.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use super::metered::{Metered, Part};
 use super::{STEPS_MAX, cut};
 
-/// Bytes that a compiled pattern may take.
+/// Bytes of a compiled pattern.
 pub(super) const BYTES_MAX: usize = 256 * 1024;
-/// Bytes that a pattern takes with the memory of its searches, beside its places.
+/// Bytes of a pattern and the memory of its searches, besides its places.
 const BYTES: u64 = 64 * 1024;
 /// Bytes of each place, and of each range of a character class, in the compiled pattern.
 const PLACE_BYTES: u64 = 64;
 const RANGE_BYTES: u64 = 80;
-/// A text of so many bytes can be judged by any pattern.
+/// Any pattern can judge a text of this many bytes.
 const TEXT_BYTES: u64 = 1_000;
-/// Places of a pattern at which a search may be at one time: each byte of a text can cost as many steps.
+/// Places of a pattern at which a search may be at one time. Each byte of a text can cost this many steps.
 const PLACES_MAX: u64 = STEPS_MAX / TEXT_BYTES;
-/// Ranges of a character class that cost about as much as a place.
+/// Number of ranges of a character class that cost about as much as a place.
 const CLASS_RANGES: u64 = 16;
 
-/// What a pattern is made of, repetitions counted.
+/// The parts of a pattern, repetitions counted.
 #[derive(Clone, Copy, Default)]
 struct Size {
     places: u64,
@@ -68,7 +68,7 @@ pub(super) struct Pattern {
     regex: Regex,
     /// Steps for each byte of a text that is searched.
     pub(super) places: u64,
-    /// Bytes of memory, about.
+    /// Approximate bytes of memory.
     pub(super) bytes: u64,
     sentence: Arc<str>,
 }
@@ -79,7 +79,7 @@ impl Pattern {
         let unusable = |cause: String| {
             cut(format!("This is no regular expression that can be used: {}", cause.trim_end_matches('.'))) + "."
         };
-        // Without a translation the text itself tells what is wrong.
+        // Without a translation the text itself shows what is wrong.
         let rust = to_rust_regex(text).unwrap_or(Cow::Borrowed(text));
         let hir = regex_syntax::parse(&rust).map_err(|error| {
             unusable(match error {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-/// Whether the header names the media type. A wildcard does not: it takes the usual form.
+/// True if the header names the media type. A wildcard does not count: it gets the usual form.
 pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|text| text.split(',')).any(|range| {

@@ -1,4 +1,4 @@
-//! What the public credential may send: checked before an event is taken in, told with every answer.
+//! The rate limit of the public credential: checked before an event is accepted, and part of every answer.
 
 use std::convert::Infallible;
 
@@ -16,8 +16,8 @@ pub struct RateLimit(Option<Allowance>);
 /// Bytes of a body that count as one event.
 const EVENT_BYTES: usize = 1024;
 
-/// Counts `events` of the public credential, or as many as its `bytes` stand for if those are more; refuses them with 429
-/// beyond the limit. Every other credential has no limit.
+/// Counts `events` of the public credential, or one for each `EVENT_BYTES` of its body if that is more. Returns 429
+/// beyond the limit. Other credentials have no limit.
 pub fn take_events(
     app: &App,
     credential: &Credential,

@@ -27,14 +27,14 @@ use super::{
 use crate::app::App;
 use crate::secrets::{new_key, sha256};
 
-/// What signing secrets are encrypted for.
+/// The purpose under which signing secrets are encrypted.
 pub(super) const SIGNING_SECRET: &str = "signing secret";
 
 const ORIGINS_MAX: usize = 100;
-/// Characters of an origin that can be listed.
+/// Characters of a listed origin.
 pub(super) const ORIGIN_CHARS_MAX: usize = 255;
 
-/// Seconds that a replaced key goes on working unless the rotation says otherwise: a day.
+/// Seconds for which a replaced key stays valid unless the rotation says otherwise: a day.
 const OVERLAP_SECONDS: u64 = 24 * 60 * 60;
 const OVERLAP_SECONDS_MAX: u64 = 30 * OVERLAP_SECONDS;
 
@@ -320,7 +320,8 @@ fn not_again(application: &Application) -> WithSecrets {
     WithSecrets { application: application.into(), secrets }
 }
 
-/// Origins as browsers send them: scheme, host, a port that is not the scheme's own; sorted, each once.
+/// Origins as browsers send them: scheme, host, and a port if it is not the scheme's default. Sorted, without
+/// repetitions.
 fn read_origins(fields: &mut Fields) -> Option<Vec<String>> {
     let given = fields.texts("allowed_origins", ORIGINS_MAX, ORIGIN_CHARS_MAX)?;
     let mut origins = BTreeSet::new();
@@ -344,7 +345,7 @@ fn read_origin(text: &str) -> Option<String> {
     (matches!(url.scheme(), "http" | "https") && bare).then(|| url.origin().ascii_serialization())
 }
 
-/// Base64url of the key's 32 bytes. A key of small order is none: one signature fits every message.
+/// Base64url of the key's 32 bytes. Refuses a key of small order, for which one signature fits every message.
 fn read_public_key(text: &str) -> Option<String> {
     /// What stands before the 32 bytes of an Ed25519 key in a PEM (SubjectPublicKeyInfo, RFC 8410).
     const PEM_START: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];

@@ -19,7 +19,7 @@ use crate::secrets::to_hex;
 #[include = "dist/*"]
 struct Assets;
 
-/// Pages and their parts are no part of the API, so they are not described.
+/// The application's pages are not part of the API, so they are not described.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/", routing::get(async |headers: HeaderMap| serve("index.html", &headers)))
@@ -40,11 +40,11 @@ fn serve_below(folder: &str, Path(path): Path<String>, headers: &HeaderMap) -> A
 
 /// A page of our own, or a part of it.
 fn serve(path: &str, headers: &HeaderMap) -> Answer<Response> {
-    // Names do not change with content: a browser asks each time and gets a 304 as a rule.
+    // These names do not change with their content. A browser asks each time and usually gets a 304.
     let own = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        // The pages state their own policy; what only a header can say is said here.
+        // The pages state their own policy. `frame-ancestors` works in a header only.
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'")),
     ];
     answer(path, headers, own)
@@ -60,7 +60,7 @@ fn serve_hashed(Path(path): Path<String>, headers: &HeaderMap) -> Answer<Respons
     answer(&format!("bundle/{path}"), headers, own)
 }
 
-/// A script that pages of any origin load.
+/// A script that pages of any origin may load.
 fn serve_script(name: &str, headers: &HeaderMap) -> Answer<Response> {
     let shared = [
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300, stale-while-revalidate=86400")),
@@ -71,7 +71,7 @@ fn serve_script(name: &str, headers: &HeaderMap) -> Answer<Response> {
 }
 
 fn answer(path: &str, headers: &HeaderMap, further: [(HeaderName, HeaderValue); 3]) -> Answer<Response> {
-    // A development build reads from the folder itself, where a path could climb.
+    // A development build reads from the folder itself, so a path must not climb out of it.
     let known = if path.split('/').any(|part| part == "..") { None } else { Assets::get(path) };
     let EmbeddedFile { data, metadata } = known.ok_or_else(|| Problem::not_found("page"))?;
     let tag = format!("\"{}\"", &to_hex(&metadata.sha256_hash())[..32]);

@@ -1,4 +1,4 @@
-//! Who is asking: the credential of a request, as an extractor.
+//! The credential of a request, as an extractor.
 
 use axum::extract::FromRequestParts;
 use eyeline_core::{ApplicationId, ProjectId, Tier};
@@ -97,8 +97,8 @@ impl FromRequestParts<App> for Credential {
     }
 }
 
-/// The strongest credential that was sent counts: `Authorization`, then the cookie of a signed-in browser, then the
-/// public id. A bad one is never passed over for a weaker one.
+/// The strongest credential decides: `Authorization`, then the cookie of a signed-in browser, then the public id. A bad
+/// credential is never replaced by a weaker one.
 async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
     if let Some(sent) = parts.headers.get(header::AUTHORIZATION) {
         let Some(token) = sent.to_str().ok().and_then(bearer) else {
@@ -153,7 +153,7 @@ pub(super) async fn by_key_hash(key_hash: [u8; 32], app: &App) -> Answer<Credent
     if same(&key_hash, &app.admin_key_hash) {
         return Ok(Credential::Admin { application: None });
     }
-    // Found by its hash: nothing about the key itself can be learnt from the time that takes.
+    // The lookup by hash gives no timing information about the key itself.
     let found = app.credentials.by_key(key_hash, app.clock.now()).await?;
     let application = found.ok_or_else(|| Problem::unauthorized("This key is not known, or it was revoked."))?;
     Ok(Credential::Key { application_id: application.application_id, project_id: application.project_id })
@@ -165,7 +165,7 @@ pub(super) fn sent_key_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
     bearer(sent).map(|token| sha256(token.as_bytes()))
 }
 
-/// The application that the header or the parameter of that name gives, and its project.
+/// The application that the header or the parameter `application` names, and its project.
 async fn named_application(parts: &Parts, app: &App) -> Answer<Option<(ApplicationId, ProjectId)>> {
     let Some(text) = application_text(&parts.headers, parts.uri.query()) else { return Ok(None) };
     let unknown = || Problem::unauthorized("This application is not known.");
@@ -174,7 +174,7 @@ async fn named_application(parts: &Parts, app: &App) -> Answer<Option<(Applicati
     Ok(Some((application_id, application.project_id)))
 }
 
-/// What the request gives as its application, the header before the parameter.
+/// The application as text; the header has priority over the parameter.
 pub(super) fn application_text(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
     if let Some(value) = headers.get("application") {
         return Some(value.to_str().unwrap_or_default().to_owned());
@@ -183,7 +183,7 @@ pub(super) fn application_text(headers: &HeaderMap, query: Option<&str>) -> Opti
     pairs.find(|(name, _)| name == "application").map(|(_, value)| value.into_owned())
 }
 
-/// A browser says where it asks from: the public id is taken only from its application's origins. A server says nothing.
+/// Checks a browser's `Origin` against the application's list. A server sends none and passes.
 async fn check_origin(parts: &Parts, app: &App, application_id: ApplicationId) -> Answer<()> {
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();

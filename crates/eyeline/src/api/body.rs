@@ -12,7 +12,7 @@ use crate::app::App;
 /// The `Content-Type` of what is JSON already when it is answered.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The unpacked bytes of a body that says to be JSON, or of an empty one, which needs not say anything; 415 for any other.
+/// The decompressed body of a request with a JSON content type. An empty body needs no type; any other type gets 415.
 pub struct JsonBody(pub Bytes);
 
 impl FromRequest<App> for JsonBody {

@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The address that a request comes from.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -74,7 +74,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool
     Found { address, unreadable: None }
 }
 
-/// The parts between separators that stand in no quotes, trimmed.
+/// The parts between separators outside of quotes, trimmed.
 fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let parts = text.split(move |letter| {

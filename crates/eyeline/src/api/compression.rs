@@ -12,14 +12,14 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// Bytes below which the headers of a compressed answer outweigh the saving.
 const BODY_MIN: u64 = 1024;
-/// Bytes that are compressed before other tasks get their turn: a few milliseconds.
+/// Bytes that are compressed before other tasks run: a few milliseconds.
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub async fn wrap(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let takes_gzip = takes_gzip(request.headers());
     let mut response = next(request).await;
     let is_text = is_text(response.headers());
-    // A 304 stands for an answer of either form.
+    // A 304 stands for an answer in either form.
     if is_text || response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
@@ -59,7 +59,7 @@ fn compressed(response: Response) -> Response {
     let headers = &mut parts.headers;
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    // The two forms have different bytes, so the tag says no more than that they mean the same.
+    // The two forms differ in bytes, so only a weak tag is right for both.
     let weak = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).filter(|tag| !tag.starts_with("W/"));
     if let Some(weak) = weak.and_then(|tag| HeaderValue::from_str(&format!("W/{tag}")).ok()) {
         headers.insert(header::ETAG, weak);

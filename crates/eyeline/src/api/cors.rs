@@ -10,17 +10,18 @@ use super::{Problem, auth};
 use crate::app::App;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// What a preflight allows that asks for no header, or for more than it may.
+/// The answer to a preflight that asks for no header, or for more than allowed.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, application, content-type, content-encoding, idempotency-key, if-none-match, last-event-id, \
      x-request-id, x-amz-checksum-sha256",
 );
 const ANSWER_HEADERS: HeaderValue =
     HeaderValue::from_static("etag, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id");
-/// Headers that a preflight may ask for, and their bytes together. Pages add those of tracing and other tools.
+/// Limits of the headers that a preflight may ask for, by number and bytes. Pages add headers of tracing and other
+/// tools.
 const ASKED_MAX: usize = 100;
 const ASKED_BYTES_MAX: usize = 4 * 1024;
-/// Seconds that a browser may remember a preflight: a revoked origin is out by then.
+/// Seconds for which a browser may remember a preflight; after it a revoked origin is refused.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
 pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
@@ -30,7 +31,7 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
         return response;
     };
     let application = auth::application_text(request.headers(), request.uri().query());
-    // An upload link is its own credential, wherever the page that holds it came from.
+    // An upload link is its own credential, whatever page holds it.
     let is_upload_link = request.uri().path().starts_with("/api/v1/incoming");
     let allowed = match is_upload_link {
         true => Ok(true),
@@ -60,8 +61,8 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
     response
 }
 
-/// A preflight shows no value of our header, so any application's list counts; with `?application=`, and for the
-/// request itself, exactly that application's.
+/// A preflight carries no value of our header, so the lists of all applications count. With `?application=`, and for
+/// the request itself, only that application's list counts.
 async fn is_allowed(app: &App, origin: &HeaderValue, application: Option<&str>) -> eyeline_store::Result<bool> {
     let Ok(origin) = origin.to_str() else { return Ok(false) };
     if origin.len() > ORIGIN_CHARS_MAX {
@@ -102,7 +103,7 @@ fn asked_headers(request: &HeaderMap) -> Option<HeaderValue> {
     if names.is_empty() { None } else { HeaderValue::from_str(&names.join(", ")).ok() }
 }
 
-/// A cache must not give one origin's answer to another.
+/// Keeps a cache from giving one origin's answer to another.
 fn vary(headers: &mut HeaderMap) {
     const ORIGIN: HeaderName = header::ORIGIN;
     headers.append(header::VARY, HeaderValue::from(ORIGIN));

@@ -1,4 +1,4 @@
-//! The bytes behind links, straight from the objects: no query, no credential but the address itself.
+//! The bytes behind links, straight from the objects: no query, and no credential but the address.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -15,8 +15,8 @@ use super::{Answer, Problem, Query};
 use crate::app::App;
 use crate::flow::links;
 
-/// A public version never changes under its address; copies outside live for a day at the most, since the image may be
-/// made private.
+/// A public version never changes under its address. Copies in caches live for at most a day, because the image may
+/// become private.
 const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=86400, immutable");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, max-age=300");
 
@@ -46,7 +46,7 @@ async fn public(
     let answered = response.headers_mut();
     answered.insert(header::CONTENT_TYPE, content_type(&name));
     answered.insert(header::CACHE_CONTROL, PUBLIC);
-    // Everybody may see it, so a page of any origin may draw it.
+    // The image is public, so a page of any origin may draw it.
     answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     answered.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     Ok(response)
@@ -108,7 +108,7 @@ async fn original(
     let filename = check_signature(&app, &key, query)?;
     let mut response = serve(&app, &key, &headers).await?;
     let answered = response.headers_mut();
-    // It still holds whatever was sent: a browser must not open it as a page of this site.
+    // An original may hold anything: a browser must not open it as a page of this site.
     answered.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     answered.insert(header::CONTENT_DISPOSITION, attachment(&filename));
     answered.insert(header::CACHE_CONTROL, PRIVATE);
@@ -174,7 +174,7 @@ async fn serve(app: &App, key: &ObjectKey, headers: &HeaderMap) -> Answer<Respon
     Ok(response)
 }
 
-/// What every answer about an object says, whatever it is.
+/// The headers of every answer about an object.
 fn finished(status: StatusCode, etag: &str, body: Body) -> Response {
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -216,7 +216,7 @@ fn read_range(text: &str, bytes_total: u64) -> Asked {
     }
 }
 
-/// By the ending that the server itself gave the version: nothing else is ever served here.
+/// The type follows from the ending that the server gave the version. Nothing else is served here.
 fn content_type(name: &str) -> HeaderValue {
     HeaderValue::from_static(match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("jpg") => "image/jpeg",

@@ -16,8 +16,8 @@ pub fn utf8(body: Bytes) -> Result<Bytes, FieldErrors> {
     Ok(if body.starts_with(UTF8_MARK) { body.slice(UTF8_MARK.len()..) } else { body })
 }
 
-/// The encoding of a text that uses more than one byte for an ASCII character. Its byte order mark tells it, or the zero
-/// bytes beside its first characters: neither JSON nor CSV has such bytes in UTF-8.
+/// The encoding of a text that uses more than one byte for an ASCII character. It shows in the byte order mark, or in
+/// zero bytes beside the first characters, which neither JSON nor CSV has in UTF-8.
 pub fn wide(head: &[u8]) -> Option<&'static str> {
     match *head {
         [0, 0, 0xFE, 0xFF, ..] => Some("UTF-32 (big-endian)"),

@@ -1,4 +1,4 @@
-//! What every request is wrapped in: an id, a line in the log, and errors that are always problem documents.
+//! The wrapper of every request: an id, a line in the log, and errors that are always problem documents.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -48,14 +48,15 @@ pub async fn wrap(app: &App, mut request: Request, next: impl AsyncFnOnce(Reques
     if let Some(unread) = unread
         && !unread.finish().await
     {
-        // The rest of the body stands before the next request; a client that keeps the connection would lose that one.
+        // The rest of the body precedes the next request. A client that keeps the connection would lose that request.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 
     let status = response.status().as_u16();
     app.metrics.count_request(status, began.elapsed());
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    // At debug: a line for each of a thousand events a second would cost more than the event, and hides the rest.
+    // At debug level: a log line for each of a thousand events a second costs more than the event and hides other
+    // lines.
     tracing::debug!(parent: &span, status, elapsed_us, "answered");
     response
 }
@@ -64,7 +65,7 @@ fn too_slow() -> Response {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped arriving; send the request again.").into_response()
 }
 
-/// The client's own id when it is a sane one, else a new one.
+/// The client's own id if it is well-formed, else a new one.
 fn request_id(app: &App, headers: &http::HeaderMap) -> HeaderValue {
     let sane = |id: &&HeaderValue| {
         !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -76,8 +77,8 @@ fn request_id(app: &App, headers: &http::HeaderMap) -> HeaderValue {
     HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
-/// Gives a problem the request's id; turns a refusal that the framework made (bad path, wrong method, body too large)
-/// into a problem, keeping its headers.
+/// Adds the request's id to a problem. Turns a refusal by the framework (bad path, wrong method, body too large) into a
+/// problem and keeps its headers.
 async fn as_problem(response: Response, request_id: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {

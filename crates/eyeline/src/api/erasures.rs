@@ -1,4 +1,4 @@
-//! Erasing what a person did: the only change there is to events.
+//! Erasure of a session's events: the only change to events.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! What another order of a gallery would bring, before anybody is shown it.
+//! Predicts what another order of a gallery would bring, before anybody sees it.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -20,7 +20,7 @@ pub async fn wrap(request: Request, next: Next) -> Response {
     }
     let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
     let mut response = next.run(request).await;
-    // No cache keeps what an answer says to one client for another, unless the answer allows it.
+    // No cache may serve one client's answer to another, unless the answer allows it.
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     let headers = response.headers();
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
@@ -29,7 +29,7 @@ pub async fn wrap(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // The body is in memory already and within the bound; reading it cannot fail.
+    // The body is in memory and within the bound, so reading it cannot fail.
     let body = to_bytes(body, BODY_MAX as usize).await.unwrap_or_default();
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&body)[..16]));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -48,7 +48,7 @@ pub fn matches(asked: &HeaderValue, tag: &str) -> bool {
     asked.trim() == "*" || asked.split(',').any(|candidate| strong(candidate) == strong(tag))
 }
 
-/// 304 with the headers that a cache has to know.
+/// 304 with the headers that a cache needs.
 pub fn not_modified(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     for name in [header::ETAG, header::CACHE_CONTROL, header::VARY] {

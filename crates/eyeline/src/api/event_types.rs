@@ -1,4 +1,4 @@
-//! Event types: what the events of a category and name have to look like.
+//! Event types: the schema of the events of a category and name.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -135,7 +135,7 @@ struct Named {
     name: String,
 }
 
-/// Reads what a request names, and whatever else is in its query by `more`.
+/// Reads the type from the path and its query. `more` reads the other parameters.
 async fn named<T>(
     app: &App,
     credential: &Credential,

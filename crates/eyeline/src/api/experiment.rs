@@ -1,4 +1,4 @@
-//! What a gallery's hold-out shows.
+//! The result of a gallery's hold-out.
 
 use axum::Json;
 use axum::extract::{Path, State};

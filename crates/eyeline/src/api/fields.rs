@@ -1,4 +1,4 @@
-//! Reading a JSON body field by field, so that everything that is wrong with it is told at once.
+//! Reads a JSON body field by field, so that all errors are returned together.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::problem::{Answer, Problem};
 use crate::web_address;
 
-/// Characters of a name that people give to a thing.
+/// Characters of the name of a project, gallery or application.
 pub const NAME_CHARS_MAX: usize = 200;
 
 /// A JSON object being read. Unknown fields are ignored; `null` counts as absent.
@@ -35,13 +35,13 @@ impl Fields {
         Fields { object, errors: FieldErrors::new() }
     }
 
-    /// The parameters of a URL as fields, all of them texts; of a repeated one the last counts.
+    /// The parameters of a URL as fields, all of them texts. The last of a repeated one counts.
     pub fn parse_query(query: &str) -> Self {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
         Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     }
 
-    /// Keeps the fields that are wanted. A sentence about one of the others becomes an error.
+    /// Keeps the wanted fields. A message about one of the others becomes an error.
     pub fn keep(&mut self, is_wanted: impl Fn(&str) -> bool, sentence: impl Fn(&str) -> Option<String>) {
         let errors = &mut self.errors;
         self.object.retain(|name, _| {
@@ -53,7 +53,7 @@ impl Fields {
         });
     }
 
-    /// Takes from `others` what is not there, and what is wrong with them; `null` counts as absent.
+    /// Adds the missing fields of `others`, and its errors; `null` counts as absent.
     pub fn or(&mut self, others: &mut Fields) {
         self.errors.merge(std::mem::take(&mut others.errors));
         self.object.retain(|_, value| !value.is_null());
@@ -62,12 +62,12 @@ impl Fields {
         }
     }
 
-    /// The field as it is; absent and `null` are `None`.
+    /// The raw field; absent and `null` are `None`.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
-    /// True when the field is there as `null` or as an empty text, which takes something away; the field is read then.
+    /// True if the field is `null` or an empty text, which removes a value. The field counts as read.
     pub fn is_null(&mut self, name: &str) -> bool {
         let takes_away = self.object.get(name).is_some_and(|value| value.is_null() || value == "");
         if takes_away {
@@ -103,7 +103,7 @@ impl Fields {
         self.text(name, chars_max)
     }
 
-    /// Something written as text, such as an id or a time; `what` completes "This has to be …".
+    /// A value written as text, such as an id or a time; `what` completes "This has to be …".
     pub fn parsed<T>(&mut self, name: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let value = self.value(name)?;
         let parsed = value.as_str().and_then(parse);
@@ -180,12 +180,12 @@ impl Fields {
         }
     }
 
-    /// Notes something wrong that only the caller can see.
+    /// Adds an error that only the caller can detect.
     pub fn error(&mut self, name: &str, sentence: impl Into<String>) {
         self.errors.add(name, sentence);
     }
 
-    /// Notes what is wrong inside of an object that is one of the fields.
+    /// Adds the errors of an object that is one of the fields.
     pub fn errors_below(&mut self, name: &str, errors: FieldErrors) {
         for (field, sentences) in errors.iter() {
             for sentence in sentences {
@@ -198,7 +198,7 @@ impl Fields {
         !self.errors.is_empty()
     }
 
-    /// Ends the reading: 400 with all that is wrong, or nothing.
+    /// Ends the reading: 400 with all errors, or nothing.
     pub fn finish(self) -> Result<(), FieldErrors> {
         self.errors.or(())
     }

@@ -1,4 +1,4 @@
-//! Galleries: made, listed, changed, deleted; images put in and taken out.
+//! Galleries: create, list, change, delete; add and remove images.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -5,13 +5,13 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, Method, header};
 
-/// Has a HEAD request answered as a GET, and takes the body off the answer.
+/// Answers a HEAD request as a GET without its body.
 pub async fn wrap(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if request.method() != Method::HEAD {
         return next(request).await;
     }
     *request.method_mut() = Method::GET;
-    // Both mean nothing with HEAD.
+    // Both headers mean nothing with HEAD.
     request.headers_mut().remove(header::RANGE);
     request.headers_mut().remove(header::UPGRADE);
     let mut response = next(request).await;

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a write that a client may send again.
+//! `Idempotency-Key`: a write that a client may repeat.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, OriginalUri};
@@ -35,13 +35,13 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// The key alone, for a write whose body is compared by its own means.
+    /// The key alone, for a write that compares its body itself.
     pub fn key(self) -> Option<IdempotencyKey> {
         self.key
     }
 
-    /// `body` is the request's, as sent; `answer` makes of the write's outcome what a repetition is answered with: the
-    /// same as the first time, but for secrets.
+    /// `body` is the request's, as sent. `answer` turns the write's outcome into the answer to a repetition: the first
+    /// answer without secrets.
     pub fn repeatable<T, A: Serialize>(
         self,
         body: &[u8],
@@ -58,7 +58,7 @@ impl Idempotency {
     }
 }
 
-/// The answer to a write: made of its outcome by `answer`, or the one kept from the first time.
+/// The answer to a write: made from its outcome by `answer`, or the stored first one.
 pub fn answer_once<T, A: Serialize>(once: Once<T>, status: StatusCode, answer: impl FnOnce(T) -> A) -> Response {
     match once {
         Once::Done(outcome) => (status, Json(answer(outcome))).into_response(),

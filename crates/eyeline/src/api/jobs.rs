@@ -1,4 +1,4 @@
-//! Dead letters: work that was given up, for the operator to see and start anew.
+//! Dead letters: failed jobs, for the operator to see and retry.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -69,10 +69,10 @@ use crate::app::App;
 /// Bytes of a body where a topic sets no other limit.
 const BODY_MAX: usize = 1024 * 1024;
 
-/// Everything that the server answers. Connections may tell their peer by `ConnectInfo<SocketAddr>`.
+/// All routes of the server. Connections may pass their peer by `ConnectInfo<SocketAddr>`.
 ///
-/// What every request is wrapped in is called as functions: as layers of a router each would cost a request allocations
-/// and a detour through the heap whenever it is looked at again.
+/// The wrappers of every request are called as functions. As layers of a router each would cost allocations and an
+/// indirection at every poll.
 pub fn service(
     app: App,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
@@ -80,7 +80,7 @@ pub fn service(
     let document = openapi::document(&api, &app.settings.public_url());
     let parameters = Arc::new(Parameters::of(&document));
     let routes = described.merge(openapi::routes(&document)).merge(assets::routes()).with_state(app.clone());
-    // A trailing slash has to go before a route is looked for.
+    // Removes a trailing slash before routing.
     let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes).map_request(without_trailing_slash);
     service_fn(move |request: Request| {
         let (app, routes, parameters) = (app.clone(), routes.clone(), parameters.clone());
@@ -97,7 +97,7 @@ pub fn service(
     })
 }
 
-/// `/path/` is `/path`. Other slashes stay: a proxy that keeps `/metrics` from strangers has to know its only spelling.
+/// Treats `/path/` as `/path`. Other slashes stay: a proxy that hides `/metrics` has to know its only spelling.
 fn without_trailing_slash(mut request: Request) -> Request {
     let uri = request.uri();
     let path = uri.path().trim_end_matches('/');
@@ -113,21 +113,21 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-/// The description of the API as a server at `public_url` gives it: OpenAPI 3.1.
+/// The OpenAPI 3.1 description for a server at `public_url`.
 pub fn document(public_url: &str) -> Value {
     openapi::document(&described().into_openapi(), public_url)
 }
 
-/// Every route with its description. The reception of events gives its addresses whole: what nesting costs a request would
-/// be paid with every event.
+/// Every route with its description. The routes that receive events are given in full: nesting would cost time for
+/// every event.
 fn described() -> OpenApiRouter<App> {
     let api = topics().into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge).layer(from_fn(etag::wrap));
     let root = operations::root_routes().merge(downloads::root_routes()).merge(events::reception_routes());
-    // What is merged adds methods to an address that is there; what is nested would replace its description.
+    // A merge adds methods to an existing address; nesting would replace its description.
     OpenApiRouter::with_openapi(openapi::frame()).nest("/api/v1", api).merge(root)
 }
 
-/// What stands below `/api/v1`. A topic's `root_routes()` are links that are no part of the API and stand at the root.
+/// The routes below `/api/v1`. A topic's `root_routes()` are links outside of the API, at the root.
 fn topics() -> Vec<OpenApiRouter<App>> {
     vec![
         operations::routes(),

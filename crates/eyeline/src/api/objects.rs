@@ -1,5 +1,5 @@
-//! Objects of projects, looked up by their ids for a credential. Another project's object is not there, whatever the
-//! credential: every handler finds objects here, and the lints refuse other lookups.
+//! Looks up objects of projects by id for a credential. Another project's object is not found, whatever the credential.
+//! Every handler finds objects here, and the lints refuse other lookups.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub async fn managed_gallery(app: &App, credential: &Credential, gallery_id: Gal
     Ok(gallery)
 }
 
-/// A gallery of the credential's project with its orders, and which of its images the credential sees.
+/// A gallery of the credential's project with its orders, and the class of images that the credential sees.
 #[expect(clippy::disallowed_methods, reason = "the one place where handlers look galleries up")]
 pub async fn ranked(
     app: &App,
@@ -39,7 +39,7 @@ pub async fn ranked(
     Ok((ranked, gallery, class))
 }
 
-/// A gallery that everybody may see; `None` when it is not there or not for everybody.
+/// A public gallery; `None` if it does not exist or is not public.
 #[expect(clippy::disallowed_methods, reason = "the one place where handlers look galleries up")]
 pub async fn public_ranked(app: &App, gallery_id: GalleryId) -> Answer<Option<Arc<Ranked>>> {
     let ranked = match app.orders.gallery(gallery_id).await {
@@ -78,7 +78,7 @@ pub async fn managed_application(
     Ok(application)
 }
 
-/// Which of the gallery's images the credential sees.
+/// The class of the gallery's images that the credential sees.
 pub fn reader(credential: &Credential, gallery: &Gallery) -> Answer<AccessClass> {
     let class = match credential {
         Credential::Admin { .. } | Credential::Key { .. } => AccessClass::Project,

@@ -1,4 +1,4 @@
-//! For the operator: is it alive, is it ready, what does it count; and the clock of tests.
+//! For the operator: health, readiness, metrics; and the clock of tests.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! What visitors see of a gallery: pages in its order, one image, and the order made anew.
+//! Visitors' view of a gallery: pages in its order, one image, and a refresh of the order.
 
 use axum::Json;
 use axum::body::Body;
@@ -75,7 +75,7 @@ async fn ranked(
     let answered = response.headers_mut();
     answered.extend(HeaderValue::from_str(&validator).ok().map(|validator| (header::ETAG, validator)));
     answered.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie, application"));
-    // What others than the public may see has links that are signed for them.
+    // Pages for others than the public contain signed links.
     let is_public = matches!(credential, Credential::Application { .. });
     let caching = if is_public { "public, max-age=5" } else { "private, max-age=5" };
     answered.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
@@ -95,8 +95,8 @@ pub(super) struct VisitorParameters {
     visitor_id: Option<String>,
 }
 
-/// Reads which order a visitor sees: that of the strategy when one is asked for, else that of the arm of `visitor_id`,
-/// else of `session_id`; and the one of the orders side by side that belongs to the session.
+/// Chooses a visitor's order: the strategy that the request names, else that of the arm of `visitor_id` or
+/// `session_id`; and the one of the concurrent orders that belongs to the session.
 pub(super) fn read_visitor(
     query: &mut Query,
     strategy: Option<Strategy>,
@@ -113,7 +113,7 @@ pub(super) fn read_visitor(
     (Wanted { class, strategy, snapshot }, arm.map(|(_, arm)| arm))
 }
 
-/// Whether `If-None-Match` names the validator.
+/// True if `If-None-Match` names the validator.
 fn is_known(headers: &HeaderMap, validator: &str) -> bool {
     let named = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     named.flat_map(|names| names.split(',')).any(|name| {
@@ -190,7 +190,7 @@ async fn preview(
             let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
             (ranked, class)
         }
-        // A gallery that is not there is as one that is not for everybody.
+        // A gallery that does not exist is answered like one that is not public.
         Err(problem) => (objects::public_ranked(&app, gallery_id).await?.ok_or(problem)?, AccessClass::Public),
     };
     let preview = match page::preview(&app, &ranked, class, image_id).await? {

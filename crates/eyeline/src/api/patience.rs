@@ -1,5 +1,5 @@
-//! Bodies as they arrive: a silent one is waited for so long, and then its request is answered with 408. What a handler
-//! leaves unread is read to its end, within bounds, so that the connection can take the next request.
+//! Arriving bodies. A silent one ends with 408 after a while. The rest that a handler leaves unread is read to its end,
+//! within bounds, so that the connection can take the next request.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
@@ -13,12 +13,12 @@ use http::{Request, header};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// How much of a body is read after its request was answered, and for how long. A client that sends before it listens
-/// finds the answer then.
+/// Limits for reading the rest of a body after the answer. A client that sends everything before it reads then finds
+/// the answer.
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Ends the body of a request once it has been silent for `patience`, and lets `Unread` read what a handler left of it.
+/// Ends the body of a request after `patience` without bytes, and lets `Unread` read what a handler left.
 pub fn limit_silence<B>(request: Request<B>, patience: Duration) -> Request<Body>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,

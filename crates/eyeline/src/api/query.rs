@@ -19,7 +19,7 @@ use super::{Credential, Fields};
 use crate::app::App;
 use crate::secrets::Secrets;
 
-/// Rows of a page when the request does not say.
+/// Rows of a page if the request names no number.
 pub const LIMIT_DEFAULT: u32 = 20;
 pub const LIMIT_MAX: u32 = 100;
 
@@ -57,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        // Within a nested router the plain URI has lost its beginning.
+        // A nested router has removed the beginning of the plain URI.
         let uri =
             parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.clone(), |original| original.0.clone());
         let mut fields = Fields::parse_query(uri.query().unwrap_or_default());
@@ -139,7 +139,8 @@ pub struct Links {
 impl Links {
     pub fn next(&self, cursor: &str) -> Option<HeaderValue> {
         let given = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
-        // The credential of a beacon or a socket has no place in an answer; a cursor takes the place of a page's number.
+        // A credential in the query (of a beacon or socket) must not be in an answer. A cursor replaces a page's
+        // number.
         let kept = given.filter(|(name, _)| !matches!(name.as_ref(), "cursor" | "ticket" | "page" | "order_id"));
         let query =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();

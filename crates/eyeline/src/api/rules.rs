@@ -211,7 +211,7 @@ fn read_rules(fields: &mut Fields, page_size: u32) -> Rules {
     }
 }
 
-/// An array of objects; what is wrong with one is told under its number.
+/// An array of objects. The errors of one are listed under its number.
 fn read_list<T>(fields: &mut Fields, name: &str, count_max: usize, read: impl Fn(&mut Fields) -> Option<T>) -> Vec<T> {
     let items = match fields.value(name) {
         None => return Vec::new(),

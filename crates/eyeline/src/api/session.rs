@@ -1,4 +1,4 @@
-//! The operator's browser: signed in by a one-time ticket or the admin key, then known by a cookie.
+//! The operator's browser: signed in by a one-time ticket or the admin key, then recognised by a cookie.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use crate::secrets::{new_key, same, sha256, to_hex};
 const COOKIE: &str = "eyeline_session";
 const PURPOSE: &str = "session";
 
-/// Cookies of this name that are looked at.
+/// Cookies of this name that are checked.
 const SESSIONS_MAX: usize = 4;
-/// How long a browser stays signed in.
+/// Lifetime of a session.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(sign_in, session, sign_out)).routes(routes!(create_sign_in_link))
 }
 
-/// How long a sign-in link works, unless it is used before.
+/// Lifetime of an unused sign-in link.
 const TICKET_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// A sign-in link that works once.
@@ -160,8 +160,8 @@ fn cookie(app: &App, value: &str, lifetime: Duration) -> Answer<Response> {
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, value)]).into_response())
 }
 
-/// Whether the request carries a good cookie and comes from a page of this server. `SameSite` alone would take a page
-/// on another port of this host for one of ours.
+/// True if the request has a valid cookie and comes from a page of this server. `SameSite` alone would accept a page on
+/// another port of this host.
 pub(super) async fn is_signed_in(headers: &HeaderMap, app: &App) -> Answer<bool> {
     if !is_same_origin(headers, app) {
         return Ok(false);
@@ -180,7 +180,7 @@ struct OpenSession {
     until: Timestamp,
 }
 
-/// Those of the request's cookies: one, unless somebody made more by hand.
+/// The sessions of the request's cookies: one, unless somebody made more by hand.
 fn open_sessions(headers: &HeaderMap, app: &App) -> Vec<OpenSession> {
     cookies(headers).take(SESSIONS_MAX).filter_map(|sealed| open_session(sealed, app)).collect()
 }
@@ -196,12 +196,12 @@ fn open_session(sealed: &str, app: &App) -> Option<OpenSession> {
     let text = String::from_utf8_lossy(&value);
     let (until, admin_key) = text.split_once(' ')?;
     let until = until.parse().map(Timestamp::from_micros).ok()?;
-    // Another admin key ends every session.
+    // A new admin key ends every session.
     let is_open = until > app.clock.real_now() && same(admin_key.as_bytes(), to_hex(&app.admin_key_hash).as_bytes());
     is_open.then(|| OpenSession { hash: sha256(&value), until })
 }
 
-/// False when a browser says that another page than one of this server's asks.
+/// False if the browser says that a page of another origin sent the request.
 fn is_same_origin(headers: &HeaderMap, app: &App) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site_is_ours = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));

@@ -1,4 +1,4 @@
-//! Bodies that may come packed (`Content-Encoding: gzip` or `zstd`).
+//! Bodies that may be compressed (`Content-Encoding: gzip` or `zstd`).
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ use super::encoding::utf8;
 use super::{Answer, Problem};
 use crate::app::App;
 
-/// The largest window of a zstd frame, as a power of two: what unpacking may keep in memory besides the body.
+/// The largest window of a zstd frame, as a power of two: memory of the decompression besides the body.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// A request's headers and its text, unpacked and without a byte order mark, of at most `MAX` bytes. However far a small one would swell, not a byte
@@ -51,7 +51,7 @@ async fn collect(body: Body, bytes_max: usize) -> Answer<Bytes> {
     Ok(collected.to_bytes())
 }
 
-/// For addresses that take a file as it is: 415 for a packed one.
+/// For addresses that take a file as it is: 415 for a compressed one.
 pub fn refuse_packed(headers: &HeaderMap) -> Answer<()> {
     let encoding = encoding_of(headers);
     if encoding.is_empty() {
@@ -62,14 +62,14 @@ pub fn refuse_packed(headers: &HeaderMap) -> Answer<()> {
     Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
-/// The encodings of a body in lower case, separated by commas; empty for a body that is not packed.
+/// The encodings of a body in lower case, separated by commas; empty for a body that is not compressed.
 fn encoding_of(headers: &HeaderMap) -> String {
     let lines = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = lines.flat_map(|line| line.split(',')).map(|encoding| encoding.trim().to_ascii_lowercase());
     encodings.filter(|encoding| !matches!(encoding.as_str(), "" | "identity")).collect::<Vec<_>>().join(", ")
 }
 
-/// How a body is packed.
+/// The compression of a body.
 #[derive(Clone, Copy)]
 pub(super) enum Packing {
     Gzip,
@@ -118,7 +118,7 @@ pub(super) fn broken(error: io::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, sentence)
 }
 
-/// Reads one byte more than is taken, which tells that there was more.
+/// Reads one byte over the limit, which detects that there was more.
 fn read_at_most(unpacking: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     unpacking.take(bytes_max as u64 + 1).read_to_end(&mut body)?;

@@ -1,5 +1,5 @@
-//! The local form of upload links: what a bucket would take, taken by the server itself with the same two forms and
-//! limits. The signature is the credential.
+//! The local form of upload links: the server itself takes what a bucket would, in the same two forms and within the
+//! same limits. The signature is the credential.
 
 use axum::body::Body;
 use axum::extract::multipart::Field;
@@ -98,7 +98,7 @@ async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The bytes that a body says to have.
+/// The length that a body states.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -118,7 +118,7 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
         match field.name().unwrap_or_default() {
             "file" => {
                 let policy = verified(app, &key, &policy, &signature)?;
-                // A form says the type twice: in a field of its own, as it was signed, and beside the file.
+                // A form states the type twice: in a signed field of its own, and beside the file.
                 check_type(content_type.as_ref())?;
                 check_type(field.headers().get(header::CONTENT_TYPE))?;
                 // The other fields and the form itself add a little to the file.
@@ -138,7 +138,8 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
     Err(FieldErrors::one("file", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
 }
 
-/// Reads a field that means nothing here, and gives its name. A file in such a field was meant for the field `wanted`.
+/// Reads a field that has no meaning here and returns its name. A file in such a field was meant for the field
+/// `wanted`.
 pub(super) async fn skip(field: &mut Field<'_>, wanted: &str) -> Answer<String> {
     let name: String = field.name().unwrap_or_default().chars().take(NAME_CHARS_SHOWN).collect();
     if file_name::of_form_field(field.headers()).is_some() {
@@ -178,7 +179,7 @@ pub(super) async fn text(field: &mut Field<'_>) -> Answer<String> {
 }
 
 pub(super) fn broken_form(error: axum::extract::multipart::MultipartError) -> Problem {
-    // What the framework takes for its own failure is a connection that broke.
+    // What the framework reports as its own failure is a broken connection.
     let status = if error.status().is_server_error() { StatusCode::BAD_REQUEST } else { error.status() };
     Problem::new(status, format!("The form cannot be read: {}.", error.body_text()))
 }
@@ -187,7 +188,7 @@ fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<Polic
     upload::verify(app, key, policy, signature).map_err(Problem::forbidden)
 }
 
-/// Refuses what is declared to be no image. The bytes decide about everything else.
+/// Refuses a declared type that is not an image. The bytes decide about everything else.
 fn check_type(declared: Option<&HeaderValue>) -> Answer<()> {
     let declared = declared.and_then(|declared| upload::declared_type(declared.to_str().ok()?));
     match upload::type_refusal(declared) {

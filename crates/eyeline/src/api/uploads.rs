@@ -29,17 +29,17 @@ use crate::flow::links::Links;
 use crate::flow::upload::{self, ProjectLimits, Stated};
 use crate::flow::user_upload::{self, Owner};
 
-/// When to try again after a full waiting room.
+/// `Retry-After` of a full waiting room.
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 const USER_CHARS_MAX: usize = 255;
 const PAGE_MAX: u64 = 1_000_000;
 /// Fields of a form before the file.
 const FIELDS_MAX: usize = 20;
-/// What the form adds to the bytes of its file at the most.
+/// Bytes that the form may add to its file.
 const FORM_BYTES_MAX: u64 = 256 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
-    // Bounded by the user's tier, to a byte.
+    // The user's tier bounds the size, to a byte.
     let create = OpenApiRouter::new().routes(routes!(create_upload)).layer(DefaultBodyLimit::disable());
     OpenApiRouter::new().merge(create).routes(routes!(list_uploads)).routes(routes!(show_upload, delete_upload))
 }
@@ -100,7 +100,7 @@ async fn create_upload(
     refuse_packed(request.headers())?;
     let announced = announced(request.headers());
     let sender = Sender::of(&credential, query)?;
-    // Held until the answer: those who wait for their photo are bounded.
+    // Held until the answer: the number of requests that wait for their photo is bounded.
     let _place = app.admission.enter().ok_or_else(full)?;
     let mut form = form(request, &app).await?;
     let (project_id, image_id) = take_form(&app, announced, sender, idempotency.key(), &mut form).await?;
@@ -109,7 +109,7 @@ async fn create_upload(
     Ok((status, Json(ImageAnswer::new(image, &Links::at(&app), true))).into_response())
 }
 
-/// Photos come faster than versions are made of them.
+/// Photos arrive faster than versions are made.
 fn full() -> Problem {
     let detail = "Too many uploads are waiting for their versions; nothing was taken. Try again shortly.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(FULL_PAUSE)
@@ -185,7 +185,7 @@ async fn take_file(
     let declared = field.headers().get(header::CONTENT_TYPE);
     let content_type = declared.and_then(|declared| upload::declared_type(declared.to_str().ok()?));
     let stated = user_upload::private(filename, content_type);
-    // What is surely too large, whatever else the form holds, is refused before a place is taken.
+    // A file that is surely too large is refused before it takes a place.
     let at_least = Stated { bytes: announced.map(|bytes| bytes.saturating_sub(FORM_BYTES_MAX)), ..stated.clone() };
     let limits = ProjectLimits { file_bytes_max: tier.file_bytes_max, images_max: Some(tier.images_max) };
     if let Some((status, detail)) = refusal(&at_least, &limits) {
@@ -196,7 +196,7 @@ async fn take_file(
     Ok((project_id, user_upload::receive(app, owner, stated, key, file).await?))
 }
 
-/// The user that a token speaks of.
+/// The user that a token names.
 fn user(credential: &Credential) -> Option<Owner> {
     match credential {
         Credential::User { project_id, user_id, tier, .. } => {
@@ -305,7 +305,7 @@ async fn delete_upload(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The upload, if it is the user's own, or the credential may act for the user.
+/// The upload, if it is the user's own or the credential may act for the user.
 async fn owned(app: &App, credential: &Credential, image_id: ImageId) -> Answer<Image> {
     let missing = || Problem::not_found("upload");
     let image = objects::image(app, credential, image_id, "upload").await?;

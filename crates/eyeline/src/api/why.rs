@@ -1,4 +1,4 @@
-//! Why an image stands where it does.
+//! Explains an image's rank.
 
 use axum::Json;
 use axum::extract::{Path, State};

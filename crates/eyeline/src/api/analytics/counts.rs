@@ -1,4 +1,4 @@
-//! How much, over time.
+//! Counts of events over time.
 
 use axum::extract::State;
 use eyeline_core::{ApplicationId, Timestamp};
@@ -14,7 +14,7 @@ use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
 use crate::flow::usage::Counts;
 
-/// Rows of an answer at the most.
+/// Rows of one answer.
 const ROWS_MAX: usize = 10_000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {

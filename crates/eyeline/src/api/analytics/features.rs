@@ -1,4 +1,4 @@
-//! Which features are used most, and which least.
+//! The most and the least used features.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
     for feature in &found {
         unused.remove(&(feature.kind.category.clone(), feature.kind.name.clone()));
     }
-    // The found ones come by their use, and so do these.
+    // The features that were found are sorted by use, and so are these.
     let none = |(category, name)| Feature { kind: EventType { category, name }, count: 0, sessions: 0 };
     found.extend(unused.into_iter().map(none));
     if least_first == Some(true) {

@@ -1,4 +1,4 @@
-//! How many get from step to step.
+//! Sessions from step to step.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How the images of a gallery are seen and clicked.
+//! Views and clicks of a gallery's images.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::api::objects::managed_gallery;
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
-/// Positions in an answer at the most; those further down a page are few and seen by few.
+/// Positions in one answer; deeper ones are few and seen by few.
 const POSITIONS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {

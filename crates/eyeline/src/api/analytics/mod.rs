@@ -1,4 +1,4 @@
-//! What analysts ask about the events of a project.
+//! Analysts' questions about a project's events.
 
 mod counts;
 mod features;
@@ -26,7 +26,7 @@ use crate::flow::usage::Weight;
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z, or 2021-01-01 by the clocks of timezone";
 const ZONE: &str = "the name of a time zone, such as Europe/Berlin, or UTC";
-/// Rows of an answer that says which are the most, when the request does not say and at the most.
+/// Rows of an answer that ranks, by default and at most.
 const ROWS_DEFAULT: u64 = 20;
 const ROWS_MAX: u64 = 1_000;
 
@@ -160,7 +160,7 @@ impl Scope {
         let zone = query.parsed("timezone", ZONE, Zone::parse).unwrap_or_default();
         let time = |text: &str| zone.parse_time(text);
         let filter = Filter {
-            // Of an unknown project there are no events; nobody gets that far.
+            // An unknown project has no events, and no request gets this far with one.
             project_id: project_id.unwrap_or(ProjectId(uuid::Uuid::nil())),
             application_id: query.id("application"),
             session_id: None,
@@ -177,7 +177,7 @@ impl Scope {
         Scope { project_id, filter, zone }
     }
 
-    /// Ends the reading: 400 with all that is wrong, 404 for what is not the caller's.
+    /// Ends the reading: 400 with all errors, 404 for what belongs to another project.
     async fn finish(self, query: Query, app: &App, credential: &Credential) -> Answer<Filter> {
         query.finish()?;
         self.granted(app, credential).await
@@ -190,7 +190,7 @@ impl Scope {
     }
 }
 
-/// Puts a question to all events of the filter's project.
+/// Asks a question over all events of the filter's project.
 async fn ask<T: Send + 'static>(
     app: &App,
     filter: Filter,

@@ -1,4 +1,4 @@
-//! In what order features are used.
+//! The order in which features are used.
 
 use axum::Json;
 use axum::extract::State;

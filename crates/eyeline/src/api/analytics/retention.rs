@@ -1,4 +1,4 @@
-//! Who comes back.
+//! Returning visitors.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use super::{Basis, Scope, ScopeParameters, ask};
 use crate::api::{Answer, Credential, Query};
 use crate::app::App;
 
-/// Periods that are looked at when the request does not say from when on.
+/// Periods of the span if the request names no start.
 const PERIODS_DEFAULT: i64 = 12;
 
 pub(super) fn routes() -> OpenApiRouter<App> {

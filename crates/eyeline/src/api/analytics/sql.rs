@@ -21,7 +21,7 @@ use crate::app::App;
 const ROWS_DEFAULT: u64 = 1_000;
 const ROWS_MAX: u64 = 10_000;
 const ARROW: &str = "application/vnd.apache.arrow.stream";
-/// What an Arrow stream does not say itself.
+/// The headers with what an Arrow stream does not contain.
 const TRUNCATED: HeaderName = HeaderName::from_static("eyeline-truncated");
 const AS_OF: HeaderName = HeaderName::from_static("eyeline-as-of");
 const COMPLETE_FROM: HeaderName = HeaderName::from_static("eyeline-complete-from");
@@ -132,7 +132,7 @@ async fn run(
     JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     let mut fields = Fields::parse(&body)?;
-    // As with the other questions, the project and the like may stand in the URL.
+    // As with the other questions, the project and the filters may be in the URL.
     fields.or(&mut parameters);
     let query = fields.required_text("query", QUERY_BYTES_MAX);
     let limit = fields.integer("limit", 1..=ROWS_MAX).unwrap_or(ROWS_DEFAULT);

@@ -1,8 +1,8 @@
 //! Elements of one JSON array as rows.
 //!
-//! The reader finds elements by brackets, commas and strings alone, and reads each by itself. Damage may hide where an
-//! element ends: a quote that is missing turns texts and brackets inside out. So an element that cannot be read is searched
-//! for the next row: an object that is whole and has what a row needs. Reading goes on there.
+//! The reader finds elements by brackets, commas and strings alone, and parses each separately. Damage may hide the end
+//! of an element: a missing quote swaps texts and brackets. An unreadable element is therefore searched for the next
+//! row: a complete object with the required fields. Reading continues there.
 
 use std::collections::VecDeque;
 
@@ -12,9 +12,9 @@ use serde::de::IgnoredAny;
 use super::map::{ColumnMap, RowObject};
 use super::rows::{Object, ROW_BYTES_MAX, ReadRow, parse_object, row_error, too_long};
 
-/// Brackets within each other.
+/// Nesting depth of brackets.
 const DEPTH_MAX: usize = 1_000;
-/// Broken objects that a search for the next row reads.
+/// Broken objects that a search for the next row may read.
 const SEARCHES_MAX: usize = 16;
 
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl ArrayCutter {
         match self.place {
             Place::AfterArray => {}
             Place::BeforeArray => return Err(no_array()),
-            // A damaged element took the bracket that closes the array for its own, or for a part of a text.
+            // A damaged element took the closing bracket of the array for its own, or for a part of a text.
             Place::Element
                 if (self.is_in_string || self.is_mismatched) && self.buffer.trim_ascii_end().ends_with(b"]") =>
             {
@@ -123,7 +123,7 @@ impl ArrayCutter {
         Ok(())
     }
 
-    /// Whether `byte` stands outside of every element.
+    /// True if `byte` is outside of every element.
     fn ends_element(&mut self, byte: u8) -> Result<bool, FieldErrors> {
         if self.is_in_string {
             match byte {
@@ -165,7 +165,7 @@ impl ArrayCutter {
             self.begin_at(next);
             return next;
         }
-        // Nothing between two commas is no row.
+        // An empty element between two commas is not a row.
         if self.is_too_long || !self.buffer[start..end].trim_ascii().is_empty() {
             self.take(read, start, end, rows);
         }
@@ -174,7 +174,7 @@ impl ArrayCutter {
         end + 1
     }
 
-    /// Drops the beginning of an element over the bound; returns where what is kept begins.
+    /// Drops the beginning of an element over the bound. Returns the start of what is kept.
     fn end_window(&mut self, start: usize, map: &ColumnMap, rows: &mut VecDeque<ReadRow>) -> usize {
         let end = self.scanned;
         if let Some(next) = self.next_row(start, end, map) {
@@ -216,7 +216,7 @@ impl ArrayCutter {
         if self.is_too_long { Err(too_long()) } else { parse_object(self.buffer[start..end].trim_ascii(), map) }
     }
 
-    /// Counts the element as a row, unless it is the rest of the row before it.
+    /// Counts the element as a row, unless it is the rest of the previous row.
     fn take(&mut self, read: Result<RowObject, FieldErrors>, start: usize, end: usize, rows: &mut VecDeque<ReadRow>) {
         let element = self.buffer[start..end].trim_ascii();
         let name = first_name(element);

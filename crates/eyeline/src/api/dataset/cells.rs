@@ -1,4 +1,4 @@
-//! The cells of a record of CSV, and what the header says of them.
+//! The cells of a CSV record, and their meaning by the header.
 
 use std::borrow::Cow;
 
@@ -8,22 +8,22 @@ use serde_json::Value;
 use super::map::{ColumnMap, Field, NEEDED, RowObject, row};
 use super::rows::row_error;
 
-/// What columns may be separated by where nothing states it.
+/// Possible separators of columns if the file states none.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 pub type Cells<'a> = Vec<Cow<'a, [u8]>>;
 
-/// The separator by which most columns of the first line mean something.
+/// The separator with which most columns of the first line have a meaning.
 pub fn separator_of(line: &[u8], map: &ColumnMap) -> Option<u8> {
     let meant = |separator: &u8| {
         let cells = split(line, Some(*separator));
         cells.iter().filter(|cell| map.fields(&String::from_utf8_lossy(cell)).next().is_some()).count()
     };
-    // Of as many, the first.
+    // The first one wins a tie.
     SEPARATORS.into_iter().rev().max_by_key(meant)
 }
 
-/// Cuts a record into its cells. A quote that its cell does not close stands for itself.
+/// Cuts a record into its cells. A quote that its cell does not close is literal.
 pub fn split(record: &[u8], separator: Option<u8>) -> Cells<'_> {
     let separator = separator.unwrap_or(b',');
     let mut cells = Vec::new();
@@ -139,14 +139,14 @@ impl Header {
         })))
     }
 
-    /// Whether a record has the header's columns. Spreadsheets add empty cells, and leave those without a heading out.
+    /// True if a record has the header's columns. Spreadsheets add empty cells and omit those without a heading.
     fn fits(&self, cells: &[Cow<'_, [u8]>]) -> bool {
         let unnamed = self.0.iter().skip(cells.len()).all(|column| column.name.is_empty());
         unnamed && cells.iter().skip(self.0.len()).all(|cell| cell.is_empty())
     }
 
-    /// Whether a line by itself is a row: it has the header's columns, and what every row needs. No text that people write
-    /// looks so.
+    /// True if a line alone is a row: it has the header's columns and the required fields. Prose does not look like
+    /// that.
     pub fn is_row(&self, line: &[u8], separator: Option<u8>) -> bool {
         let cells = split(without_end(line), separator);
         let has = |needed: &str, is_good: fn(&[u8]) -> bool| {
@@ -157,7 +157,7 @@ impl Header {
         self.fits(&cells) && has("external_id", |cell| !cell.is_empty()) && has("url", is_address)
     }
 
-    /// Whether a record of several lines is no record, but rows that a stray quote joined.
+    /// True if a record of several lines is really several rows, joined by a stray quote.
     pub fn is_torn(&self, lines: &[&[u8]], cells: &[Cow<'_, [u8]>], separator: Option<u8>) -> bool {
         let [first, within @ .., last] = lines else { return false };
         !self.fits(cells)

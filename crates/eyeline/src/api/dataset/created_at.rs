@@ -1,4 +1,4 @@
-//! Times as shops write them. One without an offset is in UTC, a date alone is its midnight.
+//! Times as shops write them. One without an offset is UTC; a date means its midnight.
 
 use eyeline_core::Timestamp;
 
@@ -6,7 +6,7 @@ use eyeline_core::Timestamp;
 pub const FORMS: &str =
     "a time such as 2021-01-31T09:15:27Z, 2021-01-31 09:15:27 +0100, 2021-01-31 or 31.01.2021 09:15";
 
-/// `None` for anything else, and for 01/02/2021, which is two different days in two countries.
+/// `None` for anything else, and for 01/02/2021, which countries read as different days.
 pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     Timestamp::parse(text).or_else(|| {

@@ -1,7 +1,7 @@
 //! Records of a CSV stream as rows: the first record names the columns.
 //!
-//! A quote that nobody closes takes in the lines behind it, up to the next quote. So the lines of a record are kept until it
-//! ends: one that is torn gives an error for its first line, and the lines after it are read as records of their own.
+//! An unclosed quote swallows the lines after it, up to the next quote. The lines of a record are therefore kept until
+//! it ends. A torn record gives an error for its first line, and the lines after it are read as records of their own.
 
 use std::collections::VecDeque;
 
@@ -152,7 +152,7 @@ impl CsvReader {
         };
     }
 
-    /// Begins another line of a record, within quotes; returns where what is kept begins.
+    /// Begins another line of a record, within quotes. Returns the start of what is kept.
     fn go_on(&mut self, start: usize, next: usize, rows: &mut VecDeque<ReadRow>) -> usize {
         let Some(dropped) = self.dropped else {
             if self.lines.is_empty() {
@@ -215,7 +215,7 @@ impl CsvReader {
         Ok(next)
     }
 
-    /// Rejects the first line of a record whose quote is not closed as it should be; the lines after it are read anew.
+    /// Rejects the first line of a record with an unclosed quote. The lines after it are read again.
     fn tear(&mut self, start: usize, rows: &mut VecDeque<ReadRow>) -> Result<usize, FieldErrors> {
         if self.header.is_none() {
             let sentence = format!("The quote that opens column {} is not closed in its line.", self.long_cell + 1);
@@ -235,7 +235,7 @@ impl CsvReader {
         Ok(next)
     }
 
-    /// Deals with a record that passes the bound; returns where what is kept begins.
+    /// Handles a record over the bound. Returns the start of what is kept.
     fn overflow(&mut self, start: usize, rows: &mut VecDeque<ReadRow>) -> Result<usize, FieldErrors> {
         let Some(header) = &self.header else {
             let sentence = format!("The header may have at most {ROW_BYTES_MAX} bytes.");

@@ -1,4 +1,4 @@
-//! Which column of a client's catalogue means which field of a row.
+//! The meaning of the columns of a client's feed.
 
 use serde_json::{Map, Value};
 
@@ -32,7 +32,7 @@ pub enum Field {
 
 use Field::{Categories, Kind, Number, Position, Published, Same, Tags, Urls};
 
-/// The fields that every row needs.
+/// The required fields of a row.
 pub const NEEDED: [&str; 2] = ["external_id", "url"];
 
 /// The fields that a map may name.
@@ -291,13 +291,13 @@ fn add_tags(row: &mut RowObject, tags: Vec<&str>) {
     }
 }
 
-/// Tags stand between `|`; without one, between commas or semicolons.
+/// Tags between `|`; without one, between commas or semicolons.
 fn split_tags(text: &str) -> Vec<&str> {
     let tags: Vec<&str> = if text.contains('|') { text.split('|').collect() } else { text.split([',', ';']).collect() };
     tags.into_iter().map(str::trim).collect()
 }
 
-/// The first of several addresses with commas or spaces between them. An address may contain commas of its own.
+/// The first of several addresses between commas or spaces. An address may contain commas itself.
 fn first_address(text: &str) -> &str {
     let text = text.trim();
     let end = text.match_indices([',', '|', ' ', '\n']).find_map(|(end, separator)| {
@@ -325,7 +325,7 @@ fn field(name: &str) -> Option<Field> {
     FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
 }
 
-/// Whether several columns may be given for the field.
+/// True if several columns may give the field.
 fn adds_up(field: Field) -> bool {
     matches!(field, Tags | Categories | Published)
 }

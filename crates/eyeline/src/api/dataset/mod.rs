@@ -1,4 +1,4 @@
-//! `POST /galleries/{gallery_id}/dataset`: a client's catalogue, read and stored as it streams in.
+//! `POST /galleries/{gallery_id}/dataset`: a client's feed, read and stored as it streams in.
 
 mod array;
 mod cells;
@@ -37,7 +37,7 @@ use crate::flow::dataset::{BadRow, Load, LoadInto};
 use crate::flow::upload::ProjectLimits;
 
 const ROWS_MAX: u64 = 1_000_000;
-/// A client that sends nothing for so long has gone.
+/// A client that sends nothing for this long is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -184,7 +184,7 @@ fn read_map(query: &mut Query) -> Option<ColumnMap> {
     }
 }
 
-/// What the body says to be. JSON is UTF-8 whatever charset is stated.
+/// The stated type of the body. JSON is UTF-8 whatever charset is stated.
 fn format_of(headers: &HeaderMap) -> Answer<(Format, TextReader)> {
     let unsupported = |detail: String| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -210,7 +210,7 @@ fn format_of(headers: &HeaderMap) -> Answer<(Format, TextReader)> {
     Ok((format, TextReader::new(charset).map_err(unsupported)?))
 }
 
-/// From a body's bytes to its rows.
+/// Turns a body's bytes into rows.
 struct Reading {
     unpacking: Unpacking,
     text: TextReader,
@@ -229,7 +229,7 @@ impl Reading {
             while let Some(piece) = self.unpacking.next()? {
                 self.rows.feed(&self.text.read(&piece, false)?)?;
                 self.store(app, load).await?;
-                // A little that swells to much would else keep the thread for itself.
+                // A small input that expands to much would otherwise block the thread.
                 tokio::task::consume_budget().await;
             }
         }

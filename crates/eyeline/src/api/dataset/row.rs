@@ -1,4 +1,4 @@
-//! What a row of a dataset has to look like.
+//! The shape of a dataset's row.
 
 use eyeline_core::{ImageId, Tier, Visibility};
 use eyeline_store::catalog::dataset::DatasetRow;
@@ -17,7 +17,7 @@ const SIDE_MAX: u64 = 100_000;
 
 /// Everything that is wrong with the row, by field, and the `external_id` that it names all the same.
 pub fn dataset_row(mut object: RowObject, new_image_id: ImageId) -> Result<DatasetRow, BadRow> {
-    // Shops number their products; the number stands for its digits.
+    // Shops number their products; a number stands for its digits.
     if let Some(id) = object.get_mut("external_id").filter(|id| id.is_u64() || id.is_i64()) {
         *id = Value::String(id.to_string());
     }

@@ -1,5 +1,5 @@
-//! Cuts a stream of bytes into rows, whatever the stream's pieces and whatever its length: a row is bounded, and one
-//! that cannot be read does not stop the rows after it. Every row of the stream is counted once.
+//! Cuts a stream of bytes into rows, whatever its pieces and its length. A row is bounded, and an unreadable one does
+//! not stop the rows after it. Every row is counted once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -145,7 +145,7 @@ impl RowReader {
     }
 }
 
-/// Joins a row to the product before it if both have the same `external_id`: it fills what the product lacks. The
+/// Joins a row to the previous product if both have the same `external_id`: it fills what the product lacks. The
 /// picture at position 1 is the product's.
 fn joined(product: &mut ReadRow, row: &ReadRow) -> bool {
     let (Ok(Some(known)), Ok(Some(more))) = (&mut product.read, &row.read) else { return false };
@@ -184,7 +184,7 @@ pub(super) fn parse_object(bytes: &[u8], map: &ColumnMap) -> Result<RowObject, F
     }
 }
 
-/// An object of JSON, and the names that it has more than once: of their values, nobody knows which is meant.
+/// An object of JSON, and the names that it repeats: which of their values is meant is unknown.
 #[derive(Default)]
 pub(super) struct Object {
     pub fields: RowObject,
@@ -265,7 +265,7 @@ impl LineCutter {
 
     fn end_line(&mut self, map: &ColumnMap, rows: &mut VecDeque<ReadRow>) {
         self.number += 1;
-        // Files that were joined have a byte order mark each.
+        // Each of several joined files has a byte order mark.
         let line = self.line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.line).trim_ascii();
         let read = match line {
             _ if self.is_too_long => Some(Err(too_long())),

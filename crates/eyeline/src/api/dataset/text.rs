@@ -10,7 +10,7 @@ use crate::api::encoding::{HEAD_BYTES, UTF8_MARK, wide};
 /// Bytes of text that are decoded in one go.
 const PIECE_BYTES: usize = 8 * 1024;
 
-/// A byte that UTF-8 never has, for what cannot be decoded: the row with it is rejected.
+/// A byte that UTF-8 never has. It replaces what cannot be decoded, so that its row is rejected.
 const UNREADABLE: u8 = 0xFF;
 
 pub enum TextReader {

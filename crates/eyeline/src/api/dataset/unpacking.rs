@@ -1,4 +1,4 @@
-//! A body of any length, unpacked while it streams in, a bounded piece at a time.
+//! A body of any length, decompressed while it streams in, a bounded piece at a time.
 
 use std::io::{self, Write as _};
 
@@ -12,9 +12,9 @@ use crate::api::{Answer, Problem};
 
 /// Of a body, as it is sent and unpacked.
 const BODY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
-/// Unpacked bytes of a piece.
+/// Decompressed bytes of a piece.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Packed bytes that gzip takes in one go: they unpack to a thousand times as many at the most.
+/// Compressed bytes that gzip takes in one go. They expand at most a thousandfold.
 const GZIP_BYTES: usize = 512;
 
 /// [`Unpacking::put`] what came, take the pieces, and [`Unpacking::finish`] at the end of the body.

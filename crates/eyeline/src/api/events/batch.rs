@@ -137,7 +137,7 @@ async fn collect_batch(
     Ok((status, rate_limit, Json(answer)).into_response())
 }
 
-/// Reads each event by itself, so that one that is wrong does not spoil the others.
+/// Reads each event separately, so that an invalid one does not affect the others.
 fn read(body: &[u8], kind: Kind, now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
     let first = body.trim_ascii_start().first();
     match (kind, first) {
@@ -182,7 +182,7 @@ struct SentObject<'a> {
     events: Option<Elements<'a>>,
 }
 
-/// The events of an array as they stand in it, no more of them than are taken.
+/// The events of an array as raw text, at most as many as a batch may have.
 struct Elements<'a> {
     events: Vec<&'a RawValue>,
     too_many: bool,

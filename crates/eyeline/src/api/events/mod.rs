@@ -28,7 +28,7 @@ use crate::flow::collect::{Receipt, Sender, event_id_of_key};
 /// Bytes of one event with its envelope.
 const EVENT_BYTES_MAX: usize = 128 * 1024;
 const KEY_CHARS_MAX: usize = 255;
-/// Bytes of an event's answer without its data, with names as long as they are as a rule.
+/// Usual bytes of an event's answer without its data.
 const ANSWER_BYTES_USUAL: usize = 512;
 
 /// What brings events in.
@@ -177,7 +177,7 @@ async fn collect(
         envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
     }
     let event_id = envelope.event_id;
-    // Everybody may hold the public credential: it is shown what it sent, never what others did.
+    // Everybody may hold the public credential: it sees only what it sent itself.
     let is_public = matches!(credential, Credential::Application { .. });
     let own = is_public.then(|| envelope.clone());
     let receipts = app.collector.collect(sender, vec![envelope]).await?;
@@ -206,14 +206,14 @@ async fn collect(
 }
 
 fn answer(status: StatusCode, rate_limit: RateLimit, event: Event) -> Answer<Response> {
-    // Into a buffer that need not grow.
+    // The buffer is large enough from the start.
     let mut body = Vec::with_capacity(ANSWER_BYTES_USUAL + event.data.len());
     serde_json::to_writer(&mut body, &EventAnswer::try_from(event)?)
         .map_err(|error| Error::internal("an answer", error))?;
     Ok((status, rate_limit, [(header::CONTENT_TYPE, JSON)], body).into_response())
 }
 
-/// Whose event it is: the application of the credential, or the one that the admin names.
+/// The sending application: that of the credential, or the one that the admin names.
 fn sender(credential: &Credential) -> Answer<Sender> {
     match *credential {
         Credential::Key { application_id, project_id }
@@ -239,7 +239,7 @@ fn event_key(headers: &HeaderMap) -> Answer<Option<&str>> {
     })
 }
 
-/// What a body says to be.
+/// The content type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Json,

@@ -1,4 +1,4 @@
-//! Events kept apart: seen with their reasons, counted by cause, tried again.
+//! Quarantined events: listed with their reasons, counted by cause, replayed.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,9 +17,9 @@ use crate::api::{Answer, Credential, Fields, JsonBody, PagingParameters, Problem
 use crate::app::App;
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
-/// Causes told at the most.
+/// Causes in one answer.
 const CAUSES_MAX: u32 = 1_000;
-/// What the cursor of a replay is sealed for.
+/// The purpose under which the cursor of a replay is sealed.
 const REPLAY_CURSOR: &str = "cursor of a replay";
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -1,4 +1,4 @@
-//! Events read back; nothing changes them.
+//! Events read back; they are never changed.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::api::{Answer, Credential, PagingParameters, Problem, ProjectParameter
 use crate::app::App;
 use crate::flow::receipt::{self, CountedIn, Fate};
 
-/// How long a list waits for the events before it to be counted.
+/// How long a list waits until earlier events are counted.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";
@@ -93,7 +93,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
     let project_id = project_id.ok_or_else(|| Problem::not_found("project"))?;
     credential.manage_project(&app, project_id).await?;
     if paging.after.is_none() {
-        // What was answered with 201 before is in the list, unless very much is on its way.
+        // Events that got a 201 before are in the list, unless a large backlog is being counted.
         let _late = tokio::time::timeout(PATIENCE, app.ingest.caught_up()).await;
     }
     let wanted = Filter { project_id, application_id, session_id, category, name, from, to };

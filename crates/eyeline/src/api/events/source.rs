@@ -1,4 +1,4 @@
-//! Where events come from: what the door marks them with.
+//! The sources of events, which the server adds on receipt.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::api::client_address::ClientAddress;
 use crate::flow::collect::Sender;
 use crate::secrets::Secrets;
 
-/// Tells the sources of the events of one request.
+/// Finds the sources of the events of one request.
 pub(super) struct Sources<'a> {
     secrets: &'a Secrets,
     project_id: ProjectId,
@@ -45,7 +45,7 @@ impl<'a> Sources<'a> {
         Sources { secrets, project_id, sent_by }
     }
 
-    /// What a visitor says of itself in `client` is not believed.
+    /// A visitor's own `client` field is ignored.
     pub fn mark(&self, envelope: &mut Envelope) {
         envelope.source = match (&self.sent_by, envelope.client.take()) {
             (SentBy::Visitor(source), _) => *source,
@@ -58,7 +58,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// A hash under the server's secret, of each project its own: without the secret nobody gets from it to an address, nor
+/// A hash under the server's secret, different in each project. Without the secret it leads neither to an address nor
 /// from one project's visitors to another's.
 fn source_of(secrets: &Secrets, project_id: ProjectId, address: IpAddr, user_agent: &str) -> Source {
     if declares_robot(user_agent) {

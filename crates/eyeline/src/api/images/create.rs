@@ -1,4 +1,4 @@
-//! Links to send images through, one or many at once.
+//! Upload links, one or many in a call.
 
 use std::collections::BTreeMap;
 
@@ -379,7 +379,7 @@ fn read_file(file: Value, defaults: &Defaults, limits: &ProjectLimits) -> Result
     }
 }
 
-/// What the files of a batch have in common.
+/// The fields that the files of a batch share.
 #[derive(Default)]
 struct Defaults {
     gallery_id: Option<GalleryId>,
@@ -399,10 +399,10 @@ impl Defaults {
     }
 }
 
-/// `None` when the name is missing, which is noted.
+/// `None` if the name is missing, which adds an error.
 fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
     let filename = fields.required_text("filename", FILENAME_CHARS_MAX);
-    // Browsers give an empty type for a file that they do not know.
+    // Browsers send an empty type for a file that they do not know.
     let content_type = if fields.is_null("content_type") { None } else { fields.text("content_type", TYPE_CHARS_MAX) };
     let stated = Stated {
         filename: filename.unwrap_or_default(),
@@ -419,7 +419,7 @@ fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
     (!stated.filename.is_empty()).then_some(stated)
 }
 
-/// Why a well-formed file is not taken.
+/// The reason why a well-formed file is refused.
 pub(in crate::api) fn refusal(stated: &Stated, limits: &ProjectLimits) -> Option<(StatusCode, String)> {
     if let Some(bytes) = stated.bytes.filter(|bytes| *bytes > limits.file_bytes_max) {
         let detail = format!("The file has {bytes} bytes; at most {} are taken.", limits.file_bytes_max);

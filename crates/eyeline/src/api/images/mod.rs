@@ -1,4 +1,4 @@
-//! Images: links to send them, what became of them, changes, removal.
+//! Images: upload links, state, changes, deletion.
 
 mod answer;
 mod create;

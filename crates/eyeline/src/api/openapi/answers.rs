@@ -1,4 +1,4 @@
-//! What follows for an operation's answers from rules that hold everywhere: problems, headers, descriptions.
+//! Completes an operation's answers by rules that apply everywhere: problems, headers, descriptions.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ const JSON: &str = "application/json";
 pub fn complete(operation: &mut Value, method: &str, path: &str, components: &Value, default_security: &Value) {
     let facts = Facts::of(operation, method, path, components, default_security);
     let Some(answers) = operation["responses"].as_object_mut() else { return };
-    // Ranges of statuses are what handlers say who leave it to these rules.
+    // A handler gives a range of statuses where it leaves them to these rules.
     answers.retain(|status, _| !status.contains('X'));
     for (status, sentence) in facts.problems() {
         let answer = answers.entry(status).or_insert_with(|| json!({ "description": sentence }));
@@ -151,7 +151,7 @@ fn seconds(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "integer", "minimum": 1 } })
 }
 
-/// What an answer means where nobody says.
+/// The default description of an answer.
 fn sentence(status: &str) -> &'static str {
     match status {
         "200" => "The answer.",
@@ -169,7 +169,7 @@ fn sentence(status: &str) -> &'static str {
     }
 }
 
-/// Whether a schema, or one that it is composed of, has the property.
+/// True if a schema, or one that it is composed of, has the property.
 pub(super) fn has_property(schema: &Value, name: &str, components: &Value) -> bool {
     if let Some(reference) = schema["$ref"].as_str().and_then(|text| text.strip_prefix("#/components/schemas/")) {
         return has_property(&components["schemas"][reference], name, components);

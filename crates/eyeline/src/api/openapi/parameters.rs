@@ -1,4 +1,4 @@
-//! Query parameters: which ones an operation takes is read from the description, so that the two cannot differ.
+//! Query parameters. The description says which ones an operation takes, so that code and description cannot differ.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What follows for schemas from rules that hold everywhere.
+//! Completes schemas by rules that apply everywhere.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Brings what a listener is told to its client, for as long as the client keeps up and may listen.
+//! Delivers news to a listener for as long as it keeps up and its credential is valid.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,21 +19,21 @@ use super::Holder;
 use crate::app::App;
 use crate::flow::notify::{Listener, Message};
 
-/// Shows that the connection stands, to both sides and to what is between them.
+/// Keeps the connection alive, for both sides and for proxies between them.
 const PING: Duration = Duration::from_secs(25);
-/// A client of which nothing was heard for this long, not even an answer to a ping, is gone.
+/// A client that is silent for this long, pings included, is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How soon a revoked credential closes its streams.
+/// Time until a revoked credential closes its streams.
 const CHECK: Duration = Duration::from_secs(10);
-/// A client that takes nothing in for this long is too slow; it may come back with its last `seq`.
+/// A client that accepts nothing for this long is too slow. It may reconnect with its last `seq`.
 const SEND_MAX: Duration = Duration::from_secs(20);
-/// How long to wait after the catalog gave an error.
+/// Pause after an error of the catalog.
 const RETRY: Duration = Duration::from_secs(1);
-/// Bytes of a message of the client: it has nothing to say.
+/// Bytes of a client's message; its content is ignored.
 const HEARD_BYTES_MAX: usize = 4 * 1024;
 /// Events on their way to the connection.
 const EVENTS_WAITING_MAX: usize = 16;
-/// How soon a browser comes back.
+/// Pause before a browser reconnects.
 const RECONNECT: Duration = Duration::from_secs(2);
 
 /// What a listener is told, and what its stream needs besides.
@@ -101,7 +101,7 @@ impl Stream {
                 _ = self.ping.tick() => return Next::Ping,
                 _ = self.check.tick() => {
                     if let Err(problem) = self.holder.check(&self.app, self.project_id).await
-                        // An engine that is away says nothing about the credential.
+                        // An unreachable engine says nothing about the credential.
                         && problem.status().is_client_error()
                     {
                         let gone = problem.status() == StatusCode::NOT_FOUND;
@@ -124,7 +124,7 @@ fn every(span: Duration) -> Interval {
 pub(super) fn over_socket(upgrade: WebSocketUpgrade, stream: Stream) -> Response {
     upgrade.max_message_size(HEARD_BYTES_MAX).max_frame_size(HEARD_BYTES_MAX).on_upgrade(|socket| async move {
         let (sink, heard) = socket.split();
-        // Both at once: a client that takes nothing in may still say that it goes.
+        // Both concurrently: a client that accepts nothing may still say goodbye.
         tokio::select! {
             () = say(sink, stream) => {}
             () = hear(heard) => {}
@@ -156,7 +156,7 @@ async fn say(mut sink: SplitSink<WebSocket, Frame>, mut stream: Stream) {
         }
     };
     tracing::debug!(project.id = %stream.project_id, reason = end.reason(), "a stream ends");
-    // Whoever takes nothing in does not hear why either.
+    // A client that accepts nothing does not get the reason either.
     let _ = timeout(RETRY, sink.send(end.frame())).await;
 }
 
@@ -177,7 +177,7 @@ pub(super) fn as_events(stream: Stream) -> Response {
 
 /// Ends when the client is gone, which is seen by the channel being closed.
 async fn send_events(sender: mpsc::Sender<Event>, mut stream: Stream) {
-    // An id without data is remembered by browsers: one that reconnects before the first news misses nothing either.
+    // Browsers remember an id without data, so one that reconnects before the first news misses nothing.
     let reached = Event::default().id(stream.listener.reached().to_string()).retry(RECONNECT);
     let mut waiting = vec![reached];
     let end = loop {

@@ -23,9 +23,9 @@ use crate::flow::notify::StreamMessage;
 use crate::secrets::{new_key, sha256};
 use deliver::Stream;
 
-/// How long a ticket opens a stream.
+/// Lifetime of a ticket.
 const TICKET_LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// Numbers are kept as signed ones.
+/// The catalog stores sequence numbers as signed integers.
 const SEQ_MAX: u64 = i64::MAX.unsigned_abs();
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -94,7 +94,7 @@ async fn open_stream(
     }
     let upgrade = if wants_events(&parts.headers) { None } else { Some(upgrade(&mut parts, &app).await?) };
 
-    // A ticket is used up by this, so nothing that the request may be refused for comes after it.
+    // This uses up the ticket, so no check that may refuse the request follows.
     let holder = match ticket {
         Some(ticket) => {
             let hash = sha256(ticket.as_bytes());

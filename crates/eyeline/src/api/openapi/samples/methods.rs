@@ -1,4 +1,4 @@
-//! Which method of the Python client calls which operation.
+//! The method of the Python client for each operation.
 
 /// The methods of the Python client, by operation. Operations that are missing here have none: browsers and links use them.
 pub(super) const METHODS: &[(&str, &str)] = &[

@@ -10,8 +10,6 @@ import { front } from '../dev.js';
 
 export { png, startBrowser, until };
 
-const DEADLINE_MS = 180_000;
-
 /** A server and its page. With EYELINE_WEB=sources the page is built from the sources, not taken from the binary. */
 export async function startApp(settings = {}) {
   if (process.env.EYELINE_WEB !== 'sources') return startEyeline(settings);
@@ -33,8 +31,6 @@ export async function startApp(settings = {}) {
 /** A page that fails the test on errors in its console. `signedIn` pages carry a session. */
 export async function openPage(browser, app, { path = '/', signedIn = true, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
-  // The tests run beside builds.
-  opened.setDefaultTimeout(DEADLINE_MS);
   const page = await opened.newPage();
   page.problems = [];
   page.on('console', (message) => {

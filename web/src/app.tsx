@@ -76,7 +76,7 @@ function Top() {
   const [isMaking, setMaking] = useState(false);
   return (
     <header class="top">
-      <h1><a class="brand" href={href(['gallery'])}><Brand /><span>{words.name}</span></a></h1>
+      <h1><a class="brand" href={href(['gallery'])} aria-label={words.name}><Brand /><span>{words.name}</span></a></h1>
       {projects.value && projects.value.length > 0 && <ProjectPicker onNew={() => setMaking(true)} />}
       {projectId.value && (
         <nav class="pages" aria-label={words.nav.label}>
@@ -87,7 +87,7 @@ function Top() {
       )}
       <div class="right">
         {projectId.value && <LiveDot />}
-        <button type="button" class="primary add" onClick={() => document.getElementById('upload')!.click()}><Icon name="up" /><span>{words.upload.add}</span></button>
+        <button type="button" class="primary add" aria-label={words.upload.add} onClick={() => document.getElementById('upload')!.click()}><Icon name="up" /><span>{words.upload.add}</span></button>
         <More />
       </div>
       {isMaking && <NewProject onClose={() => setMaking(false)} />}

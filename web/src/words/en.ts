@@ -364,7 +364,7 @@ export const en = {
     rate: 'Click rate', rateHint: 'Clicks for each view.',
     noBefore: 'nothing in the period before', against: (by: string) => `${by} against the period before`, before: (name: string) => `${name}, before`,
     best: 'Best pictures', worst: 'Worst pictures',
-    noHoldout: 'Nothing measures what the order brings yet. Set holdout_percent of the gallery to show some visitors another order.',
+    noHoldout: 'The effect of the order on clicks is not measured yet.', measure: 'Show some visitors another order',
     liftUnsure: (message: string) => `What the order brings is not known yet: ${message}.`,
     lift: (by: string, low: string, high: string) => `The order brings ${by} clicks a visit, 95 % sure between ${low} and ${high}.`,
     featureOrder: 'Order', most: 'Most used', least: 'Least used', feature: 'Feature', share: 'Share', events: 'Events', sessions: 'Sessions',

@@ -24,10 +24,11 @@ export function LiveTail() {
   const key = JSON.stringify([project_id, filters]);
   const list = useLoad(key, () => api.get('/events', { query: { project_id, ...filters, order: 'received_at', limit: SHOWN } }));
   useEffect(() => {
-    if (isPaused) return;
+    // A read that takes longer than the interval is waited for, because the next one would discard its answer.
+    if (isPaused || list.isLoading) return;
     const timer = setInterval(() => !document.hidden && list.reload(), EVERY_MS);
     return () => clearInterval(timer);
-  }, [isPaused, list.reload]);
+  }, [isPaused, list.isLoading, list.reload]);
   const shown = param('event');
   const isFiltered = FILTERS.some((name) => param(name));
   return (

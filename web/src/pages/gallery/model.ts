@@ -45,7 +45,9 @@ export class OpenGallery {
     void this.items.refresh();
   }
 
+  /** The items without those that are being deleted. A component that reads this is rendered when they change. */
   get shown(): Item[] {
+    this.version.value;
     const gone = removed.value;
     return gone.size ? this.items.items.filter((item) => !gone.has(item.image_id)) : this.items.items;
   }

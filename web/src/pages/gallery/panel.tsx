@@ -54,9 +54,10 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
         ))}
       </div>
       <div class="actions">
+        {/* With keys, because one button in the place of another would hand its work to its neighbour. */}
         {pinned
-          ? <Action class="quiet" run={() => unpin(open.id, id, changed)}><Icon name="pin" />{text.unpin}</Action>
-          : <button type="button" class="quiet" onClick={() => setDialog('pin')}><Icon name="pin" />{text.pin}</button>}
+          ? <Action key="unpin" class="quiet" run={() => unpin(open.id, id, changed)}><Icon name="pin" />{text.unpin}</Action>
+          : <button key="pin" type="button" class="quiet" onClick={() => setDialog('pin')}><Icon name="pin" />{text.pin}</button>}
         <Action class="quiet" run={async () => (await hide(open.id, [id], () => void open.items.refresh()), onGone())}><Icon name="hide" />{text.hide}</Action>
         <button type="button" class="quiet" onClick={() => setDialog('move')}><Icon name="move" />{text.move}</button>
         {original && <a class="quiet button" href={original} download={image.data?.filename}><Icon name="download" />{text.download}</a>}

@@ -20,9 +20,8 @@ export function Photos({ shown }: { shown: Gallery }) {
   const order = param('order');
   const open = useMemo(() => new OpenGallery(shown.gallery_id, order), [shown.gallery_id, order]);
   useEffect(() => () => open.close(), [open]);
-  open.version.value;
-  const { items: list } = open;
   const items = open.shown;
+  const { items: list } = open;
   // The order is followed as long as nothing beyond the first page is on screen.
   open.isNearTop = () => {
     const tiles = [...document.querySelectorAll<HTMLElement>('.grid > .tile')].map((tile) => ({ top: tile.getBoundingClientRect().top, height: tile.offsetHeight, index: Number(tile.dataset['index']) }));

@@ -69,7 +69,7 @@ function Answers({ galleryId, now, before }: { galleryId: string; now: Numbers; 
         <Answer label={words.photo.clicks} value={number(total.clicks)} change={changeOf(total.clicks, old.clicks)} />
         <Answer label={text.rate} hint={text.rateHint} value={total.click_rate === null ? '–' : percent(total.click_rate)} change={changeOf(total.click_rate, old.click_rate)} />
       </div>
-      <p class="card">{liftWords(now.usage.experiment)}</p>
+      <p class="card"><Lift galleryId={galleryId} experiment={now.usage.experiment} /></p>
       <section class="card"><h3>{text.overTime}</h3><OverTime now={now.usage} before={before.usage} /></section>
       <div class="cards">
         <section class="card"><h3>{text.best}</h3><Pictures galleryId={galleryId} rows={best} /></section>
@@ -89,11 +89,12 @@ function Answer({ label, hint, value, change: by }: { label: string; hint?: stri
   );
 }
 
-function liftWords(experiment: Usage['experiment']): string {
-  if (!experiment) return text.noHoldout;
+/** What the order brings, or where to begin to measure it. */
+function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage['experiment'] }) {
+  if (!experiment) return <span>{text.noHoldout} <a href={href(['gallery', galleryId, 'order'])}>{text.measure}</a></span>;
   const { lift, interval, enough_data, message } = experiment;
-  if (!enough_data || lift === null || !interval) return text.liftUnsure(message ?? '');
-  return text.lift(change(lift), percent(interval[0]!), percent(interval[1]!));
+  if (!enough_data || lift === null || !interval) return <>{text.liftUnsure(message ?? '')}</>;
+  return <>{text.lift(change(lift), percent(interval[0]!), percent(interval[1]!))}</>;
 }
 
 /** Views and clicks; with a comparison, those of the period before at the same distance from its beginning. */

@@ -6,7 +6,8 @@ import { number } from '../../lib/format.js';
 import { csv } from '../../lib/insight.js';
 import { go, hrefWith, param, projectId } from '../../state/route.js';
 import { Chart } from '../../ui/chart.js';
-import { Icon, Problem, Table } from '../../ui/index.js';
+import { Icon, Loaded, Table } from '../../ui/index.js';
+import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
 import { createEditor, type Editor } from './editor.js';
 import { RangeBar, span, zone } from './range.js';
@@ -50,35 +51,33 @@ function remember(query: string): string[] {
 export function Sql() {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
-  const [answer, setAnswer] = useState<Report | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [isBusy, setBusy] = useState(false);
   const [past, setPast] = useState(readHistory);
+  const asked = param('q');
+  const { from, to } = span();
+  const body = { query: asked ?? '', project_id: projectId.value!, from, to, timezone: zone(), limit: LIMIT };
+  const load = useLoad(asked ? JSON.stringify(body) : null, async () => {
+    const report = await api.post('/analytics/sql', { body });
+    setPast(remember(body.query));
+    return report;
+  });
+  const isBusy = Boolean(asked) && load.isLoading;
 
-  const run = async () => {
+  const run = () => {
     const query = editor.current!.text().trim();
     if (!query || isBusy) return;
-    go(hrefWith({ q: query }), { replace: param('q') === query });
-    setBusy(true);
-    setError(null);
-    try {
-      const { from, to } = span();
-      setAnswer(await api.post('/analytics/sql', { body: { query, project_id: projectId.value!, from, to, timezone: zone(), limit: LIMIT } }));
-      setPast(remember(query));
-    } catch (caught) {
-      setAnswer(null);
-      setError(caught);
-    }
-    setBusy(false);
+    if (query === asked) load.reload();
+    else go(hrefWith({ q: query }));
   };
   const latest = useRef(run);
   latest.current = run;
   useEffect(() => {
-    const asked = param('q');
-    editor.current = createEditor(host.current!, { text: asked ?? EXAMPLES[0]![1], label: text.query, run: () => void latest.current() });
-    if (asked) void latest.current();
+    editor.current = createEditor(host.current!, { text: asked ?? EXAMPLES[0]![1], label: text.query, run: () => latest.current() });
     return () => editor.current?.destroy();
   }, []);
+  // The address names the query, so that Back shows the query before.
+  useEffect(() => {
+    if (asked !== editor.current!.text().trim()) editor.current!.set(asked ?? EXAMPLES[0]![1]);
+  }, [asked]);
   const pick = (event: { currentTarget: HTMLSelectElement }) => {
     if (event.currentTarget.value) editor.current!.set(event.currentTarget.value);
     event.currentTarget.value = '';
@@ -88,15 +87,14 @@ export function Sql() {
       <RangeBar />
       <div class="editor" ref={host} />
       <div class="bar">
-        <button type="button" class="primary" disabled={isBusy} onClick={() => void run()}><Icon name="play" />{text.run}</button>
+        <button type="button" class="primary" disabled={isBusy} onClick={run}><Icon name="play" />{text.run}</button>
         <span class="hint">{text.runKey}</span>
         <div class="right">
           <select aria-label={text.example} onChange={pick}><option value="">{text.example}</option>{EXAMPLES.map(([title, query]) => <option key={title} value={query}>{title}</option>)}</select>
           {past.length > 0 && <select class="past" aria-label={text.history} onChange={pick}><option value="">{text.history}</option>{past.map((query) => <option key={query} value={query}>{query.replace(/\s+/g, ' ').slice(0, 80)}</option>)}</select>}
         </div>
       </div>
-      {error ? <Problem error={error} /> : null}
-      {answer && <Answer report={answer} />}
+      {asked && <Loaded load={load}>{(report) => <Answer report={report} />}</Loaded>}
     </>
   );
 }

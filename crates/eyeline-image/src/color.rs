@@ -7,7 +7,7 @@ use crate::packed::{Packed, Space};
 use crate::planar::Planar;
 use crate::turbo;
 
-/// What has to be done to a picture's colours.
+/// The conversion that a picture's colours need.
 pub(crate) enum Conversion {
     /// They are sRGB already, or nobody can tell.
     None,
@@ -75,7 +75,7 @@ fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
     }
 }
 
-/// What converts some rows in place, with a copy of them beside; `None` if the profile is of no use.
+/// Converts some rows in place, beside a copy of them. `None` if the profile is of no use.
 fn rgb_conversion(profile: &ColorProfile, layout: Layout) -> Option<impl FnMut(&mut [u8])> {
     let srgb = ColorProfile::new_srgb();
     let transform = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()).ok()?;
@@ -155,7 +155,7 @@ fn grey_by_luminance(profile: &ColorProfile) -> Option<ColorProfile> {
     Some(profile)
 }
 
-/// Whether a profile says nothing else than sRGB does: converting a few telling colours changes none by more than the
+/// True if a profile says nothing else than sRGB does: converting a few telling colours changes none by more than the
 /// rounding. Most photos carry such a profile, and converting them would cost as much as a version.
 fn is_srgb(profile: &ColorProfile) -> bool {
     if profile.color_space != DataColorSpace::Rgb {

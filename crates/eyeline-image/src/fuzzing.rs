@@ -19,12 +19,12 @@ pub fn exif_orientation(block: &[u8]) -> Option<u8> {
     crate::exif::orientation(block)
 }
 
-/// What a server makes of all that a worker says, and of the memory that they share.
+/// The server's reading of a worker's messages and of the memory that they share.
 pub fn worker_reply(said: &[u8], memory: &[u8], presets: &[Preset]) -> io::Result<Result<Made, ImageError>> {
     protocol::read_reply(said, memory, presets)
 }
 
-/// What an honest worker says, and leaves in the memory.
+/// The messages of an honest worker, and the memory that it leaves.
 pub fn honest_reply(outcome: &Result<Made, ImageError>) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let (mut said, mut memory) = (Vec::new(), Vec::new());
     protocol::write_reply(&mut said, &mut memory, outcome)?;

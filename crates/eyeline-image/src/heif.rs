@@ -24,21 +24,21 @@ pub(crate) use boxes::Outline;
 /// process.
 pub struct Heif(Result<Library, String>);
 
-/// What can be decoded with libheif, for the operator.
+/// The formats that libheif can decode here, for the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeifSupport {
     /// libheif's version; `None` where it cannot be used.
     pub version: Option<String>,
     /// Why it cannot be used.
     pub trouble: Option<String>,
-    /// Whether HEIC can be read: libde265 is there.
+    /// True if HEIC can be read: libde265 is there.
     pub heic: bool,
-    /// Whether AVIF can be read: libheif has a decoder for AV1.
+    /// True if AVIF can be read: libheif has a decoder for AV1.
     pub avif: bool,
 }
 
 impl HeifSupport {
-    /// What installs all that is missing, on Debian and Ubuntu.
+    /// The command that installs all missing parts, on Debian and Ubuntu.
     pub const INSTALL: &str =
         "apt-get install libheif1 libde265-0, from Debian 13 and Ubuntu 24.04 on also libheif-plugin-dav1d";
 }
@@ -54,7 +54,7 @@ impl Heif {
         Self(Library::load(libheif, libde265))
     }
 
-    /// What this process can decode.
+    /// The formats that this process can decode.
     pub fn support(&self) -> HeifSupport {
         match &self.0 {
             Ok(library) => HeifSupport {
@@ -144,7 +144,7 @@ fn divide_by_opacity(picture: &mut Packed) {
 fn profile_of((primaries, transfer): (u8, u8)) -> Option<Vec<u8>> {
     let transfer = match TransferCharacteristics::try_from(transfer).ok()? {
         TransferCharacteristics::Smpte2084 | TransferCharacteristics::Hlg => return None,
-        // What film cameras write. Stills with these curves are made for, and shown with, that of sRGB.
+        // Film cameras write these curves. Stills with them are made for, and shown with, that of sRGB.
         TransferCharacteristics::Bt709
         | TransferCharacteristics::Unspecified
         | TransferCharacteristics::Bt601

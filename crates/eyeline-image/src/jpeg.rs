@@ -75,7 +75,7 @@ fn refuse_rare_codings(structure: &Structure) -> Result<(), ImageError> {
     }
 }
 
-/// Whether the planes can be taken as they are: grey or YCbCr, with all chroma samples at one of the usual factors.
+/// True if the planes can be taken as they are: grey or YCbCr, with all chroma samples at one of the usual factors.
 fn has_plain_planes(structure: &Structure, colorspace: Colorspace) -> bool {
     let samplings: Vec<(u8, u8)> =
         structure.frame.components.iter().map(|component| (component.across, component.down)).collect();

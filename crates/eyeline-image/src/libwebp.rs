@@ -24,7 +24,7 @@ const METHOD: c_int = 2;
 
 const ABI: c_int = webp::WEBP_ENCODER_ABI_VERSION as c_int;
 
-/// What the format's 14 bits for a side can say.
+/// The longest side that the format's 14 bits can express.
 const SIDE_MAX: u32 = webp::WEBP_MAX_DIMENSION;
 
 /// Compresses a picture, which must be in 4:2:0 or grey. No metadata.

@@ -1,4 +1,4 @@
-//! How much memory a file will take, told from its first bytes before anybody decodes it.
+//! Estimates the memory that a file will take from its first bytes, before it is decoded.
 //!
 //! Only sizes are read here, in code without any decoder: it runs in the server's own process on files of strangers.
 
@@ -14,7 +14,7 @@ use crate::sniff::{self, Format};
 /// picture (a preview, a colour profile) fits.
 pub const START_BYTES: u64 = 256 << 10;
 
-/// What a worker takes beside the picture, with what its allocator keeps; and the versions on their way back.
+/// Memory of a worker besides the picture, with its allocator's reserve and the finished versions.
 const BASE_BYTES: u64 = 64 << 20;
 
 /// Bytes of memory that making the versions of a file takes at the most, in the worker and in the process that asks it,

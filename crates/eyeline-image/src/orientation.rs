@@ -36,17 +36,17 @@ impl Orientation {
         if self.transpose { (height, width) } else { (width, height) }
     }
 
-    /// Whether the picture's left and right, and its top and bottom, change places, seen before turning.
+    /// The flips that the picture needs before turning: left with right, and top with bottom.
     pub fn reverses(self) -> (bool, bool) {
         if self.transpose { (self.mirror_y, self.mirror_x) } else { (self.mirror_x, self.mirror_y) }
     }
 
-    /// Whether rows become columns.
+    /// True if rows become columns.
     pub fn transposes(self) -> bool {
         self.transpose
     }
 
-    /// What is swapped once rows have become columns and, for an upright or upside down picture, rows again.
+    /// The flips that remain after rows have become columns and, for an upright or upside down picture, rows again.
     pub fn flip(self) -> Flip {
         Flip { columns: self.mirror_x, rows: self.mirror_y }
     }

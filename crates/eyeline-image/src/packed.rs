@@ -3,7 +3,7 @@
 use crate::ImageError;
 use crate::resize::Resizer;
 
-/// What the channels of a pixel mean.
+/// The meaning of a pixel's channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Space {
     /// One channel.
@@ -41,7 +41,7 @@ impl Packed {
         self.space == Space::Rgb && self.channels == 4
     }
 
-    /// Whether some pixel lets something shine through.
+    /// True if some pixel is transparent.
     pub fn is_transparent(&self) -> bool {
         self.has_alpha() && self.samples.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX)
     }

@@ -22,7 +22,7 @@ impl Plane {
     }
 }
 
-/// How many luma samples, across and down, share one chroma sample.
+/// The numbers of luma samples, across and down, that share one chroma sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subsampling {
     pub across: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Planar {
 }
 
 impl Planar {
-    /// Whether the planes are laid out as the encoder takes them: 4:2:0 or grey.
+    /// True if the planes are laid out as the encoder takes them: 4:2:0 or grey.
     pub fn is_encodable(&self) -> bool {
         self.chroma.as_ref().is_none_or(|chroma| chroma.subsampling == Subsampling::HALF)
     }

@@ -118,7 +118,7 @@ impl Resizer {
     ) -> Result<(), ImageError> {
         let view: TypedImageRef<'_, U8> =
             TypedImageRef::from_buffer(from.width, from.height, &from.samples).map_err(ImageError::crashed)?;
-        // What arithmetic leaves outside of the plane is less than a thousandth of a row.
+        // Rounding leaves less than a thousandth of a row outside of the plane.
         let start = down.start.clamp(0.0, f64::from(from.height));
         let length = down.length.min(f64::from(from.height) - start);
         let options = options().crop(0.0, start, f64::from(from.width), length);

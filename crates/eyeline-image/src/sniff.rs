@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes alone: names and declared types are not believed.
+//! Detects a file's format by its first bytes alone; names and declared types are not believed.
 
 use eyeline_core::ImageErrorCode;
 
@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// Whether a file begins in a way, from its first bytes.
+/// True if a file begins in a way, from its first bytes.
 type Test = fn(&[u8]) -> bool;
 
 /// Formats that are known and refused, so that the refusal can name them.
@@ -50,13 +50,13 @@ const REFUSED: [(Test, &str, &str); 8] = [
     (is_svg, "image/svg+xml", "An SVG drawing"),
 ];
 
-/// How TIFF begins, in either byte order, with short and with long offsets.
+/// The first bytes of TIFF, in either byte order, with short and with long offsets.
 const TIFF: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
 
 /// Stands in a magic number where any byte may stand.
 const ANY: u8 = b'?';
 
-/// How each format begins.
+/// The first bytes of each format.
 const MAGICS: [(&[u8], Format); 5] = [
     (b"\xff\xd8\xff", Format::Jpeg),
     (b"\x89PNG\r\n\x1a\n", Format::Png),
@@ -108,7 +108,7 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
     })
 }
 
-/// What a file is follows from so many of its bytes, however long it is.
+/// Bytes that are enough to detect the format, however long the file is.
 const HEAD_BYTES: usize = 512;
 
 /// The brands that an ISO media file names first, and whether it is cut off within them. `None` for another file.
@@ -126,7 +126,7 @@ fn media_brands(bytes: &[u8]) -> Option<(Vec<&[u8; 4]>, bool)> {
     Some((brands.collect(), bytes.len() < stated))
 }
 
-/// Whether this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
+/// True if this is an SVG drawing, perhaps after a byte-order mark, a declaration or comments.
 fn is_svg(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(HEAD_BYTES)];
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();

@@ -31,7 +31,7 @@ impl From<ImageError> for Failure {
     }
 }
 
-/// How a JPEG file stores colour.
+/// The colour model of a JPEG file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colorspace {
     Grey,
@@ -41,7 +41,7 @@ pub(crate) enum Colorspace {
     Inks,
 }
 
-/// What the library reads from the header.
+/// The header as the library reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub width: u32,

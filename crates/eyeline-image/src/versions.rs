@@ -17,7 +17,7 @@ const QUALITY: u32 = 82;
 /// and costs a cosine for each pixel and wave: the 100 pixels that it takes would be 2 ms for the same hash.
 const HASH_BOX: Preset = Preset { name: "thumbhash", width: 32, height: 32, webp: false };
 
-/// What was made of one original.
+/// The versions of one original.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// Pixels of the original, upright.
@@ -48,7 +48,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// What a file with this version ends in, without the dot.
+    /// The ending of a file with this version, without the dot.
     pub fn extension(&self) -> &'static str {
         match self.content_type {
             "image/png" => "png",

@@ -172,7 +172,7 @@ struct Chunk<'a> {
     data: &'a [u8],
     /// With its name and length before, and the byte behind that makes the length even, if it is there.
     padded: &'a [u8],
-    /// Whether the data is as long as stated.
+    /// True if the data is as long as stated.
     is_whole: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who visits a gallery, session after session, and what it did.
+//! The visitors of a gallery, session after session, and their acts.
 
 use std::net::Ipv4Addr;
 
@@ -17,7 +17,7 @@ use crate::world::{Habits, Scenario, World, stream};
 const PARTS: usize = 10;
 /// Networks of visitors are numbered from here, those of bots from zero.
 const VISITORS: u32 = 1 << 20;
-/// How often a bot clicks each image that it views.
+/// Clicks of a bot on each image that it views.
 pub const CLICKS_OF_BOT: usize = 10;
 /// Images that a bot views.
 const IMAGES_OF_BOT: usize = 5;
@@ -44,7 +44,7 @@ struct Tally {
     oracle: f64,
 }
 
-/// Who acts.
+/// The session and the network of one visitor or bot.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor {
     pub session_id: SessionId,
@@ -191,7 +191,7 @@ impl Crowd {
         (first..first + bots).map(bot).collect()
     }
 
-    /// What came of all visits.
+    /// The result of all visits.
     pub fn report(&self) -> Report {
         let sum = |tallies: &[Tally]| {
             tallies.iter().fold((0.0, 0.0), |sum, tally| (sum.0 + tally.expected, sum.1 + tally.oracle))

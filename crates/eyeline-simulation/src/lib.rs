@@ -26,7 +26,7 @@ pub fn at(session: f64) -> Timestamp {
     Timestamp::from_micros(BEGIN.micros() + (session * SESSION.as_micros() as f64) as i64)
 }
 
-/// How a gallery did with its visitors.
+/// The result of a gallery with its visitors.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
     pub scenario: &'static str,

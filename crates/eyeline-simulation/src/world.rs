@@ -151,7 +151,7 @@ impl Scenario {
     }
 }
 
-/// How visitors scroll and look.
+/// The way visitors scroll and look.
 pub struct Habits {
     /// The chance that a session goes deeper than a place; it never rises.
     reach: Vec<f64>,

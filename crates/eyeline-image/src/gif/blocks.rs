@@ -1,6 +1,6 @@
 //! The blocks of a GIF file up to its first picture, without decoding any pixel.
 
-/// Where the first picture stands.
+/// The position of the first picture.
 pub(crate) struct FirstPicture {
     /// Pixels from the left of the screen to the right side of the picture.
     pub right: u32,

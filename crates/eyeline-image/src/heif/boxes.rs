@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 8;
 /// A coded picture may be so much wider and higher than the file states: coders fill up the last block.
 const PADDING_MAX: u32 = 128;
 
-/// What a file may have on its outermost level. Anything else is what some programs append, and ends the walk.
+/// The boxes of a file's outermost level. Any other was appended by some program, and ends the walk.
 const OUTERMOST: [&Name; 12] =
     [b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof", b"mfra", b"sidx", b"free", b"skip", b"wide", b"uuid"];
 
@@ -30,7 +30,7 @@ const SEQUENCES: [&Name; 6] = [b"avis", b"msf1", b"hevc", b"hevx", b"hevm", b"he
 pub(super) struct Part<'a> {
     pub name: Name,
     pub content: &'a [u8],
-    /// Whether it ends behind the bytes that are there.
+    /// True if it ends behind the bytes that are there.
     is_cut: bool,
 }
 
@@ -65,7 +65,7 @@ fn find_below<'a>(bytes: &'a [u8], path: &[&Name]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |bytes, name| find(bytes, name))
 }
 
-/// What a file says of itself before its pixels.
+/// The description of a file before its pixels.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Pixels of its largest item, as stored: of the picture itself, or of a part of it.
@@ -122,7 +122,7 @@ impl Outline {
     }
 }
 
-/// Whether a decoder's configuration speaks of more than 8 bits a sample.
+/// True if a decoder's configuration speaks of more than 8 bits a sample.
 fn is_deep(items: &[u8]) -> bool {
     let properties = find_below(items, &[b"iprp", b"ipco"]).unwrap_or_default();
     parts(properties).any(|part| match &part.name {

@@ -29,7 +29,7 @@ pub(super) fn sides(file: &[u8], items: &[u8]) -> (u32, u32) {
     configured.chain(stored).fold((0, 0), |widest, size| (widest.0.max(size.0), widest.1.max(size.1)))
 }
 
-/// What each item is.
+/// The type of each item.
 fn kinds(items: &[u8]) -> Option<BTreeMap<u32, [u8; 4]>> {
     let list = find(items, b"iinf")?;
     let entries = list.get(if *list.first()? == 0 { 6 } else { 8 }..)?;
@@ -44,12 +44,12 @@ fn kinds(items: &[u8]) -> Option<BTreeMap<u32, [u8; 4]>> {
     Some(kinds.collect())
 }
 
-/// Where an item's data are.
+/// The position of an item's data.
 struct Place {
     item: u32,
-    /// Whether it is counted from the beginning of the file.
+    /// True if it is counted from the beginning of the file.
     is_in_file: bool,
-    /// Whether it is counted from the beginning of the data in the list of items.
+    /// True if it is counted from the beginning of the data in the list of items.
     is_in_list: bool,
     /// Start and length; a length of 0 is all up to the end.
     extents: Vec<(u64, u64)>,
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-/// Whether data of an item stand behind the end of a file of `length` bytes.
+/// True if data of an item stand behind the end of a file of `length` bytes.
 pub(super) fn is_cut(length: usize, items: &[u8]) -> bool {
     let ends = |place: Place| place.extents.into_iter().map(|(start, length)| start.saturating_add(length)).max();
     let places = places(items).unwrap_or_default().into_iter().filter(|place| place.is_in_file);

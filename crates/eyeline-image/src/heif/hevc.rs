@@ -21,7 +21,7 @@ type Decoder = *mut c_void;
 type Picture = *const c_void;
 
 functions! {
-    /// What is called of libde265.
+    /// The functions of libde265.
     #[expect(non_snake_case, reason = "the library's own names")]
     De265 {
         de265_new_decoder() -> Decoder;
@@ -223,7 +223,7 @@ unsafe extern "C" fn decode_image(decoder: Decoder, out: *mut *mut c_void) -> CE
             }
             picture = (de265.de265_get_next_picture)(decoder);
         }
-        // What a stream lacks is guessed, and told in warnings alone.
+        // Missing parts of a stream are guessed, and reported by warnings only.
         let mut warnings = std::iter::repeat_with(|| (de265.de265_get_warning)(decoder)).take_while(|code| *code != 0);
         if warnings.any(is_damage) || picture.is_null() {
             return DAMAGED;
@@ -247,7 +247,7 @@ unsafe extern "C" fn decode_next_image2(
     unsafe { decode_image(decoder, out) }
 }
 
-/// Whether an error or warning of libde265 means that a part of the picture is missing or guessed. The others speak of
+/// True if an error or warning of libde265 means that a part of the picture is missing or guessed. The others speak of
 /// threads (1000, 1022), of entry points for them (1003), and of metadata (14, 1025, 1036).
 fn is_damage(code: c_int) -> bool {
     !matches!(code, 0 | 14 | 1000 | 1003 | 1022 | 1025 | 1036)
@@ -305,7 +305,7 @@ unsafe fn copied(heif: &Functions, de265: &De265, picture: Picture, out: *mut *m
     }
 }
 
-/// What the stream says of its colours; a number that libheif does not know stays unspecified.
+/// Copies the colour description of the stream. A number that libheif does not know stays unspecified.
 ///
 /// # Safety
 /// As for [`copied`]; `image` is libheif's.

@@ -75,7 +75,7 @@ type Handle = *mut c_void;
 type Image = *mut c_void;
 
 functions! {
-    /// What is called of libheif.
+    /// The functions of libheif.
     Functions {
         heif_init(*const c_void) -> CError;
         heif_get_version() -> *const c_char;
@@ -142,7 +142,7 @@ pub(super) struct Failure {
 /// A picture as the library leaves it: upright, in RGB of 8 bits.
 pub(super) struct Read {
     pub picture: Packed,
-    /// Whether opacity is multiplied into the colours.
+    /// True if opacity is multiplied into the colours.
     pub is_premultiplied: bool,
     /// The ICC profile, if there is one.
     pub icc: Vec<u8>,
@@ -156,9 +156,9 @@ pub(super) struct Library {
     /// From 1.19 on, its bounds are in a structure of each context.
     security_limits: Option<unsafe extern "C" fn(Context) -> *mut SecurityLimits>,
     pub version: String,
-    /// Whether HEVC can be decoded, what HEIC holds.
+    /// True if HEVC, which HEIC holds, can be decoded.
     pub hevc: bool,
-    /// Whether AV1 can be decoded, what AVIF holds.
+    /// True if AV1, which AVIF holds, can be decoded.
     pub av1: bool,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Component {
     pub down: u8,
 }
 
-/// What the frame header says.
+/// The content of the frame header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// The number of the frame marker's kind: 0 baseline, 1 extended, 2 progressive, 9 and 10 arithmetic, others rare.
@@ -26,7 +26,7 @@ pub(crate) struct Frame {
     pub components: Vec<Component>,
 }
 
-/// What the file says of itself.
+/// The structure of a file by its markers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Structure {
     pub frame: Frame,
@@ -38,7 +38,7 @@ pub(crate) struct Structure {
     /// Bytes from the start to behind the end marker, or to the segment that is cut; what follows is not part of the
     /// picture.
     pub length: usize,
-    /// Whether there is an end marker. Without one the file is cut, perhaps behind its last pixel.
+    /// True if there is an end marker. Without one the file is cut, perhaps behind its last pixel.
     pub has_end: bool,
 }
 
@@ -116,7 +116,7 @@ impl Scans {
         }
     }
 
-    /// Whether every bit of every coefficient is known.
+    /// True if every bit of every coefficient is known.
     pub fn are_complete(&self) -> bool {
         self.lowest_bits.as_flattened().iter().all(|bit| *bit == 0)
     }
@@ -180,7 +180,7 @@ impl Frame {
         matches!(self.coding, 2 | 10)
     }
 
-    /// Whether the coding is arithmetic, in which a decoder does not notice that data is missing.
+    /// True if the coding is arithmetic, in which a decoder does not notice that data is missing.
     pub fn is_arithmetic(&self) -> bool {
         self.coding > 8
     }

@@ -12,11 +12,11 @@ const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// Length, name and checksum of a chunk.
 const FRAME_BYTES: usize = 12;
 
-/// What a file consists of.
+/// The chunks of a file.
 pub(super) struct Chunks<'a> {
     /// The file without the chunks that its still picture does not need.
     pub needed: Parts<'a>,
-    /// Whether the file has its end chunk.
+    /// True if the file has its end chunk.
     pub has_end: bool,
     /// Frames of an animation, counted.
     pub frames: u32,
@@ -61,20 +61,20 @@ pub(super) fn of(file: &[u8]) -> Chunks<'_> {
     Chunks { needed: parts, has_end, frames, orientation }
 }
 
-/// What has been met of the chunks that a picture needs.
+/// The chunks seen so far that a picture needs.
 #[derive(Default)]
 struct Needed {
     /// From the header.
     color: u8,
     colors_bytes: usize,
     has_pixels: bool,
-    /// Whether another chunk has followed the pixels, which stand in one row of chunks.
+    /// True if another chunk has followed the pixels, whose chunks have to be consecutive.
     pixels_have_ended: bool,
     has_transparency: bool,
 }
 
 impl Needed {
-    /// Whether a picture needs this chunk. Ancillary chunks that are repeated, out of place or of a length that makes no
+    /// True if a picture needs this chunk. Ancillary chunks that are repeated, out of place or of a length that makes no
     /// sense are passed over, as libpng does.
     fn has(&mut self, name: &[u8; 4], data: &[u8]) -> bool {
         self.pixels_have_ended |= self.has_pixels && name != b"IDAT";

@@ -1,4 +1,4 @@
-//! What a PNG file says of its colours, as an ICC profile whatever it says it with.
+//! The colours of a PNG file as an ICC profile, whichever chunk describes them.
 
 use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 use png::{CodingIndependentCodePoints, Info};

@@ -1,6 +1,6 @@
-//! What libjpeg-turbo warns of while it decodes, judged warning by warning.
+//! Judges each warning of libjpeg-turbo while it decodes.
 //!
-//! The crate builds the library from the source that it brings along, so that the layout which this relies on is known.
+//! The crate builds the library from its own source, so the memory layout that this relies on is known.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::slice;
@@ -87,13 +87,13 @@ impl Warnings {
         Ok(Self(errors))
     }
 
-    /// How many came with the last file that the handle decoded; the handle's message is the first of them.
+    /// The number of warnings for the last file that the handle decoded; the handle's message is the first of them.
     pub fn of_lost_data(&self) -> c_long {
         // SAFETY: the error manager is a part of the handle, which lives as long as this.
         unsafe { (*self.0).num_warnings }
     }
 
-    /// Whether the bytes that the library has just skipped are data. Between two restarts some cameras write far more bytes
+    /// True if the bytes that the library has just skipped are data. Between two restarts some cameras write far more bytes
     /// than there is data, and between segments of the header there is none.
     ///
     /// # Safety

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{Advice, madvise};
 use rustix::param::page_size;
 
-/// What stays between two files, so that those of usual size find their pages there.
+/// Bytes that stay between two files, so that files of usual size find their pages there.
 pub(super) const KEPT_BYTES: usize = 8 << 20;
 
 /// The server and its worker use it by turns: the server writes a file and asks; the worker looks at it where it is,
@@ -30,7 +30,7 @@ impl SharedMemory {
         Ok(Self(memory))
     }
 
-    /// What a worker is given, to take it by [`From`].
+    /// The descriptor for a worker, which takes it by [`From`].
     pub fn share(&self) -> io::Result<OwnedFd> {
         Ok(self.0.try_clone()?.into())
     }

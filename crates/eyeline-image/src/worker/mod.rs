@@ -16,7 +16,7 @@ pub use child::run;
 pub use parent::{WorkerFailure, WorkerProcess};
 pub use sandbox::{SHARED_BYTES_MAX, confine, mapped_bytes};
 
-/// How far the kernel holds a worker to its bounds.
+/// The confinement of a worker by the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {
     /// No file can be opened and no connection made (Landlock).
@@ -32,13 +32,13 @@ impl Confinement {
     }
 }
 
-/// How much of a restriction the kernel enforces.
+/// The enforced part of a restriction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
     /// All that was asked for.
     Full,
-    /// What this kernel's version knows.
+    /// As far as this kernel's version supports it.
     Partial,
     /// Nothing: the kernel lacks it or has it switched off.
     None,

@@ -16,12 +16,11 @@ use super::memory::SharedMemory;
 use super::protocol::{self, Hello, Request};
 use crate::{HeifSupport, ImageError, Limits, Made};
 
-/// How long a worker may take from its start to its first words.
+/// Longest time from a worker's start to its first message.
 const START_SECONDS_MAX: u64 = 10;
 
-/// How a worker's allocator keeps what it has: by default glibc gives the planes of each photo back to the kernel and
-/// has them cleared again for the next one, page by page, which is a seventh of a photo's time. Up to 64 MiB stay with
-/// a worker now.
+/// Settings of a worker's allocator. By default glibc returns the planes of each photo to the kernel, which clears them
+/// again page by page for the next one: a seventh of a photo's time. With these, up to 64 MiB stay with a worker.
 const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "67108864")];
 
 /// Why a worker made no versions.
@@ -35,7 +34,7 @@ pub enum WorkerFailure {
 }
 
 impl WorkerFailure {
-    /// What to tell of it.
+    /// The error to report.
     pub fn error(&self) -> &ImageError {
         match self {
             Self::Refused(error) | Self::Gone(error) => error,
@@ -80,12 +79,12 @@ impl WorkerProcess {
         Ok(worker)
     }
 
-    /// How far the kernel confines this worker, in its own words when it started.
+    /// The kernel's confinement of this worker, as the worker reported at its start.
     pub fn confinement(&self) -> Confinement {
         self.confinement
     }
 
-    /// What this worker can read with libheif.
+    /// The formats that this worker can read with libheif.
     pub fn heif(&self) -> &HeifSupport {
         &self.heif
     }

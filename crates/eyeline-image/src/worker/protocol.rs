@@ -1,6 +1,5 @@
-//! What a server and its worker say to each other: short messages in JSON, each behind its length, over a line; and
-//! files, as they are, through the memory that they share. The server believes nothing that a worker says without
-//! checking it.
+//! The messages between a server and its worker: short JSON with a length in front. Files go through shared memory as
+//! they are. The server checks everything that a worker says.
 
 use std::io::{self, Read, Write};
 use std::iter;

@@ -9,7 +9,7 @@ help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
 	@echo "make install put eyeline on the PATH, with manual pages and completions (PREFIX=/usr/local)"
 	@echo "make test    all tests, on every set of engines"
-	@echo "make test-browser   the clients, the printed examples and the page in Chromium"
+	@echo "make test-browser   only those in Chromium: the clients, the printed examples and the web application"
 	@echo "make check   format, lints, documentation, licences"
 	@echo "make format  format the code"
 	@echo "make packages         build the clients' packages into target/packages: npm tarball and Python wheel"
@@ -48,12 +48,11 @@ test:
 	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline
 	cd clients/js && npm ci --silent && npm test
+	scripts/test-browser $(TARGET)/release/eyeline
 
-# The clients, the printed examples and the page in Chromium. Not a part of `make test` yet: not all of them pass.
 test-browser: build
 	@scripts/install-deps test
-	cd clients/js && npm ci --silent && EYELINE_BIN=$(abspath $(TARGET)/release/eyeline) npm run test:browser
-	cd web && npm ci --silent && EYELINE_BIN=$(abspath $(TARGET)/release/eyeline) npm run test:browser
+	scripts/test-browser $(TARGET)/release/eyeline
 
 check:
 	@scripts/install-deps

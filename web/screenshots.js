@@ -15,6 +15,17 @@ const PHONE = { width: 390, height: 844 };
 const LOOKS = [['wide-light', WIDE, 'light'], ['phone-dark', PHONE, 'dark'], ['wide-dark', WIDE, 'dark'], ['phone-light', PHONE, 'light']];
 const wanted = process.argv.slice(2);
 
+/** Two frames after the last change: whether nothing is being loaded, and every picture on the screen is drawn. */
+async function isDrawn() {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const shown = [...document.images].filter((image) => {
+    const { top, bottom, width } = image.getBoundingClientRect();
+    return width > 0 && bottom > 0 && top < innerHeight;
+  });
+  return !document.querySelector('main .loading, .panel .loading')
+    && shown.every((image) => image.complete && getComputedStyle(image).opacity === '1');
+}
+
 const [app, browser] = await Promise.all([startApp(), startBrowser()]);
 mkdirSync(FOLDER, { recursive: true });
 try {
@@ -26,6 +37,8 @@ try {
     welcome: '#/welcome',
     gallery: `#/gallery?${open}`,
     photo: `#/gallery?${open}&photo=${shop.images[0]}`,
+    order: `#/gallery/${shop.gallery_id}/order?${open}`,
+    share: `#/gallery/${shop.gallery_id}/share?${open}`,
     images: `#/images?${open}`,
     dashboard: `#/insight?${open}&compare=1`,
     features: `#/insight/features?${open}`,
@@ -46,12 +59,14 @@ try {
   };
   for (const [look, viewport, colorScheme] of LOOKS) {
     const page = await openPage(browser, app, { viewport, colorScheme, reducedMotion: 'reduce' });
+    let pending = 0;
+    page.on('request', () => pending++);
+    for (const end of ['requestfinished', 'requestfailed']) page.on(end, () => pending--);
     for (const [name, address] of Object.entries(pages)) {
       const shot = `${name}-${look}`;
       if (wanted.length && !wanted.some((part) => shot.includes(part))) continue;
       await page.goto(`${app.host}/${address}`);
-      await until(async () => (await page.locator('main .loading, .panel .loading').count()) === 0, `${name} loaded`);
-      await page.waitForTimeout(700);
+      await until(async () => (await page.evaluate(isDrawn)) && pending === 0, `${name} loaded`);
       await page.screenshot({ path: join(FOLDER, `${shot}.png`) });
       const width = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       for (const problem of [...(await findings(page)), ...page.problems.splice(0), ...(width > 0 ? [`${width} pixels too wide`] : [])]) console.log(`${shot}: ${problem}`);

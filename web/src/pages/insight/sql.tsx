@@ -119,7 +119,8 @@ function Answer({ report }: { report: Report }) {
         caption={text.answer} rows={rows.slice(0, SHOWN)} rowKey={(_, index) => index}
         columns={report.columns.map(({ name, type }) => {
           const isNumber = type === 'integer' || type === 'number';
-          return { title: name, isNumber, cell: (row: Row) => (isNumber && typeof row[name] === 'number' ? number(row[name]) : told(row[name])) };
+          const shown = (value: unknown) => (type === 'timestamp' ? told(value).replace(/\.0+(?=Z?$)/, '') : told(value));
+          return { title: name, isNumber, cell: (row: Row) => (isNumber && typeof row[name] === 'number' ? number(row[name]) : shown(row[name])) };
         })}
       />
     </>

@@ -66,7 +66,7 @@ try {
       const shot = `${name}-${look}`;
       if (wanted.length && !wanted.some((part) => shot.includes(part))) continue;
       await page.goto(`${app.host}/${address}`);
-      await until(async () => (await page.evaluate(isDrawn)) && pending === 0, `${name} loaded`);
+      await until(async () => (await page.evaluate(isDrawn)) && pending <= 0, `${name} loaded`);
       await page.screenshot({ path: join(FOLDER, `${shot}.png`) });
       const width = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       for (const problem of [...(await findings(page)), ...page.problems.splice(0), ...(width > 0 ? [`${width} pixels too wide`] : [])]) console.log(`${shot}: ${problem}`);

@@ -18,6 +18,8 @@ pub async fn serve(app: App, listener: TcpListener, signals: impl Stream<Item = 
     let mut supervisor = Supervisor::new(app.stop.clone());
     workers::spawn(&app, &mut supervisor);
     let stop = app.stop.clone();
-    supervisor.spawn("http", connections::serve(listener, api::service(app), stop));
+    let settings = app.settings.clone();
+    let is_proxy = move |address| settings.is_trusted_proxy(address);
+    supervisor.spawn("http", connections::serve(listener, api::service(app), is_proxy, stop));
     supervisor.run(signals, PATIENCE).await
 }

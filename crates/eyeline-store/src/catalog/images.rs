@@ -160,8 +160,9 @@ impl Catalog {
                                 .to_owned(),
                         ));
                     };
-                    jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, image_id.0).await?;
-                    let item = news::Item::image(row.take("project_id")?, image_id, ImageState::Uploaded);
+                    let project_id = row.take("project_id")?;
+                    jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, project_id, image_id.0).await?;
+                    let item = news::Item::image(project_id, image_id, ImageState::Uploaded);
                     Ok(Hints { galleries, news: news::append(tx, now, &[item]).await?, jobs: true })
                 }
                 .boxed()

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use eyeline_core::{ImageErrorCode, JobId, Timestamp};
+use eyeline_core::{ImageErrorCode, JobId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
@@ -79,7 +79,7 @@ pub struct JobDepth {
 }
 
 impl Catalog {
-    /// Claims up to `max` jobs of a kind for a node, those that have waited longest first.
+    /// Claims up to `max` jobs of a kind for a node, by their turns.
     pub async fn claim_jobs(&self, kind: &'static str, node: String, max: u32) -> Result<Vec<Job>> {
         self.db.write(move |tx| async move { claim(tx, kind, &node, max).await }.boxed()).await
     }
@@ -245,14 +245,31 @@ fn read_dead(mut row: Row) -> Result<DeadJob> {
 
 /// Leaves a job to be done at once. One of the kind that waits already for this subject is enough; a dead one is
 /// started anew.
-pub(crate) async fn enqueue(tx: &mut Tx, kind: &'static str, job_id: JobId, subject: Uuid) -> Result<()> {
-    let sql = "INSERT INTO jobs (job_id, kind, subject, state, run_at, created_at)
-               VALUES ($1, $2, $3, 'waiting', $4, $4)
+///
+/// Its turn comes after the project's last one, and not before the one that is served now: projects that have jobs get as
+/// many done as each other (start-time fair queueing, Goyal, Vin and Cheng 1996).
+pub(crate) async fn enqueue(
+    tx: &mut Tx,
+    kind: &'static str,
+    job_id: JobId,
+    project_id: ProjectId,
+    subject: Uuid,
+) -> Result<()> {
+    let sql = "INSERT INTO jobs (job_id, kind, project_id, subject, state, run_at, created_at, turn)
+               VALUES ($1, $2, $3, $4, 'waiting', $5, $5, (
+                   SELECT coalesce(max(turn), 0) FROM (
+                       SELECT max(turn) + 1 AS turn FROM jobs WHERE kind = $2 AND project_id = $3 AND state <> 'dead'
+                       UNION ALL
+                       SELECT coalesce(
+                           (SELECT max(turn) FROM jobs WHERE kind = $2 AND state = 'leased'),
+                           (SELECT min(turn) FROM jobs WHERE kind = $2 AND state = 'waiting' AND run_at <= $5))
+                   ) AS turns))
                ON CONFLICT (kind, subject)
-               DO UPDATE SET state = 'waiting', run_at = excluded.run_at, attempts = 0, deaths = 0, reason = NULL
+               DO UPDATE SET state = 'waiting', run_at = excluded.run_at, turn = excluded.turn, attempts = 0, deaths = 0,
+                             reason = NULL
                WHERE jobs.state = 'dead'";
     let now = tx.real_now().await?;
-    tx.execute(sql, params![job_id, kind, subject, now]).await.map(drop)
+    tx.execute(sql, params![job_id, kind, project_id, subject, now]).await.map(drop)
 }
 
 /// Takes the jobs about a subject away, whoever holds them.
@@ -271,7 +288,7 @@ pub(super) async fn claim(tx: &mut Tx, kind: &'static str, node: &str, max: u32)
         "WITH next_ones AS MATERIALIZED (
              SELECT job_id FROM jobs
              WHERE kind = $1 AND state = 'waiting' AND run_at <= $2
-             ORDER BY run_at
+             ORDER BY turn, run_at
              LIMIT $5
              {skip})
          UPDATE jobs

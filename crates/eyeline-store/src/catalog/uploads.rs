@@ -206,10 +206,11 @@ impl Catalog {
                 async move {
                     let bound = params![upload.image_id, original_key, arrived.bytes, arrived.sha256, now];
                     let Some(mut row) = tx.query_one(sql, bound).await? else { return Ok(None) };
-                    jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, upload.image_id.0).await?;
+                    let project_id = row.take("project_id")?;
+                    jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, project_id, upload.image_id.0).await?;
                     let real_now = tx.real_now().await?;
                     objects::unwanted(tx, &[upload.incoming_key], real_now).await?;
-                    let item = news::Item::image(row.take("project_id")?, upload.image_id, ImageState::Uploaded);
+                    let item = news::Item::image(project_id, upload.image_id, ImageState::Uploaded);
                     Ok(Some(Hints { news: news::append(tx, now, &[item]).await?, jobs: true, ..Hints::default() }))
                 }
                 .boxed()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eyeline_core::{ImageErrorCode, ImageId, ImageState, JobId, Visibility};
+use eyeline_core::{ImageErrorCode, ImageId, ImageState, JobId, ProjectId, Visibility};
 use eyeline_store::catalog::images::{Image, ImagePatch};
 use eyeline_store::catalog::jobs::{ATTEMPTS_MAX, DEATHS_MAX, Failure, PROCESS_IMAGE};
 use eyeline_store::catalog::processing::{Made, MadeVersion, Refusal, Work};
@@ -14,7 +14,7 @@ use futures::future::join_all;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::news::{PROJECT, at, new_image, with_projects};
+use crate::news::{OTHER_PROJECT, PROJECT, at, new_image, with_projects};
 
 /// A migrated catalog with a project on each database, and the database below it to make time pass.
 async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
@@ -29,13 +29,17 @@ async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
 
 /// An image that was taken in and waits for its versions.
 async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
+    waiting_in(catalog, PROJECT, number).await
+}
+
+async fn waiting_in(catalog: &Catalog, project_id: ProjectId, number: u128) -> ImageId {
     let image = new_image(number);
     let upload = OpenUpload {
         image_id: image.image_id,
         incoming_key: image.incoming_key.clone(),
         link_expires_at: image.link_expires_at,
     };
-    catalog.create_images(PROJECT, vec![image], None, at(1), None).await.expect("an image");
+    catalog.create_images(project_id, vec![image], None, at(1), None).await.expect("an image");
     let original = ObjectKey::original(upload.image_id);
     let job_id = JobId(Uuid::from_u128(5_000 + number));
     let arrived = Arrived { bytes: 10, sha256: None };
@@ -107,6 +111,47 @@ async fn an_image_goes_through_its_states_and_each_is_news() {
         assert_eq!(states(&catalog).await, [Init, Uploaded, Processing, Done]);
         assert!(!catalog.has_jobs(PROCESS_IMAGE).await.expect("the catalog"));
         assert_eq!(catalog.job_depths().await.expect("the catalog"), vec![]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn projects_take_turns_however_many_photos_one_of_them_has() {
+    on_every_engine(async |catalog, db| {
+        let mut flood = Vec::new();
+        for number in 0..10 {
+            flood.push(waiting(&catalog, number).await);
+        }
+        let mut claimed: Vec<ImageId> = Vec::new();
+        let claim_one = async || {
+            let work = claim(&catalog, "a", 1).await;
+            assert_eq!(work.len(), 1);
+            publish(&catalog, &work[0]).await.expect("published");
+            work[0].image_id
+        };
+        for _ in 0..4 {
+            claimed.push(claim_one().await);
+        }
+        let mut others = Vec::new();
+        for number in 100..103 {
+            others.push(waiting_in(&catalog, OTHER_PROJECT, number).await);
+        }
+        for _ in 0..6 {
+            claimed.push(claim_one().await);
+        }
+        for of_other in &others {
+            let place = claimed.iter().position(|image_id| image_id == of_other);
+            assert!(place.is_some(), "{claimed:?}");
+        }
+        assert!(claimed[4..6].contains(&others[0]), "the first is next: {claimed:?}");
+        for _ in 0..3 {
+            claimed.push(claim_one().await);
+        }
+        // Each project's own come in their order.
+        let of_flood: Vec<ImageId> = claimed.into_iter().filter(|image_id| !others.contains(image_id)).collect();
+        assert_eq!(of_flood, flood);
+        let_time_pass(&db).await;
+        assert!(claim(&catalog, "a", 5).await.is_empty());
     })
     .await;
 }

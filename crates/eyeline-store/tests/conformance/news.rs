@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::engines::on_every_engine;
 
 pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
-const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
+pub const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)

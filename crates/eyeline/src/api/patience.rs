@@ -1,7 +1,7 @@
-//! Arriving bodies. A silent one ends with 408 after a while. The rest that a handler leaves unread is read to its end,
-//! within bounds, so that the connection can take the next request.
+//! Arriving bodies. A silent or slow one ends with 408 after a while. The rest that a handler leaves unread is read to its
+//! end, within bounds, so that the connection can take the next request.
 
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -11,15 +11,18 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Error};
 use http::{Request, header};
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::timeout;
+
+use crate::patience::Patience;
 
 /// Limits for reading the rest of a body after the answer. A client that sends everything before it reads then finds
 /// the answer.
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Ends the body of a request after `patience` without bytes, and lets `Unread` read what a handler left.
-pub fn limit_silence<B>(request: Request<B>, patience: Duration) -> Request<Body>
+/// Ends the body of a request after `silence_max` without bytes, or if it stays slow, and lets `Unread` read what a handler
+/// left.
+pub fn limit_silence<B>(request: Request<B>, silence_max: Duration) -> Request<Body>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -29,7 +32,7 @@ where
     }
     let waits_to_send = request.headers().contains_key(header::EXPECT);
     let (mut parts, body) = request.into_parts();
-    let arriving = Arriving { body, patience, timer: None, is_waiting: false, waits_to_send, end: None };
+    let arriving = Arriving { body, patience: Patience::new(silence_max), waits_to_send, end: None };
     let arriving = Arc::new(Mutex::new(arriving));
     parts.extensions.insert(Unread(arriving.clone()));
     Request::from_parts(parts, Body::new(Handed(arriving)))
@@ -82,10 +85,7 @@ trait Arrival {
 
 struct Arriving<B> {
     body: B,
-    patience: Duration,
-    /// Made when something has to be waited for: most bodies are there with the head of their request.
-    timer: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
+    patience: Patience,
     waits_to_send: bool,
     end: Option<End>,
 }
@@ -98,21 +98,14 @@ where
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.waits_to_send = false;
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.is_waiting = false;
             match &frame {
                 None => self.end = Some(End::Whole),
                 Some(Err(_)) => self.end = Some(End::Broken),
-                Some(Ok(_)) => {}
+                Some(Ok(frame)) => self.patience.moved(frame.data_ref().map_or(0, Bytes::len)),
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Error::new)));
         }
-        let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if !self.is_waiting {
-            timer.as_mut().reset(Instant::now() + patience);
-            self.is_waiting = true;
-        }
-        ready!(timer.as_mut().poll(context));
+        ready!(self.patience.poll_over(context));
         self.end = Some(End::Silent);
         Poll::Ready(Some(Err(Error::new("the body stopped arriving"))))
     }

@@ -73,7 +73,7 @@ struct UploadForm {
 /// Upload a user's image
 ///
 /// The image is private to the user. The answer waits up to 15 s for the image: 201 once it is `done` or has ended with an
-/// error, else 202 with its state.
+/// error, else 202 with its state. While many wait, it comes at once.
 #[utoipa::path(
     post, path = "/uploads", tag = "uploads",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
@@ -100,11 +100,14 @@ async fn create_upload(
     refuse_packed(request.headers())?;
     let announced = announced(request.headers());
     let sender = Sender::of(&credential, query)?;
-    // Held until the answer: the number of requests that wait for their photo is bounded.
-    let _place = app.admission.enter().ok_or_else(full)?;
+    if !app.admission.has_room(sender.project_id()) {
+        return Err(full());
+    }
     let mut form = form(request, &app).await?;
     let (project_id, image_id) = take_form(&app, announced, sender, idempotency.key(), &mut form).await?;
-    let image = user_upload::wait_until_final(&app, project_id, image_id).await?;
+    // Taken once the file is there: who sends slowly keeps nobody from waiting.
+    let place = app.admission.enter(project_id);
+    let image = user_upload::wait_until_final(&app, project_id, image_id, place).await?;
     let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
     Ok((status, Json(ImageAnswer::new(image, &Links::at(&app), true))).into_response())
 }
@@ -131,6 +134,13 @@ impl Sender {
         let (user_id, tier) = (query.text("user_id", USER_CHARS_MAX), query.text("tier", 20));
         query.finish()?;
         Ok(Sender::Key { project_id, user_id, tier })
+    }
+
+    fn project_id(&self) -> ProjectId {
+        match self {
+            Sender::User(owner) => owner.project_id,
+            Sender::Key { project_id, .. } => *project_id,
+        }
     }
 
     fn owner(self) -> Result<Owner, FieldErrors> {

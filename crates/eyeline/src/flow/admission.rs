@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use eyeline_core::ProjectId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::shares::{Share, Shares};
 
 /// Bytes are counted in pieces of this size.
 const PIECE_BYTES: u64 = 1 << 10;
@@ -15,8 +18,7 @@ pub struct Admission {
     pieces: Arc<Semaphore>,
     pieces_max: u32,
     waiting: Arc<Waiting>,
-    room: Arc<Semaphore>,
-    room_places: usize,
+    room: Shares<ProjectId>,
     refused: Arc<AtomicU64>,
 }
 
@@ -33,7 +35,7 @@ pub struct Admitted {
 
 /// A place in the waiting room, free again when this is dropped.
 pub struct WaitingPlace {
-    _place: OwnedSemaphorePermit,
+    _place: Share<ProjectId>,
 }
 
 /// For the operator.
@@ -56,8 +58,7 @@ impl Admission {
             pieces: Arc::new(Semaphore::new(pieces_max as usize)),
             pieces_max,
             waiting: Arc::default(),
-            room: Arc::new(Semaphore::new(room_places)),
-            room_places,
+            room: Shares::new(room_places as u64),
             refused: Arc::default(),
         }
     }
@@ -73,15 +74,19 @@ impl Admission {
         }
     }
 
-    /// A place for a request that will wait for its photo; `None` when the room is full, which is counted.
-    pub fn enter(&self) -> Option<WaitingPlace> {
-        match self.room.clone().try_acquire_owned() {
-            Ok(place) => Some(WaitingPlace { _place: place }),
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+    /// Whether a request of the project could wait for its photo now. If not, which is counted, the room is full, or the
+    /// project has its share of it.
+    pub fn has_room(&self, project_id: ProjectId) -> bool {
+        let has_room = self.room.has(&project_id, 1);
+        if !has_room {
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
+        has_room
+    }
+
+    /// A place for a request that waits for its photo.
+    pub fn enter(&self, project_id: ProjectId) -> Option<WaitingPlace> {
+        self.room.take(project_id, 1).map(|place| WaitingPlace { _place: place })
     }
 
     pub fn state(&self) -> State {
@@ -91,7 +96,7 @@ impl Admission {
             admitted_bytes: u64::from(self.pieces_max).saturating_sub(free) * PIECE_BYTES,
             waiting_photos: self.waiting.photos.load(Ordering::Relaxed),
             waiting_bytes: self.waiting.bytes.load(Ordering::Relaxed),
-            room_taken: self.room_places.saturating_sub(self.room.available_permits()) as u64,
+            room_taken: self.room.taken(),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }
@@ -170,10 +175,12 @@ mod tests {
     #[test]
     fn a_full_waiting_room_refuses_and_counts() {
         let admission = Admission::new(MIB, 2);
-        let places = (admission.enter().expect("a place"), admission.enter().expect("a place"));
-        assert!(admission.enter().is_none());
+        let project_id = ProjectId(uuid::Uuid::from_u128(1));
+        assert!(admission.has_room(project_id));
+        let places = [(); 2].map(|()| admission.enter(project_id).expect("a place"));
+        assert!(!admission.has_room(project_id) && admission.enter(project_id).is_none());
         assert_eq!((admission.state().room_taken, admission.state().refused), (2, 1));
         drop(places);
-        assert!(admission.enter().is_some());
+        assert!(admission.has_room(project_id));
     }
 }

@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
+use super::admission::WaitingPlace;
 use super::notify::Message;
 use super::upload::{Policy, Refusal, Stated};
 use super::{change, hints, upload};
@@ -165,10 +166,16 @@ impl Drop for Place {
     }
 }
 
-/// The image once it is `done` or ended with an error, or as it is when the patience is over or the server stops.
+/// The image once it is `done` or ended with an error, or as it is when the patience is over or the server stops. Without
+/// a place to wait at, it is answered as it is.
 #[expect(clippy::disallowed_methods, reason = "the handler has made the image, or found it for its credential")]
-pub async fn wait_until_final(app: &App, project_id: ProjectId, image_id: ImageId) -> Result<Image> {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn wait_until_final(
+    app: &App,
+    project_id: ProjectId,
+    image_id: ImageId,
+    place: Option<WaitingPlace>,
+) -> Result<Image> {
+    let deadline = Instant::now() + if place.is_some() { PATIENCE } else { Duration::ZERO };
     // Listens before it looks, so that no change falls between the two.
     let mut listener = app.newsroom.listen(app, project_id, None).await?;
     loop {

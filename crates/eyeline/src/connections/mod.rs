@@ -1,28 +1,36 @@
 //! Connections: how many are held, and how long a silent one is waited for. A client that opens many and says nothing
 //! must not keep the others out.
 
+mod held;
+mod written;
+
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt as _};
 
+use self::held::{Doing, Held, Place};
+use self::written::Written;
 use crate::api::limit_silence;
+use crate::patience::Patience;
 
-/// Connections held at once; the next ones wait in the kernel's queue.
+/// Connections held at once. For one more, one that waits for nothing goes.
 const CONNECTIONS_MAX: usize = 10_000;
 /// Open files that the rest of the process needs beside its connections.
 const FILES_BESIDE: u64 = 256;
@@ -30,31 +38,53 @@ const FILES_BESIDE: u64 = 256;
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a body may be silent before the request ends.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// How long nothing of an answer may be taken before the connection ends.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+/// An answer of so many bytes is written at once; a longer one is under way until its last byte is.
+const AT_ONCE_BYTES: u64 = 64 * 1024;
 /// Bytes of the head of a request; a longer one is 431. Also how much of a body is read at once.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// How long to wait after the kernel refused a connection, for lack of files or memory.
+/// How long to wait after the kernel refused a connection, for lack of files or memory, or while no place is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then ends what is idle and waits for what is open.
-pub async fn serve<S>(listener: TcpListener, answers: S, stop: CancellationToken) -> Result<(), String>
+/// Serves until `stop`, then ends what is idle and waits for what is open. Connections of this machine and of those that
+/// `is_proxy` knows have no bound but that of all.
+pub async fn serve<S>(
+    listener: TcpListener,
+    answers: S,
+    is_proxy: impl Fn(IpAddr) -> bool,
+    stop: CancellationToken,
+) -> Result<(), String>
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(connections_max()));
+    let held = Held::new(connections_max());
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(HEAD_BYTES_MAX);
     let open = TaskTracker::new();
-    while let Some((place, stream, peer)) = next(&listener, &places, &stop).await {
-        let service = answers.clone().map_request(move |mut request: http::Request<Incoming>| {
+    while let Some((place, stream, peer)) = next(&listener, &held, &is_proxy, &stop).await {
+        let (answers, doing) = (answers.clone(), place.doing());
+        let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
+            let (answers, doing) = (answers.clone(), doing.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
-            limit_silence(request, BODY_PATIENCE)
+            let is_whole = request.body().is_end_stream();
+            doing.store(if is_whole { Doing::Answered } else { Doing::Sending } as u8, Ordering::Relaxed);
+            async move {
+                let answer = answers.oneshot(limit_silence(request, BODY_PATIENCE)).await?;
+                Ok::<_, Infallible>(until_written(answer, doing))
+            }
         });
+        let stream = Written::new(stream, Patience::new(ANSWER_PATIENCE));
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let stop = stop.clone();
+        let (stop, end) = (stop.clone(), place.end());
         open.spawn(async move {
             let mut connection = pin!(connection.with_upgrades());
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
+                () = end.cancelled() => {
+                    tracing::debug!(%peer, "a connection had to make room for another");
+                    Ok(())
+                }
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
@@ -72,20 +102,53 @@ where
     Ok(())
 }
 
+/// Has the connection rest once the answer is written.
+fn until_written(answer: Response, doing: Arc<AtomicU8>) -> Response {
+    if answer.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES) {
+        doing.store(Doing::Resting as u8, Ordering::Relaxed);
+        return answer;
+    }
+    doing.store(Doing::Answered as u8, Ordering::Relaxed);
+    let under_way = UnderWay(doing);
+    answer.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _dropped_with_the_body = &under_way;
+            frame
+        }))
+    })
+}
+
+/// An answer that is being written.
+struct UnderWay(Arc<AtomicU8>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.store(Doing::Resting as u8, Ordering::Relaxed);
+    }
+}
+
 /// The next connection with its place among those that are held; `None` once the server stops.
 async fn next(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    held: &Held,
+    is_proxy: impl Fn(IpAddr) -> bool,
     stop: &CancellationToken,
-) -> Option<(OwnedSemaphorePermit, tokio::net::TcpStream, SocketAddr)> {
+) -> Option<(Place, TcpStream, SocketAddr)> {
     let accepted = async {
-        let place = places.clone().acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     // Answers are written whole: waiting for more of them would only make them late.
                     let _works_without = stream.set_nodelay(true);
-                    return Some((place, stream, peer));
+                    let address = peer.ip().to_canonical();
+                    let address = (!address.is_loopback() && !is_proxy(address)).then_some(address);
+                    loop {
+                        if let Some(place) = held.take(address) {
+                            return (place, stream, peer);
+                        }
+                        // All are answered; the next ones wait in the kernel's queue.
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
@@ -96,7 +159,7 @@ async fn next(
     };
     tokio::select! {
         () = stop.cancelled() => None,
-        connection = accepted => connection,
+        connection = accepted => Some(connection),
     }
 }
 

@@ -5,16 +5,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use eyeline_core::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use uuid::{Builder, ClockSequence as _, ContextV7, Uuid};
 
 use crate::secrets::random;
 
+/// Real time that is so far ahead of what has passed since the start was set forward.
+const JUMP_MIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Cheap to clone; clones share the offset.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Clock {
     /// Microseconds added to real time; other than zero only with the test clock.
     offset: Arc<AtomicI64>,
     ids: Arc<Mutex<Ids>>,
+    began: Began,
+}
+
+/// When the clock was made: real time, and the time since the machine started, which nobody sets.
+#[derive(Clone, Copy)]
+struct Began {
+    real: Timestamp,
+    running: Duration,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let began = Began { real: real_now(), running: running() };
+        Clock { offset: Arc::default(), ids: Arc::default(), began }
+    }
 }
 
 #[derive(Default)]
@@ -32,10 +51,19 @@ impl Clock {
     }
 
     /// Real time, for what no test may move: link signatures, time-outs, rate limits.
-    #[expect(clippy::disallowed_methods, reason = "this is the place that the others are told to ask")]
     pub fn real_now(&self) -> Timestamp {
-        let since: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(0).plus(since)
+        real_now()
+    }
+
+    /// Time since the clock was made, sleep of the machine included.
+    pub fn age(&self) -> Duration {
+        running().saturating_sub(self.began.running)
+    }
+
+    /// How far real time was set forward since the clock was made, if by more than a day. What has a time to live is not
+    /// to be taken away by such a clock.
+    pub fn jump(&self) -> Option<Duration> {
+        jump(self.began.real.plus(self.age()), self.real_now())
     }
 
     /// Makes [`Clock::now`] tell `now` from here on; time runs on from there.
@@ -69,6 +97,21 @@ impl Clock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the place that the others are told to ask")]
+fn real_now() -> Timestamp {
+    let since: Duration = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(0).plus(since)
+}
+
+fn running() -> Duration {
+    let running = clock_gettime(ClockId::Boottime);
+    Duration::new(running.tv_sec.unsigned_abs(), u32::try_from(running.tv_nsec).unwrap_or(0))
+}
+
+fn jump(expected: Timestamp, real: Timestamp) -> Option<Duration> {
+    (real > expected.plus(JUMP_MIN)).then(|| real.since(expected))
+}
+
 impl Ids {
     fn next_random(&mut self) -> u32 {
         if self.random.is_empty() {
@@ -92,6 +135,19 @@ mod tests {
         let now = clock.now().micros().unsigned_abs() / 1_000;
         let millis = (ids[0].as_u128() >> 80) as u64;
         assert!(millis <= now && now - millis < 60_000, "{millis} at {now}");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_by_more_than_a_day_is_noticed() {
+        let clock = Clock::default();
+        assert_eq!(clock.jump(), None);
+        let (expected, hour) = (clock.real_now(), Duration::from_secs(60 * 60));
+        assert_eq!(jump(expected, expected.plus(hour)), None);
+        assert_eq!(jump(expected, expected.plus(30 * hour)), Some(30 * hour));
+        assert_eq!(jump(expected, expected.minus(1_000 * hour)), None, "what went back takes nothing away");
+        // The test clock is not real time.
+        clock.set(expected.plus(1_000 * hour));
+        assert_eq!(clock.jump(), None);
     }
 
     #[test]

@@ -86,6 +86,9 @@ pub struct Settings {
     /// New rows of the roll-up by hour that the events of a project may make on one day: one for each hour, application,
     /// category and name that has an event. Further events of that kind are quarantined.
     pub rollup_rows_per_day: u64,
+    /// Who reads `/metrics` without the admin key: `nobody`, or `loopback` for addresses of this machine whose requests
+    /// no proxy has forwarded.
+    pub metrics_open: MetricsOpen,
     /// Accept `POST /api/v1/test/clock`. Never in production.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub test_clock: bool,
@@ -120,6 +123,13 @@ impl Default for Tiers {
             business: TierLimits { file_bytes_max: 50 * MIB, images_max: 100_000 },
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsOpen {
+    Nobody,
+    Loopback,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +169,7 @@ impl Default for Settings {
             quarantined_events_max: 100_000,
             quarantined_bytes_max: 256 * 1024 * 1024,
             rollup_rows_per_day: 50_000,
+            metrics_open: MetricsOpen::Nobody,
             test_clock: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,

@@ -210,10 +210,11 @@ async fn a_list_is_read_to_its_end_by_cursor(server: Server) {
 
 async fn the_open_doors_need_no_credential(server: Server) {
     let nobody = server.admin.without_credential();
-    for path in ["/healthz", "/readyz", "/metrics", "/docs", "/"] {
+    for path in ["/healthz", "/readyz", "/docs", "/"] {
         let answer = nobody.get(&nobody.root_url(path)).await;
         assert_eq!(answer.status, 200, "{answer}");
     }
+    nobody.get(&nobody.root_url("/metrics")).await.expect_problem(401);
 }
 
 async fn the_openapi_document_knows_the_routes(server: Server) {

@@ -16,6 +16,7 @@ use super::{Answer, Credential, Fields, JsonBody, Problem};
 use crate::app::App;
 use crate::flow::admission;
 use crate::metrics::Text;
+use crate::settings::MetricsOpen;
 
 pub fn root_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -76,7 +77,7 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 
 /// Get metrics
 ///
-/// For Prometheus. Takes the admin key.
+/// For Prometheus. Takes the admin key, unless the server's settings open it to its own machine.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "get_metrics", tag = "operations",
     security(("key" = []), ("session" = []), ()),
@@ -87,7 +88,8 @@ async fn metrics(
     client: ClientAddress,
     credential: Result<Credential, Problem>,
 ) -> Answer<Response> {
-    if !client.is_local {
+    let is_open = app.settings.metrics_open == MetricsOpen::Loopback && client.is_local;
+    if !is_open {
         credential?.admin()?;
     }
     let mut text = app.metrics.render();
@@ -111,6 +113,8 @@ async fn metrics(
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
     }
+    text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
+    text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());
     write_admission(&mut text, app.admission.state());
     text.family("eyeline_inbox_waiting", "gauge", "Offsets between the newest event and the last one counted.");
     for partition in 0..app.inbox.partitions() {

@@ -27,6 +27,9 @@ use crate::clock::Clock;
 const HELD_MAX: usize = 250_000;
 /// Guards remember a day; another one for what was received around midnight.
 const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+/// Without events for so long, a server waits so long after its start before it lets go of any.
+const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const SETTLED: Duration = Duration::from_secs(60 * 60);
 /// Pieces of a base written at once, and about their bytes.
 const PIECES_MAX: usize = 500;
 const BYTES_MAX: usize = 512 * 1024;
@@ -71,14 +74,21 @@ impl Cut {
     }
 
     /// Lets go of the first day of events in an own partition that has some older than they are kept; `None` when none has,
-    /// or an erasure is under way. It may be `Moved` when files were merged or an erasure was requested meanwhile.
+    /// an erasure is under way, or the clock may be wrong. It may be `Moved` when files were merged or an erasure was
+    /// requested meanwhile.
     pub async fn step(&self) -> Result<Option<Committed>> {
         let Some(keep) = self.keep else { return Ok(None) };
+        if self.clock.jump().is_some() {
+            return Ok(None);
+        }
         let before = Interval::Day.begin(Interval::Day.number(self.clock.now().minus(keep)));
         let manifest = self.catalog.manifest().await?;
         // It finds its events in files alone: those that are let go of would be neither counted for it nor taken out of the
         // roll-ups.
         if !manifest.hidden.is_empty() {
+            return Ok(None);
+        }
+        if self.started_late(&manifest.files) {
             return Ok(None);
         }
         for marks in manifest.partitions {
@@ -88,6 +98,14 @@ impl Cut {
             return Ok(Some(self.make(fence, marks, plan).await?));
         }
         Ok(None)
+    }
+
+    /// Whether the server has just started and the newest file is more than a day old by its clock: after a while without
+    /// events, or with a wrong clock that the system will still set.
+    fn started_late(&self, files: &[LakeFile]) -> bool {
+        let newest = files.iter().map(|file| file.last_received_at).max();
+        let is_new = self.clock.age() < SETTLED && self.clock.offset() == 0;
+        is_new && newest.is_some_and(|newest| self.clock.now() > newest.plus(SILENCE))
     }
 
     async fn make(&self, fence: i64, marks: Marks, plan: Plan) -> Result<Committed> {

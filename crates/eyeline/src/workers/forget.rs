@@ -16,11 +16,24 @@ const NEWS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs until `stop`.
 pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Result<(), String> {
+    let mut had_jumped = false;
     loop {
-        let more = forget(&catalog, &clock).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what is old was not forgotten; tried again shortly");
-            false
-        });
+        let jump = clock.jump();
+        if let Some(jump) = jump.filter(|_| !had_jumped) {
+            tracing::error!(
+                ?jump,
+                "the clock was set forward by more than a day: nothing is taken away for its age until \
+                the clock is right or the server is started again"
+            );
+        }
+        had_jumped = jump.is_some();
+        let more = match jump {
+            Some(_) => false,
+            None => forget(&catalog, &clock).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what is old was not forgotten; tried again shortly");
+                false
+            }),
+        };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(if more { BREATH } else { PAUSE }) => {}

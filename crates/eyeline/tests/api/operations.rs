@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use eyeline::settings::MetricsOpen;
 use http::StatusCode;
 use serde_json::json;
 
@@ -64,8 +65,19 @@ async fn metrics(server: &Server, peer: &str, forwarded_for: Option<&str>, key: 
 }
 
 #[tokio::test]
-async fn metrics_are_for_the_admin_and_for_this_machine() {
+async fn metrics_are_for_the_admin() {
     let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    for peer in ["127.0.0.1:5000", "192.0.2.1:5000"] {
+        assert_eq!(metrics(&server, peer, None, "").await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(metrics(&server, peer, None, &tenant.secret_key).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(metrics(&server, peer, None, ADMIN_KEY).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn metrics_may_be_opened_to_this_machine() {
+    let server = Server::start_with(|settings| settings.metrics_open = MetricsOpen::Loopback).await;
     let tenant = server.tenant("shop").await;
     let local = metrics(&server, "127.0.0.1:5000", None, "").await;
     assert_eq!(local.status, StatusCode::OK);

@@ -28,6 +28,7 @@ use crate::flow::notify::Newsroom;
 use crate::flow::partitions::Partitions;
 use crate::flow::rank::Orders;
 use crate::flow::replay::Replays;
+use crate::flow::transfers::Transfers;
 use crate::flow::usage::Usage;
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub makers: Makers,
     /// What may be decoded at the same time, and who may wait for it.
     pub admission: Admission,
+    /// Files that are being received.
+    pub transfers: Transfers,
     pub credentials: Credentials,
     /// What the public credential may send.
     pub rate_limits: RateLimits,
@@ -181,6 +184,7 @@ impl App {
             waiting_jobs: Arc::default(),
             makers: Makers::new(program, settings.webp.presets()),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
+            transfers: Transfers::default(),
             cache,
             pubsub,
             settings: Arc::new(settings),

@@ -17,31 +17,70 @@ use crate::error::Result;
 /// Messages a slow listener may be behind before it is told that it missed some.
 const BACKLOG_MAX: usize = 256;
 
+/// Topics that were listened to and may have no listener any more, at the most, unless there are more with one.
+const FORGOTTEN_MAX: usize = 64;
+
 #[derive(Default)]
 pub(super) struct MemoryPubSub {
-    topics: Mutex<HashMap<String, broadcast::Sender<Bytes>>>,
+    topics: Mutex<Topics>,
+}
+
+#[derive(Default)]
+struct Topics {
+    channels: HashMap<String, broadcast::Sender<Bytes>>,
+    /// Channels made since those without a listener were taken away.
+    made: usize,
+}
+
+impl Topics {
+    fn channel(&mut self, topic: &str) -> &broadcast::Sender<Bytes> {
+        if !self.channels.contains_key(topic) {
+            self.made += 1;
+            if self.made > self.channels.len() / 2 + FORGOTTEN_MAX / 2 {
+                self.channels.retain(|_, channel| channel.receiver_count() > 0);
+                self.made = 0;
+            }
+        }
+        self.channels.entry(topic.to_owned()).or_insert_with(|| broadcast::channel(BACKLOG_MAX).0)
+    }
 }
 
 #[async_trait]
 impl PubSub for MemoryPubSub {
     async fn publish(&self, topic: &str, message: Bytes) -> Result<()> {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels = &mut self.topics.lock().unwrap_or_else(PoisonError::into_inner).channels;
         // Sending fails only when the last listener has gone: then the topic goes too.
-        if let Some(sender) = topics.get(topic)
-            && sender.send(message).is_err()
+        if let Some(channel) = channels.get(topic)
+            && channel.send(message).is_err()
         {
-            topics.remove(topic);
+            channels.remove(topic);
         }
         Ok(())
     }
 
     async fn subscribe(&self, topic: &str) -> Result<BoxStream<'static, Hint>> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = topics.entry(topic.to_owned()).or_insert_with(|| broadcast::channel(BACKLOG_MAX).0);
-        let hints = BroadcastStream::new(sender.subscribe()).map(|heard| match heard {
+        let hints = BroadcastStream::new(topics.channel(topic).subscribe()).map(|heard| match heard {
             Ok(message) => Hint::Message(message),
             Err(BroadcastStreamRecvError::Lagged(_)) => Hint::Lagged,
         });
         Ok(hints.boxed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn topics_that_nobody_listens_to_are_forgotten() {
+        let pubsub = MemoryPubSub::default();
+        let mut listening = pubsub.subscribe("kept").await.expect("a topic");
+        for number in 0..10_000 {
+            drop(pubsub.subscribe(&number.to_string()).await.expect("a topic"));
+        }
+        assert!(pubsub.topics.lock().expect("the topics").channels.len() <= 2 * FORGOTTEN_MAX);
+        pubsub.publish("kept", Bytes::from_static(b"news")).await.expect("published");
+        assert_eq!(listening.next().await, Some(Hint::Message(Bytes::from_static(b"news"))));
     }
 }

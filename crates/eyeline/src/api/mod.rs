@@ -21,6 +21,7 @@ mod event_types;
 mod events;
 mod experiment;
 pub mod fields;
+mod form;
 mod galleries;
 mod head;
 pub mod idempotency;

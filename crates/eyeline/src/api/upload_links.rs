@@ -2,8 +2,7 @@
 //! same limits. The signature is the credential.
 
 use axum::body::Body;
-use axum::extract::multipart::Field;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use eyeline_core::FieldErrors;
 use eyeline_store::objects::Area;
 use futures::StreamExt as _;
@@ -12,18 +11,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::form::{FIELDS_MAX, FORM_BYTES_MAX, Form, skip, text, without_file};
 use super::openapi::FileBytes;
 use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
-use crate::file_name;
 use crate::flow::upload::{self, Policy, Refusal};
-
-/// Fields of a form before the file.
-const FIELDS_MAX: usize = 20;
-const FIELD_BYTES_MAX: usize = 8 * 1024;
-/// Characters of a field's name that an error repeats.
-const NAME_CHARS_SHOWN: usize = 100;
 
 pub fn routes() -> OpenApiRouter<App> {
     // The links bound the size themselves, to a byte.
@@ -43,6 +36,7 @@ pub fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 204, description = "The file is on stable storage."),
         (status = 403, description = "The link was changed or has expired."),
+        (status = 409, description = "The file is being sent anew over another connection."),
         (status = 412, description = "A file was sent through this link before."),
         (status = 422, description = "The file has another size or SHA-256 than was stated."),
     )
@@ -86,6 +80,7 @@ struct IncomingForm {
         (status = 204, description = "The file is on stable storage."),
         (status = 403, description = "The link was changed or has expired."),
         (status = 404, description = "The image was deleted."),
+        (status = 409, description = "The file is being sent anew over another connection."),
         (status = 412, description = "A file was sent through this link before."),
         (status = 422, description = "The file has another size or SHA-256 than was stated."),
     )
@@ -93,7 +88,7 @@ struct IncomingForm {
 async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {
     refuse_packed(request.headers())?;
     let announced = announced(request.headers());
-    let mut form = form(request, &app).await?;
+    let mut form = Form::of(request, &app).await?;
     take_form(&app, &mut form, announced).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -103,16 +98,11 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-pub(super) async fn form(request: Request, app: &App) -> Answer<Multipart> {
-    let form = Multipart::from_request(request, app).await;
-    form.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))
-}
-
-async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> Answer<()> {
+async fn take_form(app: &App, form: &mut Form, announced: Option<u64>) -> Answer<()> {
     let (mut key, mut policy, mut signature, mut content_type) = (String::new(), String::new(), String::new(), None);
     let mut others = Vec::new();
     for _ in 0..=FIELDS_MAX {
-        let Some(mut field) = form.next_field().await.map_err(broken_form)? else {
+        let Some(mut field) = form.next_field("file").await? else {
             return Err(without_file("file", &others).into());
         };
         match field.name().unwrap_or_default() {
@@ -122,7 +112,7 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
                 check_type(content_type.as_ref())?;
                 check_type(field.headers().get(header::CONTENT_TYPE))?;
                 // The other fields and the form itself add a little to the file.
-                let sure = announced.filter(|bytes| *bytes > policy.bytes_max + (FIELDS_MAX * FIELD_BYTES_MAX) as u64);
+                let sure = announced.filter(|bytes| *bytes > policy.bytes_max + FORM_BYTES_MAX);
                 let image_id = upload::admit(app, &policy, sure).await?;
                 let file = futures::stream::poll_fn(|context| field.poll_next_unpin(context));
                 upload::receive(app, image_id, &policy, file).await?;
@@ -136,52 +126,6 @@ async fn take_form(app: &App, form: &mut Multipart, announced: Option<u64>) -> A
         }
     }
     Err(FieldErrors::one("file", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
-}
-
-/// Reads a field that has no meaning here and returns its name. A file in such a field was meant for the field
-/// `wanted`.
-pub(super) async fn skip(field: &mut Field<'_>, wanted: &str) -> Answer<String> {
-    let name: String = field.name().unwrap_or_default().chars().take(NAME_CHARS_SHOWN).collect();
-    if file_name::of_form_field(field.headers()).is_some() {
-        let sentence = format!("The file has to be in this field, `{wanted}`; it came in the field `{name}`.");
-        return Err(FieldErrors::one(wanted, sentence).into());
-    }
-    text(field).await?;
-    Ok(name)
-}
-
-/// The form ended without the field `wanted`.
-pub(super) fn without_file(wanted: &str, others: &[String]) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    errors.required(wanted);
-    if !others.is_empty() {
-        let others = others.join("`, `");
-        errors.add(
-            wanted,
-            format!("It holds the file and comes last; the form has `{others}`, which mean nothing here."),
-        );
-    }
-    errors
-}
-
-pub(super) async fn text(field: &mut Field<'_>) -> Answer<String> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = field.chunk().await.map_err(broken_form)? {
-        if bytes.len() + piece.len() > FIELD_BYTES_MAX {
-            let name = field.name().unwrap_or_default();
-            let detail =
-                format!("A field before the file may have at most {FIELD_BYTES_MAX} bytes; `{name}` has more.");
-            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    String::from_utf8(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "A field of the form is not UTF-8."))
-}
-
-pub(super) fn broken_form(error: axum::extract::multipart::MultipartError) -> Problem {
-    // What the framework reports as its own failure is a broken connection.
-    let status = if error.status().is_server_error() { StatusCode::BAD_REQUEST } else { error.status() };
-    Problem::new(status, format!("The form cannot be read: {}.", error.body_text()))
 }
 
 fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<Policy> {
@@ -218,6 +162,10 @@ impl From<Refusal> for Problem {
             Refusal::OtherHash => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The SHA-256 of the file is not the one stated for this link.".to_owned(),
+            ),
+            Refusal::Replaced => (
+                StatusCode::CONFLICT,
+                "This file is being sent anew over another connection, which goes on in place of this one.".to_owned(),
             ),
             Refusal::BrokenOff => (StatusCode::BAD_REQUEST, "The file did not arrive whole; send it again.".to_owned()),
         };

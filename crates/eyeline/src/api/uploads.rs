@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::multipart::Field;
-use axum::extract::{DefaultBodyLimit, Multipart, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{FieldErrors, ImageId, ProjectId, Tier, Timestamp};
 use eyeline_store::catalog::idempotency::IdempotencyKey;
@@ -17,10 +17,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::form::{FIELDS_MAX, FORM_BYTES_MAX, Form, skip, text, without_file};
 use super::idempotency::IdempotencyKeyHeader;
 use super::images::{FILENAME_CHARS_MAX, ImageAnswer, refusal};
 use super::unpacked::refuse_packed;
-use super::upload_links::{announced, broken_form, form, skip, text, without_file};
+use super::upload_links::announced;
 use super::{Answer, Credential, Fields, Idempotency, Next, PagingParameters, Problem, Query, objects};
 use crate::app::App;
 use crate::file_name;
@@ -33,10 +34,6 @@ use crate::flow::user_upload::{self, Owner};
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 const USER_CHARS_MAX: usize = 255;
 const PAGE_MAX: u64 = 1_000_000;
-/// Fields of a form before the file.
-const FIELDS_MAX: usize = 20;
-/// Bytes that the form may add to its file.
-const FORM_BYTES_MAX: u64 = 256 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
     // The user's tier bounds the size, to a byte.
@@ -103,7 +100,7 @@ async fn create_upload(
     if !app.admission.has_room(sender.project_id()) {
         return Err(full());
     }
-    let mut form = form(request, &app).await?;
+    let mut form = Form::of(request, &app).await?;
     let (project_id, image_id) = take_form(&app, announced, sender, idempotency.key(), &mut form).await?;
     // Taken once the file is there: who sends slowly keeps nobody from waiting.
     let place = app.admission.enter(project_id);
@@ -163,11 +160,11 @@ async fn take_form(
     announced: Option<u64>,
     mut sender: Sender,
     key: Option<IdempotencyKey>,
-    form: &mut Multipart,
+    form: &mut Form,
 ) -> Answer<(ProjectId, ImageId)> {
     let mut others = Vec::new();
     for _ in 0..=FIELDS_MAX {
-        let Some(mut field) = form.next_field().await.map_err(broken_form)? else {
+        let Some(mut field) = form.next_field("data").await? else {
             let mut errors = sender.owner().err().unwrap_or_default();
             errors.merge(without_file("data", &others));
             return Err(errors.into());

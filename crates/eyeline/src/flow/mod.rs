@@ -28,6 +28,7 @@ pub mod receipt;
 mod recount;
 pub mod replay;
 pub mod sweep;
+pub mod transfers;
 mod turns;
 pub mod upload;
 pub mod usage;

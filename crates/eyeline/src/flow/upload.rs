@@ -228,6 +228,8 @@ pub enum Refusal {
     },
     /// Another SHA-256 than stated.
     OtherHash,
+    /// The same file is sent anew, over another connection.
+    Replaced,
     /// The sender broke off, or the connection ended for its silence; the same link may be used again.
     BrokenOff,
     Store(Error),
@@ -271,7 +273,11 @@ pub async fn receive<E: std::fmt::Display>(
     policy: &Policy,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
-    let received = app.objects.receive(body, policy.bytes_max).await?;
+    let transfer = app.transfers.begin(image_id);
+    let received = tokio::select! {
+        received = app.objects.receive(body, policy.bytes_max) => received?,
+        () = transfer.replaced() => return Err(Refusal::Replaced),
+    };
     if received.bytes == 0 {
         return Err(Refusal::Empty);
     }

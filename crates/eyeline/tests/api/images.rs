@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use eyeline::flow::sweep;
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
@@ -475,6 +476,23 @@ async fn a_body_that_stops_arriving_is_told_so_wherever_it_was_going() {
     // Nothing was taken, and the link is as good as before.
     let sent = send(&server, &put, FILE).await;
     assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_sent_anew_ends_the_transfer_that_hangs() {
+    let server = Server::start().await;
+    let tenant = server.tenant("again").await;
+    let put = link(&server, &tenant, &stated(&tenant)).await;
+    let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(&FILE[..10]))]).chain(stream::pending());
+    let hanging = request("PUT", path_of(&text(&put, "upload_link")), "").header("content-type", "image/jpeg");
+    let mut hanging = Box::pin(server.send(hanging.body(Body::from_stream(half)).expect("a request")));
+    while !server.app.transfers.is_open(text(&put, "image_id").parse().expect("an id")) {
+        assert!(futures::poll!(&mut hanging).is_pending());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (hanging, sent) = tokio::join!(hanging, send(&server, &put, FILE));
+    assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
+    assert_eq!(hanging.status, StatusCode::CONFLICT, "{hanging:?}");
 }
 
 #[tokio::test]

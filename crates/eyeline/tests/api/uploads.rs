@@ -1,5 +1,8 @@
 //! A user's own uploads, with user tokens and with the application's key.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -284,6 +287,54 @@ async fn a_key_whose_upload_came_to_nothing_is_as_good_as_new() {
     assert_eq!(server.delete(&path, &anna).await.status, StatusCode::NO_CONTENT);
     let anew = upload_with(&server, &anna, "a", "", &png()).await;
     assert_ne!(text(&anew.json(), "image_id"), text(&taken.json(), "image_id"));
+}
+
+#[tokio::test]
+async fn a_form_that_never_comes_to_its_file_is_refused_after_so_many_bytes() {
+    let server = start().await;
+    let tenant = server.tenant("endless").await;
+    let anna = user(&server, &tenant, "anna");
+    let part = "--edge\r\nContent-Disposition: form-data; name=\"data\"; filename=\"";
+    let paths = ["/api/v1/uploads", "/api/v1/incoming"];
+    let begins = ["", part, "--edge\r\nX-Long: "];
+    for (path, begin) in paths.into_iter().flat_map(|path| begins.map(|begin| (path, begin))) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = read.clone();
+        let begin = stream::iter([Ok::<_, std::io::Error>(Bytes::copy_from_slice(begin.as_bytes()))]);
+        let endless = stream::repeat_with(move || {
+            count.fetch_add(16 * 1024, Ordering::Relaxed);
+            Ok(Bytes::from_static(&[b'a'; 16 * 1024]))
+        });
+        let sent = request("POST", path, &anna).header("content-type", "multipart/form-data; boundary=edge");
+        let body = Body::from_stream(begin.chain(endless.take(10_000)));
+        let answer = server.send(sent.body(body).expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{answer:?}");
+        assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains("262144 bytes")), "{answer:?}");
+        let read = read.load(Ordering::Relaxed);
+        assert!(read <= 512 * 1024, "{read} bytes were read");
+    }
+}
+
+#[tokio::test]
+async fn whoever_sends_slowly_takes_no_place_from_those_who_wait() {
+    let server = Server::start_with(|settings: &mut Settings| settings.uploads_waiting_max = 1).await;
+    tokio::spawn(workers::process::run(server.app.clone()));
+    let tenant = server.tenant("slow").await;
+    let (anna, bert) = (user(&server, &tenant, "anna"), user(&server, &tenant, "bert"));
+    let half = Bytes::from(form(&[], "mine.png", &png())[..100].to_vec());
+    let slow = stream::iter([Ok::<_, std::io::Error>(half)]).chain(stream::pending());
+    let slow = post(&server, &anna, Body::from_stream(slow));
+    let quick = async {
+        while images(&server, &anna, "").await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        upload(&server, &bert, &png()).await
+    };
+    let quick = tokio::select! {
+        answer = slow => panic!("half of a file was answered: {answer:?}"),
+        quick = quick => quick,
+    };
+    assert_eq!(quick.status, StatusCode::CREATED, "{quick:?}");
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ pub use message::{Message, StreamMessage};
 use super::rank::order_topic;
 use crate::app::App;
 use crate::secrets;
+use crate::shares::{Share, Shares};
 use message::Recent;
 use pace::Pace;
 
@@ -33,7 +34,7 @@ const PAGE: u32 = 100;
 /// News whose hint was lost is found after this time, at the latest half of it more.
 const POLL: Duration = Duration::from_secs(4);
 /// Listeners of this process at the most.
-const LISTENERS_MAX: usize = 10_000;
+const LISTENERS_MAX: u64 = 10_000;
 
 /// The topic on which news of a project are hinted at; a message is the number of the newest piece.
 pub fn news_topic(project_id: ProjectId) -> String {
@@ -44,10 +45,16 @@ pub fn news_topic(project_id: ProjectId) -> String {
 #[derive(Clone, Default)]
 pub struct Newsroom(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     desks: Mutex<HashMap<ProjectId, Weak<Desk>>>,
     listeners: TaskTracker,
+    places: Shares<ProjectId>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Inner { desks: Mutex::default(), listeners: TaskTracker::new(), places: Shares::new(LISTENERS_MAX) }
+    }
 }
 
 /// What the listeners of one project share, so that a piece of news costs one reading and not one for each of them.
@@ -59,9 +66,9 @@ struct Desk {
 impl Newsroom {
     /// Begins to listen to a project: after number `since`, or from now on. `NotFound` when there is no such project.
     pub async fn listen(&self, app: &App, project_id: ProjectId, since: Option<u64>) -> Result<Listener> {
-        if self.0.listeners.len() >= LISTENERS_MAX {
-            return Err(Error::unavailable(format!("{LISTENERS_MAX} streams are open")));
-        }
+        let place = self.0.places.take(project_id, 1);
+        let place =
+            place.ok_or_else(|| Error::unavailable("as many streams are open as the project may have".to_owned()))?;
         // Heard before the newest number is read, so that nothing falls between the two.
         let news = endless(app.pubsub.subscribe(&news_topic(project_id)).await?);
         let orders = endless(app.pubsub.subscribe(&order_topic(project_id)).await?);
@@ -75,6 +82,7 @@ impl Newsroom {
             newest,
             pace: Pace::default(),
             poll_at: Instant::now() + poll_pause(),
+            _place: place,
             _open: self.0.listeners.token(),
         })
     }
@@ -141,6 +149,7 @@ pub struct Listener {
     newest: u64,
     pace: Pace,
     poll_at: Instant,
+    _place: Share<ProjectId>,
     _open: TaskTrackerToken,
 }
 

@@ -153,9 +153,12 @@ fn write_kept<W: Write + Send>(
 fn kept(columns: &Columns<'_>, hidden: &Hidden) -> Result<BooleanArray> {
     let (projects, sessions) = (columns.ids(Column::ProjectId)?, columns.ids(Column::SessionId)?);
     let received = columns.times(Column::ReceivedAt)?.values();
-    let (project, session) = (hidden.project_id.0.as_u128(), hidden.session_id.0.as_u128());
-    let until = hidden.received_until.micros();
-    let is_hidden =
-        |row: usize| id_at(sessions, row) == session && id_at(projects, row) == project && received[row] <= until;
+    let (project, until) = (hidden.project_id.0.as_u128(), hidden.received_until.micros());
+    let session = hidden.session_id.map(|session_id| session_id.0.as_u128());
+    let is_hidden = |row: usize| {
+        session.is_none_or(|session| id_at(sessions, row) == session)
+            && id_at(projects, row) == project
+            && received[row] <= until
+    };
     Ok((0..received.len()).map(|row| Some(!is_hidden(row))).collect())
 }

@@ -21,18 +21,18 @@ pub struct Snapshot {
     pub hidden: Arc<[Hidden]>,
 }
 
-/// What a session did, up to a time of receipt.
+/// What a session did, or all sessions of a project, up to a time of receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden {
     pub project_id: ProjectId,
-    pub session_id: SessionId,
+    pub session_id: Option<SessionId>,
     pub received_until: Timestamp,
 }
 
 impl Hidden {
     pub(crate) fn covers(&self, event: &Event) -> bool {
         event.project_id == self.project_id
-            && event.session_id == self.session_id
+            && self.session_id.is_none_or(|session_id| event.session_id == session_id)
             && event.received_at <= self.received_until
     }
 }
@@ -41,8 +41,8 @@ impl Hidden {
 #[derive(Clone)]
 pub(crate) struct Rows {
     filter: Filter,
-    /// Sessions of the project, and the time of receipt up to which they are hidden.
-    hidden: Arc<[(u128, i64)]>,
+    /// Sessions of the project (`None`: all of them), and the time of receipt up to which they are hidden.
+    hidden: Arc<[(Option<u128>, i64)]>,
 }
 
 /// Which events are wanted; what is `None` does not matter.
@@ -67,7 +67,8 @@ impl Filter {
     /// Of the events of this snapshot.
     pub(crate) fn rows_in(&self, snapshot: &Snapshot) -> Rows {
         let hidden = snapshot.hidden.iter().filter(|hidden| hidden.project_id == self.project_id);
-        let hidden = hidden.map(|hidden| (hidden.session_id.0.as_u128(), hidden.received_until.micros()));
+        let hidden = hidden
+            .map(|hidden| (hidden.session_id.map(|session_id| session_id.0.as_u128()), hidden.received_until.micros()));
         Rows { filter: self.clone(), hidden: hidden.collect() }
     }
 
@@ -138,7 +139,9 @@ impl Rows {
             let (sessions, received) = (columns.ids(Column::SessionId)?, columns.times(Column::ReceivedAt)?);
             let is_hidden = |row: usize| {
                 let session = id_at(sessions, row);
-                self.hidden.iter().any(|(hidden, until)| *hidden == session && received.value(row) <= *until)
+                self.hidden.iter().any(|(hidden, until)| {
+                    hidden.is_none_or(|hidden| hidden == session) && received.value(row) <= *until
+                })
             };
             rows.retain(|row| !is_hidden(*row as usize));
         }

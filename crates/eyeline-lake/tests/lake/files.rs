@@ -161,7 +161,7 @@ proptest! {
         let Some(file) = lake.file("lake/a", &records) else { return Ok(()) };
         let received_until = Timestamp::from_micros(BEGIN + minutes * MINUTE);
         let session_id = uuid::Uuid::from_u128(100 + session).into();
-        let hidden = Hidden { project_id: PROJECT, session_id, received_until };
+        let hidden = Hidden { project_id: PROJECT, session_id: Some(session_id), received_until };
         let (gone, left): (Vec<Record>, Vec<Record>) = records.into_iter().partition(|record| {
             let event = &record.event;
             event.project_id == PROJECT && event.session_id == session_id && event.received_at <= received_until
@@ -250,7 +250,7 @@ fn a_file_of_before_a_column_came_is_read_merged_and_written_anew() {
     assert_eq!(everything(&[merged]), expected);
     let nobody = Hidden {
         project_id: PROJECT,
-        session_id: uuid::Uuid::from_u128(0).into(),
+        session_id: Some(uuid::Uuid::from_u128(0).into()),
         received_until: Timestamp::from_micros(i64::MAX),
     };
     let written = write_without(&lake.files, &file, &nobody, Vec::new(), &budget()).expect("a file").expect("events");

@@ -149,12 +149,12 @@ proptest! {
         let lake = Lake::new();
         let hidden = Hidden {
             project_id: PROJECT,
-            session_id: Uuid::from_u128(100 + session).into(),
+            session_id: Some(Uuid::from_u128(100 + session).into()),
             received_until: Timestamp::from_micros(BEGIN + until * MINUTE),
         };
         let snapshot = Snapshot { hidden: Arc::new([hidden]), ..lake.snapshot(&records, pieces) };
         let is_hidden = |record: &&eyeline_lake::Record| {
-            record.event.session_id == hidden.session_id && record.event.received_at <= hidden.received_until
+            Some(record.event.session_id) == hidden.session_id && record.event.received_at <= hidden.received_until
         };
         let expected = wanted(&records, &Filter::of(PROJECT)).into_iter().filter(|record| !is_hidden(record)).count();
         prop_assert_eq!(lake.query(&snapshot, "SELECT count(*) AS n FROM events"), json!([{"n": expected}]));

@@ -1,4 +1,5 @@
-//! Erasures of what one session did: hidden with the request, gone when the files are written anew.
+//! Erasures of what one session did, or all sessions of a deleted project: hidden with the request, gone when the files are
+//! written anew.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ use crate::sql::{Row, Tx, Value};
 pub struct Erasure {
     pub erasure_id: ErasureId,
     pub project_id: ProjectId,
-    pub session_id: SessionId,
+    /// `None`: every session of the project, which is deleted.
+    pub session_id: Option<SessionId>,
     /// Events received up to then are meant.
     pub requested_at: Timestamp,
     /// `None` while files may still have them.
@@ -41,11 +43,9 @@ impl Catalog {
         erasure: Erasure,
         repeatable: Option<Repeatable<Erasure>>,
     ) -> Result<Once<Erasure>> {
-        let sql = "INSERT INTO erasures (erasure_id, project_id, session_id, requested_at) VALUES ($1, $2, $3, $4)";
         self.write_once(repeatable, move |tx| {
             async move {
-                let Erasure { erasure_id, project_id, session_id, requested_at, .. } = erasure;
-                tx.execute(sql, params![erasure_id, project_id, session_id, requested_at]).await?;
+                insert(tx, &erasure).await?;
                 Ok(erasure)
             }
             .boxed()
@@ -146,10 +146,16 @@ impl Catalog {
                       WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
                         AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
                                            ON e.project_id = g.project_id WHERE e.erasure_id = $1)";
+        // What the result of a hold-out counts for the session.
+        let holdouts = "DELETE FROM holdout_sessions
+                        WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
+                          AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
+                                             ON e.project_id = g.project_id WHERE e.erasure_id = $1)";
         self.db
             .write(move |tx| {
                 async move {
                     tx.execute(visits, params![erasure_id]).await?;
+                    tx.execute(holdouts, params![erasure_id]).await?;
                     cuts::erase(tx, erasure_id).await?;
                     tx.execute(sql, params![erasure_id, now]).await.map(drop)
                 }
@@ -162,9 +168,18 @@ impl Catalog {
 impl Erasure {
     pub fn covers(&self, event: &Event) -> bool {
         event.project_id == self.project_id
-            && event.session_id == self.session_id
+            && self.session_id.is_none_or(|session_id| event.session_id == session_id)
             && event.received_at <= self.requested_at
     }
+}
+
+pub(super) async fn insert(tx: &mut Tx, erasure: &Erasure) -> Result<()> {
+    let sql = "INSERT INTO erasures (erasure_id, project_id, session_id, whole_project, requested_at)
+               VALUES ($1, $2, $3, $4, $5)";
+    let session_id = erasure.session_id.unwrap_or(SessionId(uuid::Uuid::nil()));
+    let whole_project = erasure.session_id.is_none();
+    let bound = params![erasure.erasure_id, erasure.project_id, session_id, whole_project, erasure.requested_at];
+    tx.execute(sql, bound).await.map(drop)
 }
 
 /// The erasures under way.
@@ -194,7 +209,7 @@ fn erasure(mut row: Row) -> Result<Erasure> {
     Ok(Erasure {
         erasure_id: row.take("erasure_id")?,
         project_id: row.take("project_id")?,
-        session_id: row.take("session_id")?,
+        session_id: if row.take("whole_project")? { None } else { Some(row.take("session_id")?) },
         requested_at: row.take("requested_at")?,
         finished_at: row.take("finished_at")?,
         events: row.take("event_count")?,

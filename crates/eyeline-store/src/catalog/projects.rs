@@ -1,8 +1,9 @@
 //! Projects: the owners of everything else.
 
-use eyeline_core::{ImageErrorCode, ImageId, ProjectId, Tier, Timestamp};
+use eyeline_core::{ErasureId, ImageErrorCode, ImageId, ProjectId, Tier, Timestamp};
 use futures::FutureExt as _;
 
+use super::erasures::{self, Erasure};
 use super::idempotency::{Once, Repeatable};
 use super::quarantine::{self, QuarantineTotals};
 use super::uploads::held;
@@ -101,7 +102,12 @@ impl Catalog {
     }
 
     /// Hides the project, with all that belongs to it, at once; what belongs to it is taken away later.
-    pub async fn delete_project(&self, project_id: ProjectId, now: Timestamp) -> Result<()> {
+    pub async fn delete_project(
+        &self,
+        project_id: ProjectId,
+        erasure_id: ErasureId,
+        now: Timestamp,
+    ) -> Result<Erasure> {
         let sql = "UPDATE projects SET deleted_at = $2 WHERE project_id = $1 AND deleted_at IS NULL";
         self.db
             .write(move |tx| {
@@ -109,7 +115,17 @@ impl Catalog {
                     if tx.execute(sql, params![project_id, now]).await? == 0 {
                         return Err(Error::NotFound("project"));
                     }
-                    galleries::delete_all(tx, project_id, now).await
+                    galleries::delete_all(tx, project_id, now).await?;
+                    let erasure = Erasure {
+                        erasure_id,
+                        project_id,
+                        session_id: None,
+                        requested_at: now,
+                        finished_at: None,
+                        events: 0,
+                    };
+                    erasures::insert(tx, &erasure).await?;
+                    Ok(erasure)
                 }
                 .boxed()
             })
@@ -121,6 +137,9 @@ impl Catalog {
         let oldest = "SELECT p.project_id FROM projects p
                       WHERE p.deleted_at IS NOT NULL
                         AND NOT EXISTS (SELECT 1 FROM galleries g WHERE g.project_id = p.project_id)
+                        AND (EXISTS (SELECT 1 FROM images i WHERE i.project_id = p.project_id)
+                             OR NOT EXISTS (SELECT 1 FROM erasures e
+                                            WHERE e.project_id = p.project_id AND e.finished_at IS NULL))
                       ORDER BY p.deleted_at, p.project_id LIMIT 1";
         let some = "SELECT image_id FROM images WHERE project_id = $1 ORDER BY created_at, image_id LIMIT $2";
         self.db

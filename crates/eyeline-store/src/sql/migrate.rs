@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 20] = [
+const MIGRATIONS: [Migration; 21] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -46,6 +46,7 @@ const MIGRATIONS: [Migration; 20] = [
     migration!(18, "0018_careful_partitions"),
     migration!(19, "0019_event_bounds"),
     migration!(20, "0020_turns"),
+    migration!(21, "0021_project_erasures"),
 ];
 
 /// The version that this binary brings a catalog to.

@@ -211,7 +211,7 @@ async fn a_base_lets_an_erased_session_go_and_goes_with_its_gallery() {
         let erasure = Erasure {
             erasure_id,
             project_id: PROJECT,
-            session_id,
+            session_id: Some(session_id),
             requested_at: Timestamp::from_micros(i64::MAX),
             finished_at: None,
             events: 0,

@@ -136,7 +136,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
         let erasure = Erasure {
             erasure_id: ErasureId(Uuid::from_u128(7)),
             project_id: PROJECT,
-            session_id: SessionId(Uuid::from_u128(8)),
+            session_id: Some(SessionId(Uuid::from_u128(8))),
             requested_at: at(9),
             finished_at: None,
             events: 0,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eyeline_core::{ApplicationId, ProjectId, Tier, Timestamp};
+use eyeline_core::{ApplicationId, ErasureId, ProjectId, Tier, Timestamp};
 use eyeline_store::catalog::applications::{Application, ApplicationPatch, Rotation};
 use eyeline_store::catalog::idempotency::{IdempotencyKey, KEPT, KeptAnswer, Once, Repeatable};
 use eyeline_store::catalog::projects::{Project, ProjectPatch, ProjectUsage};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::engines::on_every_engine;
 
 const KEY: [u8; 32] = [1; 32];
+const ERASURE: ErasureId = ErasureId(Uuid::from_u128(90));
 const OTHER_KEY: [u8; 32] = [2; 32];
 
 fn at(second: i64) -> Timestamp {
@@ -109,14 +110,19 @@ async fn a_deleted_project_is_gone_with_everything_in_it() {
         let (project, application) = with_application(&catalog).await;
         let project_id = project.project_id;
         assert_eq!(catalog.project_to_clear(10).await.expect("an answer"), None);
-        catalog.delete_project(project_id, at(9)).await.expect("a deletion");
+        catalog.delete_project(project_id, ERASURE, at(9)).await.expect("a deletion");
         assert_eq!(catalog.project(project_id).await.expect("an answer"), None);
+        // Its events are erased before its last rows go.
+        assert_eq!(catalog.project_to_clear(10).await.expect("an answer"), None);
+        let erasure = catalog.erasure(project_id, ERASURE).await.expect("an answer").expect("an erasure");
+        assert_eq!((erasure.session_id, erasure.requested_at, erasure.finished_at), (None, at(9), None));
+        catalog.finish_erasure(ERASURE, at(10)).await.expect("finished");
         assert!(catalog.projects(None, 10).await.expect("projects").is_empty());
         assert_eq!(catalog.application(application.application_id).await.expect("an answer"), None);
         assert_eq!(catalog.application_by_key(KEY).await.expect("an answer"), None);
         assert!(!catalog.is_allowed_origin("https://a.example".to_owned()).await.expect("an answer"));
         for refused in [
-            catalog.delete_project(project_id, at(9)).await.err(),
+            catalog.delete_project(project_id, ERASURE, at(9)).await.err(),
             catalog.update_project(project_id, ProjectPatch::default()).await.err(),
             catalog.project_usage(project_id, Timestamp::from_micros(0)).await.err(),
             catalog.applications(project_id, None, 10).await.err(),

@@ -87,7 +87,7 @@ async fn one_whose_session_was_erased_meanwhile_does_not_come_back() {
         let erasure = Erasure {
             erasure_id: Uuid::from_u128(1).into(),
             project_id: PROJECT,
-            session_id: late.event.session_id,
+            session_id: Some(late.event.session_id),
             requested_at: at(8_000),
             finished_at: None,
             events: 0,

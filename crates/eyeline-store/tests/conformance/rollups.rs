@@ -80,7 +80,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
         let erasure = Erasure {
             erasure_id: Uuid::from_u128(1).into(),
             project_id: PROJECT,
-            session_id: Uuid::from_u128(2).into(),
+            session_id: Some(Uuid::from_u128(2).into()),
             requested_at: as_of,
             finished_at: None,
             events: 0,

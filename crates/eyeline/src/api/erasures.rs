@@ -21,9 +21,12 @@ pub fn routes() -> OpenApiRouter<App> {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Erasure)]
-struct ErasureAnswer {
+pub(super) struct ErasureAnswer {
     erasure_id: ErasureId,
-    session_id: SessionId,
+    /// Absent if the whole project was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    session_id: Option<SessionId>,
     /// `hidden`: no answer shows the events; `done`: no file has them.
     #[schema(value_type = ErasureState)]
     state: &'static str,
@@ -123,7 +126,7 @@ async fn list(
 
 /// Get an erasure
 ///
-/// Takes the admin key.
+/// It can be read after its project was deleted. Takes the admin key.
 #[utoipa::path(
     get, path = "/projects/{project_id}/erasures/{erasure_id}", operation_id = "get_erasure", tag = "events",
     params(("project_id" = ProjectId, Path), ("erasure_id" = ErasureId, Path)),

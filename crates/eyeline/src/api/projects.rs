@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::erasures::ErasureAnswer;
 use super::fields::NAME_CHARS_MAX;
 use super::idempotency::IdempotencyKeyHeader;
 use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, PagingParameters, Query, answer_once};
@@ -166,21 +167,21 @@ async fn patch_project(
 
 /// Delete a project
 ///
-/// The project and everything in it is hidden before the answer. A job then deletes its data.
+/// The project and everything in it is hidden before the answer. A job then deletes its data, events included. The answer is
+/// the receipt of their erasure, which turns to `done` once no file has any.
 #[utoipa::path(
     delete, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
-    responses((status = 202))
+    responses((status = 202, body = ErasureAnswer, description = "The project is hidden; the rest follows."))
 )]
 async fn delete_project(
     State(app): State<App>,
     credential: Credential,
     Path(project_id): Path<ProjectId>,
-) -> Answer<StatusCode> {
+) -> Answer<(StatusCode, Json<ErasureAnswer>)> {
     credential.manage_project(&app, project_id).await?;
-    let deleted = app.catalog.delete_project(project_id, app.clock.now()).await;
+    let deleted = app.catalog.delete_project(project_id, app.clock.new_id(), app.clock.now()).await;
     app.credentials.forget();
-    deleted?;
-    Ok(StatusCode::ACCEPTED)
+    Ok((StatusCode::ACCEPTED, Json(deleted?.into())))
 }
 
 #[derive(Serialize, ToSchema)]

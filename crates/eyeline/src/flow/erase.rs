@@ -55,6 +55,7 @@ impl Erase {
         repeatable: Option<Repeatable<Erasure>>,
     ) -> Result<Once<Erasure>> {
         let (erasure_id, requested_at) = (self.clock.new_id(), self.clock.now());
+        let session_id = Some(session_id);
         let erasure = Erasure { erasure_id, project_id, session_id, requested_at, finished_at: None, events: 0 };
         let requested = self.catalog.request_erasure(erasure, repeatable).await?;
         if matches!(requested, Once::Done(_)) {

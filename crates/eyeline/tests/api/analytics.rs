@@ -1,5 +1,6 @@
 //! What analysts ask, over HTTP: each answer on a few events that anybody can count, and what is wrong with a question.
 
+use eyeline::flow::clear::clear_deleted_projects;
 use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -142,6 +143,34 @@ async fn counts_come_from_roll_ups_and_say_what_the_events_say() {
     server.app.erase.step().await.expect("a step");
     assert_eq!(total().await, 7);
     compare().await;
+}
+
+#[tokio::test]
+async fn a_deleted_project_leaves_no_event_in_any_file_and_a_receipt() {
+    let server = Server::start().await;
+    let (kept, deleted) = (shop(&server).await, shop(&server).await);
+    server.app.flush.run().await.expect("a flush");
+    // Some are in files, the last one still on its way.
+    server.post("/api/v1/events", &deleted.secret_key, &event(1, "view", "02T10:59")).await;
+    server.apply_events().await;
+    let rows = async || {
+        let files = server.app.catalog.manifest().await.expect("a manifest").files;
+        files.iter().map(|file| file.rows).sum::<u64>()
+    };
+    assert_eq!(rows().await, 20);
+
+    let path = format!("/api/v1/projects/{}", deleted.project_id);
+    let receipt = server.delete(&path, ADMIN_KEY).await;
+    assert_eq!(receipt.status, StatusCode::ACCEPTED, "{receipt:?}");
+    assert_eq!((&receipt.json()["state"], &receipt.json()["session_id"]), (&json!("hidden"), &Value::Null));
+    while clear_deleted_projects(&server.app).await.expect("a piece") {}
+    server.app.flush.run().await.expect("a flush");
+    server.app.erase.step().await.expect("a step");
+    assert_eq!(rows().await, 10);
+    assert_eq!(look(&server, &kept, "counts?interval=all").await.0["rows"][0]["count"], json!(10));
+    let receipt = server.get(&format!("{path}/erasures/{}", text(&receipt.json(), "erasure_id")), ADMIN_KEY).await;
+    assert_eq!((&receipt.json()["state"], &receipt.json()["events"]), (&json!("done"), &json!(11)));
+    while clear_deleted_projects(&server.app).await.expect("a piece") {}
 }
 
 #[tokio::test]

@@ -182,7 +182,7 @@ impl App {
             catalog,
             objects,
             waiting_jobs: Arc::default(),
-            makers: Makers::new(program, settings.webp.presets()),
+            makers: Makers::new(program, settings.webp.presets(), settings.allow_unconfined),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             transfers: Transfers::default(),
             cache,

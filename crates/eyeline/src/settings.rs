@@ -69,6 +69,9 @@ pub struct Settings {
     /// Bytes of memory that photos may take at the same time while versions of them are made; a quarter of what the
     /// machine or its control group has when unset, and at least what the largest picture takes.
     pub decode_bytes_max: Option<u64>,
+    /// Decode photos even where the kernel or the container denies seccomp.
+    #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
+    pub allow_unconfined: bool,
     /// Requests of `POST /uploads` that are waited for at the same time; more are refused with 503.
     pub uploads_waiting_max: usize,
     /// Which versions are made as WebP too: `off`, `small` (thumb and big_thumb) or `all`.
@@ -161,6 +164,7 @@ impl Default for Settings {
             tiers: Tiers::default(),
             workers: None,
             decode_bytes_max: None,
+            allow_unconfined: false,
             uploads_waiting_max: 256,
             webp: Webp::Off,
             trusted_proxies: Networks::default(),

@@ -231,6 +231,8 @@ class Readiness:
     """True once the process was asked to stop."""
     troubles: list[str]
     """What else keeps it from its work, in sentences."""
+    warnings: list[str]
+    """What an operator should mend, although the server works."""
 
 
 @dataclass(kw_only=True)
@@ -609,8 +611,8 @@ class Erasure:
     finished_at: datetime | None
     requested_at: datetime
     """Events received up to then are erased; later ones of the same session are new."""
-    session_id: str
-    """One visit, as the sending application sees it."""
+    session_id: str | None = None
+    """Absent if the whole project was deleted."""
     state: Literal["hidden", "done"]
     """`hidden`: no answer shows the events; `done`: no file has them."""
 

@@ -2,11 +2,10 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::unpacked::Unpacked;
-use super::{BODY_MAX, Problem};
+use super::{Answer, BODY_MAX, Problem};
 use crate::app::App;
 
 /// The `Content-Type` of what is JSON already when it is answered.
@@ -16,9 +15,9 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 pub struct JsonBody(pub Bytes);
 
 impl FromRequest<App> for JsonBody {
-    type Rejection = Response;
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, app: &App) -> Answer<Self> {
         let kind = request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?").to_owned());
         let Unpacked { body, .. } = Unpacked::<BODY_MAX>::from_request(request, app).await?;
         if body.is_empty() || kind.as_deref().is_some_and(is_json) {
@@ -28,8 +27,7 @@ impl FromRequest<App> for JsonBody {
         Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("The body has to be sent as Content-Type: application/json; this came as {sent}."),
-        )
-        .into_response())
+        ))
     }
 }
 

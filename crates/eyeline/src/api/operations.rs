@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
+use eyeline_image::worker::Enforcement;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -50,6 +51,8 @@ struct Readiness {
     engines: Vec<Engine>,
     /// What else keeps it from its work, in sentences.
     troubles: Vec<String>,
+    /// What an operator should mend, although the server works.
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -60,7 +63,8 @@ struct Engine {
 
 /// Check that the server is ready
 ///
-/// Ready means: every engine answers, no other process has claimed this one's partitions, and no stop was asked for.
+/// Ready means: every engine answers, no other process has claimed this one's partitions, photos can be decoded, and no stop
+/// was asked for.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "The server is not ready."))
@@ -69,10 +73,11 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let engines = app.check_engines().await;
     let engines: Vec<Engine> = engines.into_iter().map(|(name, reachable)| Engine { name, reachable }).collect();
     let stopping = app.stop.is_cancelled();
-    let troubles = app.partitions.troubles();
+    let mut troubles = app.partitions.troubles();
+    troubles.extend(app.makers.trouble().map(str::to_owned));
     let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, stopping, engines, troubles }))
+    (status, Json(Readiness { ready, stopping, engines, troubles, warnings: app.makers.warnings() }))
 }
 
 /// Get metrics
@@ -112,6 +117,13 @@ async fn metrics(
     for depth in &depths {
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
+    }
+    if let Some(confinement) = app.makers.confinement() {
+        text.family("eyeline_worker_confined", "gauge", "Whether the kernel confines decoders, by the wall.");
+        for (wall, enforcement) in [("landlock", confinement.landlock), ("seccomp", confinement.seccomp)] {
+            let is_there = f64::from(u8::from(enforcement != Enforcement::None));
+            text.sample("eyeline_worker_confined", &format!("{{wall=\"{wall}\"}}"), is_there);
+        }
     }
     text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
     text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());

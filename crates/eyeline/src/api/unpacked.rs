@@ -4,7 +4,6 @@ use std::io::{self, Read};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse as _, Response};
 use bytes::Buf as _;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -26,16 +25,16 @@ pub struct Unpacked<const MAX: usize> {
 }
 
 impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
-    type Rejection = Response;
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, _app: &App) -> Result<Self, Response> {
+    async fn from_request(request: Request, _app: &App) -> Answer<Self> {
         let (parts, body) = request.into_parts();
-        let body = collect(body, MAX).await.map_err(|refusal| refusal.into_response())?;
-        let body = match Packing::of(&parts.headers).map_err(|refusal| refusal.into_response())? {
+        let body = collect(body, MAX).await?;
+        let body = match Packing::of(&parts.headers)? {
             None => body,
-            Some(packing) => unpack(body, packing, MAX).await.map_err(|refusal| refusal.into_response())?,
+            Some(packing) => unpack(body, packing, MAX).await?,
         };
-        let body = utf8(body).map_err(|errors| Problem::invalid(errors).into_response())?;
+        let body = utf8(body)?;
         Ok(Unpacked { headers: parts.headers, body })
     }
 }

@@ -53,6 +53,12 @@ pub async fn run(app: App) -> Result<(), String> {
             () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
         }
     }
+    let makers = app.makers.clone();
+    match tokio::task::spawn_blocking(move || makers.warm_up()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "no image worker could be started; each photo tries again"),
+        Err(error) => tracing::error!(%error, "starting an image worker panicked"),
+    }
     let held = Held::default();
     tokio::select! {
         () = process_photos(&app, &held) => {}

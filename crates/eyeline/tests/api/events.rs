@@ -1,8 +1,12 @@
 //! Events over HTTP: what is taken, what is told of the rest, and that it counts once.
 
+use std::task::Poll;
+
 use axum::body::Body;
+use bytes::Bytes;
 use eyeline::workers;
 use eyeline_store::inbox::Entry;
+use futures::stream;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -525,6 +529,14 @@ async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_i
     assert_eq!(refused.header("ratelimit-policy"), "\"events\";q=1000;w=1");
     assert!(refused.header("ratelimit").starts_with("\"events\";r=0;t="), "{refused:?}");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+    // To refuse costs less than to send: nothing of the body is read.
+    for path in ["/api/v1/events", "/api/v1/events/batch"] {
+        let unread = stream::poll_fn(|_| -> Poll<Option<std::io::Result<Bytes>>> { panic!("the body was read") });
+        let sent = request("POST", path, "").header("application", &tenant.application_id);
+        let sent = sent.header("content-type", "application/json").body(Body::from_stream(unread));
+        let refused = server.send(sent.expect("a request")).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+    }
     let by_key = request("POST", "/api/v1/events/batch", &tenant.secret_key).header("content-type", "application/json");
     let by_key = server.send(by_key.body(Body::from("[{}]")).expect("a request")).await;
     assert_eq!((by_key.status, by_key.header("ratelimit")), (StatusCode::BAD_REQUEST, ""), "{by_key:?}");

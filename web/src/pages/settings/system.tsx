@@ -17,10 +17,11 @@ export function System() {
       <section class="card">
         <h3>{text.engines}</h3>
         <Loaded load={load}>
-          {({ ready, stopping, engines, troubles }) => (
+          {({ ready, stopping, engines, troubles, warnings }) => (
             <>
               <p class={ready ? 'good' : 'problem'}>{ready ? text.ready : stopping ? text.stopping : text.notReady}</p>
               {troubles.map((trouble) => <p key={trouble} class="problem">{trouble}</p>)}
+              {warnings.map((warning) => <p key={warning}>{warning}</p>)}
               <dl class="facts">
                 {engines.map(({ name, reachable }) => <div key={name}><dt>{name}</dt><dd class={reachable ? 'good' : 'problem'}>{reachable ? text.reachable : text.unreachable}</dd></div>)}
               </dl>

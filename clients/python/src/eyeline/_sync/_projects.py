@@ -49,9 +49,12 @@ class Projects(Resource):
             "update_project", models.Project, path={"project_id": project_id}, json_body=given(name=name, tier=tier)
         )
 
-    def delete(self, project_id: Id) -> None:
-        """Deletes a project with all that is in it. It is hidden once this returns; a job removes the rest."""
-        self._http.fetch("delete_project", path={"project_id": project_id})
+    def delete(self, project_id: Id) -> models.Erasure:
+        """Deletes a project with all that is in it. It is hidden once this returns; a job removes the rest.
+
+        Returns the receipt of the erasure of its events. ``state`` becomes ``done`` when no file holds any.
+        """
+        return self._http.call("delete_project", models.Erasure, path={"project_id": project_id})
 
     def usage(self, project_id: Id) -> models.ProjectUsage:
         """Returns how many images, bytes and events the project holds, and the quota of its tier."""

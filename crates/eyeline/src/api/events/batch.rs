@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{Envelope, FieldErrors, Timestamp};
 use http::StatusCode;
@@ -95,9 +95,11 @@ async fn collect_batch(
     State(app): State<App>,
     credential: Credential,
     client: ClientAddress,
-    Unpacked { headers, body }: Unpacked<BATCH_BYTES_MAX>,
+    request: Request,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
+    allowance::take_events(&app, &credential, client, 0, 0)?;
+    let Unpacked { headers, body } = Unpacked::<BATCH_BYTES_MAX>::from_request(request, &app).await?;
     let key = event_key(&headers)?;
     let kind = Kind::of(&headers).ok_or_else(|| {
         let sentence = "Events are sent as application/json, application/x-ndjson or text/plain.";

@@ -131,7 +131,10 @@ export const OUTCOMES = {
     },
   },
   'docs/embed.md': {
-    check: async ({ eyeline, shop }) => {
+    check: async ({ eyeline, shop, gallery }) => {
+      const page = await fetch(`${eyeline.host}/g/${gallery.gallery_id}`);
+      assert.equal(page.status, 200);
+      assert.match(await page.text(), /<img [^>]*alt=/);
       const { allowed_origins } = await eyeline.api('GET', `/applications/${shop.application_id}`);
       assert.equal(allowed_origins.length, 1);
     },

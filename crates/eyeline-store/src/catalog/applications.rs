@@ -1,10 +1,10 @@
 //! Applications: the trusted senders of a project, and their credentials.
 
-use eyeline_core::{ApplicationId, ProjectId, Timestamp};
+use eyeline_core::{ApplicationId, GalleryId, ProjectId, Timestamp};
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
-use super::{Catalog, projects};
+use super::{Catalog, projects, public_pages};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
@@ -20,6 +20,8 @@ pub struct Application {
     pub signing_secret: Vec<u8>,
     /// Base64url of 32 bytes; when it is there, user tokens are signed with it and not with the secret.
     pub ed25519_public_key: Option<String>,
+    /// The gallery whose public page sends events as this application.
+    pub page_of: Option<GalleryId>,
     pub created_at: Timestamp,
 }
 
@@ -51,7 +53,8 @@ pub struct Rotation {
 
 const COLUMNS: &str = "a.application_id, a.project_id, a.name, a.signing_secret, a.ed25519_public_key, a.created_at,
     (SELECT string_agg(o.origin, ' ' ORDER BY o.origin) FROM application_origins o
-     WHERE o.application_id = a.application_id) AS origins";
+     WHERE o.application_id = a.application_id) AS origins,
+    (SELECT g.gallery_id FROM galleries g WHERE g.page_application_id = a.application_id) AS page_of";
 
 impl Catalog {
     /// Makes the application with its first secret key, known by its hash.
@@ -61,16 +64,10 @@ impl Catalog {
         key_hash: [u8; 32],
         repeatable: Option<Repeatable<Application>>,
     ) -> Result<Once<Application>> {
-        let sql = "INSERT INTO applications (application_id, project_id, name, signing_secret, created_at)
-                   VALUES ($1, $2, $3, $4, $5)";
         self.write_once(repeatable, move |tx| {
             async move {
-                let Application { application_id, project_id, created_at, .. } = application;
-                projects::project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
-                let (name, signing_secret) = (application.name.clone(), application.signing_secret.clone());
-                tx.execute(sql, params![application_id, project_id, name, signing_secret, created_at]).await?;
-                set_origins(tx, application_id, &application.allowed_origins).await?;
-                add_key(tx, application_id, key_hash, created_at).await?;
+                insert(tx, &application).await?;
+                add_key(tx, application.application_id, key_hash, application.created_at).await?;
                 Ok(application)
             }
             .boxed()
@@ -187,6 +184,7 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
+                    public_pages::application_deleted(tx, application_id).await?;
                     match tx.execute(sql, params![application_id]).await? {
                         0 => Err(Error::NotFound("application")),
                         _ => Ok(()),
@@ -215,6 +213,17 @@ async fn application(tx: &mut Tx, application_id: ApplicationId) -> Result<Optio
     tx.query_text(&sql, params![application_id]).await?.pop().map(read_application).transpose()
 }
 
+/// Stores an application without a key.
+pub(super) async fn insert(tx: &mut Tx, application: &Application) -> Result<()> {
+    let sql = "INSERT INTO applications (application_id, project_id, name, signing_secret, created_at)
+               VALUES ($1, $2, $3, $4, $5)";
+    let Application { application_id, project_id, created_at, .. } = *application;
+    projects::project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
+    let (name, signing_secret) = (application.name.clone(), application.signing_secret.clone());
+    tx.execute(sql, params![application_id, project_id, name, signing_secret, created_at]).await?;
+    set_origins(tx, application_id, &application.allowed_origins).await
+}
+
 async fn set_origins(tx: &mut Tx, application_id: ApplicationId, origins: &[String]) -> Result<()> {
     let clear = "DELETE FROM application_origins WHERE application_id = $1";
     tx.execute(clear, params![application_id]).await?;
@@ -238,6 +247,7 @@ fn read_application(mut row: Row) -> Result<Application> {
         allowed_origins: origins.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
         signing_secret: row.take("signing_secret")?,
         ed25519_public_key: row.take("ed25519_public_key")?,
+        page_of: row.take("page_of")?,
         created_at: row.take("created_at")?,
     })
 }

@@ -12,7 +12,9 @@ use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Tier, Timestamp, Visi
 use futures::FutureExt as _;
 
 use super::Catalog;
+use super::applications::{self, Application};
 use super::idempotency::{Once, Repeatable};
+use super::public_pages::{PublicPage, PublicPagePatch};
 use super::{cuts, experiments, guard, ranking_history};
 use crate::error::{Error, Result};
 use crate::params;
@@ -28,6 +30,7 @@ pub struct Gallery {
     pub visibility: Visibility,
     pub access_tier: Tier,
     pub ranking: Ranking,
+    pub page: PublicPage,
     /// View and click events counted so far.
     pub applied_events: u64,
     /// Of these, those that the guard left out of the ranking.
@@ -44,6 +47,7 @@ pub struct GalleryPatch {
     pub visibility: Option<Visibility>,
     pub access_tier: Option<Tier>,
     pub ranking: RankingPatch,
+    pub page: PublicPagePatch,
 }
 
 /// What a batch of events adds to one image of one gallery.
@@ -56,14 +60,18 @@ pub struct CountDelta {
 }
 
 impl Catalog {
-    /// Makes the gallery; `NotFound` when the project is gone.
+    /// Makes the gallery, and `application` for its page; `NotFound` when the project is gone.
     pub async fn create_gallery(
         &self,
         gallery: Gallery,
+        application: Option<Application>,
         repeatable: Option<Repeatable<Gallery>>,
     ) -> Result<Once<Gallery>> {
         self.write_once(repeatable, move |tx| {
             async move {
+                if let Some(application) = &application {
+                    applications::insert(tx, application).await?;
+                }
                 insert_gallery(tx, &gallery).await?;
                 Ok(gallery)
             }
@@ -146,7 +154,8 @@ impl Catalog {
     /// `NotFound` when there is no such gallery.
     pub async fn update_gallery(&self, gallery_id: GalleryId, patch: GalleryPatch, now: Timestamp) -> Result<Gallery> {
         let sql = "UPDATE galleries
-                   SET name = $2, page_size = $3, visibility = $4, access_tier = $5, ranking = $6, updated_at = $7
+                   SET name = $2, page_size = $3, visibility = $4, access_tier = $5, ranking = $6, updated_at = $7,
+                       page_enabled = $8, page_indexed = $9, page_application_id = $10
                    WHERE gallery_id = $1";
         self.db
             .write(move |tx| {
@@ -162,6 +171,7 @@ impl Catalog {
                     if changed.ranking.factors.weigh_nothing() {
                         return Err(Error::Conflict("both factors of the weight would be 0 by now".to_owned()));
                     }
+                    changed.page = patch.page.apply(tx, changed.page).await?;
                     changed.updated_at = now;
                     let bound = params![
                         gallery_id,
@@ -170,7 +180,10 @@ impl Catalog {
                         changed.visibility,
                         changed.access_tier,
                         ranking_text(&changed.ranking)?,
-                        now
+                        now,
+                        changed.page.enabled,
+                        changed.page.indexed,
+                        changed.page.application_id
                     ];
                     tx.execute(sql, bound).await?;
                     ranking_history::note(tx, gallery_id, was, changed.ranking).await?;
@@ -181,13 +194,16 @@ impl Catalog {
             .await
     }
 
-    /// Hides the gallery at once; [`Catalog::clear_deleted_galleries`] takes away what belongs to it.
+    /// Hides the gallery at once and deletes the application of its page; [`Catalog::clear_deleted_galleries`] takes away what belongs to it.
     pub async fn delete_gallery(&self, gallery_id: GalleryId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE galleries SET deleted_at = $2 WHERE gallery_id = $1";
+        let application = "DELETE FROM applications WHERE application_id =
+                               (SELECT page_application_id FROM galleries WHERE gallery_id = $1)";
         self.db
             .write(move |tx| {
                 async move {
                     raise_revision(tx, gallery_id).await?;
+                    tx.execute(application, params![gallery_id]).await?;
                     tx.execute(sql, params![gallery_id, now]).await.map(drop)
                 }
                 .boxed()
@@ -251,8 +267,9 @@ async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
     let project = "SELECT 1 AS one FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
     tx.query_one(project, params![gallery.project_id]).await?.ok_or(Error::NotFound("project"))?;
     let sql = "INSERT INTO galleries
-                   (gallery_id, project_id, name, page_size, visibility, access_tier, ranking, created_at, updated_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                   (gallery_id, project_id, name, page_size, visibility, access_tier, ranking, created_at, updated_at,
+                    page_enabled, page_indexed, page_application_id)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let bound = params![
         gallery.gallery_id,
         gallery.project_id,
@@ -262,7 +279,10 @@ async fn insert_gallery(tx: &mut Tx, gallery: &Gallery) -> Result<()> {
         gallery.access_tier,
         ranking_text(&gallery.ranking)?,
         gallery.created_at,
-        gallery.updated_at
+        gallery.updated_at,
+        gallery.page.enabled,
+        gallery.page.indexed,
+        gallery.page.application_id
     ];
     tx.execute(sql, bound).await.map(drop)
 }
@@ -282,6 +302,11 @@ fn read_gallery(mut row: Row) -> Result<Gallery> {
         visibility: row.take("visibility")?,
         access_tier: row.take("access_tier")?,
         ranking: read_ranking(&mut row)?,
+        page: PublicPage {
+            enabled: row.take("page_enabled")?,
+            indexed: row.take("page_indexed")?,
+            application_id: row.take("page_application_id")?,
+        },
         applied_events: row.take("applied_events")?,
         ignored_events: row.take("ignored_events")?,
         created_at: row.take("created_at")?,

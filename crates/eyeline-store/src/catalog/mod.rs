@@ -24,6 +24,7 @@ pub mod orders;
 pub mod partitions;
 pub mod processing;
 pub mod projects;
+pub mod public_pages;
 pub mod quarantine;
 pub mod ranking_history;
 pub mod rollups;

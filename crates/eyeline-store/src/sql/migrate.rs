@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order they are applied. A released one is never changed: what it made gets a new one.
-const MIGRATIONS: [Migration; 21] = [
+const MIGRATIONS: [Migration; 22] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -47,6 +47,7 @@ const MIGRATIONS: [Migration; 21] = [
     migration!(19, "0019_event_bounds"),
     migration!(20, "0020_turns"),
     migration!(21, "0021_project_erasures"),
+    migration!(22, "0022_public_pages"),
 ];
 
 /// The version that this binary brings a catalog to.

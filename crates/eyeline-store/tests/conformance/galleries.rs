@@ -13,6 +13,7 @@ use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow};
 use eyeline_store::catalog::events::{Applied, BatchEvent, EventBatch};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use eyeline_store::catalog::orders::{ChangeMark, GalleryItem};
+use eyeline_store::catalog::public_pages::PublicPage;
 use eyeline_store::sql::{Db, Dialect};
 use eyeline_store::{Catalog, Error, params};
 use futures::FutureExt as _;
@@ -42,6 +43,7 @@ fn gallery(gallery_id: GalleryId, second: i64) -> Gallery {
         visibility: Visibility::Public,
         access_tier: Tier::Free,
         ranking: Ranking::default(),
+        page: PublicPage::default(),
         applied_events: 0,
         ignored_events: 0,
         created_at: at(second),
@@ -63,7 +65,7 @@ pub async fn catalog_with_a_gallery(db: &Db) -> Catalog {
     })
     .await
     .expect("two projects");
-    catalog.create_gallery(gallery(GALLERY, 0), None).await.expect("a gallery");
+    catalog.create_gallery(gallery(GALLERY, 0), None, None).await.expect("a gallery");
     catalog
 }
 
@@ -200,7 +202,7 @@ async fn a_gallery_is_made_changed_listed_and_gone_once_deleted() {
         assert_eq!(changed.ranking.factors, WeightFactors { view_weight: 0, click_weight: 5 });
 
         let second = GalleryId(Uuid::from_u128(4));
-        catalog.create_gallery(gallery(second, 9), None).await.expect("a second gallery");
+        catalog.create_gallery(gallery(second, 9), None, None).await.expect("a second gallery");
         let listed = catalog.galleries(PROJECT, None, 10).await.expect("a list");
         assert_eq!(listed.iter().map(|gallery| gallery.gallery_id).collect::<Vec<_>>(), [second, GALLERY]);
         let after = Some((listed[0].created_at, listed[0].gallery_id));
@@ -228,7 +230,8 @@ async fn a_gallery_of_a_deleted_project_is_not_there() {
         assert_eq!(catalog.gallery(GALLERY).await.expect("a reading"), None);
         assert!(catalog.gallery_revisions(&[GALLERY]).await.expect("a reading").is_empty());
         assert!(catalog.gallery_changes(GALLERY, ChangeMark::START, 10).await.expect("a reading").is_none());
-        let made = catalog.create_gallery(gallery(GalleryId(Uuid::from_u128(8)), 0), None).await.expect_err("gone");
+        let made =
+            catalog.create_gallery(gallery(GalleryId(Uuid::from_u128(8)), 0), None, None).await.expect_err("gone");
         assert!(matches!(made, Error::NotFound("project")), "{made}");
     })
     .await;
@@ -277,7 +280,7 @@ async fn a_load_of_many_rows_keeps_their_order_and_other_galleries_out() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         let other = GalleryId(Uuid::from_u128(4));
-        catalog.create_gallery(gallery(other, 0), None).await.expect("a second gallery");
+        catalog.create_gallery(gallery(other, 0), None, None).await.expect("a second gallery");
         catalog.load_dataset(other, vec![row(5_000, "sku-7")], None, at(1)).await.expect("a load");
 
         let rows: Vec<DatasetRow> = (0..1_000).map(|number| row(number, &format!("sku-{number}"))).collect();
@@ -390,7 +393,7 @@ async fn what_belongs_to_a_deleted_gallery_is_cleared_in_pieces_and_uploads_stay
         insert_upload(&db, PROJECT, image(9)).await;
         catalog.list_image(GALLERY, image(9)).await.expect("an image in the gallery");
         let other = GalleryId(Uuid::from_u128(4));
-        catalog.create_gallery(gallery(other, 0), None).await.expect("a second gallery");
+        catalog.create_gallery(gallery(other, 0), None, None).await.expect("a second gallery");
         catalog.list_image(other, image(0)).await.expect("an image in two galleries");
 
         assert!(!catalog.clear_deleted_galleries(2).await.expect("nothing to do"));

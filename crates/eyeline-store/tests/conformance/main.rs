@@ -19,6 +19,7 @@ mod news;
 mod objects;
 mod partitions;
 mod projects;
+mod public_pages;
 mod quarantine;
 mod ranking_history;
 mod rollups;

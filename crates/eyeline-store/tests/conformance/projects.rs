@@ -31,6 +31,7 @@ fn application(number: u128, project: &Project) -> Application {
         name: "shop".to_owned(),
         allowed_origins: vec!["https://a.example".to_owned(), "https://b.example".to_owned()],
         signing_secret: vec![0, 255],
+        page_of: None,
         ed25519_public_key: None,
         created_at: at(1),
     }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use ed25519_dalek::VerifyingKey;
-use eyeline_core::{ApplicationId, ProjectId, Timestamp};
+use eyeline_core::{ApplicationId, GalleryId, ProjectId, Timestamp};
 use eyeline_store::catalog::applications::{Application, ApplicationPatch, Rotation};
 use http::StatusCode;
 use serde::Serialize;
@@ -55,6 +55,8 @@ struct ApplicationAnswer {
     allowed_origins: Vec<String>,
     /// Base64url of the 32 bytes; null: user tokens are signed with the signing secret.
     ed25519_public_key: Option<String>,
+    /// The gallery whose public page sends events as this application; else null.
+    gallery_id: Option<GalleryId>,
     created_at: Timestamp,
 }
 
@@ -66,6 +68,7 @@ impl From<&Application> for ApplicationAnswer {
             name: application.name.clone(),
             allowed_origins: application.allowed_origins.clone(),
             ed25519_public_key: application.ed25519_public_key.clone(),
+            gallery_id: application.page_of,
             created_at: application.created_at,
         }
     }
@@ -144,6 +147,21 @@ struct RotationOrder {
     signing_secret: Option<bool>,
 }
 
+/// The sender of the events of a gallery's public page. It has no key until one is made by a rotation.
+pub(super) fn of_page(app: &App, project_id: ProjectId, gallery_name: &str) -> Application {
+    let name = format!("Public page of {gallery_name}").chars().take(NAME_CHARS_MAX).collect();
+    Application {
+        application_id: app.clock.new_id(),
+        project_id,
+        name,
+        allowed_origins: Vec::new(),
+        signing_secret: app.secrets.encrypt(SIGNING_SECRET, new_key("eyl_ss_").as_bytes()),
+        ed25519_public_key: None,
+        page_of: None,
+        created_at: app.clock.now(),
+    }
+}
+
 /// Create an application
 ///
 /// The answer shows both secrets, this once.
@@ -173,6 +191,7 @@ async fn create_application(
         allowed_origins: allowed_origins.unwrap_or_default(),
         signing_secret: app.secrets.encrypt(SIGNING_SECRET, signing_secret.as_bytes()),
         ed25519_public_key: None,
+        page_of: None,
         created_at: app.clock.now(),
     };
     let key_hash = sha256(secret_key.as_bytes());

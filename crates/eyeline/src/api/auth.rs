@@ -183,11 +183,17 @@ pub(super) fn application_text(headers: &HeaderMap, query: Option<&str>) -> Opti
     pairs.find(|(name, _)| name == "application").map(|(_, value)| value.into_owned())
 }
 
-/// Checks a browser's `Origin` against the application's list. A server sends none and passes.
+/// Checks a browser's `Origin` against the application's list. The application of a public page is accepted from the
+/// server's own pages too. A server sends no `Origin` and passes.
 async fn check_origin(parts: &Parts, app: &App, application_id: ApplicationId) -> Answer<()> {
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
-    if app.credentials.allows_origin(origin, Some(application_id)).await? {
+    let application = app.credentials.application(application_id).await?;
+    let is_allowed = application.is_some_and(|application| {
+        let is_own = application.page_of.is_some() && session::is_same_origin(&parts.headers, app);
+        is_own || application.allows_origin(origin)
+    });
+    if is_allowed {
         return Ok(());
     }
     Err(Problem::forbidden("This origin is not one of the application's allowed_origins."))

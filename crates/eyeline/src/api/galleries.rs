@@ -6,8 +6,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use eyeline_core::ranking::RankingPatch;
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::{GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
+use eyeline_core::{ApplicationId, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
+use eyeline_store::catalog::public_pages::{PublicPage, PublicPagePatch};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +19,7 @@ use super::idempotency::IdempotencyKeyHeader;
 use super::objects::{self, managed_gallery};
 use super::{
     Answer, Credential, Fields, Idempotency, JsonBody, PagingParameters, Problem, ProjectParameter, Query, answer_once,
+    applications,
 };
 use crate::app::App;
 use crate::flow::rank::gallery_topic;
@@ -46,6 +48,7 @@ pub struct GalleryAnswer {
     visibility: Visibility,
     access_tier: Tier,
     ranking: RankingAnswer,
+    page: PageAnswer,
     /// View and click events counted so far.
     applied_events: u64,
     /// Of these, those that the guard left out of the ranking.
@@ -70,6 +73,25 @@ struct RankingAnswer {
     holdout_control: Control,
 }
 
+/// The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public and
+/// free.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PublicPage)]
+struct PageAnswer {
+    enabled: bool,
+    /// Whether search engines may list the page.
+    indexed: bool,
+    /// The application that sends the events of the page's visitors. Null before the page is first enabled, and after that
+    /// application is deleted.
+    application_id: Option<ApplicationId>,
+}
+
+impl From<PublicPage> for PageAnswer {
+    fn from(PublicPage { enabled, indexed, application_id }: PublicPage) -> Self {
+        PageAnswer { enabled, indexed, application_id }
+    }
+}
+
 impl From<Gallery> for GalleryAnswer {
     fn from(gallery: Gallery) -> Self {
         let Ranking { strategy, factors, .. } = gallery.ranking;
@@ -89,6 +111,7 @@ impl From<Gallery> for GalleryAnswer {
                 holdout_percent: gallery.ranking.holdout_percent,
                 holdout_control: gallery.ranking.holdout_control,
             },
+            page: gallery.page.into(),
             applied_events: gallery.applied_events,
             ignored_events: gallery.ignored_events,
             created_at: gallery.created_at,
@@ -118,6 +141,7 @@ struct NewGallery {
     visibility: Option<Visibility>,
     access_tier: Option<Tier>,
     ranking: Option<RankingInput>,
+    page: Option<PageInput>,
 }
 
 /// What to change of a gallery.
@@ -132,6 +156,17 @@ struct GalleryChange {
     visibility: Option<Visibility>,
     access_tier: Option<Tier>,
     ranking: Option<RankingInput>,
+    page: Option<PageInput>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = PublicPageChange)]
+#[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
+struct PageInput {
+    /// True opens `/g/{gallery_id}` to everybody. The first time, it creates the application of the page.
+    enabled: Option<bool>,
+    /// True lets search engines list the page; false by default.
+    indexed: Option<bool>,
 }
 
 #[derive(ToSchema)]
@@ -170,14 +205,22 @@ async fn create(
     fields.require("name");
     let patch = read_patch(&mut fields, Ranking::default());
     let now = app.clock.now();
+    let project_id = project_id.unwrap_or(ProjectId(uuid::Uuid::nil()));
+    let name = patch.name.unwrap_or_default();
+    let application = patch.page.enabled.unwrap_or(false).then(|| applications::of_page(&app, project_id, &name));
     let gallery = Gallery {
         gallery_id: app.clock.new_id(),
-        project_id: project_id.unwrap_or(ProjectId(uuid::Uuid::nil())),
-        name: patch.name.unwrap_or_default(),
+        project_id,
+        name,
         page_size: patch.page_size.unwrap_or(PAGE_SIZE_DEFAULT),
         visibility: patch.visibility.unwrap_or_default(),
         access_tier: patch.access_tier.unwrap_or_default(),
         ranking: patch.ranking.applied_to(Ranking::default()),
+        page: PublicPage {
+            enabled: patch.page.enabled.unwrap_or(false),
+            indexed: patch.page.indexed.unwrap_or(false),
+            application_id: application.as_ref().map(|application| application.application_id),
+        },
         applied_events: 0,
         ignored_events: 0,
         created_at: now,
@@ -187,7 +230,8 @@ async fn create(
     credential.manage_project(&app, gallery.project_id).await?;
     let answer = |gallery: &Gallery| GalleryAnswer::from(gallery.clone());
     let repeatable = idempotency.repeatable(&body, StatusCode::CREATED, answer);
-    let once = app.catalog.create_gallery(gallery, repeatable).await?;
+    let once = app.catalog.create_gallery(gallery, application, repeatable).await?;
+    app.credentials.forget();
     Ok(answer_once(once, StatusCode::CREATED, GalleryAnswer::from))
 }
 
@@ -253,15 +297,20 @@ async fn change(
 ) -> Answer<(StatusCode, Json<Published<GalleryAnswer>>)> {
     let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     let mut fields = Fields::parse(&body)?;
-    let patch = read_patch(&mut fields, gallery.ranking);
+    let mut patch = read_patch(&mut fields, gallery.ranking);
     fields.finish()?;
+    if patch.page.enabled == Some(true) && gallery.page.application_id.is_none() {
+        patch.page.application = Some(applications::of_page(&app, gallery.project_id, &gallery.name));
+    }
     let changed = app.catalog.update_gallery(gallery_id, patch, app.clock.now()).await?;
+    app.credentials.forget();
     Published::answer(&app, gallery_id, GalleryAnswer::from(changed)).await
 }
 
 /// Delete a gallery
 ///
-/// Deletes the gallery, its counters, and the images that a dataset made for it. Uploaded images stay in the project.
+/// Deletes the gallery, its counters, the images that a dataset made for it, and the application of its public page.
+/// Uploaded images stay in the project.
 #[utoipa::path(
     delete, path = "/galleries/{gallery_id}", operation_id = "delete_gallery", tag = "galleries",
     params(("gallery_id" = GalleryId, Path)), responses((status = 204))
@@ -273,6 +322,7 @@ async fn delete(
 ) -> Answer<StatusCode> {
     managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.delete_gallery(gallery_id, app.clock.now()).await?;
+    app.credentials.forget();
     hint(&app, gallery_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -340,13 +390,23 @@ impl<T> Published<T> {
 
 fn read_patch(fields: &mut Fields, ranking: Ranking) -> GalleryPatch {
     let ranking_given = fields.object("ranking");
+    let page_given = fields.object("page");
     GalleryPatch {
         name: fields.text("name", NAME_CHARS_MAX),
         page_size: fields.integer("page_size", 1..=PAGE_SIZE_MAX).and_then(|size| u32::try_from(size).ok()),
         visibility: fields.parsed("visibility", "public or private", Visibility::parse),
         access_tier: fields.parsed("access_tier", "free, premium or business", Tier::parse),
         ranking: ranking_given.map(|given| read_ranking(fields, Fields::new(given), ranking)).unwrap_or_default(),
+        page: page_given.map(|given| read_page(fields, Fields::new(given))).unwrap_or_default(),
     }
+}
+
+fn read_page(outer: &mut Fields, mut given: Fields) -> PublicPagePatch {
+    let (enabled, indexed) = (given.boolean("enabled"), given.boolean("indexed"));
+    if let Err(errors) = given.finish() {
+        outer.errors_below("page", errors);
+    }
+    PublicPagePatch { enabled, indexed, application: None }
 }
 
 /// Reads a change of the settings in `before`.

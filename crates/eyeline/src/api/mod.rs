@@ -34,6 +34,7 @@ mod pages;
 mod patience;
 pub mod problem;
 mod projects;
+mod public_page;
 pub mod query;
 mod rules;
 pub mod session;
@@ -80,7 +81,7 @@ pub fn service(
     let (described, api) = described().split_for_parts();
     let document = openapi::document(&api, &app.settings.public_url());
     let parameters = Arc::new(Parameters::of(&document));
-    let routes = described.merge(openapi::routes(&document)).merge(assets::routes()).with_state(app.clone());
+    let routes = described.merge(openapi::routes(&document)).merge(pages_of_the_server()).with_state(app.clone());
     // Removes a trailing slash before routing.
     let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes).map_request(without_trailing_slash);
     service_fn(move |request: Request| {
@@ -96,6 +97,11 @@ pub fn service(
             Ok(head::wrap(request, answer).await)
         }
     })
+}
+
+/// What is no part of the API: pages for people, and their parts.
+fn pages_of_the_server() -> axum::Router<App> {
+    assets::routes().merge(public_page::routes())
 }
 
 /// Treats `/path/` as `/path`. Other slashes stay: a proxy that hides `/metrics` has to know its only spelling.

@@ -202,7 +202,7 @@ fn open_session(sealed: &str, app: &App) -> Option<OpenSession> {
 }
 
 /// False if the browser says that a page of another origin sent the request.
-fn is_same_origin(headers: &HeaderMap, app: &App) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap, app: &App) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site_is_ours = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
     let origin_is_ours = text("origin").is_none_or(|origin| {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use eyeline_core::event::ImageRef;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
+use eyeline_store::catalog::galleries::Gallery;
 use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::{Error, ObjectKey, Result};
 use serde::{Deserialize, Serialize};
@@ -62,42 +63,42 @@ pub struct Placed {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = GalleryPage)]
 pub struct Page {
-    gallery_id: GalleryId,
+    pub gallery_id: GalleryId,
     /// The published order that the page is of.
-    order_id: OrderId,
-    strategy: Strategy,
-    published_at: Timestamp,
+    pub order_id: OrderId,
+    pub strategy: Strategy,
+    pub published_at: Timestamp,
     /// True when the cursor's order is no longer kept, so that images may repeat; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    restarted: bool,
+    pub restarted: bool,
     #[schema(max_items = 100)]
-    items: Vec<Item>,
-    next_cursor: Option<String>,
+    pub items: Vec<Item>,
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = GalleryItem)]
 pub struct Item {
     /// From 1; null for an image that the order does not have yet.
-    position: Option<u64>,
-    image_id: ImageId,
-    external_id: Option<String>,
-    name: Option<String>,
+    pub position: Option<u64>,
+    pub image_id: ImageId,
+    pub external_id: Option<String>,
+    pub name: Option<String>,
     /// The largest picture.
     #[schema(format = "uri")]
-    url: Option<String>,
+    pub url: Option<String>,
     /// The smallest.
     #[schema(format = "uri")]
-    preview: Option<String>,
+    pub preview: Option<String>,
     /// For an `<img>`: every version with its width.
-    srcset: Option<String>,
+    pub srcset: Option<String>,
     /// For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where that was made; null when it
     /// was not.
-    srcset_webp: Option<String>,
-    link: Option<String>,
-    width: Option<u32>,
-    height: Option<u32>,
-    thumbhash: Option<String>,
+    pub srcset_webp: Option<String>,
+    pub link: Option<String>,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub thumbhash: Option<String>,
     #[serde(flatten)]
     numbers: Numbers,
 }
@@ -181,17 +182,31 @@ impl Placed {
         Some(cursor.seal(secrets))
     }
 
-    /// The page as JSON: from the cache, or by one query. Images that were hidden since the order was published are
-    /// left out, so a page may be shorter.
+    /// The settings of the gallery that the page is of.
+    pub fn gallery(&self) -> &Gallery {
+        &self.head.gallery
+    }
+
+    /// Images of the whole order.
+    pub fn images(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The page as JSON.
     pub async fn json(&self, app: &App) -> Result<Bytes> {
-        let key = format!("page:{}", self.validator());
+        let write = |page: &Page| serde_json::to_vec(page).map_err(|error| Error::internal("writing a page", error));
+        self.written(app, "page", write).await
+    }
+
+    /// The page as `write` writes it: from the cache, where `form` names what was written, or by one query. Images that
+    /// were hidden since the order was published are left out, so a page may be shorter.
+    pub async fn written(&self, app: &App, form: &str, write: impl FnOnce(&Page) -> Result<Vec<u8>>) -> Result<Bytes> {
+        let key = format!("{form}:{}", self.validator());
         // A cache that is away costs time, not the page.
         if let Ok(Some(bytes)) = app.cache.get(&key).await {
             return Ok(bytes);
         }
-        let bytes = Bytes::from(
-            serde_json::to_vec(&self.read(app).await?).map_err(|error| Error::internal("writing a page", error))?,
-        );
+        let bytes = Bytes::from(write(&self.read(app).await?)?);
         if let Err(error) = app.cache.set(&key, bytes.clone(), CACHED).await {
             tracing::debug!(%error, "a page could not be cached");
         }

@@ -25,6 +25,7 @@ mod pages_of_the_server;
 mod previews;
 mod processing;
 mod projects;
+mod public_pages;
 mod ranking;
 mod requests;
 mod session;

@@ -418,6 +418,12 @@ export const en = {
     factor: 'Factor', factorHint: 'From 0.1 to 10; below 1 buries.',
   },
   share: {
+    page: {
+      title: 'Public page', text: 'A page on this server that shows the gallery to everybody who has its address.',
+      enabled: 'Public page', indexed: 'Search engines may list it', address: 'Address of the public page', open: 'Open the page.',
+      counts: 'Views and clicks of visitors count there; yours do not while you are signed in.',
+      closed: 'Visitors do not see the page until the gallery is public and free.',
+    },
     title: 'Show it on your own site', text: 'These two lines show the gallery on a page and count what visitors look at.', snippet: 'Snippet',
     make: 'Make the snippet', private: 'The gallery is private: visitors do not see it until it is public.',
     originNeeded: 'Name at least one origin, such as https://shop.example.', applicationName: (gallery: string) => `Site of ${gallery}`,

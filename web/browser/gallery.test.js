@@ -238,41 +238,6 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('a server that ends and starts again is followed, with the photos that were chosen meanwhile', async () => {
-    const { page } = await shopPage(2);
-    await page.getByText('Live', { exact: true }).waitFor();
-    await app.crash();
-    await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).first().waitFor();
-    assert.equal(await tiles(page).count(), 2, 'the last state stays');
-    await choose(page, pictures(1, 30));
-    await page.getByText('1 photo waiting').waitFor();
-    await app.start();
-    await until(async () => (await tiles(page).count()) === 3, 'the photo that waited');
-    await page.getByText('Live', { exact: true }).waitFor();
-    await page.locator('.banner.bad').waitFor({ state: 'detached' });
-    await page.context().close();
-  });
-
-  test('two tabs show one state: what one changes the other shows by itself, and both are signed out', async () => {
-    const { page, gallery } = await shopPage(4);
-    const other = await page.context().newPage();
-    await other.goto(page.url());
-    await until(async () => (await tiles(other).count()) === 4, 'four tiles in the other tab');
-    await other.getByText('Live', { exact: true }).waitFor();
-    const last = (await names(page)).at(-1);
-    await app.api('PUT', `/galleries/${gallery.gallery_id}/rules`, { pin: [{ image_id: gallery.ids[0], position: 1 }] });
-    for (const tab of [page, other]) await until(async () => (await names(tab))[0] === last, 'the pinned photo first in both');
-    await choose(page, pictures(1, 40));
-    for (const tab of [page, other]) await until(async () => (await tiles(tab).count()) === 5, 'the new photo in both');
-    await other.getByLabel('More').click();
-    await other.getByRole('button', { name: 'Sign out' }).click();
-    await other.getByRole('heading', { name: 'Sign in' }).waitFor();
-    await page.getByRole('link', { name: 'Images' }).click();
-    await page.getByText('You have been signed out').waitFor();
-    assert.deepEqual(page.problems, []);
-    await page.context().close();
-  });
-
   test('the keyboard has one stop in the grid, arrows walk, x selects', async () => {
     const { page } = await shopPage(5);
     assert.equal(await page.locator('.tile > a[tabindex="0"]').count(), 1);

@@ -41,7 +41,7 @@ export async function until(look, what, deadlineMs = DEADLINE_MS) {
   }
 }
 
-/** A server in a temporary folder. `crash` ends it as a lost machine does, and `start` starts it again with its data. */
+/** A server in a temporary folder. */
 export async function startEyeline(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'eyeline-browser-'));
   const port = await freePort();
@@ -57,18 +57,10 @@ export async function startEyeline(settings = {}) {
     ...settings,
   };
   const log = openSync(join(folder, 'log'), 'a');
-  let child, ended;
-  const start = async () => {
-    child = spawn(binary(), ['serve'], { cwd: folder, env, stdio: ['ignore', log, log] });
-    ended = new Promise((resolve) => child.once('exit', resolve));
-    const isReady = () => fetch(`${host}/readyz`).then(({ ok }) => ok, () => child.exitCode !== null);
-    await until(isReady, () => `a ready server (${readFileSync(join(folder, 'log'), 'utf8').slice(-2000)})`);
-  };
-  const end = (signal) => {
-    child.kill(signal);
-    return ended;
-  };
-  await start();
+  const child = spawn(binary(), ['serve'], { cwd: folder, env, stdio: ['ignore', log, log] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const isReady = () => fetch(`${host}/readyz`).then(({ ok }) => ok, () => child.exitCode !== null);
+  await until(isReady, () => `a ready server (${readFileSync(join(folder, 'log'), 'utf8').slice(-2000)})`);
 
   const api = async (method, path, body, headers = {}) => {
     const isText = typeof body === 'string';
@@ -86,10 +78,11 @@ export async function startEyeline(settings = {}) {
     return text ? JSON.parse(text) : null;
   };
   const stop = async () => {
-    await end('SIGTERM');
+    child.kill('SIGTERM');
+    await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  return { host, key, api, start, crash: () => end('SIGKILL'), stop, data: join(folder, 'data') };
+  return { host, key, api, stop, data: join(folder, 'data') };
 }
 
 /** A project with an application that `origins` may use. */

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use eyeline_core::{ImageErrorCode, PRESETS, Webp};
 use eyeline_image::worker::{self, WorkerFailure, WorkerProcess};
 use eyeline_image::{Heif, Limits, START_BYTES, make_versions, memory_needed};
+use eyeline_sandbox::{Enforcement, confine};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use libtest_mimic::{Arguments, Trial};
@@ -153,11 +154,11 @@ fn a_worker_cannot_open_connect_start_or_hoard() {
     assert_eq!(report.lines().count(), ATTEMPTS.len(), "every attempt was made:\n{report}");
     // The kernel of a build machine has seccomp; a part of Landlock may be missing on an old one.
     let confinement = spawn("image-worker").confinement();
-    assert_eq!(confinement.seccomp, worker::Enforcement::Full, "{confinement:?}");
+    assert_eq!(confinement.seccomp, Enforcement::Full, "{confinement:?}");
 }
 
 fn try_everything() -> ExitCode {
-    if let Err(error) = worker::confine(Limits::default().max_memory_bytes) {
+    if let Err(error) = confine(&worker::bounds()) {
         eprintln!("cannot confine: {error}");
         return ExitCode::FAILURE;
     }
@@ -198,7 +199,7 @@ fn say(mut line: &File, message: &[u8]) {
 /// Answers with an error of the file if it could fill the memory, so that the server can tell.
 fn hoard(line: &File) {
     let memory = File::from(io::stdout().as_fd().try_clone_to_owned().expect("memory"));
-    worker::confine(Limits::default().max_memory_bytes).expect("confines");
+    confine(&worker::bounds()).expect("confines");
     if memory.write_at(&[1], 1 << 30).is_ok() {
         say(line, br#"{"Refused":{"code":"unsupported","sentence":"The memory is full."}}"#);
     }

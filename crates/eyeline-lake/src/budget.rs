@@ -25,15 +25,23 @@ impl Budget {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nobody waits for the answer any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// The time that is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Called once a batch.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
         if Instant::now() > self.deadline {
-            return Err(Error::TooMuch(
-                "The question takes too long: ask about a shorter time, or fewer events.".to_owned(),
-            ));
+            return Err(too_long());
         }
         Ok(())
     }
@@ -47,4 +55,15 @@ impl Budget {
                 .to_owned(),
         ))
     }
+}
+
+pub(crate) fn too_long() -> Error {
+    Error::TooMuch("The question takes too long: ask about a shorter time, or fewer events.".to_owned())
+}
+
+pub(crate) fn too_large() -> Error {
+    Error::TooMuch(
+        "The query needs more memory than a question may use: ask about a shorter time or fewer events, or join fewer rows."
+            .to_owned(),
+    )
 }

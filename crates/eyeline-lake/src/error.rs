@@ -10,6 +10,9 @@ pub enum Error {
     /// The question needs more than it may use; the sentence says what would help.
     #[error("{0}")]
     TooMuch(String),
+    /// The process that computed the answer was not there or was ended from outside; the same question may be answered later.
+    #[error("the process that answers queries stopped: {0}")]
+    WorkerGone(std::io::Error),
     /// Nobody waits for the answer any more.
     #[error("the question was given up")]
     Cancelled,

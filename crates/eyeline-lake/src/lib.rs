@@ -44,6 +44,10 @@ pub use questions::paths::{Anchor, Path, PathQuestion, Paths, paths};
 pub use questions::retention::{Cohort, Retention, retention};
 pub use questions::{EventType, SILENCE};
 pub use scan::{Filter, Hidden, Snapshot};
-pub use sql::{ArrowTable, QUERY_BYTES_MAX, Table, TableColumn, sql, sql_as_arrow};
+pub use sql::worker::{self as sql_worker, SqlWorker};
+pub use sql::{
+    EventSource, ProjectEvents, QUERY_BYTES_MAX, Rows, ScanRequest, SqlAnswer, SqlQuestion, Table, TableColumn, answer,
+    on_deep_stack,
+};
 pub use write::{Facts, FileWriter, write_records};
 pub use zone::Zone;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use eyeline_core::{ApplicationId, EventId, Timestamp};
+use eyeline_core::{ApplicationId, EventId, ProjectId, Timestamp};
 use parquet::arrow::arrow_reader::RowSelection;
 use serde::{Deserialize, Serialize};
 
@@ -250,10 +250,12 @@ pub(crate) fn visit_rows_of_group(
     Ok(())
 }
 
-/// The event that an application calls by this id, unless it is hidden; received within `received` where that is known: both ends included.
+/// The event that an application calls by this id, unless it is hidden. Received within `received`, both ends included, where
+/// that is known. Of the files, only what is the project's is read, where that is known.
 pub fn find(
     files: &Files,
     snapshot: &Snapshot,
+    project_id: Option<ProjectId>,
     application_id: ApplicationId,
     event_id: EventId,
     received: Option<(Timestamp, Timestamp)>,
@@ -282,7 +284,8 @@ pub fn find(
     for file in wanted {
         let footer = files.footer(file)?;
         for group in footer.row_groups().rev() {
-            if !group.numbers(Column::ReceivedAt).is_none_or(may_be_in) {
+            let may_be_its = |(first, last)| project_id.is_none_or(|project_id| (first..=last).contains(&project_id));
+            if !group.projects().is_none_or(may_be_its) || !group.numbers(Column::ReceivedAt).is_none_or(may_be_in) {
                 continue;
             }
             let columns = [Column::EventId, Column::ApplicationId];

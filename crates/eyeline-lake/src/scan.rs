@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use eyeline_core::{ApplicationId, Event, ProjectId, SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::batch::{Columns, Words, id_at};
 use crate::budget::Budget;
@@ -58,10 +59,54 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
+/// What a part of a query wants beside its filter. It names no project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Narrow {
+    pub(crate) application_id: Option<ApplicationId>,
+    pub(crate) session_id: Option<SessionId>,
+    pub(crate) category: Option<String>,
+    pub(crate) name: Option<String>,
+    /// Microseconds since 1970: from the first, and before the second.
+    pub(crate) from: Option<i64>,
+    pub(crate) to: Option<i64>,
+}
+
 impl Filter {
     /// All events of the project.
     pub fn of(project_id: ProjectId) -> Self {
         Filter { project_id, application_id: None, session_id: None, category: None, name: None, from: None, to: None }
+    }
+
+    /// The filter that wants what both want.
+    pub(crate) fn narrowed(&self, narrow: &Narrow) -> Filter {
+        fn both<T: Clone + PartialEq>(one: &Option<T>, other: &Option<T>, is_possible: &mut bool) -> Option<T> {
+            *is_possible &= one.is_none() || other.is_none() || one == other;
+            one.clone().or_else(|| other.clone())
+        }
+        let mut is_possible = true;
+        let to = [self.to, narrow.to.map(Timestamp::from_micros)].into_iter().flatten().min();
+        let narrowed = Filter {
+            project_id: self.project_id,
+            application_id: both(&self.application_id, &narrow.application_id, &mut is_possible),
+            session_id: both(&self.session_id, &narrow.session_id, &mut is_possible),
+            category: both(&self.category, &narrow.category, &mut is_possible),
+            name: both(&self.name, &narrow.name, &mut is_possible),
+            from: self.from.max(narrow.from.map(Timestamp::from_micros)),
+            to,
+        };
+        // No event is equal to two values.
+        if is_possible { narrowed } else { Filter { to: Some(Timestamp::from_micros(i64::MIN)), ..narrowed } }
+    }
+
+    /// Whether the event is wanted.
+    pub fn wants(&self, event: &Event) -> bool {
+        let at = event.timestamp.micros();
+        event.project_id == self.project_id
+            && self.application_id.is_none_or(|id| id == event.application_id)
+            && self.session_id.is_none_or(|id| id == event.session_id)
+            && self.category.as_ref().is_none_or(|category| *category == event.category)
+            && self.name.as_ref().is_none_or(|name| *name == event.name)
+            && (self.begin()..self.end()).contains(&at)
     }
 
     /// Of the events of this snapshot.

@@ -7,10 +7,11 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
 
 /// Columns by their place in a file; the names are for others who read the files. Files live on: a new column comes last and
 /// may be null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Column {
     ProjectId,
     Timestamp,
@@ -71,7 +72,7 @@ impl Column {
         }
     }
 
-    fn field(self) -> Field {
+    pub(crate) fn field(self) -> Field {
         let words = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         match self {
             Column::ProjectId | Column::SessionId | Column::EventId | Column::ApplicationId => {

@@ -1,7 +1,8 @@
-//! Which memory the program takes its own from: mimalloc's in a server, glibc's in an image worker.
+//! Which memory the program takes its own from: mimalloc's in a server, glibc's in a worker process.
 //!
-//! A server's threads free what others allocated, which glibc keeps several times over. A worker has one thread, and codecs that
-//! use glibc's anyhow, which its server tunes for the planes of photos; two allocators would each keep theirs.
+//! A server's threads free what others allocated, which glibc keeps several times over. A worker computes on one thread. Codecs
+//! use glibc's allocator anyhow, which the server tunes for the planes of photos; two allocators would each keep theirs. An SQL
+//! worker has a bound of addresses, and glibc reserves none ahead.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -28,6 +28,7 @@ use crate::flow::notify::Newsroom;
 use crate::flow::partitions::Partitions;
 use crate::flow::rank::Orders;
 use crate::flow::replay::Replays;
+use crate::flow::sql_workers::SqlWorkers;
 use crate::flow::transfers::Transfers;
 use crate::flow::usage::Usage;
 use crate::metrics::Metrics;
@@ -83,6 +84,7 @@ pub struct Parts {
     pub cut: Cut,
     pub erase: Erase,
     pub usage: Usage,
+    pub sql_workers: SqlWorkers,
     pub newsroom: Newsroom,
     pub history: History,
     /// Held as long as the process serves, so that no second one opens the same data folder.
@@ -99,7 +101,7 @@ impl Deref for App {
 
 impl App {
     /// Makes the data folder if need be, opens and migrates every engine. The error is one sentence for the operator.
-    /// `program` is this product's binary, which is its own image worker.
+    /// `program` is this product's binary, which is its own image and SQL worker.
     pub async fn open(settings: Settings, program: PathBuf) -> Result<Self, String> {
         let folder = DataFolder::open(&settings.data)?;
         let lock = folder.lock()?;
@@ -145,7 +147,8 @@ impl App {
             clock: clock.clone(),
             turn: Arc::default(),
         };
-        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone());
+        let time_max = settings.question_time_max();
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), time_max);
         let usage = usage.map_err(|error| format!("the objects: {error}"))?;
         let files = LakeFiles::new(catalog.clone(), objects.clone(), usage.clone(), clock.clone());
         Ok(App(Arc::new(Parts {
@@ -182,6 +185,7 @@ impl App {
             catalog,
             objects,
             waiting_jobs: Arc::default(),
+            sql_workers: SqlWorkers::new(program.clone()),
             makers: Makers::new(program, settings.webp.presets(), settings.allow_unconfined),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             transfers: Transfers::default(),

@@ -58,6 +58,8 @@ pub struct Settings {
     /// Whole days (of UTC) that events are kept, at least 8; for ever when unset. Counters, what was learnt and the sums by
     /// hour and day stay.
     pub events_keep_days: Option<u32>,
+    /// Seconds that a question about events may take, SQL or not; 1 to 30.
+    pub question_seconds_max: u32,
     /// Seconds that a signed download link lives, at least.
     pub download_link_seconds: u32,
     /// Bytes of one photo sent with a key.
@@ -159,6 +161,7 @@ impl Default for Settings {
             sweep_seconds: 30,
             flush_seconds: 30,
             events_keep_days: None,
+            question_seconds_max: 30,
             download_link_seconds: 15 * 60,
             upload_bytes_max: 50 * 1024 * 1024,
             tiers: Tiers::default(),
@@ -250,6 +253,10 @@ impl Settings {
                 "events_keep_days has to be at least {EVENTS_KEEP_DAYS_MIN}, since what is sent again is known for seven \
                  days; leave it unset to keep events for ever"
             ),
+        );
+        check(
+            (1..=30).contains(&self.question_seconds_max),
+            "question_seconds_max has to be from 1 to 30: files that were replaced stay for as long as a question takes",
         );
         check(self.upload_bytes_max > 0, "upload_bytes_max has to be at least 1");
         check(self.workers != Some(0), "workers has to be at least 1");
@@ -357,6 +364,11 @@ impl Settings {
     pub fn decode_bytes_max(&self) -> u64 {
         let quarter = || memory::available().unwrap_or(0) / 4;
         self.decode_bytes_max.unwrap_or_else(|| quarter().max(self.largest_picture_bytes()))
+    }
+
+    /// How long a question about events may take.
+    pub fn question_time_max(&self) -> Duration {
+        Duration::from_secs(self.question_seconds_max.into())
     }
 
     /// How long events are kept; `None`: for ever.

@@ -34,11 +34,22 @@ fn the_arrows_between_crates_are_those_of_the_map() {
         ("eyeline-core", &[] as &[&str]),
         // For tests: checks answers against the description of the API.
         ("eyeline-contract", &[]),
-        ("eyeline-image", &["eyeline-core"]),
+        ("eyeline-sandbox", &[]),
+        ("eyeline-image", &["eyeline-core", "eyeline-sandbox"]),
         ("eyeline-store", &["eyeline-core"]),
-        ("eyeline-lake", &["eyeline-core"]),
+        ("eyeline-lake", &["eyeline-core", "eyeline-sandbox"]),
         ("eyeline-simulation", &["eyeline-core"]),
-        ("eyeline", &["eyeline-core", "eyeline-image", "eyeline-lake", "eyeline-simulation", "eyeline-store"]),
+        (
+            "eyeline",
+            &[
+                "eyeline-core",
+                "eyeline-image",
+                "eyeline-lake",
+                "eyeline-sandbox",
+                "eyeline-simulation",
+                "eyeline-store",
+            ],
+        ),
         // Drives the binary from outside: of the product it knows the simulated visitors alone.
         ("eyeline-e2e", &["eyeline-contract", "eyeline-simulation"]),
     ]);

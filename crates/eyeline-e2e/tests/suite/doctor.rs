@@ -39,7 +39,16 @@ fn expect_all_to_hold(server: &Server, expected: &[&str]) {
     }
 }
 
-const HELD: &[&str] = &["worker.seccomp", "worker.limits", "secrets", "objects.probe", "data.folder", "lake.files"];
+const HELD: &[&str] = &[
+    "worker.seccomp",
+    "worker.limits",
+    "sql_worker.seccomp",
+    "sql_worker.limits",
+    "secrets",
+    "objects.probe",
+    "data.folder",
+    "lake.files",
+];
 const SQLITE: [&str; 4] = ["catalog.journal_mode", "catalog.synchronous", "catalog.version", "catalog.schema"];
 const INBOX: [&str; 2] = ["inbox.journal_mode", "inbox.synchronous"];
 const POSTGRES: [&str; 6] = [

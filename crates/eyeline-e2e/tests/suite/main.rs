@@ -18,6 +18,7 @@ mod photos;
 mod ranking;
 mod requests;
 mod seeds;
+mod sql;
 mod streams;
 mod tenants;
 mod uploads;

@@ -8,38 +8,21 @@ mod child;
 mod memory;
 mod parent;
 pub(crate) mod protocol;
-mod sandbox;
 
-use serde::{Deserialize, Serialize};
+use eyeline_sandbox::Bounds;
+
+use crate::Limits;
 
 pub use child::run;
 pub use parent::{WorkerFailure, WorkerProcess};
-pub use sandbox::{SHARED_BYTES_MAX, confine, mapped_bytes};
 
-/// The confinement of a worker by the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confinement {
-    /// No file can be opened and no connection made (Landlock).
-    pub landlock: Enforcement,
-    /// Every system call but the few that decoding needs is refused (seccomp).
-    pub seccomp: Enforcement,
-}
+/// What the log calls it.
+const WORKER: &str = "image";
 
-impl Confinement {
-    /// Whether nothing is missing.
-    pub fn is_full(&self) -> bool {
-        self.landlock == Enforcement::Full && self.seccomp == Enforcement::Full
-    }
-}
+/// More than all versions of one file take together, whatever is in it.
+const SHARED_BYTES_MAX: u64 = 128 << 20;
 
-/// The enforced part of a restriction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Enforcement {
-    /// All that was asked for.
-    Full,
-    /// As far as this kernel's version supports it.
-    Partial,
-    /// Nothing: the kernel lacks it or has it switched off.
-    None,
+/// What a worker is confined to.
+pub fn bounds() -> Bounds {
+    Bounds { memory_bytes: Limits::default().max_memory_bytes, shared_bytes: SHARED_BYTES_MAX, threads: false }
 }

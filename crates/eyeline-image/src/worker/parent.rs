@@ -1,23 +1,16 @@
 //! The server's side of a worker: spawn, ask, wait no longer than allowed, kill.
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use eyeline_core::{ImageErrorCode, Preset};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use eyeline_sandbox::{self as sandbox, Confinement, Process, START_SECONDS_MAX, until};
 
-use super::Confinement;
-use super::memory::SharedMemory;
+use super::memory::KEPT_BYTES;
 use super::protocol::{self, Hello, Request};
 use crate::{HeifSupport, ImageError, Limits, Made};
-
-/// Longest time from a worker's start to its first message.
-const START_SECONDS_MAX: u64 = 10;
 
 /// Settings of a worker's allocator. By default glibc returns the planes of each photo to the kernel, which clears them
 /// again page by page for the next one: a seventh of a photo's time. With these, up to 64 MiB stay with a worker.
@@ -46,9 +39,7 @@ impl WorkerFailure {
 /// limits say.
 #[derive(Debug)]
 pub struct WorkerProcess {
-    child: Child,
-    line: UnixStream,
-    memory: SharedMemory,
+    process: Process,
     confinement: Confinement,
     heif: HeifSupport,
     is_gone: bool,
@@ -58,25 +49,11 @@ impl WorkerProcess {
     /// Starts `program` with `args`, which must end in [`run`](super::run), and waits until it is confined and ready.
     /// It gets no environment but for its allocator; its standard error is this process's.
     pub fn spawn<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
-        let memory = SharedMemory::create()?;
-        let (line, line_of_worker) = UnixStream::pair()?;
-        line.set_nonblocking(true)?;
-        let child = Command::new(program)
-            .args(args)
-            .env_clear()
-            .envs(ALLOCATOR)
-            .current_dir("/")
-            .stdin(OwnedFd::from(line_of_worker))
-            .stdout(memory.share()?)
-            .spawn()?;
-        let unknown = super::Enforcement::None;
-        let confinement = Confinement { landlock: unknown, seccomp: unknown };
-        let mut worker = Self { child, line, memory, confinement, heif: HeifSupport::default(), is_gone: false };
+        let process = Process::start(program, args, &ALLOCATOR, KEPT_BYTES as u64)?;
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-        let hello: Option<Hello> = protocol::read(Timed { line: &worker.line, deadline })?;
-        let hello = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
-        (worker.confinement, worker.heif) = (hello.confinement, hello.heif);
-        Ok(worker)
+        let hello: Option<Hello> = sandbox::read(process.line(until(deadline)))?;
+        let Hello { confinement, heif } = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
+        Ok(Self { process, confinement, heif, is_gone: false })
     }
 
     /// The kernel's confinement of this worker, as the worker reported at its start.
@@ -91,7 +68,7 @@ impl WorkerProcess {
 
     /// The worker's process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Makes the versions of a file as [`make_versions`](crate::make_versions) does, within `limits.max_seconds`.
@@ -105,7 +82,9 @@ impl WorkerProcess {
             if self.is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { self.ask(original, presets, limits) };
         outcome
             .map_err(|error| {
-                self.kill();
+                self.is_gone = true;
+                // Fails only if the process has been waited for already.
+                let _ = self.process.kill();
                 WorkerFailure::Gone(judge(&error, limits))
             })?
             .map_err(WorkerFailure::Refused)
@@ -115,25 +94,12 @@ impl WorkerProcess {
         let deadline = Instant::now() + Duration::from_secs(u64::from(limits.max_seconds));
         let boxes = presets.iter().map(|preset| (preset.width, preset.height, preset.webp)).collect();
         let request = Request { original_bytes: original.len(), boxes, limits: *limits };
-        let mut line = Timed { line: &self.line, deadline };
-        self.memory.begin().write_all(original)?;
-        protocol::write(&mut line, &request)?;
-        let reply = protocol::read_reply(line, self.memory.begin(), presets)?;
-        self.memory.shrink()?;
+        let (mut line, memory) = (self.process.line(until(deadline)), self.process.memory());
+        memory.begin().write_all(original)?;
+        sandbox::write(&mut line, &request)?;
+        let reply = protocol::read_reply(line, memory.begin(), presets)?;
+        memory.shrink()?;
         Ok(reply)
-    }
-
-    fn kill(&mut self) {
-        self.is_gone = true;
-        // Either fails only if the process has been waited for already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -143,50 +109,4 @@ fn judge(error: &io::Error, limits: &Limits) -> ImageError {
         return ImageError::new(ImageErrorCode::TimedOut, sentence);
     }
     ImageError::new(ImageErrorCode::DecoderCrashed, "The picture could not be processed: its decoder stopped working.")
-}
-
-/// A line that does not block, read from and written to up to a deadline.
-struct Timed<'a, T> {
-    line: &'a T,
-    deadline: Instant,
-}
-
-impl<T: AsFd> Timed<'_, T> {
-    fn wait(&self, events: PollFlags) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(self.line, events)], Some(&timeout)) {
-            Ok(0) => Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl<T: AsFd> Read for Timed<'_, T> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match rustix::io::read(self.line, &mut *buffer) {
-                Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::IN)?,
-                Err(rustix::io::Errno::INTR) => {}
-                other => return Ok(other?),
-            }
-        }
-    }
-}
-
-impl<T: AsFd> Write for Timed<'_, T> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match rustix::io::write(self.line, bytes) {
-                Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::OUT)?,
-                Err(rustix::io::Errno::INTR) => {}
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

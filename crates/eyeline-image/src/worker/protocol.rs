@@ -5,14 +5,10 @@ use std::io::{self, Read, Write};
 use std::iter;
 
 use eyeline_core::{ImageErrorCode, Preset, Webp};
-use serde::de::DeserializeOwned;
+use eyeline_sandbox::{Confinement, MESSAGE_BYTES_MAX, read, read_bytes, write};
 use serde::{Deserialize, Serialize};
 
-use super::Confinement;
 use crate::{HeifSupport, ImageError, Limits, Made, Version};
-
-/// Far more than a message with a few presets takes.
-const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// More than any ThumbHash has.
 const THUMBHASH_BYTES_MAX: usize = 64;
@@ -46,35 +42,6 @@ pub(super) struct VersionHead {
     pub height: u32,
     pub content_type: String,
     pub bytes: usize,
-}
-
-/// Sends a message.
-pub(super) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_vec(message)?;
-    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-    to.write_all(&[length.to_le_bytes().as_slice(), &text].concat())
-}
-
-/// Receives a message; `None` when the other side has hung up.
-pub(super) fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
-    let mut length = [0; 4];
-    match from.read_exact(&mut length) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
-    }
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MESSAGE_BYTES_MAX {
-        return Err(broken("a message that is too long"));
-    }
-    Ok(Some(serde_json::from_slice(&read_bytes(from, length)?)?))
-}
-
-/// Receives `length` bytes.
-pub(super) fn read_bytes(from: impl Read, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(io::Error::other)?;
-    from.take(length as u64).read_to_end(&mut bytes)?;
-    if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Receives the answer to a request for these presets. The outer error is a worker's failure, the inner one a file's.
@@ -222,11 +189,5 @@ mod tests {
         assert_eq!(answer(&made("image/jpeg", 100, 5)).kind(), io::ErrorKind::UnexpectedEof);
         let unknown = Reply::Refused { code: "unknown".to_owned(), sentence: String::new() };
         assert_eq!(answer(&unknown).kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn an_endless_message_is_not_read() {
-        let line = io::repeat(0xff);
-        assert_eq!(read::<Hello>(line).err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData));
     }
 }

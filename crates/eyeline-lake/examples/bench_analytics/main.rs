@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Anchor, Budget, CountQuestion, EventType, Facts, FileRef, Files, Filter, Interval, PathQuestion, Record, Snapshot,
-    counts, features, funnel, gallery, paths, retention, sql, write_records,
+    Anchor, Budget, CountQuestion, EventType, Facts, FileRef, Files, Filter, Interval, PathQuestion, ProjectEvents,
+    Record, Snapshot, SqlQuestion, answer, counts, features, funnel, gallery, on_deep_stack, paths, retention,
+    write_records,
 };
 use object_store::local::LocalFileSystem;
 
@@ -141,7 +142,10 @@ fn ask(folder: &Path, question: &str, query: &str) -> Result<(), Failure> {
         "gallery" => gallery(&files, &snapshot, &all, GALLERY, &Interval::Day.into(), &budget)?.total.views,
         "sql" => {
             let now = Timestamp::from_micros(BEGIN + DAYS * DAY);
-            let table = sql(&files, &snapshot, &all, query, 1, now, &budget)?;
+            let events = Arc::new(ProjectEvents::new(&files, &snapshot, &all, &budget));
+            let (question, budget) = (SqlQuestion { query: query.to_owned(), rows_max: 1, now }, budget.clone());
+            let answering = on_deep_stack(move || answer(events, &question, &budget))?;
+            let table = answering.join().map_err(|_| "the engine panicked")??.into_table()?;
             let rows: Vec<std::collections::BTreeMap<String, u64>> = serde_json::from_str(table.rows.get())?;
             rows[0]["check"]
         }

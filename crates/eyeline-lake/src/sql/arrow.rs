@@ -1,4 +1,4 @@
-//! Rows of the engine as an Arrow IPC stream, for clients that compute on.
+//! Rows of the engine as an Arrow IPC stream: what a worker answers, and what clients get that compute on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,15 +11,19 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::error::DataFusionError;
 
-use super::ArrowTable;
-use super::answer::{ANSWER_BYTES_MAX, OUT_OF_RANGE, Rows, kind, require_distinct_names, row_too_large};
+use super::SqlAnswer;
 use super::cast::text;
 use super::own::failed;
 
 type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
+/// Bytes of the rows of an answer.
+pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+pub(super) const OUT_OF_RANGE: &str = "A result is out of the range of DOUBLE PRECISION.";
+
 /// Metadata of a column: its type by the names of the JSON answer.
-const TYPE: &str = "eyeline.type";
+pub(super) const TYPE: &str = "eyeline.type";
 
 /// Writes rows until there are enough.
 pub(super) struct ArrowWriter {
@@ -31,10 +35,8 @@ pub(super) struct ArrowWriter {
     truncated: bool,
 }
 
-impl Rows for ArrowWriter {
-    type Answer = ArrowTable;
-
-    fn new(schema: &Schema, rows_max: usize) -> Result<Self> {
+impl ArrowWriter {
+    pub(super) fn new(schema: &Schema, rows_max: usize) -> Result<Self> {
         require_distinct_names(schema)?;
         let field = |field: &Arc<Field>| {
             let kind = HashMap::from([(TYPE.to_owned(), kind(field.data_type()).to_owned())]);
@@ -45,7 +47,8 @@ impl Rows for ArrowWriter {
         Ok(ArrowWriter { schema, stream, rows: 0, rows_max, bytes: 0, truncated: false })
     }
 
-    fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
+    /// Returns true when no more rows are taken.
+    pub(super) fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
         let wanted = batch.num_rows().min(self.rows_max - self.rows);
         let columns = batch.columns().iter().zip(self.schema.fields());
         let columns = columns.map(|(column, field)| as_plain(&column.slice(0, wanted), field.data_type()));
@@ -64,14 +67,49 @@ impl Rows for ArrowWriter {
         Ok(self.truncated)
     }
 
-    fn finish(mut self) -> Result<ArrowTable> {
+    pub(super) fn finish(mut self) -> Result<SqlAnswer> {
         self.stream.finish()?;
-        Ok(ArrowTable { stream: self.stream.into_inner()?, truncated: self.truncated })
+        Ok(SqlAnswer { stream: self.stream.into_inner()?, truncated: self.truncated })
+    }
+}
+
+/// Refuses an answer in which a name does not say which column is meant.
+fn require_distinct_names(schema: &Schema) -> Result<()> {
+    let fields = schema.fields();
+    for (index, field) in fields.iter().enumerate() {
+        if fields.iter().take(index).any(|before| before.name() == field.name()) {
+            let sentence = format!("Two columns are called {}: give one of them another name with AS.", field.name());
+            return Err(DataFusionError::Plan(sentence));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn row_too_large() -> DataFusionError {
+    DataFusionError::ResourcesExhausted("one row of the answer is larger than an answer may be".to_owned())
+}
+
+pub(super) fn kind(of: &DataType) -> &'static str {
+    match of {
+        DataType::Null => "null",
+        DataType::Boolean => "boolean",
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => "number",
+        DataType::Decimal128(_, 0) => "integer",
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+            "number"
+        }
+        DataType::Timestamp(..) => "timestamp",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time",
+        DataType::Duration(_) | DataType::Interval(_) => "interval",
+        DataType::Dictionary(_, values) => kind(values),
+        integer if integer.is_integer() => "integer",
+        _ => "text",
     }
 }
 
 /// The type that a column is sent as. Every reader of Arrow knows these.
-fn plain(of: &DataType) -> DataType {
+pub(super) fn plain(of: &DataType) -> DataType {
     match of {
         DataType::Dictionary(_, values) => plain(values),
         DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into())),

@@ -1,18 +1,17 @@
-//! The table `events`: the same sources that every other question reads.
+//! The table `events`, as the engine sees it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray as _;
-use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::arrow::compute::cast;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as EngineResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -24,28 +23,12 @@ use eyeline_core::Timestamp;
 use uuid::Uuid;
 
 use super::cast::timestamp;
+use super::source::{COLUMNS, EventSource, ScanRequest};
 use super::watch::Watch;
 use crate::batch::{Columns, id_at};
 use crate::error::{Error, Result};
-use crate::file::Files;
-use crate::scan::{Filter, Snapshot, Source};
+use crate::scan::Narrow;
 use crate::schema::Column;
-
-/// What the table shows of an event: what the API shows of it, and its place in the order of counting.
-const COLUMNS: [Column; 12] = [
-    Column::EventId,
-    Column::ApplicationId,
-    Column::SessionId,
-    Column::VisitorId,
-    Column::Category,
-    Column::Name,
-    Column::Data,
-    Column::Timestamp,
-    Column::ReceivedAt,
-    Column::SchemaVersion,
-    Column::Partition,
-    Column::Offset,
-];
 
 /// As text where it is text in the API.
 fn field(column: Column) -> Field {
@@ -60,9 +43,7 @@ fn field(column: Column) -> Field {
 /// The events of a question.
 #[derive(Clone)]
 pub(super) struct Events {
-    pub(super) files: Files,
-    pub(super) snapshot: Snapshot,
-    pub(super) filter: Filter,
+    pub(super) source: Arc<dyn EventSource>,
     /// What `now()` gives.
     pub(super) now: Timestamp,
     pub(super) watch: Arc<Watch>,
@@ -86,7 +67,7 @@ impl TableProvider for Events {
 
     /// Those that our own scan knows how to judge let it leave out files, row groups and rows.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        let known = |filter: &&Expr| match narrow(&mut self.filter.clone(), filter) {
+        let known = |filter: &&Expr| match narrow(&mut Narrow::default(), filter) {
             Some(()) => TableProviderFilterPushDown::Exact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -100,9 +81,9 @@ impl TableProvider for Events {
         filters: &[Expr],
         _: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let mut events = self.clone();
+        let mut wanted = Narrow::default();
         for filter in filters {
-            narrow(&mut events.filter, filter);
+            narrow(&mut wanted, filter);
         }
         let columns: Vec<Column> = match projection {
             Some(projection) => projection.iter().map(|index| COLUMNS[*index]).collect(),
@@ -115,12 +96,13 @@ impl TableProvider for Events {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Arc::new(Scan { events, columns, schema, properties: Arc::new(properties) }))
+        let request = ScanRequest { columns, wanted };
+        Ok(Arc::new(Scan { events: self.clone(), request, schema, properties: Arc::new(properties) }))
     }
 }
 
 /// Makes the filter want only what the expression wants as well; `None` when it has no words for it.
-fn narrow(filter: &mut Filter, expression: &Expr) -> Option<()> {
+fn narrow(filter: &mut Narrow, expression: &Expr) -> Option<()> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expression else { return None };
     let (column, op, value) = match (&**left, &**right) {
         (Expr::Column(column), Expr::Literal(value, _)) => (column, *op, value),
@@ -152,12 +134,12 @@ fn narrow(filter: &mut Filter, expression: &Expr) -> Option<()> {
     };
     if !fits {
         // Nothing is equal to two values.
-        filter.to = filter.from.or(Some(Timestamp::from_micros(i64::MIN)));
+        filter.to = Some(i64::MIN);
     }
     Some(())
 }
 
-fn narrow_time(filter: &mut Filter, op: Operator, value: &ScalarValue) -> Option<()> {
+fn narrow_time(filter: &mut Narrow, op: Operator, value: &ScalarValue) -> Option<()> {
     let ScalarValue::TimestampMicrosecond(Some(at), _) = value else { return None };
     let (at, after) = (*at, at.checked_add(1)?);
     let (from, to) = match op {
@@ -168,8 +150,8 @@ fn narrow_time(filter: &mut Filter, op: Operator, value: &ScalarValue) -> Option
         Operator::Eq => (Some(at), Some(after)),
         _ => return None,
     };
-    filter.from = filter.from.max(from.map(Timestamp::from_micros));
-    if let Some(to) = to.map(Timestamp::from_micros) {
+    filter.from = filter.from.max(from);
+    if let Some(to) = to {
         filter.to = Some(filter.to.map_or(to, |known| known.min(to)));
     }
     Some(())
@@ -179,14 +161,14 @@ fn narrow_time(filter: &mut Filter, op: Operator, value: &ScalarValue) -> Option
 #[derive(Debug)]
 struct Scan {
     events: Events,
-    columns: Vec<Column>,
+    request: ScanRequest,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl DisplayAs for Scan {
     fn fmt_as(&self, _: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "events {:?}", self.columns)
+        write!(out, "events {:?}", self.request.columns)
     }
 }
 
@@ -214,51 +196,32 @@ impl ExecutionPlan for Scan {
         Ok(self)
     }
 
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
-        let Events { files, snapshot, filter, watch, .. } = self.events.clone();
-        let sources = Source::of(&files, &snapshot, &filter, &self.columns).map_err(|error| watch.fail(error))?;
-        // Several walks at once are one row group each.
-        let memory = MemoryConsumer::new("reading events").register(context.memory_pool());
-        memory.try_grow(sources.iter().map(Source::bytes).max().unwrap_or(0))?;
-        let (columns, schema) = (self.columns.clone(), self.schema.clone());
-        let mut sources = sources.into_iter();
-        let mut current = sources.next();
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
+        let Events { source, watch, .. } = self.events.clone();
+        let mut rows = source.open(&self.request).map_err(|error| watch.fail(error))?;
+        let (columns, schema) = (self.request.columns.clone(), self.schema.clone());
         let mut next = move || -> Result<Option<RecordBatch>> {
-            while let Some(source) = &mut current {
-                if let Some((batch, rows)) = source.next(&watch.budget)? {
-                    return shown(&batch, rows, &columns, &schema).map(Some);
-                }
-                current = sources.next();
-            }
-            Ok(None)
+            watch.budget.check()?;
+            rows()?.map(|batch| shown(&batch, &columns, &schema)).transpose()
         };
         let watch = self.events.watch.clone();
-        let batches = std::iter::from_fn(move || {
-            let _held = &memory;
-            next().map_err(|error| watch.fail(error)).transpose()
-        });
+        let batches = std::iter::from_fn(move || next().map_err(|error| watch.fail(error)).transpose());
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(batches))))
     }
 }
 
-/// These rows of the batch, as the table shows them.
-fn shown(batch: &RecordBatch, rows: Vec<u32>, columns: &[Column], schema: &SchemaRef) -> Result<RecordBatch> {
-    let count = rows.len();
-    let wanted = (count < batch.num_rows()).then(|| UInt32Array::from(rows));
+/// The batch as the table shows it.
+fn shown(batch: &RecordBatch, columns: &[Column], schema: &SchemaRef) -> Result<RecordBatch> {
     let from = Columns(batch);
     let column = |column: &Column| -> Result<ArrayRef> {
-        let all = from.column(*column)?;
-        let some = match &wanted {
-            Some(rows) => arrow_select::take::take(all, rows, None)?,
-            None => all.clone(),
-        };
+        let stored = from.column(*column)?;
         Ok(match column {
-            Column::EventId | Column::ApplicationId | Column::SessionId => spelled(&some)?,
-            _ => cast(&some, field(*column).data_type())?,
+            Column::EventId | Column::ApplicationId | Column::SessionId => spelled(stored)?,
+            _ => cast(stored, field(*column).data_type())?,
         })
     };
     let columns = columns.iter().map(column).collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 

@@ -28,6 +28,7 @@ use super::planner::Postgres;
 use super::syntax::{self, DEPTH_MAX};
 use super::watch::{Watch, Watched};
 use super::{functions, verify};
+use crate::budget::too_large;
 use crate::error::Error;
 
 const TABLE: &str = "events";
@@ -209,12 +210,7 @@ pub(super) fn in_plain_words(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(what) if what.contains("texts") || what.contains("row of the answer") => {
             return Error::TooMuch(format!("The query needs too much memory: {what}."));
         }
-        DataFusionError::ResourcesExhausted(_) => {
-            return Error::TooMuch(
-                "The query needs more memory than a question may use: ask about a shorter time, or fewer events."
-                    .to_owned(),
-            );
-        }
+        DataFusionError::ResourcesExhausted(_) => return too_large(),
         DataFusionError::SQL(error, _) => {
             format!("This is not SQL that can be read: {}.", parser_words(&error.to_string()))
         }

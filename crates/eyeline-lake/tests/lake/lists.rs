@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 
 use eyeline_core::{EventId, Timestamp};
-use eyeline_lake::{CountQuestion, Hidden, Order, Place, Record, Snapshot, counts, find, list};
+use eyeline_lake::{CountQuestion, FileRef, Hidden, Order, Place, Record, Snapshot, counts, find, list, write_records};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_filter, any_records, budget, wanted};
+use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_filter, any_records, budget, record, wanted};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -57,15 +57,39 @@ proptest! {
             let event = &record.event;
             let near = Some((event.received_at, event.received_at));
             for received in [None, near] {
-                let found = find(&lake.files, &snapshot, event.application_id, event.event_id, received, &budget());
+                let found = find(&lake.files, &snapshot, Some(event.project_id), event.application_id, event.event_id, received, &budget());
                 prop_assert_eq!(found.expect("an answer"), Some(record.clone()));
             }
             let other = Uuid::from_u128(99).into();
-            let found = find(&lake.files, &snapshot, other, event.event_id, None, &budget());
+            let found = find(&lake.files, &snapshot, None, other, event.event_id, None, &budget());
             prop_assert_eq!(found.expect("an answer"), None);
         }
         let unknown = EventId(Uuid::from_u128(5));
-        let found = find(&lake.files, &snapshot, Uuid::from_u128(10).into(), unknown, None, &budget());
+        let found = find(&lake.files, &snapshot, Some(PROJECT), Uuid::from_u128(10).into(), unknown, None, &budget());
         prop_assert_eq!(found.expect("an answer"), None);
     }
+}
+
+#[test]
+fn an_event_is_looked_for_in_the_files_of_its_project_alone() {
+    let lake = Lake::new();
+    let other: Vec<Record> = (0..5_000)
+        .map(|offset| {
+            let mut record = record(offset);
+            record.event.project_id = Uuid::from_u128(2).into();
+            record
+        })
+        .collect();
+    let (mut bytes, facts) = write_records(other).expect("a file").expect("events");
+    // What the file has of events is unreadable, and its footer whole.
+    let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().expect("a length")) as usize;
+    let end = bytes.len() - 8 - footer;
+    bytes[4..end].fill(0);
+    lake.put("lake/other", bytes);
+    let files = vec![FileRef { key: "lake/other".to_owned(), partition: 0, facts }];
+    let snapshot = Snapshot { files, ..Snapshot::default() };
+    let (application, event) = (Uuid::from_u128(10).into(), Uuid::from_u128(7).into());
+    let look = |project_id| find(&lake.files, &snapshot, project_id, application, event, None, &budget());
+    assert!(matches!(look(Some(PROJECT)), Ok(None)));
+    assert!(look(Some(Uuid::from_u128(2).into())).is_err() && look(None).is_err(), "the events were read");
 }

@@ -6,4 +6,5 @@ mod postgres;
 mod questions;
 mod sql;
 mod sql_bounds;
+mod sql_worker;
 mod support;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use eyeline_core::Timestamp;
-use eyeline_lake::{Error, FileRef, Filter, Hidden, Snapshot, Table, sql};
+use eyeline_lake::{Error, FileRef, Filter, Hidden, Snapshot, Table};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_filter, any_records, budget, record, visits, wanted};
+use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_filter, any_records, budget, record, sql, visits, wanted};
 
 const NOW: Timestamp = Timestamp::from_micros(BEGIN);
 

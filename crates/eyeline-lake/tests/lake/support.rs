@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use eyeline_core::event::{SchemaMark, Source};
 use eyeline_core::{Event, ProjectId, Timestamp};
-use eyeline_lake::{Budget, FileRef, Files, Filter, Record, Snapshot, tail, write_records};
+use eyeline_lake::{
+    Budget, Error, FileRef, Files, Filter, ProjectEvents, Record, Snapshot, SqlQuestion, Table, answer, on_deep_stack,
+    tail, write_records,
+};
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -59,6 +62,22 @@ impl Lake {
 
 pub fn budget() -> Budget {
     Budget::new(256 << 20, Duration::from_secs(60))
+}
+
+/// Asks in SQL within this process; a server has a worker process in between.
+pub fn sql(
+    files: &Files,
+    snapshot: &Snapshot,
+    filter: &Filter,
+    query: &str,
+    rows_max: usize,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<Table, Error> {
+    let events = Arc::new(ProjectEvents::new(files, snapshot, filter, budget));
+    let (question, budget) = (SqlQuestion { query: query.to_owned(), rows_max, now }, budget.clone());
+    let answering = on_deep_stack(move || answer(events, &question, &budget)).expect("a thread");
+    answering.join().expect("no panic")?.into_table()
 }
 
 /// An event of its own microsecond; every ten have a session.

@@ -128,6 +128,10 @@ async fn metrics(
     text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
     text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());
     write_admission(&mut text, app.admission.state());
+    text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by how they ended.");
+    for (outcome, count) in app.sql_workers.outcomes() {
+        text.sample("eyeline_sql_questions_total", &format!("{{outcome=\"{outcome}\"}}"), count as f64);
+    }
     text.family("eyeline_inbox_waiting", "gauge", "Offsets between the newest event and the last one counted.");
     for partition in 0..app.inbox.partitions() {
         let (head, applied) = (app.inbox.head(partition).await?, app.catalog.applied_mark(partition).await?);

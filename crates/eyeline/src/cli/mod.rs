@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::flow::makers::WORKER_COMMAND;
+use crate::flow::sql_workers::SQL_WORKER_COMMAND;
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -88,6 +89,9 @@ enum Command {
     /// Decodes what its parent sends; started by the other commands
     #[command(name = WORKER_COMMAND, hide = true)]
     ImageWorker,
+    /// Answers one query in SQL of its parent; started by the server
+    #[command(name = SQL_WORKER_COMMAND, hide = true)]
+    SqlWorker,
 }
 
 /// Runs the command that the process was started with. Errors are one sentence on stderr.
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Man(arguments) => shell::manual(&arguments, Arguments::command()),
         // No thread was started yet, so nothing stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),
+        Command::SqlWorker => return eyeline_lake::sql_worker::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

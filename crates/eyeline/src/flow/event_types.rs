@@ -15,13 +15,15 @@ use serde_json::Value;
 
 use super::compiled::Compiled;
 use super::judge::{self, Judged, apart};
-use super::turns::{Turn, Turns};
+use super::turns::{Places, Turns};
 use crate::remembered::Remembered;
 
 /// Bytes of the compiled schemas that are kept, and of those that one call may hold.
 const COMPILED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long a request waits for its turn.
-const TURN_PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests of one project that may wait.
+const WAITING_MAX: usize = 1_000;
 /// How long the events of one request are judged.
 const REQUEST_TIME: Duration = Duration::from_secs(1);
 
@@ -31,7 +33,7 @@ pub struct EventTypes {
     catalog: Catalog,
     in_force: Arc<Remembered<ProjectId, Arc<InForce>>>,
     compiled: Arc<Compiled<Version>>,
-    turns: Arc<Turns>,
+    turns: Turns,
 }
 
 /// A version of a schema: it never changes.
@@ -64,7 +66,16 @@ struct Case {
 impl EventTypes {
     pub fn new(catalog: Catalog) -> Self {
         let compiled = Arc::new(Compiled::new(COMPILED_BYTES_MAX));
-        EventTypes { catalog, in_force: Arc::default(), compiled, turns: Arc::default() }
+        // Judging keeps a core busy: half of the cores are left to everything else.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let turns = Turns::new(Places {
+            all: cores.div_ceil(2),
+            share: 1,
+            waiting: WAITING_MAX,
+            patience: PATIENCE,
+            taken: "the events and schemas of other requests are being judged",
+        });
+        EventTypes { catalog, in_force: Arc::default(), compiled, turns }
     }
 
     /// To be called after every change of a type: what comes after it is judged by what is in force then. Other
@@ -103,7 +114,7 @@ impl EventTypes {
                 continue;
             }
             if turn.is_none() {
-                turn = Some(self.turn(project_id).await?);
+                turn = Some(self.turns.take(project_id).await?);
             }
             let known_at = std::ptr::from_ref(known).addr();
             if !schemas.contains_key(&known_at) {
@@ -182,7 +193,7 @@ impl EventTypes {
         version: u32,
         data: Value,
     ) -> Result<FieldErrors> {
-        let _turn = self.turn(project_id).await?;
+        let _turn = self.turns.take(project_id).await?;
         let Some(schema) = self.schema(project_id, category, name, version).await? else {
             return Ok(FieldErrors::new());
         };
@@ -222,13 +233,8 @@ impl EventTypes {
         project_id: ProjectId,
         schema: Value,
     ) -> Result<std::result::Result<Schema, FieldErrors>> {
-        let _turn = self.turn(project_id).await?;
+        let _turn = self.turns.take(project_id).await?;
         apart(move || Schema::compile(&schema)).await
-    }
-
-    async fn turn(&self, project_id: ProjectId) -> Result<Turn> {
-        let turn = tokio::time::timeout(TURN_PATIENCE, self.turns.take(project_id)).await;
-        turn.map_err(|_| Error::unavailable("the events and schemas of other requests are being judged"))
     }
 }
 

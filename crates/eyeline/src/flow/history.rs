@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{ApplicationId, Event, EventId, Timestamp};
+use eyeline_core::{ApplicationId, Event, EventId, ProjectId, Timestamp};
 use eyeline_lake::{Filter, Found, Order, Place, find, list};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Inbox, Result};
@@ -43,16 +43,31 @@ impl History {
         let filter = wanted.clone();
         let look =
             move |files: &_, snapshot: &_, budget: &_| list(files, snapshot, &filter, order, before, limit, budget);
-        let asked = self.usage.ask(Some(wanted.project_id), Weight::Look, look).await?;
+        let asked = self.usage.ask(&wanted, Weight::Look, look).await?;
         let incomplete_before = asked.incomplete_before(&wanted);
         let Found { records, next } = asked.answer;
         Ok(Page { events: records.into_iter().map(|record| record.event).collect(), next, incomplete_before })
     }
 
-    /// The event that the application, or the server for it, gave this id, and whether it is applied.
-    pub async fn find(&self, application_id: ApplicationId, event_id: EventId) -> Result<Option<(Event, bool)>> {
+    /// The event that the application, or the server for it, gave this id, and whether it is applied. Only events of the
+    /// caller's project are looked at, or else those of the application's; only the operator finds events of an application
+    /// that is gone.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only tells which project's files hold the events of the application"
+    )]
+    pub async fn find(
+        &self,
+        of_caller: Option<ProjectId>,
+        application_id: ApplicationId,
+        event_id: EventId,
+    ) -> Result<Option<(Event, bool)>> {
         let id = (application_id, event_id);
-        // Known by its id, or by the time in it; else everything has to be looked through.
+        let project_id = match of_caller {
+            Some(project_id) => Some(project_id),
+            None => self.catalog.application(application_id).await?.map(|application| application.project_id),
+        };
+        // Known by its id, or by the time in it; else all files of the project have to be looked through.
         let places = self.catalog.event_places(vec![id]).await?;
         let received = match places.get(&id) {
             Some(place) => Some((place.received_at, place.received_at)),
@@ -65,9 +80,11 @@ impl History {
         }
         for received in tries {
             let look = move |files: &_, snapshot: &_, budget: &_| {
-                find(files, snapshot, application_id, event_id, received, budget)
+                find(files, snapshot, project_id, application_id, event_id, received, budget)
             };
-            if let Some(record) = self.usage.ask(None, Weight::Look, look).await?.answer {
+            let is_it = |event: &Event| event.event_id == event_id && event.application_id == application_id;
+            let asked = self.usage.ask_about(project_id, is_it, Weight::Look, look).await?;
+            if let Some(record) = asked.answer {
                 return Ok(Some((record.event, true)));
             }
         }

@@ -27,6 +27,7 @@ pub mod rebuild;
 pub mod receipt;
 mod recount;
 pub mod replay;
+pub mod sql_workers;
 pub mod sweep;
 pub mod transfers;
 mod turns;

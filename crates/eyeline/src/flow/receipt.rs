@@ -1,7 +1,7 @@
 //! What became of one event.
 
 use eyeline_core::event::{ActKind, ImageRef};
-use eyeline_core::{ApplicationId, Event, EventId, GalleryId, Timestamp};
+use eyeline_core::{ApplicationId, Event, EventId, GalleryId, ProjectId, Timestamp};
 use eyeline_store::catalog::quarantine::Quarantined;
 use eyeline_store::catalog::rollups::Level;
 use eyeline_store::{Catalog, Result};
@@ -26,17 +26,19 @@ pub struct CountedIn {
     pub image: Option<(ActKind, GalleryId, ImageRef)>,
 }
 
-/// The event of this id and its fate; `None` when there is no such event.
+/// The event of this id and its fate; `None` when there is no such event. `of_caller` is the project that the caller is
+/// confined to, if there is one.
 pub async fn of(
     history: &History,
     catalog: &Catalog,
+    of_caller: Option<ProjectId>,
     application_id: ApplicationId,
     event_id: EventId,
 ) -> Result<Option<(Event, Fate)>> {
     if let Some(quarantined) = catalog.quarantined_event(application_id, event_id).await? {
         return Ok(Some((quarantined.event.clone(), Fate::Quarantined(Box::new(quarantined)))));
     }
-    let Some((event, is_applied)) = history.find(application_id, event_id).await? else { return Ok(None) };
+    let Some((event, is_applied)) = history.find(of_caller, application_id, event_id).await? else { return Ok(None) };
     if !is_applied {
         return Ok(Some((event, Fate::Waiting)));
     }

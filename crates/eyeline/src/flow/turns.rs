@@ -1,93 +1,215 @@
-//! Turns at work that keeps a core busy: half of the cores work for requests, and each project has one request among those
-//! that wait for them. A project with many requests keeps the others waiting no longer than one with two.
+//! Turns at work that projects share: a project with many requests leaves places for the others.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use eyeline_core::ProjectId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use eyeline_store::{Error, Result};
+use tokio::sync::oneshot;
 
-/// Projects remembered; beyond it those that wait for nothing are forgotten.
-const PROJECTS_MAX: usize = 1_000;
+/// How many requests may work and wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Requests of all projects that work at once.
+    pub all: usize,
+    /// Of these, requests of one project.
+    pub share: usize,
+    /// Requests of one project that may wait.
+    pub waiting: usize,
+    /// How long a request waits.
+    pub patience: Duration,
+    /// Says why a request got no place.
+    pub taken: &'static str,
+}
 
+/// Cheap to clone; clones share the places.
+#[derive(Clone)]
 pub struct Turns {
-    all: Arc<Semaphore>,
-    projects: Mutex<HashMap<ProjectId, Arc<Semaphore>>>,
+    places: Places,
+    state: Arc<Mutex<State>>,
 }
 
-/// Ends when it is dropped.
+#[derive(Default)]
+struct State {
+    taken: usize,
+    /// Requests that work, by project. A project without any is absent.
+    working: HashMap<ProjectId, usize>,
+    /// Projects with requests that wait. A project goes to the end when one of its turns ends.
+    waiting: Vec<(ProjectId, VecDeque<oneshot::Sender<Turn>>)>,
+}
+
+/// A place. It becomes free when this is dropped.
 pub struct Turn {
-    _of_all: OwnedSemaphorePermit,
-    _of_project: OwnedSemaphorePermit,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Turns { all: Arc::new(Semaphore::new(cores.div_ceil(2))), projects: Mutex::default() }
-    }
+    project_id: ProjectId,
+    turns: Turns,
 }
 
 impl Turns {
-    /// Returns once it is the project's turn. Requests of a project have theirs in the order they came.
-    pub async fn take(&self, project_id: ProjectId) -> Turn {
-        let of_project = self.project(project_id);
-        Turn { _of_project: acquire(of_project).await, _of_all: acquire(self.all.clone()).await }
+    pub fn new(places: Places) -> Self {
+        Turns { places, state: Arc::default() }
     }
 
-    fn project(&self, project_id: ProjectId) -> Arc<Semaphore> {
-        let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
-        if projects.len() >= PROJECTS_MAX {
-            // Whoever waits, or works, holds it too.
-            projects.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+    /// Waits for a place. `Unavailable` when too many requests of the project wait already, or when the patience ends.
+    pub async fn take(&self, project_id: ProjectId) -> Result<Turn> {
+        let unavailable = || Error::unavailable(self.places.taken);
+        let granted = self.lock().queue(project_id, self.places.waiting).ok_or_else(unavailable)?;
+        self.grant();
+        match tokio::time::timeout(self.places.patience, granted).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(unavailable()),
         }
-        projects.entry(project_id).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+
+    /// Gives free places to requests that wait.
+    fn grant(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                if state.taken >= self.places.all { None } else { state.next(self.places.share) }
+            };
+            let Some((project_id, waiter)) = next else { return };
+            // Without the lock: if the waiter has gone meanwhile, the turn is dropped here.
+            drop(waiter.send(Turn { project_id, turns: self.clone() }));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn acquire(semaphore: Arc<Semaphore>) -> OwnedSemaphorePermit {
-    match semaphore.acquire_owned().await {
-        Ok(permit) => permit,
-        // Nothing closes it.
-        Err(_) => std::future::pending().await,
+impl State {
+    /// Adds a request at the end of its project's queue; `None` if that is full.
+    fn queue(&mut self, project_id: ProjectId, waiting_max: usize) -> Option<oneshot::Receiver<Turn>> {
+        self.forget_gone();
+        let at = self.waiting.iter().position(|(waiting, _)| *waiting == project_id).unwrap_or_else(|| {
+            self.waiting.push((project_id, VecDeque::new()));
+            self.waiting.len() - 1
+        });
+        let (_, waiters) = &mut self.waiting[at];
+        if waiters.len() >= waiting_max {
+            return None;
+        }
+        let (grant, granted) = oneshot::channel();
+        waiters.push_back(grant);
+        Some(granted)
+    }
+
+    /// Takes a place for the project that has the fewest, and among equals for the first that waits.
+    fn next(&mut self, share: usize) -> Option<(ProjectId, oneshot::Sender<Turn>)> {
+        self.forget_gone();
+        let working = |project_id: &ProjectId| self.working.get(project_id).copied().unwrap_or(0);
+        let fewest = self.waiting.iter().enumerate().map(|(at, (project_id, _))| (working(project_id), at)).min();
+        let (_, at) = fewest.filter(|(working, _)| *working < share)?;
+        let (project_id, waiters) = &mut self.waiting[at];
+        let waiter = waiters.pop_front()?;
+        self.taken += 1;
+        *self.working.entry(*project_id).or_default() += 1;
+        Some((*project_id, waiter))
+    }
+
+    /// Frees a place of the project. Every other project that waits comes before it now.
+    fn end(&mut self, project_id: ProjectId) {
+        self.taken -= 1;
+        if let Some(working) = self.working.get_mut(&project_id) {
+            *working -= 1;
+            if *working == 0 {
+                self.working.remove(&project_id);
+            }
+        }
+        self.waiting.sort_by_key(|(waiting, _)| *waiting == project_id);
+    }
+
+    fn forget_gone(&mut self) {
+        self.waiting.retain_mut(|(_, waiters)| {
+            waiters.retain(|waiter| !waiter.is_closed());
+            !waiters.is_empty()
+        });
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.lock().end(self.project_id);
+        self.turns.grant();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use uuid::Uuid;
 
     use super::*;
 
+    const PLACES: Places =
+        Places { all: 3, share: 2, waiting: 4, patience: Duration::from_secs(60), taken: "others are asking" };
+
+    fn project(number: u128) -> ProjectId {
+        ProjectId(Uuid::from_u128(number))
+    }
+
+    #[tokio::test]
+    async fn one_project_never_has_all_places() {
+        let turns = Turns::new(PLACES);
+        let (first, _second) = (turns.take(project(1)).await.expect("a place"), turns.take(project(1)).await);
+        let third = turns.take(project(1));
+        tokio::pin!(third);
+        assert!(futures::poll!(&mut third).is_pending(), "its share is used up");
+        let _other = turns.take(project(2)).await.expect("the place that is left");
+        drop(first);
+        third.await.expect("a place of its own share");
+    }
+
+    #[tokio::test]
+    async fn a_free_place_goes_to_the_project_with_the_fewest() {
+        let turns = Turns::new(PLACES);
+        let mut held = vec![turns.take(project(1)).await, turns.take(project(1)).await, turns.take(project(2)).await];
+        let (of_one, of_three) = (turns.take(project(1)), turns.take(project(3)));
+        tokio::pin!(of_one, of_three);
+        assert!(futures::poll!(&mut of_one).is_pending() && futures::poll!(&mut of_three).is_pending());
+        drop(held.swap_remove(0));
+        let _three = of_three.await.expect("it came later and has none");
+        assert!(futures::poll!(&mut of_one).is_pending());
+        held.clear();
+        of_one.await.expect("a place");
+    }
+
     #[tokio::test]
     async fn a_project_with_many_requests_is_one_among_those_that_wait() {
-        let turns = Turns { all: Arc::new(Semaphore::new(1)), projects: Mutex::default() };
-        let [flood, other] = [1, 2].map(|number| ProjectId(Uuid::from_u128(number)));
-        let first = turns.take(flood).await;
-        let more: Vec<_> = (0..100).map(|_| turns.take(flood)).collect();
+        let turns = Turns::new(Places { all: 1, share: 1, waiting: 100, ..PLACES });
+        let first = turns.take(project(1)).await;
+        let more: Vec<_> = (0..100).map(|_| turns.take(project(1))).collect();
         let mut flood = Box::pin(futures::future::select_all(more.into_iter().map(Box::pin)));
-        let mut waiting = Box::pin(turns.take(other));
-        for _ in 0..3 {
-            assert!(futures::poll!(&mut flood).is_pending());
-            assert!(futures::poll!(&mut waiting).is_pending());
-        }
-        drop(first);
-        // The other project waits for all of them, the flood's next request for the first one alone.
-        let turn = tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("a turn");
+        let mut others = [2, 3].map(|number| Box::pin(turns.take(project(number))));
         assert!(futures::poll!(&mut flood).is_pending());
-        drop(turn);
-        let (_turn, _, rest) = tokio::time::timeout(Duration::from_secs(30), flood).await.expect("a turn");
+        for other in &mut others {
+            assert!(futures::poll!(other).is_pending());
+        }
+        // Each other project waits for one turn of each project before it, not for a hundred.
+        drop(first);
+        for other in others {
+            let turn = other.await.expect("a turn");
+            assert!(futures::poll!(&mut flood).is_pending());
+            drop(turn);
+        }
+        let (_turn, _, rest) = flood.await;
         assert_eq!(rest.len(), 99);
     }
 
     #[tokio::test]
-    async fn projects_that_wait_for_nothing_are_forgotten() {
-        let turns = Turns::default();
-        for number in 0..(PROJECTS_MAX as u128 * 2) {
-            drop(turns.take(ProjectId(Uuid::from_u128(number))).await);
-        }
-        assert!(turns.projects.lock().expect("the projects").len() <= PROJECTS_MAX);
+    async fn who_waits_too_long_or_behind_too_many_is_told_and_leaves_nothing_behind() {
+        let turns = Turns::new(Places { all: 1, share: 1, patience: Duration::from_millis(50), ..PLACES });
+        let held = turns.take(project(1)).await.expect("a place");
+        let waiting: Vec<_> = (0..4).map(|_| Box::pin(turns.take(project(1)))).collect();
+        let mut waiting = futures::future::join_all(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        assert!(matches!(turns.take(project(1)).await, Err(Error::Unavailable { .. })), "too many wait");
+        assert!(waiting.await.iter().all(Result::is_err), "none came in time");
+        drop(held);
+        let gone = Box::pin(turns.take(project(1)));
+        drop(gone);
+        drop(turns.take(project(2)).await.expect("a place"));
+        assert_eq!((turns.lock().taken, turns.lock().working.len(), turns.lock().waiting.len()), (0, 0, 0));
     }
 }

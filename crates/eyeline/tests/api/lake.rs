@@ -208,7 +208,8 @@ async fn a_question_of_one_project_never_meets_anothers_events() {
         server.app.flush.run().await.expect("a flush");
     }
     let project_id = tenant.project_id.parse().expect("an id");
-    let asked = server.app.usage.ask(Some(project_id), Weight::Question, move |files, snapshot, budget| {
+    let wanted = Filter::of(project_id);
+    let asked = server.app.usage.ask(&wanted, Weight::Question, move |files, snapshot, budget| {
         counts(files, snapshot, &Filter::of(project_id), &CountQuestion::default(), budget)
     });
     assert_eq!(asked.await.expect("an answer").answer[0].count, 2);

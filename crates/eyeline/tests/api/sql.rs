@@ -244,3 +244,107 @@ async fn a_query_that_nobody_waits_for_any_more_frees_its_place() {
     assert_eq!(counted.await.expect("a place"), json!([{"n": 1_000}]));
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_projects_slow_queries_leave_a_place_for_the_others() {
+    let server = Server::start().await;
+    let (slow, other) = (server.tenant("slow").await, server.tenant("other").await);
+    let events: Vec<Value> = (0..1_000).map(|number| event(number, "view", 1)).collect();
+    send(&server, &slow, &events).await;
+    send(&server, &other, &[event(1, "view", 1)]).await;
+    let endless = "SELECT count(*) AS n FROM events a, events b, events c, events d";
+    let floods = futures::future::join_all((0..8).map(|_| ask(&server, &slow, endless)));
+    let questions = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for _ in 0..3 {
+            let one = rows(&server, &other, "SELECT count(*) AS n FROM events");
+            let one = tokio::time::timeout(Duration::from_secs(20), one).await.expect("the other project is answered");
+            assert_eq!(one, json!([{"n": 1}]));
+            let counts = server.get("/api/v1/analytics/counts?interval=all", &other.secret_key).await;
+            assert_eq!(counts.json()["rows"][0]["count"], 1, "{counts:?}");
+        }
+    };
+    // The flood ends with its clients.
+    tokio::select! {
+        answers = floods => panic!("the flood came to an end: {answers:?}"),
+        () = questions => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_too_long_to_plan_or_to_compute_ends_and_says_so() {
+    let server = Server::start_with(|settings| settings.question_seconds_max = 1).await;
+    let tenant = server.tenant("shop").await;
+    let events: Vec<Value> = (0..1_000).map(|number| event(number, "view", 1)).collect();
+    send(&server, &tenant, &events).await;
+    let nested = (0..40).fold("timestamp".to_owned(), |inner, _| format!("date_trunc('day', {inner})"));
+    for query in [
+        format!("SELECT count(*) AS n FROM events WHERE {nested} = now()"),
+        "SELECT count(*) AS n FROM events a, events b, events c, events d".to_owned(),
+    ] {
+        let asked = tokio::time::timeout(Duration::from_secs(30), ask(&server, &tenant, &query));
+        let answer = asked.await.expect("it has an end");
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{answer:?}");
+        assert!(answer.json()["detail"].as_str().is_some_and(|told| told.contains("takes too long")), "{answer:?}");
+    }
+    assert_eq!(rows(&server, &tenant, "SELECT count(*) AS n FROM events").await, json!([{"n": 1_000}]));
+}
+
+#[tokio::test]
+async fn every_column_comes_through_from_files_with_other_words_and_from_the_tail() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let mut expected = Vec::new();
+    for round in 0..4_u32 {
+        let events: Vec<Value> = (0..900)
+            .map(|number| {
+                let mut event = event(u128::from(number % 7), &format!("name {round} {}", number % 50), number % 60);
+                event["data"] = json!({"text": "ä \u{1}\"".repeat(number as usize % 40), "n": number});
+                if number % 3 == 0 {
+                    event["visitor_id"] = json!(format!("visitor {number}"));
+                }
+                event
+            })
+            .collect();
+        expected.extend(events.iter().map(|event| {
+            let field = |name: &str| event.get(name).cloned().unwrap_or(Value::Null);
+            json!([field("name"), field("session_id"), field("visitor_id"), field("data")])
+        }));
+        send(&server, &tenant, &events).await;
+        if round < 3 {
+            server.app.flush.run().await.expect("a flush");
+        }
+    }
+    let body = json!({"query": "SELECT * FROM events ORDER BY \"offset\"", "limit": 10_000});
+    let answer = server.post(PATH, &tenant.secret_key, &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let report = answer.json();
+    let columns: Vec<String> =
+        report["columns"].as_array().expect("columns").iter().map(|column| text(column, "name")).collect();
+    let all = [
+        "event_id",
+        "application_id",
+        "session_id",
+        "visitor_id",
+        "category",
+        "name",
+        "data",
+        "timestamp",
+        "received_at",
+        "schema_version",
+        "partition",
+        "offset",
+    ];
+    assert_eq!(columns, all);
+    let found = report["rows"].as_array().expect("rows");
+    let found: Vec<Value> = found
+        .iter()
+        .map(|row| {
+            let data: Value = serde_json::from_str(&text(row, "data")).expect("JSON");
+            json!([row["name"], row["session_id"], row["visitor_id"], data])
+        })
+        .collect();
+    assert_eq!(found.len(), expected.len());
+    let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+    assert!(differs.is_none(), "{differs:?}");
+}

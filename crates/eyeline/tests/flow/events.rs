@@ -92,7 +92,8 @@ impl Installation {
         let objects = format!("file:{}", self.folder.path().join("objects").display());
         let objects = Objects::open(&objects).await.expect("open objects");
         let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
-        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone()).expect("usage");
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), Duration::from_secs(30))
+            .expect("usage");
         let event_types = EventTypes::new(catalog.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
         let partitions = Partitions::new(catalog.clone(), node.into(), inbox.partitions());
@@ -457,7 +458,8 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     }
     let find_all = async |applied: bool| {
         for id in &ids {
-            let found = process.history.find(SENDER.application_id, *id).await.expect("an answer");
+            let found =
+                process.history.find(Some(SENDER.project_id), SENDER.application_id, *id).await.expect("an answer");
             let (event, is_applied) = found.expect("the event");
             assert_eq!((event.event_id, is_applied), (*id, applied));
         }
@@ -469,8 +471,11 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     process.flush.run().await.expect("a flush");
     find_all(true).await;
     let absent: EventId = Clock::default().new_id();
-    assert_eq!(process.history.find(SENDER.application_id, absent).await.expect("an answer"), None);
+    assert_eq!(
+        process.history.find(Some(SENDER.project_id), SENDER.application_id, absent).await.expect("an answer"),
+        None
+    );
     let other = ApplicationId(Uuid::from_u128(99));
-    assert_eq!(process.history.find(other, ids[0]).await.expect("an answer"), None);
+    assert_eq!(process.history.find(None, other, ids[0]).await.expect("an answer"), None);
     process.end(worker).await;
 }

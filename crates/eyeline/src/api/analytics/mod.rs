@@ -197,9 +197,9 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&Files, &Snapshot, &Filter, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
 ) -> Answer<(T, Basis)> {
     let wanted = filter.clone();
-    let asked = app.usage.ask(Some(filter.project_id), Weight::Question, move |files, snapshot, budget| {
-        question(files, snapshot, &filter, budget)
-    });
+    let asked = app
+        .usage
+        .ask(&wanted, Weight::Question, move |files, snapshot, budget| question(files, snapshot, &filter, budget));
     let asked = asked.await?;
     let complete_from = asked.incomplete_before(&wanted);
     Ok((asked.answer, Basis { as_of: asked.as_of, served_from: ServedFrom::Raw, complete_from }))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, ProjectId};
-use eyeline_lake::{ArrowTable, QUERY_BYTES_MAX, TableColumn, sql, sql_as_arrow};
+use eyeline_lake::{Budget, Files, Filter, ProjectEvents, QUERY_BYTES_MAX, Snapshot, SqlAnswer, TableColumn};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -139,19 +139,20 @@ async fn run(
     let scope = Scope::read(&mut fields, &credential);
     fields.finish()?;
     let filter = scope.granted(&app, &credential).await?;
-    let (query, rows_max) = (query.unwrap_or_default(), usize::try_from(limit).unwrap_or(usize::MAX));
-    let now = app.clock.now();
+    let rows_max = usize::try_from(limit).unwrap_or(usize::MAX);
+    let question = eyeline_lake::SqlQuestion { query: query.unwrap_or_default(), rows_max, now: app.clock.now() };
+    let workers = app.sql_workers.clone();
+    let answer = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
+        workers.answer(&ProjectEvents::new(files, snapshot, filter, budget), &question, budget)
+    };
     if accepts(&headers, ARROW) {
-        let asked = ask(&app, filter, move |files, snapshot, filter, budget| {
-            sql_as_arrow(files, snapshot, filter, &query, rows_max, now, budget)
-        });
-        let (table, basis) = asked.await?;
-        return Ok(arrow(table, &basis));
+        let (answer, basis) = ask(&app, filter, answer).await?;
+        return Ok(arrow(answer, &basis));
     }
-    let (table, basis) = ask(&app, filter, move |files, snapshot, filter, budget| {
-        sql(files, snapshot, filter, &query, rows_max, now, budget)
-    })
-    .await?;
+    let table = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
+        answer(files, snapshot, filter, budget)?.into_table()
+    };
+    let (table, basis) = ask(&app, filter, table).await?;
     let report = SqlReport {
         columns: table.columns.into_iter().map(SqlColumn::from).collect(),
         rows: table.rows,
@@ -161,12 +162,12 @@ async fn run(
     Ok(([(header::VARY, HeaderValue::from_static("Accept"))], Json(report)).into_response())
 }
 
-fn arrow(table: ArrowTable, basis: &Basis) -> Response {
-    let mut response = table.stream.into_response();
+fn arrow(answer: SqlAnswer, basis: &Basis) -> Response {
+    let mut response = answer.stream.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ARROW));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(TRUNCATED, HeaderValue::from_static(if table.truncated { "true" } else { "false" }));
+    headers.insert(TRUNCATED, HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
     let times = [(AS_OF, Some(basis.as_of)), (COMPLETE_FROM, basis.complete_from)];
     headers.extend(
         times.into_iter().filter_map(|(name, time)| Some((name, HeaderValue::from_str(&time?.to_string()).ok()?))),

@@ -197,7 +197,11 @@ async fn collect(
             }
             let mut event = app.collector.first(&first).await?;
             if let (None, Some(event_id)) = (&event, event_id) {
-                event = app.history.find(sender.application_id, event_id).await?.map(|(event, _)| event);
+                event = app
+                    .history
+                    .find(Some(sender.project_id), sender.application_id, event_id)
+                    .await?
+                    .map(|(event, _)| event);
             }
             let erased = "This event was taken in before, and it has been erased, or dropped from quarantine, since.";
             (StatusCode::OK, event.ok_or_else(|| Problem::new(StatusCode::CONFLICT, erased))?)

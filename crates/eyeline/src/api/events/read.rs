@@ -242,7 +242,7 @@ async fn show(
     }
     query.finish()?;
     let application_id = named.or(own).ok_or_else(|| Problem::not_found("event"))?;
-    let found = receipt::of(&app.history, &app.catalog, application_id, event_id).await?;
+    let found = receipt::of(&app.history, &app.catalog, credential.project(), application_id, event_id).await?;
     let (event, fate) = found.ok_or_else(|| Problem::not_found("event"))?;
     credential.manage(event.project_id, "event")?;
     Ok(Json(EventWithReceipt { event: event.try_into()?, receipt: fate.try_into()? }))

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use eyeline_image::worker::{Confinement, Enforcement, SHARED_BYTES_MAX, WorkerProcess, mapped_bytes};
-use eyeline_image::{HeifSupport, Limits};
+use eyeline_image::HeifSupport;
+use eyeline_image::worker::WorkerProcess;
+use eyeline_lake::{SqlWorker, sql_worker};
+use eyeline_sandbox::{Bounds, Confinement, Enforcement, mapped_bytes};
 use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
 use super::mounts::Mount;
 use crate::flow::makers::WORKER_COMMAND;
+use crate::flow::sql_workers::SQL_WORKER_COMMAND;
 use crate::settings::Settings;
 use crate::{connections, memory};
 
@@ -18,15 +21,25 @@ const LOGS_BYTES: u64 = 512 << 20;
 const MIB: u64 = 1 << 20;
 
 pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
-    let mut checks = tokio::task::spawn_blocking(worker).await.unwrap_or_default();
+    let mut checks = tokio::task::spawn_blocking(|| [image_worker(), sql_worker()].concat()).await.unwrap_or_default();
     checks.push(memory_of(memory::available(), settings.decode_bytes_max()));
     checks.push(open_files(connections::possible_and_wanted()));
     checks.extend(folders(settings));
     checks
 }
 
-/// Starts a worker as the server does, and reads what the kernel says of it.
-fn worker() -> Vec<Check> {
+/// What reads hostile input, as checks name it and as people say it.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    plural: &'static str,
+}
+
+const IMAGE: Kind = Kind { name: "worker", plural: "decoders" };
+const SQL: Kind = Kind { name: "sql_worker", plural: "SQL workers" };
+
+/// Starts an image worker as the server does, and reads what the kernel says of it.
+fn image_worker() -> Vec<Check> {
     let worker = match WorkerProcess::spawn(Path::new("/proc/self/exe"), &[WORKER_COMMAND]) {
         Ok(worker) => worker,
         Err(error) => {
@@ -34,14 +47,31 @@ fn worker() -> Vec<Check> {
             return vec![Check::broken("worker", format!("no image worker could be started: {error}"), remedy)];
         }
     };
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).unwrap_or_default();
-    let mut checks = confinement(worker.confinement());
+    let mut checks = confinement(IMAGE, worker.confinement());
     checks.push(heif(worker.heif()));
-    checks.push(worker_limits(&limits, Limits::default().max_memory_bytes, mapped_bytes(&worker.id().to_string())));
+    checks.push(limits_of(IMAGE, worker.id(), &eyeline_image::worker::bounds()));
     checks
 }
 
-fn confinement(confinement: Confinement) -> Vec<Check> {
+/// The same for a worker that answers SQL.
+fn sql_worker() -> Vec<Check> {
+    let started = SqlWorker::start(Path::new("/proc/self/exe"), &[SQL_WORKER_COMMAND]);
+    let ready = started.and_then(|mut worker| Ok((worker.ready()?, worker)));
+    match ready {
+        Ok((confined, worker)) => {
+            let mut checks = confinement(SQL, confined);
+            checks.push(limits_of(SQL, worker.id(), &sql_worker::bounds()));
+            checks
+        }
+        Err(error) => {
+            let remedy = "Without one no question in SQL is answered: see whether this system may start processes.";
+            vec![Check::broken(SQL.name, format!("no SQL worker could be started: {error}"), remedy)]
+        }
+    }
+}
+
+fn confinement(kind: Kind, confinement: Confinement) -> Vec<Check> {
+    let Kind { name, plural } = kind;
     let said = |enforcement| match enforcement {
         Enforcement::Full => "in full",
         Enforcement::Partial => "in part",
@@ -49,16 +79,17 @@ fn confinement(confinement: Confinement) -> Vec<Check> {
     };
     let seccomp = Check::of(
         confinement.seccomp == Enforcement::Full,
-        "worker.seccomp",
-        format!("the kernel keeps decoders from other system calls {}", said(confinement.seccomp)),
-        "A hostile file that takes a decoder over could read files and reach the network: use a kernel with seccomp \
+        format!("{name}.seccomp"),
+        format!("the kernel keeps {plural} from other system calls {}", said(confinement.seccomp)),
+        "Hostile input that takes a worker over could read files and reach the network: use a kernel with seccomp \
          filters, and a container runtime that allows them.",
     );
-    let found = format!("the kernel keeps decoders from files and the network {}", said(confinement.landlock));
+    let found = format!("the kernel keeps {plural} from files and the network {}", said(confinement.landlock));
+    let name = format!("{name}.landlock");
     let landlock = match confinement.landlock {
-        Enforcement::Full => Check::holds("worker.landlock", found),
+        Enforcement::Full => Check::holds(name, found),
         // The filter of system calls refuses the same: this is the second wall.
-        _ => Check::noted("worker.landlock", found, "Linux 6.12 or newer with Landlock switched on does all of it."),
+        _ => Check::noted(name, found, "Linux 6.12 or newer with Landlock switched on does all of it."),
     };
     vec![seccomp, landlock]
 }
@@ -81,13 +112,20 @@ fn heif(support: &HeifSupport) -> Check {
     Check::noted(NAME, found, remedy)
 }
 
+fn limits_of(kind: Kind, worker: u32, bounds: &Bounds) -> Check {
+    let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).unwrap_or_default();
+    worker_limits(kind, &limits, bounds, mapped_bytes(&worker.to_string()))
+}
+
 /// `table` is `/proc/<worker>/limits`; `mapped_bytes` is what a worker that waits has mapped, its program above all.
-fn worker_limits(table: &str, memory_bytes: u64, mapped_bytes: u64) -> Check {
+fn worker_limits(kind: Kind, table: &str, bounds: &Bounds, mapped_bytes: u64) -> Check {
+    let (Bounds { memory_bytes, shared_bytes, .. }, files) = (*bounds, bounds.files());
+    let Kind { name, plural } = kind;
     let bounds = [
         ("Max address space", memory_bytes.saturating_add(mapped_bytes)),
-        ("Max open files", 0),
+        ("Max open files", files),
         // What it shares with the server is a file to the kernel.
-        ("Max file size", SHARED_BYTES_MAX),
+        ("Max file size", shared_bytes),
         ("Max core file size", 0),
     ];
     let in_force = |name: &str| {
@@ -100,12 +138,12 @@ fn worker_limits(table: &str, memory_bytes: u64, mapped_bytes: u64) -> Check {
         .map(|bound| bound.0)
         .collect();
     let found = if missing.is_empty() {
-        format!("a decoder has at most {} MiB of memory beside its program, and no files", memory_bytes / MIB)
+        format!("{plural} have at most {} MiB of memory each beside their program, and no files", memory_bytes / MIB)
     } else {
-        format!("these limits are not in force for a decoder: {}", missing.join(", "))
+        format!("these limits are not in force for {plural}: {}", missing.join(", "))
     };
-    let remedy = "A hostile file could use up the machine: use a kernel that enforces resource limits.";
-    Check::of(missing.is_empty(), "worker.limits", found, remedy)
+    let remedy = "Hostile input could use up the machine: use a kernel that enforces resource limits.";
+    Check::of(missing.is_empty(), format!("{name}.limits"), found, remedy)
 }
 
 fn memory_of(available: Option<u64>, decode_bytes_max: u64) -> Check {
@@ -195,7 +233,7 @@ mod tests {
     #[test]
     fn a_worker_that_the_kernel_does_not_confine_breaks_the_promise() {
         let judge = |landlock, seccomp| {
-            confinement(Confinement { landlock, seccomp }).iter().map(|check| check.verdict).collect::<Vec<_>>()
+            confinement(SQL, Confinement { landlock, seccomp }).iter().map(|check| check.verdict).collect::<Vec<_>>()
         };
         assert_eq!(judge(Enforcement::Full, Enforcement::Full), [Verdict::Holds, Verdict::Holds]);
         assert_eq!(judge(Enforcement::None, Enforcement::Full), [Verdict::Holds, Verdict::Noted]);
@@ -227,13 +265,17 @@ mod tests {
                      Max open files            0                    0                    files     \n\
                      Max file size             134217728            134217728            bytes     \n\
                      Max core file size        0                    0                    bytes     \n";
-        assert_eq!(worker_limits(table, 1 << 29, 1 << 29).verdict, Verdict::Holds);
-        assert_eq!(worker_limits(table, 1 << 29, 1 << 28).verdict, Verdict::Broken);
-        let lifted = worker_limits(&table.replace("1073741824", "unlimited "), 1 << 30, 0);
+        let judge = |table: &str, memory_bytes, mapped_bytes| {
+            let bounds = Bounds { memory_bytes, shared_bytes: 128 << 20, threads: false };
+            worker_limits(IMAGE, table, &bounds, mapped_bytes)
+        };
+        assert_eq!(judge(table, 1 << 29, 1 << 29).verdict, Verdict::Holds);
+        assert_eq!(judge(table, 1 << 29, 1 << 28).verdict, Verdict::Broken);
+        let lifted = judge(&table.replace("1073741824", "unlimited "), 1 << 30, 0);
         assert_eq!(lifted.verdict, Verdict::Broken);
         assert!(lifted.found.contains("address space"), "{}", lifted.found);
-        assert_eq!(worker_limits(&table.replace("134217728", "unlimited"), 1 << 30, 0).verdict, Verdict::Broken);
-        assert_eq!(worker_limits("", 1 << 30, 0).verdict, Verdict::Broken);
+        assert_eq!(judge(&table.replace("134217728", "unlimited"), 1 << 30, 0).verdict, Verdict::Broken);
+        assert_eq!(judge("", 1 << 30, 0).verdict, Verdict::Broken);
     }
 
     #[test]

@@ -111,9 +111,9 @@ impl Usage {
     }
 
     async fn look_at_all(&self, filter: Filter, question: Arc<CountQuestion>) -> Result<Asked<Vec<Count>>> {
-        let project_id = Some(filter.project_id);
+        let wanted = filter.clone();
         let look = move |files: &_, snapshot: &_, budget: &_| counts(files, snapshot, &filter, &question, budget);
-        self.ask(project_id, Weight::Question, look).await
+        self.ask(&wanted, Weight::Question, look).await
     }
 
     /// Returns the rows of the coarsest roll-up whose rows each lie in one bucket and are wanted as a whole; `None` if there is

@@ -7,25 +7,25 @@ mod tail;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{FieldErrors, ProjectId, Timestamp};
+use eyeline_core::{Event, FieldErrors, ProjectId, Timestamp};
 use eyeline_lake::{Budget, Files, Filter, Snapshot};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use uuid::Uuid;
 
+use super::turns::{Places, Turns};
 use crate::clock::Clock;
 
 pub use counts::{CountedRow, Counts};
 
-/// Memory and time of one question.
+/// Memory of one question.
 const QUESTION_BYTES_MAX: usize = 256 * 1024 * 1024;
-const QUESTION_TIME_MAX: Duration = Duration::from_secs(30);
-/// Questions that are worked on at once, so that together they leave room for everything else.
-const QUESTIONS_MAX: usize = 2;
-/// The same for looks at single events, which take little.
-const LOOKS_MAX: usize = 8;
-/// How long a question waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+const TAKEN: &str = "too many questions are asked at once";
+/// For questions. Their memory together leaves room for everything else.
+const QUESTIONS: Places = Places { all: 3, share: 2, waiting: 32, patience: PATIENCE, taken: TAKEN };
+/// For looks at single events, which take little.
+const LOOKS: Places = Places { all: 8, share: 4, waiting: 64, patience: PATIENCE, taken: TAKEN };
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -34,8 +34,9 @@ pub struct Usage {
     catalog: Catalog,
     files: Files,
     clock: Clock,
-    questions: Arc<Semaphore>,
-    looks: Arc<Semaphore>,
+    questions: Turns,
+    looks: Turns,
+    time_max: Duration,
 }
 
 /// How much a question is going to take.
@@ -78,14 +79,22 @@ impl Drop for GiveUp {
 }
 
 impl Usage {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, objects: &Objects, clock: Clock) -> Result<Self> {
+    /// A question takes at most `time_max`.
+    pub fn new(
+        inbox: Arc<dyn Inbox>,
+        catalog: Catalog,
+        objects: &Objects,
+        clock: Clock,
+        time_max: Duration,
+    ) -> Result<Self> {
         Ok(Usage {
             files: Files::new(objects.reader()?, Handle::current()),
             inbox,
             catalog,
             clock,
-            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
-            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            questions: Turns::new(QUESTIONS),
+            looks: Turns::new(LOOKS),
+            time_max,
         })
     }
 
@@ -97,11 +106,22 @@ impl Usage {
         &self.files
     }
 
-    /// Puts a question about the events of `project_id`, or of all projects, to everything that is applied by now and kept. A
-    /// question that takes too much is `Refused`.
+    /// Puts a question about the events that the filter wants to everything that is applied by now and kept. A question that
+    /// takes too much is `Refused`.
     pub async fn ask<T: Send + 'static>(
         &self,
+        wanted: &Filter,
+        weight: Weight,
+        question: impl FnOnce(&Files, &Snapshot, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
+    ) -> Result<Asked<T>> {
+        self.ask_about(Some(wanted.project_id), |event| wanted.wants(event), weight, question).await
+    }
+
+    /// The same about those events of a project, or of all, that `is_wanted` takes, where a filter has no words for them.
+    pub async fn ask_about<T: Send + 'static>(
+        &self,
         project_id: Option<ProjectId>,
+        is_wanted: impl Fn(&Event) -> bool,
         weight: Weight,
         question: impl FnOnce(&Files, &Snapshot, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
     ) -> Result<Asked<T>> {
@@ -109,12 +129,12 @@ impl Usage {
             Weight::Question => &self.questions,
             Weight::Look => &self.looks,
         };
-        let turn = tokio::time::timeout(PATIENCE, turns.clone().acquire_owned()).await;
-        let turn = turn.map_err(|_| Error::unavailable("too many questions are asked at once"))?;
-        let turn = turn.map_err(|error| Error::internal("questions", error))?;
+        // What the operator asks of all projects has a share like one.
+        let turn = turns.take(project_id.unwrap_or(ProjectId(Uuid::nil()))).await?;
         let as_of = self.clock.now();
-        let (snapshot, complete_from) = self.snapshot(project_id).await?;
-        let budget = Budget::new(QUESTION_BYTES_MAX, QUESTION_TIME_MAX);
+        let is_own = |event: &Event| project_id.is_none_or(|project_id| event.project_id == project_id);
+        let (snapshot, complete_from) = self.snapshot(|event| is_own(event) && is_wanted(event)).await?;
+        let budget = Budget::new(QUESTION_BYTES_MAX, self.time_max);
         let _give_up = GiveUp(budget.clone());
         let files = self.files.clone();
         let answer = tokio::task::spawn_blocking(move || {
@@ -135,6 +155,9 @@ pub(super) fn failure(error: eyeline_lake::Error) -> Error {
         }
         eyeline_lake::Error::TooMuch(sentence) | eyeline_lake::Error::Refused(sentence) => Error::Refused(sentence),
         eyeline_lake::Error::Query(sentence) => Error::Invalid(FieldErrors::one("query", sentence)),
+        eyeline_lake::Error::WorkerGone(_) => {
+            Error::unavailable("the process that computed the answer stopped: ask again")
+        }
         eyeline_lake::Error::Cancelled => Error::unavailable("the question was given up"),
         eyeline_lake::Error::Broken(what) => Error::Corrupt(what),
         eyeline_lake::Error::Write(error) => Error::unavailable(format!("a file of events was not written: {error}")),

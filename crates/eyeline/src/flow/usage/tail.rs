@@ -1,6 +1,6 @@
 //! The events that are applied but in no file yet.
 
-use eyeline_core::{Event, ProjectId, Timestamp};
+use eyeline_core::{Event, Timestamp};
 use eyeline_lake::{Hidden, Record, Snapshot, tail};
 use eyeline_store::catalog::lake::{self, Manifest};
 use eyeline_store::{Error, Result};
@@ -16,11 +16,11 @@ const TAIL_BYTES_MAX: usize = 128 * 1024 * 1024;
 const TRIES: u32 = 5;
 
 impl Usage {
-    /// With it, from when on no event is gone.
-    pub(super) async fn snapshot(&self, project_id: Option<ProjectId>) -> Result<(Snapshot, Option<Timestamp>)> {
+    /// All files, and of the events in no file those that `is_wanted` takes. With it, from when on no event is gone.
+    pub(super) async fn snapshot(&self, is_wanted: impl Fn(&Event) -> bool) -> Result<(Snapshot, Option<Timestamp>)> {
         for _ in 0..TRIES {
             let manifest = self.catalog.manifest().await?;
-            let records = self.waiting(&manifest, project_id).await?;
+            let records = self.waiting(&manifest, &is_wanted).await?;
             let trimmed = self.catalog.trimmed_marks().await?;
             let flushed = |partition: u32| manifest.partitions.iter().find(|marks| marks.partition == partition);
             let complete = trimmed
@@ -43,7 +43,7 @@ impl Usage {
         Err(Error::unavailable("events are written to files faster than they can be read"))
     }
 
-    async fn waiting(&self, manifest: &Manifest, project_id: Option<ProjectId>) -> Result<Vec<Record>> {
+    async fn waiting(&self, manifest: &Manifest, is_wanted: impl Fn(&Event) -> bool) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         let mut bytes = 0;
         for marks in &manifest.partitions {
@@ -60,7 +60,7 @@ impl Usage {
                     }
                     // What cannot be read is kept apart, and so dropped.
                     let Some(event) = Event::decode(&delivery.event) else { continue };
-                    if project_id.is_none_or(|project_id| event.project_id == project_id) {
+                    if is_wanted(&event) {
                         bytes += delivery.event.len();
                         // No question asks where the image was served.
                         records.push(Record { partition, offset, event, place: None });

@@ -1,4 +1,4 @@
-//! Giving up everything that decoding a picture does not need, for good.
+//! Giving up everything that a worker does not need, for good.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,20 +13,34 @@ use seccompiler::{
 
 use super::{Confinement, Enforcement};
 
-/// More than all versions of one file take together, whatever is in it; as far as a worker may fill the memory that it
-/// shares with its server.
-pub const SHARED_BYTES_MAX: u64 = 128 << 20;
+/// What one kind of worker may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Addresses beside those of its program.
+    pub memory_bytes: u64,
+    /// How far it may fill the memory that it shares with its server.
+    pub shared_bytes: u64,
+    /// It may start threads, and wait for its line with a deadline. Processes are refused to every worker.
+    pub threads: bool,
+}
 
-/// Confines this process, from now on and for ever, to its memory and the files it has open. `memory_bytes` bounds the
-/// addresses that it may take beside those of its program. What the kernel does not know is left out and told in the answer;
-/// an error means that a bound which every kernel knows could not be set.
-pub fn confine(memory_bytes: u64) -> io::Result<Confinement> {
-    limit(Resource::As, memory_bytes.saturating_add(mapped_bytes("self")))?;
+impl Bounds {
+    /// Numbers of files that it may have: fewer than it has, so that it opens none. To wait for one file takes one.
+    pub fn files(&self) -> u64 {
+        self.threads.into()
+    }
+}
+
+/// Confines this process, from now on and for ever, to its memory and the files it has open. Call it before any thread
+/// starts: threads that exist already are not confined. What the kernel does not know is left out and told in the answer; an
+/// error means that a bound which every kernel knows could not be set.
+pub fn confine(bounds: &Bounds) -> io::Result<Confinement> {
+    limit(Resource::As, bounds.memory_bytes.saturating_add(mapped_bytes("self")))?;
     limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, SHARED_BYTES_MAX)?;
-    limit(Resource::Nofile, 0)?;
+    limit(Resource::Fsize, bounds.shared_bytes)?;
+    limit(Resource::Nofile, bounds.files())?;
     let landlock = restrict_access().unwrap_or(Enforcement::None);
-    let seccomp = restrict_calls().map_or(Enforcement::None, |()| Enforcement::Full);
+    let seccomp = restrict_calls(bounds.threads).map_or(Enforcement::None, |()| Enforcement::Full);
     Ok(Confinement { landlock, seccomp })
 }
 
@@ -40,7 +54,7 @@ pub fn mapped_bytes(process: &str) -> u64 {
 
 /// Lets this process compute for so much longer and then die. The server's clock is the first to kill a worker that
 /// hangs; this one does so when the server is gone.
-pub(super) fn allow_cpu_time(more: Duration) -> io::Result<()> {
+pub fn allow_cpu_time(more: Duration) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
     let maximum = getrlimit(Resource::Cpu).maximum;
     Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(used + more.as_secs() + 1), maximum })?)
@@ -68,9 +82,10 @@ fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
 }
 
 /// System calls that work on memory, the line to the server and the process itself.
-const CALLS: [i64; 26] = [
+const CALLS: [i64; 27] = [
     libc::SYS_read,
     libc::SYS_readv,
+    libc::SYS_pread64,
     libc::SYS_pwrite64,
     libc::SYS_close,
     libc::SYS_brk,
@@ -97,8 +112,17 @@ const CALLS: [i64; 26] = [
     libc::SYS_exit_group,
 ];
 
+/// Further ones of a worker with threads. `clone3` is answered as by a kernel without it, since the flags in its argument
+/// cannot be looked at: the C library then calls `clone`.
+const CALLS_OF_THREADS: &[i64] = &[
+    libc::SYS_ppoll,
+    libc::SYS_clone3,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+];
+
 /// Refuses every system call that is not needed, as if this process had no permission.
-fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
+fn restrict_calls(threads: bool) -> Result<(), Box<dyn std::error::Error>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.into_iter().map(|call| (call, Vec::new())).collect();
     // Memory, but none that can be executed.
     let executable = libc::PROT_EXEC as u64;
@@ -106,7 +130,7 @@ fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![SeccompRule::new(vec![protection.clone()])?]);
     }
-    // Not to the standard error: the C libraries write there about each fault of a file, as often as it has one.
+    // Not to the standard error: C libraries write there about each fault of a file, as often as it has one.
     let log = libc::STDERR_FILENO as u64;
     let elsewhere = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, log)?;
     for call in [libc::SYS_write, libc::SYS_writev] {
@@ -121,6 +145,13 @@ fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
     let to_self = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, myself)?;
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![to_self])?]);
 
+    if threads {
+        rules.extend(CALLS_OF_THREADS.iter().map(|call| (*call, Vec::new())));
+        let thread = libc::CLONE_THREAD as u64;
+        let is_thread = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?;
+        rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_thread])?]);
+    }
+
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let apply = |rules, otherwise, then| -> Result<(), Box<dyn std::error::Error>> {
         let filter: BpfProgram = SeccompFilter::new(rules, otherwise, then, architecture)?.try_into()?;
@@ -130,5 +161,7 @@ fn restrict_calls() -> Result<(), Box<dyn std::error::Error>> {
     // answer, the stricter one does.
     let processors = BTreeMap::from([(libc::SYS_sched_getaffinity, Vec::new())]);
     apply(processors, SeccompAction::Allow, SeccompAction::Errno(0))?;
+    let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    apply(unknown, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()))?;
     apply(rules, SeccompAction::Errno(libc::EPERM.unsigned_abs()), SeccompAction::Allow)
 }

@@ -1,61 +1,61 @@
-//! Rows of the engine as JSON, the way every other answer spells them.
+//! Rows of an answer as JSON, the way every other answer spells them.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema, TimeUnit};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::root_as_message;
 use datafusion::error::DataFusionError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::arrow::{ANSWER_BYTES_MAX, OUT_OF_RANGE, TYPE, kind, plain, row_too_large};
 use super::cast::text;
 use super::own::failed;
-use super::{Table, TableColumn, times};
-
-/// Bytes of the rows of an answer.
-pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-pub(super) const OUT_OF_RANGE: &str = "A result is out of the range of DOUBLE PRECISION.";
+use super::{SqlAnswer, Table, TableColumn, times};
 
 type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
-/// Takes the rows of an answer in, in some form.
-pub(super) trait Rows: Sized {
-    /// The finished answer.
-    type Answer;
+const TYPES: [&str; 9] = ["text", "integer", "number", "boolean", "timestamp", "date", "time", "interval", "null"];
 
-    fn new(schema: &Schema, rows_max: usize) -> Result<Self>;
-
-    /// Returns true when no more rows are taken.
-    fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool>;
-
-    fn finish(self) -> Result<Self::Answer>;
+/// The answer as JSON. It comes from another process and is read as strangers' bytes are.
+pub(super) fn table(answer: &SqlAnswer) -> Result<Table> {
+    require_plain(&answer.stream)?;
+    let stream = StreamReader::try_new(answer.stream.as_slice(), None)?;
+    let mut writer = Writer::new(&stream.schema())?;
+    let mut truncated = answer.truncated;
+    for batch in stream {
+        if writer.is_full_with(&batch?)? {
+            truncated = true;
+            break;
+        }
+    }
+    writer.finish(truncated)
 }
 
-/// Writes rows as JSON until there are enough.
-pub(super) struct Writer {
+/// Writes rows as JSON as long as they fit.
+struct Writer {
     columns: Vec<TableColumn>,
     /// `"name":` of each column.
     keys: Vec<Vec<u8>>,
     json: Vec<u8>,
     rows: usize,
-    rows_max: usize,
-    truncated: bool,
 }
 
-impl Rows for Writer {
-    type Answer = Table;
-
-    fn new(schema: &Schema, rows_max: usize) -> Result<Self> {
-        require_distinct_names(schema)?;
+impl Writer {
+    fn new(schema: &Schema) -> Result<Self> {
         let fields = schema.fields();
-        let column =
-            |field: &arrow_schema::FieldRef| TableColumn { name: field.name().clone(), kind: kind(field.data_type()) };
+        if fields.iter().any(|field| plain(field.data_type()) != *field.data_type()) {
+            return Err(not_plain());
+        }
+        let column = |field: &arrow_schema::FieldRef| {
+            let named = field.metadata().get(TYPE).and_then(|name| TYPES.iter().find(|known| *known == name));
+            TableColumn { name: field.name().clone(), kind: named.copied().unwrap_or_else(|| kind(field.data_type())) }
+        };
         let mut keys = Vec::with_capacity(fields.len());
         for field in fields {
             let mut key = Vec::new();
@@ -64,19 +64,15 @@ impl Rows for Writer {
             keys.push(key);
         }
         let columns = fields.iter().map(column).collect();
-        Ok(Writer { columns, keys, json: vec![b'['], rows: 0, rows_max, truncated: false })
+        Ok(Writer { columns, keys, json: vec![b'['], rows: 0 })
     }
 
+    /// Returns true when a row was left out.
     fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
-        let columns: Vec<_> = batch.columns().iter().map(with_known_types).collect::<Result<_>>()?;
         for row in 0..batch.num_rows() {
             let before = self.json.len();
-            if self.rows == self.rows_max {
-                self.truncated = true;
-                return Ok(true);
-            }
             self.json.extend_from_slice(if self.rows == 0 { b"{" } else { b",{" });
-            for (index, (key, column)) in self.keys.iter().zip(&columns).enumerate() {
+            for (index, (key, column)) in self.keys.iter().zip(batch.columns()).enumerate() {
                 if index > 0 {
                     self.json.push(b',');
                 }
@@ -89,7 +85,6 @@ impl Rows for Writer {
                     return Err(row_too_large());
                 }
                 self.json.truncate(before);
-                self.truncated = true;
                 return Ok(true);
             }
             self.rows += 1;
@@ -97,58 +92,37 @@ impl Rows for Writer {
         Ok(false)
     }
 
-    fn finish(mut self) -> Result<Table> {
+    fn finish(mut self, truncated: bool) -> Result<Table> {
         self.json.push(b']');
         let json = String::from_utf8(self.json).map_err(|error| DataFusionError::External(error.into()))?;
         let rows = RawValue::from_string(json).map_err(|error| DataFusionError::External(error.into()))?;
-        Ok(Table { columns: self.columns, rows, truncated: self.truncated })
+        Ok(Table { columns: self.columns, rows, truncated })
     }
 }
 
-/// Refuses an answer in which a name does not say which column is meant.
-pub(super) fn require_distinct_names(schema: &Schema) -> Result<()> {
-    let fields = schema.fields();
-    for (index, field) in fields.iter().enumerate() {
-        if fields.iter().take(index).any(|before| before.name() == field.name()) {
-            let sentence = format!("Two columns are called {}: give one of them another name with AS.", field.name());
-            return Err(DataFusionError::Plan(sentence));
+/// Refuses a stream that no honest worker writes, before memory is taken for what it announces: messages that are longer than
+/// what was sent, compressed ones and dictionaries.
+fn require_plain(mut stream: &[u8]) -> Result<()> {
+    while let Some((&[0xff, 0xff, 0xff, 0xff, a, b, c, d], rest)) = stream.split_first_chunk() {
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        if length == 0 {
+            return Ok(());
         }
-    }
-    Ok(())
-}
-
-pub(super) fn row_too_large() -> DataFusionError {
-    DataFusionError::ResourcesExhausted("one row of the answer is larger than an answer may be".to_owned())
-}
-
-pub(super) fn kind(of: &DataType) -> &'static str {
-    match of {
-        DataType::Null => "null",
-        DataType::Boolean => "boolean",
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => "number",
-        DataType::Decimal128(_, 0) => "integer",
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-            "number"
+        let (head, rest) = rest.split_at_checked(length).ok_or_else(not_plain)?;
+        let message = root_as_message(head).map_err(|_| not_plain())?;
+        if message.header_as_dictionary_batch().is_some()
+            || message.header_as_record_batch().is_some_and(|batch| batch.compression().is_some())
+        {
+            return Err(not_plain());
         }
-        DataType::Timestamp(..) => "timestamp",
-        DataType::Date32 | DataType::Date64 => "date",
-        DataType::Time32(_) | DataType::Time64(_) => "time",
-        DataType::Duration(_) | DataType::Interval(_) => "interval",
-        DataType::Dictionary(_, values) => kind(values),
-        integer if integer.is_integer() => "integer",
-        _ => "text",
+        let body = usize::try_from(message.bodyLength()).ok();
+        stream = body.and_then(|body| rest.split_at_checked(body)).ok_or_else(not_plain)?.1;
     }
+    Err(not_plain())
 }
 
-/// Times in the unit that the API shows, and nothing behind a dictionary.
-fn with_known_types(column: &arrow_array::ArrayRef) -> Result<arrow_array::ArrayRef> {
-    let known = match column.data_type() {
-        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
-        DataType::Dictionary(_, values) => (**values).clone(),
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        known => known.clone(),
-    };
-    Ok(cast(column, &known)?)
+fn not_plain() -> DataFusionError {
+    DataFusionError::Execution("it is not a stream that a worker writes".to_owned())
 }
 
 fn write_json(out: &mut Vec<u8>, value: impl Serialize) -> Result<()> {
@@ -175,28 +149,20 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
         DataType::UInt16 => number!(UInt16Type),
         DataType::UInt32 => number!(UInt32Type),
         DataType::UInt64 => number!(UInt64Type),
-        DataType::Float16 => write_json(out, f32::from(array.as_primitive::<Float16Type>().value(row))),
         DataType::Float32 => number!(Float32Type),
         DataType::Float64 => match array.as_primitive::<Float64Type>().value(row) {
             value if value.is_finite() => write_json(out, value),
             _ => failed(OUT_OF_RANGE),
         },
-        DataType::Decimal32(..) => write_digits(out, array.as_primitive::<Decimal32Type>().value_as_string(row)),
-        DataType::Decimal64(..) => write_digits(out, array.as_primitive::<Decimal64Type>().value_as_string(row)),
         DataType::Decimal128(..) => write_digits(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::Decimal256(..) => write_digits(out, array.as_primitive::<Decimal256Type>().value_as_string(row)),
-        DataType::Utf8View => write_json(out, array.as_string_view().value(row)),
+        DataType::Utf8 => write_json(out, array.as_string::<i32>().value(row)),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
             write_json(out, iso(micros, zone.is_some()))
         }
-        DataType::Date32 | DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_) => {
-            write_json(out, text(array, row)?)
-        }
-        _ => {
-            let text = ArrayFormatter::try_new(array, &FormatOptions::new())?.value(row).to_string();
-            write_json(out, text)
-        }
+        DataType::Date32 | DataType::Time64(_) => write_json(out, text(array, row)?),
+        _ => Err(not_plain()),
     }
 }
 
@@ -222,19 +188,22 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{
-        ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
-        UInt64Array,
+        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray,
+        TimestampNanosecondArray, UInt64Array,
     };
+    use datafusion::arrow::ipc::CompressionType;
+    use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
+    use super::super::arrow::ArrowWriter;
     use super::*;
 
     fn rows(columns: Vec<(&str, ArrayRef)>, rows_max: usize) -> Table {
         let batch =
             RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
         let batch = batch.expect("a batch");
-        let mut writer = Writer::new(&batch.schema(), rows_max).expect("columns");
+        let mut writer = ArrowWriter::new(&batch.schema(), rows_max).expect("columns");
         writer.is_full_with(&batch).expect("rows");
-        writer.finish().expect("JSON")
+        table(&writer.finish().expect("a stream")).expect("JSON")
     }
 
     #[test]
@@ -264,10 +233,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error() {
-        let batch = RecordBatch::try_from_iter([("f", Arc::new(Float64Array::from(vec![f64::INFINITY])) as ArrayRef)]);
-        let batch = batch.expect("a batch");
-        assert!(Writer::new(&batch.schema(), 1).expect("a column").is_full_with(&batch).is_err());
+    fn rows_that_are_longer_in_json_are_left_out_and_told() {
+        // Each byte takes six in JSON.
+        let escaped = "\u{1}".repeat(ANSWER_BYTES_MAX / 20);
+        let texts = |count: usize| Arc::new(StringArray::from(vec![escaped.as_str(); count])) as ArrayRef;
+        let table = rows(vec![("s", texts(5))], 10);
+        assert!(table.truncated && table.rows.get().len() <= ANSWER_BYTES_MAX + 1, "{}", table.rows.get().len());
+        assert!(!rows(vec![("s", texts(1))], 10).truncated);
+    }
+
+    #[test]
+    fn bytes_that_are_no_answer_are_an_error() {
+        let honest = {
+            let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]);
+            let batch = batch.expect("a batch");
+            let mut writer = ArrowWriter::new(&batch.schema(), 9).expect("a column");
+            writer.is_full_with(&batch).expect("rows");
+            writer.finish().expect("a stream").stream
+        };
+        for length in [0, 1, 8, 60, honest.len() / 2] {
+            let answer = SqlAnswer { stream: honest[..length].to_vec(), truncated: false };
+            assert!(table(&answer).is_err(), "{length} of {} bytes", honest.len());
+        }
+    }
+
+    #[test]
+    fn streams_that_take_more_memory_than_they_have_bytes_are_refused() {
+        let texts = vec!["the same text again and again"; 1_000];
+        let plain = RecordBatch::try_from_iter([("s", Arc::new(StringArray::from(texts.clone())) as ArrayRef)]);
+        let words: DictionaryArray<Int32Type> = texts.into_iter().collect();
+        let words = RecordBatch::try_from_iter([("s", Arc::new(words) as ArrayRef)]);
+        let written = |batch: &RecordBatch, compression| {
+            let options = IpcWriteOptions::default().try_with_compression(compression).expect("options");
+            let mut writer =
+                StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).expect("a stream");
+            writer.write(batch).expect("rows");
+            writer.finish().expect("the end");
+            let stream = writer.into_inner().expect("a stream");
+            table(&SqlAnswer { stream, truncated: false })
+        };
+        let (plain, words) = (plain.expect("a batch"), words.expect("a batch"));
+        assert!(written(&plain, None).is_ok());
+        for (batch, compression) in
+            [(&plain, Some(CompressionType::ZSTD)), (&plain, Some(CompressionType::LZ4_FRAME)), (&words, None)]
+        {
+            assert!(written(batch, compression).is_err(), "{compression:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! The server's side of a worker: ask, give rows, wait no longer than allowed, kill.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use eyeline_sandbox::{self as sandbox, Confinement, Process, START_SECONDS_MAX, until};
+
+use super::SHARED_BYTES_MAX;
+use super::message::{Batch, Hello, Question, Said};
+use super::rows::Outgoing;
+use crate::budget::{Budget, too_large, too_long};
+use crate::error::{Error, Result};
+use crate::sql::{ProjectEvents, SqlAnswer, SqlQuestion};
+
+/// How a worker's allocator takes memory: from one place for both of its threads, and large pieces from there too, so that
+/// they are not cleared anew each time.
+const ALLOCATOR: [(&str, &str); 3] =
+    [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "268435456"), ("MALLOC_ARENA_MAX", "1")];
+/// How long a worker may go on after the budget's time, in which it may say so itself.
+const GRACE: Duration = Duration::from_millis(250);
+/// How soon a question is ended that nobody waits for any more.
+const LOOK: Duration = Duration::from_millis(50);
+/// Walks over the table that may be open at once.
+const SCANS_MAX: usize = 1_000;
+
+/// A worker process that answers one query. Killed when dropped. All methods block.
+#[derive(Debug)]
+pub struct SqlWorker {
+    process: Process,
+    confinement: Option<Confinement>,
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// The line to the worker broke, or nobody waits any more.
+    Line(io::Error),
+    Told(Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Line(error)
+    }
+}
+
+impl From<io::ErrorKind> for Failure {
+    fn from(kind: io::ErrorKind) -> Self {
+        Failure::Line(kind.into())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Told(error)
+    }
+}
+
+impl SqlWorker {
+    /// Starts `program` with `args`, which must end in [`run`](super::run), and does not wait until it is ready. It gets no
+    /// environment but for its allocator; its standard error is this process's.
+    pub fn start<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
+        Ok(SqlWorker { process: Process::start(program, args, &ALLOCATOR, 0)?, confinement: None })
+    }
+
+    /// The worker's process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.is_alive()
+    }
+
+    /// Waits until it is confined, and tells how far the kernel confines it.
+    pub fn ready(&mut self) -> io::Result<Confinement> {
+        if let Some(confinement) = self.confinement {
+            return Ok(confinement);
+        }
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
+        let hello: Option<Hello> = sandbox::read(self.process.line(until(deadline)))?;
+        let Hello { confinement } = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
+        self.confinement = Some(confinement);
+        Ok(confinement)
+    }
+
+    /// Answers a query over these events and ends. A query that takes more time or memory than the budget and the worker's
+    /// own bounds is [`Error::TooMuch`]; a worker that somebody else ended is [`Error::WorkerGone`].
+    pub fn answer(mut self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
+        self.ready().map_err(Error::WorkerGone)?;
+        match self.serve(events, question, budget) {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Told(error)) => Err(error),
+            Err(Failure::Line(error)) => {
+                let ended = self.process.kill();
+                budget.check()?;
+                Err(ended.ok().and_then(reason).unwrap_or(Error::WorkerGone(error)))
+            }
+        }
+    }
+
+    fn serve(&self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer, Failure> {
+        let deadline = Instant::now() + budget.left() + GRACE;
+        let mut left = until(deadline);
+        let patience = || {
+            if budget.is_cancelled() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            left().map(|left| left.min(LOOK))
+        };
+        let (mut line, memory) = (self.process.line(patience), self.process.memory());
+        let asked = Question {
+            query: question.query.clone(),
+            rows_max: question.rows_max,
+            now: question.now.micros(),
+            bytes_max: budget.bytes_max,
+            millis: u64::try_from(budget.left().as_millis()).unwrap_or(u64::MAX),
+        };
+        sandbox::write(&mut line, &asked)?;
+        let mut scans: HashMap<u32, Outgoing> = HashMap::new();
+        loop {
+            match sandbox::read(&mut line)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+                Said::Open { scan, request } => {
+                    if scans.len() == SCANS_MAX {
+                        return Err(too_large().into());
+                    }
+                    scans.entry(scan).insert_entry(Outgoing::open(events, &request)?).get_mut().prepare();
+                }
+                Said::Next { scan } => {
+                    let scan = scans.get_mut(&scan).ok_or(io::ErrorKind::InvalidData)?;
+                    let piece = scan.next()?;
+                    let stream = piece.as_ref().map_or(&[][..], |piece| &piece.stream);
+                    memory.begin().write_all(stream)?;
+                    let rows = piece.as_ref().map(|piece| piece.rows);
+                    sandbox::write(&mut line, &Batch { rows, bytes: stream.len() })?;
+                    scan.prepare();
+                }
+                Said::Close { scan } => drop(scans.remove(&scan)),
+                Said::Answer { bytes, truncated } => {
+                    if bytes as u64 > SHARED_BYTES_MAX {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                    let stream = sandbox::read_bytes(memory.begin(), bytes)?;
+                    return Ok(SqlAnswer { stream, truncated });
+                }
+                Said::Wrong { sentence } => return Err(Error::Query(sentence).into()),
+                Said::TooMuch { sentence } => return Err(Error::TooMuch(sentence).into()),
+            }
+        }
+    }
+}
+
+/// What the end of a worker tells of its query. Memory that is refused aborts it, and so does a stack that is used up.
+fn reason(ended: ExitStatus) -> Option<Error> {
+    const ABORTED: i32 = 6;
+    const NO_PAGE: i32 = 7;
+    const NO_ADDRESS: i32 = 11;
+    const CPU_TIME: i32 = 24;
+    match ended.signal()? {
+        ABORTED | NO_PAGE | NO_ADDRESS => Some(too_large()),
+        CPU_TIME => Some(too_long()),
+        _ => None,
+    }
+}

@@ -1,0 +1,135 @@
+//! The server's side of a worker: start, talk, wait no longer than allowed, kill.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::SharedMemory;
+
+/// Seconds that a worker may take from its start to its first message.
+pub const START_SECONDS_MAX: u64 = 10;
+
+/// A worker process. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    line: UnixStream,
+    memory: SharedMemory,
+}
+
+impl Process {
+    /// Starts `program` with `args` and an `environment` of its own, and does not wait until it is ready. Its standard input
+    /// is the line, its standard output the memory, its standard error this process's. `kept_bytes` of the memory stay
+    /// between two uses.
+    pub fn start<S: AsRef<OsStr>>(
+        program: &Path,
+        args: &[S],
+        environment: &[(&str, &str)],
+        kept_bytes: u64,
+    ) -> io::Result<Self> {
+        let memory = SharedMemory::create(kept_bytes)?;
+        let (line, line_of_worker) = UnixStream::pair()?;
+        line.set_nonblocking(true)?;
+        let child = Command::new(program)
+            .args(args)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .current_dir("/")
+            .stdin(OwnedFd::from(line_of_worker))
+            .stdout(memory.share()?)
+            .spawn()?;
+        Ok(Self { child, line, memory })
+    }
+
+    /// The line, on which `patience` tells how long the next wait may take, or fails when there is none left.
+    pub fn line<P: FnMut() -> io::Result<Duration>>(&self, patience: P) -> Timed<'_, P> {
+        Timed { line: &self.line, patience }
+    }
+
+    pub fn memory(&self) -> &SharedMemory {
+        &self.memory
+    }
+
+    /// The worker's process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends the process, and tells how it ended: by this kill or before.
+    pub fn kill(&mut self) -> io::Result<ExitStatus> {
+        // Fails only if the process has been waited for already.
+        let _ = self.child.kill();
+        self.child.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// Patience up to a deadline.
+pub fn until(deadline: Instant) -> impl FnMut() -> io::Result<Duration> {
+    move || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+/// A line that does not block, read from and written to as long as there is patience.
+#[derive(Debug)]
+pub struct Timed<'a, P> {
+    line: &'a UnixStream,
+    patience: P,
+}
+
+impl<P: FnMut() -> io::Result<Duration>> Timed<'_, P> {
+    /// Returns at the latest when the time is over, to be asked again.
+    fn wait(&mut self, events: PollFlags) -> io::Result<()> {
+        let timeout = Timespec::try_from((self.patience)()?).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(self.line, events)], Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl<P: FnMut() -> io::Result<Duration>> Read for Timed<'_, P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::read(self.line, &mut *buffer) {
+                Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::IN)?,
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+impl<P: FnMut() -> io::Result<Duration>> Write for Timed<'_, P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(self.line, bytes) {
+                Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::OUT)?,
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The worker processes that answer SQL: one for each question, and a spare one that is started ahead.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eyeline_lake::{Budget, Error, ProjectEvents, Result, SqlAnswer, SqlQuestion, SqlWorker};
+
+/// The hidden command that makes this program a worker.
+pub const SQL_WORKER_COMMAND: &str = "sql-worker";
+
+/// How questions ended.
+const OUTCOMES: [&str; 5] = ["answered", "wrong", "too_much", "given_up", "failed"];
+
+/// Cheap to clone; clones share the spare worker and the counts.
+#[derive(Clone)]
+pub struct SqlWorkers {
+    program: PathBuf,
+    spare: Arc<Mutex<Option<SqlWorker>>>,
+    outcomes: Arc<[AtomicU64; OUTCOMES.len()]>,
+}
+
+impl SqlWorkers {
+    /// `program` is this product's binary.
+    pub fn new(program: PathBuf) -> Self {
+        SqlWorkers { program, spare: Arc::default(), outcomes: Arc::default() }
+    }
+
+    /// Blocks until the question is answered, at most until the budget's time is over and the worker has ended.
+    pub fn answer(&self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
+        let answer = self.worker().and_then(|worker| worker.answer(events, question, budget));
+        let outcome = match &answer {
+            Ok(_) => 0,
+            Err(Error::Query(_)) => 1,
+            Err(Error::TooMuch(_)) => 2,
+            Err(Error::Cancelled) => 3,
+            Err(error) => {
+                tracing::warn!(%error, "a query was not answered");
+                4
+            }
+        };
+        self.outcomes[outcome].fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// The spare worker, or a new one. From the first question on the next spare one gets ready meanwhile.
+    fn worker(&self) -> Result<SqlWorker> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = spare.take().and_then(|mut worker| worker.is_alive().then_some(worker));
+        let worker = alive.map_or_else(|| self.start(), Ok)?;
+        *spare = self.start().ok();
+        Ok(worker)
+    }
+
+    fn start(&self) -> Result<SqlWorker> {
+        SqlWorker::start(&self.program, &[SQL_WORKER_COMMAND]).map_err(Error::WorkerGone)
+    }
+
+    /// How many questions ended in which way.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        OUTCOMES.into_iter().zip(self.outcomes.iter().map(|count| count.load(Ordering::Relaxed)).collect::<Vec<_>>())
+    }
+}

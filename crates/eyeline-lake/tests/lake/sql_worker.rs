@@ -9,6 +9,9 @@ use eyeline_lake::{Budget, Error, Filter, ProjectEvents, Snapshot, SqlAnswer, Sq
 
 use crate::support::{BEGIN, Lake, PROJECT, record};
 
+/// Stays until the server ends it, so that the question can be written to it.
+const STAY: &str = "exec sleep 300";
+
 const HELLO: &str = r#"{"confinement":{"landlock":"full","seccomp":"full"}}"#;
 
 /// A command of the shell that writes these bytes.
@@ -69,7 +72,7 @@ fn a_worker_that_ends_or_says_what_nobody_understands_is_gone() {
 #[test]
 fn a_worker_gets_no_columns_beside_those_of_the_table_and_not_too_many_walks() {
     for columns in ["\"ProjectId\"", "\"Source\"", "\"Name\",\"Place\"", &["\"Data\""; 13].join(",")] {
-        let answer = ask(&[send(HELLO), send(&open(columns))], 60);
+        let answer = ask(&[send(HELLO), send(&open(columns)), STAY.to_owned()], 60);
         assert!(matches!(&answer, Err(Error::Broken(told)) if told.contains("columns")), "{columns}: {answer:?}");
     }
     // Numbers of four digits, so that all messages have one length.
@@ -78,14 +81,14 @@ fn a_worker_gets_no_columns_beside_those_of_the_table_and_not_too_many_walks() {
     let again = one.replace("1000", "'$i'");
     let walks =
         format!("i=1000; while [ $i -lt 2100 ]; do {}; printf %s '{again}'; i=$((i+1)); done >&0", print(&length));
-    let answer = ask(&[send(HELLO), walks], 60);
+    let answer = ask(&[send(HELLO), walks, STAY.to_owned()], 60);
     assert!(matches!(answer, Err(Error::TooMuch(_))), "{answer:?}");
 }
 
 #[test]
 fn a_worker_that_is_silent_is_ended_when_the_time_is_over() {
     let begin = Instant::now();
-    let answer = ask(&[send(HELLO), "exec sleep 300".to_owned()], 1);
+    let answer = ask(&[send(HELLO), STAY.to_owned()], 1);
     assert!(matches!(&answer, Err(Error::TooMuch(told)) if told.contains("too long")), "{answer:?}");
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
@@ -94,7 +97,7 @@ fn a_worker_that_is_silent_is_ended_when_the_time_is_over() {
 fn an_answer_that_is_no_arrow_stream_is_not_shown() {
     for bytes in [b"not Arrow".as_slice(), &[0xff; 64], &[0; 64], &[]] {
         let answer = format!(r#"{{"Answer":{{"bytes":{},"truncated":false}}}}"#, bytes.len());
-        let answer = ask(&[send(HELLO), print(bytes), send(&answer)], 60).expect("bytes");
+        let answer = ask(&[send(HELLO), print(bytes), send(&answer), STAY.to_owned()], 60).expect("bytes");
         assert_eq!(answer.stream, bytes);
         assert!(matches!(answer.into_table(), Err(Error::Broken(_))), "{bytes:?}");
     }

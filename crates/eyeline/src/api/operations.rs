@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
-use eyeline_image::worker::Enforcement;
+use eyeline_sandbox::Enforcement;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;

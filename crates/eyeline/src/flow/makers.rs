@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eyeline_core::Preset;
-use eyeline_image::worker::{Confinement, Enforcement, WorkerFailure, WorkerProcess};
+use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 use eyeline_image::{Limits, Made};
+use eyeline_sandbox::{Confinement, Enforcement};
 
 /// The hidden command that makes this program a worker.
 pub const WORKER_COMMAND: &str = "image-worker";

@@ -22,6 +22,11 @@ ReturnedItem: TypeAlias = int
 
 
 @dataclass(kw_only=True)
+class DataToTry:
+    data: dict[str, Any]
+
+
+@dataclass(kw_only=True)
 class Engine:
     name: str
     reachable: bool
@@ -31,11 +36,6 @@ class Engine:
 class EventClient:
     ip: str
     user_agent: str | None = None
-
-
-@dataclass(kw_only=True)
-class EventData:
-    data: dict[str, Any]
 
 
 @dataclass(kw_only=True)
@@ -212,6 +212,27 @@ class ProjectQuotas:
 
 
 @dataclass(kw_only=True)
+class PublicPage:
+    """
+    The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public and
+    free.
+    """
+
+    application_id: str | None
+    enabled: bool
+    indexed: bool
+    """Whether search engines may list the page."""
+
+
+@dataclass(kw_only=True)
+class PublicPageChange:
+    enabled: bool | None = None
+    """True opens `/g/{gallery_id}` to everybody. The first time, it creates the application of the page."""
+    indexed: bool | None = None
+    """True lets search engines list the page; false by default."""
+
+
+@dataclass(kw_only=True)
 class QuarantineUsage:
     """What the project has in quarantine."""
 
@@ -352,13 +373,6 @@ class SqlQuestion:
 
 
 @dataclass(kw_only=True)
-class TicketSecret:
-    ticket: str | None = None
-    """For `?ticket=` of the stream."""
-    secret_shown: bool | None = None
-
-
-@dataclass(kw_only=True)
 class UploadForm:
     """The body of [`create_upload`]."""
 
@@ -393,7 +407,7 @@ class UploadVerdict:
     `over_quota`, `too_large`, `wrong_type` or `invalid`.
     """
     expires_at: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str | None = None
     """One picture with its original and its versions."""
     params: UploadParams | None = None
@@ -433,9 +447,10 @@ class Application:
     application_id: str
     """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     ed25519_public_key: str | None
     """Base64url of the 32 bytes; null: user tokens are signed with the signing secret."""
+    gallery_id: str | None
     name: str
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
@@ -468,9 +483,10 @@ class ApplicationWithSecrets:
     application_id: str
     """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     ed25519_public_key: str | None
     """Base64url of the 32 bytes; null: user tokens are signed with the signing secret."""
+    gallery_id: str | None
     name: str
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
@@ -512,9 +528,9 @@ class BoostRule:
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     until: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
 
 
 @dataclass(kw_only=True)
@@ -558,7 +574,7 @@ class CountedImage:
 @dataclass(kw_only=True)
 class CountedIn:
     day: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     hour: datetime
     """The roll-ups by hour and by day that hold it (UTC)."""
     gallery: CountedImage | None = None
@@ -611,10 +627,10 @@ class Erasure:
     finished_at: datetime | None
     requested_at: datetime
     """Events received up to then are erased; later ones of the same session are new."""
-    session_id: str | None = None
-    """Absent if the whole project was deleted."""
     state: Literal["hidden", "done"]
     """`hidden`: no answer shows the events; `done`: no file has them."""
+    session_id: str | None = None
+    """Absent if the whole project was deleted."""
 
 
 @dataclass(kw_only=True)
@@ -633,11 +649,11 @@ class Event:
     """One event as its sender names it, or as the server does when the sender does not."""
     name: str
     received_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     session_id: str
     """One visit, as the sending application sees it."""
     timestamp: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     schema_version: int | None = None
     """The version of the schema that the event is checked against; absent when its type has none."""
     visitor_id: str | None = None
@@ -692,7 +708,7 @@ class EventReceipt:
     shown as `body`.
     """
     quarantined_at: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"] | None = None
     """Why it is quarantined."""
 
@@ -701,7 +717,7 @@ class EventReceipt:
 class EventType:
     category: str
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     description: str | None
     name: str
     on_invalid: Literal["reject", "quarantine"]
@@ -710,7 +726,7 @@ class EventType:
     """The owner of images, galleries and events; the wall between tenants."""
     schema: dict[str, Any] | bool | None
     updated_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     version: int
     """Rises with every other schema; never used again."""
     warnings: list[str] | None = None
@@ -740,11 +756,11 @@ class EventWithReceipt:
     """One event as its sender names it, or as the server does when the sender does not."""
     name: str
     received_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     session_id: str
     """One visit, as the sending application sees it."""
     timestamp: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     receipt: EventReceipt
     schema_version: int | None = None
     """The version of the schema that the event is checked against; absent when its type has none."""
@@ -759,9 +775,9 @@ class ExcludeRule:
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     until: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
 
 
 @dataclass(kw_only=True)
@@ -851,7 +867,7 @@ class GalleryPage:
     order_id: str
     """The published order that the page is of."""
     published_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
@@ -867,7 +883,7 @@ class GalleryUsageBucket:
     clicks: int
     views: int
     bucket: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
 
 
 @dataclass(kw_only=True)
@@ -888,7 +904,7 @@ class Image:
     """Of the original."""
     content_type: str | None
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     error: str | None
     """Why the image ended in state `error`, in a sentence."""
     error_code: (
@@ -924,7 +940,7 @@ class Image:
     thumbhash: str | None
     """Base64."""
     updated_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     url: str | None
     """The address of a dataset's picture, which has no versions."""
     versions: Versions
@@ -959,7 +975,7 @@ class ImageList:
 class Job:
     attempts: int
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     deaths: int
     """Workers that died on it."""
     job_id: str
@@ -1064,7 +1080,7 @@ class OptionalUploadLink:
     """The upload link of a file that was `created`."""
 
     expires_at: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str | None = None
     """One picture with its original and its versions."""
     params: UploadParams | None = None
@@ -1127,15 +1143,15 @@ class PinRule:
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     until: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
 
 
 @dataclass(kw_only=True)
 class Project:
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     name: str
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
@@ -1179,9 +1195,9 @@ class QuarantineCause:
     category: str
     events: int
     first_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     last_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     name: str
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
@@ -1206,18 +1222,18 @@ class QuarantinedEvent:
     """One event as its sender names it, or as the server does when the sender does not."""
     name: str
     received_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     session_id: str
     """One visit, as the sending application sees it."""
     timestamp: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     errors: dict[str, list[str]]
     """
     Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
     shown as `body`.
     """
     quarantined_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
     Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
@@ -1280,7 +1296,7 @@ class RankExplanation:
     """The mean appeal of the gallery's images, and how alike they are."""
     prior_shape: float
     published_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     rule: Literal["pin", "boost"] | None
     score: float
     sd: float
@@ -1370,9 +1386,9 @@ class RulePeriod:
     """When a rule holds: from `from`, included, to `until`, excluded."""
 
     from_: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     until: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
 
 
 @dataclass(kw_only=True)
@@ -1380,7 +1396,7 @@ class SignInLink:
     """A sign-in link that works once."""
 
     expires_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     ticket: str
     url: str
     """The web application's address with the ticket in it."""
@@ -1439,7 +1455,7 @@ class StoredGalleryRulesPublished:
 class StreamMessage:
     type: Literal["reset"]
     at: datetime | None = None
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     error: str | None = None
     """Why the image ended in `error`, in a sentence."""
     error_code: (
@@ -1472,10 +1488,11 @@ class StreamMessage:
 @dataclass(kw_only=True)
 class StreamTicket:
     expires_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
-    ticket: str | None = None
-    """For `?ticket=` of the stream."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     secret_shown: bool | None = None
+    """Always true, and present only in the answer to a repetition: the first answer had the ticket."""
+    ticket: str | None = None
+    """For `?ticket=` of the stream; absent in the answer to a repetition."""
 
 
 @dataclass(kw_only=True)
@@ -1489,7 +1506,7 @@ class UploadLink:
     """An image in state `init` and how to send its file, without any credential."""
 
     expires_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str
     """One picture with its original and its versions."""
     params: UploadParams
@@ -1550,19 +1567,20 @@ class Gallery:
     applied_events: int
     """View and click events counted so far."""
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     gallery_id: str
     """A set of images with an order."""
     ignored_events: int
     """Of these, those that the guard left out of the ranking."""
     name: str
+    page: PublicPage
     page_size: int
     """Items of a page when the request does not say."""
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
     ranking: RankingSettings
     updated_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     visibility: Literal["public", "private"]
     """Whether everybody may see it."""
 
@@ -1573,6 +1591,7 @@ class GalleryChange:
 
     access_tier: Literal["free", "premium", "business"] | None = None
     name: str | None = None
+    page: PublicPageChange | None = None
     page_size: int | None = None
     ranking: RankingChange | None = None
     visibility: Literal["public", "private"] | None = None
@@ -1593,19 +1612,20 @@ class GalleryPublished:
     applied_events: int
     """View and click events counted so far."""
     created_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     gallery_id: str
     """A set of images with an order."""
     ignored_events: int
     """Of these, those that the guard left out of the ranking."""
     name: str
+    page: PublicPage
     page_size: int
     """Items of a page when the request does not say."""
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
     ranking: RankingSettings
     updated_at: datetime
-    """Microseconds since 1970-01-01T00:00:00Z."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     visibility: Literal["public", "private"]
     """Whether everybody may see it."""
     published: bool
@@ -1658,6 +1678,7 @@ class NewGallery:
     project_id: str
     """The owner of images, galleries and events; the wall between tenants."""
     access_tier: Literal["free", "premium", "business"] | None = None
+    page: PublicPageChange | None = None
     page_size: int | None = 20
     """Items of a page when the request does not say."""
     ranking: RankingChange | None = None

@@ -210,6 +210,7 @@ mod tests {
         let gone = Box::pin(turns.take(project(1)));
         drop(gone);
         drop(turns.take(project(2)).await.expect("a place"));
-        assert_eq!((turns.lock().taken, turns.lock().working.len(), turns.lock().waiting.len()), (0, 0, 0));
+        let state = turns.lock();
+        assert_eq!((state.taken, state.working.len(), state.waiting.len()), (0, 0, 0));
     }
 }

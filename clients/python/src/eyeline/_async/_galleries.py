@@ -37,6 +37,7 @@ class AsyncGalleries(AsyncResource):
         page_size: int | None = None,
         visibility: Visibility | None = None,
         access_tier: Tier | None = None,
+        page: Mapping[str, bool] | None = None,
         idempotency_key: str | None = None,
     ) -> models.Gallery:
         """Makes a gallery.
@@ -49,6 +50,7 @@ class AsyncGalleries(AsyncResource):
             page_size: Items of a page: 20 by default, at most 100.
             visibility: ``public`` by default.
             access_tier: The tier of users from which on they see it; ``free`` by default.
+            page: Its public page: ``enabled``, ``indexed``.
             idempotency_key: A key of your own.
 
         Raises:
@@ -61,6 +63,7 @@ class AsyncGalleries(AsyncResource):
             page_size=page_size,
             visibility=visibility,
             access_tier=access_tier,
+            page=page,
         )
         return await self._http.call("create_gallery", models.Gallery, json_body=body, idempotency_key=idempotency_key)
 
@@ -87,9 +90,17 @@ class AsyncGalleries(AsyncResource):
         page_size: int | Unset = UNSET,
         visibility: Visibility | Unset = UNSET,
         access_tier: Tier | Unset = UNSET,
+        page: Mapping[str, bool] | Unset = UNSET,
     ) -> models.Gallery:
-        """Changes what is given, and nothing else; within ``ranking`` too."""
-        body = given(name=name, ranking=ranking, page_size=page_size, visibility=visibility, access_tier=access_tier)
+        """Changes what is given, and nothing else; within ``ranking`` and ``page`` too."""
+        body = given(
+            name=name,
+            ranking=ranking,
+            page_size=page_size,
+            visibility=visibility,
+            access_tier=access_tier,
+            page=page,
+        )
         return await self._http.call("update_gallery", models.Gallery, path={"gallery_id": gallery_id}, json_body=body)
 
     async def delete(self, gallery_id: Id) -> None:

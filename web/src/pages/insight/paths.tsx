@@ -36,7 +36,7 @@ export function Paths() {
         {({ rows, visits }) => (rows.length === 0 ? <Empty title={text.noPaths}><p>{text.noPathsText}</p></Empty> : (
           <>
             <p class="hint">{text.pathsHint(visits)}</p>
-            <div class="card flow"><Flow rows={rows} /></div>
+            <div class="card flow" tabIndex={0} role="group" aria-label={text.tabs.paths}><Flow rows={rows} /></div>
             <Table
               caption={text.tabs.paths} rows={rows} rowKey={(_, index) => index}
               columns={[

@@ -22,7 +22,7 @@ pub struct Snapshot {
     pub hidden: Arc<[Hidden]>,
 }
 
-/// What a session did, or all sessions of a project, up to a time of receipt.
+/// All events of a session, or of all sessions of a project, up to a time of receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden {
     pub project_id: ProjectId,
@@ -59,7 +59,7 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// What a part of a query wants beside its filter. It names no project.
+/// The conditions of a part of a query beside its filter. They name no project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Narrow {
     pub(crate) application_id: Option<ApplicationId>,
@@ -98,7 +98,7 @@ impl Filter {
         if is_possible { narrowed } else { Filter { to: Some(Timestamp::from_micros(i64::MIN)), ..narrowed } }
     }
 
-    /// Whether the event is wanted.
+    /// True if the event is wanted.
     pub fn wants(&self, event: &Event) -> bool {
         let at = event.timestamp.micros();
         event.project_id == self.project_id

@@ -17,7 +17,7 @@ pub use confine::{Bounds, allow_cpu_time, confine, mapped_bytes};
 pub use log::{open_log, say};
 pub use memory::{Pass, SharedMemory};
 pub use message::{MESSAGE_BYTES_MAX, read, read_bytes, write};
-pub use process::{Process, START_SECONDS_MAX, Timed, until};
+pub use process::{Process, Timed, until};
 pub use worker::{lower_priority, wait_for_hang_up};
 
 /// How far the kernel holds a worker to its bounds.

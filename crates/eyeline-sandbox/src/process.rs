@@ -9,11 +9,12 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::de::DeserializeOwned;
 
-use crate::SharedMemory;
+use crate::{SharedMemory, message};
 
 /// Seconds that a worker may take from its start to its first message.
-pub const START_SECONDS_MAX: u64 = 10;
+const START_SECONDS_MAX: u64 = 10;
 
 /// A worker process. Killed when dropped.
 #[derive(Debug)]
@@ -50,6 +51,13 @@ impl Process {
     /// The line, on which `patience` tells how long the next wait may take, or fails when there is none left.
     pub fn line<P: FnMut() -> io::Result<Duration>>(&self, patience: P) -> Timed<'_, P> {
         Timed { line: &self.line, patience }
+    }
+
+    /// Waits for the first message, which a worker sends once it is confined and ready.
+    pub fn hello<T: DeserializeOwned>(&self) -> io::Result<T> {
+        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
+        let hello = message::read(self.line(until(deadline)))?;
+        hello.ok_or_else(|| io::Error::other("the worker ended at its start"))
     }
 
     pub fn memory(&self) -> &SharedMemory {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const PATH: &str = "/analytics/sql";
-/// What the server may grow by while such queries run: batches of rows and answers pass through it.
+/// The most that the server may grow while such queries run: batches of rows and answers pass through it.
 const GROWTH_MIB_MAX: u64 = 250;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -117,7 +117,7 @@ async fn queries_without_an_end_end_and_others_do_not_notice() {
     tokio::pin!(attacks);
     let mut asked = 0;
     let answers = loop {
-        // What others do meanwhile.
+        // Other requests meanwhile.
         let others = async {
             other.key.get(&server.admin.root_url("/healthz")).await.expect(200);
             other.send_event(&event(asked)).await.expect(201);

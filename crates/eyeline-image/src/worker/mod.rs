@@ -16,13 +16,13 @@ use crate::Limits;
 pub use child::run;
 pub use parent::{WorkerFailure, WorkerProcess};
 
-/// What the log calls it.
+/// The worker's name in the log.
 const WORKER: &str = "image";
 
 /// More than all versions of one file take together, whatever is in it.
 const SHARED_BYTES_MAX: u64 = 128 << 20;
 
-/// What a worker is confined to.
+/// The bounds of a worker.
 pub fn bounds() -> Bounds {
     Bounds { memory_bytes: Limits::default().max_memory_bytes, shared_bytes: SHARED_BYTES_MAX, threads: false }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use eyeline_core::{ImageErrorCode, Preset};
-use eyeline_sandbox::{self as sandbox, Confinement, Process, START_SECONDS_MAX, until};
+use eyeline_sandbox::{self as sandbox, Confinement, Process, until};
 
 use super::memory::KEPT_BYTES;
 use super::protocol::{self, Hello, Request};
@@ -50,9 +50,7 @@ impl WorkerProcess {
     /// It gets no environment but for its allocator; its standard error is this process's.
     pub fn spawn<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
         let process = Process::start(program, args, &ALLOCATOR, KEPT_BYTES as u64)?;
-        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-        let hello: Option<Hello> = sandbox::read(process.line(until(deadline)))?;
-        let Hello { confinement, heif } = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
+        let Hello { confinement, heif } = process.hello()?;
         Ok(Self { process, confinement, heif, is_gone: false })
     }
 

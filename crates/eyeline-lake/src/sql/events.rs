@@ -44,7 +44,7 @@ fn field(column: Column) -> Field {
 #[derive(Clone)]
 pub(super) struct Events {
     pub(super) source: Arc<dyn EventSource>,
-    /// What `now()` gives.
+    /// The value of `now()`.
     pub(super) now: Timestamp,
     pub(super) watch: Arc<Watch>,
 }

@@ -62,7 +62,7 @@ pub struct SqlQuestion {
     pub query: String,
     /// Rows of the answer at the most.
     pub rows_max: usize,
-    /// What `now()` gives.
+    /// The value of `now()`.
     pub now: Timestamp,
 }
 

@@ -1,5 +1,5 @@
-//! Where the rows of the table `events` come from. Planning and computing know this seam alone: behind it lie the files of
-//! one project, in the same process or in another.
+//! The source of the rows of the table `events`. Planning and computing use this seam alone. Behind it are the files of one
+//! project, in the same process or in another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::file::Files;
 use crate::scan::{Filter, Narrow, Snapshot, Source};
 use crate::schema::Column;
 
-/// What the table shows of an event: what the API shows of it, and its place in the order of counting.
+/// The columns of the table: those that the API shows of an event, and its place in the order of counting.
 pub(super) const COLUMNS: [Column; 12] = [
     Column::EventId,
     Column::ApplicationId,

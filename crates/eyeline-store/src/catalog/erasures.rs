@@ -36,6 +36,19 @@ pub struct Erased {
     pub acts: BTreeMap<GalleryId, u64>,
 }
 
+/// Deletes what a table of galleries has of the session of an erasure, `$1`.
+macro_rules! of_session {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
+                AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
+                                   ON e.project_id = g.project_id WHERE e.erasure_id = $1)"
+        )
+    };
+}
+
 impl Catalog {
     /// From the return on, no manifest is without it until it is finished.
     pub async fn request_erasure(
@@ -141,21 +154,14 @@ impl Catalog {
     /// Notes that no file has the events any more.
     pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
-        // What guards remember of the session for their day, now and in what is stored of a cut.
-        let visits = "DELETE FROM guard_visits
-                      WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
-                        AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
-                                           ON e.project_id = g.project_id WHERE e.erasure_id = $1)";
-        // What the result of a hold-out counts for the session.
-        let holdouts = "DELETE FROM holdout_sessions
-                        WHERE session_id = (SELECT session_id FROM erasures WHERE erasure_id = $1)
-                          AND gallery_id IN (SELECT g.gallery_id FROM galleries g JOIN erasures e
-                                             ON e.project_id = g.project_id WHERE e.erasure_id = $1)";
+        // Guards remember the session for their day, also in the pieces of a cut; the result of a hold-out counts it.
+        let kept = [of_session!("guard_visits"), of_session!("holdout_sessions")];
         self.db
             .write(move |tx| {
                 async move {
-                    tx.execute(visits, params![erasure_id]).await?;
-                    tx.execute(holdouts, params![erasure_id]).await?;
+                    for of_session in kept {
+                        tx.execute(of_session, params![erasure_id]).await?;
+                    }
                     cuts::erase(tx, erasure_id).await?;
                     tx.execute(sql, params![erasure_id, now]).await.map(drop)
                 }

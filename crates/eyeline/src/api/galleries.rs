@@ -230,8 +230,11 @@ async fn create(
     credential.manage_project(&app, gallery.project_id).await?;
     let answer = |gallery: &Gallery| GalleryAnswer::from(gallery.clone());
     let repeatable = idempotency.repeatable(&body, StatusCode::CREATED, answer);
+    let has_application = application.is_some();
     let once = app.catalog.create_gallery(gallery, application, repeatable).await?;
-    app.credentials.forget();
+    if has_application {
+        app.credentials.forget();
+    }
     Ok(answer_once(once, StatusCode::CREATED, GalleryAnswer::from))
 }
 
@@ -299,11 +302,14 @@ async fn change(
     let mut fields = Fields::parse(&body)?;
     let mut patch = read_patch(&mut fields, gallery.ranking);
     fields.finish()?;
-    if patch.page.enabled == Some(true) && gallery.page.application_id.is_none() {
+    let needs_application = patch.page.enabled == Some(true) && gallery.page.application_id.is_none();
+    if needs_application {
         patch.page.application = Some(applications::of_page(&app, gallery.project_id, &gallery.name));
     }
     let changed = app.catalog.update_gallery(gallery_id, patch, app.clock.now()).await?;
-    app.credentials.forget();
+    if needs_application {
+        app.credentials.forget();
+    }
     Published::answer(&app, gallery_id, GalleryAnswer::from(changed)).await
 }
 

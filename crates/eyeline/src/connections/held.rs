@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::rate_limits::network;
 use crate::shares::{Share, Shares};
 
-/// What a connection is doing. Those that come first go first; who gets its answer never goes.
+/// The step of a connection. A connection at an earlier step goes first; one that gets its answer never goes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Doing {
@@ -129,13 +130,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.held.lock().open.remove(&self.number);
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (u128::MAX << 64)).into()),
-        address => address,
     }
 }
 

@@ -63,17 +63,15 @@ where
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(HEAD_BYTES_MAX);
     let open = TaskTracker::new();
     while let Some((place, stream, peer)) = next(&listener, &held, &is_proxy, &stop).await {
-        let (answers, doing) = (answers.clone(), place.doing());
-        let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
-            let (answers, doing) = (answers.clone(), doing.clone());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let is_whole = request.body().is_end_stream();
-            doing.store(if is_whole { Doing::Answered } else { Doing::Sending } as u8, Ordering::Relaxed);
-            async move {
-                let answer = answers.oneshot(limit_silence(request, BODY_PATIENCE)).await?;
-                Ok::<_, Infallible>(until_written(answer, doing))
-            }
-        });
+        let (asked, answered) = (place.doing(), place.doing());
+        let service = answers.clone().map_response(move |answer| until_written(answer, answered)).map_request(
+            move |mut request: http::Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let is_whole = request.body().is_end_stream();
+                asked.store(if is_whole { Doing::Answered } else { Doing::Sending } as u8, Ordering::Relaxed);
+                limit_silence(request, BODY_PATIENCE)
+            },
+        );
         let stream = Written::new(stream, Patience::new(ANSWER_PATIENCE));
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let (stop, end) = (stop.clone(), place.end());

@@ -173,6 +173,26 @@ async fn a_payload_can_be_tried_without_being_stored() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_answered_is_never_missing_on_its_way() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    declare(&server, &tenant, "quarantine", &schema()).await;
+    work(&server);
+    for number in 0..100 {
+        let sent = if number % 2 == 0 { good() } else { event(json!({"host": "h"})) };
+        let sent = server.post("/api/v1/events", &tenant.secret_key, &sent).await.json();
+        let path = format!("/api/v1/events/{}", text(&sent, "event_id"));
+        loop {
+            let shown = server.get(&path, &tenant.secret_key).await;
+            assert_eq!((shown.status, number), (StatusCode::OK, number), "{shown:?}");
+            if shown.json()["receipt"]["status"] != "waiting" {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_quarantined_event_is_listed_with_its_reasons_and_counts_after_a_correction() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;

@@ -456,12 +456,16 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
             ids.push(Event::decode(&record).expect("an event").event_id);
         }
     }
-    let find_all = async |applied: bool| {
+    let applied = async |id: EventId| {
+        process.history.find(Some(SENDER.project_id), SENDER.application_id, id).await.expect("an answer")
+    };
+    let waiting =
+        async |id: EventId| process.history.find_waiting(SENDER.application_id, id).await.expect("an answer");
+    let find_all = async |is_applied: bool| {
         for id in &ids {
-            let found =
-                process.history.find(Some(SENDER.project_id), SENDER.application_id, *id).await.expect("an answer");
-            let (event, is_applied) = found.expect("the event");
-            assert_eq!((event.event_id, is_applied), (*id, applied));
+            let (there, elsewhere) = (applied(*id).await, waiting(*id).await);
+            let (there, elsewhere) = if is_applied { (there, elsewhere) } else { (elsewhere, there) };
+            assert_eq!((there.expect("the event").event_id, elsewhere), (*id, None));
         }
     };
     find_all(false).await;
@@ -471,10 +475,7 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     process.flush.run().await.expect("a flush");
     find_all(true).await;
     let absent: EventId = Clock::default().new_id();
-    assert_eq!(
-        process.history.find(Some(SENDER.project_id), SENDER.application_id, absent).await.expect("an answer"),
-        None
-    );
+    assert_eq!((applied(absent).await, waiting(absent).await), (None, None));
     let other = ApplicationId(Uuid::from_u128(99));
     assert_eq!(process.history.find(None, other, ids[0]).await.expect("an answer"), None);
     process.end(worker).await;

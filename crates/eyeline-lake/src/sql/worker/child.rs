@@ -103,7 +103,7 @@ struct Link(Arc<Mutex<Line>>);
 struct Line {
     line: Arc<File>,
     memory: SharedMemory,
-    /// How many walks there were.
+    /// Number of walks so far.
     scans: u32,
 }
 

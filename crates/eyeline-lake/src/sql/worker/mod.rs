@@ -14,14 +14,14 @@ use eyeline_sandbox::Bounds;
 pub use child::run;
 pub use parent::SqlWorker;
 
-/// What the log calls it.
+/// The worker's name in the log.
 const WORKER: &str = "SQL";
 /// Addresses of a worker beside those of its program: what a query may take, whatever it does.
 const MEMORY_BYTES_MAX: u64 = 768 << 20;
 /// More than an answer takes.
 const SHARED_BYTES_MAX: u64 = 64 << 20;
 
-/// What a worker is confined to.
+/// The bounds of a worker.
 pub fn bounds() -> Bounds {
     Bounds { memory_bytes: MEMORY_BYTES_MAX, shared_bytes: SHARED_BYTES_MAX, threads: true }
 }

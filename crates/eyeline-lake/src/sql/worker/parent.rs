@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use eyeline_sandbox::{self as sandbox, Confinement, Process, START_SECONDS_MAX, until};
+use eyeline_sandbox::{self as sandbox, Confinement, Process, until};
 
 use super::SHARED_BYTES_MAX;
 use super::message::{Batch, Hello, Question, Said};
@@ -82,9 +82,7 @@ impl SqlWorker {
         if let Some(confinement) = self.confinement {
             return Ok(confinement);
         }
-        let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
-        let hello: Option<Hello> = sandbox::read(self.process.line(until(deadline)))?;
-        let Hello { confinement } = hello.ok_or_else(|| io::Error::other("the worker ended at its start"))?;
+        let Hello { confinement } = self.process.hello()?;
         self.confinement = Some(confinement);
         Ok(confinement)
     }

@@ -91,7 +91,12 @@ impl Makers {
 
     /// Walls that are missing around photos that are decoded all the same.
     pub fn warnings(&self) -> Vec<&'static str> {
-        self.confinement().map_or_else(Vec::new, |confinement| warnings(confinement, self.allow_unconfined))
+        let Some(confinement) = self.confinement() else { return Vec::new() };
+        let walls = [
+            (confinement.seccomp == Enforcement::None && self.allow_unconfined, NO_SECCOMP_ALLOWED),
+            (confinement.landlock == Enforcement::None, NO_LANDLOCK),
+        ];
+        walls.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, warning)| warning).collect()
     }
 
     fn start(&self) -> io::Result<Warm> {
@@ -105,14 +110,6 @@ impl Makers {
             Some(trouble) => Err(io::Error::other(trouble)),
         }
     }
-}
-
-fn warnings(confinement: Confinement, allow_unconfined: bool) -> Vec<&'static str> {
-    let walls = [
-        (confinement.seccomp == Enforcement::None && allow_unconfined, NO_SECCOMP_ALLOWED),
-        (confinement.landlock == Enforcement::None, NO_LANDLOCK),
-    ];
-    walls.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, warning)| warning).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

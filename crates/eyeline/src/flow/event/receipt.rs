@@ -26,8 +26,8 @@ pub struct CountedIn {
     pub image: Option<(ActKind, GalleryId, ImageRef)>,
 }
 
-/// The event of this id and its fate; `None` when there is no such event. `of_caller` is the project that the caller is
-/// confined to, if there is one.
+/// Returns the event of this id and its fate; `None` if there is no such event. `of_caller` is the project that the caller
+/// is confined to, if there is one.
 pub async fn of(
     history: &History,
     catalog: &Catalog,
@@ -35,13 +35,15 @@ pub async fn of(
     application_id: ApplicationId,
     event_id: EventId,
 ) -> Result<Option<(Event, Fate)>> {
+    // An event goes from the inbox to the quarantine or to the lake. The search goes the same way, so that it cannot miss
+    // an event that moves meanwhile.
+    if let Some(event) = history.find_waiting(application_id, event_id).await? {
+        return Ok(Some((event, Fate::Waiting)));
+    }
     if let Some(quarantined) = catalog.quarantined_event(application_id, event_id).await? {
         return Ok(Some((quarantined.event.clone(), Fate::Quarantined(Box::new(quarantined)))));
     }
-    let Some((event, is_applied)) = history.find(of_caller, application_id, event_id).await? else { return Ok(None) };
-    if !is_applied {
-        return Ok(Some((event, Fate::Waiting)));
-    }
+    let Some(event) = history.find(of_caller, application_id, event_id).await? else { return Ok(None) };
     let hour = Level::Hour.floor(event.timestamp);
     let day = Level::Day.floor(event.timestamp);
     let image = event.gallery_act().ok().flatten().map(|act| (act.kind, act.gallery_id, act.image));

@@ -10,7 +10,7 @@ use eyeline_store::{Catalog, Inbox, Result};
 
 use super::usage::{Usage, Weight};
 
-/// Events that are not applied yet and are looked through for one by its id.
+/// Waiting events of a partition that are looked through for one by its id.
 const LOOK_MAX: usize = 20_000;
 const PULL_MAX: usize = 1_000;
 /// How far apart the time in an id that the server made and the event's receipt may be.
@@ -49,9 +49,9 @@ impl History {
         Ok(Page { events: records.into_iter().map(|record| record.event).collect(), next, incomplete_before })
     }
 
-    /// The event that the application, or the server for it, gave this id, and whether it is applied. Only events of the
-    /// caller's project are looked at, or else those of the application's; only the operator finds events of an application
-    /// that is gone.
+    /// Returns the applied event to which the application, or the server for it, gave this id. Only events of the caller's
+    /// project are looked at, or else those of the application's project; only the operator finds events of an application
+    /// that was deleted.
     #[expect(
         clippy::disallowed_methods,
         reason = "only tells which project's files hold the events of the application"
@@ -61,7 +61,7 @@ impl History {
         of_caller: Option<ProjectId>,
         application_id: ApplicationId,
         event_id: EventId,
-    ) -> Result<Option<(Event, bool)>> {
+    ) -> Result<Option<Event>> {
         let id = (application_id, event_id);
         let project_id = match of_caller {
             Some(project_id) => Some(project_id),
@@ -85,14 +85,14 @@ impl History {
             let is_it = |event: &Event| event.event_id == event_id && event.application_id == application_id;
             let asked = self.usage.ask_about(project_id, is_it, Weight::Look, look).await?;
             if let Some(record) = asked.answer {
-                return Ok(Some((record.event, true)));
+                return Ok(Some(record.event));
             }
         }
-        Ok(self.find_on_its_way(application_id, event_id).await?.map(|event| (event, false)))
+        Ok(None)
     }
 
-    /// Looks at what is not applied yet.
-    async fn find_on_its_way(&self, application_id: ApplicationId, event_id: EventId) -> Result<Option<Event>> {
+    /// Returns the event of this id if it waits in the inbox. An event that is applied meanwhile may be returned too.
+    pub async fn find_waiting(&self, application_id: ApplicationId, event_id: EventId) -> Result<Option<Event>> {
         let hidden = self.catalog.manifest().await?.hidden;
         for partition in 0..self.inbox.partitions() {
             let mut after: Offset = self.catalog.applied_mark(partition).await?;

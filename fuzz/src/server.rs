@@ -6,7 +6,7 @@ mod array;
 mod cells;
 #[path = "../../crates/eyeline/src/api/dataset/csv.rs"]
 mod csv;
-#[path = "../../crates/eyeline/src/flow/page/cursor.rs"]
+#[path = "../../crates/eyeline/src/flow/gallery/page/cursor.rs"]
 pub mod cursor;
 #[path = "../../crates/eyeline/src/api/dataset/map.rs"]
 pub mod map;

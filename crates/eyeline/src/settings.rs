@@ -12,7 +12,6 @@ use figment::{Figment, Metadata, Profile, Provider};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::flow::ingest::EventBounds;
 use crate::memory;
 use crate::secrets::Secrets;
 
@@ -182,6 +181,16 @@ impl Default for Settings {
             log_format: LogFormat::Text,
         }
     }
+}
+
+/// The bounds of what the events of one project store.
+#[derive(Clone, Copy, Debug)]
+pub struct EventBounds {
+    /// Events in quarantine, and bytes of them; the oldest are dropped.
+    pub quarantined_events: u64,
+    pub quarantined_bytes: u64,
+    /// New rows of the roll-up by hour on one day of arrival; further events that would make one are quarantined.
+    pub hour_rows_a_day: u64,
 }
 
 impl Settings {

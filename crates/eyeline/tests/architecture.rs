@@ -98,6 +98,156 @@ fn the_core_asks_nobody_and_waits_for_nothing() {
     }
 }
 
+/// The sources below a folder of the workspace, without comments, by their paths from there.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    let top = root().join(folder);
+    let (mut folders, mut files) = (vec![top.clone()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&top).expect("a path below").to_string_lossy().into_owned();
+                let text = std::fs::read_to_string(&path).expect("UTF-8");
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                files.insert(name, code.collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+    assert!(!files.is_empty(), "{folder} has no sources");
+    files
+}
+
+/// The first names of the paths that follow `prefix` in the code.
+fn names_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut names = BTreeSet::new();
+    for rest in code.split(prefix).skip(1) {
+        match rest.strip_prefix('{').and_then(|group| group.split_once('}')) {
+            Some((group, _)) => names.extend(group.split(',').map(str::trim)),
+            None => names.extend(rest.split(|letter| !is_word(letter)).next()),
+        }
+    }
+    names.iter().map(|name| name.split(|letter| !is_word(letter)).next().unwrap_or_default()).collect()
+}
+
+fn expect_arrows(arrows: &BTreeMap<String, BTreeSet<String>>, allowed: &[(&str, &[&str])]) {
+    for (from, to) in allowed {
+        let found: BTreeSet<&str> = arrows.get(*from).into_iter().flatten().map(String::as_str).collect();
+        assert_eq!(found, to.iter().copied().collect(), "arrows of {from}: change the map and this test together");
+    }
+}
+
+#[test]
+fn the_arrows_inside_of_the_binary_are_those_of_the_map() {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let rooms = ["api", "cli", "connections", "flow", "server", "workers"];
+    for (name, code) in sources("crates/eyeline/src") {
+        let from = name.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let to = names_after(&code, "crate::").into_iter().filter(|to| rooms.contains(to) && *to != from);
+        arrows.entry(from.to_owned()).or_default().extend(to.map(str::to_owned));
+    }
+    let above = [
+        ("api", &["flow"] as &[&str]),
+        ("app", &["flow"]),
+        ("cli", &["api", "connections", "flow", "server"]),
+        ("connections", &["api"]),
+        ("flow", &[]),
+        ("server", &["api", "connections", "workers"]),
+        ("workers", &["flow"]),
+    ];
+    expect_arrows(&arrows, &above);
+    let named: BTreeSet<&str> = above.iter().map(|(from, _)| *from).collect();
+    for (helper, to) in arrows.iter().filter(|(from, _)| !named.contains(from.as_str())) {
+        assert!(
+            to.is_empty() || matches!(helper.as_str(), "main" | "lib"),
+            "{helper} serves the rooms and names {to:?}"
+        );
+    }
+}
+
+#[test]
+fn the_arrows_between_the_wings_of_flow_are_those_of_the_map() {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, code) in sources("crates/eyeline/src/flow") {
+        let from = name.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let to = names_after(&code, "crate::flow::").into_iter().filter(|to| *to != from);
+        arrows.entry(from.to_owned()).or_default().extend(to.map(str::to_owned));
+    }
+    let allowed = [
+        ("photo", &["hints"] as &[&str]),
+        ("notify", &["hints", "photo"]),
+        ("gallery", &["hints", "photo"]),
+        ("lake", &["turns"]),
+        ("event", &["gallery", "hints", "lake", "turns"]),
+        ("hints", &[]),
+        ("turns", &[]),
+        ("mod", &[]),
+    ];
+    expect_arrows(&arrows, &allowed);
+    assert_eq!(arrows.len(), allowed.len(), "a wing came or went: change the map and this test together");
+}
+
+#[test]
+fn every_step_is_in_the_map() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for name in sources("crates/eyeline/src/flow").into_keys() {
+        let mut parts = name.split('/').map(|part| part.trim_end_matches(".rs"));
+        let step = match (parts.next(), parts.next()) {
+            (Some(_), Some(step)) if step != "mod" => step,
+            (Some(step), _) if step != "mod" => step,
+            _ => continue,
+        };
+        let is_part_of_notify = matches!(name.as_str(), "notify/message.rs" | "notify/pace.rs");
+        assert!(is_part_of_notify || map.contains(&format!("`{step}`")), "ARCHITECTURE.md does not name {step}");
+    }
+}
+
+#[test]
+fn unsafe_code_and_new_threads_are_in_few_places() {
+    let is_unsafe = |line: &str| {
+        let line = line.split('"').next().unwrap_or_default();
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == "unsafe")
+    };
+    let starts = |line: &str| {
+        ["tokio::spawn(", "thread::Builder::new()", "thread::spawn(", "runtime.spawn("]
+            .iter()
+            .any(|call| line.contains(call))
+    };
+    let found = |of_kind: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        let crates = ["eyeline", "eyeline-core", "eyeline-image", "eyeline-lake", "eyeline-sandbox", "eyeline-store"];
+        let files = crates.iter().flat_map(|name| {
+            sources(&format!("crates/{name}/src")).into_iter().map(move |(path, code)| (format!("{name}/{path}"), code))
+        });
+        files.filter(|(_, code)| code.lines().any(of_kind)).map(|(path, _)| path).collect()
+    };
+    let unsafe_code = [
+        "eyeline-image/heif/hevc.rs",
+        "eyeline-image/heif/library.rs",
+        "eyeline-image/libwebp.rs",
+        "eyeline-image/turbo.rs",
+        "eyeline-image/turbo/warnings.rs",
+        "eyeline-image/worker/memory.rs",
+        "eyeline/allocator.rs",
+    ];
+    assert_eq!(found(&is_unsafe), unsafe_code.map(str::to_owned).into());
+    // Tasks of a role are started by the supervisor; these outlive the call that starts them, or serve one connection.
+    let spawning = [
+        "eyeline-core/schema/mod.rs",
+        "eyeline-lake/file.rs",
+        "eyeline-store/inbox/sqlite/mod.rs",
+        "eyeline-store/inbox/sqlite/writer.rs",
+        "eyeline-store/sql/postgres.rs",
+        "eyeline-store/sql/sqlite.rs",
+        "eyeline/api/streams/deliver.rs",
+        "eyeline/flow/gallery/rank/mod.rs",
+        "eyeline/flow/photo/admission.rs",
+        "eyeline/flow/photo/user_upload.rs",
+    ];
+    assert_eq!(found(&starts), spawning.map(str::to_owned).into());
+}
+
 #[test]
 fn migrations_come_in_pairs() {
     let names = |dialect: &str| -> BTreeSet<String> {

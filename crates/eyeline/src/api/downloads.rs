@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::openapi::FileBytes;
 use super::{Answer, Problem, Query};
 use crate::app::App;
-use crate::flow::links;
+use crate::flow::photo::links;
 
 /// A public version never changes under its address. Copies in caches live for at most a day, because the image may
 /// become private.

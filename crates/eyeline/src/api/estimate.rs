@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::objects;
 use super::{Answer, Credential, Query};
 use crate::app::App;
-use crate::flow::rank::Wanted;
+use crate::flow::gallery::rank::Wanted;
 
 const NOT_ENOUGH: &str = "not enough data yet: too few views and clicks say at which place of an order they were";
 

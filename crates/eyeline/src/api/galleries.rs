@@ -1,7 +1,6 @@
 //! Galleries: create, list, change, delete; add and remove images.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use eyeline_core::ranking::RankingPatch;
@@ -22,7 +21,7 @@ use super::{
     applications,
 };
 use crate::app::App;
-use crate::flow::rank::gallery_topic;
+use crate::flow::hints;
 
 const NAME_CHARS_MAX: usize = 200;
 const PAGE_SIZE_DEFAULT: u32 = 20;
@@ -329,7 +328,7 @@ async fn delete(
     managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.delete_gallery(gallery_id, app.clock.now()).await?;
     app.credentials.forget();
-    hint(&app, gallery_id).await?;
+    hints::gallery_changed(&*app.pubsub, gallery_id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -347,7 +346,7 @@ async fn put_in(
 ) -> Answer<StatusCode> {
     managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.list_image(gallery_id, image_id).await?;
-    hint(&app, gallery_id).await?;
+    hints::gallery_changed(&*app.pubsub, gallery_id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -366,13 +365,8 @@ async fn take_out(
 ) -> Answer<StatusCode> {
     managed_gallery(&app, &credential, gallery_id).await?;
     app.catalog.unlist_image(gallery_id, image_id).await?;
-    hint(&app, gallery_id).await?;
+    hints::gallery_changed(&*app.pubsub, gallery_id).await;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Tells whoever ranks, in this process and others, that something of the gallery changed.
-pub(super) async fn hint(app: &App, gallery_id: GalleryId) -> Answer<()> {
-    Ok(app.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await?)
 }
 
 /// What was stored, and whether the next page shows it.
@@ -387,7 +381,7 @@ pub(super) struct Published<T> {
 impl<T> Published<T> {
     /// Publishes the gallery's orders anew: 200, or 202 if that takes longer than two seconds.
     pub async fn answer(app: &App, gallery_id: GalleryId, stored: T) -> Answer<(StatusCode, Json<Self>)> {
-        hint(app, gallery_id).await?;
+        hints::gallery_changed(&*app.pubsub, gallery_id).await;
         let published = app.orders.publish_soon(gallery_id).await;
         let status = if published { StatusCode::OK } else { StatusCode::ACCEPTED };
         Ok((status, Json(Published { stored, published })))

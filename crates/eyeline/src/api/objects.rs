@@ -10,7 +10,7 @@ use eyeline_store::catalog::images::Image;
 
 use super::{Answer, Credential, Problem};
 use crate::app::App;
-use crate::flow::rank::Ranked;
+use crate::flow::gallery::rank::Ranked;
 
 /// A gallery of the credential's project.
 #[expect(clippy::disallowed_methods, reason = "the one place where handlers look galleries up")]

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Fields, JsonBody, Problem};
 use crate::app::App;
-use crate::flow::admission;
+use crate::flow::photo::admission;
 use crate::metrics::Text;
 use crate::settings::MetricsOpen;
 

@@ -19,8 +19,8 @@ use super::body::JSON;
 use super::openapi::FileBytes;
 use super::{Answer, Credential, Problem, Query, objects};
 use crate::app::App;
-use crate::flow::page::{self, Asked, Cursor, Item, Page, Preview, Start};
-use crate::flow::rank::Wanted;
+use crate::flow::gallery::page::{self, Asked, Cursor, Item, Page, Preview, Start};
+use crate::flow::gallery::rank::Wanted;
 
 const LIMIT_MAX: u64 = 100;
 const PAGE_MAX: u64 = 1 << 40;

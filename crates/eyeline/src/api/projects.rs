@@ -17,7 +17,7 @@ use super::fields::NAME_CHARS_MAX;
 use super::idempotency::IdempotencyKeyHeader;
 use super::{Answer, Credential, Fields, Idempotency, JsonBody, Next, PagingParameters, Query, answer_once};
 use crate::app::App;
-use crate::flow::upload::ProjectLimits;
+use crate::flow::photo::upload::ProjectLimits;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -15,8 +15,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Answer, Problem, Query, etag, objects};
 use crate::app::App;
-use crate::flow::page::{self, Asked, Cursor, Item, Page, Start};
-use crate::flow::rank::Wanted;
+use crate::flow::gallery::page::{self, Asked, Cursor, Item, Page, Start};
+use crate::flow::gallery::rank::Wanted;
 use crate::secrets::{sha256, to_hex};
 
 const STYLE: &str = include_str!("public_page/page.css");

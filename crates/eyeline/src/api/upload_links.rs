@@ -16,7 +16,7 @@ use super::openapi::FileBytes;
 use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
-use crate::flow::upload::{self, Policy, Refusal};
+use crate::flow::photo::upload::{self, Policy, Refusal};
 
 pub fn routes() -> OpenApiRouter<App> {
     // The links bound the size themselves, to a byte.

@@ -25,10 +25,10 @@ use super::upload_links::announced;
 use super::{Answer, Credential, Fields, Idempotency, Next, PagingParameters, Problem, Query, objects};
 use crate::app::App;
 use crate::file_name;
-use crate::flow::change;
-use crate::flow::links::Links;
-use crate::flow::upload::{self, ProjectLimits, Stated};
-use crate::flow::user_upload::{self, Owner};
+use crate::flow::photo::change;
+use crate::flow::photo::links::Links;
+use crate::flow::photo::upload::{self, ProjectLimits, Stated};
+use crate::flow::photo::user_upload::{self, Owner};
 
 /// `Retry-After` of a full waiting room.
 const FULL_PAUSE: Duration = Duration::from_secs(5);

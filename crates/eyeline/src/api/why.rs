@@ -10,7 +10,7 @@ use super::objects;
 use super::pages::{VisitorParameters, read_visitor};
 use super::{Answer, Credential, Query};
 use crate::app::App;
-use crate::flow::why::{self, Why};
+use crate::flow::gallery::why::{self, Why};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(explain))

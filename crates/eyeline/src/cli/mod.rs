@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::flow::makers::WORKER_COMMAND;
-use crate::flow::sql_workers::SQL_WORKER_COMMAND;
+use crate::flow::lake::sql_workers::SQL_WORKER_COMMAND;
+use crate::flow::photo::makers::WORKER_COMMAND;
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\

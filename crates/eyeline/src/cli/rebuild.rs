@@ -1,7 +1,7 @@
 //! `eyeline rebuild --verify`.
 
 use crate::app::App;
-use crate::flow::rebuild::{self, Cause, Verified};
+use crate::flow::lake::rebuild::{self, Cause, Verified};
 use crate::settings::Settings;
 
 use super::say;

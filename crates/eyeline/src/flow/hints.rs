@@ -1,21 +1,64 @@
-//! After a commit: telling those who wait for what it changed. A lost hint makes them slower, never wrong.
+//! Hints: after a commit, the listeners are told what it changed.
+//!
+//! Every step polls too, so a lost hint makes the next step slower and never wrong. None is an error of its sender.
 
 use bytes::Bytes;
+use eyeline_core::{GalleryId, ProjectId};
+use eyeline_store::PubSub;
 use eyeline_store::catalog::processing::Hints;
 
-use super::notify::news_topic;
-use super::rank::gallery_topic;
 use crate::app::App;
 
+/// The message of a gallery's topic if only its counters changed; every other message, also the empty one, stands for a
+/// change of what pages show.
+pub const COUNTS: Bytes = Bytes::from_static(b"counts");
+
+/// The topic of a project's news; a message is the number of the newest piece.
+pub fn news_topic(project_id: ProjectId) -> String {
+    format!("news:{project_id}")
+}
+
+/// The topic of changes of a gallery.
+pub fn gallery_topic(gallery_id: GalleryId) -> String {
+    format!("gallery:{gallery_id}")
+}
+
+/// The topic of new orders of a project's galleries; a message is the gallery's id.
+pub fn order_topic(project_id: ProjectId) -> String {
+    format!("order:{project_id}")
+}
+
+/// Publishes everything that a use case of the catalog names.
 pub async fn publish(app: &App, hints: Hints) {
     if hints.jobs {
         app.waiting_jobs.notify_one();
     }
-    let news = hints.news.into_iter().map(|(project_id, seq)| (news_topic(project_id), Bytes::from(seq.to_string())));
-    let galleries = hints.galleries.into_iter().map(|gallery_id| (gallery_topic(gallery_id), Bytes::new()));
-    for (topic, message) in news.chain(galleries) {
-        if let Err(error) = app.pubsub.publish(&topic, message).await {
-            tracing::warn!(%error, topic, "a hint was not published");
-        }
+    for (project_id, seq) in hints.news {
+        news(&*app.pubsub, project_id, seq).await;
+    }
+    for gallery_id in hints.galleries {
+        gallery_changed(&*app.pubsub, gallery_id).await;
+    }
+}
+
+pub async fn news(pubsub: &dyn PubSub, project_id: ProjectId, seq: u64) {
+    send(pubsub, &news_topic(project_id), Bytes::from(seq.to_string())).await;
+}
+
+pub async fn gallery_changed(pubsub: &dyn PubSub, gallery_id: GalleryId) {
+    send(pubsub, &gallery_topic(gallery_id), Bytes::new()).await;
+}
+
+pub async fn gallery_counted(pubsub: &dyn PubSub, gallery_id: GalleryId) {
+    send(pubsub, &gallery_topic(gallery_id), COUNTS).await;
+}
+
+pub async fn order_published(pubsub: &dyn PubSub, project_id: ProjectId, gallery_id: GalleryId) {
+    send(pubsub, &order_topic(project_id), Bytes::from(gallery_id.to_string())).await;
+}
+
+async fn send(pubsub: &dyn PubSub, topic: &str, message: Bytes) {
+    if let Err(error) = pubsub.publish(topic, message).await {
+        tracing::debug!(%error, topic, "a hint was lost");
     }
 }

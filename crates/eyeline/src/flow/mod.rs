@@ -1,38 +1,9 @@
-//! The steps of the product. A step never calls the next one: it leaves a record.
+//! The steps of the product, in five wings. A step never calls the next one: it leaves a record.
 
-pub mod admission;
-pub mod change;
-pub mod clear;
-pub mod collect;
-pub mod compact;
-mod compiled;
-pub mod cut;
-pub mod dataset;
-pub mod erase;
-pub mod event_types;
-pub mod files;
-pub mod flush;
+pub mod event;
+pub mod gallery;
 pub mod hints;
-pub mod history;
-pub mod ingest;
-pub mod judge;
-pub mod links;
-pub mod makers;
+pub mod lake;
 pub mod notify;
-pub mod page;
-pub mod partitions;
-pub mod process;
-pub mod rank;
-pub mod rebuild;
-pub mod receipt;
-mod recount;
-pub mod replay;
-pub mod sql_workers;
-pub mod sweep;
-pub mod transfers;
+pub mod photo;
 mod turns;
-pub mod upload;
-pub mod usage;
-pub mod user_upload;
-pub mod versions;
-pub mod why;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eyeline_store::Result;
 
 use crate::app::App;
-use crate::flow::clear;
+use crate::flow::gallery::clear;
 
 const PAUSE: Duration = Duration::from_secs(5);
 /// Between two pieces the writer belongs to the others too.

@@ -9,8 +9,9 @@ use eyeline_store::inbox::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::ingest::{EVENTS_MAX, Ingest, Step};
-use crate::flow::partitions::Partitions;
+use crate::flow::event::ingest::{Ingest, Step};
+use crate::flow::lake::partitions::BATCH_EVENTS_MAX;
+use crate::flow::lake::partitions::Partitions;
 
 /// Batches follow each other at this pace unless they are full or somebody waits, so that few events cost few commits.
 const PACE: Duration = Duration::from_millis(50);
@@ -31,7 +32,7 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
             partition,
             counted: None,
             has_claimed: false,
-            events_max: EVENTS_MAX,
+            events_max: BATCH_EVENTS_MAX,
             tries_of_one: 0,
             back_off: BACK_OFF_MIN,
         };
@@ -172,7 +173,7 @@ impl Follower {
                 self.counted = Some(reached);
                 self.back_off = BACK_OFF_MIN;
                 self.tries_of_one = 0;
-                self.events_max = (self.events_max * 2).min(EVENTS_MAX);
+                self.events_max = (self.events_max * 2).min(BATCH_EVENTS_MAX);
                 Ok(if more { Pause::None } else { Pause::Pace })
             }
             Ok(Step::MarkMoved | Step::NotOwner) => {

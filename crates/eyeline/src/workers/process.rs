@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::flow::hints;
-use crate::flow::process::process;
+use crate::flow::photo::process::process;
 use crate::secrets;
 
 /// Leases last three times as long.

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::rank::Orders;
+use crate::flow::gallery::rank::Orders;
 use crate::secrets;
 
 /// How often hints are taken in: the shortest time between two orders of a gallery.

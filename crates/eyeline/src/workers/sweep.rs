@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::flow::sweep::sweep;
+use crate::flow::photo::sweep::sweep;
 
 /// Runs until the process stops.
 pub async fn run(app: App) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! What analysts ask, over HTTP: each answer on a few events that anybody can count, and what is wrong with a question.
 
-use eyeline::flow::clear::clear_deleted_projects;
+use eyeline::flow::gallery::clear::clear_deleted_projects;
 use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;

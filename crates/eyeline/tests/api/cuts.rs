@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use eyeline::flow::{rebuild, sweep};
+use eyeline::flow::lake::rebuild;
+use eyeline::flow::photo::sweep;
 use eyeline_core::Timestamp;
 use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::sql::Db;

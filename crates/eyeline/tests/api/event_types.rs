@@ -4,7 +4,7 @@ use eyeline::workers;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_KEY, Server, Tenant};
+use crate::support::{ADMIN_KEY, Server, Tenant, text};
 
 const SESSION: &str = "e2085be5-9137-4e4e-80b5-f1ffddc25423";
 const EVENT_ID: &str = "0b6d2c1e-7d43-4c57-9e6c-6c2b3d9a1f10";

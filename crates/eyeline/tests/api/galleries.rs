@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
-use eyeline::flow::rebuild;
+use eyeline::flow::lake::rebuild;
 use eyeline::settings::Settings;
 use eyeline::workers;
 use http::StatusCode;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use eyeline::flow::sweep;
+use eyeline::flow::photo::sweep;
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::support::{ADMIN_KEY, Answer, Server, Tenant, request, text};
 const FILE: &[u8] = b"any bytes: what they are, the worker finds out";
 
 fn hex(bytes: &[u8]) -> String {
-    eyeline::flow::upload::hex(bytes)
+    eyeline::flow::photo::upload::hex(bytes)
 }
 
 fn stated(tenant: &Tenant) -> Value {

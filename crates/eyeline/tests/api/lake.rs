@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use eyeline::flow::usage::Weight;
+use eyeline::flow::lake::usage::Weight;
 use eyeline::workers;
 use eyeline_lake::{CountQuestion, Filter, counts};
 use eyeline_store::ObjectKey;
@@ -107,7 +107,7 @@ async fn what_counts_for_nothing_is_in_no_answer() {
     let envelope = eyeline_core::Envelope::parse(&known, server.app.clock.now()).expect("an envelope");
     let (application_id, project_id) =
         (tenant.application_id.parse().expect("an id"), tenant.project_id.parse().expect("an id"));
-    let sender = eyeline::flow::collect::Sender { application_id, project_id };
+    let sender = eyeline::flow::event::collect::Sender { application_id, project_id };
     server.app.collector.collect(sender, vec![envelope]).await.expect("receipts");
     server.apply_events().await;
     for _ in 0..2 {

@@ -150,7 +150,7 @@ async fn versions_made_anew_get_new_addresses_and_the_same_bytes() {
     let second = until_final(&server, &tenant, &text(&first, "image_id")).await;
     assert_ne!(second["versions"]["thumb"], first["versions"]["thumb"]);
     assert!(download(&server, &second["versions"]["thumb"]).await.body == bytes, "made the same way");
-    eyeline::flow::sweep::sweep(&server.app).await.expect("a sweep");
+    eyeline::flow::photo::sweep::sweep(&server.app).await.expect("a sweep");
     assert_eq!(download(&server, &first["versions"]["thumb"]).await.status, StatusCode::NOT_FOUND);
 }
 

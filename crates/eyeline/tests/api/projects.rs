@@ -137,7 +137,7 @@ async fn a_deleted_project_is_taken_away_piece_by_piece_with_its_galleries_and_i
     let mut pieces = 0;
     loop {
         let galleries = server.app.catalog.clear_deleted_galleries(2).await.expect("a piece");
-        let projects = eyeline::flow::clear::clear_deleted_projects(&server.app).await.expect("a piece");
+        let projects = eyeline::flow::gallery::clear::clear_deleted_projects(&server.app).await.expect("a piece");
         if !galleries && !projects {
             break;
         }

@@ -1,6 +1,6 @@
 //! Strategies, their explanations, the owner's rules and the hold-out, as a gallery's owner sees them.
 
-use eyeline::flow::rebuild::{self, Cause};
+use eyeline::flow::lake::rebuild::{self, Cause};
 use eyeline_store::catalog::events::{BatchEvent, EventBatch};
 use http::StatusCode;
 use serde_json::{Value, json};

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyeline::app::App;
-use eyeline::flow::notify::news_topic;
-use eyeline::flow::rank::order_topic;
+use eyeline::flow::hints::{news_topic, order_topic};
 use eyeline_core::{GalleryId, ImageId, ProjectId, Tier, Visibility};
 use eyeline_store::ObjectKey;
 use eyeline_store::catalog::idempotency::Once;

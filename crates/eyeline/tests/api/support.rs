@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use eyeline::api::limit_silence;
 use eyeline::app::App;
-use eyeline::flow::ingest::Step;
+use eyeline::flow::event::ingest::Step;
 use eyeline::settings::Settings;
 use eyeline_contract::{Contract, Exchange};
 use http::{HeaderMap, Request, StatusCode};

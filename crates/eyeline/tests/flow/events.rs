@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline::clock::Clock;
-use eyeline::flow::collect::{Collector, First, Receipt, Sender, event_id_of_key};
-use eyeline::flow::event_types::EventTypes;
-use eyeline::flow::files::LakeFiles;
-use eyeline::flow::flush::Flush;
-use eyeline::flow::history::{History, Page};
-use eyeline::flow::ingest::Ingest;
-use eyeline::flow::partitions::Partitions;
-use eyeline::flow::rank::Orders;
-use eyeline::flow::replay::Replays;
-use eyeline::flow::usage::Usage;
+use eyeline::flow::event::collect::{Collector, First, Receipt, Sender, event_id_of_key};
+use eyeline::flow::event::event_types::EventTypes;
+use eyeline::flow::event::ingest::Ingest;
+use eyeline::flow::event::replay::Replays;
+use eyeline::flow::gallery::rank::Orders;
+use eyeline::flow::lake::files::LakeFiles;
+use eyeline::flow::lake::flush::Flush;
+use eyeline::flow::lake::history::{History, Page};
+use eyeline::flow::lake::partitions::Partitions;
+use eyeline::flow::lake::usage::Usage;
 use eyeline::settings::Settings;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
@@ -459,8 +459,7 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     let applied = async |id: EventId| {
         process.history.find(Some(SENDER.project_id), SENDER.application_id, id).await.expect("an answer")
     };
-    let waiting =
-        async |id: EventId| process.history.find_waiting(SENDER.application_id, id).await.expect("an answer");
+    let waiting = async |id: EventId| process.history.find_waiting(SENDER.application_id, id).await.expect("an answer");
     let find_all = async |is_applied: bool| {
         for id in &ids {
             let (there, elsewhere) = (applied(*id).await, waiting(*id).await);

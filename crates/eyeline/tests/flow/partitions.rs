@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use eyeline::flow::flush;
-use eyeline::flow::ingest::Step;
-use eyeline::flow::partitions::Partitions;
+use eyeline::flow::event::ingest::Step;
+use eyeline::flow::lake::flush;
+use eyeline::flow::lake::partitions::Partitions;
 use eyeline_core::event::OnInvalid;
 use eyeline_store::{Catalog, params};
 

@@ -1,8 +1,8 @@
 //! From quarantine back to the counters: judged by the schema of its time, counted once, whatever is cut off or repeated.
 
-use eyeline::flow::collect::Receipt;
-use eyeline::flow::ingest::Step;
-use eyeline::flow::replay::Replayed;
+use eyeline::flow::event::collect::Receipt;
+use eyeline::flow::event::ingest::Step;
+use eyeline::flow::event::replay::Replayed;
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{Envelope, Event, ImageId, Timestamp};
 use eyeline_store::Catalog;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::{Basis, Report, Scope, ScopeParameters, ServedFrom};
 use crate::api::{Answer, Credential, Problem, Query};
 use crate::app::App;
-use crate::flow::usage::Counts;
+use crate::flow::lake::usage::Counts;
 
 /// Rows of one answer.
 const ROWS_MAX: usize = 10_000;

@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::body::JSON;
 use super::{Answer, Credential, Fields, Problem, Query};
 use crate::app::App;
-use crate::flow::usage::Weight;
+use crate::flow::lake::usage::Weight;
 
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z, or 2021-01-01 by the clocks of timezone";

@@ -33,8 +33,8 @@ use self::unpacking::Unpacking;
 use super::objects::managed_gallery;
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
-use crate::flow::dataset::{BadRow, Load, LoadInto};
-use crate::flow::upload::ProjectLimits;
+use crate::flow::gallery::dataset::{BadRow, Load, LoadInto};
+use crate::flow::photo::upload::ProjectLimits;
 
 const ROWS_MAX: u64 = 1_000_000;
 /// A client that sends nothing for this long is gone.

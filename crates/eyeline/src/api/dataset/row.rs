@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::created_at;
 use super::map::RowObject;
 use crate::api::Fields;
-use crate::flow::dataset::BadRow;
+use crate::flow::gallery::dataset::BadRow;
 
 const EXTERNAL_ID_CHARS_MAX: usize = 200;
 const NAME_CHARS_MAX: usize = 500;

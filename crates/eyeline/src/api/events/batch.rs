@@ -20,7 +20,7 @@ use crate::api::client_address::ClientAddress;
 use crate::api::unpacked::Unpacked;
 use crate::api::{Answer, Credential, Problem, allowance};
 use crate::app::App;
-use crate::flow::collect::{Receipt, event_id_of_key};
+use crate::flow::event::collect::{Receipt, event_id_of_key};
 
 const BATCH_BYTES_MAX: usize = 5 * 1024 * 1024;
 const BATCH_EVENTS_MAX: usize = 10_000;

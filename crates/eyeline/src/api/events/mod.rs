@@ -23,7 +23,8 @@ use super::client_address::ClientAddress;
 use super::unpacked::Unpacked;
 use super::{Answer, Credential, Problem};
 use crate::app::App;
-use crate::flow::collect::{Receipt, Sender, event_id_of_key};
+use crate::flow::event::collect::{Receipt, Sender, event_id_of_key};
+use crate::flow::event::receipt;
 
 /// Bytes of one event with its envelope.
 const EVENT_BYTES_MAX: usize = 128 * 1024;
@@ -197,11 +198,9 @@ async fn collect(
             }
             let mut event = app.collector.first(&first).await?;
             if let (None, Some(event_id)) = (&event, event_id) {
-                event = app
-                    .history
-                    .find(Some(sender.project_id), sender.application_id, event_id)
-                    .await?
-                    .map(|(event, _)| event);
+                let (project_id, application_id) = (sender.project_id, sender.application_id);
+                let found = receipt::of(&app.history, &app.catalog, Some(project_id), application_id, event_id).await?;
+                event = found.map(|(event, _)| event);
             }
             let erased = "This event was taken in before, and it has been erased, or dropped from quarantine, since.";
             (StatusCode::OK, event.ok_or_else(|| Problem::new(StatusCode::CONFLICT, erased))?)

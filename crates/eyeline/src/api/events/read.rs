@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::{EventAnswer, quarantine};
 use crate::api::{Answer, Credential, PagingParameters, Problem, ProjectParameter, Query};
 use crate::app::App;
-use crate::flow::receipt::{self, CountedIn, Fate};
+use crate::flow::event::receipt::{self, CountedIn, Fate};
 
 /// How long a list waits until earlier events are counted.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use http::{HeaderMap, header};
 
 use crate::api::Credential;
 use crate::api::client_address::ClientAddress;
-use crate::flow::collect::Sender;
+use crate::flow::event::collect::Sender;
 use crate::secrets::Secrets;
 
 /// Finds the sources of the events of one request.

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::flow::links::Links;
-use crate::flow::upload::hex;
-use crate::flow::versions::Versions;
+use crate::flow::photo::links::Links;
+use crate::flow::photo::upload::hex;
+use crate::flow::photo::versions::Versions;
 use crate::web_address;
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -21,7 +21,7 @@ use crate::api::idempotency::IdempotencyKeyHeader;
 use crate::api::{Answer, Credential, Fields, Idempotency, Problem, answer_once};
 use crate::app::App;
 use crate::flow::hints;
-use crate::flow::upload::{self, ProjectLimits, Stated};
+use crate::flow::photo::upload::{self, ProjectLimits, Stated};
 
 /// Files of one batch.
 pub(super) const BATCH_MAX: usize = 500;

@@ -18,9 +18,10 @@ use super::body::JsonBody;
 use super::objects::{self, managed_image};
 use super::{Answer, Credential, Fields, PagingParameters, Problem, Query};
 use crate::app::App;
-use crate::flow::links::Links;
-use crate::flow::upload::{Arrival, CONTENT_TYPES, ProjectLimits};
-use crate::flow::{change, hints, upload};
+use crate::flow::hints;
+use crate::flow::photo::links::Links;
+use crate::flow::photo::upload::{Arrival, CONTENT_TYPES, ProjectLimits};
+use crate::flow::photo::{change, upload};
 
 pub use answer::ImageAnswer;
 pub(super) use create::{FILENAME_CHARS_MAX, refusal};

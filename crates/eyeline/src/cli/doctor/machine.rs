@@ -10,8 +10,8 @@ use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
 use super::mounts::Mount;
-use crate::flow::makers::WORKER_COMMAND;
-use crate::flow::sql_workers::SQL_WORKER_COMMAND;
+use crate::flow::lake::sql_workers::SQL_WORKER_COMMAND;
+use crate::flow::photo::makers::WORKER_COMMAND;
 use crate::settings::Settings;
 use crate::{connections, memory};
 

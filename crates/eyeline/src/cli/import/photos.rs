@@ -16,7 +16,7 @@ use tokio_util::io::ReaderStream;
 use super::super::say;
 use super::{Target, bytes_bar, conclude, list, text};
 use crate::file_name;
-use crate::flow::upload::may_be_photo;
+use crate::flow::photo::upload::may_be_photo;
 use crate::secrets::to_hex;
 
 /// Photos whose links are asked for at once; a link lives for minutes.

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::compiled::Compiled;
 use super::judge::{self, Judged, apart};
-use super::turns::{Places, Turns};
+use crate::flow::turns::{Places, Turns};
 use crate::remembered::Remembered;
 
 /// Bytes of the compiled schemas that are kept, and of those that one call may hold.

@@ -12,19 +12,17 @@ use tokio::sync::watch;
 
 use super::event_types::EventTypes;
 use super::judge::{FAILED, Verdict};
-use super::notify::news_topic;
-use super::partitions::Partitions;
-use super::rank::{COUNTS, Orders, gallery_topic};
 use crate::clock::Clock;
+use crate::flow::gallery::rank::Orders;
+use crate::flow::hints;
+use crate::flow::lake::partitions::Partitions;
+use crate::settings::EventBounds;
 
 /// How long the ids that clients gave are found again, from the first receipt.
 pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How long what guards remember is kept: the day that they look back on, and time for events on their way.
 const GUARDED_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
-
-/// Events of one transaction.
-pub const EVENTS_MAX: usize = 4_096;
 
 /// Owners of a partition that may die while they try one event alone. The next one quarantines it unread.
 const DEATHS_ALONE_MAX: u32 = 2;
@@ -35,16 +33,6 @@ const FORGET_MAX: u32 = 2_000;
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often it looks where another process applies them.
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
-
-/// What a project's events may leave behind.
-#[derive(Clone, Copy, Debug)]
-pub struct EventBounds {
-    /// Events in quarantine, and bytes of them; the oldest are dropped.
-    pub quarantined_events: u64,
-    pub quarantined_bytes: u64,
-    /// New rows of the roll-up by hour on one day of arrival; further events that would make one are quarantined.
-    pub hour_rows_a_day: u64,
-}
 
 /// Cheap to clone; clones share their signals.
 #[derive(Clone)]
@@ -294,20 +282,13 @@ impl Ingest {
     pub async fn tell_quarantined(&self) -> Result<()> {
         let EventBounds { quarantined_events, quarantined_bytes, .. } = self.bounds;
         for (project_id, seq) in self.catalog.tell_quarantined(self.clock.now()).await? {
-            self.hint(&news_topic(project_id), seq.to_string().into()).await;
+            hints::news(&*self.pubsub, project_id, seq).await;
             let dropped = self.catalog.trim_quarantine(project_id, quarantined_events, quarantined_bytes).await?;
             if dropped > 0 {
                 tracing::warn!(project.id = %project_id, dropped, "a project's quarantine was full: its oldest events were dropped");
             }
         }
         Ok(())
-    }
-
-    /// A lost hint only makes whoever waits for it later.
-    async fn hint(&self, topic: &str, message: Bytes) {
-        if let Err(error) = self.pubsub.publish(topic, message).await {
-            tracing::debug!(%error, "a hint was lost");
-        }
     }
 
     async fn apply(&self, batch: EventBatch, more: bool) -> Result<Step> {
@@ -321,7 +302,7 @@ impl Ingest {
             Applied::Done { galleries, duplicates, quarantined } => {
                 self.moved.send_replace(());
                 for gallery_id in galleries {
-                    self.hint(&gallery_topic(gallery_id), COUNTS).await;
+                    hints::gallery_counted(&*self.pubsub, gallery_id).await;
                 }
                 tracing::debug!(partition, reached, duplicates, quarantined, "events applied");
                 Ok(Step::Applied { reached, more })

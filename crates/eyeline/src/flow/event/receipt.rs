@@ -6,7 +6,7 @@ use eyeline_store::catalog::quarantine::Quarantined;
 use eyeline_store::catalog::rollups::Level;
 use eyeline_store::{Catalog, Result};
 
-use super::history::History;
+use crate::flow::lake::history::History;
 
 /// How far an event came.
 pub enum Fate {

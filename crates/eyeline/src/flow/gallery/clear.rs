@@ -2,8 +2,8 @@
 
 use eyeline_store::Error;
 
-use super::change;
 use crate::app::App;
+use crate::flow::photo::change;
 
 const IMAGES_MAX: u32 = 50;
 const ROWS_MAX: u32 = 500;

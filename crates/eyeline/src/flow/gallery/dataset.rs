@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use eyeline_core::{FieldErrors, GalleryId, Timestamp};
 use eyeline_store::catalog::dataset::{DatasetLoaded, DatasetRow, Ordinals};
 use eyeline_store::{Catalog, PubSub, Result};
 
-use super::rank::gallery_topic;
+use crate::flow::hints;
 
 /// Rows of one transaction.
 const CHUNK_ROWS: usize = 1_000;
@@ -141,7 +140,8 @@ impl<'a> Load<'a> {
         if let Some(full) = &mut self.full {
             full.named.extend(stored.ordinals);
         }
-        self.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await
+        hints::gallery_changed(self.pubsub, gallery_id).await;
+        Ok(())
     }
 
     async fn remove_absent(&mut self, full: FullFeed) -> Result<()> {
@@ -162,6 +162,7 @@ impl<'a> Load<'a> {
             self.summary.removed += step.removed;
             from = step.next;
         }
-        self.pubsub.publish(&gallery_topic(gallery_id), Bytes::new()).await
+        hints::gallery_changed(self.pubsub, gallery_id).await;
+        Ok(())
     }
 }

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::cursor::Cursor;
-use super::links::{Links, Window};
 use super::rank::{Head, Order, Ranked, Wanted};
 use crate::app::App;
+use crate::flow::photo::links::{Links, Window};
 use crate::secrets::{Secrets, sha256};
 use crate::web_address;
 

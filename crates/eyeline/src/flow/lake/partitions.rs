@@ -10,8 +10,8 @@ use eyeline_store::catalog::partitions::{Claim, Claimant};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Result};
 
-/// Events to be judged that may have been in the batch over which a process died.
-const SUSPECTS: usize = super::ingest::EVENTS_MAX;
+/// Events that one transaction applies, and so the events that may have been in the batch over which a process died.
+pub const BATCH_EVENTS_MAX: usize = 4_096;
 
 /// Cheap to clone; clones share what is held.
 #[derive(Clone)]
@@ -136,7 +136,7 @@ impl Partitions {
         let claimant = Claimant { node: self.node.to_string(), is_new };
         match self.catalog.claim_partition(partition, claimant).await? {
             Claim::Held { fence, is_suspect } => {
-                let suspects = if is_suspect { SUSPECTS } else { 0 };
+                let suspects = if is_suspect { BATCH_EVENTS_MAX } else { 0 };
                 self.set(partition, Holding::Held { fence, suspects, trial: None });
                 if is_suspect {
                     let sentence =

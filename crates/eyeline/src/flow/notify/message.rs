@@ -11,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::flow::links::Links;
-use crate::flow::versions::Versions;
+use crate::flow::photo::links::Links;
+use crate::flow::photo::versions::Versions;
 
 /// Cheap to clone: listeners share the text.
 #[derive(Clone, Debug)]
@@ -70,9 +70,9 @@ impl Message {
         self.reset
     }
 
-    /// The image whose state changed.
-    pub fn image_id(&self) -> Option<ImageId> {
-        self.image_id
+    /// Whether the image may have changed: a reset stands for any change.
+    pub fn may_be_about(&self, image_id: ImageId) -> bool {
+        self.reset || self.image_id == Some(image_id)
     }
 
     /// JSON.

@@ -22,8 +22,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use message::{Message, StreamMessage};
 
-use super::rank::order_topic;
 use crate::app::App;
+use crate::flow::hints::{news_topic, order_topic};
 use crate::secrets;
 use crate::shares::{Share, Shares};
 use message::Recent;
@@ -35,11 +35,6 @@ const PAGE: u32 = 100;
 const POLL: Duration = Duration::from_secs(4);
 /// Listeners of this process at the most.
 const LISTENERS_MAX: u64 = 10_000;
-
-/// The topic on which news of a project are hinted at; a message is the number of the newest piece.
-pub fn news_topic(project_id: ProjectId) -> String {
-    format!("news:{project_id}")
-}
 
 /// The listeners of this process. Cheap to clone.
 #[derive(Clone, Default)]

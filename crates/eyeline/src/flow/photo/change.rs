@@ -6,8 +6,9 @@ use eyeline_core::{AccessClass, ImageId};
 use eyeline_store::catalog::images::{Image, ImagePatch, Move};
 use eyeline_store::{Error, ObjectKey};
 
-use super::{hints, upload};
+use super::upload;
 use crate::app::App;
+use crate::flow::hints;
 
 /// Longer than the copying of an image's versions can take: until then the copies are not taken for rubbish.
 const COPYING_MAX: Duration = Duration::from_secs(60 * 60);

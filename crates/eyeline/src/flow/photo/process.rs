@@ -14,10 +14,10 @@ use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Refusal, Work
 use eyeline_store::{Error, ObjectKey};
 use futures::TryStreamExt as _;
 
-use super::hints;
 use super::makers::MakeError;
 use super::upload::hex;
 use crate::app::App;
+use crate::flow::hints;
 use crate::secrets::sha256;
 
 /// The pause after an engine was found away.

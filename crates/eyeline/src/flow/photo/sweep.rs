@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use eyeline_store::Error;
 
-use super::{hints, upload};
+use super::upload;
 use crate::app::App;
+use crate::flow::hints;
 
 /// Rows of one piece of work, so that no other write waits long.
 const ROWS_MAX: u32 = 200;

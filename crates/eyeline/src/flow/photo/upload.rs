@@ -16,8 +16,8 @@ use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::hints;
 use crate::app::App;
+use crate::flow::hints;
 use crate::settings::Settings;
 
 /// What may be sent. The worker finds out what a file really is.

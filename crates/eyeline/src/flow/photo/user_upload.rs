@@ -14,10 +14,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::admission::WaitingPlace;
-use super::notify::Message;
+use super::change;
+use super::upload;
 use super::upload::{Policy, Refusal, Stated};
-use super::{change, hints, upload};
 use crate::app::App;
+use crate::flow::hints;
 
 /// How long the one who sent a file waits for its versions.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -185,8 +186,7 @@ pub async fn wait_until_final(
         }
         let change_of_it = async {
             loop {
-                let about_it = |message: &Message| message.image_id() == Some(image_id) || message.is_reset();
-                if listener.next().await?.iter().any(about_it) {
+                if listener.next().await?.iter().any(|message| message.may_be_about(image_id)) {
                     return Ok::<(), Error>(());
                 }
             }

@@ -5,7 +5,7 @@ use eyeline_store::catalog::images::Image;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::flow::links::Links;
+use super::links::Links;
 
 /// As JPEG or PNG. Null where there is no such version, or not yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]

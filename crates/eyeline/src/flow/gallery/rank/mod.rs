@@ -13,9 +13,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use eyeline_core::event::ImageRef;
-use eyeline_core::{GalleryId, OrderId, ProjectId};
+use eyeline_core::{GalleryId, OrderId};
 use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::{Catalog, Error, PubSub, Result};
 
@@ -23,12 +22,9 @@ pub use order::Order;
 pub use ranked::{Explanation, Head, Ranked, Wanted};
 
 use crate::clock::Clock;
+use crate::flow::hints;
 use ranked::lock;
 use replaced::Replaced;
-
-/// The message of the topic `gallery:<gallery_id>` that tells of counters alone; any other message, the empty one
-/// included, tells of what pages show.
-pub const COUNTS: Bytes = Bytes::from_static(b"counts");
 
 /// How long an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
@@ -43,16 +39,6 @@ const GALLERIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 const GALLERIES_MAX: usize = 10_000;
 /// A gallery that nobody asked for is let go after this.
 const GALLERY_KEPT: Duration = Duration::from_secs(20 * 60);
-
-/// The topic on which changes of a gallery are hinted at.
-pub fn gallery_topic(gallery_id: GalleryId) -> String {
-    format!("gallery:{gallery_id}")
-}
-
-/// The topic on which new orders of a project's galleries are hinted at.
-pub fn order_topic(project_id: ProjectId) -> String {
-    format!("order:{project_id}")
-}
 
 /// Every gallery and order that this process holds. Cheap to clone.
 #[derive(Clone)]
@@ -79,8 +65,8 @@ impl Orders {
         let ranked = match found {
             Some(ranked) => ranked,
             None => {
-                let hints = self.0.pubsub.subscribe(&gallery_topic(gallery_id)).await?;
-                let ranked = Arc::new(Ranked::new(gallery_id, hints));
+                let heard = self.0.pubsub.subscribe(&hints::gallery_topic(gallery_id)).await?;
+                let ranked = Arc::new(Ranked::new(gallery_id, heard));
                 lock(&self.0.galleries).entry(gallery_id).or_insert(ranked).clone()
             }
         };
@@ -124,8 +110,7 @@ impl Orders {
         if publication.published > 0
             && let Some(head) = ranked.head()
         {
-            let message = Bytes::from(ranked.gallery_id().to_string());
-            self.0.pubsub.publish(&order_topic(head.gallery.project_id), message).await?;
+            hints::order_published(&*self.0.pubsub, head.gallery.project_id, ranked.gallery_id()).await;
         }
         Ok(())
     }

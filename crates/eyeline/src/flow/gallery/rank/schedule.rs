@@ -8,8 +8,8 @@ use eyeline_store::pubsub::Hint;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 
-use super::COUNTS;
 use super::ranked::lock;
+use crate::flow::hints::COUNTS;
 
 /// The part of a core that ranking a gallery may take is one in this many.
 const COST_SHARE: u32 = 100;

@@ -13,8 +13,8 @@ use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::turns::{Places, Turns};
 use crate::clock::Clock;
+use crate::flow::turns::{Places, Turns};
 
 pub use counts::{CountedRow, Counts};
 

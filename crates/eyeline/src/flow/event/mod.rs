@@ -1,0 +1,9 @@
+//! From a sent event to the counters: accepted, judged, counted, quarantined, replayed.
+
+pub mod collect;
+mod compiled;
+pub mod event_types;
+pub mod ingest;
+pub mod judge;
+pub mod receipt;
+pub mod replay;

@@ -1,0 +1,13 @@
+//! Events in files: written, merged, deleted, counted again and queried.
+
+pub mod compact;
+pub mod cut;
+pub mod erase;
+pub mod files;
+pub mod flush;
+pub mod history;
+pub mod partitions;
+pub mod rebuild;
+mod recount;
+pub mod sql_workers;
+pub mod usage;

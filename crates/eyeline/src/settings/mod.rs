@@ -1,0 +1,317 @@
+//! Settings: defaults in the binary < `eyeline.toml` < `.env` and `EYELINE_*` < flags.
+
+mod sources;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use eyeline_core::{Tier, Webp};
+use eyeline_image::Limits;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::memory;
+
+/// Everything that two installations may need different; each name is also `EYELINE_<NAME>`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to serve on.
+    pub listen: SocketAddr,
+    /// Scheme and host (and port) where clients reach the server; `http://localhost:<port>` when unset. It has no path.
+    pub public_url: Option<String>,
+    /// The folder of everything the embedded engines keep.
+    pub data: PathBuf,
+    /// `eyl_admin_…`; made and shown once when unset.
+    pub admin_key: Option<String>,
+    /// 32 bytes as 64 hexadecimal digits, two separated by a comma during a rotation; made in the data folder when unset.
+    pub secret: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`; a file in the data folder when unset.
+    pub catalog_url: Option<String>,
+    /// `file:PATH`; a folder in the data folder when unset.
+    pub objects_url: Option<String>,
+    /// `sqlite:PATH`; a file in the data folder when unset.
+    pub inbox_url: Option<String>,
+    /// `memory:`.
+    pub cache_url: String,
+    /// Seconds that an upload link lives.
+    pub upload_link_seconds: u32,
+    /// Seconds after the end of an upload link in which what was sent through it is still looked for.
+    pub upload_grace_seconds: u32,
+    /// Seconds between two looks for uploads whose end nobody told.
+    pub sweep_seconds: u32,
+    /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long. 0: as they come.
+    pub flush_seconds: u32,
+    /// Whole days (of UTC) that events are kept, at least 8; for ever when unset. Counters, what was learnt and the sums by
+    /// hour and day stay.
+    pub events_keep_days: Option<u32>,
+    /// Seconds that a question about events may take, SQL or not; 1 to 30.
+    pub question_seconds_max: u32,
+    /// Seconds that a signed download link lives, at least.
+    pub download_link_seconds: u32,
+    /// Bytes of one photo sent with a key.
+    pub upload_bytes_max: u64,
+    /// What a user of each tier may keep and send, and a project of the lower two.
+    pub tiers: Tiers,
+    /// Photos processed at once; the number of cores when unset.
+    pub workers: Option<usize>,
+    /// Bytes of memory that photos may take at the same time while versions of them are made; a quarter of what the
+    /// machine or its control group has when unset, and at least what the largest picture takes.
+    pub decode_bytes_max: Option<u64>,
+    /// Decode photos even where the kernel or the container denies seccomp.
+    #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
+    pub allow_unconfined: bool,
+    /// Requests of `POST /uploads` that are waited for at the same time; more are refused with 503.
+    pub uploads_waiting_max: usize,
+    /// Which versions are made as WebP too: `off`, `small` (thumb and big_thumb) or `all`.
+    pub webp: Webp,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas.
+    pub trusted_proxies: Networks,
+    /// Events a second that an application's public id may send. A body counts as one event for each KiB if that is more.
+    pub application_events_per_second: u32,
+    /// Events a second that one address may send with a public id; loopback is not limited.
+    pub address_events_per_second: u32,
+    /// Events of a project that are kept in quarantine; beyond it the oldest are dropped.
+    pub quarantined_events_max: u64,
+    /// Bytes of a project's events in quarantine, with their reasons; beyond it the oldest are dropped.
+    pub quarantined_bytes_max: u64,
+    /// New rows of the roll-up by hour that the events of a project may make on one day: one for each hour, application,
+    /// category and name that has an event. Further events of that kind are quarantined.
+    pub rollup_rows_per_day: u64,
+    /// Who reads `/metrics` without the admin key: `nobody`, or `loopback` for addresses of this machine whose requests
+    /// no proxy has forwarded.
+    pub metrics_open: MetricsOpen,
+    /// Accept `POST /api/v1/test/clock`. Never in production.
+    #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
+    pub test_clock: bool,
+    /// Filter of the log, as in `info,eyeline=debug`.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierLimits {
+    /// Bytes of one file.
+    pub file_bytes_max: u64,
+    /// Images kept.
+    pub images_max: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tiers {
+    pub free: TierLimits,
+    pub premium: TierLimits,
+    pub business: TierLimits,
+}
+
+impl Default for Tiers {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Tiers {
+            free: TierLimits { file_bytes_max: 10 * MIB, images_max: 50 },
+            premium: TierLimits { file_bytes_max: 10 * MIB, images_max: 1_000 },
+            business: TierLimits { file_bytes_max: 50 * MIB, images_max: 100_000 },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsOpen {
+    Nobody,
+    Loopback,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8009)),
+            public_url: None,
+            data: PathBuf::from("./data"),
+            admin_key: None,
+            secret: None,
+            catalog_url: None,
+            objects_url: None,
+            inbox_url: None,
+            cache_url: "memory:".to_owned(),
+            upload_link_seconds: 15 * 60,
+            upload_grace_seconds: 60 * 60,
+            sweep_seconds: 30,
+            flush_seconds: 30,
+            events_keep_days: None,
+            question_seconds_max: 30,
+            download_link_seconds: 15 * 60,
+            upload_bytes_max: 50 * 1024 * 1024,
+            tiers: Tiers::default(),
+            workers: None,
+            decode_bytes_max: None,
+            allow_unconfined: false,
+            uploads_waiting_max: 256,
+            webp: Webp::Off,
+            trusted_proxies: Networks::default(),
+            application_events_per_second: 1_000,
+            address_events_per_second: 100,
+            quarantined_events_max: 100_000,
+            quarantined_bytes_max: 256 * 1024 * 1024,
+            rollup_rows_per_day: 50_000,
+            metrics_open: MetricsOpen::Nobody,
+            test_clock: false,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// The bounds of what the events of one project store.
+#[derive(Clone, Copy, Debug)]
+pub struct EventBounds {
+    /// Events in quarantine, and bytes of them; the oldest are dropped.
+    pub quarantined_events: u64,
+    pub quarantined_bytes: u64,
+    /// New rows of the roll-up by hour on one day of arrival; further events that would make one are quarantined.
+    pub hour_rows_a_day: u64,
+}
+
+impl Settings {
+    /// The bounds of what the events of one project store.
+    pub fn event_bounds(&self) -> EventBounds {
+        EventBounds {
+            quarantined_events: self.quarantined_events_max,
+            quarantined_bytes: self.quarantined_bytes_max,
+            hour_rows_a_day: self.rollup_rows_per_day,
+        }
+    }
+
+    /// With every default worked out and every secret masked, for people to read.
+    pub fn masked(&self) -> Self {
+        let mask = |secret: &String| {
+            // The prefix tells what it is, and no more.
+            let shown = if secret.starts_with("eyl_admin_") { "eyl_admin_" } else { "" };
+            format!("{shown}********")
+        };
+        Settings {
+            public_url: Some(self.public_url()),
+            admin_key: self.admin_key.as_ref().map(mask),
+            secret: self.secret.as_ref().map(mask),
+            catalog_url: Some(without_password(&self.catalog_url())),
+            objects_url: Some(self.objects_url()),
+            inbox_url: Some(without_password(&self.inbox_url())),
+            workers: Some(self.workers()),
+            decode_bytes_max: Some(self.decode_bytes_max()),
+            ..self.clone()
+        }
+    }
+
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// As browsers write an origin: no slash at the end, no port that is the scheme's own.
+    pub fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
+    }
+
+    /// Where a command on this machine reaches the server, without a slash at the end.
+    pub fn local_url(&self) -> String {
+        let mut address = self.listen;
+        if address.ip().is_unspecified() {
+            let loopback = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            address.set_ip(loopback);
+        }
+        format!("http://{address}")
+    }
+
+    pub fn catalog_url(&self) -> String {
+        self.catalog_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("catalog.sqlite").display()))
+    }
+
+    pub fn objects_url(&self) -> String {
+        self.objects_url.clone().unwrap_or_else(|| format!("file:{}", self.data.join("objects").display()))
+    }
+
+    pub fn inbox_url(&self) -> String {
+        self.inbox_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("inbox.sqlite").display()))
+    }
+
+    pub fn tier(&self, tier: Tier) -> TierLimits {
+        match tier {
+            Tier::Free => self.tiers.free,
+            Tier::Premium => self.tiers.premium,
+            Tier::Business => self.tiers.business,
+        }
+    }
+
+    /// What one picture takes at the most: the whole memory of a worker, and its file in the server.
+    pub fn largest_picture_bytes(&self) -> u64 {
+        let of_tier = [Tier::Free, Tier::Premium, Tier::Business].map(|tier| self.tier(tier).file_bytes_max);
+        let file = of_tier.into_iter().fold(self.upload_bytes_max, u64::max);
+        Limits::default().max_memory_bytes.saturating_add(file)
+    }
+
+    pub fn decode_bytes_max(&self) -> u64 {
+        let quarter = || memory::available().unwrap_or(0) / 4;
+        self.decode_bytes_max.unwrap_or_else(|| quarter().max(self.largest_picture_bytes()))
+    }
+
+    /// How long a question about events may take.
+    pub fn question_time_max(&self) -> Duration {
+        Duration::from_secs(self.question_seconds_max.into())
+    }
+
+    /// How long events are kept; `None`: for ever.
+    pub fn events_kept(&self) -> Option<Duration> {
+        self.events_keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1)
+    }
+}
+
+/// Networks separated by commas; an address stands for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Networks(Vec<IpNet>);
+
+impl TryFrom<String> for Networks {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = |text: &str| {
+            let address = text.parse::<IpAddr>().map(IpNet::from).ok();
+            let network = address.or_else(|| text.parse::<IpNet>().ok());
+            network.ok_or_else(|| format!("{text} is neither an address nor a network such as 10.0.0.0/8"))
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(parse).collect::<Result<_, _>>().map(Networks)
+    }
+}
+
+impl From<Networks> for String {
+    fn from(networks: Networks) -> Self {
+        networks.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            let _has_a_host = parsed.set_password(Some("********"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,121 @@
+//! Reads the settings from their sources, and names the source of each mistake.
+
+use std::path::Path;
+
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::Settings;
+use super::validate::read_origin;
+
+pub(super) const PREFIX: &str = "EYELINE_";
+
+/// Names of the environment that clients and the examples of the documentation use: not settings of the server, which may
+/// be started from the same shell.
+pub(super) const NOT_SETTINGS: [&str; 6] = ["url", "key", "project", "application", "gallery", "signing_secret"];
+
+impl Settings {
+    /// Reads the file (when there is one) and the environment, `.env` included. The error names everything that is
+    /// wrong, a line each, and where it is set.
+    pub fn load(file: &Path) -> Result<Self, String> {
+        // A missing .env is fine; a broken one is not.
+        if let Err(error) = dotenvy::dotenv()
+            && !error.not_found()
+        {
+            return Err(format!(".env cannot be read: {error}"));
+        }
+        let environment = Environment::read(std::env::vars())?;
+        Settings::from_sources(&Figment::from(Toml::file(file)).merge(environment))
+    }
+
+    /// The defaults with what the sources change.
+    pub(super) fn from_sources(sources: &Figment) -> Result<Self, String> {
+        let defaults = || Figment::from(Serialized::defaults(Settings::default()));
+        if let Ok(settings) = defaults().merge(sources.clone()).extract::<Settings>() {
+            let wrong = settings.validate();
+            let public_url = settings.public_url.as_deref().and_then(read_origin);
+            return if wrong.is_empty() {
+                Ok(Settings { public_url, ..settings })
+            } else {
+                Err(in_lines(&wrong, sources))
+            };
+        }
+        // Reading ends at the first value that does not fit, so each is read alone, beside the defaults.
+        let values: Dict = sources.extract().map_err(|error| format!("the settings cannot be read: {error}"))?;
+        let mut wrong = Vec::new();
+        let mut fitting = defaults();
+        for (name, value) in values {
+            let with_it = fitting.clone().merge((&name, value));
+            match with_it.extract::<Settings>() {
+                Ok(_) => fitting = with_it,
+                Err(error) => wrong.extend(error.into_iter().map(|error| (name.clone(), error.kind.to_string()))),
+            }
+        }
+        let fitting = fitting.extract::<Settings>().map(|settings| settings.validate());
+        wrong.extend(fitting.into_iter().flatten());
+        Err(in_lines(&wrong, sources))
+    }
+}
+
+/// `EYELINE_*`, and `EYELINE_*_FILE` for a value that stands in a file.
+pub(super) struct Environment(Dict);
+
+impl Environment {
+    const NAME: &str = "the environment";
+
+    pub(super) fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut values = Dict::new();
+        for (variable, value) in variables {
+            let Some(name) = variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { continue };
+            let (name, value) = match name.strip_suffix("_file") {
+                None => (name, value),
+                Some(name) => {
+                    let text = std::fs::read_to_string(&value)
+                        .map_err(|error| format!("{variable} names {value}, which cannot be read: {error}"))?;
+                    (name.to_owned(), text.trim().to_owned())
+                }
+            };
+            if NOT_SETTINGS.contains(&name.as_str()) {
+                continue;
+            }
+            // What looks like a number is one, but never in a secret.
+            let is_text = matches!(name.as_str(), "secret" | "admin_key");
+            let value = if is_text { value.into() } else { read_value(&value) };
+            values.insert(name, value);
+        }
+        Ok(Environment(values))
+    }
+}
+
+/// An object as JSON, or any value as figment writes it.
+fn read_value(text: &str) -> Value {
+    let json = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    json.unwrap_or_else(|| text.parse().unwrap_or_else(|never| match never {}))
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        let spelt = |_: &Profile, keys: &[&str]| format!("{PREFIX}{}", keys.join("_").to_ascii_uppercase());
+        Metadata::named(Environment::NAME).interpolater(spelt)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.0.clone()))
+    }
+}
+
+/// A line for each mistake, with the source of the value.
+fn in_lines(wrong: &[(String, String)], sources: &Figment) -> String {
+    let lines = wrong.iter().map(|(name, sentence)| {
+        let source = sources.find_metadata(name);
+        let place = source.map(|source| source.source.as_ref().map_or(source.name.to_string(), ToString::to_string));
+        let is_variable = source.is_some_and(|source| source.name == Environment::NAME);
+        let shown = if is_variable { format!("{PREFIX}{}", name.to_ascii_uppercase()) } else { name.clone() };
+        let behind_name = sentence.strip_prefix(name.as_str()).or_else(|| sentence.strip_prefix(shown.as_str()));
+        let sentence = behind_name.map_or(format!(": {sentence}"), str::to_owned);
+        format!("\n  {shown}{sentence}{}", place.map(|place| format!(" (set in {place})")).unwrap_or_default())
+    });
+    let settings = if wrong.len() == 1 { "a setting is wrong:" } else { "some settings are wrong:" };
+    format!("{settings}{}", lines.collect::<String>())
+}

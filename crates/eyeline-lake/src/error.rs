@@ -14,7 +14,7 @@ pub enum Error {
     #[error("the process that answers queries stopped: {0}")]
     WorkerGone(std::io::Error),
     /// Nobody waits for the answer any more.
-    #[error("the question was given up")]
+    #[error("the question was cancelled")]
     Cancelled,
     /// The question itself is wrong; the sentence says where.
     #[error("{0}")]

@@ -310,7 +310,7 @@ async fn update(
             }
         }
         None if !has_to_move => {}
-        _ => return Err(Error::Conflict("The image is being changed by somebody else.".to_owned())),
+        _ => return Err(Error::Conflict("Another request is changing this image. Try again.".to_owned())),
     }
     let sql = "UPDATE images
                SET tags = $2, link = $3, metadata = $4, visibility = $5, access_tier = $6, updated_at = $7

@@ -1,6 +1,7 @@
-//! Hints: after a commit, the listeners are told what it changed.
+//! Hints: after a commit, listeners receive a message about what changed.
 //!
-//! Every step polls too, so a lost hint makes the next step slower and never wrong. None is an error of its sender.
+//! Every step also polls, so a lost hint delays the next step and never makes it wrong. A hint that cannot be sent is
+//! no error.
 
 use bytes::Bytes;
 use eyeline_core::{GalleryId, ProjectId};
@@ -9,8 +10,8 @@ use eyeline_store::catalog::processing::Hints;
 
 use crate::app::App;
 
-/// The message of a gallery's topic if only its counters changed; every other message, also the empty one, stands for a
-/// change of what pages show.
+/// The message of a gallery's topic if only its counters changed. Every other message, the empty one included, means
+/// that its pages changed.
 pub const COUNTS: Bytes = Bytes::from_static(b"counts");
 
 /// The topic of a project's news; a message is the number of the newest piece.
@@ -28,7 +29,7 @@ pub fn order_topic(project_id: ProjectId) -> String {
     format!("order:{project_id}")
 }
 
-/// Publishes everything that a use case of the catalog names.
+/// Publishes all hints that a catalog use case returned.
 pub async fn publish(app: &App, hints: Hints) {
     if hints.jobs {
         app.waiting_jobs.notify_one();

@@ -1,4 +1,5 @@
-//! The steps of the product, in five wings. A step never calls the next one: it leaves a record.
+//! The steps of the product, in five wings. A step never calls the next one: it stores a record, which the next step
+//! finds.
 
 pub mod event;
 pub mod gallery;

@@ -1,4 +1,4 @@
-//! Turns at work that projects share: a project with many requests leaves places for the others.
+//! Turns at bounded work that projects share. A project with many requests leaves places for the others.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use eyeline_core::ProjectId;
 use eyeline_store::{Error, Result};
 use tokio::sync::oneshot;
 
-/// How many requests may work and wait.
+/// The bounds on the requests that work and wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Places {
     /// Requests of all projects that work at once.
     pub all: usize,
     /// Of these, requests of one project.
     pub share: usize,
-    /// Requests of one project that may wait.
+    /// The most requests of one project that may wait.
     pub waiting: usize,
-    /// How long a request waits.
+    /// The longest time a request waits.
     pub patience: Duration,
-    /// Says why a request got no place.
+    /// The reason in the error of a request that got no place.
     pub taken: &'static str,
 }
 
@@ -33,9 +33,9 @@ pub struct Turns {
 #[derive(Default)]
 struct State {
     taken: usize,
-    /// Requests that work, by project. A project without any is absent.
+    /// Running requests by project. A project without any is absent.
     working: HashMap<ProjectId, usize>,
-    /// Projects with requests that wait. A project goes to the end when one of its turns ends.
+    /// Projects with waiting requests. A project moves to the end when one of its turns ends.
     waiting: Vec<(ProjectId, VecDeque<oneshot::Sender<Turn>>)>,
 }
 
@@ -50,7 +50,7 @@ impl Turns {
         Turns { places, state: Arc::default() }
     }
 
-    /// Waits for a place. `Unavailable` when too many requests of the project wait already, or when the patience ends.
+    /// Waits for a place. Returns `Unavailable` if the project's queue is full, or after `patience`.
     pub async fn take(&self, project_id: ProjectId) -> Result<Turn> {
         let unavailable = || Error::unavailable(self.places.taken);
         let granted = self.lock().queue(project_id, self.places.waiting).ok_or_else(unavailable)?;
@@ -69,7 +69,7 @@ impl Turns {
                 if state.taken >= self.places.all { None } else { state.next(self.places.share) }
             };
             let Some((project_id, waiter)) = next else { return };
-            // Without the lock: if the waiter has gone meanwhile, the turn is dropped here.
+            // Outside the lock: if the waiter is gone, the turn is dropped here, and its drop takes the lock.
             drop(waiter.send(Turn { project_id, turns: self.clone() }));
         }
     }
@@ -96,7 +96,7 @@ impl State {
         Some(granted)
     }
 
-    /// Takes a place for the project that has the fewest, and among equals for the first that waits.
+    /// Takes a place for the waiting project with the fewest places. Of equals, the first in the list wins.
     fn next(&mut self, share: usize) -> Option<(ProjectId, oneshot::Sender<Turn>)> {
         self.forget_gone();
         let working = |project_id: &ProjectId| self.working.get(project_id).copied().unwrap_or(0);
@@ -109,7 +109,7 @@ impl State {
         Some((*project_id, waiter))
     }
 
-    /// Frees a place of the project. Every other project that waits comes before it now.
+    /// Frees a place of the project and moves the project behind all others that wait.
     fn end(&mut self, project_id: ProjectId) {
         self.taken -= 1;
         if let Some(working) = self.working.get_mut(&project_id) {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_or_behind_too_many_is_told_and_leaves_nothing_behind() {
+    async fn a_request_that_gets_no_place_gets_an_error_and_leaves_nothing_behind() {
         let turns = Turns::new(Places { all: 1, share: 1, patience: Duration::from_millis(50), ..PLACES });
         let held = turns.take(project(1)).await.expect("a place");
         let waiting: Vec<_> = (0..4).map(|_| Box::pin(turns.take(project(1)))).collect();

@@ -1,4 +1,4 @@
-//! Compiled schemas, as many as fit into a number of bytes; the most recently used ones stay.
+//! Compiled schemas within a bound in bytes. The most recently used ones stay.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eyeline_core::Schema;
 
-/// Bytes that an entry takes beside its schema.
+/// Bytes that an entry takes in addition to its schema.
 const ENTRY_BYTES: u64 = 512;
 
-/// By the version that a schema has; `None` for a version that takes any object.
+/// The cache by version. `None` stands for a version that takes any object.
 pub struct Compiled<K> {
     bytes_max: u64,
     state: Mutex<State<K>>,
@@ -18,7 +18,7 @@ pub struct Compiled<K> {
 struct State<K> {
     entries: HashMap<K, Entry>,
     bytes: u64,
-    /// Counts uses: the order of recency.
+    /// The number of uses so far, which orders entries by recency.
     uses: u64,
 }
 
@@ -48,7 +48,7 @@ impl<K: Eq + Hash> Compiled<K> {
         Some(entry.schema.clone())
     }
 
-    /// Keeps the schema, and drops the less recently used half of all while they are too many.
+    /// Keeps the schema. While the bytes exceed the bound, drops the less recently used half.
     pub fn insert(&self, key: K, schema: Option<Arc<Schema>>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.uses += 1;

@@ -1,7 +1,7 @@
-//! What events have to look like: at the door for the types that reject, when they are applied for the others.
+//! The schemas of events: checked before acceptance for the types that reject, and at application for the others.
 //!
-//! The door marks an event with the version of the schema that was in force: whenever and however often the event is
-//! judged, it is by that one, so the verdict never changes afterwards.
+//! Acceptance marks an event with the version of the schema in force. Every later judgement uses that version, so the
+//! verdict never changes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use super::judge::{self, Judged, apart};
 use crate::flow::turns::{Places, Turns};
 use crate::remembered::Remembered;
 
-/// Bytes of the compiled schemas that are kept, and of those that one call may hold.
+/// Bytes of the compiled schemas that are cached, and of those that one call may hold.
 const COMPILED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How long a request waits for its turn.
+/// The longest time that a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of one project that may wait.
 const WAITING_MAX: usize = 1_000;
-/// How long the events of one request are judged.
+/// The longest time for which the events of one request are judged.
 const REQUEST_TIME: Duration = Duration::from_secs(1);
 
-/// Cheap to clone; clones share what is remembered.
+/// Cheap to clone; clones share the caches.
 #[derive(Clone)]
 pub struct EventTypes {
     catalog: Catalog,
@@ -36,7 +36,7 @@ pub struct EventTypes {
     turns: Turns,
 }
 
-/// A version of a schema: it never changes.
+/// A version of a schema. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Version {
     project_id: ProjectId,
@@ -45,7 +45,7 @@ struct Version {
     version: u32,
 }
 
-/// The types of a project at a moment, by category and name.
+/// The types of a project in force at one moment, by category and name.
 pub struct InForce {
     types: HashMap<String, HashMap<String, Known>>,
 }
@@ -56,7 +56,7 @@ struct Known {
     has_schema: bool,
 }
 
-/// Data of one call's event that is judged at the door.
+/// The data of one event that is judged before acceptance.
 struct Case {
     index: usize,
     data: Box<str>,
@@ -66,7 +66,7 @@ struct Case {
 impl EventTypes {
     pub fn new(catalog: Catalog) -> Self {
         let compiled = Arc::new(Compiled::new(COMPILED_BYTES_MAX));
-        // Judging keeps a core busy: half of the cores are left to everything else.
+        // Judging keeps a core busy, so half of the cores stay free for other work.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let turns = Turns::new(Places {
             all: cores.div_ceil(2),
@@ -78,8 +78,8 @@ impl EventTypes {
         EventTypes { catalog, in_force: Arc::default(), compiled, turns }
     }
 
-    /// To be called after every change of a type: what comes after it is judged by what is in force then. Other
-    /// processes follow within a second.
+    /// Drops the cached types. Call it after every change of a type, so that later events are judged by the new schema.
+    /// Other processes follow within 1 second.
     pub fn forget(&self) {
         self.in_force.forget();
     }
@@ -91,8 +91,7 @@ impl EventTypes {
         Ok(known.unwrap_or_else(|| Arc::new(InForce::from(Vec::new()))))
     }
 
-    /// Marks the events of a call with the schemas in force. Gives what is wrong with those that are to be rejected, by
-    /// their index.
+    /// Marks the events of a call with the schemas in force. Returns the errors of the events to reject, by index.
     pub async fn mark(
         &self,
         in_force: &InForce,
@@ -137,7 +136,7 @@ impl EventTypes {
         Ok(rejected)
     }
 
-    /// Marks events that were in quarantine with the schemas in force, and judges them by those.
+    /// Marks quarantined events with the schemas in force, and judges them by those.
     pub async fn judge_again(&self, in_force: &InForce, mut events: Vec<Event>) -> Result<Judged> {
         for event in &mut events {
             let known = in_force.find(&event.category, &event.name);
@@ -152,7 +151,7 @@ impl EventTypes {
         Ok(judged)
     }
 
-    /// Judges stored events by the schemas that they are marked with, unless the door has.
+    /// Judges stored events by the schemas of their marks, unless they were judged at acceptance.
     pub async fn judge(&self, mut events: Vec<Event>) -> Result<Judged> {
         let mut known = HashMap::new();
         let mut held = Held::default();
@@ -184,7 +183,7 @@ impl EventTypes {
         Ok(judged)
     }
 
-    /// What is wrong with data by a version of a schema.
+    /// Returns the errors of data by one version of a schema.
     pub async fn check(
         &self,
         project_id: ProjectId,
@@ -200,7 +199,7 @@ impl EventTypes {
         apart(move || judge::errors(|| schema.check_value(&data))).await
     }
 
-    /// The compiled schema of a version; `None` when it takes any object.
+    /// The compiled schema of a version; `None` if it takes any object.
     async fn schema(
         &self,
         project_id: ProjectId,
@@ -218,7 +217,7 @@ impl EventTypes {
             let corrupt = |error: String| Error::Corrupt(format!("schema {version} of {category} {name}: {error}"));
             let schema = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
             let schema = apart(move || Schema::compile(&schema)).await?.unwrap_or_else(|errors| {
-                tracing::warn!(project.id = %project_id, category, name, version, ?errors, "a stored schema is not taken any more");
+                tracing::warn!(project.id = %project_id, category, name, version, ?errors, "a stored schema is no longer valid");
                 Schema::refused()
             });
             compiled = Some(Arc::new(schema));
@@ -227,7 +226,7 @@ impl EventTypes {
         Ok(compiled)
     }
 
-    /// Compiles a schema that comes from outside, which takes its time. The inner error is what is wrong with it.
+    /// Compiles a schema from a client, on a blocking thread. The inner error lists what is wrong with it.
     pub async fn compile(
         &self,
         project_id: ProjectId,
@@ -238,7 +237,7 @@ impl EventTypes {
     }
 }
 
-/// Judges events of a call and gives their data back; `time` is what is left to the call.
+/// Judges events of a call and returns their data to them. Subtracts the time taken from `time`.
 async fn judge_at_the_door(
     cases: Vec<Case>,
     envelopes: &mut [Envelope],
@@ -267,7 +266,7 @@ async fn judge_at_the_door(
 
 const TOO_MANY: &str = "Judging the events of this call took too long: send fewer in one call, or smaller ones.";
 
-/// The different schemas that a call holds.
+/// The distinct schemas that a call holds.
 #[derive(Default)]
 struct Held {
     /// By their addresses in memory.
@@ -276,7 +275,7 @@ struct Held {
 }
 
 impl Held {
-    /// False when the call holds enough without this one.
+    /// Returns false if the schema would exceed the call's bound.
     fn hold(&mut self, schema: &Arc<Schema>) -> bool {
         let address = Arc::as_ptr(schema).addr();
         if self.schemas.contains(&address) {

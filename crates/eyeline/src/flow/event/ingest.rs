@@ -1,4 +1,4 @@
-//! From the inbox to the counters: batch by batch in the order of offsets, each counted once.
+//! From the inbox to the counters: batch by batch in the order of offsets, each event once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::flow::hints;
 use crate::flow::lake::partitions::Partitions;
 use crate::settings::EventBounds;
 
-/// How long the ids that clients gave are found again, from the first receipt.
+/// The time after the first receipt in which an event id is known, so that a repeated event is a duplicate.
 pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How long what guards remember is kept: the day that they look back on, and time for events on their way.
+/// The time for which guard state is stored: the day that guards look back on, plus one hour for delayed events.
 const GUARDED_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
 
-/// Owners of a partition that may die while they try one event alone. The next one quarantines it unread.
+/// Owners of a partition that may die while they apply one event alone. The next one quarantines it unread.
 const DEATHS_ALONE_MAX: u32 = 2;
 
-/// Ids forgotten in one transaction.
+/// Ids that one transaction deletes.
 const FORGET_MAX: u32 = 2_000;
-/// How long a caller waits for the events before it to be applied.
+/// The longest time a caller waits until earlier events are applied.
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
-/// How often it looks where another process applies them.
+/// The interval of polling when another process applies them.
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 
 /// Cheap to clone; clones share their signals.
@@ -42,13 +42,13 @@ pub struct Ingest {
     event_types: EventTypes,
     pubsub: Arc<dyn PubSub>,
     clock: Clock,
-    /// What was served: it tells the places that events speak of.
+    /// The served orders, which tell the ranks at which images were shown.
     orders: Orders,
     partitions: Partitions,
     bounds: EventBounds,
-    /// Somebody waits for events to be applied.
+    /// A caller waits for events to be applied.
     hurry: watch::Sender<()>,
-    /// A mark has moved.
+    /// The applied watermark of a partition has moved.
     moved: watch::Sender<()>,
 }
 
@@ -56,18 +56,18 @@ pub struct Ingest {
 struct Read {
     events: Vec<BatchEvent>,
     aside: Vec<Aside>,
-    /// Where the judging ended, when it did not come to the last record.
+    /// The offset of the last judged record, if time ran out before the end.
     reached: Option<Offset>,
 }
 
-/// What one step did.
+/// The outcome of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// There was nothing to apply.
     Idle,
-    /// Everything up to `reached` is applied; `more` when there is more at hand.
+    /// Everything up to `reached` is applied. `more` if further events wait.
     Applied { reached: Offset, more: bool },
-    /// Somebody else moved the mark: read it again.
+    /// Another process moved the watermark: read it again.
     MarkMoved,
     /// Another process owns the partition, or nobody has claimed it yet.
     NotOwner,
@@ -93,12 +93,12 @@ impl Ingest {
         self.inbox.partitions()
     }
 
-    /// Those that this process owns.
+    /// The partitions that this process owns.
     pub fn owned(&self) -> &Partitions {
         &self.partitions
     }
 
-    /// Hears when somebody waits.
+    /// Signals that a caller waits for events to be applied.
     pub fn hurried(&self) -> watch::Receiver<()> {
         self.hurry.subscribe()
     }
@@ -108,8 +108,8 @@ impl Ingest {
         self.inbox.arrived(partition, after).await;
     }
 
-    /// Where the partition stands. `Conflict` when the inbox has never reached the catalog's mark: then they are not of
-    /// one installation, and new events would be taken for old ones.
+    /// The applied watermark of the partition. Returns `Conflict` if it lies beyond the inbox's head: then catalog and
+    /// inbox are not of one installation, and new events would pass for applied ones.
     pub async fn mark(&self, partition: u32) -> Result<Offset> {
         let mark = self.catalog.applied_mark(partition).await?;
         let head = self.inbox.head(partition).await?;
@@ -121,7 +121,8 @@ impl Ingest {
         Ok(mark)
     }
 
-    /// Applies the next events after `mark`, at most `events_max`; one, after earlier owners of the partition died over them.
+    /// Applies the next events after `mark`, at most `events_max`. If earlier owners died over them, applies one at a
+    /// time.
     pub async fn step(&self, partition: u32, mark: Offset, events_max: usize) -> Result<Step> {
         let deliveries = self.inbox.pull(partition, mark, events_max).await?;
         if self.partitions.is_suspect(partition) {
@@ -131,8 +132,8 @@ impl Ingest {
         self.take(partition, mark, deliveries, more).await
     }
 
-    /// Takes the events as far as none has to be judged; else tries the first one alone. It is noted before it is tried: after
-    /// two deaths over it, it is quarantined unread.
+    /// Applies the events before the first one that must be judged, else that one alone. An attempt is noted before it
+    /// starts. After two deaths the event is quarantined unread.
     async fn step_with_care(&self, partition: u32, mark: Offset, mut deliveries: Vec<Delivery>) -> Result<Step> {
         let is_judged = |delivery: &Delivery| {
             let event = Event::decode(&delivery.event);
@@ -161,7 +162,7 @@ impl Ingest {
         Ok(step)
     }
 
-    /// Judges and applies what follows `mark`, as far as the time for judging lasts.
+    /// Judges and applies events after `mark` until the time for judging ends.
     async fn take(&self, partition: u32, mark: Offset, deliveries: Vec<Delivery>, more: bool) -> Result<Step> {
         let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let Some(Delivery { offset: last, .. }) = deliveries.last() else { return Ok(Step::Idle) };
@@ -176,7 +177,7 @@ impl Ingest {
         self.apply(batch, more || reached < last).await
     }
 
-    /// Quarantines the next event after `mark` unread: for one whose application fails again and again.
+    /// Quarantines the next event after `mark` unread. Called for an event whose application keeps failing.
     pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
         let deliveries = self.inbox.pull(partition, mark, 1).await?;
         tracing::error!(partition, mark, error = %reason, "the event after this offset could not be applied");
@@ -216,24 +217,24 @@ impl Ingest {
                 let mut moved = self.moved.subscribe();
                 while self.catalog.applied_mark(partition).await? < head {
                     self.hurry.send_replace(());
-                    // Applied by another process, it is found by looking again.
+                    // Polls, because another process may apply them.
                     let _ = tokio::time::timeout(CATCH_UP_POLL, moved.changed()).await;
                 }
             }
             Ok(())
         };
-        let late = |_| Error::unavailable("events are still waiting to be applied");
+        let late = |_| Error::unavailable("events still wait to be applied");
         tokio::time::timeout(CATCH_UP_PATIENCE, waiting).await.map_err(late)?
     }
 
-    /// Forgets ids that are old enough; true when there may be more of them.
+    /// Deletes event ids older than [`IDS_KEPT`]. True if there may be more of them.
     pub async fn forget_ids(&self) -> Result<bool> {
         let before = self.clock.now().minus(IDS_KEPT);
         Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
-    /// Forgets what guards remember of more than a day; true when there may be more. While events wait, some may be as old
-    /// as what would be forgotten.
+    /// Deletes guard state older than [`GUARDED_KEPT`]. True if there may be more. While events wait it deletes
+    /// nothing, because they may be as old as that state.
     pub async fn forget_guarded(&self) -> Result<bool> {
         for partition in 0..self.inbox.partitions() {
             if self.catalog.applied_mark(partition).await? < self.inbox.head(partition).await? {
@@ -244,8 +245,7 @@ impl Ingest {
         Ok(self.catalog.forget_guarded(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
-    /// Reads and judges the records, the first ones only where that takes long. What is wrong with one never stops the
-    /// line.
+    /// Reads and judges the records, or only the first ones if judging takes long. A bad record never stops the line.
     async fn read(&self, deliveries: Vec<Delivery>) -> Result<Read> {
         let delivered: Vec<Offset> = deliveries.iter().map(|delivery| delivery.offset).collect();
         let mut offsets = Vec::with_capacity(deliveries.len());
@@ -258,7 +258,7 @@ impl Ingest {
                     events.push(event);
                 }
                 None => {
-                    let errors = FieldErrors::one("", "This is no event that this version can read.");
+                    let errors = FieldErrors::one("", "This version of the server cannot read this event.");
                     aside.push(self::aside(offset, None, record, "unreadable", errors));
                 }
             }
@@ -277,8 +277,8 @@ impl Ingest {
         Ok(Read { events, aside, reached })
     }
 
-    /// Tells the listeners of projects that events of theirs were quarantined since the last call, and drops the oldest beyond
-    /// the bounds.
+    /// Publishes news of newly quarantined events, and deletes the oldest events beyond the bounds of a project's
+    /// quarantine.
     pub async fn tell_quarantined(&self) -> Result<()> {
         let EventBounds { quarantined_events, quarantined_bytes, .. } = self.bounds;
         for (project_id, seq) in self.catalog.tell_quarantined(self.clock.now()).await? {

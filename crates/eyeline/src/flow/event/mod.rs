@@ -1,4 +1,4 @@
-//! From a sent event to the counters: accepted, judged, counted, quarantined, replayed.
+//! From a sent event to the counters: accept, judge, apply, quarantine, replay.
 
 pub mod collect;
 mod compiled;

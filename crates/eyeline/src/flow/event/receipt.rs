@@ -1,4 +1,4 @@
-//! What became of one event.
+//! The receipt of one event: its record and its fate.
 
 use eyeline_core::event::{ActKind, ImageRef};
 use eyeline_core::{ApplicationId, Event, EventId, GalleryId, ProjectId, Timestamp};
@@ -8,21 +8,21 @@ use eyeline_store::{Catalog, Result};
 
 use crate::flow::lake::history::History;
 
-/// How far an event came.
+/// The state of an event.
 pub enum Fate {
-    /// In the inbox; it is counted within moments.
+    /// In the inbox, and not applied yet.
     Waiting,
-    /// It counts for nothing yet, and why.
+    /// In quarantine, with the reasons.
     Quarantined(Box<Quarantined>),
     Counted(CountedIn),
 }
 
 /// The counters that hold an event.
 pub struct CountedIn {
-    /// The hour and the day (UTC) of its roll-ups.
+    /// The starts of its roll-up hour and roll-up day (UTC).
     pub hour: Timestamp,
     pub day: Timestamp,
-    /// As what it counts for which image of which gallery.
+    /// The act it counts as, with the gallery and the image.
     pub image: Option<(ActKind, GalleryId, ImageRef)>,
 }
 

@@ -1,8 +1,7 @@
-//! Out of quarantine: events that count now go through the inbox once more.
+//! Replay: quarantined events that fit now go through the inbox once more.
 //!
-//! What comes back is the event as it was received, marked with its place in quarantine. Whoever applies it takes it
-//! out of there in the same transaction, so a copy too many, of a second call or after a crash, finds nothing and
-//! counts for nothing.
+//! A replayed record is the event as it was received, marked with its place in quarantine. Applying it deletes that
+//! place in the same transaction. A surplus copy, from a second call or a crash, finds no place and counts for nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +18,12 @@ use super::event_types::EventTypes;
 use super::ingest::Ingest;
 use crate::clock::Clock;
 
-/// Events looked at in one piece, and in one call.
+/// Events of one piece, and of one call.
 const PIECE: u32 = 500;
 const CALL_EVENTS_MAX: usize = 20_000;
-/// How long one call looks at events.
+/// The longest time that one call judges events.
 const CALL_TIME: Duration = Duration::from_secs(10);
-/// How long a call waits for the one before it.
+/// The longest time that a call waits for the one before it.
 const TURN_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Cheap to clone.
@@ -35,30 +34,30 @@ pub struct Replays {
     pub event_types: EventTypes,
     pub ingest: Ingest,
     pub clock: Clock,
-    /// One call at a time: the second one finds what the first has left, and tells of that.
+    /// One call at a time. A second call finds and reports what the first has left.
     pub turn: Arc<Mutex<()>>,
 }
 
-/// What a call did, or would do.
+/// The outcome of a call, or of a dry run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     pub replayed: u64,
     pub still_failing: u64,
-    /// There is more after this one, for the next call.
+    /// Where the next call continues, if events are left.
     pub next: Option<Age>,
 }
 
-/// What became of the first events of a piece.
+/// The outcome of the first events of a piece.
 struct Tried {
     replayed: usize,
     still_failing: usize,
-    /// Where the last one of them stands.
+    /// The place of the last of them.
     end: Option<Age>,
 }
 
 impl Replays {
-    /// Tries the project's events in quarantine again, the oldest first, after the one at `after`; those that count now
-    /// are counted when this returns. With `dry_run` nothing is changed.
+    /// Judges the project's quarantined events again, oldest first, after the one at `after`. The events that fit are
+    /// counted when this returns. With `dry_run` nothing changes.
     pub async fn replay(
         &self,
         project_id: ProjectId,
@@ -69,7 +68,8 @@ impl Replays {
         let turn = tokio::time::timeout(TURN_PATIENCE, self.turn.lock()).await;
         let _turn = turn.map_err(|_| Error::unavailable("another replay is under way"))?;
         let mut outcome = Replayed::default();
-        // What fails again is put behind: it is not looked at a second time.
+        // An event that fails again gets a newer age. The call ends at the event that is newest now, so it judges none
+        // twice.
         let newest = self.catalog.quarantined(project_id, filter.clone(), Order::LastFirst, None, 1).await?;
         let Some(last) = newest.first().map(|newest| newest.age) else { return Ok(outcome) };
         let (mut looked_at, start) = (0, Instant::now());
@@ -99,7 +99,7 @@ impl Replays {
         Ok(outcome)
     }
 
-    /// Tries the first events of the piece, as many as there is time for.
+    /// Judges the first events of the piece, as many as the time allows.
     async fn try_again(&self, project_id: ProjectId, piece: Vec<Quarantined>, dry_run: bool) -> Result<Tried> {
         let in_force = self.event_types.in_force(project_id).await?;
         let (ages, events): (Vec<Age>, Vec<Event>) =
@@ -128,7 +128,7 @@ impl Replays {
         Ok(Tried { replayed, still_failing, end })
     }
 
-    /// The events but those of images that are not there.
+    /// Returns the events whose images exist. The others become misfits.
     async fn with_known_images(
         &self,
         project_id: ProjectId,

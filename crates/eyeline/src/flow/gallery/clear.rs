@@ -1,4 +1,5 @@
-//! Deleted projects: hidden at once, taken away here, a piece at a time. Their galleries go first, by themselves.
+//! Deletes the data of deleted projects, a piece at a time. A deleted project is hidden at once; its galleries are
+//! deleted first, elsewhere.
 
 use eyeline_store::Error;
 
@@ -8,8 +9,8 @@ use crate::flow::photo::change;
 const IMAGES_MAX: u32 = 50;
 const ROWS_MAX: u32 = 500;
 
-/// Takes away a piece of a deleted project: its images with their objects, then what is left. True when there may be
-/// more to do.
+/// Deletes a piece of a deleted project: some images with their objects, or rows once no image is left. True if there
+/// may be more to do.
 pub async fn clear_deleted_projects(app: &App) -> Result<bool, Error> {
     let Some((project_id, images)) = app.catalog.project_to_clear(IMAGES_MAX).await? else { return Ok(false) };
     if images.is_empty() {
@@ -18,7 +19,7 @@ pub async fn clear_deleted_projects(app: &App) -> Result<bool, Error> {
     }
     for image_id in images {
         match change::delete(app, image_id).await {
-            // Somebody else was quicker.
+            // Another process was faster.
             Ok(()) | Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! A client's catalogue into a gallery: rows are stored as they arrive, a chunk to a transaction.
+//! Loads a client's catalogue into a gallery. Rows are stored as they arrive, one chunk in each transaction.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::flow::hints;
 
 /// Rows of one transaction.
 const CHUNK_ROWS: usize = 1_000;
-/// Rejected rows that are told one by one; all of them are counted.
+/// Rejected rows that are listed. All of them are counted.
 const REJECTED_LISTED_MAX: usize = 1_000;
 
-/// Why a row cannot be taken.
+/// The reason why a row is invalid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BadRow {
-    /// The image that it names, if it can be read so far.
+    /// The image that the row names, if that could be read.
     pub external_id: Option<String>,
     pub errors: FieldErrors,
 }
 
-/// A row that was not taken.
+/// A rejected row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectedRow {
     pub row: u64,
@@ -31,50 +31,50 @@ pub struct RejectedRow {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadSummary {
     pub loaded: DatasetLoaded,
-    /// Images that left the gallery.
+    /// Images removed from the gallery.
     pub removed: u64,
-    /// Why a full feed removed nothing: a sentence.
+    /// One sentence that says why a full feed removed nothing.
     pub not_removed: Option<&'static str>,
-    /// The first thousand, in the order of their rows.
+    /// The first [`REJECTED_LISTED_MAX`], in row order.
     pub rejected: Vec<RejectedRow>,
     pub rejected_count: u64,
 }
 
-/// Where a load goes.
+/// The target of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadInto {
     pub gallery_id: GalleryId,
-    /// Images that the project may hold.
+    /// The most images that the project may hold.
     pub images_max: Option<u64>,
-    /// The load has every image of the dataset: those of earlier loads that it does not have leave the gallery.
+    /// The load holds every image of the dataset. Images of earlier loads that it lacks are removed from the gallery.
     pub is_full: bool,
 }
 
-/// A load under way. What [`Load::push`] has returned for may still be in memory; after [`Load::finish`] all of it is
-/// stored. A load that is dropped leaves whole chunks and removes nothing, and sending the same rows again is harmless.
+/// A load under way. Rows passed to [`Load::push`] may still be in memory; [`Load::finish`] stores all of them. A
+/// dropped load leaves whole chunks and removes nothing. Sending the same rows again is harmless.
 pub struct Load<'a> {
     catalog: &'a Catalog,
     pubsub: &'a dyn PubSub,
     into: LoadInto,
     now: Timestamp,
-    /// With their numbers.
+    /// The rows with their numbers.
     chunk: Vec<(u64, DatasetRow)>,
     full: Option<FullFeed>,
     summary: LoadSummary,
 }
 
-/// What a full feed names.
+/// The images that a full feed names.
 struct FullFeed {
-    /// The ordinals below this one were given before the load began; a later image is nobody's to remove.
+    /// The first ordinal not yet given when the load began. Images from it on are not removed.
     end: u32,
     named: Ordinals,
-    /// Images of rows that were rejected: they stay as they are.
+    /// Images of rejected rows, which stay unchanged.
     rejected: Vec<String>,
     has_unreadable_rows: bool,
 }
 
 impl<'a> Load<'a> {
-    /// `now` is the creation time of new images whose row tells none.
+    /// `now` is the creation time of new images whose row states none.
     pub async fn begin(catalog: &'a Catalog, pubsub: &'a dyn PubSub, into: LoadInto, now: Timestamp) -> Result<Self> {
         let mut full = None;
         if into.is_full {
@@ -84,7 +84,7 @@ impl<'a> Load<'a> {
         Ok(Load { catalog, pubsub, into, now, chunk: Vec::new(), full, summary: LoadSummary::default() })
     }
 
-    /// Takes what was read of row number `row`, which stands for `rows` rows of the stream. `None` changes nothing.
+    /// Adds row number `row`, which stands for `rows` rows of the stream. `None` changes nothing.
     pub async fn push(&mut self, row: u64, rows: u64, read: Result<Option<DatasetRow>, BadRow>) -> Result<()> {
         match read {
             Ok(None) => self.summary.loaded.unchanged += rows,
@@ -134,7 +134,7 @@ impl<'a> Load<'a> {
         self.summary.loaded += stored.loaded;
         for index in stored.over_quota {
             let images_max = images_max.unwrap_or_default();
-            let sentence = format!("The project may hold {images_max} images, and holds as many.");
+            let sentence = format!("The project holds {images_max} images, the most that it may hold.");
             self.reject(numbers[index], 1, FieldErrors::one("row", sentence));
         }
         if let Some(full) = &mut self.full {
@@ -146,12 +146,12 @@ impl<'a> Load<'a> {
 
     async fn remove_absent(&mut self, full: FullFeed) -> Result<()> {
         if full.has_unreadable_rows {
-            let sentence = "Nothing was removed: nobody knows which images the unreadable rows name.";
+            let sentence = "Nothing was removed: some rows are unreadable, and the images that they name are unknown.";
             self.summary.not_removed = Some(sentence);
             return Ok(());
         }
         if full.named.is_empty() {
-            self.summary.not_removed = Some("Nothing was removed: the feed has no row that was taken.");
+            self.summary.not_removed = Some("Nothing was removed: no row of the feed was stored.");
             return Ok(());
         }
         let gallery_id = self.into.gallery_id;

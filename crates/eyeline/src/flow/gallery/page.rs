@@ -1,4 +1,4 @@
-//! From a published order to the page that a gallery shows.
+//! From a published order to a page of the gallery.
 
 mod cursor;
 
@@ -24,15 +24,15 @@ use crate::flow::photo::links::{Links, Window};
 use crate::secrets::{Secrets, sha256};
 use crate::web_address;
 
-/// How long a page's bytes are kept for the next one who asks.
+/// The time for which the bytes of a page are cached.
 const CACHED: Duration = Duration::from_secs(5 * 60);
 
-/// A page as it was asked for.
+/// A requested page.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub wanted: Wanted,
     pub start: Start,
-    /// `None`: the gallery's own.
+    /// `None` stands for the gallery's page size.
     pub limit: Option<usize>,
 }
 
@@ -40,14 +40,14 @@ pub struct Asked {
 pub enum Start {
     First,
     Cursor(Cursor),
-    /// `number` counts from 1; of the order with this id, or of the newest.
+    /// `number` counts from 1. Without `order_id` it is a page of the newest order.
     Page {
         number: u64,
         order_id: Option<OrderId>,
     },
 }
 
-/// A page that was found in an order, before anything of it was read.
+/// A page located in an order, before its images are read.
 pub struct Placed {
     ranked: Arc<Ranked>,
     head: Head,
@@ -125,7 +125,7 @@ struct Numbers {
     counted_clicks: Option<u64>,
 }
 
-/// Finds the page's order and place.
+/// Finds the page's order and its start in it.
 pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Placed> {
     let head = ranked.head().ok_or(Error::NotFound("gallery"))?;
     let limit = asked.limit.unwrap_or(head.gallery.page_size as usize).max(1);
@@ -153,7 +153,7 @@ pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Place
 }
 
 impl Placed {
-    /// The same for the same bytes: what an `ETag` holds between its quotes.
+    /// The content of an `ETag`. Equal bytes have equal validators.
     pub fn validator(&self) -> String {
         let parts = format!(
             "{} {} {:?} {:?} {} {} {} {}",
@@ -169,7 +169,7 @@ impl Placed {
         URL_SAFE_NO_PAD.encode(&sha256(parts.as_bytes())[..15])
     }
 
-    /// Where the next page begins; `None` at the end.
+    /// The sealed cursor of the next page; `None` at the end.
     pub fn next(&self, secrets: &Secrets) -> Option<String> {
         let place = self.start.checked_add(self.limit).filter(|place| *place < self.order.len())?;
         let cursor = Cursor {
@@ -187,7 +187,7 @@ impl Placed {
         &self.head.gallery
     }
 
-    /// Images of the whole order.
+    /// Images in the whole order.
     pub fn images(&self) -> usize {
         self.order.len()
     }
@@ -198,11 +198,11 @@ impl Placed {
         self.written(app, "page", write).await
     }
 
-    /// The page as `write` writes it: from the cache, where `form` names what was written, or by one query. Images that
-    /// were hidden since the order was published are left out, so a page may be shorter.
+    /// The page as `write` writes it: from the cache, where `form` is part of the key, or by one query. Images hidden
+    /// after the order was published are left out, so a page may be shorter than its limit.
     pub async fn written(&self, app: &App, form: &str, write: impl FnOnce(&Page) -> Result<Vec<u8>>) -> Result<Bytes> {
         let key = format!("{form}:{}", self.validator());
-        // A cache that is away costs time, not the page.
+        // Without the cache the page only takes longer.
         if let Ok(Some(bytes)) = app.cache.get(&key).await {
             return Ok(bytes);
         }
@@ -246,7 +246,7 @@ impl Placed {
     }
 }
 
-/// One image of a gallery as the class sees it now, with its place and numbers in the newest order. `NotFound` when the
+/// One image of a gallery as the class sees it now, with its rank and numbers in the newest order. `NotFound` if the
 /// class does not see it.
 pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
     let read = read_one(app, ranked, class, image_id).await?;
@@ -261,31 +261,31 @@ async fn read_one(app: &App, ranked: &Ranked, class: AccessClass, image_id: Imag
     app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))
 }
 
-/// What an image's preview is.
+/// The preview of an image.
 pub enum Preview {
-    /// A dataset's picture has an address of its own.
+    /// A dataset image is at its own address.
     At(String),
     Bytes(PreviewBytes),
 }
 
 pub struct PreviewBytes {
     pub content_type: String,
-    /// The same for the same bytes.
+    /// Equal bytes have equal validators.
     pub validator: String,
     pub bytes: Bytes,
 }
 
-/// What the catalog says of an image's preview.
+/// The catalog's record of an image's preview.
 #[derive(Serialize, Deserialize)]
 struct KnownPreview {
     ordinal: u32,
-    /// Of a dataset's picture.
+    /// The address of a dataset image.
     url: Option<String>,
-    /// Object key and type of the smallest version.
+    /// The object key and media type of the smallest version.
     version: Option<(String, String)>,
 }
 
-/// The smallest version of an image that the class sees: from the cache, or from the objects.
+/// The smallest version of an image that the class sees, from the cache or the objects.
 pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
     let known = known_preview(app, ranked, image_id).await?;
     if ranked.shows(&[known.ordinal], class) != [true] {
@@ -296,7 +296,7 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
     }
     let (object_key, content_type) = known.version.ok_or(Error::NotFound("version"))?;
     let object = ObjectKey::parse(&object_key);
-    let object = object.ok_or_else(|| Error::Corrupt(format!("{object_key} is no key of an object")))?;
+    let object = object.ok_or_else(|| Error::Corrupt(format!("{object_key} is not an object key")))?;
     let key = format!("preview:{object_key}");
     let bytes = match app.cache.get(&key).await {
         Ok(Some(bytes)) => bytes,
@@ -312,8 +312,8 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
     Ok(Preview::Bytes(PreviewBytes { content_type, validator, bytes }))
 }
 
-/// From the cache, or by two queries. The key holds the revision of the gallery's items, which rises with every change of
-/// one: what is cached is what the catalog says.
+/// From the cache, or by two queries. The key holds the revision of the gallery's items, which rises with every change
+/// of one. A cached entry therefore equals the catalog's.
 async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<KnownPreview> {
     let gallery_id = ranked.gallery_id();
     let item_revision = ranked.head().ok_or(Error::NotFound("gallery"))?.item_revision;
@@ -330,7 +330,7 @@ async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<
     let known = KnownPreview { ordinal, url: item.url, version };
     let json = serde_json::to_vec(&known).map_err(|error| Error::internal("keeping a preview", error))?;
     if let Err(error) = app.cache.set(&key, json.into(), CACHED).await {
-        tracing::debug!(%error, "what is known of a preview could not be cached");
+        tracing::debug!(%error, "the record of a preview could not be cached");
     }
     Ok(known)
 }

@@ -1,4 +1,4 @@
-//! Why an image stands where it does.
+//! Explains the rank of an image.
 
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ struct Neighbour {
     score: f64,
 }
 
-/// Explains the image's place in the newest order that is wanted. `NotFound` when the class does not see the image.
+/// Explains the image's rank in the newest wanted order. `NotFound` if the class does not see the image.
 pub async fn why(
     app: &App,
     ranked: &Arc<Ranked>,

@@ -1,4 +1,4 @@
-//! Few large files instead of many small ones: the files of an hour become one, and those of a day.
+//! Replaces many small lake files by few large ones: the files of an hour become one, then those of a day.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use super::files::{LakeFiles, file_ref, lake_file};
 use super::partitions::Partitions;
 use crate::clock::Clock;
 
-/// After an hour or a day is over, its last events may still be on their way to a file.
+/// The wait after the end of an hour or a day, because its last events may not be flushed yet.
 const LATE: Duration = Duration::from_secs(2 * 60);
-/// So many parts of an hour are merged although it is not over.
+/// An hour with this many files is merged before its end.
 const PARTS_MAX: usize = 32;
-/// A few late events do not make a large file be written again, unless they are this part of it, or these many files.
+/// A large file is not rewritten for late events unless they are one part in `LATE_PART` of it, or `LATE_FILES_MAX`
+/// files.
 const LATE_PART: u64 = 8;
 const LATE_FILES_MAX: usize = 16;
 
@@ -29,7 +30,7 @@ pub struct Compact {
     clock: Clock,
 }
 
-/// Files that become one.
+/// The files of one merge.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     inputs: Vec<LakeFile>,
@@ -41,7 +42,7 @@ impl Compact {
         Compact { catalog, files, partitions, clock }
     }
 
-    /// Merges some files of an own partition; false when there is nothing to merge.
+    /// Merges some files of an owned partition. False if there is nothing to merge.
     pub async fn step(&self) -> Result<bool> {
         let mut files = self.catalog.manifest().await?.files;
         files.retain(|file| self.partitions.fence(file.partition).is_some());
@@ -53,7 +54,7 @@ impl Compact {
         let made = self.files.write(first, move |files, sink, budget| compact(files, &refs, sink, budget)).await?;
         let rows: u64 = inputs.iter().map(|file| file.rows).sum();
         let Some((key, facts)) = made.filter(|(_, facts)| facts.rows == rows) else {
-            return Err(Error::Corrupt(format!("of {rows} events some were left by a merge")));
+            return Err(Error::Corrupt(format!("a merge of {rows} events lost some of them")));
         };
         let keys = inputs.iter().map(|file| file.key.clone()).collect();
         let output = lake_file(key, partition, level, &facts);
@@ -63,7 +64,7 @@ impl Compact {
     }
 }
 
-/// The files to be merged next: hours first, so that a day is merged from few.
+/// The next files to merge. Hours come first, so that a day is merged from few files.
 fn plan(files: &[LakeFile], now: Timestamp) -> Option<Plan> {
     let of = |interval: Interval, level_max: u32| {
         let mut groups: BTreeMap<(u32, i64), Vec<LakeFile>> = BTreeMap::new();
@@ -78,8 +79,8 @@ fn plan(files: &[LakeFile], now: Timestamp) -> Option<Plan> {
     let days = of(Interval::Day, 2).filter(|(is_over, files)| *is_over && files.len() > 1 && is_worth_it(files));
     let days = days.map(|(_, inputs)| Plan { inputs, level: 2 });
     hours.chain(days).next().map(|mut plan| {
-        // What does not fit in memory at once is merged in rounds: the small ones first, so that what has grown is not
-        // written again with each of them.
+        // Files that exceed the memory are merged in rounds, small ones first, so that a large result is not rewritten
+        // in every round.
         plan.inputs.sort_by_key(|file| file.rows);
         plan.inputs.truncate(merge_at_once(&plan.inputs.iter().map(file_ref).collect::<Vec<_>>()));
         plan

@@ -1,10 +1,9 @@
-//! Lets go of events that are older than they are kept: what they came to is stored, and their files are not needed any
-//! more.
+//! The retention cut: deletes events older than the retention period, after their contribution is stored as bases.
 //!
-//! A cut takes the first events of a partition in the order in which they were applied, up to the first one that is still
-//! to be kept. Pieces of bases and files are written first; one transaction of the catalog then makes the cut. A crash
-//! before it leaves pieces that the next try takes away and files that the sweep does; one after it leaves files that are
-//! noted as unwanted.
+//! A cut takes the first events of a partition, in the order of their application, up to the first one to keep. Base
+//! pieces and files are written first; one transaction of the catalog then makes the cut. After a crash before it, the
+//! next try deletes the pieces and the sweep the files. After a crash behind it, the replaced files are already noted
+//! as unwanted.
 
 use std::time::Duration;
 
@@ -22,18 +21,17 @@ use super::recount::{Galleries, Gallery, count_files};
 use super::usage::Usage;
 use crate::clock::Clock;
 
-/// Images of the galleries that are held in memory at once, and sources and sessions that their guards remember, unless one
-/// gallery alone has more.
+/// Images, guard sources and guard sessions that are in memory at once. A single gallery may exceed it.
 const HELD_MAX: usize = 250_000;
-/// Guards remember a day; another one for what was received around midnight.
+/// Guards look back one day; another day covers events received around midnight.
 const REMEMBERED: Duration = Duration::from_secs(2 * 24 * 60 * 60);
-/// Without events for so long, a server waits so long after its start before it lets go of any.
+/// If the newest events are older than `SILENCE`, a server waits for `SETTLED` after its start before it cuts.
 const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 const SETTLED: Duration = Duration::from_secs(60 * 60);
-/// Pieces of a base written at once, and about their bytes.
+/// Pieces of a base, and their approximate bytes, that one transaction writes.
 const PIECES_MAX: usize = 500;
 const BYTES_MAX: usize = 512 * 1024;
-/// Pieces of a replaced base taken away at once.
+/// Pieces of a replaced base that one transaction deletes.
 const CLEARED_MAX: u32 = 500;
 
 /// Cheap to clone.
@@ -44,20 +42,20 @@ pub struct Cut {
     usage: Usage,
     partitions: Partitions,
     clock: Clock,
-    /// How long events are kept; `None`: for ever.
+    /// The retention period; `None` keeps events for ever.
     keep: Option<Duration>,
 }
 
-/// The cut to be made in a partition.
+/// The next cut of a partition.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     cut: Offset,
-    /// Every event behind it was received from about then on.
+    /// Every event after the cut was received at about this time or later.
     before: Timestamp,
     complete_from: Timestamp,
-    /// Files of events up to the cut.
+    /// Files that end before the cut.
     gone: Vec<LakeFile>,
-    /// Those that have events on both sides of it.
+    /// Files with events on both sides of the cut.
     split: Vec<LakeFile>,
 }
 
@@ -73,8 +71,8 @@ impl Cut {
         Cut { catalog, files, usage, partitions, clock, keep }
     }
 
-    /// Lets go of the first day of events in an own partition that has some older than they are kept; `None` when none has,
-    /// an erasure is under way, or the clock may be wrong. It may be `Moved` when files were merged or an erasure was
+    /// Deletes the first day of events in an owned partition that has events older than the retention period. `None` if
+    /// none has, an erasure is under way, or the clock may be wrong. `Moved` if files were merged or an erasure was
     /// requested meanwhile.
     pub async fn step(&self) -> Result<Option<Committed>> {
         let Some(keep) = self.keep else { return Ok(None) };
@@ -83,8 +81,8 @@ impl Cut {
         }
         let before = Interval::Day.begin(Interval::Day.number(self.clock.now().minus(keep)));
         let manifest = self.catalog.manifest().await?;
-        // It finds its events in files alone: those that are let go of would be neither counted for it nor taken out of the
-        // roll-ups.
+        // An erasure looks for its events in files only. Events deleted by a cut would be missing from its count and
+        // remain in the roll-ups.
         if !manifest.hidden.is_empty() {
             return Ok(None);
         }
@@ -100,8 +98,8 @@ impl Cut {
         Ok(None)
     }
 
-    /// Whether the server has just started and the newest file is more than a day old by its clock: after a while without
-    /// events, or with a wrong clock that the system will still set.
+    /// True if the server has just started and the newest file is over a day old by its clock. Either no events arrived
+    /// for a while, or the system will still correct the clock.
     fn started_late(&self, files: &[LakeFile]) -> bool {
         let newest = files.iter().map(|file| file.last_received_at).max();
         let is_new = self.clock.age() < SETTLED && self.clock.offset() == 0;
@@ -141,19 +139,18 @@ impl Cut {
         let committed = committed.await?;
         if committed == Committed::Done {
             let took = begin.elapsed();
-            tracing::info!(partition, cut, events, files, %complete_from, ?took, "old events were let go");
+            tracing::info!(partition, cut, events, files, %complete_from, ?took, "old events were deleted");
             for gallery_id in galleries {
                 if let Err(error) = self.clear_replaced(fence, partition, gallery_id).await {
-                    tracing::warn!(%error, gallery.id = %gallery_id, "a replaced base is still stored; the next cut clears it");
+                    tracing::warn!(%error, gallery.id = %gallery_id, "a replaced base could not be deleted; the next cut retries");
                 }
             }
         }
         Ok(committed)
     }
 
-    /// Counts the events up to the cut and stores what they come to, and what is left of galleries whose guards have had
-    /// nothing to do since the minute `forgotten`; gives all these galleries, or `None` when somebody else has claimed the
-    /// partition.
+    /// Counts the events up to the cut and stores the resulting bases. Also stores those of galleries without activity
+    /// since minute `forgotten`. Returns all these galleries, or `None` if another process has claimed the partition.
     async fn store_bases(
         &self,
         fence: i64,
@@ -184,7 +181,7 @@ impl Cut {
         }
     }
 
-    /// The next galleries, as many as may be in memory at once; none at the end.
+    /// The next galleries, as many as fit in memory; none at the end.
     async fn read_some(
         &self,
         left: &mut std::vec::IntoIter<GalleryId>,
@@ -195,7 +192,7 @@ impl Cut {
         while held < HELD_MAX
             && let Some(gallery_id) = left.next()
         {
-            // Of a try that was cut off.
+            // Left over by an interrupted try.
             self.clear_replaced(fence, partition, gallery_id).await?;
             let Some((mut gallery, _)) = Gallery::read(&self.catalog, gallery_id, |_, _| {}).await? else { continue };
             gallery.history = self.catalog.ranking_history(gallery_id, partition).await?;
@@ -236,24 +233,24 @@ impl Cut {
     }
 }
 
-/// The cut that lets go of the first day of events alone: a step that is cut off loses no more than the work of a day, and
-/// others have their turn between two.
+/// The cut that deletes only the first day of events. An interrupted step loses at most a day's work, and other steps
+/// run in between.
 fn plan_first_day<'a>(
     files: impl Iterator<Item = &'a LakeFile> + Clone,
     marks: Marks,
     before: Timestamp,
 ) -> Option<Plan> {
-    // The first in the order in which they were applied: nothing stands in the way of its day.
+    // The first event applied. No earlier event prevents the deletion of its day.
     let first = files.clone().min_by_key(|file| file.first_offset)?;
     let end = Interval::Day.begin(Interval::Day.number(first.last_received_at) + 1);
     plan(files, marks, before.min(end))
 }
 
-/// The cut that lets go of the files of a partition whose events were all received before `before`, the beginning of a day;
-/// `None` when there is nothing to let go of.
+/// The cut that deletes the files of a partition whose events were all received before `before`, the start of a day.
+/// `None` if there are none.
 fn plan<'a>(files: impl Iterator<Item = &'a LakeFile>, marks: Marks, before: Timestamp) -> Option<Plan> {
     let (old, kept): (Vec<&LakeFile>, Vec<&LakeFile>) = files.partition(|file| file.last_received_at < before);
-    // An event received earlier may have been applied later: around midnight, or out of quarantine.
+    // An event received earlier may be applied later: around midnight, or out of quarantine.
     let first_kept = kept.iter().map(|file| file.first_offset).min();
     let cut = first_kept.map_or(marks.flushed, |first| marks.flushed.min(first - 1));
     let of_cut = old.into_iter().filter(|file| file.first_offset <= cut).cloned();

@@ -1,4 +1,4 @@
-//! Erasing what a session did: hidden with the request, and gone once every file that had it is written anew.
+//! Erasure of one session's events: hidden by the request, and deleted once every file that held them is rewritten.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,8 @@ pub struct Erase {
     usage: Usage,
     partitions: Partitions,
     clock: Clock,
-    /// For each erasure under way, where the inbox ended when it was first seen: events of before it have to be in files.
+    /// The ends of the inbox when each erasure under way was first seen. Earlier events must be in files before it
+    /// runs.
     ends: Arc<Mutex<HashMap<ErasureId, Vec<Offset>>>>,
 }
 
@@ -47,7 +48,7 @@ impl Erase {
         Erase { inbox, catalog, files, usage, partitions, clock, ends: Arc::default() }
     }
 
-    /// From the return on, no answer shows what the session did until now.
+    /// Requests an erasure. After the return, no answer shows the session's events received until now.
     pub async fn request(
         &self,
         project_id: ProjectId,
@@ -64,9 +65,9 @@ impl Erase {
         Ok(requested)
     }
 
-    /// Works on every erasure under way; those whose last events are not in files yet are left for later.
+    /// Runs every erasure under way whose last events are flushed. The others wait for a later call.
     pub async fn step(&self) -> Result<()> {
-        // It lets the inbox go, which is the owner's.
+        // A step forgets inbox records, which only the owner may do.
         if !self.partitions.are_all_held() {
             return Ok(());
         }
@@ -91,7 +92,7 @@ impl Erase {
         Ok(())
     }
 
-    /// Writes anew every file that has the events; true when there may be more, since files came and went meanwhile.
+    /// Rewrites every file that holds the events. True if it rewrote any, since files may have come and gone meanwhile.
     async fn pass(&self, erasure: &Erasure) -> Result<bool> {
         let mut again = false;
         for file in self.catalog.manifest().await?.files {
@@ -100,14 +101,14 @@ impl Erase {
         Ok(again)
     }
 
-    /// True when the file had some of the events.
+    /// Rewrites a file without the events. True if it held any.
     async fn rewrite(&self, erasure: &Erasure, file: &LakeFile) -> Result<bool> {
         let hidden = Hidden {
             project_id: erasure.project_id,
             session_id: erasure.session_id,
             received_until: erasure.requested_at,
         };
-        // To step over the file would mean to call an erasure finished that is not.
+        // Skipping the file would report an unfinished erasure as finished.
         let fence = self.partitions.fence(file.partition);
         let fence = fence.ok_or_else(|| Error::unavailable("another process has claimed the partition"))?;
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
@@ -130,7 +131,7 @@ impl Erase {
         });
         let output = made.await?.map(|(key, facts)| lake_file(key, file.partition, file.level, &facts));
         if output.as_ref().map_or(0, |output| output.rows) + events != file.rows {
-            return Err(Error::Corrupt("an erasure would have taken other events too".to_owned()));
+            return Err(Error::Corrupt("an erasure would have deleted other events too".to_owned()));
         }
         let unwanted_from = self.files.unwanted_from();
         let erased = found.into_iter().map(|HiddenEvents { hour, application_id, category, name, events }| {
@@ -138,7 +139,7 @@ impl Erase {
         });
         let erased = Erased { events: erased.collect(), acts };
         let committed = self.catalog.commit_erasure(erasure, fence, file, output, erased, unwanted_from).await?;
-        tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was written anew");
+        tracing::debug!(erasure.id = %erasure.erasure_id, events, moved = committed == Committed::Moved, "a file was rewritten");
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! A file of the lake on its way from whoever makes it to the store, in pieces.
+//! Streams a new lake file from its maker to the store, in pieces.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -15,16 +15,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::usage::{Usage, failure};
 use crate::clock::Clock;
 
-/// Making one file of others takes at most this long.
+/// The longest time for making one file from others.
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);
-/// A file that was written but not taken in by then was lost to a crash.
+/// A new file that is not in the manifest by then was lost to a crash.
 const TAKEN_IN_WITHIN: Duration = Duration::from_secs(15 * 60);
-/// Replaced files stay readable for as long as a question may take, and a good deal longer.
+/// Replaced files stay readable for much longer than a query may take.
 const READABLE: Duration = Duration::from_secs(15 * 60);
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// Makes files of files. Cheap to clone.
+/// Makes files from files. Cheap to clone.
 #[derive(Clone)]
 pub struct LakeFiles {
     catalog: Catalog,
@@ -38,8 +38,8 @@ impl LakeFiles {
         LakeFiles { catalog, objects, usage, clock }
     }
 
-    /// Writes what `make` puts into the sink under a new key, which goes again unless the catalog takes it in. `None` when
-    /// nothing is left to write.
+    /// Writes what `make` puts into the sink under a new key. The sweep deletes the file unless the catalog takes it
+    /// in. `None` if there are no rows to write.
     pub(super) async fn write(
         &self,
         received_at: Timestamp,
@@ -64,18 +64,18 @@ impl LakeFiles {
             error => Error::internal("writing a file of events", error),
         })?;
         if received.bytes != facts.bytes {
-            return Err(Error::Corrupt("a file of events was not written to its end".to_owned()));
+            return Err(Error::Corrupt("a lake file was not written to its end".to_owned()));
         }
         self.objects.keep(received, &key).await?;
         Ok(Some((key, facts)))
     }
 
-    /// When a file that is replaced now may go.
+    /// The time from which a file replaced now may be deleted.
     pub(super) fn unwanted_from(&self) -> Timestamp {
         self.clock.real_now().plus(READABLE)
     }
 
-    /// A key for a small file, which goes again unless the catalog takes it in soon.
+    /// A key for a small file. The sweep deletes the file unless the catalog takes it in within `TAKEN_IN_WITHIN`.
     pub(super) async fn new_key(&self, received_at: Timestamp) -> Result<ObjectKey> {
         let key = ObjectKey::lake(received_at);
         self.catalog.note_unwanted(key.clone(), self.clock.real_now().plus(TAKEN_IN_WITHIN)).await?;
@@ -116,7 +116,7 @@ pub(super) fn lake_file(key: ObjectKey, partition: u32, level: u32, facts: &Fact
     }
 }
 
-/// Hands on what is written to it.
+/// A writer that sends its bytes to the store in pieces.
 pub(super) struct Sink {
     gathered: BytesMut,
     pieces: mpsc::Sender<Result<Bytes, io::Error>>,

@@ -1,7 +1,8 @@
-//! From the inbox to the lake: what is applied is written into files, each event once.
+//! From the inbox to the lake: writes applied events into files, each event once.
 //!
-//! The files and the mark are one transaction of the catalog. A crash before it leaves files that nobody knows, which the
-//! sweep takes away; a crash after it leaves events in the inbox that nobody reads, which the next flush lets go.
+//! One transaction of the catalog adds the files and moves the flushed watermark. A crash before it leaves unreferenced
+//! files, which the sweep deletes. A crash after it leaves records in the inbox that are never read, which the next
+//! flush forgets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::files::{LakeFiles, lake_file};
 use super::partitions::Partitions;
 use super::usage::failure;
 
-/// Events and bytes of one batch: what is held in memory at once.
+/// The events and bytes of one batch, which is held in memory.
 const EVENTS_MAX: usize = 200_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events of one pull.
@@ -32,7 +33,7 @@ pub struct Flush {
     partitions: Partitions,
 }
 
-/// What one step did.
+/// The outcome of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Everything applied is in files, or another process owns the partition.
@@ -40,11 +41,11 @@ pub enum Step {
     Flushed {
         more: bool,
     },
-    /// Somebody else moved the mark.
+    /// Another process moved the watermark.
     MarkMoved,
 }
 
-/// By the hour in which they were received.
+/// Records by the hour of their receipt.
 type ByHour = BTreeMap<i64, Vec<Record>>;
 
 impl Flush {
@@ -58,13 +59,14 @@ impl Flush {
         Flush { inbox, catalog, objects, files, partitions }
     }
 
-    /// Places between the marks of the partition that has the most of them: about as many events wait for a file.
+    /// The number of offsets between applied and flushed, of the partition that has the most. About as many events
+    /// wait.
     pub async fn waiting(&self) -> Result<u64> {
         let marks = self.catalog.marks().await?;
         Ok(marks.iter().map(|marks| marks.applied.abs_diff(marks.flushed)).max().unwrap_or(0))
     }
 
-    /// Writes everything that is applied by now into files.
+    /// Writes all events applied by now into files.
     pub async fn run(&self) -> Result<()> {
         for marks in self.catalog.marks().await? {
             while let Step::Flushed { more: true } = self.step(marks.partition).await? {}
@@ -84,13 +86,13 @@ impl Flush {
         if self.catalog.commit_flush(batch).await? == Committed::Moved {
             return Ok(Step::MarkMoved);
         }
-        // Whoever began to read before this commit may still look for the events of this batch, but not for earlier ones.
+        // Readers that began before this commit may still look for the events of this batch, but not for earlier ones.
         self.inbox.forget(partition, marks.flushed).await?;
         tracing::debug!(partition, reached, events, "events written to files");
         Ok(Step::Flushed { more: reached < marks.applied })
     }
 
-    /// The next events that count for something, and the offset that they lead to.
+    /// The next events that count, by hour, and the offset reached.
     async fn read(&self, marks: Marks) -> Result<(ByHour, Offset)> {
         let Marks { partition, applied, flushed, .. } = marks;
         let events_at_most = usize::try_from(applied - flushed).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
@@ -106,10 +108,11 @@ impl Flush {
             reached = last.offset;
             for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
                 bytes += delivery.event.len();
-                // What cannot be read is kept apart, and so dropped.
+                // An unreadable record is in quarantine, so it is skipped.
                 let Some(event) = Event::decode(&delivery.event) else { continue };
                 let place = served.get(&delivery.offset).copied();
-                // Mostly the first hour is the only one, with room for all: records are large, and so none is moved again.
+                // Usually all events are of one hour, so its vector is allocated for all: growing it would copy large
+                // records.
                 let room = if by_hour.is_empty() { events_at_most } else { 0 };
                 let hour = Interval::Hour.number(event.received_at);
                 let records = by_hour.entry(hour).or_insert_with(|| Vec::with_capacity(room));
@@ -120,7 +123,7 @@ impl Flush {
         Ok((by_hour, reached))
     }
 
-    /// One file for each hour.
+    /// Writes one file for each hour.
     async fn write(&self, partition: u32, by_hour: ByHour) -> Result<Vec<LakeFile>> {
         let mut files = Vec::with_capacity(by_hour.len());
         for (hour, records) in by_hour {

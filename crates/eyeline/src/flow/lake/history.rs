@@ -1,4 +1,4 @@
-//! Single events, read back: the newest ones of a project, and one by its id.
+//! Reads single events: the newest ones of a project, and one by its id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use eyeline_store::{Catalog, Inbox, Result};
 
 use super::usage::{Usage, Weight};
 
-/// Waiting events of a partition that are looked through for one by its id.
+/// The most waiting events of a partition that are scanned for an id.
 const LOOK_MAX: usize = 20_000;
 const PULL_MAX: usize = 1_000;
-/// How far apart the time in an id that the server made and the event's receipt may be.
+/// The longest time between the time in a server-made id and the event's receipt.
 const APART_MAX: Duration = Duration::from_secs(1);
 
 /// Cheap to clone.
@@ -27,7 +27,7 @@ pub struct History {
 /// A page of a list.
 pub struct Page {
     pub events: Vec<Event>,
-    /// Where the list goes on: it may do so although the page is not full.
+    /// The place where the list continues, which may exist although the page is not full.
     pub next: Option<Place>,
     /// Set if the question reaches back before the retention cut, where events are incomplete.
     pub incomplete_before: Option<Timestamp>,
@@ -49,9 +49,9 @@ impl History {
         Ok(Page { events: records.into_iter().map(|record| record.event).collect(), next, incomplete_before })
     }
 
-    /// Returns the applied event to which the application, or the server for it, gave this id. Only events of the caller's
-    /// project are looked at, or else those of the application's project; only the operator finds events of an application
-    /// that was deleted.
+    /// Returns the applied event to which the application, or the server for it, gave this id. Looks only at events of
+    /// the caller's project, or else of the application's project. Only the operator finds events of a deleted
+    /// application.
     #[expect(
         clippy::disallowed_methods,
         reason = "only tells which project's files hold the events of the application"
@@ -67,7 +67,7 @@ impl History {
             Some(project_id) => Some(project_id),
             None => self.catalog.application(application_id).await?.map(|application| application.project_id),
         };
-        // Known by its id, or by the time in it; else all files of the project have to be looked through.
+        // Without a known place or a time in the id, all files of the project must be searched.
         let places = self.catalog.event_places(vec![id]).await?;
         let received = match places.get(&id) {
             Some(place) => Some((place.received_at, place.received_at)),
@@ -75,7 +75,7 @@ impl History {
         };
         let mut tries = vec![received];
         if received.is_some() && places.is_empty() {
-            // An id of that form may be a client's own.
+            // A client may have made an id of that form itself.
             tries.push(None);
         }
         for received in tries {
@@ -112,7 +112,7 @@ impl History {
     }
 }
 
-/// When the server made this id, if it is one that the server may have made.
+/// The time in an id that the server may have made; `None` for other ids.
 fn server_time(event_id: EventId) -> Option<Timestamp> {
     let (seconds, nanos) = event_id.0.get_timestamp()?.to_unix();
     let since = Duration::new(seconds, nanos);

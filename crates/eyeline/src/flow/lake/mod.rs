@@ -1,4 +1,4 @@
-//! Events in files: written, merged, deleted, counted again and queried.
+//! Events in lake files: write, merge, delete, recount and query them.
 
 pub mod compact;
 pub mod cut;

@@ -1,7 +1,7 @@
-//! The partitions of the inbox that this process owns: it alone counts their events and writes them into files.
+//! The partitions of the inbox that this process owns. Only the owner applies their events and flushes them.
 //!
-//! Every inbox there is belongs to one data folder. What another one has counted came out of another inbox, and a mark
-//! that it has moved says nothing of the events here.
+//! Every inbox belongs to one data folder. Another installation's watermark says nothing about the events of this
+//! inbox.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use eyeline_store::catalog::partitions::{Claim, Claimant};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Result};
 
-/// Events that one transaction applies, and so the events that may have been in the batch over which a process died.
+/// Events of one transaction, and so the most events that a batch had over which a process died.
 pub const BATCH_EVENTS_MAX: usize = 4_096;
 
-/// Cheap to clone; clones share what is held.
+/// Cheap to clone; clones share the claims.
 #[derive(Clone)]
 pub struct Partitions {
     catalog: Catalog,
@@ -27,23 +27,23 @@ enum Holding {
     New,
     Held {
         fence: i64,
-        /// Events to try one at a time, since one of them may have taken earlier owners down.
+        /// Events to apply one at a time, because one of them may have killed earlier owners.
         suspects: usize,
-        /// The event that is noted as tried alone, and how many owners have tried it.
+        /// The event on trial, and the number of owners that have tried it.
         trial: Option<(Offset, u32)>,
     },
-    /// Somebody else has claimed it since; who, once that is known.
+    /// Another process has claimed it since. Holds its name once that is known.
     Lost(Option<String>),
 }
 
 impl Partitions {
-    /// `node` is the process's name among those that share the catalog, the same after a restart.
+    /// `node` names this process among those that share the catalog; it survives restarts.
     pub fn new(catalog: Catalog, node: Arc<str>, count: u32) -> Self {
         Partitions { catalog, node, holdings: Arc::new(Mutex::new(vec![Holding::New; count as usize])) }
     }
 
-    /// Claims every partition before the first event is taken in. The error is a sentence for the operator: the catalog is
-    /// another installation's.
+    /// Claims every partition before the first event is accepted. Fails with a sentence for the operator if the catalog
+    /// is another installation's.
     pub async fn take(&self) -> Result<(), String> {
         for partition in 0..self.count() {
             let failed = |error| format!("the catalog: {error}");
@@ -70,7 +70,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// The number that changes to the partition carry while it is held.
+    /// The fencing token for changes to the partition; `None` if it is not held.
     pub fn fence(&self, partition: u32) -> Option<i64> {
         match self.lock().get(partition as usize) {
             Some(Holding::Held { fence, .. }) => Some(*fence),
@@ -78,18 +78,18 @@ impl Partitions {
         }
     }
 
-    /// Whether the partition's next event that has to be judged is to be tried alone.
+    /// True if the partition's next unjudged event must be applied alone.
     pub fn is_suspect(&self, partition: u32) -> bool {
         matches!(self.lock().get(partition as usize), Some(Holding::Held { suspects: 1.., .. }))
     }
 
-    /// Notes that the event at `offset` is tried alone, before it is. Gives how many owners have tried it so, this one
-    /// included; `None` when the partition is held no longer.
+    /// Notes a trial of the event at `offset` before it starts. Returns the number of owners that have tried it, this
+    /// one included; `None` if the partition is no longer held.
     pub async fn note_trial(&self, partition: u32, offset: Offset) -> Result<Option<u32>> {
         let Some(Holding::Held { fence, trial, .. }) = self.lock().get(partition as usize).cloned() else {
             return Ok(None);
         };
-        // Tried again by this owner, after an error, it is noted once.
+        // A retry by the same owner counts once.
         if let Some((tried, tries)) = trial
             && tried == offset
         {
@@ -102,7 +102,7 @@ impl Partitions {
         Ok(tries)
     }
 
-    /// Notes that the event which was tried alone is applied.
+    /// Notes that the event on trial is applied.
     pub async fn end_trial(&self, partition: u32) -> Result<()> {
         let is_last = match self.lock().get_mut(partition as usize) {
             Some(Holding::Held { suspects, .. }) => {
@@ -114,7 +114,7 @@ impl Partitions {
         if is_last { self.end_trials(partition).await } else { Ok(()) }
     }
 
-    /// Ends the suspicion against the partition's events.
+    /// Clears the suspicion against the partition's events.
     pub async fn end_trials(&self, partition: u32) -> Result<()> {
         let Some(fence) = self.fence(partition) else { return Ok(()) };
         self.catalog.end_trials(partition, fence).await?;
@@ -124,14 +124,14 @@ impl Partitions {
         Ok(())
     }
 
-    /// Whether every partition is held.
+    /// True if every partition is held.
     pub fn are_all_held(&self) -> bool {
         self.lock().iter().all(|holding| matches!(holding, Holding::Held { .. }))
     }
 
-    /// Claims the partition; gives the owner and how long its claim lasts when it is somebody else's.
+    /// Claims the partition. If another process owns it, returns the owner and the time until its claim ends.
     pub async fn claim(&self, partition: u32) -> Result<Option<(String, Duration)>> {
-        // Only at its beginning a process knows that no other one of its name is at work.
+        // Only at its start can a process be sure that no other process of its name runs.
         let is_new = self.lock()[partition as usize] == Holding::New;
         let claimant = Claimant { node: self.node.to_string(), is_new };
         match self.catalog.claim_partition(partition, claimant).await? {
@@ -143,7 +143,7 @@ impl Partitions {
                         "earlier processes died over this partition's events, which are now tried one at a time";
                     tracing::warn!(partition, "{sentence}");
                 }
-                tracing::debug!(partition, fence, "a partition is this process's");
+                tracing::debug!(partition, fence, "claimed a partition");
                 Ok(None)
             }
             Claim::Taken { owner, left } => {
@@ -157,13 +157,13 @@ impl Partitions {
         }
     }
 
-    /// Notes that somebody else has claimed the partition.
+    /// Notes that another process has claimed the partition.
     pub fn lose(&self, partition: u32) {
         self.set(partition, Holding::Lost(None));
         tracing::warn!(partition, "another process has claimed the partition");
     }
 
-    /// Renews what is held.
+    /// Renews the claims.
     pub async fn renew(&self) -> Result<()> {
         for (partition, fence) in self.held() {
             if !self.catalog.renew_partition(partition, fence).await? && self.fence(partition) == Some(fence) {
@@ -173,7 +173,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Gives back what is held, for whoever comes next.
+    /// Releases the claims for the next owner.
     pub async fn release(&self) -> Result<()> {
         for (partition, fence) in self.held() {
             self.catalog.release_partition(partition, fence).await?;
@@ -182,7 +182,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// What is wrong while another process owns a partition, one sentence for each.
+    /// One sentence for the operator for each partition that another process owns.
     pub fn troubles(&self) -> Vec<String> {
         let lost = self
             .lock()

@@ -1,4 +1,4 @@
-//! What the events say, reckoned again from the first of them, or from what those came to that are not kept any more.
+//! Recounts all events, or a base and the events after it, and compares the result with the catalog.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::secrets::{sha256, to_hex};
 /// Events read at once.
 const READ_MAX: usize = 10_000;
 
-/// The orders of a gallery as the catalog has them and as its events say, each as a hash.
+/// The orders of a gallery by the catalog and by its events, each as a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     pub gallery_id: GalleryId,
@@ -25,28 +25,28 @@ pub struct Verified {
     pub cause: Cause,
 }
 
-/// Why the catalog and the events agree or differ.
+/// The reason why catalog and events agree or differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     Equal,
-    /// Exactly so many events are missing, and erasures have taken them out. They stay counted.
+    /// Exactly this many events are missing because of erasures. They stay counted.
     Erased(u64),
-    /// The catalog has counted so many more events than are found (fewer, if negative), of which erasures have taken out
-    /// `erased`.
+    /// The catalog has counted `missing` more events than exist (fewer, if negative). Erasures deleted `erased` of
+    /// them.
     Fault {
         missing: i64,
         erased: u64,
     },
 }
 
-/// What the catalog has of a gallery.
+/// The catalog's state of a gallery.
 struct Kept {
     columns: Columns,
     learnt: Learnt,
 }
 
-/// Counts every event up to the marks again, those of the files first and then those of the inbox, and compares. Changes
-/// nothing. All galleries are in memory at once.
+/// Recounts every event up to the watermarks, from the files and then the inbox, and compares. Changes nothing. Holds
+/// all galleries in memory.
 pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     let (mut galleries, mut kept) = (Galleries::new(), HashMap::new());
     for gallery_id in app.catalog.gallery_ids().await? {
@@ -86,7 +86,7 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
     Ok(verified)
 }
 
-/// Counts what is applied but in no file yet.
+/// Counts events that are applied but not flushed.
 async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Result<()> {
     let Marks { partition, flushed, applied, .. } = marks;
     let mut reached = flushed;
@@ -109,7 +109,7 @@ async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Res
     Ok(())
 }
 
-/// Of the orders of every strategy, as the project's keys see them, of the exact numbers, and of all that was learnt.
+/// The hash of the orders of every strategy as the project's keys see them, the exact numbers and the learnt state.
 fn hash(gallery_id: GalleryId, columns: &Columns, learnt: &Learnt, own: Ranking, now: Timestamp) -> String {
     let mut bytes = Vec::new();
     let rules = &RulesInForce::default();

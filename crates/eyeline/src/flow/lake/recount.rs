@@ -1,5 +1,5 @@
-//! What events come to, counted again from those of files, in the order in which they were applied: from the first one on,
-//! or from the base that was stored when earlier ones were let go.
+//! Recounts events from lake files in the order of their application, from the first one or from a base that a
+//! retention cut stored.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -21,16 +21,16 @@ use super::usage::{GiveUp, failure};
 const IMAGES_MAX: u32 = 10_000;
 /// Pieces of a base read at once.
 const PIECES_MAX: u32 = 500;
-/// Offsets whose events are read from files at once and sorted: each file is looked into once for so many.
+/// Offsets whose events are read and sorted together. Each file is opened once for them.
 const OFFSETS_MAX: i64 = 250_000;
-/// Nobody waits for an answer.
+/// Long, because no caller waits for the result.
 const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A gallery while its events are counted again.
+/// A gallery during a recount.
 pub(super) struct Gallery {
     project_id: ProjectId,
     pub reckoner: Reckoner,
-    /// Of the partition whose events are counted.
+    /// The settings of the partition whose events are counted.
     pub history: RankingHistory,
     ordinals: HashMap<ImageRef, u32>,
     /// Events that its base stands for, and that were counted since.
@@ -42,7 +42,7 @@ pub(super) struct Gallery {
 
 pub(super) type Galleries = HashMap<GalleryId, Gallery>;
 
-/// A view or a click as it was counted.
+/// A view or click as it was counted.
 pub(super) struct Counted {
     gallery_id: GalleryId,
     offset: Offset,
@@ -50,8 +50,8 @@ pub(super) struct Counted {
 }
 
 impl Gallery {
-    /// As of its base; `None` when it is gone. `known` is told of every image as the catalog has it. With it comes what the
-    /// gallery has learnt by now.
+    /// Reads a gallery as of its base, and its learnt state of now; `None` if it is gone. Calls `known` with every
+    /// image as the catalog has it.
     pub async fn read(
         catalog: &Catalog,
         gallery_id: GalleryId,
@@ -79,7 +79,7 @@ impl Gallery {
     }
 }
 
-/// Puts back the gallery's base; gives how many events it stands for.
+/// Restores the gallery's base. Returns the number of events it stands for.
 async fn put_back(catalog: &Catalog, gallery_id: GalleryId, reckoner: &mut Reckoner) -> Result<u64> {
     let mut last = None;
     loop {
@@ -98,7 +98,7 @@ async fn put_back(catalog: &Catalog, gallery_id: GalleryId, reckoner: &mut Recko
     Ok(counts.map(|counts| counts.views + counts.clicks).sum())
 }
 
-/// Counts what is in the files of a partition, stretch by stretch.
+/// Counts the events in the files of a partition, in stretches of offsets.
 pub(super) async fn count_files(
     lake: &Files,
     files: Vec<FileRef>,
@@ -109,7 +109,7 @@ pub(super) async fn count_files(
     let budget = Budget::new(usize::MAX, TIME_MAX);
     let _give_up = GiveUp(budget.clone());
     let mut begin = *offsets.start();
-    // Between files there may be long stretches of nothing.
+    // Offsets between files may have long gaps.
     while let Some(first) = files.iter().filter(|file| file.facts.last_offset >= begin).map(first_offset).min() {
         let first = first.max(begin);
         if first > *offsets.end() {
@@ -134,7 +134,7 @@ fn first_offset(file: &FileRef) -> Offset {
     file.facts.first_offset
 }
 
-/// What the event counted for, if it is about an image of one of the galleries.
+/// The act that the event counted for, if it is about an image of one of the galleries.
 pub(super) fn counted(galleries: &Galleries, event: &Event, offset: Offset, place: Option<u32>) -> Option<Counted> {
     let act = event.gallery_act().ok()??;
     let gallery = galleries.get(&act.gallery_id).filter(|gallery| gallery.project_id == event.project_id)?;

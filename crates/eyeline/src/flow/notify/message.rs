@@ -1,4 +1,4 @@
-//! What a listener is told, as JSON text.
+//! The messages that listeners receive, as JSON text.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl StreamMessage {
 }
 
 impl Message {
-    /// The number to go on from after this message; `None` for one that is only a hint.
+    /// The number to continue from after this message; `None` for a hint.
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
@@ -70,19 +70,19 @@ impl Message {
         self.reset
     }
 
-    /// Whether the image may have changed: a reset stands for any change.
+    /// True if the image may have changed. A reset stands for any change.
     pub fn may_be_about(&self, image_id: ImageId) -> bool {
         self.reset || self.image_id == Some(image_id)
     }
 
-    /// JSON.
+    /// The message as JSON.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// There is a gap: the listener has to read everything again, and goes on from `seq`.
+    /// Reports a gap: the listener must read everything again, and continues from `seq`.
     pub(super) fn reset(seq: u64) -> Self {
-        // Neither of the two plain messages can fail to be written.
+        // Serializing these two plain messages cannot fail.
         let text = StreamMessage::Reset { seq }.text().unwrap_or_default();
         Message { seq: Some(seq), reset: true, image_id: None, text }
     }
@@ -94,7 +94,7 @@ impl Message {
     }
 }
 
-/// Writes news as messages, with the links that images have now; one query for all of them.
+/// Writes news as messages with the present links of images, by one query for all.
 pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -> Result<Vec<Message>> {
     let finished = |news: &News| news.state.is_some_and(ImageState::is_final);
     let mut ids: Vec<ImageId> = news.iter().filter(|news| finished(news)).filter_map(|news| news.image_id).collect();
@@ -105,9 +105,9 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
     let write = |news: News| {
         let (seq, image_id) = (news.seq, news.image_id);
         let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));
-        // Whoever may listen to a project may see all of it.
+        // A listener of a project may see all of it.
         let versions = shown.map(|image| Versions::of(image, &links, true)).unwrap_or_default();
-        // The image may have been tried again since.
+        // The image may have been processed again since.
         let fault = shown.filter(|_| news.state == Some(ImageState::Error)).and_then(|image| image.error.clone());
         let (error_code, error) = fault.unzip();
         let (at, state) = (news.at, news.state);
@@ -122,12 +122,12 @@ pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -
     news.into_iter().map(write).collect()
 }
 
-/// Messages kept for those who ask a moment later.
+/// Messages kept for listeners that ask a moment later.
 const KEPT_MAX: usize = 128;
-/// Links within messages expire, some time later than this.
+/// Links within messages live longer than this.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// The newest messages of a project, in their order and without a gap.
+/// The newest messages of a project, in order and without a gap.
 #[derive(Default)]
 pub(super) struct Recent {
     messages: VecDeque<(Instant, Message)>,
@@ -135,7 +135,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// The kept messages after number `after`; none when what comes right after it is not kept.
+    /// The kept messages after number `after`. Empty if the next one is not kept.
     pub(super) fn after(&mut self, after: u64) -> Vec<Message> {
         while self.messages.front().is_some_and(|(written, _)| written.elapsed() > KEPT) {
             self.messages.pop_front();
@@ -146,7 +146,7 @@ impl Recent {
         self.messages.iter().skip(skipped).map(|(_, message)| message.clone()).collect()
     }
 
-    /// Keeps messages that reach up to the newest news.
+    /// Keeps messages that end with the newest news.
     pub(super) fn keep(&mut self, messages: &[Message]) {
         let next = self.messages.back().and_then(|(_, message)| message.seq).map(|seq| seq + 1);
         if next != messages.first().and_then(|message| message.seq) {

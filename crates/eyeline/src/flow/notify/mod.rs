@@ -1,8 +1,7 @@
-//! From news in the catalog to those who listen.
+//! From news in the catalog to listeners.
 //!
-//! The catalog numbers a project's news without gaps; a listener keeps the number it has reached and reads on from
-//! there whenever it hears that there is more. So nothing is missed when a hint is lost or a listener is slow, and
-//! nothing is kept for a listener but its number.
+//! The catalog numbers a project's news without gaps. A listener keeps the number it has reached, and reads on when it
+//! hears of more. A lost hint or a slow listener therefore misses nothing, and only that number is stored for it.
 
 mod message;
 mod pace;
@@ -29,11 +28,11 @@ use crate::shares::{Share, Shares};
 use message::Recent;
 use pace::Pace;
 
-/// Pieces of news read at once.
+/// News read by one query.
 const PAGE: u32 = 100;
-/// News whose hint was lost is found after this time, at the latest half of it more.
+/// News whose hint was lost is found after this time, or at most half as much later.
 const POLL: Duration = Duration::from_secs(4);
-/// Listeners of this process at the most.
+/// The most listeners of this process.
 const LISTENERS_MAX: u64 = 10_000;
 
 /// The listeners of this process. Cheap to clone.
@@ -52,19 +51,21 @@ impl Default for Inner {
     }
 }
 
-/// What the listeners of one project share, so that a piece of news costs one reading and not one for each of them.
+/// The state that listeners of one project share, so that each piece of news is read once for all of them.
 struct Desk {
     project_id: ProjectId,
     recent: tokio::sync::Mutex<Recent>,
 }
 
 impl Newsroom {
-    /// Begins to listen to a project: after number `since`, or from now on. `NotFound` when there is no such project.
+    /// Listens to a project: after number `since`, or from now on. `NotFound` if it does not exist; `Unavailable` if no
+    /// stream is free.
     pub async fn listen(&self, app: &App, project_id: ProjectId, since: Option<u64>) -> Result<Listener> {
         let place = self.0.places.take(project_id, 1);
-        let place =
-            place.ok_or_else(|| Error::unavailable("as many streams are open as the project may have".to_owned()))?;
-        // Heard before the newest number is read, so that nothing falls between the two.
+        let place = place.ok_or_else(|| {
+            Error::unavailable("the project already has the most open streams it may have".to_owned())
+        })?;
+        // Subscribed before the newest number is read, so that nothing is missed in between.
         let news = endless(app.pubsub.subscribe(&news_topic(project_id)).await?);
         let orders = endless(app.pubsub.subscribe(&order_topic(project_id)).await?);
         let newest = app.catalog.newest_news(project_id).await?;
@@ -82,7 +83,7 @@ impl Newsroom {
         })
     }
 
-    /// Returns once nobody listens any more.
+    /// Returns once no listener is left.
     pub async fn emptied(&self) {
         self.0.listeners.close();
         self.0.listeners.wait().await;
@@ -101,7 +102,7 @@ impl Newsroom {
 }
 
 impl Desk {
-    /// What comes after number `after`, at most a page. Whoever asks for the newest finds it read by the first of them.
+    /// The messages after number `after`, at most a page. The first listener that asks reads them for all.
     async fn after(&self, app: &App, after: u64) -> Result<Vec<Message>> {
         let mut recent = self.recent.lock().await;
         let known = recent.after(after);
@@ -120,7 +121,7 @@ impl Desk {
         Ok(messages)
     }
 
-    /// The number of the newest piece of news, read a moment ago at the most.
+    /// The newest number, at most `POLL / 2` old.
     async fn newest(&self, app: &App) -> Result<u64> {
         let mut recent = self.recent.lock().await;
         if let Some(newest) = recent.polled(POLL / 2) {
@@ -132,15 +133,15 @@ impl Desk {
     }
 }
 
-/// One who listens to a project.
+/// A listener of one project.
 pub struct Listener {
     app: App,
     desk: Arc<Desk>,
     news: BoxStream<'static, Hint>,
     orders: BoxStream<'static, Hint>,
-    /// The number of the last piece of news that was given.
+    /// The number of the last message that was returned.
     reached: u64,
-    /// The highest number that is known of.
+    /// The highest known number.
     newest: u64,
     pace: Pace,
     poll_at: Instant,
@@ -149,26 +150,26 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The number of the last piece of news that was given, or that listening began after.
+    /// The number of the last returned message, or the one after which listening began.
     pub fn reached(&self) -> u64 {
         self.reached
     }
 
-    /// Waits for what comes next: some messages, never none. Whoever drops the future misses nothing. After an error
-    /// the next call tries again.
+    /// Waits for the next messages, at least one. Dropping the future loses nothing. After an error the next call
+    /// retries.
     pub async fn next(&mut self) -> Result<Vec<Message>> {
         loop {
-            // Also true of a listener that is ahead: it is told to start over.
+            // Also true if the listener is ahead: it receives a reset.
             if self.reached != self.newest {
                 let messages = self.desk.after(&self.app, self.reached).await?;
                 if let Some(last) = messages.last().and_then(Message::seq) {
-                    // After a gap the highest number is known anew: it may be lower.
+                    // After a gap the highest number may be lower than before.
                     let gap = messages.iter().any(Message::is_reset);
                     self.newest = if gap { last } else { self.newest.max(last) };
                     self.reached = last;
                     return Ok(messages);
                 }
-                // A hint from another process may name a number that this one cannot see yet.
+                // A hint from another process may name a number that this process cannot see yet.
                 self.newest = self.reached;
             }
             tokio::select! {
@@ -199,7 +200,7 @@ impl Listener {
     }
 }
 
-/// A subscription that broke off counts as one that is silent: the poll goes on.
+/// An ended subscription counts as a silent one, because polling continues.
 fn endless(hints: BoxStream<'static, Hint>) -> BoxStream<'static, Hint> {
     hints.chain(stream::pending()).boxed()
 }
@@ -211,7 +212,7 @@ fn read<T: std::str::FromStr>(hint: &Hint) -> Option<T> {
     }
 }
 
-/// Drawn anew each time, so that listeners do not all ask at the same moment.
+/// A random pause, so that listeners do not all ask at the same moment.
 fn poll_pause() -> Duration {
     let [drawn] = secrets::random::<1>();
     POLL + POLL * u32::from(drawn) / 512

@@ -1,4 +1,4 @@
-//! At most one message a second for each gallery, the last of them never left out.
+//! At most one message a second for each gallery. The last of a burst is never left out.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -7,19 +7,19 @@ use eyeline_core::GalleryId;
 use tokio::time::Instant;
 
 const SPAN: Duration = Duration::from_secs(1);
-/// Galleries that may publish orders within a span; those beyond are not told of.
+/// Galleries that may report new orders within a span. Further ones are dropped.
 const GALLERIES_MAX: usize = 1_000;
 
 #[derive(Default)]
 pub(super) struct Pace {
-    /// The galleries told of within the last span; true when there was more to tell since.
+    /// The galleries reported within the last span; true if another order came since.
     told: HashMap<GalleryId, bool>,
-    /// When the span of each of them ends, the first to end in front.
+    /// The ends of those spans, earliest first.
     ends: VecDeque<(Instant, GalleryId)>,
 }
 
 impl Pace {
-    /// Whether to tell of the gallery at once; if not, then [`Pace::due`] gives it when its span is over.
+    /// True if the gallery may be reported now. If not, [`Pace::due`] returns it when its span ends.
     pub(super) fn take(&mut self, gallery_id: GalleryId) -> bool {
         if let Some(again) = self.told.get_mut(&gallery_id) {
             *again = true;
@@ -32,7 +32,7 @@ impl Pace {
         true
     }
 
-    /// Waits until a gallery may be told of again and there is something to tell.
+    /// Waits until a gallery with a newer order may be reported again.
     pub(super) async fn due(&mut self) -> GalleryId {
         loop {
             let Some((end, gallery_id)) = self.ends.front().copied() else {

@@ -1,5 +1,5 @@
-//! Who may decode now: photos are let in by the bytes that they will take, not by their number. The sum of what is let
-//! in never exceeds the bound, so that no picture, and no crowd of them, brings the process to an out-of-memory kill.
+//! Admission: photos are admitted to decoding by the bytes that they will take, not by their number. The sum of
+//! admitted bytes never exceeds the bound, so that decoding cannot run the process out of memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::shares::{Share, Shares};
 
-/// Bytes are counted in pieces of this size.
+/// The unit in which the semaphore counts bytes.
 const PIECE_BYTES: u64 = 1 << 10;
 
 /// Cheap to clone; clones share the bound.
@@ -28,7 +28,7 @@ struct Waiting {
     bytes: AtomicU64,
 }
 
-/// A photo that was let in; what it takes is free again when this is dropped.
+/// An admitted photo. Its bytes are free again when this is dropped.
 pub struct Admitted {
     _pieces: OwnedSemaphorePermit,
 }
@@ -38,7 +38,7 @@ pub struct WaitingPlace {
     _place: Share<ProjectId>,
 }
 
-/// For the operator.
+/// Figures for the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub bytes_max: u64,
@@ -51,7 +51,8 @@ pub struct State {
 }
 
 impl Admission {
-    /// `bytes_max` bounds what is decoded at the same time, `room_places` the requests that wait for their photo.
+    /// `bytes_max` bounds the bytes of concurrent decoding; `room_places` bounds the requests that wait for their
+    /// photo.
     pub fn new(bytes_max: u64, room_places: usize) -> Self {
         let pieces_max = u32::try_from(bytes_max / PIECE_BYTES).unwrap_or(u32::MAX).max(1);
         Admission {
@@ -63,8 +64,8 @@ impl Admission {
         }
     }
 
-    /// Waits until so many bytes are free. First come, first served: nobody is overtaken for ever, neither a large
-    /// picture by small ones nor the other way round. What takes more than the bound is let in alone.
+    /// Waits until `bytes` are free, in the order of the calls, so that neither large nor small photos starve. A photo
+    /// that takes more than the bound is admitted alone.
     pub async fn admit(&self, bytes: u64) -> Admitted {
         let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces_max);
         let _queued = Queued::new(&self.waiting, bytes);
@@ -74,8 +75,8 @@ impl Admission {
         }
     }
 
-    /// Whether a request of the project could wait for its photo now. If not, which is counted, the room is full, or the
-    /// project has its share of it.
+    /// True if a request of the project could wait for its photo now. False, which adds to `refused`, if the room is
+    /// full or the project has used up its share.
     pub fn has_room(&self, project_id: ProjectId) -> bool {
         let has_room = self.room.has(&project_id, 1);
         if !has_room {
@@ -84,7 +85,7 @@ impl Admission {
         has_room
     }
 
-    /// A place for a request that waits for its photo.
+    /// Takes a place for a request that waits for its photo; `None` if there is none for this project.
     pub fn enter(&self, project_id: ProjectId) -> Option<WaitingPlace> {
         self.room.take(project_id, 1).map(|place| WaitingPlace { _place: place })
     }
@@ -102,7 +103,7 @@ impl Admission {
     }
 }
 
-/// Counts a photo as waiting until it is let in or nobody asks for it any more.
+/// Counts a photo as waiting until it is admitted or the wait is cancelled.
 struct Queued<'a> {
     waiting: &'a Waiting,
     bytes: u64,

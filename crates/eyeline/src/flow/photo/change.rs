@@ -1,4 +1,4 @@
-//! Changes of finished images: who may see them, and that they are there at all.
+//! Changes of finished images: their visibility, access tier and metadata, and their deletion.
 
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use super::upload;
 use crate::app::App;
 use crate::flow::hints;
 
-/// Longer than the copying of an image's versions can take: until then the copies are not taken for rubbish.
+/// Longer than copying an image's versions can take. Until then the sweep leaves the copies alone.
 const COPYING_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Looks again so often when the image changes while its versions are copied.
+/// Attempts when the image changes while its versions are copied.
 const TRIES_MAX: usize = 5;
 
-/// Applies a patch. Versions move to new keys when who may see them changes, and the old ones are gone at once.
+/// Applies a patch. If the visibility or access tier changes, the versions move to new keys and the old objects are
+/// deleted. Returns `Conflict` if the image kept changing.
 pub async fn apply(app: &App, image_id: ImageId, patch: ImagePatch) -> Result<Image, Error> {
     let mut tries = 1;
     loop {
@@ -38,7 +39,7 @@ async fn attempt(app: &App, image_id: ImageId, patch: ImagePatch) -> Result<Imag
     Ok(image)
 }
 
-/// Copies the versions to a new folder if the patch changes who may see them.
+/// Copies the versions to a new folder if the patch changes the visibility or access tier.
 async fn copy_versions(app: &App, image: &Image, patch: &ImagePatch) -> Result<Option<Move>, Error> {
     let visibility = patch.visibility.unwrap_or(image.visibility);
     let access_tier = patch.access_tier.unwrap_or(image.access_tier);
@@ -46,17 +47,17 @@ async fn copy_versions(app: &App, image: &Image, patch: &ImagePatch) -> Result<O
     let Some(first) = image.versions.first().filter(|_| !stays) else { return Ok(None) };
     let from = first.object_key.folder();
     let to = ObjectKey::versions(AccessClass::Public.sees(visibility, access_tier));
-    // Noted before it is written, so that a crash in between leaves nothing behind for ever.
+    // Noted before it is written, so that the sweep deletes the copies after a crash.
     app.catalog.note_unwanted(to.clone(), app.clock.real_now().plus(COPYING_MAX)).await?;
     for version in &image.versions {
         if !app.objects.copy(&version.object_key, &to.join(version.object_key.name())).await? {
-            return Err(Error::Conflict("The image is being changed by somebody else.".to_owned()));
+            return Err(Error::Conflict("Another request is changing this image. Try again.".to_owned()));
         }
     }
     Ok(Some(Move { from, to }))
 }
 
-/// Removes an image with its objects.
+/// Deletes an image and its objects.
 pub async fn delete(app: &App, image_id: ImageId) -> Result<(), Error> {
     let (keys, changed) = app.catalog.delete_image(image_id).await?;
     upload::remove(app, keys).await;

@@ -1,4 +1,4 @@
-//! The addresses under which versions and originals are fetched: public ones stay for ever, others are signed and expire.
+//! The addresses of versions and originals. Public ones never change; others are signed and expire.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,12 +13,12 @@ use crate::app::App;
 use crate::secrets::Secrets;
 use crate::web_address;
 
-/// Signed links are the same within a window of five minutes, so that what holds them can be cached.
+/// A signed link stays the same for 5 minutes, so that pages and responses with it can be cached.
 const WINDOW_SECONDS: i64 = 5 * 60;
 
 const PURPOSE: &str = "download link";
 
-/// Spells links as of one moment.
+/// Makes links as of one moment.
 pub struct Links {
     public_url: String,
     secrets: Secrets,
@@ -37,7 +37,7 @@ impl Links {
         }
     }
 
-    /// Of a version.
+    /// The link of a version.
     pub fn version(&self, key: &ObjectKey) -> String {
         match key.area() {
             Area::Public => format!("{}/{key}", self.public_url),
@@ -45,7 +45,7 @@ impl Links {
         }
     }
 
-    /// Of an original, which is saved as `filename`.
+    /// The link of an original, which a browser saves as `filename`.
     pub fn original(&self, key: &ObjectKey, filename: &str) -> String {
         self.signed(key, filename)
     }
@@ -61,7 +61,7 @@ impl Links {
     }
 }
 
-/// Whether a link to the object with these parts was given out and holds still.
+/// True if this server signed a link with these parts and it has not expired.
 pub fn is_valid(app: &App, key: &ObjectKey, expires: i64, filename: &str, signature: &str) -> bool {
     app.secrets.verify(PURPOSE, &signed_text(key, expires, filename), signature) && now_seconds(app) <= expires
 }
@@ -74,17 +74,17 @@ fn now_seconds(app: &App) -> i64 {
     app.clock.real_now().micros() / 1_000_000
 }
 
-/// No longer than the links' own life, for settings that make that short.
+/// At most the lifetime of a link, which a setting may make shorter than the window. In seconds.
 fn window_seconds(app: &App) -> i64 {
     WINDOW_SECONDS.min(i64::from(app.settings.download_link_seconds)).max(1)
 }
 
-/// Which links a page may hold: those of one window.
+/// The window of the signed links in a page; a cached page is valid within one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window(Option<i64>);
 
 impl Window {
-    /// What everybody sees has links that never expire.
+    /// Public links never expire, so pages of the public class have no window.
     pub fn at(app: &App, class: AccessClass) -> Self {
         Window((class != AccessClass::Public).then(|| now_seconds(app) / window_seconds(app)))
     }
@@ -104,12 +104,12 @@ pub struct ItemLinks {
     pub largest: Option<String>,
     pub smallest: Option<String>,
     pub srcset: Option<String>,
-    /// The widths of `srcset`, each as WebP where that was made; `None` when it was made for no width.
+    /// The widths of `srcset`, each in WebP where that exists. `None` if no WebP version exists.
     pub srcset_webp: Option<String>,
 }
 
 impl Links {
-    /// A dataset's picture has its own address; an upload its versions.
+    /// A dataset image has one address of its own; an uploaded image has its versions.
     pub fn of_item(&self, item: &GalleryItem) -> ItemLinks {
         if let Some(url) = &item.url {
             let url = web_address::served(url.clone());
@@ -125,7 +125,7 @@ impl Links {
                 pictures.push((link, version.width));
             }
         }
-        // A small original gives several versions of one width, of which one is enough.
+        // A small original gives several versions of the same width; one is kept.
         pictures.dedup_by_key(|(_, width)| *width);
         let as_webp = pictures.iter().map(|(link, width)| (webp.get(width).unwrap_or(link), *width));
         ItemLinks {
@@ -137,7 +137,7 @@ impl Links {
     }
 }
 
-/// Each link with its width.
+/// Each link with its width, as the `srcset` attribute writes it.
 fn srcset<'a>(links: impl Iterator<Item = (&'a String, u32)>) -> Option<String> {
     let widths: Vec<String> = links.map(|(link, width)| format!("{link} {width}w")).collect();
     (!widths.is_empty()).then(|| widths.join(", "))

@@ -1,4 +1,4 @@
-//! From a promised photo to its published versions, and what changes them later.
+//! From an upload link to published versions, and later changes of the image.
 
 pub mod admission;
 pub mod change;

@@ -1,7 +1,7 @@
-//! From an original to versions: read, checked, made, written, then published in one transaction.
+//! From an original to versions: read, check, make and write them, then publish them in one transaction.
 //!
-//! Every step can be cut off at any point: nothing is seen of an attempt until its transaction, and what it wrote was
-//! noted as unwanted before.
+//! Every step can be interrupted. Nothing of an attempt is visible before its transaction, and the sweep removes what
+//! it wrote because its objects were noted as unwanted before.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use crate::app::App;
 use crate::flow::hints;
 use crate::secrets::sha256;
 
-/// The pause after an engine was found away.
+/// The pause before another try when an engine is unavailable.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
-/// The catalog is told the outcome of an attempt again and again, with pauses up to this.
+/// The longest pause between tries to store the outcome of an attempt.
 const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// How an attempt ended.
 enum Outcome {
     Made(Made),
-    /// The file is at fault.
+    /// The file cannot be made into versions.
     Refused(Refusal),
-    /// With the original's SHA-256, when it was read.
+    /// The attempt failed for another reason. Holds the original's SHA-256 if it was read.
     NotDone(Failure, Option<[u8; 32]>),
 }
 
@@ -40,12 +40,12 @@ impl From<Failure> for Outcome {
     }
 }
 
-/// Processes one claimed image to the end: published, refused, or given back.
+/// Processes one claimed image to its end: published, refused, or put back for another attempt.
 pub async fn process(app: &App, work: Work) {
     let outcome = attempt(app, &work).await.unwrap_or_else(|error| {
         Outcome::from(match error {
             Error::Unavailable { reason, .. } => {
-                tracing::warn!(reason, image.id = %work.image_id, "an engine is away; the photo waits");
+                tracing::warn!(reason, image.id = %work.image_id, "an engine is unavailable; the photo waits");
                 Failure::PutBack(ENGINE_PAUSE)
             }
             error => {
@@ -57,8 +57,8 @@ pub async fn process(app: &App, work: Work) {
     settle(app, &work, outcome).await;
 }
 
-/// Brings the outcome to the catalog, however long that is away: while the lease is held nobody else does the job, and
-/// once it is lost the outcome is refused.
+/// Stores the outcome in the catalog and retries while that is unavailable. While the lease is held, nobody else takes
+/// the job; once it is lost, the catalog refuses the outcome.
 async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
     let mut pause = Duration::from_millis(100);
     loop {
@@ -66,15 +66,15 @@ async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
         match told {
             Ok(changed) => return hints::publish(app, changed).await,
             Err(Error::LeaseLost(_)) => {
-                tracing::info!(image.id = %work.image_id, "somebody else has the photo, or it was deleted");
+                tracing::info!(image.id = %work.image_id, "another process has the photo, or it was deleted");
                 return;
             }
-            // Who may see the image was changed meanwhile: its versions belong into another folder.
+            // The visibility changed meanwhile, so the versions belong into another folder.
             Err(Error::Conflict(_)) => outcome = Failure::PutBack(Duration::ZERO).into(),
             Err(error) => {
                 tracing::warn!(%error, image.id = %work.image_id, "the outcome of a photo could not be stored yet");
                 tokio::select! {
-                    // The leases of this node are released at its end, or at its next start.
+                    // The leases of this node are released when it stops, or at its next start.
                     () = app.stop.cancelled() => return,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(SETTLE_PAUSE_MAX),
                 }
@@ -100,7 +100,7 @@ async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error>
 async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
     let missing = || Ok(Failure::Failed("The stored original is missing.".to_owned()).into());
     let Some(needed) = memory_needed_for(app, &work.original_key).await? else { return missing() };
-    // Nothing of the photo is held before it is let in, and until it is written what it takes is counted.
+    // Nothing of the photo is in memory before it is admitted, and it is counted until its versions are written.
     let _admitted = tokio::select! {
         admitted = app.admission.admit(needed) => admitted,
         () = app.stop.cancelled() => return Ok(Failure::PutBack(Duration::ZERO).into()),
@@ -136,7 +136,7 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
     })
 }
 
-/// Bytes that making the versions will take; `None` when the original is not there.
+/// The bytes that making the versions will take; `None` if the original is missing.
 async fn memory_needed_for(app: &App, original: &ObjectKey) -> Result<Option<u64>, Error> {
     let Some(reading) = app.objects.read(original, Some(0..START_BYTES)).await? else { return Ok(None) };
     let cut_off = |error| Error::internal("reading the start of an original", error);

@@ -1,5 +1,5 @@
-//! What nobody comes to tell: files whose completion call was lost, links that were never used, objects that nothing
-//! refers to. Every part can be cut off anywhere and done again.
+//! The sweep finds what no request reports: files whose completion call was lost, unused links, unreferenced objects.
+//! Every part can be interrupted and repeated.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::upload;
 use crate::app::App;
 use crate::flow::hints;
 
-/// Rows of one piece of work, so that no other write waits long.
+/// Rows of one transaction, so that other writes do not wait long.
 const ROWS_MAX: u32 = 200;
 
-/// One look at everything.
+/// Runs each part once, over everything.
 pub async fn sweep(app: &App) -> Result<(), Error> {
     uploads(app).await?;
     objects(app).await
 }
 
-/// Takes in what has arrived through links, and gives up those that are past their time.
+/// Takes in files that arrived through links, and closes uploads whose link expired longer ago than the grace period.
 pub async fn uploads(app: &App) -> Result<(), Error> {
     let grace = Duration::from_secs(app.settings.upload_grace_seconds.into());
     let mut last = None;
@@ -30,9 +30,9 @@ pub async fn uploads(app: &App) -> Result<(), Error> {
         for upload in open {
             if app.objects.head(&upload.incoming_key).await?.is_some() {
                 match upload::take_in(app, upload.image_id, None).await {
-                    // One that cannot be taken in must not keep the others waiting.
+                    // One file that cannot be taken in must not delay the others.
                     Err(error) if !error.is_retryable() => {
-                        tracing::error!(%error, image.id = %upload.image_id, "an arrived file could not be taken in");
+                        tracing::error!(%error, image.id = %upload.image_id, "an uploaded file could not be taken in");
                     }
                     outcome => drop(outcome?),
                 }
@@ -49,7 +49,7 @@ pub async fn uploads(app: &App) -> Result<(), Error> {
     }
 }
 
-/// Removes objects that nothing refers to.
+/// Deletes objects that nothing refers to.
 async fn objects(app: &App) -> Result<(), Error> {
     loop {
         let keys = app.catalog.unwanted_objects(ROWS_MAX).await?;

@@ -1,5 +1,5 @@
-//! Files that are on their way: one for each image. A client whose connection broke sends again before the server has
-//! noticed, so the newer transfer goes on and the older one ends.
+//! Open transfers of files: at most one for each image. A client whose connection broke may send again before the
+//! server notices. Therefore a newer transfer ends the older one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub struct Transfer {
 }
 
 impl Transfers {
-    /// Begins a transfer, and ends one of the same image.
+    /// Begins a transfer and ends an open one of the same image.
     pub fn begin(&self, image_id: ImageId) -> Transfer {
         let replaced = Arc::new(CancellationToken::new());
         if let Some(older) = self.lock().insert(image_id, replaced.clone()) {
@@ -28,7 +28,7 @@ impl Transfers {
         Transfer { transfers: self.clone(), image_id, replaced }
     }
 
-    /// Whether a file of the image is on its way.
+    /// True while a transfer of the image is open.
     pub fn is_open(&self, image_id: ImageId) -> bool {
         self.lock().contains_key(&image_id)
     }

@@ -1,8 +1,8 @@
-//! From a link that is given out to a file that is taken in.
+//! From an upload link to a stored original.
 //!
-//! A client writes to a key of its own under `incoming/`; what arrived is copied to an immutable key, and only that copy
-//! counts. Whoever notices the arrival (the request that brought it, the completion call, the sweep) calls [`take_in`];
-//! repeating it is harmless.
+//! A client writes to its own key under `incoming/`. [`take_in`] copies the file to an immutable key, and only that
+//! copy counts. The request that brought the file, the completion call and the sweep all call it; repeated calls change
+//! nothing.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::flow::hints;
 use crate::settings::Settings;
 
-/// What may be sent. The worker finds out what a file really is.
+/// The media types that clients may declare. The worker determines the real type from the bytes.
 pub const CONTENT_TYPES: [&str; 9] = [
     "image/jpeg",
     "image/png",
@@ -35,8 +35,8 @@ pub const CONTENT_TYPES: [&str; 9] = [
 
 const PURPOSE: &str = "upload link";
 
-/// Declared types that say nothing about the bytes; clients send them when they do not know better. The form's type is what
-/// curl sends with any file.
+/// Declared types that say nothing about the bytes. Clients send them when they do not know the type; curl sends the
+/// form's type with any file.
 const UNTYPED: [&str; 7] = [
     "",
     "*/*",
@@ -47,25 +47,25 @@ const UNTYPED: [&str; 7] = [
     "application/x-www-form-urlencoded",
 ];
 
-/// Reads a declared media type: in lower case and without its parameters. `None` if it says nothing about the bytes.
+/// Reads a declared media type, in lower case and without parameters. `None` if it says nothing about the bytes.
 pub fn declared_type(text: &str) -> Option<String> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     (essence.contains('/') && !UNTYPED.contains(&essence.as_str())).then_some(essence)
 }
 
-/// Whether the bytes decide about a file of this declared type. Many clients declare a wrong type of image; only what is
-/// clearly none is refused before it is read.
+/// True if the bytes decide about a file of this declared type. Many clients declare a wrong image type, so only a type
+/// that cannot be a photo is refused before the file is read.
 pub fn may_be_photo(declared: &str) -> bool {
     declared.starts_with("image/") && declared != "image/svg+xml"
 }
 
-/// Why a file of this declared type is not taken, if it is not: one sentence.
+/// The reason, in one sentence, why a file of this declared type is refused; `None` if it is accepted.
 pub fn type_refusal(declared: Option<String>) -> Option<String> {
     let kind = declared.filter(|kind| !may_be_photo(kind))?;
     Some(format!("Files of type {kind} are not taken; these are: {}.", CONTENT_TYPES.join(", ")))
 }
 
-/// What a project of the tier may send. A project of the highest tier has no limit on its number of images.
+/// The upload limits of a project by its tier. The highest tier has no limit on the number of images.
 pub struct ProjectLimits {
     pub file_bytes_max: u64,
     pub images_max: Option<u64>,
@@ -81,7 +81,7 @@ impl ProjectLimits {
     }
 }
 
-/// What a client says of a file before it sends it.
+/// The properties of a file that a client states before it sends it.
 #[derive(Clone, Debug)]
 pub struct Stated {
     pub filename: String,
@@ -93,12 +93,12 @@ pub struct Stated {
     pub access_tier: Tier,
     pub link: Option<String>,
     pub tags: Vec<String>,
-    /// JSON text of an object.
+    /// The JSON text of an object.
     pub metadata: String,
 }
 
 impl Stated {
-    /// The declared type, else that of the name's ending.
+    /// The declared type, else the type of the filename's extension.
     pub fn likely_type(&self) -> Option<String> {
         if self.content_type.is_some() {
             return self.content_type.clone();
@@ -121,7 +121,7 @@ impl Stated {
     }
 }
 
-/// A new image for the file, with a place of its own to send it to.
+/// A new image for the file, with its own key under `incoming/`.
 pub fn new_image(app: &App, stated: Stated) -> NewImage {
     NewImage {
         image_id: app.clock.new_id(),
@@ -140,20 +140,20 @@ pub fn new_image(app: &App, stated: Stated) -> NewImage {
     }
 }
 
-/// What the holder of a link may send; signed, so that nobody can change it.
+/// The rights of a link's holder, signed so that nobody can change them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub key: String,
     /// Microseconds since 1970, real time.
     expires_at: i64,
     pub bytes_max: u64,
-    /// Exactly so many bytes with this SHA-256 (hexadecimal), when the client stated both.
+    /// The exact size and SHA-256 (hexadecimal), if the client stated both.
     pub bytes: Option<u64>,
     pub sha256: Option<String>,
 }
 
 impl Policy {
-    /// What may be sent for the image, of at most `file_bytes_max` bytes.
+    /// The policy for uploading the image, with at most `file_bytes_max` bytes.
     pub fn of(image: &NewImage, file_bytes_max: u64) -> Self {
         let exact = image.stated_bytes.zip(image.stated_sha256);
         Policy {
@@ -166,7 +166,7 @@ impl Policy {
     }
 }
 
-/// How to send a file.
+/// The request that sends a file.
 pub struct Link {
     pub url: String,
     pub method: &'static str,
@@ -175,7 +175,7 @@ pub struct Link {
     pub expires_at: Timestamp,
 }
 
-/// A PUT of just these bytes when size and hash are known, else a form that bounds the size.
+/// A PUT of exactly the stated bytes if size and hash are known, else a form that bounds the size.
 pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
     let exact = image.stated_bytes.zip(image.stated_sha256);
     let policy = Policy::of(image, file_bytes_max);
@@ -189,13 +189,13 @@ pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
         return Link { url, method: "POST", fields, headers: Vec::new(), expires_at };
     };
     let url = format!("{public_url}/api/v1/{}?policy={text}&signature={signature}", policy.key);
-    // Content-Length is bound by the policy too, but no browser lets a page set it.
+    // The policy also fixes Content-Length, but no browser lets a page set it.
     let mut headers = vec![("If-None-Match", "*".to_owned()), ("x-amz-checksum-sha256", STANDARD.encode(sha256))];
     headers.extend(image.stated_type.clone().map(|kind| ("Content-Type", kind)));
     Link { url, method: "PUT", fields: Vec::new(), headers, expires_at }
 }
 
-/// The policy of a link that was given out and holds still; the error is a sentence.
+/// The policy of a link that this server signed and that has not expired. The error is a sentence.
 pub fn verify(app: &App, key: &str, text: &str, signature: &str) -> Result<Policy, &'static str> {
     if !app.secrets.verify(PURPOSE, text.as_bytes(), signature) {
         return Err("This upload link was not given out by this server, or was changed.");
@@ -210,10 +210,10 @@ pub fn verify(app: &App, key: &str, text: &str, signature: &str) -> Result<Polic
     Ok(policy)
 }
 
-/// Why what was sent through a link was not taken.
+/// The reason why a file sent through a link was refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Something was sent through the link before.
+    /// The link was used before.
     Used,
     /// The image was deleted.
     Gone,
@@ -221,16 +221,16 @@ pub enum Refusal {
     TooLarge {
         bytes_max: u64,
     },
-    /// Another size than stated.
+    /// The size differs from the stated one.
     OtherSize {
         stated: u64,
         sent: u64,
     },
-    /// Another SHA-256 than stated.
+    /// The SHA-256 differs from the stated one.
     OtherHash,
-    /// The same file is sent anew, over another connection.
+    /// The client sends the file again over another connection.
     Replaced,
-    /// The sender broke off, or the connection ended for its silence; the same link may be used again.
+    /// The client broke off, or the server closed an idle connection. The same link may be used again.
     BrokenOff,
     Store(Error),
 }
@@ -251,7 +251,7 @@ impl From<ReceiveError> for Refusal {
     }
 }
 
-/// Whether something may be sent through the link, before a byte of it is read.
+/// Checks, before a byte is read, that the link is unused and the file not too large. Returns the image's id.
 pub async fn admit(app: &App, policy: &Policy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
     let key = ObjectKey::try_from(policy.key.as_str())?;
     let target = app.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
@@ -265,8 +265,8 @@ pub async fn admit(app: &App, policy: &Policy, bytes_announced: Option<u64>) -> 
     }
 }
 
-/// Takes what is sent through an admitted link, in constant memory. When this returns `Ok` the file is on stable storage
-/// and will end as `done` or `error`.
+/// Stores a file sent through an admitted link, in constant memory. After `Ok` the file is on stable storage and its
+/// image will end as `done` or `error`.
 pub async fn receive<E: std::fmt::Display>(
     app: &App,
     image_id: ImageId,
@@ -291,24 +291,24 @@ pub async fn receive<E: std::fmt::Display>(
     if !app.objects.keep(received, &key).await? {
         return Err(Refusal::Used);
     }
-    // The file is safe from here on: what fails now, the completion call or the sweep makes up for.
+    // The file is safe from here on. If taking it in fails, the completion call or the sweep repeats it.
     if let Err(error) = take_in(app, image_id, Some(sha256)).await {
-        tracing::warn!(%error, image.id = %image_id, "a file that arrived is left to the sweep");
+        tracing::warn!(%error, image.id = %image_id, "an uploaded file could not be taken in; the sweep retries");
     }
     Ok(())
 }
 
-/// What was found when looking for the file of an image.
+/// The result of looking for the file of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     TakenIn,
-    /// It was taken in, or given up, before.
+    /// The file was taken in before, or the upload was closed.
     Earlier,
     Nothing,
 }
 
-/// Copies what was sent for the image to a key that nobody can write to, and leaves the job of making versions. `sha256`
-/// is that of the bytes, for whoever saw them pass.
+/// Copies the image's incoming file to a key that no client can write to, and adds the job that makes versions.
+/// `sha256` is the hash of the bytes if the caller has computed it.
 pub async fn take_in(app: &App, image_id: ImageId, sha256: Option<[u8; 32]>) -> Result<Arrival, Error> {
     let Some(upload) = app.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
     let Some(head) = app.objects.head(&upload.incoming_key).await? else { return nothing(app, image_id).await };
@@ -320,7 +320,7 @@ pub async fn take_in(app: &App, image_id: ImageId, sha256: Option<[u8; 32]>) -> 
     let arrived = Arrived { bytes: head.bytes, sha256 };
     let taken = app.catalog.take_in(upload, original_key.clone(), arrived, app.clock.new_id(), app.clock.now()).await?;
     let Some(hints) = taken else {
-        // Somebody else was quicker.
+        // Another caller was faster.
         app.objects.delete(&original_key).await?;
         return Ok(Arrival::Earlier);
     };
@@ -329,22 +329,22 @@ pub async fn take_in(app: &App, image_id: ImageId, sha256: Option<[u8; 32]>) -> 
     Ok(Arrival::TakenIn)
 }
 
-/// There is nothing now; but somebody else may just have taken it in.
+/// There is no file now, but another caller may just have taken it in.
 async fn nothing(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
     let open = app.catalog.open_upload(image_id).await?.is_some();
     Ok(if open { Arrival::Nothing } else { Arrival::Earlier })
 }
 
-/// Removes objects that the catalog has noted as unwanted; what fails is left to the sweep.
+/// Deletes objects that the catalog has noted as unwanted. The sweep deletes those that fail here.
 pub async fn remove(app: &App, keys: Vec<ObjectKey>) {
     for key in &keys {
         if let Err(error) = app.objects.delete(key).await {
-            tracing::warn!(%error, %key, "an object is left to the sweep");
+            tracing::warn!(%error, %key, "an object could not be deleted; the sweep retries");
             return;
         }
     }
     if let Err(error) = app.catalog.forget_unwanted(keys).await {
-        tracing::debug!(%error, "removed objects are still noted; the sweep forgets them");
+        tracing::debug!(%error, "deleted objects are still noted as unwanted; the sweep retries");
     }
 }
 

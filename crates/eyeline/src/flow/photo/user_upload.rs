@@ -1,4 +1,4 @@
-//! A user's own uploads: sent in one request, private to the user, bounded by the user's tier.
+//! Uploads of a user: sent in one request, private to the user, bounded by the user's tier.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use super::upload::{Policy, Refusal, Stated};
 use crate::app::App;
 use crate::flow::hints;
 
-/// How long the one who sent a file waits for its versions.
+/// The longest time that the request waits for the versions.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whose upload it is.
+/// The user who owns the upload.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub project_id: ProjectId,
@@ -31,7 +31,7 @@ pub struct Owner {
     pub tier: Tier,
 }
 
-/// What is known of a user's file before it is read.
+/// The stated properties of a user's private file.
 pub fn private(filename: String, content_type: Option<String>) -> Stated {
     Stated {
         filename,
@@ -47,9 +47,9 @@ pub fn private(filename: String, content_type: Option<String>) -> Stated {
     }
 }
 
-/// Takes a file in constant memory. The user's place is taken before a byte is read, and free again if the file is not
-/// taken. When this returns `Ok` the file is on stable storage and will end as `done` or `error`. With a key that was
-/// sent before, the image of that time is the answer, if this is the same file of the same user.
+/// Stores a user's file in constant memory. Reserves one of the user's places before a byte is read, and frees it if
+/// the file is refused. After `Ok` the file is on stable storage and its image will end as `done` or `error`. An
+/// idempotency key that was used before returns its first image, if file and user are the same.
 pub async fn receive<E: std::fmt::Display>(
     app: &App,
     owner: Owner,
@@ -66,7 +66,7 @@ pub async fn receive<E: std::fmt::Display>(
         (Once::Done(changed), _) => changed,
         (Once::Repeated(kept), Some(key)) => match first_of(app, &kept).await? {
             Some(first) => return repeated(&owner, first, policy.bytes_max, body).await,
-            // The first one came to nothing, or was deleted: the key is as good as new.
+            // The first image failed or was deleted, so the key is free again.
             None => {
                 app.catalog.forget_idempotency_key(key.clone()).await?;
                 match create(app, &owner, image, limits.images_max, Some(key)).await? {
@@ -84,7 +84,7 @@ pub async fn receive<E: std::fmt::Display>(
     Ok(image_id)
 }
 
-/// The key is kept with the place; the answer under it is the image's id.
+/// Creates the image and stores the idempotency key with it; the answer under the key is the image's id.
 async fn create(
     app: &App,
     owner: &Owner,
@@ -105,7 +105,7 @@ async fn first_of(app: &App, kept: &KeptAnswer) -> Result<Option<Image>> {
     app.catalog.image(image_id).await
 }
 
-/// Compares what is sent again with what was sent first, and stores nothing.
+/// Compares a repeated file with the first one; stores nothing.
 async fn repeated<E: std::fmt::Display>(
     owner: &Owner,
     first: Image,
@@ -139,8 +139,8 @@ fn under_way() -> Refusal {
     Error::Conflict("The first upload with this Idempotency-Key is still under way.".to_owned()).into()
 }
 
-/// A place that is given back unless it is kept: also when the one who sends goes away and nobody waits any more. Should
-/// the process end just then, the sweep gives it back.
+/// A reserved place that is freed on drop unless it is kept, also when the client disconnects. After a crash the sweep
+/// frees it.
 struct Place {
     app: App,
     image_id: ImageId,
@@ -161,14 +161,14 @@ impl Drop for Place {
         let (app, image_id) = (self.app.clone(), self.image_id);
         tokio::spawn(async move {
             if let Err(error) = change::delete(&app, image_id).await {
-                tracing::warn!(%error, image.id = %image_id, "an upload that was not taken is left to the sweep");
+                tracing::warn!(%error, image.id = %image_id, "a refused upload could not be deleted; the sweep retries");
             }
         });
     }
 }
 
-/// The image once it is `done` or ended with an error, or as it is when the patience is over or the server stops. Without
-/// a place to wait at, it is answered as it is.
+/// Returns the image once it is `done` or `error`. Returns its present state when `PATIENCE` ends, the server stops, or
+/// no waiting place is free.
 #[expect(clippy::disallowed_methods, reason = "the handler has made the image, or found it for its credential")]
 pub async fn wait_until_final(
     app: &App,
@@ -177,7 +177,7 @@ pub async fn wait_until_final(
     place: Option<WaitingPlace>,
 ) -> Result<Image> {
     let deadline = Instant::now() + if place.is_some() { PATIENCE } else { Duration::ZERO };
-    // Listens before it looks, so that no change falls between the two.
+    // Listens before it reads, so that no change is missed in between.
     let mut listener = app.newsroom.listen(app, project_id, None).await?;
     loop {
         let image = app.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;

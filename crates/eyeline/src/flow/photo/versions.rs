@@ -18,7 +18,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// The original is there for those who may have it, once the image is `done` or ended in `error`.
+    /// Includes the original, for callers who may have it, once the image is `done` or `error`.
     pub fn of(image: &Image, links: &Links, with_original: bool) -> Self {
         let version = |name: &str| {
             let mut pictures = image.versions.iter().filter(|version| version.content_type != Webp::CONTENT_TYPE);

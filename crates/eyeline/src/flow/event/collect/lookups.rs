@@ -1,5 +1,5 @@
-//! Looking up which ids are applied. A read costs far more than one more id in it: while one is under way the next calls
-//! gather, and the first of them reads for all.
+//! Looks up which event ids are applied. A read costs far more than one more id in it. Calls therefore gather while a
+//! read runs, and the first of them reads for all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Id;
 
-/// A call with more ids than this reads by itself: the others need not wait for it.
+/// A call with more ids than this reads alone, so that the others need not wait for it.
 const GATHERED_IDS_MAX: usize = 64;
 
 type Places = Arc<HashMap<Id, EventPlace>>;
@@ -31,7 +31,8 @@ impl Lookups {
         Lookups { catalog, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// Where the first events with these ids stand, among those of other calls; nothing when the catalog is away.
+    /// The places of the first events with these ids, and those of concurrent calls. Empty if the catalog is
+    /// unavailable.
     pub(super) async fn places(&self, ids: Vec<Id>) -> Places {
         if ids.len() > GATHERED_IDS_MAX {
             return self.read(ids).await;
@@ -43,18 +44,18 @@ impl Lookups {
                 biased;
                 read = &mut answered => match read {
                     Ok(places) => return places,
-                    // Whoever read for this call was cut off.
+                    // The call that read for this one was cancelled.
                     Err(_) => continue,
                 },
                 turn = self.turn.lock() => turn,
             };
             let mut gathered = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            // Some may have run out of patience.
+            // Some callers may have timed out.
             gathered.retain(|waiting| !waiting.answer.is_closed());
             if !gathered.is_empty() {
                 let places = self.read(gathered.iter().flat_map(|waiting| &waiting.ids).copied().collect()).await;
                 for waiting in gathered {
-                    // Whoever waited may have gone.
+                    // The caller may be gone.
                     let _ = waiting.answer.send(places.clone());
                 }
             }
@@ -69,7 +70,7 @@ impl Lookups {
         match self.catalog.event_places(ids).await {
             Ok(places) => Arc::new(places),
             Err(error) => {
-                tracing::debug!(%error, "ids of events were not looked up");
+                tracing::debug!(%error, "event ids could not be looked up");
                 Arc::default()
             }
         }

@@ -1,8 +1,8 @@
-//! Taking events in: each is on stable storage in the inbox before it is answered.
+//! Accepts events: each is on stable storage in the inbox before it is answered.
 //!
-//! What was sent again is answered as such where this process knows of it: from what it has accepted lately, and from
-//! the ids that are applied. That is a courtesy to the sender. What makes an event count once is the check that `ingest`
-//! makes in the same transaction as the count.
+//! A repeated event is answered as a duplicate if this process knows it: from recently accepted events, or from applied
+//! ids. That is a courtesy to the sender. `ingest` makes every event count once, by a check in the transaction that
+//! counts it.
 
 mod lookups;
 mod recent;
@@ -22,34 +22,34 @@ use self::recent::{Claim, Recent};
 use super::event_types::EventTypes;
 use crate::clock::Clock;
 
-/// How long the door waits for the catalog to tell what it knows of an event's id.
+/// The longest time that acceptance waits for the catalog to look up event ids.
 const LOOKUP_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The name that an application gives to an event.
+/// The id that an application gives to an event.
 type Id = (ApplicationId, EventId);
 
-/// Who sends.
+/// The sending application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     pub application_id: ApplicationId,
     pub project_id: ProjectId,
 }
 
-/// What became of an event.
+/// The outcome of one event.
 #[derive(Clone, Debug)]
 pub enum Receipt {
-    /// Durable from now on; it will be counted exactly once. The record as it stands in the inbox.
+    /// On stable storage; it will be counted exactly once. Holds the record as stored in the inbox.
     Accepted(Vec<u8>),
-    /// It was accepted before, and nothing was changed.
+    /// It was accepted before; nothing changed.
     Duplicate(First),
-    /// It does not fit the schema of its type, by field; nothing was taken in.
+    /// It does not fit the schema of its type; nothing was stored. Holds the errors by field.
     Rejected(FieldErrors),
 }
 
-/// Where the first event of the same id is found.
+/// Where the first event with the same id is.
 #[derive(Clone, Debug)]
 pub enum First {
-    /// Accepted by this process not long ago; the record as it stands in the inbox.
+    /// Accepted recently by this process. Holds the record as stored in the inbox.
     Recent(Arc<[u8]>),
     Applied(EventPlace),
     /// Earlier in the same call.
@@ -73,8 +73,8 @@ impl Collector {
         Collector { inbox, catalog, event_types, clock, recent: Arc::default(), lookups }
     }
 
-    /// Takes events in and tells what became of each, in their order, once all of them are on stable storage. After an
-    /// error none of them is promised.
+    /// Accepts events. Returns their receipts in order, once all of them are on stable storage. An error promises
+    /// nothing about any of them.
     pub async fn collect(&self, sender: Sender, mut envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
         let received_at = self.clock.now();
         let partitions = u128::from(self.inbox.partitions().max(1));
@@ -112,7 +112,7 @@ impl Collector {
         Ok(receipts.into_iter().flatten().collect())
     }
 
-    /// The event that a duplicate was first. `None` when it is not in the inbox any more.
+    /// Returns the first event that a duplicate repeats; `None` if the inbox no longer holds it.
     pub async fn first(&self, first: &First) -> Result<Option<Event>> {
         match first {
             First::Recent(record) => Ok(Event::decode(record)),
@@ -127,7 +127,7 @@ impl Collector {
         }
     }
 
-    /// What was accepted under an older schema and is sent again is no less a duplicate.
+    /// An event accepted under an older schema remains a duplicate when it is sent again.
     async fn excuse(&self, unfit: Vec<(usize, Id)>, receipts: &mut [Option<Receipt>]) {
         if unfit.is_empty() {
             return;
@@ -142,8 +142,8 @@ impl Collector {
         }
     }
 
-    /// Settles what can be settled now. What is left is being taken in by another call at this moment: it is given back
-    /// once that call has ended. A call never waits for another one while others wait for it.
+    /// Settles the events that it can, and returns those that another call is accepting now, once that call has ended.
+    /// A call that others wait for never waits for another one.
     async fn take_in(&self, open: Vec<Open>, receipts: &mut [Option<Receipt>]) -> Result<Vec<Open>> {
         let ids: Vec<Option<Id>> = open.iter().map(|open| open.id).collect();
         let (claims, verdicts) = self.recent.claim(&ids);
@@ -183,7 +183,7 @@ impl Collector {
         Ok(busy)
     }
 
-    /// What the catalog knows of these ids; nothing when it is away or slow, since then the door goes on all the same.
+    /// The places of applied ids. Empty if the catalog is unavailable or slow: acceptance goes on without it.
     async fn applied(&self, ids: Vec<Id>) -> Arc<HashMap<Id, EventPlace>> {
         if ids.is_empty() {
             return Arc::default();
@@ -195,14 +195,14 @@ impl Collector {
 /// An event that has no receipt yet.
 struct Open {
     index: usize,
-    /// The sender's name for it.
+    /// The event id that the sender gave, if any.
     id: Option<Id>,
     entry: Entry,
 }
 
-/// The event id that an `Idempotency-Key` stands for; `index` tells the events of a batch apart.
+/// The event id for an `Idempotency-Key`. `index` distinguishes the events of a batch.
 pub fn event_id_of_key(application_id: ApplicationId, key: &str, index: Option<usize>) -> EventId {
-    // A header's value cannot hold U+0000: no key with an index reads like another key without one.
+    // A header value cannot hold U+0000, so a key with an index never equals another key without one.
     let name = match index {
         Some(index) => format!("{key}\0{index}"),
         None => key.to_owned(),

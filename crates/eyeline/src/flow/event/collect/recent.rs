@@ -1,4 +1,4 @@
-//! The events with a sender's id that this process is taking in or has accepted lately.
+//! Events with a sender's id that this process is accepting or has accepted recently.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,21 +15,21 @@ pub(super) struct Recent(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Being taken in by a call; its end drops the sender.
+    /// Being accepted by a call. The sender drops when that call ends.
     claimed: HashMap<Id, watch::Receiver<()>>,
     kept: HashMap<Id, Arc<[u8]>>,
-    /// Of the kept ones, the oldest first.
+    /// The kept ids, oldest first.
     order: VecDeque<Id>,
     bytes: usize,
 }
 
-/// What is known of an id.
+/// The state of an id.
 pub(super) enum Claim {
-    /// Nothing: it is the caller's to take in. Events without an id always are.
+    /// Unknown: the caller accepts it. Events without an id always are.
     Ours,
     /// The record of the first event.
     Known(Arc<[u8]>),
-    /// Another call is taking it in.
+    /// Another call is accepting it.
     Busy(OtherCall),
 }
 
@@ -37,12 +37,12 @@ pub(super) struct OtherCall(watch::Receiver<()>);
 
 impl OtherCall {
     pub(super) async fn ended(mut self) {
-        // Nothing is ever sent: this returns when the sender has gone.
+        // Nothing is ever sent: this returns when the sender is dropped.
         while self.0.changed().await.is_ok() {}
     }
 }
 
-/// The ids that a call is taking in. Dropped, it sets them free and wakes whoever waits for them.
+/// The ids that a call is accepting. Drop releases them and wakes the calls that wait for them.
 pub(super) struct Claims<'a> {
     recent: &'a Recent,
     ids: Vec<Id>,
@@ -77,7 +77,7 @@ impl Recent {
         (claims, verdicts)
     }
 
-    /// The record of an event that was accepted lately.
+    /// The record of a recently accepted event.
     pub(super) fn get(&self, id: &Id) -> Option<Arc<[u8]>> {
         self.lock().kept.get(id).cloned()
     }
@@ -88,7 +88,7 @@ impl Recent {
 }
 
 impl Claims<'_> {
-    /// Remembers what the call has accepted, then ends the claims.
+    /// Remembers the accepted events, then releases the claims.
     pub(super) fn keep(self, accepted: Vec<(Id, Arc<[u8]>)>) {
         if accepted.is_empty() {
             return;

@@ -1,18 +1,18 @@
-//! A place in an order, as a client keeps it between two pages.
+//! A cursor: the place in an order where a client's next page begins.
 
 use eyeline_core::{GalleryId, OrderId, Strategy};
 
 use crate::secrets::Secrets;
 
-/// A place in an order. In the API a signed, URL-safe text.
+/// In the API a cursor is a signed, URL-safe text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub gallery_id: GalleryId,
     pub order_id: OrderId,
     pub strategy: Strategy,
-    /// Which of the strategy's orders side by side.
+    /// The number of the order among the strategy's concurrent orders.
     pub snapshot: u8,
-    /// 0 is the first place.
+    /// The index of the next image, from 0.
     pub place: u32,
 }
 

@@ -1,8 +1,8 @@
 //! From counters to published orders.
 //!
-//! A gallery that is asked for is held in memory as flat columns, read once and then kept by reading what changed.
-//! For each access class and strategy in use there is one current order; the ones before it are kept for those who are
-//! still scrolling through them. None of this is the truth: it is read again from the catalog after a restart.
+//! A requested gallery is held in memory as flat columns, read once and then updated with what changed. Each access
+//! class and strategy in use has one current order. Replaced orders are kept for visitors who still scroll through
+//! them. All of this is a cache of the catalog: a restart reads it again.
 
 mod order;
 mod ranked;
@@ -26,18 +26,18 @@ use crate::flow::hints;
 use ranked::lock;
 use replaced::Replaced;
 
-/// How long an order is kept after the last page served from it.
+/// The time for which an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
 
-/// How long a change of rules or settings waits for the orders that follow from it.
+/// The longest time that a change of rules or settings waits for the resulting orders.
 const PUBLISHING_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes of orders that were replaced; over it the oldest go, whoever still follows them.
+/// Bytes of replaced orders. Beyond it the oldest are dropped, even if cursors still point into them.
 const REPLACED_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Bytes of galleries in memory; over it those go that were not asked for the longest.
+/// Bytes of galleries in memory. Beyond it the least recently requested are dropped.
 const GALLERIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 const GALLERIES_MAX: usize = 10_000;
-/// A gallery that nobody asked for is let go after this.
+/// A gallery that is not requested is dropped after this time.
 const GALLERY_KEPT: Duration = Duration::from_secs(20 * 60);
 
 /// Every gallery and order that this process holds. Cheap to clone.
@@ -58,8 +58,7 @@ impl Orders {
         Orders(Arc::new(Inner { catalog, pubsub, clock, galleries, replaced }))
     }
 
-    /// The gallery as it is now: nothing is older than a change that was hinted at before this call. `NotFound` when
-    /// there is none.
+    /// The gallery, read again if a hint of a change was published before this call. `NotFound` if it does not exist.
     pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Arc<Ranked>> {
         let found = lock(&self.0.galleries).get(&gallery_id).cloned();
         let ranked = match found {
@@ -75,25 +74,25 @@ impl Orders {
         Ok(ranked)
     }
 
-    /// The newest of the orders that are wanted.
+    /// The newest of the wanted orders.
     pub async fn current(&self, ranked: &Arc<Ranked>, wanted: Wanted) -> Result<Arc<Order>> {
         ranked.current(wanted, &self.0.clock).await
     }
 
-    /// Why an image stands where it does in an order of the gallery.
+    /// Explains the rank of an image in an order of the gallery.
     pub fn explain(&self, ranked: &Ranked, order: &Order, ordinal: u32) -> Result<Explanation> {
         ranked.explain(order, ordinal)
     }
 
-    /// Where this process has served the image in the order, 0 being the first place. `None` for an order that is not
-    /// of the gallery or no longer held, and for an image that no page of it held.
+    /// The index, from 0, at which this process served the image in the order. `None` if the order is of another
+    /// gallery or no longer held, or if no page held the image.
     pub fn served_place(&self, gallery_id: GalleryId, order_id: OrderId, image: &ImageRef) -> Option<u32> {
         let current = lock(&self.0.galleries).get(&gallery_id).and_then(|ranked| ranked.current_by_id(order_id));
         let order = current.or_else(|| lock(&self.0.replaced).get(order_id))?;
         (order.gallery_id == gallery_id).then(|| order.served_place(image))?
     }
 
-    /// An order of the gallery that a page may still be served from.
+    /// An order of the gallery from which pages may still be served.
     pub fn kept(&self, ranked: &Ranked, order_id: OrderId) -> Option<Arc<Order>> {
         if let Some(order) = ranked.current_by_id(order_id) {
             return Some(order);
@@ -102,7 +101,7 @@ impl Orders {
         (order.gallery_id == ranked.gallery_id() && ranked::in_use(&order, self.0.clock.now())).then_some(order)
     }
 
-    /// Reads what changed and publishes the orders in use anew, if anything did.
+    /// Reads what changed. If anything did, publishes new versions of the orders in use.
     pub async fn publish(&self, ranked: &Arc<Ranked>) -> Result<()> {
         let publication = ranked.publish(&self.0.catalog, &self.0.clock).await;
         let publication = self.unless_gone(ranked, publication)?;
@@ -115,8 +114,8 @@ impl Orders {
         Ok(())
     }
 
-    /// Publishes the gallery's orders in use, if there are any here, after a change of its rules or settings. False if that
-    /// takes longer than `PUBLISHING_PATIENCE` or fails: it is done in the background then.
+    /// Publishes the orders in use that this process holds, after a change of the gallery's rules or settings. Returns
+    /// false if that fails or takes longer than `PUBLISHING_PATIENCE`; the background publishes them then.
     pub async fn publish_soon(&self, gallery_id: GalleryId) -> bool {
         let Some(ranked) = lock(&self.0.galleries).get(&gallery_id).cloned() else { return true };
         let orders = self.clone();
@@ -124,20 +123,20 @@ impl Orders {
         match tokio::time::timeout(PUBLISHING_PATIENCE, publishing).await {
             Ok(Ok(Ok(()))) => true,
             Ok(Ok(Err(error))) => {
-                tracing::warn!(%error, gallery.id = %gallery_id, "an order is left to the background");
+                tracing::warn!(%error, gallery.id = %gallery_id, "an order could not be published now; the background retries");
                 false
             }
             Ok(Err(_)) | Err(_) => false,
         }
     }
 
-    /// The galleries whose publication is due.
+    /// The galleries due for publication.
     pub fn due(&self) -> Vec<Arc<Ranked>> {
         let now = self.0.clock.now();
         self.held().into_iter().filter(|ranked| ranked.is_due(now)).collect()
     }
 
-    /// Compares what is held with the catalog: a hint may be lost.
+    /// Compares held galleries with the catalog, because a hint may be lost.
     pub async fn poll(&self) -> Result<()> {
         let held = self.held();
         let ids: Vec<GalleryId> = held.iter().map(|ranked| ranked.gallery_id()).collect();
@@ -155,7 +154,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Lets go of what nobody asks for, and of the oldest of what is over the bounds.
+    /// Drops galleries and orders that are unused, and the oldest beyond the bounds.
     pub fn sweep(&self) {
         let mut held = self.held();
         held.sort_by_key(|ranked| ranked.used());

@@ -1,4 +1,4 @@
-//! A published order: never changed, so that a visitor who scrolls through it meets every image once.
+//! A published order. It never changes, so that a visitor who scrolls sees every image exactly once.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,36 +11,36 @@ use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Timestamp};
 
 use super::ranked::lock;
 
-/// Deeper places are not remembered: too few visitors get there to learn from.
+/// Deeper places are not recorded: too few visitors reach them to learn from.
 const PLACES_NOTED_MAX: usize = 1_000;
-/// Bytes of a place that is remembered, its name included, about.
+/// The approximate bytes of a recorded place with its name.
 const PLACE_BYTES: usize = 64;
 
 pub struct Order {
     pub order_id: OrderId,
     pub gallery_id: GalleryId,
     pub class: AccessClass,
-    /// The strategy it was made by, and the factors that its weights are of.
+    /// The strategy and weight factors of the order.
     pub ranking: Ranking,
-    /// Which of the strategy's orders side by side it is.
+    /// The number of the order among the strategy's concurrent orders.
     pub snapshot: u8,
     pub published_at: Timestamp,
-    /// The first place first.
+    /// The image with rank 1 comes first.
     pub(super) ordinals: Vec<u32>,
     pub(super) counts: CountsSnapshot,
     served_at: AtomicI64,
     served: Mutex<Served>,
 }
 
-/// What visitors have been given of an order.
+/// The images of an order that pages held.
 struct Served {
-    /// In real time: events about an order arrive as late as that lets them, whatever a test does to the clock.
+    /// In real time, which tests cannot shift: events about an order arrive in real time too.
     last: Instant,
-    /// The images that pages held, by each of their names, with their places.
+    /// The places of the served images, by each of their names.
     places: HashMap<ImageRef, u32>,
 }
 
-/// In place of a time, while no page was served.
+/// Stands for a time while no page was served.
 const NEVER: i64 = i64::MIN;
 
 impl Order {
@@ -58,7 +58,7 @@ impl Order {
         Order { order_id, gallery_id, class, ranking, snapshot, published_at, ordinals, counts, served_at, served }
     }
 
-    /// Images in it, those hidden since included.
+    /// The number of its images, those hidden since included.
     pub fn len(&self) -> usize {
         self.ordinals.len()
     }
@@ -67,7 +67,7 @@ impl Order {
         self.ordinals.is_empty()
     }
 
-    /// Up to `limit` images from `start` (0 is the first place), each with its place.
+    /// Up to `limit` images from index `start`, each with its index.
     pub fn slice(&self, start: usize, limit: usize) -> impl Iterator<Item = (usize, u32)> + '_ {
         let end = start.saturating_add(limit).min(self.len());
         let start = start.min(end);
@@ -78,12 +78,12 @@ impl Order {
         self.counts.get(ordinal)
     }
 
-    /// The numbers without what the gallery's guard left out.
+    /// The numbers without the events that the guard ignored.
     pub fn counted(&self, ordinal: u32) -> Counts {
         self.counts.counted(ordinal)
     }
 
-    /// The place of an image, 0 being the first; looks through the whole order.
+    /// The index of an image, from 0. Scans the whole order.
     pub fn place_of(&self, ordinal: u32) -> Option<usize> {
         self.ordinals.iter().position(|other| *other == ordinal)
     }
@@ -93,24 +93,24 @@ impl Order {
         lock(&self.served).last = Instant::now();
     }
 
-    /// Remembers the images that a page held, each with its place.
+    /// Records the images that a page held, each with its index.
     pub fn note_served(&self, images: impl Iterator<Item = (ImageRef, usize)>) {
         let mut served = lock(&self.served);
         let noted = images.filter(|(_, place)| *place < PLACES_NOTED_MAX);
         served.places.extend(noted.map(|(image, place)| (image, place as u32)));
     }
 
-    /// Where a page held the image, 0 being the first place; `None` when none did.
+    /// The index at which a page held the image, from 0; `None` if no page did.
     pub fn served_place(&self, image: &ImageRef) -> Option<u32> {
         lock(&self.served).places.get(image).copied()
     }
 
-    /// Real time since the last page was served from it, or since it was made.
+    /// Real time since the last page was served from it, or since its creation.
     pub(super) fn idle(&self) -> Duration {
         lock(&self.served).last.elapsed()
     }
 
-    /// When the last page was served from it.
+    /// The time when the last page was served from it.
     pub fn served_at(&self) -> Option<Timestamp> {
         match self.served_at.load(Ordering::Relaxed) {
             NEVER => None,
@@ -118,7 +118,7 @@ impl Order {
         }
     }
 
-    /// Bytes that it holds if it shares none of its numbers with another order.
+    /// The bytes it holds if it shares no numbers with another order.
     pub fn bytes_at_most(&self) -> usize {
         let places = self.len().min(PLACES_NOTED_MAX) * 2 * PLACE_BYTES;
         size_of::<Order>() + self.ordinals.capacity() * size_of::<u32>() + self.counts.bytes_at_most() + places

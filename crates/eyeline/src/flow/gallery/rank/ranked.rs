@@ -23,31 +23,31 @@ use crate::clock::Clock;
 
 /// Images read by one query.
 const CHANGES_MAX: u32 = 10_000;
-/// Above this many images an order is made on a thread of its own, away from the tasks that answer requests.
+/// An order of more images is made on a blocking thread, away from the tasks that answer requests.
 const INLINE_MAX: usize = 20_000;
 
-/// Which order of a gallery.
+/// A wanted order of a gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Wanted {
     pub class: AccessClass,
-    /// `None`: the gallery's own.
+    /// `None` stands for the gallery's own strategy.
     pub strategy: Option<Strategy>,
-    /// Taken modulo the number of the strategy's orders side by side.
+    /// Taken modulo the number of the strategy's concurrent orders.
     pub snapshot: u8,
 }
 
-/// Which orders there are: by class, strategy and snapshot.
+/// Class, strategy and snapshot of an order.
 type Variant = (AccessClass, Strategy, u8);
 
 pub struct Ranked {
     gallery_id: GalleryId,
     schedule: Schedule,
-    /// Held while reading changes and publishing; nothing that serves pages waits for it unless the state is stale.
+    /// Held while changes are read and orders published. A request for a page waits for it only if the state is stale.
     work: tokio::sync::Mutex<Work>,
     state: RwLock<Option<State>>,
     /// The newest order of each variant in use.
     current: RwLock<HashMap<Variant, Arc<Order>>>,
-    /// When it was asked for last.
+    /// The time of the last request.
     used: Mutex<Instant>,
 }
 
@@ -59,7 +59,7 @@ struct State {
     learnt: Learnt,
     rules: Arc<FoundRules>,
     in_force: Arc<RulesInForce>,
-    /// While they are.
+    /// The period in which those rules are in force.
     in_force_for: Period,
 }
 
@@ -69,7 +69,7 @@ impl State {
         self.in_force_for = self.rules.rules.period_at(now);
     }
 
-    /// What was counted up to the minute before `now` is learnt, whether or not more has come.
+    /// What was learnt up to the minute before `now`, whether or not later acts arrived.
     fn learnt(&self, now: Timestamp) -> Learnt {
         self.learnt.folded(now.minute(), self.gallery.ranking.half_life_minutes())
     }
@@ -84,44 +84,44 @@ struct Work {
     mark: ChangeMark,
     /// Images that changed since the last publication.
     changed: Vec<u32>,
-    /// The settings changed: no order can be carried on.
+    /// The settings changed, so no order can be reused.
     all_changed: bool,
-    /// What the gallery's items were when its rules were read; `None` until they are.
+    /// The item revision at which the rules were read; `None` before the first reading.
     rules_of: Option<i64>,
 }
 
-/// Why an image stands where it does.
+/// Explains the rank of an image.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// 0 is the first place; `None` when the order does not have the image.
+    /// The index in the order, from 0; `None` if the order lacks the image.
     pub place: Option<usize>,
     pub counts: Counts,
     pub counted: Counts,
     pub evidence: Evidence,
     pub appeal: Appeal,
-    /// The gallery's mean click rate, of the strategy `ctr`.
+    /// The gallery's mean click rate, which strategy `ctr` uses.
     pub click_rate: f64,
     pub prior: Prior,
     pub boost: f64,
-    /// The place that it is pinned to.
+    /// The place that a rule pins it to.
     pub pin: Option<u32>,
     pub score: f64,
-    /// The images before and after it: place, ordinal, score.
+    /// The neighbours before and after it: index, ordinal, score.
     pub before: Option<(usize, u32, f64)>,
     pub after: Option<(usize, u32, f64)>,
 }
 
-/// What pages are made from besides an order.
+/// What a page needs from the gallery in addition to an order.
 #[derive(Clone)]
 pub struct Head {
     pub gallery: Arc<Gallery>,
     pub item_revision: i64,
-    /// Since when the rules hold that do, if one began or ended before.
+    /// The start of the present rules, if another rule began or ended before.
     pub rules_since: Option<Timestamp>,
 }
 
 impl Ranked {
-    /// Knows nothing until [`Ranked::freshen`]. `hints` has to be listening already.
+    /// Empty until [`Ranked::freshen`]. `hints` must already be subscribed.
     pub(super) fn new(gallery_id: GalleryId, hints: BoxStream<'static, Hint>) -> Self {
         Ranked {
             gallery_id,
@@ -142,7 +142,7 @@ impl Ranked {
         self.gallery_id
     }
 
-    /// What was known at the last reading; `None` before the first one.
+    /// The state of the last reading; `None` before the first one.
     pub fn head(&self) -> Option<Head> {
         let state = read(&self.state);
         state.as_ref().map(|state| Head {
@@ -152,7 +152,7 @@ impl Ranked {
         })
     }
 
-    /// Whether the class sees the image now, whatever an older order says.
+    /// For each image, true if the class sees it now. An older order may disagree.
     pub fn shows(&self, ordinals: &[u32], class: AccessClass) -> Vec<bool> {
         let state = read(&self.state);
         ordinals
@@ -176,7 +176,7 @@ impl Ranked {
         *lock(&self.used)
     }
 
-    /// Takes in what the catalog says. Counters rise all the time, and are in no hurry; nor is what a minute has taught.
+    /// Compares the known revisions with the catalog's. Only changed items are urgent; counters and learning are not.
     pub(super) fn compare(&self, revisions: Revisions, now: Timestamp) {
         let known = read(&self.state).as_ref().map(|state| (state.revision, state.item_revision));
         let Some((revision, item_revision)) = known else { return };
@@ -187,7 +187,7 @@ impl Ranked {
         }
     }
 
-    /// Takes in what was hinted at, and that the time has come for other rules.
+    /// Takes in hints, and notes when the period of the present rules has ended.
     fn hear(&self, now: Timestamp) {
         self.schedule.hear();
         if read(&self.state).as_ref().is_some_and(|state| !state.in_force_for.holds(now)) {
@@ -195,17 +195,17 @@ impl Ranked {
         }
     }
 
-    /// Whether it is time to publish.
+    /// True if it is time to publish.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.hear(now);
         self.schedule.is_due()
     }
 
-    /// Reads what changed, if something that a page shows did. After a hint was published, or a rule began or ended, no
-    /// page is made from what was before.
+    /// Reads what changed if it affects pages. After a published hint, or the start or end of a rule, no page is made
+    /// from the older state.
     pub(super) async fn freshen(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
         self.hear(clock.now());
-        // A first reading under way has lowered the flag and stored nothing yet: requests beside it wait for it.
+        // The first reading lowers the flag before it stores a state, so concurrent requests must wait for it.
         let is_unread = || self.schedule.is_stale() || read(&self.state).is_none();
         if is_unread() {
             let mut work = self.work.lock().await;
@@ -228,8 +228,8 @@ impl Ranked {
                 break;
             }
         }
-        // Rules are read again with what pages show: their images, too, may be others now. Cut off on the way, the next
-        // reading finds that they were not.
+        // Rules are read again whenever items changed, because their images may differ. An interrupted reading is
+        // repeated, since `rules_of` stays behind.
         let item_revision = self.head().map(|head| head.item_revision);
         let items_changed = work.rules_of != item_revision;
         let rules = if items_changed { Some(catalog.found_rules(self.gallery_id).await?) } else { None };
@@ -296,7 +296,7 @@ impl Ranked {
         }
         let variant = self.variant(wanted)?;
         let order = Arc::new(self.make(variant, None, clock).await?);
-        // Before anybody else sees it: a publication forgets what was never served.
+        // Marked before others see it, because a publication drops orders that were never served.
         order.mark_served(clock.now());
         self.current.write().unwrap_or_else(PoisonError::into_inner).insert(variant, order.clone());
         Ok(order)
@@ -313,8 +313,8 @@ impl Ranked {
         read(&self.current).values().find(|order| order.order_id == order_id).cloned()
     }
 
-    /// Reads what changed and publishes the orders in use anew if anything did; gives those that were replaced and
-    /// whether there are new ones.
+    /// Reads what changed and, if anything did, publishes new versions of the orders in use. Returns the replaced
+    /// orders and the number of new ones.
     pub(super) async fn publish(self: &Arc<Self>, catalog: &Catalog, clock: &Clock) -> Result<Publication> {
         let mut work = self.work.lock().await;
         let publishing = self.schedule.publish();
@@ -348,7 +348,7 @@ impl Ranked {
         Ok(publication)
     }
 
-    /// Whether the minute of the last acts is over, so that its lessons are known, and an order was made before that.
+    /// True if the minute of the last acts has ended, so that they are learnt, and an order is older than that.
     fn has_learnt_since(&self, now: Timestamp) -> bool {
         let gathered = read(&self.state).as_ref().map_or(0, |state| state.learnt.minute);
         let is_behind = |order: &Arc<Order>| {
@@ -385,8 +385,7 @@ impl Ranked {
         tokio::task::spawn_blocking(make).await.map_err(|error| Error::internal("making an order", error))?
     }
 
-    /// What decides where the image stands in an order, by what is known now; with it the scores of the images before
-    /// and after it.
+    /// The parts of an image's score in an order, from the present state, and the scores of its neighbours.
     pub(super) fn explain(&self, order: &Order, ordinal: u32) -> Result<Explanation> {
         let state = read(&self.state);
         let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
@@ -414,7 +413,7 @@ impl Ranked {
         })
     }
 
-    /// What another order would bring against the one that is shown. `None` when one of them is empty.
+    /// Estimates the lift of another order over the shown one. `None` if one of them is empty.
     pub fn estimate(&self, shown: &Order, other: &Order) -> Result<Option<Estimate>> {
         let state = read(&self.state);
         let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
@@ -424,7 +423,7 @@ impl Ranked {
         Ok(estimate(&scorer, shown.ordinals.iter().copied(), other.ordinals.iter().copied()))
     }
 
-    /// The newest orders, when the gallery is let go.
+    /// Removes and returns the newest orders, when the gallery is dropped from memory.
     pub(super) fn let_go(&self) -> Vec<Arc<Order>> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *current).into_values().collect()
@@ -436,7 +435,7 @@ pub(super) struct Publication {
     pub replaced: Vec<Arc<Order>>,
 }
 
-/// Whether anybody has asked for the order lately, or may still follow a cursor into it.
+/// True if the order was requested recently, or a cursor may still point into it.
 pub(super) fn in_use(order: &Order, now: Timestamp) -> bool {
     order.served_at().is_some_and(|served_at| now.since(served_at) <= ORDER_KEPT)
 }

@@ -1,4 +1,4 @@
-//! The orders before the newest ones, for those who are still scrolling through them.
+//! Replaced orders, kept for visitors who still scroll through them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::order::Order;
 use super::ranked::in_use;
 
 pub(super) struct Replaced {
-    /// Ids rise with the time they were made at, so the oldest order comes first.
+    /// Ids rise with their creation time, so the oldest order comes first.
     orders: BTreeMap<OrderId, Arc<Order>>,
     bytes: usize,
     bytes_max: usize,
@@ -25,7 +25,8 @@ impl Replaced {
         self.orders.get(&order_id).cloned()
     }
 
-    /// Keeps those that a cursor may lead into. Over the bound the oldest go, whoever still follows them.
+    /// Keeps the orders that cursors may point into. Beyond the bound the oldest are dropped, even if cursors point
+    /// into them.
     pub fn keep(&mut self, orders: Vec<Arc<Order>>) {
         for order in orders.into_iter().filter(|order| order.served_at().is_some()) {
             self.bytes += order.bytes_at_most();
@@ -38,8 +39,8 @@ impl Replaced {
         }
     }
 
-    /// Lets go of those that no page was served from for as long as an order is kept: neither by the product's time, nor
-    /// by that in which events about them arrive.
+    /// Drops orders from which no page was served within `ORDER_KEPT`, by the product's clock and in real time. Events
+    /// about orders arrive in real time.
     pub fn forget_unused(&mut self, now: Timestamp) {
         self.orders.retain(|_, order| in_use(order, now) || order.idle() <= ORDER_KEPT);
         self.bytes = self.orders.values().map(|order| order.bytes_at_most()).sum();
@@ -70,7 +71,7 @@ mod tests {
     proptest! {
         #[test]
         fn within_the_bound_the_youngest_that_were_served_are_kept(
-            // Several galleries may have their orders replaced at once, in any order.
+            // Several galleries may have their orders replaced concurrently, in any order.
             batches in prop::collection::vec(prop::collection::vec((0..40u128, 0..500u32, any::<bool>()), 0..5), 0..20),
             bytes_max in 0..400_000usize,
         ) {

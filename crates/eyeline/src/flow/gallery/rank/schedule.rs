@@ -1,4 +1,4 @@
-//! When a gallery's orders are made anew: as soon as it may matter, and no more often than its cost allows.
+//! Decides when a gallery's orders are published again: soon after a change, but no more often than its cost allows.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,34 +11,34 @@ use futures::{FutureExt as _, StreamExt as _};
 use super::ranked::lock;
 use crate::flow::hints::COUNTS;
 
-/// The part of a core that ranking a gallery may take is one in this many.
+/// Ranking a gallery may take one part in this many of a core.
 const COST_SHARE: u32 = 100;
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// A new image is in the order within a second, whatever that costs.
+/// A new image is in the order within 1 second, whatever the cost.
 const URGENT_INTERVAL_MAX: Duration = Duration::from_millis(700);
 
-/// What was heard of a gallery since it was read and since it was published, and when it may be published again.
+/// The changes of a gallery since it was read and since it was published, and the next time to publish.
 pub(super) struct Schedule {
     hints: Mutex<BoxStream<'static, Hint>>,
     /// Something that a page shows may have changed since the state was read.
     stale: AtomicBool,
     /// Anything may have changed since the last publication.
     dirty: AtomicBool,
-    /// Among it may be something else than counters.
+    /// Something else than counters may be among it.
     urgent: AtomicBool,
     due: Mutex<Due>,
 }
 
 struct Due {
     at: Instant,
-    /// In place of it, if something else than counters changed.
+    /// Replaces `at` if something else than counters changed.
     urgent_at: Instant,
 }
 
 impl Schedule {
-    /// Of a gallery of which nothing is known. `hints` has to be listening already.
+    /// For a gallery that was never read. `hints` must already be subscribed.
     pub fn new(hints: BoxStream<'static, Hint>) -> Self {
         let now = Instant::now();
         Schedule {
@@ -50,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// Takes in the hints heard since the last call. A hint that was published before is always among them.
+    /// Takes in the hints since the last call, which include every hint published before it.
     pub fn hear(&self) {
         let mut hints = lock(&self.hints);
         while let Some(Some(hint)) = hints.next().now_or_never() {
@@ -61,29 +61,29 @@ impl Schedule {
         }
     }
 
-    /// Anything may have changed, as far as is known.
+    /// Notes that anything may have changed.
     pub fn mark_changed(&self) {
         self.stale.store(true, Ordering::Release);
         self.urgent.store(true, Ordering::Release);
         self.mark_counted();
     }
 
-    /// Counters may have risen, which is in no hurry.
+    /// Notes that counters may have risen, which is not urgent.
     pub fn mark_counted(&self) {
         self.dirty.store(true, Ordering::Release);
     }
 
-    /// Whether the state has to be read before a page is made from it.
+    /// True if the state must be read before a page is made from it.
     pub fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Acquire)
     }
 
-    /// The state is about to be read.
+    /// Begins a reading of the state.
     pub fn read(&self) -> Lowered<'_> {
         Lowered::lower(&self.stale)
     }
 
-    /// Whether it is time to publish.
+    /// True if it is time to publish.
     pub fn is_due(&self) -> bool {
         if !self.dirty.load(Ordering::Acquire) {
             return false;
@@ -92,8 +92,8 @@ impl Schedule {
         Instant::now() >= if self.urgent.load(Ordering::Acquire) { due.urgent_at } else { due.at }
     }
 
-    /// The orders are about to be published. The next time is set at once, so that a catalog that is away is not asked
-    /// without a pause.
+    /// Begins a publication. Sets the next time immediately, so that an unavailable catalog is not asked without a
+    /// pause.
     pub fn publish(&self) -> Publishing<'_> {
         self.set_due(AFTER_FAILURE);
         let (dirty, urgent) = (Lowered::lower(&self.dirty), Lowered::lower(&self.urgent));
@@ -115,7 +115,7 @@ pub(super) struct Publishing<'a> {
 }
 
 impl Publishing<'_> {
-    /// It came to its end: the longer it took, the later the next one.
+    /// Ends a successful publication. The longer it took, the later the next one.
     pub fn done(self) {
         self.dirty.keep();
         self.urgent.keep();
@@ -123,8 +123,7 @@ impl Publishing<'_> {
     }
 }
 
-/// A lowered flag. It is raised again if it was raised before and the work that it stood for fails or is dropped
-/// half-way.
+/// A lowered flag. On drop it is raised again if it was raised before, unless the work succeeded.
 pub(super) struct Lowered<'a> {
     flag: &'a AtomicBool,
     raise_again: bool,

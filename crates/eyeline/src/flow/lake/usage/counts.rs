@@ -1,4 +1,4 @@
-//! How much, over time: out of the roll-ups where they know it, else from the events.
+//! Counts events over time, from roll-ups if they suffice, else from the events.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,45 +13,45 @@ use eyeline_store::catalog::rollups::{self, CountsQuery, CountsRow, KnownSession
 
 use super::{Asked, Usage, Weight, incomplete_before};
 
-/// Rows of a roll-up that one answer is put together from.
+/// The most roll-up rows that one answer is computed from.
 const ROLLUP_ROWS_MAX: u32 = 50_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// In the order of buckets and groups.
+    /// Ordered by bucket and group.
     pub rows: Vec<CountedRow>,
-    /// All events that were applied by then are in it.
+    /// All events applied by then are counted.
     pub as_of: Timestamp,
-    /// No event was looked at.
+    /// True if no event was read.
     pub from_rollups: bool,
-    /// Set when numbers of before are asked for that take events which are not all kept.
+    /// Set if the question reaches back before the retention cut and needs events, which are incomplete there.
     pub incomplete_before: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedRow {
-    /// `None` when there are no buckets.
+    /// `None` without buckets.
     pub bucket: Option<Timestamp>,
     pub group: Group,
     pub count: u64,
-    /// `None` when nobody asked, or when the events that it takes are not all kept.
+    /// Distinct sessions. `None` if they were not asked for, or need events that are deleted.
     pub sessions: Option<u64>,
 }
 
-/// One row of an answer, put together from rows of a roll-up.
+/// One row of an answer, summed from roll-up rows.
 struct Sum {
     bucket: Option<Timestamp>,
-    /// The only row, or the first of several with the events of all; their sessions do not add up.
+    /// The only row, or the first of several with their summed events. Distinct sessions cannot be summed.
     row: CountsRow,
     is_only: bool,
 }
 
-/// What a row is about.
+/// The bucket and group of a row.
 type Key = (Option<Timestamp>, Group);
 
 impl Usage {
-    /// Counts the wanted events, and the different sessions of each row when they are asked for: those do not add up, so
-    /// the roll-ups have them only of a row of theirs, and only once somebody has asked for it.
+    /// Counts the wanted events, and the distinct sessions of each row if asked for. Distinct sessions cannot be
+    /// summed, so roll-ups hold them for single rows only, and only after a first query.
     pub async fn counts(&self, filter: Filter, question: CountQuestion, with_sessions: bool) -> Result<Counts> {
         let as_of = self.now();
         let question = Arc::new(question);
@@ -69,7 +69,7 @@ impl Usage {
             return Ok(Counts { rows: rows(sums), as_of, from_rollups: true, incomplete_before: None });
         }
         let complete_from = lake::complete_from(&self.catalog.marks().await?);
-        // Of what is gone there is nothing to look at.
+        // Deleted events cannot be read.
         let is_gone = |bucket: Option<Timestamp>| match question.buckets.as_ref().zip(bucket) {
             Some((buckets, begin)) => complete_from >= Some(buckets.after(begin)),
             None => false,
@@ -80,7 +80,7 @@ impl Usage {
         };
         let (project_id, from) = (filter.project_id, filter.from);
         let wanted = match question.buckets.as_ref().zip(first.zip(last)) {
-            // The events between the first and the last row that lacks something are looked at.
+            // Reads the events between the first and the last incomplete row.
             Some((buckets @ Buckets { interval: Interval::Hour | Interval::Day, .. }, (first, last))) => {
                 let end = buckets.after(last);
                 Filter {
@@ -98,13 +98,13 @@ impl Usage {
         let mut rows: BTreeMap<Key, CountedRow> = rows(sums).into_iter().map(CountedRow::with_key).collect();
         for (key, row) in found.into_iter().map(|count| CountedRow::from(count).with_key()) {
             match rows.entry(key) {
-                // Some of its events are gone.
+                // Some of its events are deleted.
                 Entry::Occupied(known) if complete_from.is_some() && row.count < known.get().count => {}
                 Entry::Occupied(mut known) => drop(known.insert(row)),
                 Entry::Vacant(place) => drop(place.insert(row)),
             }
         }
-        // Rows that were not looked at have all that was asked for, unless their events are gone.
+        // Rows that were not read are complete, unless their events are deleted.
         let is_lacking = rows.values().any(|row| row.sessions.is_none());
         let incomplete_before = incomplete_before(complete_from, if is_lacking { from } else { looked_from });
         Ok(Counts { rows: rows.into_values().collect(), as_of, from_rollups: false, incomplete_before })
@@ -126,18 +126,18 @@ impl Usage {
     ) -> Result<Option<(Level, Vec<CountsRow>)>> {
         let begins = |level: Level, time: Option<Timestamp>| time.is_none_or(|time| level.floor(time) == time);
         let fits = |level: Level| begins(level, filter.from) && begins(level, filter.to);
-        // A day of UTC is one of another zone's days, weeks and months only where there are none.
+        // A UTC day lies within one day of another zone only without buckets.
         let fine = question
             .buckets
             .as_ref()
             .is_some_and(|buckets| buckets.interval == Interval::Hour || !buckets.zone.is_utc());
         let level = [Level::Day, Level::Hour].into_iter().find(|level| fits(*level) && !(fine && *level == Level::Day));
         let Some(level) = level.filter(|_| filter.session_id.is_none()) else { return Ok(None) };
-        // Until it is done, the roll-ups have what it hides.
+        // Until an erasure ends, the roll-ups include its events.
         if self.catalog.is_erasing(filter.project_id).await? {
             return Ok(None);
         }
-        // Sessions are known of the roll-up's own rows alone; events the database adds up.
+        // Distinct sessions need single roll-up rows. Events are summed by the database.
         let groups = [
             (question.by_application, rollups::Group::Application),
             (question.by_category, rollups::Group::Category),
@@ -160,7 +160,7 @@ impl Usage {
             rows_max: ROLLUP_ROWS_MAX + 1,
         };
         let mut rows = self.catalog.event_counts(query).await?;
-        // A sum over everything is a row of its own, even over nothing.
+        // A sum over everything has a row even for no events.
         rows.retain(|row| row.events > 0);
         let is_usable = rows.len() <= ROLLUP_ROWS_MAX as usize
             && question
@@ -170,26 +170,26 @@ impl Usage {
         Ok(is_usable.then_some((level, rows)))
     }
 
-    /// Keeps what was found out, for those who ask next.
+    /// Stores distinct sessions for the next query.
     async fn note_sessions(&self, project_id: ProjectId, level: Level, known: Vec<KnownSessions>, as_of: Timestamp) {
         if known.is_empty() {
             return;
         }
         if let Err(error) = self.catalog.note_sessions(project_id, level, known, as_of).await {
-            tracing::debug!(%error, "sessions that were counted are not kept");
+            tracing::debug!(%error, "distinct sessions could not be stored");
         }
     }
 }
 
-/// Whether the row of a roll-up is in one bucket as a whole. Hours of a zone with half an hour in its offset, such as
-/// Asia/Kolkata, are none of UTC.
+/// True if a roll-up row lies within one bucket. In a zone with a half-hour offset, such as Asia/Kolkata, hours are not
+/// UTC hours.
 fn is_within(buckets: &Buckets, level: Level, bucket: Option<Timestamp>) -> bool {
     let Some(begin) = bucket.filter(|_| !buckets.zone.is_utc()) else { return true };
     let last = begin.plus(level.length()).minus(Duration::from_micros(1));
     buckets.begin_of(begin) == buckets.begin_of(last)
 }
 
-/// The sessions of rows of the roll-up that were looked at as a whole.
+/// The distinct sessions of roll-up rows whose events were all read.
 fn known_sessions(sums: &[Sum], found: &[Count], question: &CountQuestion) -> Vec<KnownSessions> {
     let known = found.iter().filter_map(|count| {
         let Group { application, category, name } = &count.group;
@@ -208,7 +208,7 @@ fn known_sessions(sums: &[Sum], found: &[Count], question: &CountQuestion) -> Ve
     known.collect()
 }
 
-/// Adds up the rows that the question does not tell apart, in its order.
+/// Sums rows that the question does not distinguish, in its order.
 fn sum(rows: Vec<CountsRow>, question: &CountQuestion) -> Vec<Sum> {
     let bucket = |row: &CountsRow| {
         let (buckets, at) = question.buckets.as_ref().zip(row.bucket)?;

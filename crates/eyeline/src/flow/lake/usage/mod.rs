@@ -1,5 +1,5 @@
-//! Questions about events, over all of them: what is in the files of the lake and what is on its way there, of one
-//! snapshot, so that nothing is missed and nothing is met twice.
+//! Queries over all events, in lake files and not flushed yet. Both come from one snapshot, so that no event is missed
+//! or counted twice.
 
 mod counts;
 mod tail;
@@ -18,13 +18,13 @@ use crate::flow::turns::{Places, Turns};
 
 pub use counts::{CountedRow, Counts};
 
-/// Memory of one question.
+/// The most memory of one query.
 const QUESTION_BYTES_MAX: usize = 256 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 const TAKEN: &str = "too many questions are asked at once";
-/// For questions. Their memory together leaves room for everything else.
+/// Places for queries. Their memory together leaves room for other work.
 const QUESTIONS: Places = Places { all: 3, share: 2, waiting: 32, patience: PATIENCE, taken: TAKEN };
-/// For looks at single events, which take little.
+/// Places for lookups of single events, which take little memory.
 const LOOKS: Places = Places { all: 8, share: 4, waiting: 64, patience: PATIENCE, taken: TAKEN };
 
 /// Cheap to clone.
@@ -39,27 +39,27 @@ pub struct Usage {
     time_max: Duration,
 }
 
-/// How much a question is going to take.
+/// The expected cost of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// It may walk over everything.
+    /// It may read all events.
     Question,
-    /// A few events are looked up.
+    /// It looks up a few events.
     Look,
 }
 
-/// An answer, and which events it speaks of.
+/// An answer, and the events that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked<T> {
     pub answer: T,
-    /// All events that were applied by then.
+    /// All events applied by then are covered.
     pub as_of: Timestamp,
-    /// Of the events with a timestamp from then on none is gone; `None` when none is at all.
+    /// No event with a timestamp from then on is deleted; `None` if none is deleted at all.
     pub complete_from: Option<Timestamp>,
 }
 
 impl<T> Asked<T> {
-    /// From when on the answer is complete, if the filter asks about events of before as well.
+    /// The time from which the answer is complete, if the filter reaches back before it.
     pub fn incomplete_before(&self, filter: &Filter) -> Option<Timestamp> {
         incomplete_before(self.complete_from, filter.from)
     }
@@ -69,7 +69,7 @@ fn incomplete_before(complete_from: Option<Timestamp>, from: Option<Timestamp>) 
     complete_from.filter(|time| from.is_none_or(|from| from < *time))
 }
 
-/// Gives up the question when whoever asked has gone.
+/// Cancels the query when its caller is gone.
 pub(super) struct GiveUp(pub(super) Budget);
 
 impl Drop for GiveUp {
@@ -79,7 +79,7 @@ impl Drop for GiveUp {
 }
 
 impl Usage {
-    /// A question takes at most `time_max`.
+    /// `time_max` is the longest time of a query.
     pub fn new(
         inbox: Arc<dyn Inbox>,
         catalog: Catalog,
@@ -106,8 +106,7 @@ impl Usage {
         &self.files
     }
 
-    /// Puts a question about the events that the filter wants to everything that is applied by now and kept. A question that
-    /// takes too much is `Refused`.
+    /// Runs a query over the applied events that the filter wants. Returns `Refused` if it exceeds its time or memory.
     pub async fn ask<T: Send + 'static>(
         &self,
         wanted: &Filter,
@@ -117,7 +116,7 @@ impl Usage {
         self.ask_about(Some(wanted.project_id), |event| wanted.wants(event), weight, question).await
     }
 
-    /// The same about those events of a project, or of all, that `is_wanted` takes, where a filter has no words for them.
+    /// Like [`Usage::ask`], for the events of one project, or of all, that `is_wanted` accepts.
     pub async fn ask_about<T: Send + 'static>(
         &self,
         project_id: Option<ProjectId>,
@@ -129,7 +128,7 @@ impl Usage {
             Weight::Question => &self.questions,
             Weight::Look => &self.looks,
         };
-        // What the operator asks of all projects has a share like one.
+        // The operator's queries over all projects have the share of one project.
         let turn = turns.take(project_id.unwrap_or(ProjectId(Uuid::nil()))).await?;
         let as_of = self.clock.now();
         let is_own = |event: &Event| project_id.is_none_or(|project_id| event.project_id == project_id);
@@ -138,7 +137,7 @@ impl Usage {
         let _give_up = GiveUp(budget.clone());
         let files = self.files.clone();
         let answer = tokio::task::spawn_blocking(move || {
-            // Held until the work has ended, also when nobody waits for it any more.
+            // Held until the work ends, even if the caller is gone.
             let _turn = turn;
             question(&files, &snapshot, &budget)
         });
@@ -147,19 +146,17 @@ impl Usage {
     }
 }
 
-/// What went wrong in the lake, in the words of the stores.
+/// Converts an error of the lake into one of the stores.
 pub(super) fn failure(error: eyeline_lake::Error) -> Error {
     match error {
-        eyeline_lake::Error::Away(error) => {
-            Error::unavailable(format!("the files of events are out of reach: {error}"))
-        }
+        eyeline_lake::Error::Away(error) => Error::unavailable(format!("the lake files cannot be read: {error}")),
         eyeline_lake::Error::TooMuch(sentence) | eyeline_lake::Error::Refused(sentence) => Error::Refused(sentence),
         eyeline_lake::Error::Query(sentence) => Error::Invalid(FieldErrors::one("query", sentence)),
         eyeline_lake::Error::WorkerGone(_) => {
             Error::unavailable("the process that computed the answer stopped: ask again")
         }
-        eyeline_lake::Error::Cancelled => Error::unavailable("the question was given up"),
+        eyeline_lake::Error::Cancelled => Error::unavailable("the question was cancelled"),
         eyeline_lake::Error::Broken(what) => Error::Corrupt(what),
-        eyeline_lake::Error::Write(error) => Error::unavailable(format!("a file of events was not written: {error}")),
+        eyeline_lake::Error::Write(error) => Error::unavailable(format!("a lake file was not written: {error}")),
     }
 }

@@ -1,4 +1,4 @@
-//! The events that are applied but in no file yet.
+//! Events that are applied but not flushed.
 
 use eyeline_core::{Event, Timestamp};
 use eyeline_lake::{Hidden, Record, Snapshot, tail};
@@ -10,13 +10,14 @@ use super::{Usage, failure};
 
 /// Events of one pull.
 const PULL_MAX: usize = 8 * 1024;
-/// Bytes that wait for a file at the most while questions are answered; they are written long before that.
+/// The most bytes of such events that a query reads. They are flushed long before that.
 const TAIL_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// The inbox may let go of events between the look at the list of files and the reading: then the list is newer too.
+/// Tries, because a flush between reading the manifest and the inbox may delete inbox records.
 const TRIES: u32 = 5;
 
 impl Usage {
-    /// All files, and of the events in no file those that `is_wanted` takes. With it, from when on no event is gone.
+    /// Returns all files and those unflushed events that `is_wanted` accepts, and the time from which no event is
+    /// deleted.
     pub(super) async fn snapshot(&self, is_wanted: impl Fn(&Event) -> bool) -> Result<(Snapshot, Option<Timestamp>)> {
         for _ in 0..TRIES {
             let manifest = self.catalog.manifest().await?;
@@ -58,7 +59,7 @@ impl Usage {
                     if offset > marks.applied || manifest.dropped.contains(&(partition, offset)) {
                         continue;
                     }
-                    // What cannot be read is kept apart, and so dropped.
+                    // An unreadable record is in quarantine, so it is skipped.
                     let Some(event) = Event::decode(&delivery.event) else { continue };
                     if is_wanted(&event) {
                         bytes += delivery.event.len();

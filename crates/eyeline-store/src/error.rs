@@ -1,4 +1,4 @@
-//! What can go wrong in any engine, in words that name no engine.
+//! Errors of all engines, in terms that do not depend on the engine.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The thing is not there, or not within the caller's project: callers cannot tell which.
+    /// The thing does not exist, or not within the caller's project. Callers cannot distinguish the two.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// The state of things forbids it now.
+    /// The present state forbids it.
     #[error("{0}")]
     Conflict(String),
-    /// A rule about amounts forbids it.
+    /// A limit on amounts forbids it.
     #[error("{0}")]
     QuotaExceeded(String),
-    /// Any other rule forbids it.
+    /// Another rule forbids it.
     #[error("{0}")]
     Refused(String),
-    /// The input is well-formed but wrong, by field.
+    /// The input is well-formed but invalid. Holds the errors by field.
     #[error("invalid input")]
     Invalid(FieldErrors),
-    /// The engine is away, full or too busy; the same call may succeed later.
+    /// The engine is unreachable, full or too busy. The same call may succeed after `retry_after`.
     #[error("{reason}")]
     Unavailable { reason: String, retry_after: Duration },
-    /// The lease is no longer held: somebody else may be doing the job. The holder has to drop what it did.
+    /// The lease is lost, and another process may do the job. The holder must discard its result.
     #[error("the lease on job {0} is lost")]
     LeaseLost(eyeline_core::JobId),
-    /// What is stored does not read back as what was written.
+    /// Stored data does not read back as it was written.
     #[error("corrupt: {0}")]
     Corrupt(String),
     #[error("{context}: {source}")]
@@ -45,7 +45,7 @@ impl Error {
         Error::Unavailable { reason: reason.into(), retry_after: Duration::from_secs(1) }
     }
 
-    /// True when the same call may succeed later without any change to it.
+    /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Unavailable { .. })
     }

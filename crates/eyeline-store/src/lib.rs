@@ -1,4 +1,4 @@
-//! Every engine that keeps something, behind few traits, with one suite they all pass.
+//! The storage engines behind few traits, with one test suite for all of them.
 
 pub mod cache;
 pub mod catalog;

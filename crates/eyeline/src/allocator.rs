@@ -1,8 +1,8 @@
-//! Which memory the program takes its own from: mimalloc's in a server, glibc's in a worker process.
+//! Chooses the allocator of the program: mimalloc in a server, glibc's in a worker process.
 //!
-//! A server's threads free what others allocated, which glibc keeps several times over. A worker computes on one thread. Codecs
-//! use glibc's allocator anyhow, which the server tunes for the planes of photos; two allocators would each keep theirs. An SQL
-//! worker has a bound of addresses, and glibc reserves none ahead.
+//! A server's threads free what others allocated, which costs several times the memory with glibc. A worker computes on
+//! one thread. Codecs always use glibc's allocator, which the server tunes for photos; a second allocator would keep
+//! free memory too. An SQL worker has a bound on its address space, and glibc reserves none ahead.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,7 +13,7 @@ const UNDECIDED: u8 = 0;
 const OF_GLIBC: u8 = 1;
 const OF_MIMALLOC: u8 = 2;
 
-/// Decides at the first allocation, for good: what one of them gave only that one can take back.
+/// Decides at the first allocation and never changes, because each allocator can free only its own memory.
 pub struct Allocator {
     choice: AtomicU8,
 }
@@ -31,7 +31,7 @@ impl Allocator {
         }
     }
 
-    /// The first allocation comes before any second thread.
+    /// The first allocation happens before any second thread starts.
     #[cold]
     fn decide(&self) -> bool {
         #[expect(unsafe_code, reason = "the standard library's way to read the environment allocates")]

@@ -36,37 +36,37 @@ use crate::rate_limits::RateLimits;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 
-/// How long an engine may take to say that it is there.
+/// The longest time an engine may take to answer a check.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What handlers and workers are given. A clone is one more reference: every request takes several.
+/// The shared state of handlers and workers. Cloning it copies one reference.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// Everything that a process is made of.
+/// All parts of a process.
 pub struct Parts {
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub secrets: Secrets,
     /// SHA-256 of the admin key.
     pub admin_key_hash: [u8; 32],
-    /// This process among those that share the catalog: the owner of its leases. The same after a restart.
+    /// The name of this process among those that share the catalog. It owns the leases and survives restarts.
     pub node: Arc<str>,
-    /// Cancelled when the process should drain and stop: a long answer (a stream) ends on it.
+    /// Cancelled when the process must drain and stop. Streams end on it.
     pub stop: CancellationToken,
     pub catalog: Catalog,
     pub objects: Objects,
-    /// Told when a job waits, so that a worker of this process looks at once.
+    /// Notified when a job waits, so that a worker of this process looks without delay.
     pub waiting_jobs: Arc<Notify>,
     pub makers: Makers,
-    /// What may be decoded at the same time, and who may wait for it.
+    /// Bounds the concurrent decoding and the requests that wait for it.
     pub admission: Admission,
-    /// Files that are being received.
+    /// Files being received.
     pub transfers: Transfers,
     pub credentials: Credentials,
-    /// What the public credential may send.
+    /// The rate limits of public ids.
     pub rate_limits: RateLimits,
-    /// Guards the one log line about proxies that name no address.
+    /// Makes the log line about proxies that state no address appear once.
     pub unreadable_hop: Once,
     pub metrics: Metrics,
     pub cache: Arc<dyn Cache>,
@@ -75,7 +75,7 @@ pub struct Parts {
     pub inbox: Arc<dyn Inbox>,
     pub event_types: EventTypes,
     pub collector: Collector,
-    /// Those of the inbox that this process owns.
+    /// The partitions of the inbox that this process owns.
     pub partitions: Partitions,
     pub ingest: Ingest,
     pub replays: Replays,
@@ -87,7 +87,7 @@ pub struct Parts {
     pub sql_workers: SqlWorkers,
     pub newsroom: Newsroom,
     pub history: History,
-    /// Held as long as the process serves, so that no second one opens the same data folder.
+    /// Held while the process serves, so that no second process opens the same data folder.
     _lock: File,
 }
 
@@ -100,8 +100,8 @@ impl Deref for App {
 }
 
 impl App {
-    /// Makes the data folder if need be, opens and migrates every engine. The error is one sentence for the operator.
-    /// `program` is this product's binary, which is its own image and SQL worker.
+    /// Creates the data folder if needed, and opens and migrates every engine. The error is one sentence for the
+    /// operator. `program` is this product's binary, which also runs as image and SQL worker.
     pub async fn open(settings: Settings, program: PathBuf) -> Result<Self, String> {
         let folder = DataFolder::open(&settings.data)?;
         let lock = folder.lock()?;
@@ -196,7 +196,8 @@ impl App {
         })))
     }
 
-    /// Asks every engine whether it answers, by name; one that takes longer than a moment counts as away.
+    /// Asks every engine whether it answers, by name. An engine that takes longer than `ENGINE_PATIENCE` counts as
+    /// unavailable.
     pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
         let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
         let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;

@@ -1,4 +1,4 @@
-//! The product's clock and the ids it makes. The only place that asks the system for the time of the product's rules.
+//! The product's clock and its ids. No other code asks the system for the time of the product's rules.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use uuid::{Builder, ClockSequence as _, ContextV7, Uuid};
 
 use crate::secrets::random;
 
-/// Real time that is so far ahead of what has passed since the start was set forward.
+/// If real time is this far ahead of the time elapsed since the start, the clock was set forward.
 const JUMP_MIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Cheap to clone; clones share the offset.
@@ -22,7 +22,7 @@ pub struct Clock {
     began: Began,
 }
 
-/// When the clock was made: real time, and the time since the machine started, which nobody sets.
+/// The moment when the clock was made: real time, and the time since boot, which nobody can set.
 #[derive(Clone, Copy)]
 struct Began {
     real: Timestamp,
@@ -38,40 +38,40 @@ impl Default for Clock {
 
 #[derive(Default)]
 struct Ids {
-    /// Rises within a millisecond, 42 bits.
+    /// A 42-bit counter that rises within a millisecond.
     counter: ContextV7,
-    /// Random bits, some hundreds at a time: a system call for each id would cost more than all the rest of it.
+    /// Random bits, drawn by the hundred: one system call for each id would cost more than the rest of it.
     random: Vec<u32>,
 }
 
 impl Clock {
-    /// The time of the product's rules: stamps, ages, windows, cursors.
+    /// The time of the product's rules, for stamps, ages, windows and cursors.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.real_now().micros().saturating_add(self.offset.load(Ordering::Relaxed)))
     }
 
-    /// Real time, for what no test may move: link signatures, time-outs, rate limits.
+    /// Real time, which the test clock cannot move: for link signatures, time-outs and rate limits.
     pub fn real_now(&self) -> Timestamp {
         real_now()
     }
 
-    /// Time since the clock was made, sleep of the machine included.
+    /// The time since the clock was made, including sleep of the machine.
     pub fn age(&self) -> Duration {
         running().saturating_sub(self.began.running)
     }
 
-    /// How far real time was set forward since the clock was made, if by more than a day. What has a time to live is not
-    /// to be taken away by such a clock.
+    /// The time by which real time was set forward since the clock was made, if by more than a day. Nothing may expire
+    /// by such a clock.
     pub fn jump(&self) -> Option<Duration> {
         jump(self.began.real.plus(self.age()), self.real_now())
     }
 
-    /// Makes [`Clock::now`] tell `now` from here on; time runs on from there.
+    /// Sets [`Clock::now`] to `now`; time runs on from there.
     pub fn set(&self, now: Timestamp) {
         self.set_offset(now.micros() - self.real_now().micros());
     }
 
-    /// Microseconds that the product's time is ahead of real time.
+    /// Microseconds by which the product's time is ahead of real time.
     pub fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
@@ -80,15 +80,15 @@ impl Clock {
         self.offset.store(micros, Ordering::Relaxed);
     }
 
-    /// A new UUIDv7 of the time [`Clock::now`]; ids of one process rise. After the milliseconds: a counter of 42 bits that
-    /// begins anywhere, and 32 random bits (RFC 9562, 6.2, methods 1 and 2).
+    /// A new UUIDv7 of [`Clock::now`]. The ids of one process rise. After the milliseconds come a 42-bit counter with a
+    /// random start and 32 random bits (RFC 9562, 6.2, methods 1 and 2).
     pub fn new_id<I: From<Uuid>>(&self) -> I {
         let micros = self.now().micros().max(0).unsigned_abs();
         let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let (counter, seconds, nanos) = ids.counter.generate_timestamp_sequence(micros / 1_000_000, nanos);
         let bits = u128::from(counter) << 32 | u128::from(ids.next_random());
-        // The version stands after the first 12 of the 74 bits, the variant before the last 62.
+        // The version follows the first 12 of the 74 bits; the variant precedes the last 62.
         let mut tail = [0; 10];
         tail[..2].copy_from_slice(&((bits >> 62) as u16).to_be_bytes());
         tail[2..].copy_from_slice(&(bits as u64).to_be_bytes());
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(jump(expected, expected.plus(hour)), None);
         assert_eq!(jump(expected, expected.plus(30 * hour)), Some(30 * hour));
         assert_eq!(jump(expected, expected.minus(1_000 * hour)), None, "what went back takes nothing away");
-        // The test clock is not real time.
+        // The test clock does not change real time.
         clock.set(expected.plus(1_000 * hour));
         assert_eq!(clock.jump(), None);
     }

@@ -1,4 +1,5 @@
-//! Who holds which key, remembered for a moment: a request costs no query as a rule, and a revoked key is out at once.
+//! Owners of keys, cached for 1 second: most requests cost no query, and a revoked key is refused immediately by this
+//! process.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use eyeline_store::{Catalog, Result};
 use crate::remembered::Remembered;
 use crate::secrets::to_hex;
 
-/// Whose a key is, and when it ends.
+/// The application of a key, and the time when the key ends.
 type KnownKey = (Arc<Application>, Option<Timestamp>);
 
-/// Cheap to clone; clones share what is remembered.
+/// Cheap to clone; clones share the cache.
 #[derive(Clone)]
 pub struct Credentials {
     catalog: Catalog,
@@ -56,7 +57,7 @@ impl Credentials {
         Ok(self.projects.get_or_load(project_id, load).await?.is_some())
     }
 
-    /// Whether browsers may ask from `origin`: for any application, or for the one that is named.
+    /// True if browsers may send requests from `origin`: for any application, or for the given one.
     pub async fn allows_origin(&self, origin: &str, application_id: Option<ApplicationId>) -> Result<bool> {
         if let Some(application_id) = application_id {
             let application = self.application(application_id).await?;
@@ -66,20 +67,20 @@ impl Credentials {
         Ok(self.origins.get_or_load(origin.to_owned(), load).await?.is_some())
     }
 
-    /// Whether nobody signed out of the browser's session that is known by this hash.
+    /// True unless the browser session with this hash was signed out.
     pub async fn is_session(&self, hash: [u8; 32]) -> Result<bool> {
         let load = async { Ok((!self.catalog.is_session_ended(&to_hex(&hash)).await?).then_some(())) };
         Ok(self.sessions.get_or_load(hash, load).await?.is_some())
     }
 
-    /// Ends a browser's session. `until`: when it would have ended by itself.
+    /// Ends a browser session. `until` is the time when it would have expired.
     pub async fn end_session(&self, hash: [u8; 32], until: Timestamp, now: Timestamp) -> Result<()> {
         self.catalog.end_session(&to_hex(&hash), until.micros(), now.micros()).await?;
         self.sessions.forget();
         Ok(())
     }
 
-    /// To be called after every change of a project, an application or a key.
+    /// Drops the cached entries. Call it after every change of a project, application or key.
     pub fn forget(&self) {
         self.keys.forget();
         self.applications.forget();

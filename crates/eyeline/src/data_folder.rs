@@ -1,4 +1,4 @@
-//! The folder of what an installation keeps by itself: the lock, its secrets, its name.
+//! The data folder of an installation: its lock, its secrets and its name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -12,11 +12,12 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes the folder, for its owner alone, when it is not there. The error is one sentence for the operator.
+    /// Opens the folder, and creates it for its owner alone if it is missing. The error is one sentence for the
+    /// operator.
     pub fn open(path: &Path) -> Result<Self, String> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
             format!(
-                "the data folder {} cannot be made ({error}): choose another with EYELINE_DATA, or see to its rights",
+                "the data folder {} cannot be made ({error}): choose another with EYELINE_DATA, or correct its rights",
                 path.display()
             )
         })?;
@@ -25,8 +26,8 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Takes the rights of others to the folder away. A folder that belongs to somebody else, or that several users share
-    /// (`/tmp`), stays as it is.
+    /// Removes the rights of other users to the folder. A folder that belongs to another user, or that several users
+    /// share (`/tmp`), stays as it is.
     fn close(&self) -> std::io::Result<()> {
         const OTHERS: u32 = 0o077;
         const SHARED: u32 = 0o1000;
@@ -34,13 +35,13 @@ impl DataFolder {
         let mode = folder.permissions().mode();
         let is_own = folder.uid() == rustix::process::geteuid().as_raw() && mode & SHARED == 0;
         if is_own && mode & OTHERS != 0 {
-            tracing::info!(folder = %self.path.display(), "the rights of other users to the data folder are taken away");
+            tracing::info!(folder = %self.path.display(), "removed the rights of other users to the data folder");
             fs::set_permissions(&self.path, fs::Permissions::from_mode(mode & !OTHERS))?;
         }
         Ok(())
     }
 
-    /// Keeps every other process out as long as the file is open.
+    /// Locks the folder against other processes while the returned file is open.
     pub fn lock(&self) -> Result<File, String> {
         let path = self.path.join("lock");
         let file = OpenOptions::new()
@@ -61,7 +62,7 @@ impl DataFolder {
         }
     }
 
-    /// The installation's secret, made on the first call.
+    /// The installation's secret, created by the first call.
     pub fn secret(&self) -> Result<[u8; 32], String> {
         let text = self.read_or_make("secret", || secrets::to_hex(&secrets::random::<32>()))?;
         secrets::from_hex(&text).ok_or_else(|| {
@@ -69,18 +70,18 @@ impl DataFolder {
         })
     }
 
-    /// The admin key, made on the first call.
+    /// The admin key, created by the first call.
     pub fn admin_key(&self) -> Result<String, String> {
         self.read_or_make("admin.key", || secrets::new_key("eyl_admin_"))
     }
 
-    /// The admin key, if the folder holds one; made nowhere.
+    /// The admin key if the folder holds one. Creates nothing.
     pub fn known_admin_key(path: &Path) -> Option<String> {
         let text = fs::read_to_string(path.join("admin.key")).ok()?;
         Some(text.trim().to_owned()).filter(|key| !key.is_empty())
     }
 
-    /// The name of this node, made on the first call.
+    /// The name of this node, created by the first call.
     pub fn node(&self) -> Result<String, String> {
         self.read_or_make("node", || format!("node-{}", secrets::to_hex(&secrets::random::<8>())))
     }
@@ -89,7 +90,8 @@ impl DataFolder {
         self.path.join(name)
     }
 
-    /// A small file for its owner alone. It is written under another name first, so that a crash leaves no half of it.
+    /// Reads or creates a small file for its owner alone. It is written under another name first, so that a crash
+    /// leaves no partial file.
     fn read_or_make(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, String> {
         let path = self.path(name);
         match fs::read_to_string(&path) {
@@ -112,7 +114,7 @@ impl DataFolder {
 
     fn unusable(&self, error: &std::io::Error) -> String {
         format!(
-            "the data folder {} cannot be used ({error}): choose another with EYELINE_DATA, or see to its rights",
+            "the data folder {} cannot be used ({error}): choose another with EYELINE_DATA, or correct its rights",
             self.path.display()
         )
     }
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(mode(&path.join("secret")), 0o600);
         assert_eq!(mode(&path.join("admin.key")), 0o600);
 
-        // A folder that was there may be open to others; one that users share stays so.
+        // An existing folder may be open to others; one that users share stays open.
         let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("rights");
         set(0o755);
         DataFolder::open(&path).expect("a data folder");

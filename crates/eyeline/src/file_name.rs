@@ -1,4 +1,4 @@
-//! File names as clients and disks give them: in several encodings, and with endings that name a type.
+//! File names as clients and disks state them, in several encodings, and the media types of their extensions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 use http::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 
-/// The media type that the ending of a file name stands for, for the types that people confuse with photos too.
+/// The media type of a file name's extension. Also knows types that people confuse with photos.
 pub fn type_of_ending(name: &str) -> Option<&'static str> {
     Some(match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
         "jpg" | "jpeg" | "jpe" | "jfif" | "jfi" | "jif" => "image/jpeg",
@@ -31,8 +31,9 @@ pub fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// The file name in the `Content-Disposition` of a form field, without folders. `filename*` (RFC 8187, also in parts as in
-/// RFC 2231) is preferred. Encoded words (RFC 2047) and percent encoding in `filename` are decoded, as several clients send them.
+/// The file name in the `Content-Disposition` of a form field, without folders. Prefers `filename*` (RFC 8187, also in
+/// parts as in RFC 2231). Decodes encoded words (RFC 2047) and percent encoding in `filename`, which several clients
+/// send.
 pub fn of_form_field(headers: &HeaderMap) -> Option<String> {
     let parameters = parameters(headers.get(header::CONTENT_DISPOSITION)?.as_bytes());
     let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice());
@@ -44,8 +45,8 @@ pub fn of_form_field(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The parameters of a header as (lower-case name, value). Quotes are taken off; a backslash escapes only a quote or another
-/// backslash, since paths of Windows contain single ones.
+/// The parameters of a header as (lower-case name, value), without quotes. A backslash escapes only a quote or another
+/// backslash, because Windows paths contain single ones.
 fn parameters(header: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut parameters = Vec::new();
     let mut rest = header;
@@ -65,7 +66,7 @@ fn parameters(header: &[u8]) -> Vec<(String, Vec<u8>)> {
     parameters
 }
 
-/// The value in quotes at the beginning of `text`, and how many bytes it takes with its quotes.
+/// The quoted value at the start of `text`, and its length in bytes with the quotes.
 fn quoted(text: &[u8]) -> (Vec<u8>, usize) {
     let mut value = Vec::new();
     let mut at = 1;
@@ -83,7 +84,7 @@ fn token(text: &[u8]) -> (Vec<u8>, usize) {
     (text[..length].trim_ascii_end().to_vec(), length)
 }
 
-/// The parts `filename*0*`, `filename*1`, … (RFC 2231) in one, percent-encoded as a whole.
+/// Joins the parts `filename*0*`, `filename*1*`, … (RFC 2231), percent-encoded as a whole.
 fn joined(parameters: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let part = |index: usize| {
         let name = format!("filename*{index}");
@@ -99,7 +100,7 @@ fn joined(parameters: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     (!parts.is_empty()).then(|| parts.concat())
 }
 
-/// `charset'language'percent-encoded`; without the first two, UTF-8.
+/// Reads `charset'language'percent-encoded`, or UTF-8 without the first two.
 fn read_extended(value: &[u8]) -> Option<String> {
     let value = decode(value);
     let mut parts = value.splitn(3, '\'');
@@ -125,15 +126,16 @@ fn read_plain(value: &[u8]) -> String {
     if text.contains("=?") {
         return read_encoded_words(&text);
     }
-    // Browsers write only quotes and line breaks like this; what gives no UTF-8 is a name with a percent sign.
+    // Browsers percent-encode only quotes and line breaks. If the result is not UTF-8, the name contained a percent
+    // sign.
     match percent_decode_str(&text).decode_utf8() {
         Ok(decoded) => decoded.into_owned(),
         Err(_) => text,
     }
 }
 
-/// Decodes every `=?charset?B|Q?…?=`. Spaces between two encoded words do not count. The bytes of adjacent words in one
-/// charset are joined before they are decoded, since a letter may be split between them.
+/// Decodes every `=?charset?B|Q?…?=`. Drops spaces between two encoded words. Joins adjacent words of one charset
+/// before decoding, because a letter may be split between them.
 fn read_encoded_words(text: &str) -> String {
     let mut read = String::new();
     let mut word: Option<(&str, Vec<u8>)> = None;
@@ -166,7 +168,7 @@ fn read_encoded_words(text: &str) -> String {
     read + rest
 }
 
-/// The encoded word at the beginning of `text`: its charset, its bytes and its length.
+/// The encoded word at the start of `text`: its charset, bytes and length.
 fn encoded_word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
     let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;

@@ -1,7 +1,7 @@
 //! Eyeline in one binary: settings, wiring, HTTP, flow, workers, command line.
 //!
-//! `cli -> app`; `api, workers -> flow -> store, image, core`. A step of the flow never calls the next step: it leaves a
-//! record, and the next picks it up.
+//! `cli -> app`; `api, workers -> flow -> store, image, core`. A step of the flow never calls the next one: it stores a
+//! record, which the next step finds.
 
 pub mod api;
 pub mod app;

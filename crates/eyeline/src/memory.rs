@@ -1,13 +1,13 @@
-//! How much memory this process may use.
+//! The memory that this process may use.
 
 use std::fs;
 use std::path::Path;
 
-/// Where control groups are found.
+/// The mount point of control groups.
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// Bytes: the machine's, or the limit of a control group that this process is in when that is less. `None` on a system
-/// that does not tell.
+/// In bytes: the machine's memory, or the smallest limit of the process's control groups if that is less. `None` if the
+/// system reports neither.
 pub fn available() -> Option<u64> {
     let total = total(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -19,11 +19,11 @@ fn total(meminfo: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The limits of the process's group and of all groups around it, in both forms of the kernel's interface.
+/// The limits of the process's group and its ancestors, in both versions of the kernel's interface.
 fn limits(own_groups: &str, root: &Path) -> Vec<u64> {
     let mut limits = Vec::new();
     for line in own_groups.lines() {
-        // hierarchy:controllers:path; the second form has one hierarchy and names no controller.
+        // hierarchy:controllers:path. Version 2 has one hierarchy and names no controller.
         let mut parts = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
         let (root, file) = match controllers {
@@ -33,7 +33,7 @@ fn limits(own_groups: &str, root: &Path) -> Vec<u64> {
         };
         let own = root.join(path.trim_start_matches('/'));
         let around = own.ancestors().take_while(|group| group.starts_with(&root));
-        // Without a limit the file says "max"; what a container cannot see is not there.
+        // Without a limit the file says "max". Groups that a container cannot see are absent.
         limits.extend(around.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok()));
     }
     limits

@@ -1,4 +1,4 @@
-//! What the process counts about itself, for Prometheus.
+//! Metrics of the HTTP server in the text format of Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct Metrics(Arc<Numbers>);
 struct Numbers {
     /// By the first digit of the status, 1 to 5.
     requests: [AtomicU64; 5],
-    /// How many took at most as long as each bound, and longer than the one before.
+    /// Requests that took at most each bound and longer than the one before.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }
@@ -53,7 +53,7 @@ impl Metrics {
     }
 }
 
-/// A text of metrics under way.
+/// A metrics text under construction.
 #[derive(Default)]
 pub struct Text(String);
 
@@ -62,7 +62,7 @@ impl Text {
         let _infallible = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// `labels` with its braces, or empty.
+    /// `labels` includes its braces, or is empty.
     pub fn sample(&mut self, name: &str, labels: &str, value: f64) {
         let _infallible = writeln!(self.0, "{name}{labels} {value}");
     }

@@ -1,4 +1,4 @@
-//! How long the other side of a connection is waited for.
+//! The longest wait for the other side of a connection.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes a second that have to arrive, or be taken, on the whole.
+/// Bytes a second that must pass on average.
 const RATE_MIN: u64 = 1024;
-/// How many times the longest silence may be waited in all without a byte that makes up for it.
+/// The total wait without bytes is at most this many times the longest silence.
 const SILENCES: u32 = 10;
 
-/// Ends a wait after a silence, and many waits once they have taken longer than the bytes in between are worth at
-/// 1 KiB a second.
+/// Ends a wait after `silence_max`. Ends a series of waits when they exceed their credit: each KiB that passes earns
+/// one second, up to [`SILENCES`] times `silence_max`.
 pub struct Patience {
     silence_max: Duration,
-    /// Time that may still be waited; never more than [`SILENCES`] times the longest silence.
+    /// The remaining credit, never more than [`SILENCES`] times the longest silence.
     left: Duration,
     since: Option<Instant>,
-    /// Made at the first wait: most bodies and answers need none.
+    /// Created by the first wait, because most bodies and answers need none.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -28,7 +28,7 @@ impl Patience {
         Patience { silence_max, left: silence_max * SILENCES, since: None, timer: None }
     }
 
-    /// So many bytes came, or went.
+    /// Credits `bytes` that passed.
     pub fn moved(&mut self, bytes: usize) {
         if let Some(since) = self.since.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -37,7 +37,7 @@ impl Patience {
         self.left = self.left.saturating_add(worth).min(self.silence_max * SILENCES);
     }
 
-    /// To be called while there is nothing to move; ready once the patience is over.
+    /// Call it while no byte can pass. Ready once the wait has become too long.
     pub fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now())));
         if self.since.is_none() {
@@ -59,7 +59,7 @@ mod tests {
 
     const SILENCE: Duration = Duration::from_millis(200);
 
-    /// Whether the patience is over within a further wait.
+    /// True if the patience ends within a further wait.
     async fn is_over_within(patience: &mut Patience, wait: Duration) -> bool {
         timeout(wait, poll_fn(|context| patience.poll_over(context))).await.is_ok()
     }

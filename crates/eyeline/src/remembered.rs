@@ -1,4 +1,4 @@
-//! What the catalog said a moment ago: a request costs no query as a rule, and a change in this process is seen at once.
+//! A cache of the catalog's answers: most requests cost no query, and changes by this process take effect immediately.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use eyeline_store::Result;
 
-/// How long a change made by another process may go unseen.
+/// The longest time for which a change by another process may go unnoticed.
 const REMEMBERED: Duration = Duration::from_secs(1);
-/// How long the catalog is waited for when there is an older answer.
+/// The longest wait for the catalog if an older answer is cached.
 const PATIENCE: Duration = Duration::from_millis(250);
 const ENTRIES_MAX: usize = 10_000;
 
-/// A bounded map whose entries are looked up again after `remembered`. What is not there is not remembered: a new key
-/// works at once.
+/// A bounded map whose entries are read again after `remembered`. Absence is not cached, so that a new key works
+/// immediately.
 pub struct Remembered<K, V> {
     entries: Mutex<HashMap<K, (V, Instant)>>,
-    /// Raised by [`Remembered::forget`], so that what was read before it is not remembered after it.
+    /// Raised by [`Remembered::forget`], so that an answer read before it is not cached after it.
     generation: AtomicU64,
     remembered: Duration,
 }
@@ -31,7 +31,7 @@ impl<K, V> Default for Remembered<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
-    /// What is remembered of `key`, else what `load` finds.
+    /// Returns the cached value of `key`, else the result of `load`.
     pub async fn get_or_load(&self, key: K, load: impl Future<Output = Result<Option<V>>>) -> Result<Option<V>> {
         let generation = self.generation.load(Ordering::SeqCst);
         let remembered = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -42,7 +42,7 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
         }
         let loaded = match remembered {
             None => load.await?,
-            // While the catalog is away nobody can have changed there what is remembered here.
+            // While the catalog is unavailable, the cached value cannot have been changed there.
             Some((value, _)) => match tokio::time::timeout(PATIENCE, load).await {
                 Err(_) => Some(value),
                 Ok(Err(error)) if error.is_retryable() => Some(value),
@@ -63,7 +63,7 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
         Ok(loaded)
     }
 
-    /// To be called after every change.
+    /// Drops all entries. Call it after every change.
     pub fn forget(&self) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::SeqCst);

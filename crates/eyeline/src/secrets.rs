@@ -1,5 +1,5 @@
-//! What the installation's secret is used for: signing links, cookies and cursors, and encrypting secrets that are
-//! needed again. API keys are only hashed.
+//! Uses of the installation's secret: it signs links, cookies and cursors, and encrypts secrets that must be read
+//! again. API keys are only hashed.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The secrets in force: the first signs and encrypts, all of them verify and decrypt (for rotation).
+/// The secrets in force. The first one signs and encrypts; all of them verify and decrypt, for rotation.
 #[derive(Clone)]
 pub struct Secrets {
     keys: Vec<[u8; 32]>,
@@ -30,12 +30,12 @@ impl Secrets {
         Ok(Secrets { keys })
     }
 
-    /// A signature of `message` for one purpose, URL-safe; a signature for another purpose never fits.
+    /// A URL-safe signature of `message` for one purpose. It is invalid for every other purpose.
     pub fn sign(&self, purpose: &str, message: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(mac(&self.keys[0], purpose, message))
     }
 
-    /// Whether `signature` is one that [`Secrets::sign`] gave, compared in constant time.
+    /// True if [`Secrets::sign`] made `signature`. Compares in constant time.
     pub fn verify(&self, purpose: &str, message: &[u8], signature: &str) -> bool {
         let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
         self.keys.iter().any(|key| mac(key, purpose, message).ct_eq(&given).into())
@@ -46,20 +46,20 @@ impl Secrets {
         format!("{}.{}", URL_SAFE_NO_PAD.encode(value), self.sign(purpose, value))
     }
 
-    /// The value of a text that [`Secrets::seal`] gave for this purpose.
+    /// The value of a text that [`Secrets::seal`] made for this purpose; `None` if it was changed.
     pub fn unseal(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
         let (value, signature) = sealed.split_once('.')?;
         let value = URL_SAFE_NO_PAD.decode(value).ok()?;
         self.verify(purpose, &value, signature).then_some(value)
     }
 
-    /// 64 bits that stand for `message`, for one purpose: nobody without the secret can tell of which message.
+    /// A 64-bit keyed hash of `message` for one purpose. It reveals nothing without the secret.
     pub fn hash(&self, purpose: &str, message: &[u8]) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = mac(&self.keys[0], purpose, message);
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// Encrypts (AES-256-GCM) what must be read again.
+    /// Encrypts a value with AES-256-GCM.
     pub fn encrypt(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; 12] = random();
         let payload = Payload { msg: plain, aad: purpose.as_bytes() };
@@ -79,7 +79,7 @@ impl Secrets {
 fn mac(key: &[u8; 32], purpose: &str, message: &[u8]) -> [u8; 32] {
     let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key)
         .unwrap_or_else(|_| unreachable!("HMAC takes any key length"));
-    // The purpose's length keeps (purpose, message) apart from every other pair with the same concatenation.
+    // The length of the purpose separates (purpose, message) from other pairs with the same concatenation.
     mac.update(&(purpose.len() as u64).to_le_bytes());
     mac.update(purpose.as_bytes());
     mac.update(message);
@@ -90,12 +90,12 @@ fn cipher(key: &[u8; 32], purpose: &str) -> Aes256Gcm {
     Aes256Gcm::new(&mac(key, "encryption key", purpose.as_bytes()).into())
 }
 
-/// SHA-256: of an API key (256 random bits need no slow hash), of a body, of a credential.
+/// SHA-256 of an API key, a body or a credential. An API key has 256 random bits and needs no slow hash.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Compares secrets without telling by the time it takes where they differ.
+/// Compares secrets in constant time.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -124,12 +124,12 @@ pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// `N` bytes from the operating system.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // The system's generator fails only where the process could not go on anyhow.
+    // The system's generator fails only where the process could not continue anyway.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("the system gives no random bytes: {error}"));
     bytes
 }
 
-/// A new secret of 256 bits with a prefix that says what it is: `eyl_sk_…`.
+/// A new 256-bit secret with a prefix that states its kind: `eyl_sk_…`.
 pub fn new_key(prefix: &str) -> String {
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()))
 }

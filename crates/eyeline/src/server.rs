@@ -1,4 +1,4 @@
-//! Serving: the listener, the background loops, and the way they stop.
+//! Serving: the listener, the background tasks, and their shutdown.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use crate::app::App;
 use crate::supervisor::Supervisor;
 use crate::{api, connections, workers};
 
-/// How long open requests and tasks may take to end once the process was asked to stop.
+/// The longest time that open requests and tasks may take to end after a stop signal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves until the first of `signals`: then no new connection is taken, what is open is ended, and a second signal cuts
-/// it off.
+/// Serves until the first of `signals`, then accepts no new connection and ends open work. A second signal aborts that.
 pub async fn serve(app: App, listener: TcpListener, signals: impl Stream<Item = ()> + Unpin) -> Result<(), String> {
     let mut supervisor = Supervisor::new(app.stop.clone());
     workers::spawn(&app, &mut supervisor);

@@ -1,4 +1,4 @@
-//! Owns every background task: a task that ends by itself brings the process down with an error.
+//! Owns every background task. A task that ends before the stop stops the process with an error.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,12 +14,12 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// `stop` is what the supervisor cancels for the tasks to drain and end.
+    /// `stop` is the token that tells tasks to drain and end.
     pub fn new(stop: CancellationToken) -> Self {
         Supervisor { tasks: JoinSet::new(), stop }
     }
 
-    /// Starts a task that has to run until the stop token is cancelled.
+    /// Starts a task that must run until the stop token is cancelled.
     pub fn spawn<F>(&mut self, name: &'static str, task: F)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
@@ -27,13 +27,13 @@ impl Supervisor {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
-    /// Waits until the first signal or until a task ends by itself, then stops all and waits for them, until the next
-    /// signal or `patience` is over. The error names the task that ended.
+    /// Waits until the first signal or until a task ends, then stops all tasks. Waits for them until the next signal,
+    /// at most `patience`. The error names the task that ended.
     pub async fn run(mut self, mut signals: impl Stream<Item = ()> + Unpin, patience: Duration) -> Result<(), String> {
         let outcome = tokio::select! {
             _ = signals.next() => Ok(()),
             ended = self.tasks.join_next() => Err(match ended {
-                Some(Ok((name, Ok(())))) => format!("the task {name} ended by itself"),
+                Some(Ok((name, Ok(())))) => format!("the task {name} ended before the stop"),
                 Some(Ok((name, Err(error)))) => format!("the task {name} failed: {error}"),
                 Some(Err(error)) => format!("a task failed: {error}"),
                 None => "there is nothing to run".to_owned(),
@@ -49,8 +49,8 @@ impl Supervisor {
         };
         tokio::select! {
             () = drained => {}
-            _ = signals.next() => tracing::warn!("asked again to stop: some tasks were cut off"),
-            () = tokio::time::sleep(patience) => tracing::warn!("some tasks did not stop in time and were cut off"),
+            _ = signals.next() => tracing::warn!("stopped again: some tasks were aborted"),
+            () = tokio::time::sleep(patience) => tracing::warn!("some tasks did not stop in time and were aborted"),
         }
         outcome
     }

@@ -1,13 +1,13 @@
-//! Web addresses that clients state: of pictures, and of pages behind them.
+//! Web addresses that clients state: of images and of the pages behind them.
 
 use url::Url;
 
-/// Characters of the stored form.
+/// The most characters of the stored form.
 pub const CHARS_MAX: usize = 2_048;
 
-/// Reads an address as a browser does, and returns the form that is stored and served: ASCII alone, without spaces, tabs
-/// or line breaks, with a host as DNS has it. Only http and https: others show it in their pages, where `javascript:` would
-/// run. The error is one sentence for the user.
+/// Parses an address as a browser does. Returns the form to store and serve: ASCII without spaces, tabs or line breaks,
+/// with the host as in DNS. Accepts only http and https, because other sites show it and `javascript:` would run there.
+/// The error is one sentence for the user.
 pub fn parse(text: &str) -> Result<String, String> {
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url,
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// The served form of an address that may have been stored before addresses were parsed; `None` if it is none.
+/// The served form of an address stored by an older version without parsing; `None` if it is invalid.
 pub fn served(stored: String) -> Option<String> {
     if stored.bytes().all(|byte| byte.is_ascii_graphic()) { Some(stored) } else { parse(&stored).ok() }
 }

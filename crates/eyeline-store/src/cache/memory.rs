@@ -1,4 +1,4 @@
-//! The cache in the process, bounded in bytes.
+//! A cache in the process, bounded in bytes.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Bytes kept for a while to spare a costlier read. Losing any of them changes no answer.
+//! A cache of bytes that are costly to read. Losing an entry changes no answer.
 
 mod memory;
 
@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 pub trait Cache: Send + Sync + 'static {
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
 
-    /// Keeps `value` for `time_to_live` at the most; it may go earlier.
+    /// Keeps `value` for at most `time_to_live`. It may be dropped earlier.
     async fn set(&self, key: &str, value: Bytes, time_to_live: Duration) -> Result<()>;
 
     async fn remove(&self, key: &str) -> Result<()>;
 }
 
-/// Opens `memory:`; `memory:?mb=64` bounds it (default 64 MiB).
+/// Opens `memory:`, with a bound of 64 MiB, or as in `memory:?mb=64`.
 pub async fn open(url: &str) -> Result<Arc<dyn Cache>> {
     if let Some(rest) = url.strip_prefix("memory:") {
         let megabytes = rest.strip_prefix("?mb=").and_then(|text| text.parse().ok()).unwrap_or(64);

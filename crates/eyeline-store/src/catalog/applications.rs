@@ -14,11 +14,11 @@ pub struct Application {
     pub application_id: ApplicationId,
     pub project_id: ProjectId,
     pub name: String,
-    /// Sorted, each once; empty: from no browser.
+    /// Sorted and distinct. Empty if no browser may use the application.
     pub allowed_origins: Vec<String>,
     /// Encrypted.
     pub signing_secret: Vec<u8>,
-    /// Base64url of 32 bytes; when it is there, user tokens are signed with it and not with the secret.
+    /// Base64url of 32 bytes. If set, user tokens are signed with this key instead of the secret.
     pub ed25519_public_key: Option<String>,
     /// The gallery whose public page sends events as this application.
     pub page_of: Option<GalleryId>,
@@ -31,12 +31,12 @@ impl Application {
     }
 }
 
-/// What may be changed of an application; `None` leaves it as it is.
+/// Changes of an application; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct ApplicationPatch {
     pub name: Option<String>,
     pub allowed_origins: Option<Vec<String>>,
-    /// `Some(None)` takes the registered key away.
+    /// `Some(None)` removes the registered key.
     pub ed25519_public_key: Option<Option<String>>,
 }
 
@@ -45,9 +45,9 @@ pub struct ApplicationPatch {
 pub struct Rotation {
     /// SHA-256 of the new key.
     pub key_hash: [u8; 32],
-    /// Until when the older keys work too.
+    /// The time at which the older keys end.
     pub older_until: Timestamp,
-    /// Encrypted; takes the place of the old one at once.
+    /// Encrypted. Replaces the old one immediately.
     pub signing_secret: Option<Vec<u8>>,
 }
 
@@ -57,7 +57,7 @@ const COLUMNS: &str = "a.application_id, a.project_id, a.name, a.signing_secret,
     (SELECT g.gallery_id FROM galleries g WHERE g.page_application_id = a.application_id) AS page_of";
 
 impl Catalog {
-    /// Makes the application with its first secret key, known by its hash.
+    /// Creates the application with its first secret key, of which only the hash is stored.
     pub async fn create_application(
         &self,
         application: Application,
@@ -75,12 +75,12 @@ impl Catalog {
         .await
     }
 
-    /// `None` for one that was deleted, or whose project was.
+    /// `None` if it or its project was deleted.
     pub async fn application(&self, application_id: ApplicationId) -> Result<Option<Application>> {
         self.db.read(move |tx| async move { application(tx, application_id).await }.boxed()).await
     }
 
-    /// The application that a secret key belongs to, and when the key ends, if it does.
+    /// The application of a secret key, and the time when the key ends, if it does.
     pub async fn application_by_key(&self, key_hash: [u8; 32]) -> Result<Option<(Application, Option<Timestamp>)>> {
         let sql = format!(
             "SELECT {COLUMNS}, k.expires_at FROM api_keys k
@@ -100,7 +100,7 @@ impl Catalog {
             .await
     }
 
-    /// The project's applications, the newest first, after the one that `after` names by its creation time and id.
+    /// The project's applications, newest first, after the creation time and id in `after`.
     pub async fn applications(
         &self,
         project_id: ProjectId,
@@ -150,7 +150,7 @@ impl Catalog {
             .await
     }
 
-    /// Adds a key, lets the older ones end and forgets those that have ended.
+    /// Adds a key, sets the end of the older ones, and deletes those that have ended.
     pub async fn rotate_key(
         &self,
         application_id: ApplicationId,
@@ -178,7 +178,7 @@ impl Catalog {
         .await
     }
 
-    /// Takes the application away with its keys; what it sent stays.
+    /// Deletes the application and its keys. Its events and images stay.
     pub async fn delete_application(&self, application_id: ApplicationId) -> Result<()> {
         let sql = "DELETE FROM applications WHERE application_id = $1";
         self.db
@@ -195,7 +195,7 @@ impl Catalog {
             .await
     }
 
-    /// Whether any application may be used by browsers from this origin.
+    /// True if any application may be used by browsers from this origin.
     pub async fn is_allowed_origin(&self, origin: String) -> Result<bool> {
         let sql = "SELECT 1 AS one FROM application_origins o
                    JOIN applications a ON a.application_id = o.application_id

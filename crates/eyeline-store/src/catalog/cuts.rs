@@ -1,8 +1,8 @@
-//! Events that are not kept any more: up to a cut, their files are gone and what they came to is stored, as a base that
-//! counting goes on from.
+//! Retention cuts: the events up to a cut are deleted, and their contribution is stored as a base from which counting
+//! continues.
 //!
-//! The pieces of a base may be many. They are stored first, of a cut that is not made yet; one transaction then makes the
-//! cut, and with it puts the new bases in the place of the old ones.
+//! A base may have many pieces, which are stored before the cut. One transaction then makes the cut and replaces the
+//! old bases by the new ones.
 
 use eyeline_core::ranking::{Piece, PieceKind};
 use eyeline_core::{ErasureId, GalleryId, ProjectId, SessionId, Timestamp};
@@ -16,38 +16,38 @@ use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// A cut that is to be made.
+/// A cut to commit.
 #[derive(Clone, Debug)]
 pub struct Cut {
     pub partition: u32,
-    /// Of the process that owns the partition.
+    /// The fencing token of the partition's owner.
     pub fence: i64,
-    /// The cut before it.
+    /// The previous cut.
     pub after: Offset,
-    /// No event up to here is kept.
+    /// Every event up to this offset is deleted.
     pub cut: Offset,
-    /// Every event with a timestamp from then on is.
+    /// Every event with a timestamp from then on is kept.
     pub complete_from: Timestamp,
-    /// Those whose bases of this cut are stored: the others have come to nothing new, and forgotten nothing.
+    /// Galleries whose bases of this cut are stored. The bases of others are unchanged.
     pub galleries: Vec<GalleryId>,
-    /// The files of events up to the cut.
+    /// The files that hold events up to the cut.
     pub inputs: Vec<ObjectKey>,
-    /// In their place, for the events behind the cut that stood in some of them. Written under keys that were noted as
+    /// Replacements with the events after the cut that some of those files held. Written under keys that were noted as
     /// unwanted.
     pub outputs: Vec<LakeFile>,
-    /// From when on (real time) nobody reads the inputs any more.
+    /// The time (real) from which nobody reads the inputs.
     pub unwanted_from: Timestamp,
 }
 
 impl Catalog {
-    /// Pieces of the gallery's base after the one that `after` names, in the order of kinds and keys, at most `limit`.
+    /// Pieces of the gallery's base after the one in `after`, by kind and key, at most `limit`.
     pub async fn base_pieces(
         &self,
         gallery_id: GalleryId,
         after: Option<(PieceKind, Vec<u8>)>,
         limit: u32,
     ) -> Result<Vec<Piece>> {
-        // No key is shorter than an empty one.
+        // An empty key precedes every other.
         let (kind, key) = after.map_or((-1, Vec::new()), |(kind, key)| (i64::from(kind.number()), key));
         let sql = "SELECT p.kind AS kind, p.piece_key AS piece_key, p.state AS state
                    FROM base_pieces p JOIN galleries g ON g.gallery_id = p.gallery_id AND g.base_cut = p.cut
@@ -64,7 +64,7 @@ impl Catalog {
             .await
     }
 
-    /// Stores pieces of the gallery's base of a cut that is not made yet. Of a gallery that is gone nothing is stored.
+    /// Stores pieces of the gallery's base for a cut that is not committed yet. Stores nothing if the gallery is gone.
     pub async fn store_base(
         &self,
         partition: u32,
@@ -96,8 +96,8 @@ impl Catalog {
             .await
     }
 
-    /// Takes away up to `limit` pieces of the gallery that are not of its base: replaced ones, and those of a cut that was
-    /// never made. False when there are none, or somebody else has claimed the partition and may be storing some.
+    /// Deletes up to `limit` pieces of the gallery outside its base: replaced ones, and those of a cut that was never
+    /// committed. False if there are none, or if another process has claimed the partition and may be storing some.
     pub async fn clear_replaced_base(
         &self,
         partition: u32,
@@ -120,8 +120,8 @@ impl Catalog {
             .await
     }
 
-    /// Makes the cut: moves the mark, lets go of the files and puts the stored bases in force, all or nothing. While an
-    /// erasure is under way it is `Moved`.
+    /// Commits the cut in one transaction: moves the watermark, removes the files and puts the stored bases in force.
+    /// Returns `Moved` while an erasure is under way.
     pub async fn commit_cut(&self, cut: Cut) -> Result<Committed> {
         moved_or(self.db.write(move |tx| make(tx, cut).boxed()).await)
     }
@@ -129,7 +129,7 @@ impl Catalog {
 
 async fn make(tx: &mut Tx, cut: Cut) -> Result<()> {
     let Cut { partition, fence, after, cut, complete_from, galleries, inputs, outputs, unwanted_from } = cut;
-    // Its events have to be found in files.
+    // An erasure must find its events in files.
     if !erasures::under_way(tx).await?.is_empty() {
         return Err(super::lake::moved());
     }
@@ -144,7 +144,7 @@ async fn make(tx: &mut Tx, cut: Cut) -> Result<()> {
     let sql = "UPDATE galleries SET base_cut = v.column2 FROM (VALUES {rows}) AS v
                WHERE galleries.gallery_id = v.column1";
     tx.execute_rows(sql, &rows).await?;
-    // Of the settings that events behind the cut were counted under the first change that is left tells what was before it.
+    // The first remaining change tells the settings before it, under which events after the cut were counted.
     let sql = "DELETE FROM ranking_changes WHERE partition = $1 AND after_offset <= $2";
     tx.execute(sql, params![partition, cut]).await.map(drop)
 }
@@ -155,7 +155,7 @@ fn read_piece(mut row: Row) -> Result<Piece> {
     Ok(Piece { kind, key: row.take("piece_key")?, state: row.take("state")? })
 }
 
-/// Takes away what bases of the project remember of an erased session.
+/// Removes an erased session from the bases of its project.
 pub(super) async fn erase(tx: &mut Tx, erasure_id: ErasureId) -> Result<()> {
     let erasure = "SELECT project_id, session_id FROM erasures WHERE erasure_id = $1";
     let Some(mut row) = tx.query_one(erasure, params![erasure_id]).await? else { return Ok(()) };
@@ -167,7 +167,7 @@ pub(super) async fn erase(tx: &mut Tx, erasure_id: ErasureId) -> Result<()> {
     tx.execute(sql, params![project_id, session.0, session.1]).await.map(drop)
 }
 
-/// Takes away up to `rows_max` pieces of a gallery that is deleted; false when there are none.
+/// Deletes up to `rows_max` pieces of a deleted gallery. False if there are none.
 pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> Result<bool> {
     let sql = "DELETE FROM base_pieces WHERE (gallery_id, cut, kind, piece_key) IN (
                    SELECT gallery_id, cut, kind, piece_key FROM base_pieces WHERE gallery_id = $1 LIMIT $2)";

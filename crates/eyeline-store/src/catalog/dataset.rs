@@ -1,4 +1,4 @@
-//! Loading a client's catalogue into a gallery, a chunk of rows at a time.
+//! Loads a client's catalogue into a gallery, one chunk of rows at a time.
 
 use std::collections::HashMap;
 use std::ops::{AddAssign, Range};
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// One picture of a client's catalogue.
+/// One image of a client's catalogue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetRow {
-    /// The id that the image gets if the gallery does not know `external_id` yet.
+    /// The id of the new image if the gallery does not know `external_id` yet.
     pub new_image_id: ImageId,
     pub external_id: String,
     pub name: Option<String>,
@@ -26,7 +26,7 @@ pub struct DatasetRow {
     pub tags: Vec<String>,
     pub width: Option<u32>,
     pub height: Option<u32>,
-    /// `None` for these three leaves an image as it is; a new one is of now, public and free.
+    /// `None` for these three keeps the values of an image. A new image is created now, public and free.
     pub created_at: Option<Timestamp>,
     pub visibility: Option<Visibility>,
     pub access_tier: Option<Tier>,
@@ -47,17 +47,17 @@ impl AddAssign for DatasetLoaded {
     }
 }
 
-/// What became of a chunk of rows.
+/// The outcome of a chunk of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ChunkStored {
     pub loaded: DatasetLoaded,
-    /// The rows, by their places in the chunk, for which the project holds too many images.
+    /// Indexes in the chunk of rows that exceed the project's limit of images.
     pub over_quota: Vec<usize>,
-    /// Of the images that the rows name.
+    /// The ordinals of the images that the rows name.
     pub ordinals: Vec<u32>,
 }
 
-/// A set of ordinals of a gallery, one bit each.
+/// A set of ordinals of a gallery, with one bit for each.
 #[derive(Clone, Debug, Default)]
 pub struct Ordinals(Vec<u64>);
 
@@ -83,25 +83,25 @@ impl Extend<u32> for Ordinals {
     }
 }
 
-/// What a step of [`Catalog::remove_absent`] did.
+/// The outcome of a step of [`Catalog::remove_absent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemovedAbsent {
     pub removed: u64,
-    /// Where the next step begins: the end of the range after the last one.
+    /// The start of the next step. After the last step it is the end of the range.
     pub next: u32,
 }
 
-/// Images that one step of [`Catalog::remove_absent`] looks at.
+/// Images that one step of [`Catalog::remove_absent`] reads.
 const STEP_IMAGES: u32 = 1_000;
 
-/// What is kept of a row.
+/// The stored values of a row.
 #[derive(Clone, PartialEq)]
 struct Picture {
     image_id: ImageId,
     name: Option<String>,
     url: Option<String>,
     link: Option<String>,
-    /// JSON text.
+    /// The JSON text.
     tags: String,
     width: Option<u32>,
     height: Option<u32>,
@@ -115,9 +115,9 @@ type Pictures = HashMap<String, Known>;
 
 struct Known {
     write: Write,
-    /// It left the gallery with an earlier full feed, and comes back.
+    /// True if an earlier full feed removed the image, and it comes back.
     returns: bool,
-    /// None before it is inserted.
+    /// `None` before the image is inserted.
     ordinal: Option<u32>,
     picture: Picture,
 }
@@ -130,10 +130,9 @@ enum Write {
 }
 
 impl Catalog {
-    /// Stores rows in one transaction: `external_id`s that the gallery does not know become images behind all others,
-    /// known ones are changed to what the row says. Of rows with the same `external_id` the last one stands. An image
-    /// that left with a full feed returns with its counters. Rows that would make the project hold more than
-    /// `images_max` images are left out.
+    /// Stores rows in one transaction. Unknown `external_id`s become new images behind all others; known ones get the
+    /// row's values. Of rows with the same `external_id` the last one counts. An image that a full feed removed returns
+    /// with its counters. Rows beyond `images_max` images of the project are left out.
     pub async fn load_dataset(
         &self,
         gallery_id: GalleryId,
@@ -144,7 +143,7 @@ impl Catalog {
         self.db.write(move |tx| load(tx, gallery_id, rows, images_max, now).boxed()).await
     }
 
-    /// The ordinal that the gallery's next image gets.
+    /// The ordinal of the gallery's next image.
     pub async fn next_ordinal(&self, gallery_id: GalleryId) -> Result<u32> {
         let sql = "SELECT next_ordinal FROM galleries WHERE gallery_id = $1 AND deleted_at IS NULL";
         self.db
@@ -158,7 +157,7 @@ impl Catalog {
             .await
     }
 
-    /// The ordinals of the images with these external ids, where the gallery has them.
+    /// The ordinals of those images of the gallery that have these external ids.
     pub async fn dataset_ordinals(&self, gallery_id: GalleryId, external_ids: Vec<String>) -> Result<Vec<u32>> {
         let sql = "SELECT gi.ordinal FROM (VALUES {rows}) AS v
                    JOIN gallery_images gi ON gi.gallery_id = v.column1 AND gi.external_id = v.column2";
@@ -169,8 +168,8 @@ impl Catalog {
             .await
     }
 
-    /// Takes pictures of datasets that are not `named` out of the gallery, of the first 1,000 images in the range. Their
-    /// counters are kept, and are there again once they return. Uploads stay, and so does what was taken out before.
+    /// Removes from the gallery the dataset images that are not `named`, among the first 1,000 images of the range.
+    /// Their counters stay, for their return. Uploads and images removed before stay as they are.
     pub async fn remove_absent(
         &self,
         gallery_id: GalleryId,
@@ -277,7 +276,7 @@ fn written<'a>(order: &'a [String], pictures: &'a Pictures, wanted: Write) -> Ve
     found.collect()
 }
 
-/// The images that the gallery has for the rows' external ids.
+/// The gallery's images with the rows' external ids.
 async fn known(tx: &mut Tx, gallery_id: GalleryId, rows: &[DatasetRow]) -> Result<Pictures> {
     let asked: Vec<Vec<Value>> =
         rows.iter().map(|row| vec![gallery_id.into(), row.external_id.clone().into()]).collect();
@@ -305,7 +304,7 @@ async fn known(tx: &mut Tx, gallery_id: GalleryId, rows: &[DatasetRow]) -> Resul
     tx.query_rows(sql, &asked).await?.into_iter().map(read).collect()
 }
 
-/// Puts images that left with a full feed into the gallery again. Their rows are marked by the update that follows.
+/// Puts images that a full feed removed back into the gallery. The update that follows marks their rows.
 async fn bring_back(tx: &mut Tx, gallery_id: GalleryId, pictures: &Pictures) -> Result<()> {
     let back = pictures.values().filter(|known| known.returns && known.write == Write::Update);
     let rows: Vec<Vec<Value>> = back
@@ -365,7 +364,7 @@ async fn update(tx: &mut Tx, pictures: &[(&str, &Picture)], now: Timestamp) -> R
     images_changed(tx, &images).await.map(drop)
 }
 
-/// Gives the ordinals of the new images.
+/// Returns the ordinals of the new images.
 async fn insert(
     tx: &mut Tx,
     gallery_id: GalleryId,
@@ -429,7 +428,7 @@ async fn insert(
     Ok(first..first + pictures.len() as u32)
 }
 
-/// The last part of the picture's address, if it has one that reads like a name.
+/// The last part of the image's address if it looks like a file name, else the external id.
 fn filename(url: Option<&str>, external_id: &str) -> String {
     let path = url.unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Erasures of what one session did, or all sessions of a deleted project: hidden with the request, gone when the files are
-//! written anew.
+//! Erasures of one session's events, or of all events of a deleted project. The request hides the events; they are
+//! deleted when the lake files are rewritten.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +18,25 @@ use crate::sql::{Row, Tx, Value};
 pub struct Erasure {
     pub erasure_id: ErasureId,
     pub project_id: ProjectId,
-    /// `None`: every session of the project, which is deleted.
+    /// `None` stands for every session of a deleted project.
     pub session_id: Option<SessionId>,
-    /// Events received up to then are meant.
+    /// The erasure covers events received up to then.
     pub requested_at: Timestamp,
-    /// `None` while files may still have them.
+    /// `None` while files may still hold the events.
     pub finished_at: Option<Timestamp>,
-    /// Events taken out so far.
+    /// Events deleted so far.
     pub events: u64,
 }
 
-/// What an erasure takes out of a file.
+/// The events that an erasure deletes from a file.
 #[derive(Clone, Debug, Default)]
 pub struct Erased {
     pub events: Vec<ErasedEvents>,
-    /// How many of them are views and clicks of a gallery.
+    /// The number of views and clicks among them, by gallery.
     pub acts: BTreeMap<GalleryId, u64>,
 }
 
-/// Deletes what a table of galleries has of the session of an erasure, `$1`.
+/// Deletes the rows of an erasure's session, `$1`, from a table of galleries.
 macro_rules! of_session {
     ($table:literal) => {
         concat!(
@@ -50,7 +50,7 @@ macro_rules! of_session {
 }
 
 impl Catalog {
-    /// From the return on, no manifest is without it until it is finished.
+    /// Stores an erasure. From the return until it is finished, every manifest holds it.
     pub async fn request_erasure(
         &self,
         erasure: Erasure,
@@ -76,7 +76,7 @@ impl Catalog {
             .await
     }
 
-    /// The project's erasures, the newest first, after the one that `after` names by its time and id.
+    /// The project's erasures, newest first, after the time and id in `after`.
     pub async fn erasures(
         &self,
         project_id: ProjectId,
@@ -98,7 +98,7 @@ impl Catalog {
             .await
     }
 
-    /// Views and clicks of the gallery that erasures have taken out of files. They stay counted.
+    /// Views and clicks of the gallery that erasures deleted from files. They stay counted.
     pub async fn erased_acts(&self, gallery_id: GalleryId) -> Result<u64> {
         let sql = "SELECT erased_events FROM galleries WHERE gallery_id = $1";
         self.db
@@ -112,14 +112,14 @@ impl Catalog {
             .await
     }
 
-    /// True while events of the project are hidden that files still have.
+    /// True while files still hold hidden events of the project.
     pub async fn is_erasing(&self, project_id: ProjectId) -> Result<bool> {
         let sql = "SELECT 1 AS found FROM erasures WHERE project_id = $1 AND finished_at IS NULL LIMIT 1";
         self.db.read(move |tx| async move { Ok(tx.query_one(sql, params![project_id]).await?.is_some()) }.boxed()).await
     }
 
-    /// Takes what the session left in quarantine out of it, from the place after `after` on, at most `limit` rows looked
-    /// at; gives the last of them, or `None` at the end.
+    /// Deletes the session's events in quarantine, after the place `after`. Reads at most `limit` rows. Returns the
+    /// last place read, or `None` at the end.
     pub async fn erase_from_quarantine(
         &self,
         erasure: Erasure,
@@ -151,10 +151,10 @@ impl Catalog {
             .await
     }
 
-    /// Notes that no file has the events any more.
+    /// Marks the erasure as finished: no file holds its events.
     pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
-        // Guards remember the session for their day, also in the pieces of a cut; the result of a hold-out counts it.
+        // Guard state keeps the session for a day, also in base pieces; hold-outs keep its counts.
         let kept = [of_session!("guard_visits"), of_session!("holdout_sessions")];
         self.db
             .write(move |tx| {

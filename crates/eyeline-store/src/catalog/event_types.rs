@@ -1,4 +1,4 @@
-//! Event types: what the events of a category and name have to look like, in numbered versions.
+//! Event types: the schemas of events by category and name, in numbered versions.
 
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{ProjectId, Timestamp};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx};
 
-/// Types of a project at the most: the door keeps all of them at hand.
+/// The most types of a project. Acceptance keeps all of them in memory.
 const TYPES_MAX: u64 = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct EventType {
     pub project_id: ProjectId,
     pub category: String,
     pub name: String,
-    /// Of the schema, from 1.
+    /// The version of the schema, from 1.
     pub version: u32,
     /// JSON text; `None` takes any object.
     pub schema: Option<String>,
@@ -27,37 +27,37 @@ pub struct EventType {
     pub updated_at: Timestamp,
 }
 
-/// What a type is to be.
+/// The new values of a type.
 #[derive(Clone, Debug)]
 pub struct EventTypeInput {
     pub project_id: ProjectId,
     pub category: String,
     pub name: String,
-    /// JSON text: the same text is the same version.
+    /// JSON text. An equal text is the same version.
     pub schema: Option<String>,
     pub on_invalid: OnInvalid,
     pub description: Option<String>,
 }
 
-/// What the door has to know of a type.
+/// The part of a type that acceptance needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeInForce {
     pub category: String,
     pub name: String,
     pub version: u32,
     pub on_invalid: OnInvalid,
-    /// False when it takes any object.
+    /// False if the type takes any object.
     pub has_schema: bool,
 }
 
 impl Catalog {
-    /// Makes or changes a type; another schema than the last one is a new version. `NotFound` when the project is
-    /// gone, `QuotaExceeded` when it has too many types.
+    /// Creates or changes a type. A schema that differs from the last one becomes a new version. `NotFound` if the
+    /// project is gone, `QuotaExceeded` if it has `TYPES_MAX` types.
     pub async fn put_event_type(&self, input: EventTypeInput, now: Timestamp) -> Result<EventType> {
         self.db.write(move |tx| put(tx, input, now).boxed()).await
     }
 
-    /// The type, with its newest schema or that of `version`. `None` for one that was deleted.
+    /// The type with its newest schema, or with that of `version`. `None` if it was deleted.
     pub async fn event_type(
         &self,
         project_id: ProjectId,
@@ -81,7 +81,7 @@ impl Catalog {
             .await
     }
 
-    /// The project's types with their newest schemas, by category and name, after those that `after` names.
+    /// The project's types with their newest schemas, by category and name, after those in `after`.
     pub async fn event_types(
         &self,
         project_id: ProjectId,
@@ -95,7 +95,7 @@ impl Catalog {
                    WHERE t.project_id = $1 AND (t.category, t.name) > ($2, $3) AND t.deleted_at IS NULL
                    ORDER BY t.category, t.name
                    LIMIT $4";
-        // No type has an empty category: it is before all of them.
+        // No type has an empty category, so this precedes all of them.
         let (category, name) = after.unwrap_or_default();
         self.db
             .read(move |tx| {
@@ -108,7 +108,7 @@ impl Catalog {
             .await
     }
 
-    /// From now on the events of this kind may look like anything; the versions of the schema are kept.
+    /// Deletes the type. Later events of this kind may hold any object; the versions of the schema stay.
     pub async fn delete_event_type(
         &self,
         project_id: ProjectId,
@@ -131,7 +131,7 @@ impl Catalog {
             .await
     }
 
-    /// All types of the project, as far as the door has to know them.
+    /// All types of the project, as acceptance needs them.
     pub async fn types_in_force(&self, project_id: ProjectId) -> Result<Vec<TypeInForce>> {
         let sql = "SELECT t.category, t.name, t.version, t.on_invalid, s.schema IS NOT NULL AS has_schema
                    FROM event_types t
@@ -158,8 +158,8 @@ impl Catalog {
             .await
     }
 
-    /// The JSON text of a version of a schema, that of a deleted type included; `None` when that version takes any
-    /// object or never was.
+    /// The JSON text of a version of a schema, also of a deleted type. `None` if that version takes any object or never
+    /// existed.
     pub async fn event_schema(
         &self,
         project_id: ProjectId,
@@ -185,7 +185,7 @@ async fn put(tx: &mut Tx, input: EventTypeInput, now: Timestamp) -> Result<Event
     let EventTypeInput { project_id, category, name, schema, on_invalid, description } = input;
     super::projects::project(tx, project_id).await?.ok_or(Error::NotFound("project"))?;
     check_room(tx, project_id, &category, &name).await?;
-    // Holds the row from here on, so that of two at once each gets a version of its own.
+    // Locks the row, so that two concurrent calls get different versions.
     let upsert = "INSERT INTO event_types
                       (project_id, category, name, version, on_invalid, description, created_at, updated_at)
                   VALUES ($1, $2, $3, 0, $4, $5, $6, $6)

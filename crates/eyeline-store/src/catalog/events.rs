@@ -1,5 +1,5 @@
-//! What the catalog knows of events: how far each partition of the inbox is applied, the ids that clients gave, and
-//! what each event counted for. The events themselves are in the inbox.
+//! Event records of the catalog: the applied watermark of each partition, the ids that clients gave, and the counts.
+//! The events themselves are in the inbox and the lake.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,21 +16,21 @@ use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Tx, Value};
 
-/// Events that follow each other in a partition, ready to be applied.
+/// Consecutive events of a partition, ready to be applied.
 #[derive(Clone, Debug)]
 pub struct EventBatch {
     pub partition: u32,
-    /// Of the process that owns the partition.
+    /// The fencing token of the partition's owner.
     pub fence: i64,
-    /// The mark that the batch begins after, and the one it leads to.
+    /// The watermark before the batch, and the one after it.
     pub after: Offset,
     pub reached: Offset,
-    /// In the order of their offsets: every event that was accepted.
+    /// Every accepted event, in the order of offsets.
     pub events: Vec<BatchEvent>,
-    /// Records that are no event, or that could not be applied.
+    /// Records that cannot be read or applied.
     pub aside: Vec<Aside>,
     pub now: Timestamp,
-    /// New rows of the roll-up by hour that a project's events may make on one day of arrival.
+    /// The most new hourly roll-up rows that a project's events may create on one day of arrival.
     pub hour_rows_max: u64,
 }
 
@@ -39,11 +39,11 @@ pub struct BatchEvent {
     pub offset: Offset,
     pub event: Event,
     pub act: Option<GalleryAct>,
-    /// Why it does not count, whatever the catalog knows.
+    /// The reason why it does not count, independently of the catalog.
     pub misfit: Option<Misfit>,
 }
 
-/// What is wrong with an event.
+/// The reason why an event does not count.
 #[derive(Clone, Debug)]
 pub struct Misfit {
     /// The cause in one word.
@@ -52,14 +52,14 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    /// Why a gallery's event is kept apart until its image is there.
+    /// The misfit of a gallery event whose image does not exist yet.
     pub fn unknown_image() -> Self {
         let sentence = "The project has no such gallery, or the gallery no such image.";
         Misfit { reason: "unknown_image", errors: FieldErrors::one("data", sentence) }
     }
 
-    /// Why an event is quarantined that would be the first of its hour, application, category and name, once the project has
-    /// made as many of these today as it may.
+    /// The misfit of an event that needs a new hourly roll-up row after the project has created its limit of rows
+    /// today.
     fn too_many_rows() -> Self {
         let sentence = "The project's events have too many different names, hours and applications today. Replay this on \
                         another day.";
@@ -67,33 +67,32 @@ impl Misfit {
     }
 }
 
-/// A record that goes into quarantine.
+/// A record to quarantine.
 #[derive(Clone, Debug)]
 pub struct Aside {
     pub offset: Offset,
-    /// `None` when the record cannot be read.
+    /// `None` if the record cannot be read.
     pub event: Option<Event>,
     pub record: Vec<u8>,
     pub misfit: Misfit,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     Done {
-        /// Galleries whose counters rose.
+        /// Galleries whose counters changed.
         galleries: Vec<GalleryId>,
         duplicates: usize,
         quarantined: usize,
     },
-    /// The partition's mark is not where the batch begins: somebody else applied it, or an earlier try did. Nothing was
-    /// changed.
+    /// The partition's watermark is not where the batch begins, because it was applied before. Nothing changed.
     MarkMoved,
-    /// Somebody else has claimed the partition since. Nothing was changed.
+    /// Another process has claimed the partition. Nothing changed.
     LeaseLost,
 }
 
-/// Where the first event with a client's id stands.
+/// The place of the first event with a client's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventPlace {
     pub partition: u32,
@@ -102,7 +101,7 @@ pub struct EventPlace {
 }
 
 impl Catalog {
-    /// Every event of the partition up to this offset is applied.
+    /// The applied watermark: every event of the partition up to this offset is applied.
     pub async fn applied_mark(&self, partition: u32) -> Result<Offset> {
         let sql = "SELECT applied FROM partitions WHERE partition = $1";
         self.db
@@ -116,13 +115,13 @@ impl Catalog {
             .await
     }
 
-    /// Counts a batch and moves the partition's mark, both or neither: however often and by however many a batch is
-    /// tried, it counts once.
+    /// Applies a batch and moves the partition's watermark in one transaction, so that a batch counts once however
+    /// often it is tried.
     pub async fn apply_events(&self, batch: EventBatch) -> Result<Applied> {
         self.db.write(move |tx| apply(tx, batch).boxed()).await
     }
 
-    /// Where the first events with these ids stand, of those that are applied and not older than the ids are kept.
+    /// The places of the first events with these ids, among applied events whose ids are still kept.
     pub async fn event_places(
         &self,
         ids: Vec<(ApplicationId, EventId)>,
@@ -151,8 +150,8 @@ impl Catalog {
             .await
     }
 
-    /// The places from `from` to `to`, both included, whose events count for nothing: they were there before, or were
-    /// kept apart (those that were taken out again stand at another place).
+    /// The offsets from `from` to `to`, both included, whose events do not count: duplicates and quarantined events. A
+    /// replayed event has a later offset.
     pub async fn dropped_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
         let sql = "SELECT event_offset FROM dropped_events
                    WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
@@ -167,7 +166,7 @@ impl Catalog {
             .await
     }
 
-    /// Forgets up to `limit` clients' ids first received before `before`; tells how many.
+    /// Deletes up to `limit` event ids first received before `before`. Returns their number.
     pub async fn forget_event_ids(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let sql = "DELETE FROM event_ids WHERE (application_id, event_id) IN (
                        SELECT application_id, event_id FROM event_ids
@@ -210,7 +209,7 @@ async fn apply(tx: &mut Tx, batch: EventBatch) -> Result<Applied> {
     Ok(Applied::Done { galleries: galleries.into_iter().collect(), duplicates, quarantined })
 }
 
-/// What the events of a batch add up to.
+/// The sums of a batch.
 #[derive(Default)]
 struct Counted<'a> {
     events: rollups::EventCounts<'a>,
@@ -219,7 +218,7 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// Adds an event, or tells why it counts for nothing yet.
+    /// Adds an event, or returns the reason why it does not count yet.
     fn add(
         &mut self,
         offset: Offset,
@@ -243,7 +242,7 @@ impl<'a> Counted<'a> {
         Ok(())
     }
 
-    /// The same over all days.
+    /// The sums over all days.
     fn deltas(&self) -> Vec<CountDelta> {
         let mut sums = BTreeMap::<(GalleryId, ImageId), (u64, u64)>::new();
         for ((gallery_id, _, image_id), (more_views, more_clicks)) in &self.images {
@@ -256,7 +255,8 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// Why the mark cannot be moved, if so. On PostgreSQL the row stays locked, so that a rival waits and then finds it moved.
+/// Moves the watermark, or returns why it cannot. On PostgreSQL the row stays locked, so that a concurrent owner waits
+/// and then finds it moved.
 async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<Option<Applied>> {
     let EventBatch { partition, fence, after, reached, .. } = *batch;
     let sql = "UPDATE partitions SET applied = $3 WHERE partition = $1 AND applied = $2 AND fence = $4";
@@ -266,18 +266,18 @@ async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<Option<Applied>> {
     Ok(Some(if partitions::holds(tx, partition, fence).await? { Applied::MarkMoved } else { Applied::LeaseLost }))
 }
 
-/// Answers with the ids that were not there.
+/// Returns the ids that were new.
 pub(super) const NOTE_IDS: &str =
     "INSERT INTO event_ids (application_id, event_id, partition, event_offset, received_at) VALUES {rows}
      ON CONFLICT (application_id, event_id) DO NOTHING
      RETURNING application_id, event_id";
 
-/// Notes the clients' ids of the batch; gives the offsets of events whose id was there before, in an earlier batch or
-/// earlier in this one. Ids go in sorted, so that two partitions with the same ids do not wait for each other.
+/// Stores the event ids of the batch. Returns the offsets of duplicates, of earlier batches or within this one. Sorts
+/// the ids, so that two partitions with the same ids do not deadlock.
 async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
     let mut firsts = BTreeMap::new();
     let mut duplicates = BTreeSet::new();
-    // One out of quarantine has its id noted from the first time.
+    // A replayed event's id was stored when it first arrived.
     let named = batch.events.iter().filter(|event| event.event.id_given && event.event.replay.is_none());
     for BatchEvent { offset, event, .. } in named {
         let id = (event.application_id, event.event_id);
@@ -300,10 +300,10 @@ async fn find_duplicates(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Off
     Ok(duplicates)
 }
 
-/// Images by gallery, with its project, and by each of the names that were asked for.
+/// Images by gallery with its project, and by each of the requested names.
 pub(super) type Images = HashMap<(ProjectId, GalleryId), HashMap<ImageRef, ImageId>>;
 
-/// The images that the events' acts name, of galleries that are the sender's project's own.
+/// The images that the events name, in galleries of the sender's project.
 async fn find_images(tx: &mut Tx, events: &[&BatchEvent]) -> Result<Images> {
     let acts = events.iter().filter_map(|event| Some((event.event.project_id, event.act.as_ref()?)));
     find_named(tx, distinct(acts.map(|(project_id, act)| (project_id, act.gallery_id, &act.image)))).await

@@ -1,4 +1,4 @@
-//! Hold-outs: what the sessions of each arm of a gallery did, one row a session.
+//! Hold-outs: the acts of each session in an arm of a gallery, one row for each session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub struct HoldoutSums {
 }
 
 impl Catalog {
-    /// What the visitors of both arms have done while this was compared.
+    /// The sums of both arms since the hold-out has these settings.
     pub async fn holdout_sums(&self, gallery_id: GalleryId, holdout: Holdout) -> Result<HoldoutSums> {
         let sql = "SELECT held_out, count(*) AS visitors,
                           CAST(sum(sessions) AS BIGINT) AS sessions, CAST(sum(views) AS BIGINT) AS views,
@@ -60,7 +60,7 @@ impl Catalog {
     }
 }
 
-/// Takes away up to `rows_max` rows of a gallery that is deleted; false when there are none.
+/// Deletes up to `rows_max` rows of a deleted gallery. False if there are none.
 pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> Result<bool> {
     let sql = "DELETE FROM holdout_sessions WHERE (gallery_id, percent, treatment, control, session_id) IN (
                    SELECT gallery_id, percent, treatment, control, session_id FROM holdout_sessions
@@ -68,11 +68,11 @@ pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> 
     Ok(tx.execute(sql, params![gallery_id, rows_max]).await? > 0)
 }
 
-/// What a batch adds to the sessions of hold-outs.
+/// The changes of a batch to the sessions of hold-outs.
 #[derive(Default)]
 pub(super) struct HoldoutDeltas {
     deltas: BTreeMap<Key, SessionDelta>,
-    /// Sessions that are no visitors'.
+    /// Sessions that are no longer visitors.
     gone: BTreeSet<Key>,
 }
 
@@ -106,7 +106,7 @@ impl HoldoutDeltas {
         }
     }
 
-    /// Leaves a session out, with what it did before.
+    /// Removes a session with all its acts.
     pub fn leave_out(&mut self, gallery_id: GalleryId, ranking: Ranking, session_id: SessionId) {
         if let Some(holdout) = ranking.holdout() {
             self.deltas.remove(&(gallery_id, holdout, session_id));

@@ -13,7 +13,7 @@ const SET_FACT: &str = "INSERT INTO facts (name, value) VALUES ($1, $2)
                         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 impl Catalog {
-    /// Microseconds that the product's clock is set ahead of real time; zero when it never was set.
+    /// Microseconds by which the product's clock is ahead of real time; 0 if it was never set.
     pub async fn clock_offset(&self) -> Result<i64> {
         let sql = "SELECT value FROM facts WHERE name = $1";
         self.db
@@ -32,13 +32,13 @@ impl Catalog {
         self.set_fact(CLOCK_OFFSET.to_owned(), micros.to_string()).await
     }
 
-    /// Stores the hash of the one ticket that signs the operator in, in place of the node's last one. `until`:
-    /// microseconds, when the ticket expires.
+    /// Stores the hash of the node's only sign-in ticket for the operator, replacing the last one. `until` is its
+    /// expiry in microseconds.
     pub async fn set_admin_ticket(&self, node: &str, hash: &str, until: i64) -> Result<()> {
         self.set_fact(format!("admin_ticket:{node}"), format!("{hash} {until}")).await
     }
 
-    /// Deletes a ticket; true when it was known and had not expired at `now`, in microseconds.
+    /// Deletes a ticket. True if it was known and had not expired at `now`, in microseconds.
     pub async fn use_admin_ticket(&self, hash: &str, now: i64) -> Result<bool> {
         let pattern = format!("{hash} %");
         let select = "SELECT value FROM facts WHERE name LIKE 'admin_ticket:%' AND value LIKE $1";
@@ -50,7 +50,7 @@ impl Catalog {
                     let Some(value) = row.map(|mut row| row.take::<String>("value")).transpose()? else {
                         return Ok(false);
                     };
-                    // Two that come with one ticket both read it; one deletes it.
+                    // Of two concurrent requests with one ticket, both read it and one deletes it.
                     let was_there = tx.execute(delete, params![pattern]).await? > 0;
                     let until = value.rsplit(' ').next().and_then(|until| until.parse().ok()).unwrap_or(0);
                     Ok(was_there && now < until)
@@ -60,11 +60,11 @@ impl Catalog {
             .await
     }
 
-    /// Ends a browser's session before `until`, when it would end by itself, and forgets those that have by `now`.
-    /// Microseconds both.
+    /// Ends a browser session before `until`, when it would expire. Deletes ended sessions that have expired by `now`.
+    /// Both in microseconds.
     pub async fn end_session(&self, hash: &str, until: i64, now: i64) -> Result<()> {
         let name = format!("ended_session:{hash}");
-        // Compared as texts of one length.
+        // Texts of equal length compare like numbers.
         let (until, now) = (format!("{until:020}"), format!("{now:020}"));
         let forget = "DELETE FROM facts WHERE name LIKE 'ended_session:%' AND value <= $1";
         self.db
@@ -78,7 +78,7 @@ impl Catalog {
             .await
     }
 
-    /// Whether a browser's session was ended by [`Catalog::end_session`].
+    /// True if [`Catalog::end_session`] ended the browser session.
     pub async fn is_session_ended(&self, hash: &str) -> Result<bool> {
         let name = format!("ended_session:{hash}");
         let sql = "SELECT name FROM facts WHERE name = $1";

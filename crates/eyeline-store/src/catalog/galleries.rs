@@ -1,9 +1,9 @@
 //! Galleries and the images in them.
 //!
-//! Every change of a row of `gallery_images`, or of the image behind it, raises the gallery's revision and marks the
-//! row with it: whoever ranks reads the rows changed since the revision it knows. A transaction that changes images and
-//! galleries holds the rows of the images first, then those of the galleries, each in the order of their ids: so that no
-//! two transactions wait for each other, and none misses a gallery that an image is just put into.
+//! Every change of a row of `gallery_images`, or of its image, raises the gallery's revision and stores it in the row.
+//! Ranking reads the rows changed since the revision it knows. A transaction that changes images and galleries locks
+//! the rows of the images first, then those of the galleries, each by id. Transactions therefore never deadlock, and
+//! none misses a gallery that an image just joined.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,7 +25,7 @@ pub struct Gallery {
     pub gallery_id: GalleryId,
     pub project_id: ProjectId,
     pub name: String,
-    /// Items of a page when the request does not say.
+    /// Items of a page if the request does not state a limit.
     pub page_size: u32,
     pub visibility: Visibility,
     pub access_tier: Tier,
@@ -33,13 +33,13 @@ pub struct Gallery {
     pub page: PublicPage,
     /// View and click events counted so far.
     pub applied_events: u64,
-    /// Of these, those that the guard left out of the ranking.
+    /// Of these, the events that the guard ignores for ranking.
     pub ignored_events: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// What may be changed of a gallery; `None` leaves it as it is.
+/// Changes of a gallery; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct GalleryPatch {
     pub name: Option<String>,
@@ -50,7 +50,7 @@ pub struct GalleryPatch {
     pub page: PublicPagePatch,
 }
 
-/// What a batch of events adds to one image of one gallery.
+/// The counts that a batch of events adds to one image of one gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountDelta {
     pub gallery_id: GalleryId,
@@ -60,7 +60,7 @@ pub struct CountDelta {
 }
 
 impl Catalog {
-    /// Makes the gallery, and `application` for its page; `NotFound` when the project is gone.
+    /// Creates the gallery, and `application` for its page. `NotFound` if the project is gone.
     pub async fn create_gallery(
         &self,
         gallery: Gallery,
@@ -80,12 +80,12 @@ impl Catalog {
         .await
     }
 
-    /// `None` for one that was deleted, or whose project was.
+    /// `None` if it or its project was deleted.
     pub async fn gallery(&self, gallery_id: GalleryId) -> Result<Option<Gallery>> {
         self.db.read(move |tx| async move { gallery(tx, gallery_id).await }.boxed()).await
     }
 
-    /// The images that these external ids name, of those in the gallery.
+    /// The ids of the gallery's images with these external ids.
     pub async fn image_ids_by_external_ids(
         &self,
         gallery_id: GalleryId,
@@ -101,7 +101,7 @@ impl Catalog {
             .await
     }
 
-    /// The external ids of these images of the gallery, where they have one.
+    /// The external ids of these images of the gallery, if they have one.
     pub async fn external_ids_of_images(
         &self,
         gallery_id: GalleryId,
@@ -118,7 +118,7 @@ impl Catalog {
             .await
     }
 
-    /// The project's galleries, the newest first, after the one that `after` names by its creation time and id.
+    /// The project's galleries, newest first, after the creation time and id in `after`.
     pub async fn galleries(
         &self,
         project_id: ProjectId,
@@ -150,8 +150,8 @@ impl Catalog {
             .await
     }
 
-    /// Changes what the patch names of the gallery as it is now. `Conflict` when that leaves both factors of the weight 0,
-    /// `NotFound` when there is no such gallery.
+    /// Applies the patch to the gallery as it is now. `Conflict` if both factors of the weight would be 0, `NotFound`
+    /// if the gallery does not exist.
     pub async fn update_gallery(&self, gallery_id: GalleryId, patch: GalleryPatch, now: Timestamp) -> Result<Gallery> {
         let sql = "UPDATE galleries
                    SET name = $2, page_size = $3, visibility = $4, access_tier = $5, ranking = $6, updated_at = $7,
@@ -194,7 +194,8 @@ impl Catalog {
             .await
     }
 
-    /// Hides the gallery at once and deletes the application of its page; [`Catalog::clear_deleted_galleries`] takes away what belongs to it.
+    /// Hides the gallery and deletes the application of its page. [`Catalog::clear_deleted_galleries`] deletes its data
+    /// later.
     pub async fn delete_gallery(&self, gallery_id: GalleryId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE galleries SET deleted_at = $2 WHERE gallery_id = $1";
         let application = "DELETE FROM applications WHERE application_id =
@@ -211,13 +212,13 @@ impl Catalog {
             .await
     }
 
-    /// Takes away up to `rows_max` images of a deleted gallery, those that a dataset made for it included, and the
-    /// gallery itself once none is left. False when there was nothing to do.
+    /// Deletes up to `rows_max` images of a deleted gallery, with the dataset images made for it, and the gallery
+    /// itself once none is left. False if there is nothing to do.
     pub async fn clear_deleted_galleries(&self, rows_max: u32) -> Result<bool> {
         self.db.write(move |tx| clear_deleted(tx, rows_max).boxed()).await
     }
 
-    /// Puts an image of the gallery's project into the gallery, or back into it.
+    /// Adds an image of the gallery's project to the gallery, or adds it again.
     pub async fn list_image(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<()> {
         let sql = "SELECT 1 AS one FROM images i JOIN galleries g ON g.project_id = i.project_id
                    WHERE i.image_id = $1 AND g.gallery_id = $2";
@@ -233,7 +234,7 @@ impl Catalog {
             .await
     }
 
-    /// Takes an image out of the gallery; its counters are kept, unseen. Repeating it changes nothing.
+    /// Removes an image from the gallery. Its counters are kept, hidden. Repeated calls change nothing.
     pub async fn unlist_image(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<()> {
         let sql = "UPDATE gallery_images SET listed = $3, left_feed = $3, revision = $4
                    WHERE gallery_id = $1 AND image_id = $2";
@@ -314,12 +315,12 @@ fn read_gallery(mut row: Row) -> Result<Gallery> {
     })
 }
 
-/// Column `ranking`.
+/// Reads column `ranking`.
 pub(super) fn read_ranking(row: &mut Row) -> Result<Ranking> {
     read_ranking_of(row, "ranking")
 }
 
-/// The same of a column with another name.
+/// Reads ranking settings from another column.
 pub(super) fn read_ranking_of(row: &mut Row, column: &str) -> Result<Ranking> {
     let text: String = row.take(column)?;
     serde_json::from_str(&text).map_err(|error| Error::Corrupt(format!("the ranking settings of a gallery: {error}")))
@@ -329,7 +330,7 @@ pub(super) fn ranking_text(ranking: &Ranking) -> Result<String> {
     serde_json::to_string(ranking).map_err(|error| Error::internal("writing ranking settings", error))
 }
 
-/// Raises the gallery's revision because of its items and gives the new one; holds the gallery's row from here on.
+/// Raises the gallery's revision because of its items. Returns the new one. Locks the gallery's row.
 pub(super) async fn raise_revision(tx: &mut Tx, gallery_id: GalleryId) -> Result<i64> {
     let sql = "UPDATE galleries SET revision = revision + 1, item_revision = revision + 1
                WHERE gallery_id = $1 AND deleted_at IS NULL
@@ -337,7 +338,7 @@ pub(super) async fn raise_revision(tx: &mut Tx, gallery_id: GalleryId) -> Result
     tx.query_one(sql, params![gallery_id]).await?.ok_or(Error::NotFound("gallery"))?.take("revision")
 }
 
-/// Holds the rows of galleries about to be changed, in the order of their ids. SQLite has one writer anyhow.
+/// Locks the rows of galleries to change, by id. SQLite has a single writer and needs no lock.
 pub(super) async fn lock(tx: &mut Tx, galleries: impl IntoIterator<Item = GalleryId>) -> Result<()> {
     if tx.dialect() == Dialect::Sqlite {
         return Ok(());
@@ -350,7 +351,7 @@ pub(super) async fn lock(tx: &mut Tx, galleries: impl IntoIterator<Item = Galler
     tx.query_rows(sql, &rows).await.map(drop)
 }
 
-/// As [`lock`], for the rows of images.
+/// Like [`lock`], for the rows of images.
 async fn lock_images(tx: &mut Tx, images: &[ImageId]) -> Result<()> {
     if tx.dialect() == Dialect::Sqlite {
         return Ok(());
@@ -363,8 +364,8 @@ async fn lock_images(tx: &mut Tx, images: &[ImageId]) -> Result<()> {
     tx.query_rows(sql, &rows).await.map(drop)
 }
 
-/// Puts an image into a gallery, behind all others in insertion order; one that was taken out comes back with its
-/// counters and its old ordinal. `NotFound` when the gallery is gone.
+/// Adds an image to a gallery, behind all others in insertion order. A removed image returns with its counters and its
+/// old ordinal. `NotFound` if the gallery is gone.
 pub(crate) async fn add_image(
     tx: &mut Tx,
     gallery_id: GalleryId,
@@ -387,13 +388,12 @@ pub(crate) async fn add_image(
     tx.execute(image, params![gallery_id, ordinal, image_id, external_id, true, revision]).await.map(drop)
 }
 
-/// Marks the image changed in every gallery it is in, and names these: once the change is committed each of them is
-/// to be hinted at.
+/// Marks the image as changed in all its galleries. Returns these, for hints after the commit.
 pub(crate) async fn image_changed(tx: &mut Tx, image_id: ImageId) -> Result<Vec<GalleryId>> {
     images_changed(tx, &[image_id]).await
 }
 
-/// As [`image_changed`], for an image that this transaction deletes: its external ids are free again.
+/// Like [`image_changed`], for an image that this transaction deletes: frees its external ids.
 pub(crate) async fn image_deleted(tx: &mut Tx, image_id: ImageId) -> Result<Vec<GalleryId>> {
     let galleries = image_changed(tx, image_id).await?;
     let sql = "UPDATE gallery_images SET listed = $2, external_id = NULL WHERE image_id = $1";
@@ -427,7 +427,7 @@ pub(crate) async fn images_changed(tx: &mut Tx, images: &[ImageId]) -> Result<Ve
     Ok(galleries.into_iter().collect())
 }
 
-/// Adds to the counters; `deltas` names each (gallery, image) once and only ones that exist.
+/// Adds to the counters. `deltas` holds each (gallery, image) once, and only existing ones.
 pub(crate) async fn add_counts(tx: &mut Tx, deltas: &[CountDelta]) -> Result<()> {
     let mut by_gallery = BTreeMap::<GalleryId, u64>::new();
     for delta in deltas {
@@ -484,7 +484,7 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
     };
     let rows = "DELETE FROM gallery_images WHERE gallery_id = $1 AND ordinal <= $2";
     tx.execute(rows, params![gallery_id, last_ordinal]).await?;
-    // An image of a dataset was made for this gallery alone, unless somebody has put it into another one too.
+    // A dataset image belongs to this gallery alone, unless it was added to another one too.
     let orphans = "DELETE FROM images
                    WHERE gallery_id = $1 AND url IS NOT NULL AND image_id = $2
                      AND NOT EXISTS (SELECT 1 FROM gallery_images gi WHERE gi.image_id = images.image_id)";

@@ -1,4 +1,4 @@
-//! What the guards of galleries remember, for a day: of a batch of acts the sources and sessions that it is about.
+//! Guard state of galleries, kept for a day. A batch of acts reads only the sources and sessions that it names.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,8 +13,8 @@ use crate::params;
 use crate::sql::{Row, Tx, Value};
 
 impl Catalog {
-    /// Forgets up to `limit` sources and as many visits that began before `before`; tells how many of the more numerous.
-    /// Nothing of them is remembered by then, unless events that old are still to be applied.
+    /// Deletes up to `limit` sources and as many visits that began before `before`. Returns the larger of both numbers.
+    /// Guards do not need them, unless events that old are still to be applied.
     pub async fn forget_guarded(&self, before: Timestamp, limit: u32) -> Result<u64> {
         let sources = "DELETE FROM guard_sources WHERE (gallery_id, source) IN (
                            SELECT gallery_id, source FROM guard_sources WHERE since < $1 ORDER BY since LIMIT $2)";
@@ -34,7 +34,7 @@ impl Catalog {
     }
 }
 
-/// Takes away up to `rows_max` rows of a gallery that is deleted; false when there are none.
+/// Deletes up to `rows_max` rows of a deleted gallery. False if there are none.
 pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> Result<bool> {
     let visits = "DELETE FROM guard_visits WHERE (gallery_id, session_id, source) IN (
                       SELECT gallery_id, session_id, source FROM guard_visits WHERE gallery_id = $1 LIMIT $2)";
@@ -52,13 +52,13 @@ pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId, rows_max: u32) -> 
 pub(super) struct Guarded {
     gallery_id: GalleryId,
     guard: Guard,
-    /// Sources that are remembered altogether, those of the batch or not.
+    /// All stored sources of the gallery, not only those of the batch.
     held: usize,
     named: BTreeSet<Source>,
 }
 
 impl Guarded {
-    /// Reads what the batch is about; `minute` is the gallery's.
+    /// Reads the state that the batch needs; `minute` is the gallery's.
     pub async fn read(
         tx: &mut Tx,
         gallery_id: GalleryId,
@@ -80,7 +80,7 @@ impl Guarded {
         Ok(Guarded { gallery_id, guard: Guard { minute, sources, visits }, held, named })
     }
 
-    /// Judges an act; with it gives the acts that do not count any more because of it.
+    /// Judges an act. Also returns the acts that no longer count because of it.
     pub async fn judge(&mut self, tx: &mut Tx, deed: &Deed) -> Result<(Verdict, Vec<Undone>)> {
         if self.guard.is_full(deed, self.held) {
             self.make_room(tx).await?;
@@ -95,7 +95,7 @@ impl Guarded {
         Ok((verdict, undone))
     }
 
-    /// The memory of acts that count, and the gallery's minute.
+    /// The guard, for noting acts that count and reading the gallery's minute.
     pub fn guard(&mut self) -> &mut Guard {
         &mut self.guard
     }
@@ -127,7 +127,7 @@ impl Guarded {
         tx.execute_rows(sql, &rows).await.map(drop)
     }
 
-    /// As [`Guard::make_room`], of all the sources there are.
+    /// Like [`Guard::make_room`], for all stored sources.
     async fn make_room(&mut self, tx: &mut Tx) -> Result<()> {
         self.write_sources(tx).await?;
         let over = "DELETE FROM guard_sources WHERE gallery_id = $1 AND since <= $2";
@@ -143,7 +143,7 @@ impl Guarded {
         Ok(())
     }
 
-    /// As [`Guard::undo`], of all the visits there are.
+    /// Like [`Guard::undo`], for all stored visits.
     async fn undo(&mut self, tx: &mut Tx, source: Source) -> Result<Vec<Undone>> {
         let sql = "SELECT session_id, source, since, seen FROM guard_visits
                    WHERE gallery_id = $1 AND source >= $2 AND source <= $3";
@@ -151,8 +151,8 @@ impl Guarded {
         for row in tx.query(sql, params![self.gallery_id, column(first), column(last)]).await? {
             let (session_id, visit) = read_visit(row)?;
             let visits = self.guard.visits.entry(session_id).or_default();
-            // What is in memory already is further than here. Of a session that is none of the batch's that is perhaps
-            // only what another source did, which was dropped before this one.
+            // State in memory is newer than the stored one. A session outside the batch may only lack visits of another
+            // source, which was dropped before this one.
             if visits.iter().all(|known| known.source != visit.source) {
                 visits.push(visit);
             }
@@ -191,7 +191,7 @@ fn read_visit(mut row: Row) -> Result<(SessionId, Visit)> {
     Ok((row.take("session_id")?, visit))
 }
 
-/// As a source stands in a column: no database here has numbers without a sign.
+/// The source as a signed integer, because neither database has unsigned ones.
 fn column(source: Source) -> i64 {
     source.to_bits().cast_signed()
 }

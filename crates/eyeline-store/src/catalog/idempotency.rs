@@ -1,7 +1,7 @@
-//! Writes that a client may send again: the first one is done, a repetition gets the first one's answer.
+//! Idempotency keys: a repeated write returns the answer of the first one.
 //!
-//! The key is claimed, the write done and its answer kept in one transaction. A repetition that comes while the first
-//! is under way waits for the end of that transaction.
+//! One transaction claims the key, does the write and stores its answer. A repetition that arrives meanwhile waits for
+//! the end of that transaction.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::Tx;
 
-/// How long a key is known.
+/// The lifetime of a key.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The key that a client sent along with a write.
+/// The key that a client sent with a write.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    /// SHA-256 of the credential: the keys of two clients never meet.
+    /// SHA-256 of the credential, so that clients never share keys.
     pub credential: [u8; 32],
     /// Method and path.
     pub route: String,
     pub key: String,
-    /// SHA-256 of the body: another body under the same key is refused.
+    /// SHA-256 of the body. Another body under the same key is refused.
     pub body_hash: [u8; 32],
     pub now: Timestamp,
 }
 
-/// A key, and what of the write's outcome a repetition is answered with.
+/// A key, and how to build the stored answer from the write's outcome.
 pub struct Repeatable<T> {
     pub key: IdempotencyKey,
     /// Status and body (JSON text without secrets).
@@ -45,17 +45,17 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// What became of a write that may be a repetition.
+/// The outcome of a write that may be a repetition.
 #[derive(Debug)]
 pub enum Once<T> {
     Done(T),
-    /// It was done before; nothing was written now.
+    /// It was done before; this call wrote nothing.
     Repeated(KeptAnswer),
 }
 
 impl Catalog {
-    /// [`Db::write`](crate::sql::Db::write), once for each key. Another body under a known key is
-    /// [`Error::Refused`].
+    /// Runs [`Db::write`](crate::sql::Db::write) once for each key. Returns [`Error::Refused`] for another body under a
+    /// known key.
     pub(crate) async fn write_once<T, F>(&self, repeatable: Option<Repeatable<T>>, use_case: F) -> Result<Once<T>>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
@@ -79,7 +79,7 @@ impl Catalog {
             .await
     }
 
-    /// Forgets a key whose write came to nothing.
+    /// Deletes a key whose write failed.
     pub async fn forget_idempotency_key(&self, key: IdempotencyKey) -> Result<()> {
         let sql = "DELETE FROM idempotency WHERE credential = $1 AND route = $2 AND key = $3";
         let IdempotencyKey { credential, route, key, .. } = key;
@@ -88,7 +88,7 @@ impl Catalog {
             .await
     }
 
-    /// Forgets up to `rows_max` keys that are older than [`KEPT`]; tells how many.
+    /// Deletes up to `rows_max` keys older than [`KEPT`]. Returns their number.
     pub async fn forget_idempotency_keys(&self, now: Timestamp, rows_max: u32) -> Result<u64> {
         let sql = "DELETE FROM idempotency WHERE (credential, route, key) IN (
                        SELECT credential, route, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
@@ -96,9 +96,9 @@ impl Catalog {
     }
 }
 
-/// Takes the key for this transaction, or gives the answer kept under it.
+/// Claims the key for this transaction, or returns the stored answer.
 async fn claim(tx: &mut Tx, key: &IdempotencyKey) -> Result<Option<KeptAnswer>> {
-    // A key beyond its time is taken over as if it were new.
+    // An expired key is claimed like a new one.
     let claim = "INSERT INTO idempotency (credential, route, key, body_hash, status, answer, created_at)
                  VALUES ($1, $2, $3, $4, 0, '', $5)
                  ON CONFLICT (credential, route, key) DO UPDATE

@@ -21,16 +21,16 @@ pub struct Image {
     pub filename: String,
     pub state: ImageState,
     pub original_key: Option<ObjectKey>,
-    /// Known once the file has arrived.
+    /// Set once the file has arrived.
     pub bytes: Option<u64>,
-    /// Known once the original was read.
+    /// Set once the original was read.
     pub sha256: Option<[u8; 32]>,
     pub content_type: Option<String>,
-    /// Pixels, upright.
+    /// In pixels, after the orientation was applied.
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub thumbhash: Option<Vec<u8>>,
-    /// The address of a dataset's picture, which has no versions.
+    /// The address of a dataset image, which has no versions.
     pub url: Option<String>,
     pub link: Option<String>,
     pub visibility: Visibility,
@@ -38,12 +38,12 @@ pub struct Image {
     pub tags: Vec<String>,
     /// JSON text of an object.
     pub metadata: String,
-    /// Why it ended in `error`: for programs, and a sentence.
+    /// The reason of state `error`: a code, and a sentence.
     pub error: Option<(ImageErrorCode, String)>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// All of them, or none: they are published together. Smallest first; of one name perhaps several, each of another
-    /// type.
+    /// All versions or none, because they are published together. Smallest first. One name may have several, of
+    /// different media types.
     pub versions: Vec<Version>,
 }
 
@@ -52,31 +52,31 @@ pub struct Version {
     pub name: String,
     pub object_key: ObjectKey,
     pub content_type: String,
-    /// Pixels.
+    /// In pixels.
     pub width: u32,
     pub height: u32,
     pub bytes: u64,
 }
 
-/// Which images of a project.
+/// A filter of a project's images.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub state: Option<ImageState>,
     pub tag: Option<String>,
-    /// Only the own uploads of this user.
+    /// Only uploads of this user.
     pub user_id: Option<String>,
 }
 
-/// Where a page of a list begins.
+/// The start of a page of a list.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
     /// After the image with this creation time and id.
     After(Timestamp, ImageId),
-    /// After so many images.
+    /// After this many images.
     Offset(u64),
 }
 
-/// What may be changed of an image; `None` leaves it as it is.
+/// Changes of an image; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct ImagePatch {
     pub tags: Option<Vec<String>>,
@@ -87,7 +87,7 @@ pub struct ImagePatch {
     pub access_tier: Option<Tier>,
 }
 
-/// Versions that were copied to another folder, because who may see them changes.
+/// Versions copied to another folder because the visibility or access tier changes.
 #[derive(Clone, Debug)]
 pub struct Move {
     pub from: ObjectKey,
@@ -95,7 +95,7 @@ pub struct Move {
 }
 
 impl Catalog {
-    /// `None` for one that was deleted, or whose project was.
+    /// `None` if it or its project was deleted.
     pub async fn image(&self, image_id: ImageId) -> Result<Option<Image>> {
         self.db.read(move |tx| async move { image(tx, image_id).await }.boxed()).await
     }
@@ -116,7 +116,7 @@ impl Catalog {
             .await
     }
 
-    /// The project's images, the newest first.
+    /// The project's images, newest first.
     pub async fn images(
         &self,
         project_id: ProjectId,
@@ -127,8 +127,8 @@ impl Catalog {
         self.db.read(move |tx| async move { list(tx, project_id, filter, from, limit).await }.boxed()).await
     }
 
-    /// Changes what the patch says, and where the versions are if they were copied for it. `Conflict` when the image
-    /// has changed since the copying: then look again.
+    /// Applies the patch, and the new place of the versions if they were copied for it. `Conflict` if the image has
+    /// changed since the copying: then read it again.
     pub async fn update_image(
         &self,
         image_id: ImageId,
@@ -139,12 +139,12 @@ impl Catalog {
         self.db.write(move |tx| async move { update(tx, image_id, patch, moved, now).await }.boxed()).await
     }
 
-    /// Removes the image and notes its objects, which are answered, for removal. What was counted for it stays.
+    /// Deletes the image. Notes its objects as unwanted and returns them. Its counts stay.
     pub async fn delete_image(&self, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints)> {
         self.db.write(move |tx| async move { delete(tx, image_id).await }.boxed()).await
     }
 
-    /// Makes the versions anew from the original. `Conflict` for an image that has none or is not finished yet.
+    /// Queues the image for new versions from its original. `Conflict` if it has none or is not finished.
     pub async fn reprocess_image(&self, image_id: ImageId, job_id: JobId, now: Timestamp) -> Result<Hints> {
         let sql = "UPDATE images SET state = $2, error_code = NULL, error = NULL, updated_at = $3
                    WHERE image_id = $1 AND state IN ('done', 'error') AND original_key IS NOT NULL
@@ -220,7 +220,7 @@ async fn list(
     with_versions(tx, rows).await
 }
 
-/// Reads images and fetches the versions of all of them at once.
+/// Reads images, and the versions of all of them by one query.
 async fn with_versions(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Image>> {
     let mut images = rows.into_iter().map(read_image).collect::<Result<Vec<Image>>>()?;
     let asked: Vec<Vec<Value>> = images
@@ -342,7 +342,7 @@ async fn delete(tx: &mut Tx, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints
     let sql = "DELETE FROM images WHERE image_id = $1 RETURNING project_id, user_id, incoming_key, error_code";
     let mut row = tx.query_one(sql, params![image_id]).await?.ok_or(Error::NotFound("image"))?;
     keys.extend(row.take::<Option<ObjectKey>>("incoming_key")?);
-    // What never arrived has given its place back already.
+    // An upload that never arrived has already freed its place.
     if let Some(user_id) = row.take::<Option<String>>("user_id")?
         && row.take::<Option<ImageErrorCode>>("error_code")? != Some(ImageErrorCode::NeverArrived)
     {
@@ -357,7 +357,7 @@ pub(super) fn tags_text(tags: &[String]) -> Result<String> {
     serde_json::to_string(tags).map_err(|error| Error::internal("writing tags", error))
 }
 
-/// The gallery exists and is the project's.
+/// Fails with `NotFound` unless the project has the gallery.
 pub(super) async fn check_gallery(tx: &mut Tx, project_id: ProjectId, gallery_id: GalleryId) -> Result<()> {
     let sql = "SELECT 1 AS one FROM galleries WHERE gallery_id = $1 AND project_id = $2 AND deleted_at IS NULL";
     tx.query_one(sql, params![gallery_id, project_id]).await?.ok_or(Error::NotFound("gallery")).map(drop)

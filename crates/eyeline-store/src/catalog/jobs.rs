@@ -1,9 +1,7 @@
-//! Work to be done in the background, in the same database as what it is about: a change and the job it causes are one
-//! transaction.
+//! Background jobs, in the same database as their subjects: one transaction stores a change and the job that it causes.
 //!
-//! A job is claimed under a lease that its holder renews. Every claim has a fencing number of its own: what a holder
-//! brings after it lost its lease is refused, so that one result counts. Leases compare real time, on PostgreSQL the
-//! database's.
+//! A job is claimed under a lease that its holder renews. Every claim has its own fencing token: a result without the
+//! current token is refused, so that one result counts. Leases compare real time; on PostgreSQL the database's.
 
 use std::time::Duration;
 
@@ -16,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Dialect, Row, Tx, Value};
 
-/// How long a claim lasts unless it is renewed.
+/// The duration of a claim, unless it is renewed.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// Attempts until a job is a dead letter.
+/// Attempts after which a job becomes a dead letter.
 pub const ATTEMPTS_MAX: u32 = 5;
-/// Workers that may die on a job until it is a dead letter.
+/// Workers that may die on a job before it becomes a dead letter.
 pub const DEATHS_MAX: u32 = 3;
-/// The wait after the first failed attempt; it doubles with each.
+/// The back-off after the first failed attempt. It doubles with each.
 const BACK_OFF: Duration = Duration::from_secs(5);
 
-/// Makes the versions of the image that is the subject.
+/// Makes the versions of the image in the subject.
 pub const PROCESS_IMAGE: &str = "process_image";
 
-/// The right to bring the result of a job.
+/// The right to store the result of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub job_id: JobId,
@@ -40,22 +38,22 @@ pub struct Lease {
 pub struct Job {
     pub lease: Lease,
     pub subject: Uuid,
-    /// This one included.
+    /// Attempts, this one included.
     pub attempts: u32,
 }
 
-/// Why a job was not done this time.
+/// The reason why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The attempt counts.
+    /// The attempt counts. Holds a sentence.
     Failed(String),
-    /// The worker process died or had to be killed, and what to say of it; the attempt counts, and the death.
+    /// The worker process died or was killed. The attempt and the death count. Holds the error to store.
     WorkerDied(ImageErrorCode, String),
-    /// An engine was away, or the server stops: as if it had not been tried.
+    /// An engine was unavailable, or the server stops. The attempt does not count. Holds the pause before the next one.
     PutBack(Duration),
 }
 
-/// A job that is given up until somebody asks for it again.
+/// A dead letter, which waits until somebody revives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadJob {
     pub job_id: JobId,
@@ -67,24 +65,24 @@ pub struct DeadJob {
     pub created_at: Timestamp,
 }
 
-/// How much of a kind there is to do.
+/// The number of jobs of a kind and state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobDepth {
     pub kind: String,
     /// waiting, leased or dead.
     pub state: String,
     pub jobs: u64,
-    /// Since when the oldest could have run; real time.
+    /// The earliest time at which one of them could run; real time.
     pub oldest: Timestamp,
 }
 
 impl Catalog {
-    /// Claims up to `max` jobs of a kind for a node, by their turns.
+    /// Claims up to `max` jobs of a kind for a node, by turn.
     pub async fn claim_jobs(&self, kind: &'static str, node: String, max: u32) -> Result<Vec<Job>> {
         self.db.write(move |tx| async move { claim(tx, kind, &node, max).await }.boxed()).await
     }
 
-    /// Whether a job of the kind could be claimed now.
+    /// True if a job of the kind could be claimed now.
     pub async fn has_jobs(&self, kind: &'static str) -> Result<bool> {
         let sql = "SELECT 1 AS one FROM jobs WHERE kind = $1 AND state = 'waiting' AND run_at <= $2 LIMIT 1";
         self.db
@@ -98,7 +96,7 @@ impl Catalog {
             .await
     }
 
-    /// Renews leases; answers those that are still held.
+    /// Renews leases. Returns those that are still held.
     pub async fn renew_leases(&self, leases: Vec<Lease>) -> Result<Vec<Lease>> {
         let sql = "UPDATE jobs SET lease_until = v.column3
                    FROM (VALUES {rows}) AS v
@@ -120,17 +118,17 @@ impl Catalog {
             .await
     }
 
-    /// The job is done and forgotten.
+    /// Deletes the finished job.
     pub async fn complete_job(&self, lease: Lease) -> Result<()> {
         self.db.write(move |tx| complete(tx, lease).boxed()).await
     }
 
-    /// The job was not done: it runs again after a while, or is a dead letter now (then true).
+    /// Stores a failed attempt: the job runs again after a back-off, or becomes a dead letter. True if it did.
     pub async fn fail_job(&self, lease: Lease, failure: Failure) -> Result<bool> {
         self.db.write(move |tx| async move { Ok(fail(tx, lease, &failure).await?.is_some()) }.boxed()).await
     }
 
-    /// Gives back what a node held when it was stopped or killed. Not a strike against any of the jobs.
+    /// Releases the leases of a node that was stopped or killed. No attempt counts.
     pub async fn release_leases(&self, node: String) -> Result<u64> {
         let sql = "UPDATE jobs
                    SET state = 'waiting', owner = NULL, lease_until = NULL, run_at = $2, attempts = attempts - 1
@@ -146,8 +144,8 @@ impl Catalog {
             .await
     }
 
-    /// Takes jobs away from holders that have not renewed their leases: each counts as a worker that died on it. Those
-    /// that are dead letters now end their images with the reason; the hints are for these.
+    /// Takes jobs from holders that stopped renewing, as workers that died on them. A job that becomes a dead letter
+    /// ends its image with the reason. Returns the hints for these images.
     pub async fn recover_leases(&self, now: Timestamp) -> Result<processing::Hints> {
         let sql = "UPDATE jobs
                    SET state = CASE WHEN deaths + 1 >= $2 THEN 'dead' ELSE 'waiting' END,
@@ -172,7 +170,7 @@ impl Catalog {
             .await
     }
 
-    /// Dead letters, the newest first, after the one that `after` names by its creation time and id.
+    /// Dead letters, newest first, after the creation time and id in `after`.
     pub async fn dead_jobs(&self, after: Option<(Timestamp, JobId)>, limit: u32) -> Result<Vec<DeadJob>> {
         let sql = "SELECT job_id, kind, subject, attempts, deaths, reason, created_at FROM jobs
                    WHERE state = 'dead' AND (created_at, job_id) < ($1, $2)
@@ -190,7 +188,7 @@ impl Catalog {
             .await
     }
 
-    /// Starts a dead letter anew, with all attempts before it.
+    /// Restarts a dead letter with all its attempts.
     pub async fn revive_job(&self, job_id: JobId, now: Timestamp) -> Result<processing::Hints> {
         let sql = "UPDATE jobs SET state = 'waiting', run_at = $2, attempts = 0, deaths = 0, reason = NULL
                    WHERE job_id = $1 AND state = 'dead'
@@ -212,7 +210,7 @@ impl Catalog {
             .await
     }
 
-    /// For the operator: how many jobs there are, by kind and state.
+    /// The number of jobs by kind and state, for the operator.
     pub async fn job_depths(&self) -> Result<Vec<JobDepth>> {
         let sql = "SELECT kind, state, CAST(count(*) AS BIGINT) AS jobs, min(run_at) AS oldest FROM jobs
                    GROUP BY kind, state
@@ -243,11 +241,11 @@ fn read_dead(mut row: Row) -> Result<DeadJob> {
     })
 }
 
-/// Leaves a job to be done at once. One of the kind that waits already for this subject is enough; a dead one is
-/// started anew.
+/// Adds a job that may run immediately. If the subject already has a waiting job of the kind, adds none; a dead one is
+/// restarted.
 ///
-/// Its turn comes after the project's last one, and not before the one that is served now: projects that have jobs get as
-/// many done as each other (start-time fair queueing, Goyal, Vin and Cheng 1996).
+/// Its turn follows the project's last one, and is not before the turn served now. Projects with jobs therefore
+/// progress equally (start-time fair queueing, Goyal, Vin and Cheng 1996).
 pub(crate) async fn enqueue(
     tx: &mut Tx,
     kind: &'static str,
@@ -272,18 +270,18 @@ pub(crate) async fn enqueue(
     tx.execute(sql, params![job_id, kind, project_id, subject, now]).await.map(drop)
 }
 
-/// Takes the jobs about a subject away, whoever holds them.
+/// Deletes the jobs of a subject, whoever holds them.
 pub(crate) async fn cancel(tx: &mut Tx, kind: &'static str, subject: Uuid) -> Result<()> {
     tx.execute("DELETE FROM jobs WHERE kind = $1 AND subject = $2", params![kind, subject]).await.map(drop)
 }
 
 pub(super) async fn claim(tx: &mut Tx, kind: &'static str, node: &str, max: u32) -> Result<Vec<Job>> {
-    // Nodes that claim at the same time step over each other's rows instead of waiting; SQLite has one writer anyhow.
+    // Concurrently claiming nodes skip each other's rows. SQLite has a single writer.
     let skip = match tx.dialect() {
         Dialect::Sqlite => "",
         Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
     };
-    // Materialised, since PostgreSQL may otherwise run the inner query again for each row and go beyond the limit.
+    // Materialised, because PostgreSQL may otherwise run the inner query once for each row and exceed the limit.
     let sql = format!(
         "WITH next_ones AS MATERIALIZED (
              SELECT job_id FROM jobs
@@ -308,7 +306,7 @@ pub(super) async fn claim(tx: &mut Tx, kind: &'static str, node: &str, max: u32)
     rows.into_iter().map(read).collect()
 }
 
-/// Ends the job as the last part of bringing its result. `LeaseLost` undoes the whole transaction.
+/// Deletes the job in the transaction that stores its result. `LeaseLost` rolls that back.
 pub(super) async fn complete(tx: &mut Tx, lease: Lease) -> Result<()> {
     let sql = "DELETE FROM jobs WHERE job_id = $1 AND fence = $2 AND state = 'leased'";
     match tx.execute(sql, params![lease.job_id, lease.fence]).await? {
@@ -317,7 +315,7 @@ pub(super) async fn complete(tx: &mut Tx, lease: Lease) -> Result<()> {
     }
 }
 
-/// The reason, when the job is a dead letter now.
+/// Returns the reason if the job is a dead letter now.
 pub(super) async fn fail(tx: &mut Tx, lease: Lease, failure: &Failure) -> Result<Option<String>> {
     let held = "SELECT attempts, deaths FROM jobs WHERE job_id = $1 AND fence = $2 AND state = 'leased'";
     let row = tx.query_one(held, params![lease.job_id, lease.fence]).await?;

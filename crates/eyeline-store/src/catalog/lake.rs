@@ -1,7 +1,7 @@
-//! Which files of events there are, and how far the inbox is written into them.
+//! The manifest of lake files, and the watermarks of the inbox.
 //!
-//! Files come and go in the same transaction as the mark or the files they stand for, so that in every snapshot the
-//! files and the inbox after the mark are all events, each once.
+//! One transaction changes files together with the watermark or the files they replace. In every snapshot the files and
+//! the inbox after the flushed watermark therefore hold every event once.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,12 @@ use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// An immutable file of events.
+/// An immutable lake file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeFile {
     pub key: ObjectKey,
     pub partition: u32,
-    /// The span of `received_at` that its events share: 0 a part of an hour, 1 an hour, 2 a day.
+    /// The span of `received_at` that its events share: 0 is part of an hour, 1 an hour, 2 a day.
     pub level: u32,
     pub rows: u64,
     pub bytes: u64,
@@ -34,78 +34,78 @@ pub struct LakeFile {
     pub last_received_at: Timestamp,
 }
 
-/// How far a partition of the inbox is taken in.
+/// The watermarks of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
     pub partition: u32,
-    /// Every event up to this offset is in the counters.
+    /// Every event up to this offset is counted.
     pub applied: Offset,
-    /// Every event up to this one is in a file, or counts for nothing.
+    /// Every event up to this offset is in a file, or does not count.
     pub flushed: Offset,
-    /// No event up to this one is kept: of them there are bases.
+    /// Every event up to this offset is deleted; bases hold its contribution.
     pub cut: Offset,
     /// Every event with a timestamp from then on is kept; `None` before the first cut.
     pub complete_from: Option<Timestamp>,
 }
 
-/// All events there are at one moment: those of the files, and those of the inbox between the marks that were not
+/// All events at one moment: those in the files, and those of the inbox between flushed and applied that were not
 /// dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     pub files: Vec<LakeFile>,
     pub partitions: Vec<Marks>,
-    /// Places between the marks that count for nothing.
+    /// Offsets between the watermarks whose events do not count.
     pub dropped: BTreeSet<(u32, Offset)>,
-    /// What is shown to nobody although it is there.
+    /// Erasures under way, whose events are hidden.
     pub hidden: Vec<Erasure>,
 }
 
-/// Every event with a timestamp from then on is kept, whatever its partition; `None` when all are.
+/// Every event with a timestamp from then on is kept, in every partition. `None` if no event was deleted.
 pub fn complete_from(partitions: &[Marks]) -> Option<Timestamp> {
     partitions.iter().filter_map(|marks| marks.complete_from).max()
 }
 
-/// Events that follow each other in a partition, written into files.
+/// Consecutive events of a partition, written into files.
 #[derive(Clone, Debug)]
 pub struct FlushBatch {
     pub partition: u32,
-    /// Of the process that owns the partition.
+    /// The fencing token of the partition's owner.
     pub fence: i64,
-    /// The mark that the batch begins after, and the one it leads to.
+    /// The watermark before the batch, and the one after it.
     pub after: Offset,
     pub reached: Offset,
-    /// Written under keys that were noted as unwanted, from a time on that has not come yet: else `Conflict`.
+    /// Files under keys noted as unwanted from a future time; `Conflict` if that time has passed.
     pub files: Vec<LakeFile>,
 }
 
-/// Whether a change of the files was made.
+/// The outcome of a change of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     Done,
-    /// Somebody else was here, or owns the partition now: nothing was changed.
+    /// Another process was faster or owns the partition. Nothing changed.
     Moved,
 }
 
 impl Catalog {
-    /// The files and marks of one snapshot.
+    /// The files and watermarks of one snapshot.
     pub async fn manifest(&self) -> Result<Manifest> {
         self.db.read(|tx| manifest(tx).boxed()).await
     }
 
-    /// How far every partition is taken in.
+    /// The watermarks of every partition.
     pub async fn marks(&self) -> Result<Vec<Marks>> {
         self.db.read(|tx| marks(tx).boxed()).await
     }
 
-    /// For each partition, up to where the inbox may have let go of its events.
+    /// For each partition, the offset up to which the inbox may have forgotten records.
     pub async fn trimmed_marks(&self) -> Result<Vec<(u32, Offset)>> {
         let sql = "SELECT partition, trimmed FROM partitions";
         let read = |mut row: Row| Ok((row.take("partition")?, row.take("trimmed")?));
         self.db.read(move |tx| async move { tx.query(sql, &[]).await?.into_iter().map(read).collect() }.boxed()).await
     }
 
-    /// Takes in the files of a batch and moves the mark, both or neither. From then on the inbox may let go of what lies
-    /// before the batch: those who began to read before this commit find all they look for until the next one.
+    /// Adds the files of a batch and moves the flushed watermark in one transaction. The inbox may then forget the
+    /// records before the batch. Readers that began before this commit find all records until the next one.
     pub async fn commit_flush(&self, batch: FlushBatch) -> Result<Committed> {
         self.db
             .write(move |tx| {
@@ -119,7 +119,7 @@ impl Catalog {
                     add(tx, &files).await?;
                     let sql = "DELETE FROM dropped_events WHERE partition = $1 AND event_offset <= $2";
                     tx.execute(sql, params![partition, reached]).await?;
-                    // The files have them. A row that goes beyond the batch waits for the next one.
+                    // The files hold them now. A row that ends after the batch waits for the next one.
                     let sql = "DELETE FROM served_places WHERE partition = $1 AND last_offset <= $2";
                     tx.execute(sql, params![partition, reached]).await?;
                     Ok(Committed::Done)
@@ -129,8 +129,8 @@ impl Catalog {
             .await
     }
 
-    /// Puts one file in the place of `inputs`, all of its partition, all or nothing. The objects of the inputs are removed
-    /// at `unwanted_from` (real time), when nobody reads them any more.
+    /// Replaces `inputs`, all of one partition, by one file in one transaction. The objects of the inputs are deleted
+    /// at `unwanted_from` (real time), when nobody reads them.
     pub async fn commit_compaction(
         &self,
         fence: i64,
@@ -142,8 +142,8 @@ impl Catalog {
         self.replace_files(partition, fence, inputs, Some(output), unwanted_from, None).await
     }
 
-    /// Puts a file without some events, or none, in the place of one that has them; counts them for the erasure and takes
-    /// them out of the roll-ups.
+    /// Replaces a file by one without the erased events, or by none. Counts them for the erasure and subtracts them
+    /// from the roll-ups.
     pub async fn commit_erasure(
         &self,
         erasure: &Erasure,
@@ -157,8 +157,8 @@ impl Catalog {
         self.replace_files(input.partition, fence, vec![input.key.clone()], output, unwanted_from, erased).await
     }
 
-    /// Moves the mark of what the inbox may let go of up to that of what is flushed, and gives it; zero when somebody else
-    /// owns the partition. Whoever reads between them notices and begins again.
+    /// Moves the trimmed watermark to the flushed one and returns it; 0 if another process owns the partition. A reader
+    /// between them notices and starts again.
     pub async fn trim(&self, partition: u32, fence: i64) -> Result<Offset> {
         let sql = "UPDATE partitions SET trimmed = flushed WHERE partition = $1 AND fence = $2 RETURNING flushed";
         self.db
@@ -206,7 +206,7 @@ impl Catalog {
 
 const MOVED: &str = "somebody else has merged the files or owns their partition";
 
-/// Takes back the transaction.
+/// The error that rolls the transaction back.
 pub(super) fn moved() -> Error {
     Error::Conflict(MOVED.to_owned())
 }
@@ -219,7 +219,8 @@ pub(super) fn moved_or(replaced: Result<()>) -> Result<Committed> {
     }
 }
 
-/// Puts `outputs` in the place of `inputs`, whose objects are removed at `unwanted_from`; [`moved`] when one of them is gone.
+/// Replaces `inputs` by `outputs`. The objects of the inputs are deleted at `unwanted_from`. Returns [`moved`] if one
+/// of them is gone.
 pub(super) async fn replace(
     tx: &mut Tx,
     inputs: &[ObjectKey],
@@ -305,7 +306,7 @@ async fn add(tx: &mut Tx, files: &[LakeFile]) -> Result<()> {
                                        first_timestamp, last_timestamp, first_received_at, last_received_at)
                VALUES {rows}";
     tx.execute_rows(sql, &rows).await?;
-    // Noted as unwanted until it is taken in, a file goes at its time: after that it may be gone already.
+    // A file is noted as unwanted until it is added. After that time its object may be deleted already.
     let now = tx.real_now().await?;
     for file in files {
         let sql = "DELETE FROM unwanted_objects WHERE object_key = $1 AND unwanted_from > $2";

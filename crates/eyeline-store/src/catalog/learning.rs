@@ -1,6 +1,6 @@
-//! What counted acts teach ranking: the evidence of each image and what its gallery has learnt, written in the
-//! transaction that counts them. Beside it stands the place at which the server had served the image, so that the same
-//! can be learnt again from the events.
+//! Stores what counted acts teach ranking: the evidence of each image and the gallery's learnt state, in the
+//! transaction that counts them. Also stores the place at which the server had served the image, so that a recount
+//! learns the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +17,7 @@ use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// A view or click that was counted.
+/// A counted view or click.
 #[derive(Clone, Debug)]
 pub(super) struct CountedAct {
     pub offset: Offset,
@@ -39,7 +39,7 @@ impl CountedAct {
         CountedAct { offset, gallery_id, image_id, kind, place, received_at, session_id, visitor_id, source }
     }
 
-    /// As a guard sees it.
+    /// The act as a guard sees it.
     fn deed(&self, image: u32) -> Deed {
         let CountedAct { session_id, source, kind, .. } = *self;
         Deed { session_id, source, image, kind, minute: self.received_at.minute() }
@@ -50,11 +50,11 @@ struct Known {
     ordinal: u32,
     created_at: Timestamp,
     evidence: Evidence,
-    /// What the guard leaves out more than before.
+    /// The counts that the guard ignores in addition to earlier ones.
     ignored: Counts,
 }
 
-/// A gallery during a batch.
+/// The state of a gallery during a batch.
 struct Taken {
     ranking: Ranking,
     learnt: Learnt,
@@ -65,7 +65,7 @@ struct Taken {
 type Images = HashMap<(GalleryId, ImageId), Known>;
 
 impl Catalog {
-    /// Every gallery that is not gone.
+    /// All galleries that are not deleted.
     pub async fn gallery_ids(&self) -> Result<Vec<GalleryId>> {
         let sql = "SELECT gallery_id FROM galleries WHERE deleted_at IS NULL ORDER BY gallery_id";
         self.db
@@ -99,8 +99,8 @@ impl Catalog {
             .await
     }
 
-    /// The places at which the server had served what the partition's events from `from` to `to`, both included, tell
-    /// of, by offset. Those of events in files are there.
+    /// The places at which the server had served the images of the partition's events from `from` to `to`, both
+    /// included, by offset. Kept only until the events are flushed.
     pub async fn served_places(&self, partition: u32, from: Offset, to: Offset) -> Result<HashMap<Offset, u32>> {
         let sql = "SELECT first_offset, places FROM served_places
                    WHERE partition = $1 AND last_offset >= $2 AND first_offset <= $3";
@@ -139,13 +139,13 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Takes in the acts of a batch, in the order of their offsets. The rows of the galleries are held already.
+/// Learns from the acts of a batch, in the order of offsets. The caller holds the rows of the galleries.
 pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> Result<()> {
     let mut images = read_images(tx, acts).await?;
     let mut galleries = read_galleries(tx, acts).await?;
     let mut holdouts = HoldoutDeltas::default();
     for act in acts {
-        // Neither can be missing: the rows were found, and are held, in this transaction.
+        // Neither can be missing: this transaction found and locked the rows.
         let Some(gallery) = galleries.get_mut(&act.gallery_id) else { continue };
         let Some(known) = images.get_mut(&(act.gallery_id, act.image_id)) else { continue };
         let Some(guarded) = &mut gallery.guarded else {
@@ -188,7 +188,7 @@ fn teach(act: &CountedAct, known: &mut Known, ranking: Ranking, learnt: &mut Lea
     learnt.take_in(&mut known.evidence, act, ranking.half_life_minutes())
 }
 
-/// Takes back what acts taught that do not count any more.
+/// Takes back what acts taught that no longer count.
 async fn take_back(
     tx: &mut Tx,
     gallery_id: GalleryId,
@@ -206,7 +206,7 @@ async fn take_back(
     for row in tx.query_rows(sql, &rows).await? {
         let (id, known) = read_image(row)?;
         ids.insert(known.ordinal, id);
-        // One of the batch is in memory already, and further than here.
+        // An image of the batch is in memory, and newer there.
         images.entry(id).or_insert(known);
     }
     for Undone { image, kind, taught, .. } in undone {
@@ -231,7 +231,7 @@ async fn write_images(tx: &mut Tx, images: Images) -> Result<()> {
     let sql = "UPDATE gallery_images SET evidence = v.column3 FROM (VALUES {rows}) AS v
                WHERE gallery_images.gallery_id = v.column1 AND gallery_images.image_id = v.column2";
     tx.execute_rows(sql, &evidence).await?;
-    // An image may be of an earlier batch, so that only now it changes.
+    // The image may belong to an earlier batch, so its revision changes only now.
     let sql = "UPDATE gallery_images
                SET ignored_views = ignored_views + v.column3, ignored_clicks = ignored_clicks + v.column4,
                    revision = (SELECT g.revision FROM galleries g WHERE g.gallery_id = v.column1)
@@ -285,19 +285,20 @@ async fn read_galleries(tx: &mut Tx, acts: &[CountedAct]) -> Result<HashMap<Gall
     Ok(galleries)
 }
 
-/// Column `evidence`.
+/// Reads column `evidence`.
 pub(super) fn read_evidence(row: &mut Row) -> Result<Evidence> {
     let Some(bytes) = row.take::<Option<Vec<u8>>>("evidence")? else { return Ok(Evidence::default()) };
     Evidence::from_bytes(&bytes).ok_or_else(|| Error::Corrupt("the evidence of an image cannot be read".to_owned()))
 }
 
-/// Column `learnt`.
+/// Reads column `learnt`.
 pub(super) fn read_learnt(row: &mut Row) -> Result<Learnt> {
     let Some(bytes) = row.take::<Option<Vec<u8>>>("learnt")? else { return Ok(Learnt::default()) };
     Learnt::from_bytes(&bytes).ok_or_else(|| Error::Corrupt("what a gallery has learnt cannot be read".to_owned()))
 }
 
-/// One row a batch: for each act whose place is known, its distance from the act before and its place, as LEB128.
+/// Stores one row for each batch: for each act with a known place, its distance from the act before and its place, as
+/// LEB128.
 async fn note_places(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> Result<()> {
     let mut places = Vec::new();
     let mut ends = None;

@@ -1,4 +1,4 @@
-//! The catalog: everything known about projects, images, galleries, jobs and events, in one database.
+//! The catalog: projects, images, galleries, jobs and the state of events, in one database.
 //!
 //! One method is one use case and one transaction, written once for SQLite and PostgreSQL. Functions that take a `Tx`
 //! are parts of use cases, shared between topics.
@@ -48,7 +48,7 @@ impl Catalog {
         Ok(Db::open(url).await?.into())
     }
 
-    /// How many transactions this process began.
+    /// The number of transactions that this process has begun.
     pub fn transactions(&self) -> Transactions {
         self.db.transactions()
     }
@@ -61,7 +61,7 @@ impl Catalog {
         self.db.dialect()
     }
 
-    /// Answers once the database does, and would keep what it is given: after a failed fsync it would not.
+    /// Returns once the database answers. Fails if it would not store data, as after a failed fsync.
     pub async fn ping(&self) -> Result<()> {
         self.db.ping().await
     }
@@ -73,7 +73,7 @@ impl From<Db> for Catalog {
     }
 }
 
-/// Each of many items once; where most are alike this takes the memory of the few, and collecting them that of all.
+/// The distinct items. If most are equal, this takes memory only for the distinct ones.
 fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
     let mut distinct = BTreeSet::new();
     for item in items {

@@ -1,4 +1,4 @@
-//! What subscribers of a project hear: numbered without gaps, kept for a while.
+//! News for the subscribers of a project, numbered without gaps and kept for a limited time.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::sql::{Row, Tx, Value};
 
 /// An image changed its state.
 pub const IMAGE_STATE: &str = "image.state";
-/// Events were kept apart.
+/// Events were quarantined.
 pub const EVENTS_QUARANTINED: &str = "events.quarantined";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +21,25 @@ pub struct News {
     /// Rises by one within a project.
     pub seq: u64,
     pub at: Timestamp,
-    /// `image.state` and the like.
+    /// [`IMAGE_STATE`] or [`EVENTS_QUARANTINED`].
     pub kind: String,
     pub image_id: Option<ImageId>,
-    /// The state at that time; the image may have another by now.
+    /// The state at that time; the image may have another one now.
     pub state: Option<ImageState>,
 }
 
-/// A piece of news of one reading.
+/// One page of news.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewsPage {
-    /// The number of the project's newest piece of news.
+    /// The number of the project's newest news.
     pub newest: u64,
-    /// Some were asked for that are no longer kept, or never existed: the reader has to start over from `newest`.
+    /// Requested news are deleted or never existed: the reader must start over from `newest`.
     pub gap: bool,
     pub news: Vec<News>,
 }
 
 impl Catalog {
-    /// Up to `limit` pieces of news after number `after`, in order.
+    /// Up to `limit` news after number `after`, in order.
     pub async fn news(&self, project_id: ProjectId, after: u64, limit: u32) -> Result<NewsPage> {
         let newest = "SELECT news_seq FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
         let news = "SELECT seq, at, type, image_id, state FROM news
@@ -64,7 +64,7 @@ impl Catalog {
             .await
     }
 
-    /// The number of the project's newest piece of news; 0 when there was none.
+    /// The number of the project's newest news; 0 if there was none.
     pub async fn newest_news(&self, project_id: ProjectId) -> Result<u64> {
         let sql = "SELECT news_seq FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
         self.db
@@ -78,14 +78,14 @@ impl Catalog {
             .await
     }
 
-    /// Forgets up to `rows_max` pieces of news from before `before`; tells how many.
+    /// Deletes up to `rows_max` news from before `before`. Returns their number.
     pub async fn forget_news(&self, before: Timestamp, rows_max: u32) -> Result<u64> {
         let sql = "DELETE FROM news WHERE (project_id, seq) IN
                        (SELECT project_id, seq FROM news WHERE at < $1 ORDER BY at LIMIT $2)";
         self.db.write(move |tx| async move { tx.execute(sql, params![before, rows_max]).await }.boxed()).await
     }
 
-    /// Keeps a ticket (its hash) that opens streams of a project for the holder of `credential` (its hash).
+    /// Stores the hash of a ticket that opens streams of a project for the holder of `credential`, also a hash.
     pub async fn create_stream_ticket(
         &self,
         ticket_hash: [u8; 32],
@@ -103,9 +103,9 @@ impl Catalog {
         .await
     }
 
-    /// Takes a ticket in and gives the hash of the credential it was made with; `None` for one that is used, expired
-    /// or of another project. One used for an event stream opens that again, since browsers reconnect with the same
-    /// address; one used for a WebSocket is used up.
+    /// Uses a ticket. Returns the hash of its credential, or `None` if the ticket is used, expired or of another
+    /// project. A ticket for an event stream opens that again, because browsers reconnect with the same address. A
+    /// ticket for a WebSocket works once.
     pub async fn use_stream_ticket(
         &self,
         ticket_hash: [u8; 32],
@@ -129,7 +129,7 @@ impl Catalog {
             .await
     }
 
-    /// Forgets up to `rows_max` tickets that have expired; tells how many.
+    /// Deletes up to `rows_max` expired tickets. Returns their number.
     pub async fn forget_stream_tickets(&self, now: Timestamp, rows_max: u32) -> Result<u64> {
         let sql = "DELETE FROM stream_tickets WHERE ticket_hash IN
                        (SELECT ticket_hash FROM stream_tickets WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
@@ -147,7 +147,7 @@ fn read(mut row: Row) -> Result<News> {
     })
 }
 
-/// A piece of news about to be numbered.
+/// News about to be numbered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
     pub project_id: ProjectId,
@@ -162,9 +162,8 @@ impl Item {
     }
 }
 
-/// Appends news as the last part of a transaction: from the numbering until the commit no other transaction of the
-/// project gets a number, so that numbers become visible in their order. Answers each project's newest number, for the
-/// hints to be published after the commit.
+/// Appends news at the end of a transaction. Until the commit no other transaction of the project gets a number, so
+/// that numbers become visible in order. Returns each project's newest number, for hints after the commit.
 pub(crate) async fn append(tx: &mut Tx, at: Timestamp, items: &[Item]) -> Result<Vec<(ProjectId, u64)>> {
     let mut by_project = BTreeMap::<ProjectId, Vec<&Item>>::new();
     for item in items {

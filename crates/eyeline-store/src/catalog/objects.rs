@@ -1,4 +1,4 @@
-//! Objects that nothing refers to any more, or not yet: what is noted here is removed by the sweep.
+//! Unwanted objects: those that nothing refers to, or nothing yet. The sweep deletes objects noted here.
 
 use eyeline_core::Timestamp;
 use futures::FutureExt as _;
@@ -10,13 +10,13 @@ use crate::params;
 use crate::sql::{Tx, Value};
 
 impl Catalog {
-    /// Notes a key about to be written to: unless something refers to it by then, it goes at `unwanted_from` (real
-    /// time).
+    /// Notes a key before an object is written to it. The sweep deletes it at `unwanted_from` (real time), unless
+    /// something refers to it by then.
     pub async fn note_unwanted(&self, key: ObjectKey, unwanted_from: Timestamp) -> Result<()> {
         self.db.write(move |tx| async move { unwanted(tx, &[key], unwanted_from).await }.boxed()).await
     }
 
-    /// Up to `limit` objects and folders to be removed now.
+    /// Up to `limit` objects and folders to delete now.
     pub async fn unwanted_objects(&self, limit: u32) -> Result<Vec<ObjectKey>> {
         let sql = "SELECT object_key FROM unwanted_objects WHERE unwanted_from <= $1 ORDER BY unwanted_from LIMIT $2";
         self.db
@@ -31,7 +31,7 @@ impl Catalog {
             .await
     }
 
-    /// These have been removed.
+    /// Removes the notes of deleted objects.
     pub async fn forget_unwanted(&self, keys: Vec<ObjectKey>) -> Result<()> {
         let sql = "DELETE FROM unwanted_objects WHERE object_key IN (VALUES {rows})";
         let rows: Vec<Vec<Value>> = keys.into_iter().map(|key| vec![key.into()]).collect();
@@ -46,7 +46,7 @@ pub(super) async fn unwanted(tx: &mut Tx, keys: &[ObjectKey], from: Timestamp) -
     tx.execute_rows(sql, &rows).await.map(drop)
 }
 
-/// Something refers to the key from now on.
+/// Removes the note, because something refers to the key now.
 pub(super) async fn wanted(tx: &mut Tx, key: &ObjectKey) -> Result<()> {
     tx.execute("DELETE FROM unwanted_objects WHERE object_key = $1", params![key.clone()]).await.map(drop)
 }

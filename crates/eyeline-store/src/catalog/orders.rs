@@ -1,4 +1,4 @@
-//! What ranking and pages read of a gallery.
+//! Reads of a gallery for ranking and pages.
 
 use eyeline_core::ranking::{Counts, Learnt, RankedImage};
 use eyeline_core::{AccessClass, GalleryId, ImageId, ImageState, Tier, Timestamp, Visibility};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// A place in the row of changes of a gallery: a revision, and within it an ordinal.
+/// A position in the sequence of a gallery's changes: a revision, and an ordinal within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangeMark {
     pub revision: i64,
@@ -19,26 +19,26 @@ pub struct ChangeMark {
 }
 
 impl ChangeMark {
-    /// Before every change.
+    /// The position before every change.
     pub const START: ChangeMark = ChangeMark { revision: -1, ordinal: -1 };
 }
 
-/// Some of what changed in a gallery.
+/// A part of a gallery's changes.
 #[derive(Clone, Debug)]
 pub struct GalleryChanges {
     pub gallery: Gallery,
-    /// The gallery's revision on the snapshot that was read.
+    /// The gallery's revision in the snapshot that was read.
     pub revision: i64,
     pub item_revision: i64,
     pub learnt: Learnt,
     pub images: Vec<(u32, RankedImage)>,
-    /// Where the next reading goes on.
+    /// The position where the next reading continues.
     pub mark: ChangeMark,
-    /// False when there is more to read.
+    /// False if there is more to read.
     pub complete: bool,
 }
 
-/// What a page shows of an image, besides its numbers.
+/// The parts of an image that a page shows, without its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GalleryItem {
     pub ordinal: u32,
@@ -46,18 +46,18 @@ pub struct GalleryItem {
     pub external_id: Option<String>,
     pub name: Option<String>,
     pub filename: String,
-    /// Where a dataset's picture is served from.
+    /// The address of a dataset image.
     pub url: Option<String>,
     pub link: Option<String>,
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub thumbhash: Option<Vec<u8>>,
     pub visibility: Visibility,
-    /// By width, the smallest first; of one name perhaps several, each of another type.
+    /// By width, smallest first. One name may have several, of different media types.
     pub versions: Vec<ItemVersion>,
 }
 
-/// A version's object and its size.
+/// The object of a version, and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemVersion {
     pub name: String,
@@ -67,7 +67,7 @@ pub struct ItemVersion {
     pub height: u32,
 }
 
-/// How often something changed.
+/// The revisions of a gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revisions {
     pub all: i64,
@@ -75,9 +75,9 @@ pub struct Revisions {
 }
 
 impl Catalog {
-    /// Up to `limit` images of the gallery that changed after `after`, in the order of their changes; `None` when the
-    /// gallery is gone. Whoever applies one answer after the other until `complete` holds what the last snapshot
-    /// holds: an image that changes in between comes again.
+    /// Up to `limit` images of the gallery changed after `after`, in the order of their changes. `None` if the gallery
+    /// is gone. Applying the answers until `complete` gives the state of the last snapshot: an image that changes
+    /// meanwhile comes again.
     pub async fn gallery_changes(
         &self,
         gallery_id: GalleryId,
@@ -87,8 +87,7 @@ impl Catalog {
         self.db.read(move |tx| async move { changes(tx, gallery_id, after, limit).await }.boxed()).await
     }
 
-    /// The revisions of those of the galleries that are not gone: of all that is known of one, and of what its pages show
-    /// beside numbers.
+    /// The revisions of those galleries that exist: of everything, and of what pages show apart from numbers.
     pub async fn gallery_revisions(&self, galleries: &[GalleryId]) -> Result<Vec<(GalleryId, Revisions)>> {
         let rows: Vec<Vec<Value>> = galleries.iter().map(|gallery_id| vec![(*gallery_id).into()]).collect();
         let sql = "SELECT g.gallery_id, g.revision, g.item_revision FROM galleries g
@@ -110,7 +109,7 @@ impl Catalog {
             .await
     }
 
-    /// What pages show of the images with these ordinals, in no order; images that are gone are missing.
+    /// The page items of the images with these ordinals, in no order. Deleted images are missing.
     pub async fn gallery_items(&self, gallery_id: GalleryId, ordinals: &[u32]) -> Result<Vec<GalleryItem>> {
         let rows: Vec<Vec<Value>> = ordinals.iter().map(|ordinal| vec![gallery_id.into(), (*ordinal).into()]).collect();
         let sql =
@@ -125,7 +124,7 @@ impl Catalog {
         self.db.read(move |tx| async move { read_items(tx.query_rows(sql, &rows).await?) }.boxed()).await
     }
 
-    /// The ordinal of an image in the gallery, taken out or not.
+    /// The ordinal of an image in the gallery, also if it was removed.
     pub async fn gallery_ordinal(&self, gallery_id: GalleryId, image_id: ImageId) -> Result<Option<u32>> {
         let sql = "SELECT ordinal FROM gallery_images WHERE gallery_id = $1 AND image_id = $2";
         self.db
@@ -186,7 +185,7 @@ fn read_ranked_image(mut row: Row) -> Result<RankedImage> {
     })
 }
 
-/// Rows are sorted by ordinal: one for each version, and one for an image without any.
+/// The rows are sorted by ordinal: one for each version, or one for an image without versions.
 fn read_items(rows: Vec<Row>) -> Result<Vec<GalleryItem>> {
     let mut items: Vec<GalleryItem> = Vec::new();
     for mut row in rows {

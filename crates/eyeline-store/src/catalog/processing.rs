@@ -1,7 +1,6 @@
-//! From an original that has arrived to versions that are published, or to an error with its reason.
+//! Processing of images: from an original to published versions, or to an error with its reason.
 //!
-//! A transaction takes the rows it changes in this order: job, images, galleries, project; so that no two wait for each
-//! other.
+//! Transactions lock rows in the order job, images, galleries, project, so that they never deadlock.
 
 use std::time::Duration;
 
@@ -15,26 +14,26 @@ use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Tx, Value};
 
-/// Longer than any attempt can last: until then what an attempt writes is not taken for rubbish.
+/// Longer than any attempt can last. Until then the sweep leaves an attempt's objects alone.
 const ATTEMPT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// What a committed change should tell others: lost hints only make them slower.
+/// Hints to publish after a commit. A lost hint only delays others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     pub galleries: Vec<GalleryId>,
-    /// Projects with news, and the number of the newest.
+    /// Projects with news, each with its newest number.
     pub news: Vec<(ProjectId, u64)>,
-    /// A job waits.
+    /// True if a job waits.
     pub jobs: bool,
 }
 
-/// An image to be made versions of.
+/// An image to process.
 #[derive(Clone, Debug)]
 pub struct Work {
     pub job: Job,
     pub image_id: ImageId,
     pub original_key: ObjectKey,
-    /// What the client said about the file before it sent it.
+    /// The client's statements about the file before the upload.
     pub stated_bytes: Option<u64>,
     pub stated_sha256: Option<[u8; 32]>,
     pub stated_type: Option<String>,
@@ -44,33 +43,33 @@ pub struct Work {
     pub folder: ObjectKey,
 }
 
-/// What was found in an original, and the versions that are in the folder of the attempt.
+/// The properties of an original, and the versions in the attempt's folder.
 #[derive(Clone, Debug)]
 pub struct Made {
     pub bytes: u64,
     pub sha256: [u8; 32],
     pub content_type: String,
-    /// Pixels, upright.
+    /// In pixels, after the orientation was applied.
     pub width: u32,
     pub height: u32,
     pub thumbhash: Vec<u8>,
     pub versions: Vec<MadeVersion>,
 }
 
-/// Why no versions can be made of an original, for good.
+/// The reason why an original can never be made into versions.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub code: ImageErrorCode,
-    /// For its owner.
+    /// A sentence for its owner.
     pub sentence: String,
-    /// The original's.
+    /// The SHA-256 of the original.
     pub sha256: [u8; 32],
 }
 
 #[derive(Clone, Debug)]
 pub struct MadeVersion {
     pub name: String,
-    /// Within the folder.
+    /// The name within the folder.
     pub object_name: String,
     pub content_type: String,
     pub width: u32,
@@ -80,19 +79,19 @@ pub struct MadeVersion {
 }
 
 impl Catalog {
-    /// Claims up to `max` images for a node and shows them as `processing`.
+    /// Claims up to `max` images for a node and sets their state to `processing`.
     pub async fn claim_images(&self, node: String, max: u32, now: Timestamp) -> Result<(Vec<Work>, Hints)> {
         self.db.write(move |tx| async move { claim(tx, &node, max, now).await }.boxed()).await
     }
 
-    /// Publishes the versions: from the commit on the image is `done` and in its gallery. `LeaseLost` when somebody else
-    /// has the job or the image is gone; `Conflict` when who may see the image changed meanwhile. In both cases nothing
-    /// is published and what was written is swept away.
+    /// Publishes the versions: from the commit on the image is `done` and in its gallery. `LeaseLost` if another
+    /// process has the job or the image is gone. `Conflict` if its visibility or access tier changed meanwhile. After
+    /// an error the sweep deletes the versions.
     pub async fn publish_image(&self, work: Work, made: Made, now: Timestamp) -> Result<Hints> {
         self.db.write(move |tx| async move { publish(tx, work, made, now).await }.boxed()).await
     }
 
-    /// Ends the image with a reason that lies in the file.
+    /// Ends the image with an error of its file.
     pub async fn refuse_image(&self, work: Work, refusal: Refusal, now: Timestamp) -> Result<Hints> {
         self.db
             .write(move |tx| {
@@ -106,8 +105,8 @@ impl Catalog {
             .await
     }
 
-    /// The attempt came to nothing: the job runs again after a while, or is a dead letter now and the image ends with
-    /// the reason. `sha256` is the original's, when it was read.
+    /// Stores a failed attempt. The job runs again after a back-off, or becomes a dead letter and ends the image with
+    /// the reason. `sha256` is the original's, if it was read.
     pub async fn fail_image(
         &self,
         lease: Lease,
@@ -164,7 +163,7 @@ async fn claim(tx: &mut Tx, node: &str, max: u32, now: Timestamp) -> Result<(Vec
         });
     }
     for job in claimed.iter().filter(|job| !work.iter().any(|work| work.job.lease == job.lease)) {
-        // The image was deleted just before its job was made.
+        // The image was deleted just before its job was added.
         jobs::complete(tx, job.lease).await?;
     }
     let sql = "UPDATE images SET state = 'processing', updated_at = v.column2
@@ -212,14 +211,14 @@ async fn publish(tx: &mut Tx, work: Work, made: Made, now: Timestamp) -> Result<
     Ok(Hints { galleries, news: news::append(tx, now, &[item]).await?, jobs: false })
 }
 
-/// Puts the image into the gallery it was sent for, the first time; tells every gallery it is in of the change.
+/// Adds the image to the gallery it was sent for, the first time. Returns all galleries that changed.
 async fn join_galleries(tx: &mut Tx, gallery_id: Option<GalleryId>, image_id: ImageId) -> Result<Vec<GalleryId>> {
     let mut changed = galleries::image_changed(tx, image_id).await?;
-    // One that was taken out of its gallery is still known there, and stays out.
+    // An image removed from its gallery is still known there, and stays removed.
     let Some(gallery_id) = gallery_id.filter(|gallery_id| !changed.contains(gallery_id)) else { return Ok(changed) };
     match galleries::add_image(tx, gallery_id, image_id, None).await {
         Ok(()) => changed.push(gallery_id),
-        // The gallery was deleted meanwhile; the image stands without it.
+        // The gallery was deleted meanwhile; the image exists without it.
         Err(Error::NotFound(_)) => {}
         Err(error) => return Err(error),
     }
@@ -258,13 +257,13 @@ async fn replace_versions(tx: &mut Tx, work: &Work, versions: &[MadeVersion]) ->
     tx.execute_rows(sql, &rows).await.map(drop)
 }
 
-/// What is known of a file although no versions were made of it.
+/// Stores the hash of a file that has no versions.
 async fn note_hash(tx: &mut Tx, image_id: ImageId, sha256: [u8; 32]) -> Result<()> {
     let sql = "UPDATE images SET sha256 = $2 WHERE image_id = $1";
     tx.execute(sql, params![image_id, sha256]).await.map(drop)
 }
 
-/// Shows images as ended with an error. Those that are gone are left out.
+/// Sets images to state `error`. Skips deleted ones.
 pub(super) async fn end_with_error(
     tx: &mut Tx,
     images: &[ImageId],
@@ -290,7 +289,7 @@ pub(super) async fn end_with_error(
     Ok(Hints { galleries, news: news::append(tx, now, &items).await?, jobs: false })
 }
 
-/// Shows an image as waiting for its versions again.
+/// Sets an image back to waiting for its versions.
 pub(super) async fn wait_again(tx: &mut Tx, image_id: ImageId, now: Timestamp) -> Result<Hints> {
     let galleries = galleries::image_changed(tx, image_id).await?;
     let sql = "UPDATE images SET state = $2, error_code = NULL, error = NULL, updated_at = $3 WHERE image_id = $1

@@ -20,24 +20,24 @@ pub struct Project {
     pub created_at: Timestamp,
 }
 
-/// What may be changed of a project; `None` leaves it as it is.
+/// Changes of a project; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectPatch {
     pub name: Option<String>,
     pub tier: Option<Tier>,
 }
 
-/// What a project holds.
+/// The stored amounts of a project.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProjectUsage {
-    /// Images, those of datasets included.
+    /// Images, dataset images included.
     pub images: u64,
     /// Bytes of the originals.
     pub bytes: u64,
     /// Events that count, over all time.
     pub events: u64,
     pub quarantined: QuarantineTotals,
-    /// Rows of the roll-up by hour that events have made today.
+    /// Hourly roll-up rows that events have created today.
     pub hour_rows: u64,
 }
 
@@ -59,12 +59,12 @@ impl Catalog {
         .await
     }
 
-    /// `None` for one that was deleted.
+    /// `None` if it was deleted.
     pub async fn project(&self, project_id: ProjectId) -> Result<Option<Project>> {
         self.db.read(move |tx| async move { project(tx, project_id).await }.boxed()).await
     }
 
-    /// All projects, the newest first, after the one that `after` names by its creation time and id.
+    /// All projects, newest first, after the creation time and id in `after`.
     pub async fn projects(&self, after: Option<(Timestamp, ProjectId)>, limit: u32) -> Result<Vec<Project>> {
         let first = "SELECT * FROM projects WHERE deleted_at IS NULL
                      ORDER BY created_at DESC, project_id DESC LIMIT $1";
@@ -101,7 +101,7 @@ impl Catalog {
             .await
     }
 
-    /// Hides the project, with all that belongs to it, at once; what belongs to it is taken away later.
+    /// Hides the project and its data, which [`Catalog::clear_project`] deletes later.
     pub async fn delete_project(
         &self,
         project_id: ProjectId,
@@ -132,7 +132,7 @@ impl Catalog {
             .await
     }
 
-    /// A deleted project without galleries, and up to `images_max` of its images; first the one deleted first.
+    /// The project deleted first that has no galleries left, and up to `images_max` of its images.
     pub async fn project_to_clear(&self, images_max: u32) -> Result<Option<(ProjectId, Vec<ImageId>)>> {
         let oldest = "SELECT p.project_id FROM projects p
                       WHERE p.deleted_at IS NOT NULL
@@ -156,8 +156,8 @@ impl Catalog {
             .await
     }
 
-    /// Takes away what is left of a deleted project without images: up to `rows_max` rows of what it has many of, then
-    /// all else. True when there is more to take away. News and tickets go by their age.
+    /// Deletes rows of a deleted project without images: up to `rows_max` of its large tables, then all others. True if
+    /// there are more. News and tickets expire by age.
     pub async fn clear_project(&self, project_id: ProjectId, rows_max: u32) -> Result<bool> {
         let many = [
             "DELETE FROM quarantine WHERE (partition, event_offset) IN (
@@ -198,7 +198,7 @@ impl Catalog {
             .await
     }
 
-    /// What the project holds; `now` tells the day.
+    /// The stored amounts of the project; `now` determines the day.
     pub async fn project_usage(&self, project_id: ProjectId, now: Timestamp) -> Result<(Project, ProjectUsage)> {
         let sql = concat!(
             "SELECT count(*) AS images, CAST(coalesce(sum(i.bytes), 0) AS BIGINT) AS bytes,
@@ -224,7 +224,7 @@ impl Catalog {
     }
 }
 
-/// `None` for one that was deleted.
+/// `None` if it was deleted.
 pub(crate) async fn project(tx: &mut Tx, project_id: ProjectId) -> Result<Option<Project>> {
     let sql = "SELECT * FROM projects WHERE project_id = $1 AND deleted_at IS NULL";
     tx.query_one(sql, params![project_id]).await?.map(read_project).transpose()

@@ -1,4 +1,4 @@
-//! Public pages: what the catalog knows of the page that shows a gallery to everybody.
+//! The settings of public pages, each of which shows a gallery to everybody.
 
 use eyeline_core::ApplicationId;
 
@@ -11,13 +11,14 @@ use crate::sql::Tx;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublicPage {
     pub enabled: bool,
-    /// Whether search engines may list it.
+    /// True if search engines may list it.
     pub indexed: bool,
-    /// The sender of its visitors' events; `None` before the page is first enabled, and after that application is deleted.
+    /// The application that sends its visitors' events. `None` before the page is first enabled, and after that
+    /// application was deleted.
     pub application_id: Option<ApplicationId>,
 }
 
-/// What may be changed of a public page; `None` leaves it as it is.
+/// Changes of a public page; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct PublicPagePatch {
     pub enabled: Option<bool>,
@@ -27,7 +28,7 @@ pub struct PublicPagePatch {
 }
 
 impl PublicPagePatch {
-    /// The changed page. The caller stores it.
+    /// Returns the changed page. The caller stores it.
     pub(super) async fn apply(self, tx: &mut Tx, mut page: PublicPage) -> Result<PublicPage> {
         page.enabled = self.enabled.unwrap_or(page.enabled);
         page.indexed = self.indexed.unwrap_or(page.indexed);
@@ -39,7 +40,7 @@ impl PublicPagePatch {
     }
 }
 
-/// Takes the application from the page that it sends events for.
+/// Removes the application from the page for which it sends events.
 pub(super) async fn application_deleted(tx: &mut Tx, application_id: ApplicationId) -> Result<()> {
     let sql = "UPDATE galleries
                SET page_application_id = NULL, revision = revision + 1, item_revision = revision + 1

@@ -1,8 +1,8 @@
-//! Events kept apart with their reasons, and the way back.
+//! The quarantine: events with the reasons why they do not count, and their replay.
 //!
-//! A row of `quarantine` is the right of an event to be counted later, once. The event comes back through the inbox,
-//! marked with the row's place, and the transaction that applies it takes the row: of any number of copies one finds
-//! it, so that whatever is repeated or crashes in between, the event counts once.
+//! A row of `quarantine` is the right of an event to be counted later, once. A replayed event comes through the inbox,
+//! marked with the row's place, and the transaction that applies it deletes the row. Of any number of copies one finds
+//! the row, so the event counts once, whatever is repeated or crashes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
-/// Where a row of the quarantine stands in the order of age.
+/// The place of a row in the order of age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age {
     pub quarantined_at: Timestamp,
@@ -37,7 +37,7 @@ pub struct Quarantined {
     pub errors: String,
 }
 
-/// Which events are meant; what is `None` does not matter.
+/// A filter of events; `None` matches all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub category: Option<String>,
@@ -45,14 +45,14 @@ pub struct Filter {
     pub reason: Option<String>,
 }
 
-/// How a list of the quarantine goes.
+/// The order of a list of the quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     LastFirst,
     FirstFirst,
 }
 
-/// Events that are kept apart for the same cause.
+/// The number of events quarantined for the same cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     pub category: String,
@@ -64,7 +64,7 @@ pub struct Cause {
 }
 
 impl Catalog {
-    /// The project's events in quarantine in this order, behind the one at `after`.
+    /// The project's quarantined events in this order, after the one at `after`.
     pub async fn quarantined(
         &self,
         project_id: ProjectId,
@@ -76,12 +76,12 @@ impl Catalog {
         self.db.read(move |tx| async move { list(tx, project_id, &filter, order, after, limit).await }.boxed()).await
     }
 
-    /// How many events of the project are in quarantine for which cause, the most first.
+    /// The number of quarantined events of the project for each cause, largest first.
     pub async fn quarantine_causes(&self, project_id: ProjectId, filter: Filter, limit: u32) -> Result<Vec<Cause>> {
         self.db.read(move |tx| async move { causes(tx, project_id, &filter, limit).await }.boxed()).await
     }
 
-    /// The application's event of this id, if it is in quarantine.
+    /// The application's quarantined event with this id.
     pub async fn quarantined_event(
         &self,
         application_id: ApplicationId,
@@ -96,7 +96,7 @@ impl Catalog {
             .await
     }
 
-    /// The event that has this place in quarantine.
+    /// The quarantined event at this place.
     pub async fn quarantined_at(&self, partition: u32, offset: Offset) -> Result<Option<Event>> {
         let sql = "SELECT * FROM quarantine WHERE partition = $1 AND event_offset = $2";
         self.db
@@ -110,7 +110,7 @@ impl Catalog {
             .await
     }
 
-    /// Which of these the project has, as galleries and images in them.
+    /// Those of the given galleries and images that the project has.
     pub async fn known_images(
         &self,
         project_id: ProjectId,
@@ -132,7 +132,7 @@ impl Catalog {
             .await
     }
 
-    /// Notes why events are in quarantine still. One that has left it since is passed over.
+    /// Stores the present reasons of quarantined events. Skips events that have left the quarantine.
     pub async fn renew_misfits(&self, misfits: Vec<(Age, Misfit)>) -> Result<()> {
         let sql = "UPDATE quarantine SET reason = v.column3, errors = v.column4 FROM (VALUES {rows}) AS v
                    WHERE quarantine.partition = v.column1 AND quarantine.event_offset = v.column2";
@@ -151,8 +151,8 @@ impl Catalog {
             .await
     }
 
-    /// Drops the project's oldest events in quarantine while it has more than `events_max`, or more than `bytes_max` bytes of
-    /// them: a piece of them at a time. Gives how many were dropped.
+    /// Deletes the project's oldest quarantined events while it has more than `events_max`, or more than `bytes_max`
+    /// bytes of them, a piece in each transaction. Returns their number.
     pub async fn trim_quarantine(&self, project_id: ProjectId, events_max: u64, bytes_max: u64) -> Result<u64> {
         let mut dropped = 0;
         loop {
@@ -164,8 +164,7 @@ impl Catalog {
         }
     }
 
-    /// Makes news of what was put into quarantine since the last call, one piece for each project, and gives the numbers
-    /// of the news.
+    /// Adds news of events quarantined since the last call, one for each project. Returns their numbers.
     pub async fn tell_quarantined(&self, now: Timestamp) -> Result<Vec<(ProjectId, u64)>> {
         let waiting = "SELECT project_id FROM untold_quarantine ORDER BY project_id LIMIT 100";
         let rows = self.db.read(move |tx| tx.query(waiting, &[]).boxed()).await?;
@@ -178,12 +177,12 @@ impl Catalog {
     }
 }
 
-/// What a project has in quarantine.
+/// The size of a project's quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuarantineTotals {
     pub events: u64,
     pub bytes: u64,
-    /// Events that were dropped since the quarantine was full.
+    /// Events deleted because the quarantine was full.
     pub dropped: u64,
 }
 
@@ -193,7 +192,7 @@ pub(super) async fn totals(tx: &mut Tx, project_id: ProjectId) -> Result<Quarant
     Ok(QuarantineTotals { events: row.take("events")?, bytes: row.take("bytes")?, dropped: row.take("dropped")? })
 }
 
-/// Events dropped in one transaction.
+/// Events deleted in one transaction.
 const DROPPED_MAX: u64 = 500;
 
 async fn trim(tx: &mut Tx, project_id: ProjectId, events_max: u64, bytes_max: u64) -> Result<u64> {
@@ -229,7 +228,7 @@ async fn tell(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<Vec<
     news::append(tx, now, &[item]).await
 }
 
-/// The conditions of a filter, with its values added to those that are bound.
+/// The SQL conditions of a filter. Adds its values to `bound`.
 fn conditions(filter: &Filter, bound: &mut Vec<Value>) -> String {
     let mut text = String::new();
     for (column, value) in [("category", &filter.category), ("name", &filter.name), ("reason", &filter.reason)] {
@@ -312,8 +311,8 @@ fn read(mut row: Row) -> Result<Quarantined> {
     })
 }
 
-/// Takes the rows of the events that come back; gives the offsets of those that have none any more, whose session was
-/// erased, or whose id was counted for another event meanwhile.
+/// Deletes the rows of replayed events. Returns the offsets of events without a row, of erased sessions, or whose id
+/// was counted for another event meanwhile.
 pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Offset>> {
     let mut firsts = BTreeMap::<(u32, Offset), &BatchEvent>::new();
     let mut lost = BTreeSet::new();
@@ -344,7 +343,7 @@ pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Of
     Ok(lost)
 }
 
-/// The offsets of events that were to be erased before they came back: the erasure looks for no copies that come later.
+/// The offsets of replayed events whose session was erased meanwhile. The erasure does not look for later copies.
 async fn erased(tx: &mut Tx, firsts: &BTreeMap<(u32, Offset), &BatchEvent>) -> Result<BTreeSet<Offset>> {
     let row = |BatchEvent { offset, event, .. }: &BatchEvent| {
         params![*offset, event.project_id, event.session_id, event.received_at].to_vec()
@@ -355,7 +354,7 @@ async fn erased(tx: &mut Tx, firsts: &BTreeMap<(u32, Offset), &BatchEvent>) -> R
     tx.query_rows(sql, &rows).await?.into_iter().map(|mut row| row.take("event_offset")).collect()
 }
 
-/// Moves the ids of events to their new places; gives the offsets of those whose id belongs to another event.
+/// Moves the ids of events to their new places. Returns the offsets of events whose id belongs to another event.
 async fn take_over_ids(
     tx: &mut Tx,
     partition: u32,
@@ -377,7 +376,7 @@ async fn take_over_ids(
     for mut row in tx.query_rows(sql, &moves).await? {
         named.remove(&(row.take("application_id")?, row.take("event_id")?));
     }
-    // The id was forgotten, or never noted, or is another event's.
+    // The id was deleted, never stored, or belongs to another event.
     let rows: Vec<Vec<Value>> = named
         .iter()
         .map(|((application_id, event_id), (offset, received_at))| {
@@ -390,7 +389,7 @@ async fn take_over_ids(
     Ok(named.into_values().map(|(offset, _)| offset).collect())
 }
 
-/// Puts records into quarantine, and notes that it is news.
+/// Quarantines records, and notes that this is news.
 pub(super) async fn keep_apart(tx: &mut Tx, partition: u32, aside: &[Aside], now: Timestamp) -> Result<()> {
     let mut rows = Vec::with_capacity(aside.len());
     let mut projects = BTreeSet::new();

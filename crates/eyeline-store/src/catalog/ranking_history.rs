@@ -1,4 +1,4 @@
-//! Under which settings the events of a gallery were counted, so that they can be counted again.
+//! The settings under which the events of a gallery were counted, for recounts.
 
 use eyeline_core::{GalleryId, Ranking};
 use futures::FutureExt as _;
@@ -10,7 +10,7 @@ use crate::inbox::Offset;
 use crate::params;
 use crate::sql::{Row, Tx};
 
-/// The settings of a gallery by the offsets of a partition. Those that only decide about orders may be of another time.
+/// The settings of a gallery by offsets of a partition. Settings that affect only orders may be of another time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankingHistory {
     pub present: Ranking,
@@ -18,10 +18,10 @@ pub struct RankingHistory {
     pub changes: Vec<RankingChange>,
 }
 
-/// From where on events are counted in another way.
+/// A change of the settings that affect counting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RankingChange {
-    /// The last event that was applied before.
+    /// The last event applied before the change.
     pub after: Offset,
     pub was: Ranking,
     pub is: Ranking,
@@ -39,7 +39,7 @@ impl RankingHistory {
 }
 
 impl Catalog {
-    /// `NotFound` when there is no such gallery.
+    /// `NotFound` if the gallery does not exist.
     pub async fn ranking_history(&self, gallery_id: GalleryId, partition: u32) -> Result<RankingHistory> {
         let present = "SELECT ranking FROM galleries WHERE gallery_id = $1";
         let changes = "SELECT after_offset, was, became FROM ranking_changes
@@ -67,9 +67,9 @@ fn read_change(mut row: Row) -> Result<RankingChange> {
     })
 }
 
-/// Notes a change of a gallery's settings, if the events that are not applied yet are counted in another way from now
-/// on. The gallery's row is held: a batch that is being applied has it after this, with the new settings, or had it
-/// before, and its events are among those applied here.
+/// Stores a change of a gallery's settings if it affects how later events are counted. The gallery's row is locked. A
+/// batch under way either takes that lock later and uses the new settings, or had it before, so that its events are
+/// applied here.
 pub(super) async fn note(tx: &mut Tx, gallery_id: GalleryId, was: Ranking, is: Ranking) -> Result<()> {
     if was.counts_like(is) {
         return Ok(());
@@ -80,7 +80,7 @@ pub(super) async fn note(tx: &mut Tx, gallery_id: GalleryId, was: Ranking, is: R
     tx.execute(sql, params![gallery_id, ranking_text(&was)?, ranking_text(&is)?]).await.map(drop)
 }
 
-/// Of a gallery that is deleted.
+/// Deletes the history of a deleted gallery.
 pub(super) async fn clear(tx: &mut Tx, gallery_id: GalleryId) -> Result<()> {
     tx.execute("DELETE FROM ranking_changes WHERE gallery_id = $1", params![gallery_id]).await.map(drop)
 }

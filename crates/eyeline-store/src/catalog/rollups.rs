@@ -1,5 +1,5 @@
-//! Counts of events by the hour and by the day, kept in the transaction that applies the events: they hold every event
-//! that counts, once, by its own timestamp.
+//! Roll-ups: counts of events by hour and by day, updated in the transaction that applies the events. They hold every
+//! event that counts, once, by its own timestamp.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// Views and clicks by gallery, day and image.
 pub(super) type ImageCounts = BTreeMap<(GalleryId, Timestamp, ImageId), (u64, u64)>;
-/// Project, beginning of the span, application, category and name.
+/// Project, start of the span, application, category and name.
 type Key<'a> = (ProjectId, Timestamp, ApplicationId, &'a str, &'a str);
 pub(super) type EventCounts<'a> = HashMap<Key<'a>, u64>;
 
@@ -30,12 +30,12 @@ pub enum Level {
 }
 
 impl Level {
-    /// Where the span that holds `time` begins.
+    /// The start of the span that holds `time`.
     pub fn floor(self, time: Timestamp) -> Timestamp {
         floor(time, self.micros())
     }
 
-    /// How long a row's span is.
+    /// The length of a row's span.
     pub const fn length(self) -> Duration {
         Duration::from_micros(self.micros().unsigned_abs())
     }
@@ -48,7 +48,7 @@ impl Level {
     }
 }
 
-/// What events may be counted by.
+/// A dimension by which events are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Application,
@@ -56,15 +56,15 @@ pub enum Group {
     Name,
 }
 
-/// Which events to count, and how.
+/// A query over a roll-up.
 #[derive(Clone, Debug)]
 pub struct CountsQuery {
     pub project_id: ProjectId,
-    /// The first timestamp that counts and the first that does not, both at a boundary of `level`.
+    /// The first timestamp included and the first excluded, both at a boundary of `level`.
     pub from: Timestamp,
     pub to: Timestamp,
     pub level: Level,
-    /// A row for each hour or day rather than one for all of them.
+    /// True for a row for each hour or day, false for one over all of them.
     pub by_time: bool,
     pub group_by: Vec<Group>,
     pub application_id: Option<ApplicationId>,
@@ -73,7 +73,7 @@ pub struct CountsQuery {
     pub rows_max: u32,
 }
 
-/// The fields that were not asked for are `None`.
+/// Fields that were not asked for are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountsRow {
     pub bucket: Option<Timestamp>,
@@ -81,11 +81,11 @@ pub struct CountsRow {
     pub category: Option<String>,
     pub name: Option<String>,
     pub events: u64,
-    /// Different sessions, where that is known of exactly these events: of rows by time and every group alone.
+    /// Distinct sessions, if known for exactly these events: only for rows by time and every group.
     pub sessions: Option<u64>,
 }
 
-/// The different sessions of a row that stands for one hour or day, application and type.
+/// The distinct sessions of a single roll-up row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownSessions {
     pub bucket: Timestamp,
@@ -96,7 +96,7 @@ pub struct KnownSessions {
     pub sessions: u64,
 }
 
-/// Events of one hour, application and type that are taken out.
+/// Erased events of one hour, application and type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasedEvents {
     pub hour: Timestamp,
@@ -107,13 +107,13 @@ pub struct ErasedEvents {
 }
 
 impl Catalog {
-    /// Counts events; the rows are sorted by time, then by the groups.
+    /// Counts events. The rows are sorted by time, then by the groups.
     pub async fn event_counts(&self, query: CountsQuery) -> Result<Vec<CountsRow>> {
         self.db.read(move |tx| async move { counts(tx, &query).await }.boxed()).await
     }
 
-    /// Notes the sessions of rows that have these many events still. `as_of` is a time before the events were looked at: what
-    /// an erasure has changed since is not known any more.
+    /// Stores the distinct sessions of rows whose event count is unchanged. `as_of` is a time before the events were
+    /// read; erasures since then make the numbers invalid.
     pub async fn note_sessions(
         &self,
         project_id: ProjectId,
@@ -216,19 +216,19 @@ pub(super) fn day(time: Timestamp) -> Timestamp {
     floor(time, DAY_MICROS)
 }
 
-/// The row of the roll-up by hour that an event counts in.
+/// The key of the hourly row in which an event counts.
 pub(super) fn hour_key(event: &Event) -> Key<'_> {
     let hour = floor(event.timestamp, HOUR_MICROS);
     (event.project_id, hour, event.application_id, event.category.as_str(), event.name.as_str())
 }
 
-/// Counts an event by its hour.
+/// Adds an event to its hourly count.
 pub(super) fn count<'a>(counts: &mut EventCounts<'a>, event: &'a Event) {
     *counts.entry(hour_key(event)).or_default() += 1;
 }
 
-/// Notes the rows by hour that the events are the first of. Gives those that are beyond what a project may make on the day of
-/// `now`: their events may not count.
+/// Stores the hourly rows that the events create. Returns the rows beyond the project's limit for the day of `now`;
+/// their events must not count.
 pub(super) async fn admit<'a>(
     tx: &mut Tx,
     events: impl Iterator<Item = &'a Event>,
@@ -265,14 +265,14 @@ pub(super) async fn admit<'a>(
     Ok(refused)
 }
 
-/// Rows by hour that the project's events have made on the day of `now`.
+/// Hourly rows that the project's events have created on the day of `now`.
 pub(super) async fn hour_rows_made(tx: &mut Tx, project_id: ProjectId, now: Timestamp) -> Result<u64> {
     let sql = "SELECT hour_rows FROM rollup_growth WHERE project_id = $1 AND day = $2";
     let row = tx.query_one(sql, params![project_id, day(now)]).await?;
     row.map_or(Ok(0), |mut row| row.take("hour_rows"))
 }
 
-/// Adds what a batch counted to all levels.
+/// Adds the counts of a batch to all levels.
 pub(super) async fn add(tx: &mut Tx, hours: &EventCounts<'_>, images: &ImageCounts) -> Result<()> {
     let mut days = EventCounts::new();
     for ((project_id, hour, application_id, category, name), events) in hours {
@@ -301,7 +301,7 @@ pub(super) async fn add(tx: &mut Tx, hours: &EventCounts<'_>, images: &ImageCoun
     tx.execute_rows(image_sql, &rows).await.map(drop)
 }
 
-/// Takes events out of all levels that hold every event.
+/// Subtracts events from all levels that hold every event.
 pub(super) async fn subtract(tx: &mut Tx, project_id: ProjectId, erased: &[ErasedEvents]) -> Result<()> {
     let (mut hours, mut days) = (EventCounts::new(), EventCounts::new());
     for ErasedEvents { hour, application_id, category, name, events } in erased {
@@ -324,7 +324,7 @@ pub(super) async fn subtract(tx: &mut Tx, project_id: ProjectId, erased: &[Erase
     tx.execute("DELETE FROM event_days WHERE project_id = $1 AND events <= 0", params![project_id]).await.map(drop)
 }
 
-/// Sorted, so that two transactions do not wait for each other.
+/// Sorted, so that concurrent transactions do not deadlock.
 fn event_rows(counts: &EventCounts<'_>) -> Vec<Vec<Value>> {
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_unstable();

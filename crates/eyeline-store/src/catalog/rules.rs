@@ -13,12 +13,12 @@ use crate::params;
 use crate::sql::{Tx, Value};
 
 impl Catalog {
-    /// The gallery's rules; none when nobody has set any. `NotFound` when there is no such gallery.
+    /// The gallery's rules; none if none were set. `NotFound` if the gallery does not exist.
     pub async fn gallery_rules(&self, gallery_id: GalleryId) -> Result<Rules> {
         self.db.read(move |tx| async move { read_rules(tx, gallery_id).await }.boxed()).await
     }
 
-    /// Sets all of the gallery's rules, or takes them away.
+    /// Replaces all rules of the gallery, or deletes them.
     pub async fn set_gallery_rules(&self, gallery_id: GalleryId, rules: Option<Rules>) -> Result<()> {
         let text = rules.map(|rules| serde_json::to_string(&rules)).transpose();
         let text = text.map_err(|error| Error::internal("writing rules", error))?;
@@ -34,8 +34,7 @@ impl Catalog {
             .await
     }
 
-    /// The gallery's rules with the images that they are about. Reads every tagged image of the gallery when a rule names
-    /// tags.
+    /// The gallery's rules with their images. Reads every tagged image of the gallery if a rule names tags.
     pub async fn found_rules(&self, gallery_id: GalleryId) -> Result<FoundRules> {
         self.db.read(move |tx| async move { find(tx, gallery_id).await }.boxed()).await
     }

@@ -1,4 +1,4 @@
-//! Images on their way in: links given out, files that arrived, links that nobody used.
+//! Uploads: new images with their links, arrived files, and links that were never used.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Tx, Value};
 
-/// An image that a link is given out for.
+/// A new image with an upload link.
 #[derive(Clone, Debug)]
 pub struct NewImage {
     pub image_id: ImageId,
@@ -21,7 +21,7 @@ pub struct NewImage {
     pub stated_bytes: Option<u64>,
     pub stated_sha256: Option<[u8; 32]>,
     pub stated_type: Option<String>,
-    /// Where the link lets the client write, and until when (real time).
+    /// The key that the link lets the client write to, and the end of the link (real time).
     pub incoming_key: ObjectKey,
     pub link_expires_at: Timestamp,
     pub gallery_id: Option<GalleryId>,
@@ -33,19 +33,19 @@ pub struct NewImage {
     pub metadata: String,
 }
 
-/// What became of one of several new images.
+/// The outcome for one of several new images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Created,
-    /// The file of this image of the project has arrived and has this SHA-256.
+    /// This image of the project has arrived with the same SHA-256.
     Duplicate(ImageId),
-    /// An earlier image of the same list, which is being created, has this SHA-256.
+    /// An earlier image of the same list, also being created, has the same SHA-256.
     Repeated(ImageId),
-    /// The project holds as many images as its tier allows.
+    /// The project holds the most images that its tier allows.
     OverQuota,
 }
 
-/// An image whose link was given out.
+/// An image with an unused upload link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenUpload {
     pub image_id: ImageId,
@@ -58,20 +58,20 @@ pub struct OpenUpload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
     pub bytes: u64,
-    /// Unless nobody has read it yet.
+    /// `None` if nobody has read the file yet.
     pub sha256: Option<[u8; 32]>,
 }
 
-/// What the server knows when something is sent to a link.
+/// The upload to which a link belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadTarget {
     pub image_id: ImageId,
-    /// Nothing was taken in through the link so far.
+    /// True if no file was taken in through the link.
     pub open: bool,
 }
 
 impl Catalog {
-    /// Makes an image in state `init`; `QuotaExceeded` when the project holds `images_max` already.
+    /// Creates an image in state `init`. `QuotaExceeded` if the project holds `images_max` images.
     pub async fn create_image(
         &self,
         project_id: ProjectId,
@@ -96,8 +96,8 @@ impl Catalog {
         .await
     }
 
-    /// Makes images in state `init`, as many as `images_max` leaves room for. Refuses an image whose stated SHA-256 is that
-    /// of a file that arrived before, or of an earlier image in the list.
+    /// Creates images in state `init`, at most up to `images_max` of the project. Skips an image whose stated SHA-256
+    /// is that of an arrived file, or of an earlier image in the list.
     pub async fn create_images(
         &self,
         project_id: ProjectId,
@@ -112,7 +112,7 @@ impl Catalog {
         .await
     }
 
-    /// Makes an image of a user, private to it, if the user holds fewer than `images_max`; the place is taken at once.
+    /// Creates a private image of a user if the user holds fewer than `images_max`. It counts for the user immediately.
     pub async fn create_user_image(
         &self,
         project_id: ProjectId,
@@ -140,7 +140,7 @@ impl Catalog {
         .await
     }
 
-    /// The image that a key under `incoming/` was given out for.
+    /// The image to which a key under `incoming/` belongs.
     pub async fn upload_target(&self, incoming_key: ObjectKey) -> Result<Option<UploadTarget>> {
         let sql = "SELECT i.image_id, i.state FROM images i JOIN projects p ON p.project_id = i.project_id
                    WHERE i.incoming_key = $1 AND p.deleted_at IS NULL";
@@ -156,7 +156,7 @@ impl Catalog {
             .await
     }
 
-    /// The upload of an image: `None` once something was taken in, or given up.
+    /// The open upload of an image; `None` once its file was taken in, or the upload closed.
     pub async fn open_upload(&self, image_id: ImageId) -> Result<Option<OpenUpload>> {
         let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
                    WHERE image_id = $1 AND state = 'init' AND incoming_key IS NOT NULL";
@@ -167,7 +167,7 @@ impl Catalog {
             .await
     }
 
-    /// Up to `limit` uploads that nothing was taken in for, those whose links expire first.
+    /// Up to `limit` open uploads, by the expiry of their links.
     pub async fn open_uploads(&self, after: Option<&OpenUpload>, limit: u32) -> Result<Vec<OpenUpload>> {
         let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
                    WHERE state = 'init' AND incoming_key IS NOT NULL AND (link_expires_at, image_id) > ($1, $2)
@@ -188,8 +188,8 @@ impl Catalog {
             .await
     }
 
-    /// What was sent has been copied to `original_key`: the image is `uploaded` and its job waits. `None` when the image
-    /// had been taken in before, or is gone: then the copy is not needed.
+    /// Records the copy at `original_key`: the image is `uploaded` and its job waits. `None` if the image was taken in
+    /// before or is gone; then the copy is not needed.
     pub async fn take_in(
         &self,
         upload: OpenUpload,
@@ -218,7 +218,7 @@ impl Catalog {
             .await
     }
 
-    /// Gives up on uploads that nothing arrived for: each ends in `error`, and its user's place is free again.
+    /// Closes uploads without a file: each image ends in `error`, and its user's place is free again.
     pub async fn give_up_uploads(&self, uploads: Vec<OpenUpload>, now: Timestamp) -> Result<Hints> {
         let sql = "SELECT i.image_id, i.project_id, i.user_id FROM (VALUES {rows}) AS v
                    JOIN images i ON i.image_id = v.column1
@@ -238,7 +238,7 @@ impl Catalog {
                     let mut given_up = Vec::new();
                     for mut row in tx.query_rows(sql, &asked).await? {
                         given_up.push(row.take("image_id")?);
-                        // Few of them are users' own: those end with the request that sent them.
+                        // Few of them belong to users, whose uploads end with their request.
                         if let Some(user_id) = row.take::<Option<String>>("user_id")? {
                             free_place(tx, row.take("project_id")?, &user_id).await?;
                         }
@@ -253,7 +253,7 @@ impl Catalog {
             .await
     }
 
-    /// The tier of a project that is there.
+    /// The tier of an existing project.
     pub async fn project_tier(&self, project_id: ProjectId) -> Result<Tier> {
         self.db.read(move |tx| async move { check_project(tx, project_id).await }.boxed()).await
     }
@@ -306,8 +306,8 @@ async fn create(
     Ok((verdicts, hints))
 }
 
-/// The condition that an image `i` counts against its project's quota: it is neither an upload that never arrived (`$code`
-/// is bound to that error) nor the picture of a dataset that left with a full feed.
+/// The condition that an image `i` counts against its project's quota. Uploads that never arrived do not count (`$code`
+/// is bound to that error), nor dataset images that a full feed removed.
 macro_rules! held {
     ($code:literal) => {
         concat!(
@@ -320,11 +320,12 @@ macro_rules! held {
 }
 pub(super) use held;
 
-/// How many images the project may still take; holds the project until the commit, so that the answer stays true.
+/// The number of images that the project may still add. Locks the project until the commit, so that the number stays
+/// true.
 pub(super) async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: u64) -> Result<u64> {
     let hold = "UPDATE projects SET news_seq = news_seq WHERE project_id = $1";
     tx.execute(hold, params![project_id]).await?;
-    // Counted no further than needed: the tiers that have a limit have a small one.
+    // Stops counting at the limit: tiers with a limit have a small one.
     let sql = concat!(
         "SELECT CAST(count(*) AS BIGINT) AS images FROM (SELECT 1 FROM images i WHERE i.project_id = $1 AND ",
         held!("$2"),
@@ -335,8 +336,8 @@ pub(super) async fn places_left(tx: &mut Tx, project_id: ProjectId, images_max: 
     Ok(images_max.saturating_sub(held))
 }
 
-/// The images of the project whose files arrived with one of the stated hashes. The hash is that of the bytes: a client may
-/// delete its copy of a file that is found here.
+/// The images of the project whose files arrived with one of the stated hashes. These are hashes of received bytes,
+/// because a client may delete its copy of a file reported here.
 async fn arrived_hashes(tx: &mut Tx, project_id: ProjectId, new: &[NewImage]) -> Result<HashMap<[u8; 32], ImageId>> {
     let asked: Vec<Vec<Value>> = new
         .iter()
@@ -402,7 +403,7 @@ fn read_open(mut row: crate::sql::Row) -> Result<OpenUpload> {
     })
 }
 
-/// One image less is held for the user.
+/// Subtracts one image from the user's count.
 pub(super) async fn free_place(tx: &mut Tx, project_id: ProjectId, user_id: &str) -> Result<()> {
     let sql = "UPDATE user_usage SET images = images - 1 WHERE project_id = $1 AND user_id = $2 AND images > 0";
     tx.execute(sql, params![project_id, user_id]).await.map(drop)

@@ -1,6 +1,6 @@
-//! What the engines are really like, held against what the product promises: for the operator, who set them up.
+//! Checks of the engines against the product's promises, for the operator who configured them.
 //!
-//! Everything here looks at engines that may be in use by a running server, and changes nothing that it would notice.
+//! The engines may be in use by a running server. The checks change nothing that it would notice.
 
 mod postgres;
 mod sqlite;
@@ -14,20 +14,20 @@ use crate::error::Result;
 use crate::objects::Objects;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
 
-/// Files of events that are looked for one by one.
+/// The most lake files that are checked one by one.
 const FILES_MAX: usize = 10_000;
-/// How far two clocks may be apart.
+/// The largest allowed difference between two clocks.
 const CLOCK_MICROS_MAX: u64 = 2_000_000;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Stable, for programs: `catalog.fsync` and the like.
+    /// A stable name for programs, such as `catalog.fsync`.
     pub name: String,
     pub verdict: Verdict,
-    /// What was found, in a sentence without a full stop.
+    /// The finding, as a sentence without a full stop.
     pub found: String,
-    /// What to do about it.
+    /// The remedy, if there is something to do.
     pub remedy: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub struct Check {
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Holds,
-    /// No promise hangs on it, but somebody should know.
+    /// No promise depends on it, but the operator should know.
     Noted,
     /// A promise does not hold.
     Broken,
@@ -54,14 +54,14 @@ impl Check {
         Check { verdict: Verdict::Broken, ..Check::noted(name, found, remedy) }
     }
 
-    /// Broken unless `holds`.
+    /// Broken unless `holds` is true.
     pub fn of(holds: bool, name: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         if holds { Check::holds(name, found) } else { Check::broken(name, found, remedy) }
     }
 }
 
-/// The catalog's engine, with the settings that are in force on the connection that writes. `now` tells the real time
-/// of this machine.
+/// Checks the catalog's engine, with the settings of its writing connection. `now` returns the real time of this
+/// machine.
 pub async fn catalog(url: &str, now: impl Fn() -> Timestamp) -> Vec<Check> {
     if let Some(missing) = not_made_yet("catalog", url) {
         return vec![missing];
@@ -82,7 +82,7 @@ pub async fn catalog(url: &str, now: impl Fn() -> Timestamp) -> Vec<Check> {
     looked.await.unwrap_or_else(|error| vec![unusable("catalog", &error, "EYELINE_CATALOG_URL")])
 }
 
-/// The file or the service that takes events in.
+/// Checks the inbox.
 pub async fn inbox(url: &str) -> Vec<Check> {
     if let Some(missing) = not_made_yet("inbox", url) {
         return vec![missing];
@@ -98,7 +98,7 @@ pub async fn inbox(url: &str) -> Vec<Check> {
     }
 }
 
-/// Writes, reads and removes a small object that nobody has a link to.
+/// Writes, reads and deletes a small object that has no link.
 pub async fn objects(url: &str) -> Check {
     const NAME: &str = "objects.probe";
     match Objects::attach(url).await {
@@ -114,8 +114,8 @@ pub async fn objects(url: &str) -> Check {
     }
 }
 
-/// Whether every file of events that is in force is there, as long as it was written. `None` where there is no catalog of
-/// this version yet, or no store.
+/// Checks that every lake file of the manifest exists with its full length. `None` if there is no catalog of this
+/// version yet, or no store.
 pub async fn lake(catalog_url: &str, objects_url: &str) -> Option<Check> {
     const NAME: &str = "lake.files";
     if not_made_yet("catalog", catalog_url).is_some() {
@@ -151,20 +151,20 @@ pub async fn lake(catalog_url: &str, objects_url: &str) -> Option<Check> {
         let remedy = "Bring the files back from a copy of the objects: until then questions about their time fail.";
         Ok::<_, crate::Error>(Some(Check::of(lost.is_empty(), NAME, found, remedy)))
     };
-    // What cannot be reached at all, the other checks tell.
+    // The other checks report an unreachable engine.
     looked.await.ok().flatten()
 }
 
-/// Microseconds that the clock of the database's machine is ahead of `now`.
+/// Microseconds by which the clock of the database's machine is ahead of `now`.
 async fn ahead(db: &Db, now: impl Fn() -> Timestamp) -> Result<i64> {
     let before = now().micros();
     let told = db.read(|tx| async move { tx.real_now().await }.boxed()).await?.micros();
     let after = now().micros();
-    // What lies within the time that the question took is no difference.
+    // A difference within the time of the query is not counted.
     Ok(if told < before { told - before } else { (told - after).max(0) })
 }
 
-/// Leases and back-off follow the database's clock, links and stamps this machine's.
+/// Leases and back-off follow the database's clock; links and timestamps follow this machine's.
 fn clock(ahead_micros: i64) -> Check {
     let seconds = ahead_micros.unsigned_abs() as f64 / 1e6;
     let side = if ahead_micros < 0 { "behind" } else { "ahead of" };

@@ -1,4 +1,4 @@
-//! PostgreSQL, as it is set for the session of the catalog's own user.
+//! PostgreSQL settings, as in force for a session of the catalog's user.
 
 use futures::FutureExt as _;
 
@@ -6,7 +6,7 @@ use super::Check;
 use crate::error::Result;
 use crate::sql::Db;
 
-/// The oldest that is still kept up.
+/// The oldest version that its developers still maintain.
 const OLDEST: u32 = 140_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Settings {
         .await
     }
 
-    /// Empty for one that this PostgreSQL does not know.
+    /// Empty if this PostgreSQL does not know the setting.
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, setting)| setting)
     }

@@ -1,4 +1,4 @@
-//! SQLite, as it is set on the connection that writes.
+//! SQLite settings, as in force on the writing connection.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::inbox::prepare_sqlite;
 use crate::sql::Db;
 
-/// Before it, a bug in the write-ahead log could lose what was committed.
+/// Older versions have a bug in the write-ahead log that can lose commits.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Settings {
         db.write(|tx| {
             async move {
                 let row = tx.query_one(READ, &[]).await?;
-                let mut row = row.ok_or_else(|| Error::Corrupt("SQLite told no settings".to_owned()))?;
+                let mut row = row.ok_or_else(|| Error::Corrupt("SQLite returned no settings".to_owned()))?;
                 Ok(Settings {
                     version: row.take("version")?,
                     journal_mode: row.take("journal_mode")?,
@@ -42,7 +42,7 @@ impl Settings {
         .await
     }
 
-    /// Opens the file as a server does.
+    /// Opens the file like a server.
     pub(super) fn of_inbox(path: &Path) -> Result<Self> {
         let opened = |error: rusqlite::Error| Error::unavailable(error.to_string());
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(opened)?;

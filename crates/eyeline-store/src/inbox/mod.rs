@@ -1,7 +1,7 @@
-//! Where events wait, on stable storage, from the moment they are answered.
+//! The inbox: events on stable storage, from acceptance until they are flushed.
 //!
 //! An inbox has a fixed number of partitions. Each event gets an offset in its partition, in the order in which events
-//! became durable: who has read up to an offset will never find a new event at or before it.
+//! became durable. A reader that has reached an offset never finds a new event at or before it.
 
 mod sqlite;
 
@@ -15,20 +15,20 @@ pub(crate) use sqlite::prepare as prepare_sqlite;
 
 use crate::error::{Error, Result};
 
-/// The place of an event in its partition: above zero, rising in the order of durability, not always by one.
+/// The position of an event in its partition: above zero, rising in the order of durability, possibly with gaps.
 pub type Offset = i64;
 
-/// Bytes that one pull gives before it stops early.
+/// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// An event on its way in. To the inbox its bytes mean nothing.
+/// An event to append. The inbox does not interpret its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub partition: u32,
     pub event: Vec<u8>,
 }
 
-/// An event on its way out.
+/// An event from the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     pub offset: Offset,
@@ -40,29 +40,29 @@ pub trait Inbox: Send + Sync + 'static {
     /// Partitions are numbered from zero to one less than this.
     fn partitions(&self) -> u32;
 
-    /// Returns once all entries are on stable storage; on an error none of them has been promised (after some failures
-    /// they may be there all the same). Entries of one call and one partition keep their order. `Unavailable` when the
-    /// queue or the disk is full, or storage failed: nothing is kept waiting.
+    /// Returns once all entries are on stable storage. On an error none of them is promised, although after some
+    /// failures they may exist. Entries of one call and one partition keep their order. Returns `Unavailable` without
+    /// waiting if the queue or the disk is full, or storage failed.
     async fn append(&self, entries: &[Entry]) -> Result<()>;
 
-    /// The next events after `after`, oldest first, at most `events_max` and about [`PULL_BYTES_MAX`] bytes: at least
-    /// one when there is one.
+    /// The next events after `after`, oldest first, at most `events_max` and about [`PULL_BYTES_MAX`] bytes. Returns at
+    /// least one if there is one.
     async fn pull(&self, partition: u32, after: Offset, events_max: usize) -> Result<Vec<Delivery>>;
 
-    /// The offset of the newest event, zero when there never was one. It never falls.
+    /// The offset of the newest event; 0 if there never was one. It never falls.
     async fn head(&self, partition: u32) -> Result<Offset>;
 
-    /// Answers when the inbox would take an event; `Unavailable` when it would not, as after a failed fsync.
+    /// Succeeds if the inbox would accept an event. `Unavailable` if not, as after a failed fsync.
     async fn ping(&self) -> Result<()>;
 
-    /// Returns when there may be an event after `after`: a hint, which may be wrong or late.
+    /// Returns when there may be an event after `after`. This is a hint, which may be wrong or late.
     async fn arrived(&self, partition: u32, after: Offset);
 
-    /// Gives back the space of events up to `up_to`; some of them may stay readable. The head stays.
+    /// Frees the space of events up to `up_to`. Some of them may stay readable. The head stays.
     async fn forget(&self, partition: u32, up_to: Offset) -> Result<()>;
 }
 
-/// Opens `sqlite:PATH`, made when absent.
+/// Opens `sqlite:PATH`. Creates the file if it is missing.
 pub async fn open(url: &str) -> Result<Arc<dyn Inbox>> {
     let path = sqlite_path(url)?;
     let opened = tokio::task::spawn_blocking(move || sqlite::SqliteInbox::open(&path))

@@ -1,5 +1,5 @@
-//! Objects in a local folder. Every file is synced before it gets its name, and the folder after that: a name that can
-//! be seen after a power cut has all its bytes.
+//! Objects in a local folder. A file is synced before it gets its name, and the folder after that. A name that is
+//! visible after a power cut therefore has all its bytes.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -16,7 +16,7 @@ use object_store::local::LocalFileSystem;
 use super::{Area, Head, ObjectKey};
 use crate::error::{Error, Result};
 
-/// Where files grow before they get a name; emptied when the folder is opened.
+/// Files being written, before they get a name. Emptied when the folder is opened.
 const TEMPORARY: &str = "tmp";
 /// Bytes of one piece of an object being read.
 const PIECE_BYTES: u64 = 64 * 1024;
@@ -24,19 +24,19 @@ const PIECE_BYTES: u64 = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Folder {
     root: Arc<Path>,
-    /// Keeps the names of this process's temporary files apart from another's.
+    /// Distinguishes the temporary files of this process from those of another.
     temporary_prefix: Arc<str>,
     temporary_count: Arc<AtomicU64>,
 }
 
-/// A file under no key; removed when dropped.
+/// A file without a key, deleted on drop.
 pub(super) struct Temporary {
     path: PathBuf,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // One that has been kept, or cannot be removed, is cleared at the next start.
+        // A file that was kept, or cannot be deleted, is cleared at the next start.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -48,7 +48,7 @@ pub(super) struct Writing {
 }
 
 impl Folder {
-    /// The folder belongs to one process at a time.
+    /// Opens the folder. It belongs to one process at a time.
     pub(super) async fn open(root: PathBuf) -> Result<Self> {
         blocking(move || {
             let temporary = root.join(TEMPORARY);
@@ -66,7 +66,7 @@ impl Folder {
         .await
     }
 
-    /// The folder of another process, which may be running; `None` when it was never opened.
+    /// Opens the folder of another process, which may be running. `None` if it was never opened.
     pub(super) async fn attach(root: PathBuf) -> Result<Option<Self>> {
         blocking(move || {
             if found(fs::metadata(root.join(TEMPORARY)))?.is_none() {
@@ -104,7 +104,7 @@ impl Folder {
         blocking(move || {
             let written = write_folder(&temporary, &path, &objects);
             if written.is_err() {
-                // What could not be completed is cleared; at the next start if not now.
+                // An incomplete folder is deleted, at the next start if not now.
                 let _ = fs::remove_dir_all(&temporary);
             }
             written
@@ -125,7 +125,7 @@ impl Folder {
         let path = self.path(key);
         blocking(move || {
             make_parent(&path)?;
-            // A link fails where a rename would replace what is there.
+            // A link fails if the name exists; a rename would replace it.
             match fs::hard_link(&temporary.path, &path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
                 linked => linked?,
@@ -141,7 +141,7 @@ impl Folder {
         blocking(move || found(fs::read(path).map(Bytes::from))).await
     }
 
-    /// The size of the whole object, and the pieces asked for.
+    /// The size of the whole object, and the requested bytes in pieces.
     pub(super) async fn read(
         &self,
         key: &ObjectKey,
@@ -157,7 +157,8 @@ impl Folder {
                 file.seek(SeekFrom::Start(start))?;
             }
             let mut left = end.saturating_sub(start);
-            // Most versions are a piece or two: the first comes with the opening, which spares them a second hop.
+            // Most versions have one or two pieces. Opening also reads the first one, which saves them a second thread
+            // hop.
             let first = read_piece(&mut file, &mut left)?;
             Ok(Some((bytes_total, first, file, left)))
         });
@@ -181,7 +182,7 @@ impl Folder {
         blocking(move || Ok(found(fs::metadata(path))?.map(|metadata| Head { bytes: metadata.len() }))).await
     }
 
-    /// A hard link: nothing is ever changed in place, so both names keep the same bytes.
+    /// Makes a hard link. No file is changed in place, so both names keep the same bytes.
     pub(super) async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
         let (from, to) = (self.path(from), self.path(to));
         blocking(move || {
@@ -277,7 +278,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// `None` for what is not there.
+/// `None` if it does not exist.
 fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),

@@ -1,4 +1,4 @@
-//! How objects are called: the only place that spells a key.
+//! Object keys. No other code spells one.
 //!
 //! ```text
 //! incoming/<random>                what a client sends through its link
@@ -16,7 +16,7 @@ use eyeline_core::{ImageId, Timestamp};
 use crate::error::{Error, Result};
 use crate::sql::{Column, Kind, Value};
 
-/// Where objects of a kind live.
+/// The area of a kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
     Incoming,
@@ -40,7 +40,7 @@ impl Area {
     }
 }
 
-/// The name of one object, or of a folder of them; only ever of the forms above.
+/// The key of one object, or of a folder of objects, in one of the forms above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
 
@@ -88,7 +88,7 @@ impl ObjectKey {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 
-    /// Takes what somebody else wrote: `None` unless it has one of the forms above.
+    /// Parses a key from outside; `None` unless it has one of the forms above.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let area = Area::ALL.into_iter().find(|area| area.as_str() == parts[0])?;
@@ -136,7 +136,7 @@ impl Column for ObjectKey {
 /// 128 bits as 32 hexadecimal digits.
 fn random() -> String {
     let mut bytes = [0; 16];
-    // The system's generator fails only where the process could not go on anyhow.
+    // The system's generator fails only where the process could not continue anyway.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("the system gives no random bytes: {error}"));
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

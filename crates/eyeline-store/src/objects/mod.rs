@@ -1,7 +1,7 @@
-//! Bytes under keys: what clients send, originals and versions.
+//! Objects: bytes under keys, such as uploads, originals and versions.
 //!
-//! What is written is complete and on stable storage before the call returns, or it is not there at all. Nothing is
-//! ever changed in place: a key names the same bytes for as long as it exists.
+//! A write is complete and on stable storage when its call returns, or it does not exist. No object is changed in
+//! place: a key names the same bytes as long as it exists.
 
 mod file;
 mod key;
@@ -26,7 +26,7 @@ pub struct Objects {
     engine: file::Folder,
 }
 
-/// What is known of an object without reading it.
+/// The properties of an object that are known without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     pub bytes: u64,
@@ -36,23 +36,23 @@ pub struct Head {
 pub struct Reading {
     /// The size of the whole object.
     pub bytes_total: u64,
-    /// The bytes asked for, in pieces of at most 64 KiB.
+    /// The requested bytes, in pieces of at most 64 KiB.
     pub stream: BoxStream<'static, std::io::Result<Bytes>>,
 }
 
-/// Why a stream was not taken.
+/// The reason why a stream was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
     #[error("more than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
-    /// The sender broke off; nothing of what it sent remains.
+    /// The sender broke off; nothing of its data remains.
     #[error("the sender broke off: {0}")]
     BrokenOff(String),
     #[error(transparent)]
     Store(#[from] Error),
 }
 
-/// Bytes that have arrived and are on stable storage, but under no key yet. Dropped, they are gone.
+/// Received bytes on stable storage, without a key yet. Deleted on drop.
 pub struct Received {
     pub bytes: u64,
     pub sha256: [u8; 32],
@@ -60,17 +60,17 @@ pub struct Received {
 }
 
 impl Objects {
-    /// Opens `file:PATH` (made when absent).
+    /// Opens `file:PATH`. Creates the folder if it is missing.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Objects { engine: file::Folder::open(path(url)?).await? })
     }
 
-    /// Opens a store that may be in use by another process, and changes nothing of it; `None` when there is none yet.
+    /// Opens a store that may be in use by another process, and changes nothing. `None` if it does not exist yet.
     pub(crate) async fn attach(url: &str) -> Result<Option<Self>> {
         Ok(file::Folder::attach(path(url)?).await?.map(|engine| Objects { engine }))
     }
 
-    /// Writes, reads and removes an object that nobody has a link to.
+    /// Writes, reads and deletes an object that has no link.
     pub(crate) async fn probe(&self) -> Result<()> {
         let folder = ObjectKey::versions(false);
         let (key, bytes) = (folder.join("probe"), Bytes::from_static(b"written to be read once"));
@@ -83,12 +83,13 @@ impl Objects {
         Ok(())
     }
 
-    /// For whoever reads objects by parts, many at once. It only reads: what it would write is not on stable storage.
+    /// A reader for many concurrent reads of parts of objects. It must not write: its writes would not be on stable
+    /// storage.
     pub fn reader(&self) -> Result<Arc<dyn ObjectStore>> {
         self.engine.reader()
     }
 
-    /// Answers once the engine does.
+    /// Returns once the engine answers.
     pub async fn ping(&self) -> Result<()> {
         self.engine.ping().await
     }
@@ -98,12 +99,12 @@ impl Objects {
         self.engine.put(key, bytes).await
     }
 
-    /// Writes all `objects` (name and bytes) of a new folder; they appear together.
+    /// Writes all `objects` (name and bytes) of a new folder. They become visible together.
     pub async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
         self.engine.put_folder(folder, objects).await
     }
 
-    /// Takes a stream in constant memory, at most `bytes_max` bytes of it; [`Objects::keep`] gives it a key.
+    /// Receives a stream of at most `bytes_max` bytes in constant memory. [`Objects::keep`] gives it a key.
     pub async fn receive<E: std::fmt::Display>(
         &self,
         stream: impl Stream<Item = Result<Bytes, E>>,
@@ -112,7 +113,7 @@ impl Objects {
         let mut writing = self.engine.begin().await?;
         let mut hash = Sha256::new();
         let mut bytes = 0;
-        // Small pieces are gathered, so that a slow client does not cost a write per packet.
+        // Small pieces are gathered, so that a slow client does not cause a write for each packet.
         let mut gathered = BytesMut::new();
         let mut stream = std::pin::pin!(stream);
         while let Some(piece) = stream.next().await {
@@ -131,17 +132,17 @@ impl Objects {
         Ok(Received { bytes, sha256: hash.finalize().into(), temporary: writing.finish().await? })
     }
 
-    /// Puts what was received under a key. False when something is there already: then that stays.
+    /// Puts the received bytes under a key. False if the key exists; then its object stays.
     pub async fn keep(&self, received: Received, key: &ObjectKey) -> Result<bool> {
         self.engine.keep(received.temporary, key).await
     }
 
-    /// The whole object, for one known to be small; `None` when it is not there.
+    /// The whole object, for one known to be small. `None` if it does not exist.
     pub async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
         self.engine.get(key).await
     }
 
-    /// Reads the object, or `range` of it (cut to its size), in pieces; `None` when it is not there.
+    /// Reads the object, or `range` of it (cut to its size), in pieces. `None` if it does not exist.
     pub async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Option<Reading>> {
         let Some(reading) = self.engine.read(key, range).await? else { return Ok(None) };
         Ok(Some(Reading { bytes_total: reading.0, stream: reading.1.map_ok(Bytes::from).boxed() }))
@@ -151,12 +152,12 @@ impl Objects {
         self.engine.head(key).await
     }
 
-    /// Gives the object a second key. False when it is not there.
+    /// Gives the object a second key. False if the object does not exist.
     pub async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
         self.engine.copy(from, to).await
     }
 
-    /// Removes the object, or the folder with all that is in it. One that is not there is fine.
+    /// Deletes the object, or the folder with all objects in it. Succeeds if it does not exist.
     pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.engine.delete(key).await
     }

@@ -1,4 +1,4 @@
-//! Fan-out within the process: one bounded channel a topic, kept while somebody listens.
+//! Fan-out within the process: one bounded channel for each topic that has listeners.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +14,10 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use super::{Hint, PubSub};
 use crate::error::Result;
 
-/// Messages a slow listener may be behind before it is told that it missed some.
+/// Messages that a slow listener may be behind before it receives `Lagged`.
 const BACKLOG_MAX: usize = 256;
 
-/// Topics that were listened to and may have no listener any more, at the most, unless there are more with one.
+/// New channels after which those without a listener are removed, or as many as have one if that is more.
 const FORGOTTEN_MAX: usize = 64;
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct MemoryPubSub {
 #[derive(Default)]
 struct Topics {
     channels: HashMap<String, broadcast::Sender<Bytes>>,
-    /// Channels made since those without a listener were taken away.
+    /// Channels created since the last removal.
     made: usize,
 }
 
@@ -49,7 +49,7 @@ impl Topics {
 impl PubSub for MemoryPubSub {
     async fn publish(&self, topic: &str, message: Bytes) -> Result<()> {
         let channels = &mut self.topics.lock().unwrap_or_else(PoisonError::into_inner).channels;
-        // Sending fails only when the last listener has gone: then the topic goes too.
+        // Sending fails only without a listener: then the topic is removed.
         if let Some(channel) = channels.get(topic)
             && channel.send(message).is_err()
         {

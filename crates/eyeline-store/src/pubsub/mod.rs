@@ -1,4 +1,4 @@
-//! Hints between processes that something changed. The catalog is the truth: a hint may be lost or come twice.
+//! Hints between processes that something changed. The catalog is authoritative: a hint may be lost or arrive twice.
 
 mod memory;
 
@@ -10,11 +10,11 @@ use futures::stream::BoxStream;
 
 use crate::error::{Error, Result};
 
-/// What a subscriber hears.
+/// A message to a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     Message(Bytes),
-    /// Some were missed: read the truth again.
+    /// Messages were missed: read the catalog again.
     Lagged,
 }
 
@@ -22,7 +22,7 @@ pub enum Hint {
 pub trait PubSub: Send + Sync + 'static {
     async fn publish(&self, topic: &str, message: Bytes) -> Result<()>;
 
-    /// Hears what is published from now on. Dropping the stream ends it.
+    /// Yields the messages published from now on. Dropping the stream ends the subscription.
     async fn subscribe(&self, topic: &str) -> Result<BoxStream<'static, Hint>>;
 }
 

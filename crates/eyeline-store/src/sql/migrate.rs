@@ -1,4 +1,4 @@
-//! Migrations: forward only, inside the binary, always in pairs.
+//! Migrations: forward only, inside the binary, one for each dialect.
 
 use futures::FutureExt as _;
 
@@ -24,7 +24,7 @@ macro_rules! migration {
     };
 }
 
-/// In the order they are applied. A released one is never changed: what it made gets a new one.
+/// In the order of application. A released one never changes; corrections get a new one.
 const MIGRATIONS: [Migration; 22] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
@@ -50,31 +50,31 @@ const MIGRATIONS: [Migration; 22] = [
     migration!(22, "0022_public_pages"),
 ];
 
-/// The version that this binary brings a catalog to.
+/// The version to which this binary migrates a catalog.
 pub(crate) const NEWEST_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
-/// What a call of [`Db::migrate`] found and did.
+/// The outcome of [`Db::migrate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
     /// Names of the migrations applied by this call, in order.
     pub applied: Vec<&'static str>,
-    /// The version reached.
+    /// The reached version.
     pub version: i64,
 }
 
 impl Db {
-    /// Brings the catalog to this binary's version, all of it in one transaction; several processes may call it at
-    /// once. A catalog of a newer version is refused.
+    /// Migrates the catalog to this binary's version in one transaction. Several processes may call it concurrently.
+    /// Fails for a catalog of a newer version.
     pub async fn migrate(&self) -> Result<Migrated> {
         self.migrate_to(NEWEST_VERSION).await
     }
 
-    /// The same as far as `version`: what an older binary left, for a test of what comes after it.
+    /// Like [`Db::migrate`], but only to `version`, for tests of later migrations.
     pub async fn migrate_to(&self, version: i64) -> Result<Migrated> {
         self.write(move |tx| migrate(tx, version).boxed()).await
     }
 
-    /// The version that the catalog is at; zero when it is empty.
+    /// The catalog's version; 0 if it is empty.
     pub(crate) async fn version(&self) -> Result<i64> {
         let is_there = match self.dialect() {
             Dialect::Sqlite => "SELECT 1 AS one FROM sqlite_schema WHERE name = 'schema_migrations'",
@@ -100,7 +100,7 @@ async fn reached(tx: &mut Tx) -> Result<i64> {
 
 async fn migrate(tx: &mut Tx, to: i64) -> Result<Migrated> {
     if tx.dialect() == Dialect::Postgres {
-        // Only one process at a time; the number is this product's own.
+        // One process at a time. The number is arbitrary and used only here.
         tx.query("SELECT 1 AS locked FROM pg_advisory_xact_lock(7305118)", &[]).await?;
     }
     tx.run_script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")

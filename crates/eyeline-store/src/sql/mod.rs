@@ -1,14 +1,14 @@
-//! One small way to run SQL on SQLite and on PostgreSQL, so that every use case of the catalog is written once.
+//! A small layer that runs SQL on SQLite and PostgreSQL, so that every use case of the catalog is written once.
 //!
-//! A use case is an async function over a [`Tx`]. On PostgreSQL it runs in a transaction of its own. On SQLite it runs
-//! on the one writer thread inside a savepoint, several use cases to a commit: one fsync answers them all. There it may
-//! await nothing but its `Tx`.
+//! A use case is an async function over a [`Tx`]. On PostgreSQL it runs in its own transaction. On SQLite it runs on
+//! the single writer thread inside a savepoint, with several use cases in a commit: one fsync answers them all. There
+//! it may await only its `Tx`.
 //!
-//! What PostgreSQL's client keeps across an await is many kilobytes. It is boxed here, once, or every future above would be as
-//! large and be copied about at every call, on SQLite too.
+//! PostgreSQL's client keeps many kilobytes across an await. They are boxed here once; otherwise every future above
+//! would be as large and be copied at every call, on SQLite too.
 //!
-//! Statements are written with `$1`, `$2`, … for both. Where the dialects differ, [`Dialect`] says which one it is; the
-//! rule is to avoid that.
+//! Statements use `$1`, `$2`, … for both. Where the dialects differ, [`Dialect`] tells them apart, which should be
+//! rare.
 
 mod migrate;
 mod postgres;
@@ -42,14 +42,14 @@ pub struct Db {
     counts: Arc<Counts>,
 }
 
-/// Transactions that were begun since the database was opened.
+/// Transactions begun since the database was opened.
 #[derive(Default)]
 struct Counts {
     reads: AtomicU64,
     writes: AtomicU64,
 }
 
-/// How many transactions were begun since the database was opened, those that failed too.
+/// The number of transactions begun since the database was opened, failed ones included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transactions {
     pub reads: u64,
@@ -69,7 +69,7 @@ impl From<Engine> for Db {
 }
 
 impl Db {
-    /// Opens `sqlite:PATH` (made when absent) or `postgres://…`. Does not migrate.
+    /// Opens `sqlite:PATH`, which is created if missing, or `postgres://…`. Does not migrate.
     pub async fn open(url: &str) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.trim_start_matches("//").to_owned();
@@ -96,7 +96,7 @@ impl Db {
         }
     }
 
-    /// Answers once the database does; `Unavailable` when it takes no more writes until the server is started again.
+    /// Returns once the database answers. `Unavailable` if it accepts no writes until the server restarts.
     pub async fn ping(&self) -> Result<()> {
         if let Engine::Sqlite(engine) = &self.engine {
             engine.check_unbroken()?;
@@ -104,8 +104,8 @@ impl Db {
         self.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await.map(drop) }.boxed()).await
     }
 
-    /// Runs a use case that writes, in one transaction: when it returns an error nothing of it remains; when this
-    /// returns `Ok`, all of it is on stable storage.
+    /// Runs a writing use case in one transaction. An error of the use case rolls everything back. After `Ok` all of it
+    /// is on stable storage.
     pub async fn write<T, F>(&self, use_case: F) -> Result<T>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
@@ -118,7 +118,7 @@ impl Db {
         }
     }
 
-    /// Runs a use case that only reads, on one snapshot.
+    /// Runs a reading use case on one snapshot.
     pub async fn read<T, F>(&self, use_case: F) -> Result<T>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
@@ -148,7 +148,7 @@ impl Tx {
         }
     }
 
-    /// Runs a statement; tells how many rows it changed.
+    /// Runs a statement. Returns the number of changed rows.
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match self {
             Tx::Sqlite(connection) => sqlite::execute(connection, sql, params),
@@ -160,12 +160,12 @@ impl Tx {
         self.query_text(sql, params).await
     }
 
-    /// The first row, if there is one.
+    /// The first row, or `None`.
     pub async fn query_one(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
         Ok(self.query_text(sql, params).await?.into_iter().next())
     }
 
-    /// As [`Tx::query`], for a statement put together from a bounded set of constant pieces (optional filters). Never
+    /// Like [`Tx::query`], for a statement built from a bounded set of constant pieces, such as optional filters. Never
     /// put a value into the text.
     pub async fn query_text(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         match self {
@@ -174,10 +174,10 @@ impl Tx {
         }
     }
 
-    /// Runs `sql`, whose `{rows}` stands for a list of value tuples such as `($1, $2), ($3, $4)`, over all of `rows` in
-    /// few statements: `INSERT INTO t (a, b) VALUES {rows} ON CONFLICT …`, or
-    /// `UPDATE t SET a = v.column2 FROM (VALUES {rows}) AS v WHERE t.b = v.column1`. All rows have the same length and
-    /// the same kinds. Tells how many rows were changed.
+    /// Runs `sql` over all of `rows` in few statements. Its `{rows}` stands for a list of value tuples such as `($1,
+    /// $2), ($3, $4)`: `INSERT INTO t (a, b) VALUES {rows} ON CONFLICT …`, or `UPDATE t SET a = v.column2 FROM (VALUES
+    /// {rows}) AS v WHERE t.b = v.column1`. All rows have the same length and kinds. Returns the number of changed
+    /// rows.
     pub async fn execute_rows(&mut self, sql: &'static str, rows: &[Vec<Value>]) -> Result<u64> {
         let mut changed = 0;
         for chunk in chunks(rows) {
@@ -190,7 +190,7 @@ impl Tx {
         Ok(changed)
     }
 
-    /// As [`Tx::execute_rows`], for a statement that answers (a `SELECT`, or `RETURNING`).
+    /// Like [`Tx::execute_rows`], for a statement that returns rows (a `SELECT`, or `RETURNING`).
     pub async fn query_rows(&mut self, sql: &'static str, rows: &[Vec<Value>]) -> Result<Vec<Row>> {
         let mut answers = Vec::new();
         for chunk in chunks(rows) {
@@ -200,14 +200,15 @@ impl Tx {
         Ok(answers)
     }
 
-    /// Real time for leases and back-off: the database's own clock on PostgreSQL, where several machines compare it.
+    /// Real time for leases and back-off. On PostgreSQL it is the database's clock, because several machines compare
+    /// it.
     pub async fn real_now(&mut self) -> Result<Timestamp> {
         match self {
             Tx::Sqlite(_) => Ok(real_time()),
             Tx::Postgres(_) => {
                 let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now";
                 let row = self.query_one(sql, &[]).await?;
-                row.ok_or_else(|| Error::Corrupt("the database told no time".to_owned()))?.take("now")
+                row.ok_or_else(|| Error::Corrupt("the database returned no time".to_owned()))?.take("now")
             }
         }
     }
@@ -226,11 +227,11 @@ fn real_time() -> Timestamp {
     Timestamp::from_micros(0).plus(since)
 }
 
-/// Rows of one statement at the most: 512 rows of a dozen columns stay below both engines' limits on parameters.
+/// The most rows of one statement: 512 rows of a dozen columns stay below both engines' limits on parameters.
 const ROWS_MAX: usize = 512;
 
-/// Pieces whose lengths are powers of two: a bounded set of statement texts, so that the engines' caches of prepared
-/// statements hold them all.
+/// Pieces whose lengths are powers of two. The set of statement texts is then bounded, and the engines' caches of
+/// prepared statements hold all of them.
 fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         if rows.is_empty() {

@@ -1,4 +1,4 @@
-//! PostgreSQL through a pool; a use case is a transaction.
+//! PostgreSQL through a connection pool. A use case is a transaction.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ impl Postgres {
         T: Send + 'static,
     {
         let pool = self.pool.clone();
-        // The caller may go away while this runs: it goes on to its end all the same. A transaction that was dropped
-        // while it began would stay open on its connection, for whoever takes that next.
+        // A spawned task runs to its end even if the caller is dropped. A transaction dropped while it begins would
+        // stay open on its connection, for the next user of that.
         let transaction = tokio::spawn(async move {
             let transaction = Box::pin(pool.begin_with(begin)).await.map_err(|error| failure(&error, begin))?;
             let mut tx = Tx::Postgres(transaction);
@@ -136,10 +136,10 @@ fn failure(error: &sqlx::Error, sql: &str) -> Error {
             away(format!("PostgreSQL cannot be reached: {error}"))
         }
         sqlx::Error::Database(database) => match database.code().as_deref() {
-            // Two transactions stood in each other's way: the same call goes through later.
+            // Two transactions conflicted; the same call succeeds later.
             Some("40001" | "40P01" | "55P03") => away("the catalog is busy".to_owned()),
             Some("53100") => away("PostgreSQL's disk is full".to_owned()),
-            // Connection exceptions, too many connections, shutting down.
+            // Connection exceptions, too many connections, shutdown.
             Some(code) if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
                 away(format!("PostgreSQL cannot be used now: {database}"))
             }

@@ -1,4 +1,4 @@
-//! SQLite: one writer thread with group commit, a few reading connections beside it.
+//! SQLite: one writer thread with group commit, and a few reading connections.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -14,24 +14,24 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::{Kind, Row, Tx, Value};
 use crate::error::{Error, Result};
 
-/// Use cases that share one commit at the most.
+/// The most use cases of one commit.
 const GROUP_MAX: usize = 256;
-/// Use cases that may wait for the writer; one more is answered "busy" by waiting for a place.
+/// The most use cases that wait for the writer. Further ones wait for a place in the queue.
 const QUEUE_MAX: usize = 1_024;
 const READERS: usize = 4;
-/// KiB of pages that the writer keeps in memory at the most.
+/// The size of the writer's page cache, in KiB.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
     readers: Arc<Readers>,
-    /// Why nothing is written any more, set by a failed fsync.
+    /// The reason why nothing is written any more; set by a failed fsync.
     broken: Broken,
 }
 
 type Broken = Arc<OnceLock<Error>>;
 
-/// Runs one use case inside the open transaction and gives what has to be told once the commit is known.
+/// Runs one use case inside the open transaction. Returns the function that answers its caller after the commit.
 type Job = Box<dyn FnOnce(&mut Tx) -> Finish + Send>;
 type Finish = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
@@ -67,7 +67,7 @@ impl Sqlite {
         Ok(Sqlite { writer, readers, broken })
     }
 
-    /// `Unavailable` once a failed fsync has ended all writing.
+    /// `Unavailable` after a failed fsync, which ends all writing.
     pub(super) fn check_unbroken(&self) -> Result<()> {
         self.broken.get().map_or(Ok(()), |error| Err(Error::unavailable(error.to_string())))
     }
@@ -85,7 +85,7 @@ impl Sqlite {
                     Ok(()) => Ok(value),
                     Err(error) => Err(Error::unavailable(format!("the catalog could not commit: {error}"))),
                 });
-                // The caller may have gone away; the write stands all the same.
+                // The caller may be gone; the write stands anyway.
                 let _ = answer.send(outcome);
             })
         });
@@ -102,7 +102,7 @@ impl Sqlite {
         let readers = self.readers.clone();
         let permit =
             readers.permits.clone().acquire_owned().await.map_err(|error| Error::internal("readers", error))?;
-        // The caller may go away while this runs: the connection goes back all the same, and then the permit.
+        // The caller may be dropped while this runs. The connection is returned first, then the permit.
         let reading = tokio::task::spawn_blocking(move || {
             let tx = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut tx) = tx else {
@@ -120,22 +120,23 @@ impl Sqlite {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // FULL: a commit is on stable storage before it is answered. NORMAL would lose the last ones at a power cut.
+    // FULL: a commit is on stable storage before it is answered. NORMAL could lose the last ones in a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    // Events are spread over all images of a gallery: with SQLite's 2 MB most of them find their page gone again.
+    // Events spread over all images of a gallery. SQLite's default of 2 MB would evict most pages before their next
+    // use.
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(512);
     plan_by_our_indexes(connection)
 }
 
-/// Rows given to a statement (`VALUES`) are few, the tables they are joined with large. Without this the planner reads
-/// the whole table and looks each of its rows up in an index that it builds over the few.
+/// Statements join few given rows (`VALUES`) with large tables. Without this the planner scans the whole table and
+/// looks its rows up in a temporary index over the few.
 fn plan_by_our_indexes(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "automatic_index", "OFF")
 }
 
-/// Commits in groups: a group is what has gathered during the last commit, so nobody waits for company.
+/// Commits in groups: the use cases that gathered during the last commit. None waits for others to arrive.
 fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, broken: &OnceLock<Error>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
@@ -145,7 +146,7 @@ fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, broken: &OnceLock<Err
             group.push(next);
         }
         if let Some(error) = broken.get() {
-            // After a failed fsync the kernel may have dropped the dirty pages: nothing written since can be promised.
+            // After a failed fsync the kernel may have dropped the dirty pages, so no later write can be promised.
             group.into_iter().for_each(|job| refuse(&mut tx, job, error));
             continue;
         }
@@ -158,7 +159,7 @@ fn write_groups(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, broken: &OnceLock<Err
     }
 }
 
-/// Answers a job without running it: it is run against a transaction that is rolled back.
+/// Answers a job after rolling its changes back.
 fn refuse(tx: &mut Tx, job: Job, error: &Error) {
     if begin(tx, "BEGIN").is_ok() {
         let finish = job(tx);
@@ -177,8 +178,8 @@ fn write_group(tx: &mut Tx, group: Vec<Job>) -> Result<()> {
     for job in group {
         finishes.push(job(tx));
         if is_autocommit(tx) {
-            // A full disk or an I/O error made SQLite roll the whole transaction back: the use cases before this one
-            // are gone too, and the ones after it would each run in a transaction of their own.
+            // A full disk or an I/O error made SQLite roll back the whole transaction. The earlier use cases are lost
+            // too, and later ones would each run in their own transaction.
             lost = Some(Error::unavailable("the disk is full or failing"));
             if let Err(error) = begin(tx, "BEGIN IMMEDIATE") {
                 lost = Some(error);
@@ -224,7 +225,7 @@ fn commit(tx: &mut Tx) -> Result<()> {
     Err(failure(&error, "COMMIT"))
 }
 
-/// After it the kernel may have dropped what it could not write, so that a later fsync proves nothing.
+/// After a failed fsync the kernel may have dropped the data that it could not write, so a later fsync proves nothing.
 pub(crate) fn is_failed_fsync(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
@@ -264,8 +265,8 @@ where
     outcome
 }
 
-/// A use case awaits nothing but its transaction, which on SQLite never waits: so it ends at the first poll. A panic in
-/// it is that use case's failure alone.
+/// A use case awaits only its transaction, which never waits on SQLite, so it ends at the first poll. A panic in it
+/// fails only that use case.
 fn run<T, F>(tx: &mut Tx, use_case: F) -> Result<T>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
@@ -313,7 +314,7 @@ pub(super) fn run_script(connection: &mut Connection, sql: &str) -> Result<()> {
     connection.execute_batch(sql).map_err(|error| failure(&error, sql))
 }
 
-/// SQLite takes `$1` for a name and numbers names by first appearance; `?1` is the number one.
+/// SQLite reads `$1` as a name and numbers names by first appearance; `?1` is the first parameter.
 fn numbered(sql: &str) -> String {
     sql.replace('$', "?")
 }

@@ -1,4 +1,4 @@
-//! What goes into a statement and comes out of a row, the same for both dialects.
+//! Values of statements and rows, the same for both dialects.
 
 use eyeline_core::event::OnInvalid;
 use eyeline_core::{
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// PostgreSQL has to know the type even of a NULL.
+/// The type of a value. PostgreSQL needs it even for a NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Int,
@@ -37,7 +37,7 @@ pub trait Column: Sized {
 
     fn into_value(self) -> Value;
 
-    /// `None` when the value is of another type or shape.
+    /// `None` if the value has another type or shape.
     fn from_value(value: Value) -> Option<Self>;
 }
 
@@ -102,7 +102,7 @@ impl Column for bool {
     fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(value),
-            // SQLite keeps booleans as 0 and 1.
+            // SQLite stores booleans as 0 and 1.
             Value::Int(value) => Some(value != 0),
             _ => None,
         }
@@ -170,14 +170,14 @@ impl Column for Uuid {
     fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Id(value) => Some(value),
-            // SQLite keeps ids as 16-byte blobs.
+            // SQLite stores ids as 16-byte blobs.
             Value::Bytes(value) => Uuid::from_slice(&value).ok(),
             _ => None,
         }
     }
 }
 
-/// Numbers that are never negative and stay far below 2^63: counts, sizes, pixels.
+/// Numbers that are never negative and far below 2^63: counts, sizes, pixels.
 macro_rules! unsigned_columns {
     ($($type:ty),*) => {$(
         impl Column for $type {
@@ -250,12 +250,12 @@ impl Column for Timestamp {
     }
 }
 
-/// One row of an answer; columns are taken by name, each once.
+/// One row of an answer. Each column is taken by name, once.
 #[derive(Clone, Debug)]
 pub struct Row {
     columns: std::sync::Arc<[String]>,
     values: Vec<Value>,
-    /// The column after the one that was taken last, where most look next.
+    /// The index after the column taken last, where most searches succeed.
     next: usize,
 }
 
@@ -276,7 +276,7 @@ impl Row {
     }
 }
 
-/// Bound values of a statement, `$1` first.
+/// The bound values of a statement, `$1` first.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::sql::Value::from($value)),*] };

@@ -1,4 +1,4 @@
-//! Requests of a command to a running server. Nothing is written past it.
+//! Requests of a command to a running server. Commands write nothing directly.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::data_folder::DataFolder;
 use crate::settings::Settings;
 
-/// Where commands find the server: `EYELINE_URL`, else where these settings start one on this machine. Without a slash
-/// at the end.
+/// The server's address: `EYELINE_URL`, else where these settings start one on this machine. Without a slash at the
+/// end.
 fn base(settings: &Settings) -> String {
     let base = std::env::var("EYELINE_URL").unwrap_or_else(|_| settings.local_url());
     base.trim_end_matches('/').to_owned()
 }
 
-/// What a running server says of its engines, and where it was asked; no JSON when none answers.
+/// The server's address and its report about its engines; `None` if no server answers.
 pub(super) async fn readiness(settings: &Settings) -> (String, Option<Value>) {
     let url = base(settings);
     let told = async {
@@ -26,7 +26,7 @@ pub(super) async fn readiness(settings: &Settings) -> (String, Option<Value>) {
     (url, told)
 }
 
-/// A server and a key to it.
+/// A server and a key for it.
 pub(super) struct Client {
     http: reqwest::Client,
     /// Without a slash at the end.
@@ -35,7 +35,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The server that the settings start on this machine, or `EYELINE_URL`, with the admin key.
+    /// The server of `EYELINE_URL`, or the one that the settings start on this machine, with the admin key.
     pub(super) fn new(settings: &Settings) -> Result<Self, String> {
         let admin_key = settings.admin_key.clone().or_else(|| DataFolder::known_admin_key(&settings.data));
         let admin_key = admin_key.ok_or_else(|| {
@@ -52,13 +52,13 @@ impl Client {
         Ok(Client { http, base: base(settings), key: admin_key })
     }
 
-    /// The same server with the secret key of an application in place of the admin key.
+    /// The same server, with an application's secret key instead of the admin key.
     pub(super) fn with_key(&self, key: String) -> Self {
         Client { http: self.http.clone(), base: self.base.clone(), key }
     }
 
-    /// Sends a request to `path` below `/api/v1`; gives the answer's JSON, null when there is none. The error is what
-    /// the server said, with every field.
+    /// Sends a request to `path` below `/api/v1`. Returns the answer's JSON, or null without a body. The error is the
+    /// server's answer with every field.
     pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let mut request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key);
         if let Some(body) = body {
@@ -67,7 +67,7 @@ impl Client {
         self.answer(request).await
     }
 
-    /// As [`Client::send`], for a `POST` of a body of any length, which may take as long as it takes.
+    /// Like [`Client::send`], for a `POST` whose body may have any length. It may take up to `UNHURRIED`.
     pub(super) async fn send_stream(
         &self,
         path: &str,
@@ -78,8 +78,8 @@ impl Client {
         self.answer(request.headers(headers).timeout(UNHURRIED).body(body)).await
     }
 
-    /// Sends a file of `bytes` bytes through an upload link, which needs no credential; `link` is what the server
-    /// answered to whoever asked for it.
+    /// Sends a file of `bytes` bytes through an upload link, which needs no credential. `link` is the server's answer
+    /// to the request for it.
     pub(super) async fn send_file(&self, link: &Value, bytes: u64, body: reqwest::Body) -> Result<(), SendError> {
         let url = link["upload_link"].as_str().unwrap_or_default();
         let mut request = self.http.put(url).timeout(UNHURRIED).header(header::CONTENT_LENGTH, bytes);
@@ -90,7 +90,7 @@ impl Client {
             |error: reqwest::Error| SendError { sentence: format!("it could not be sent: {error}"), passing: true };
         let response = request.body(body).send().await.map_err(away)?;
         let status = response.status();
-        // 412: it is there already, by an earlier try whose answer was lost.
+        // 412: an earlier try stored the file, and its answer was lost.
         if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
             return Ok(());
         }
@@ -114,13 +114,13 @@ impl Client {
     }
 }
 
-/// For a body whose length the client does not choose.
+/// The time-out for a body whose length the client does not choose.
 const UNHURRIED: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Why a file was not sent.
+/// The reason why a file was not sent.
 pub(super) struct SendError {
     pub sentence: String,
-    /// The same may go through later.
+    /// A retry may succeed.
     pub passing: bool,
 }
 

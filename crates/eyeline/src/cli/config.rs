@@ -8,7 +8,7 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Tell whether the settings are right, and what is not
+    /// Check the settings, and report each mistake
     Check,
     /// Print every setting with its value in force, secrets masked
     Show {
@@ -21,7 +21,7 @@ pub(super) enum Command {
 /// The settings were checked when they were read.
 pub(super) fn run(settings: &Settings, command: &Command) -> Result<(), String> {
     match command {
-        Command::Check => say("The settings are right."),
+        Command::Check => say("The settings are valid."),
         Command::Show { json } => {
             let shown = serde_json::to_value(settings.masked()).map_err(|error| error.to_string())?;
             if *json {

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Make an application with its keys; they are shown this once
+    /// Create an application with its keys, which are shown only once
     #[command(after_help = "Example:\n  eyeline keys create --project Shop --name web --origin https://shop.example")]
     Create {
         /// Name or id of the project that it belongs to
@@ -28,7 +28,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new secret key; the older ones go on working for a while
+    /// Create a new secret key; the older ones keep working for a while
     #[command(after_help = "Example:\n  eyeline keys rotate web --project Shop --overlap 3600")]
     Rotate {
         /// Name or id of the application
@@ -37,7 +37,7 @@ pub(super) enum Command {
         /// Name or id of its project; needed with a name
         #[arg(long, value_name = "NAME|ID")]
         project: Option<String>,
-        /// Seconds that the older keys go on working; 0 ends them at once [default: a day]
+        /// Seconds for which the older keys keep working; 0 ends them immediately [default: a day]
         #[arg(long, value_name = "SECONDS")]
         overlap: Option<u64>,
         /// Print the server's answer, for scripts
@@ -79,7 +79,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Str
     Ok(())
 }
 
-/// The id of an application that is named by its id, or by its name and its project.
+/// The id of an application given by its id, or by its name and project.
 async fn find(client: &Client, application: String, project: Option<String>) -> Result<String, String> {
     match project {
         Some(project) => applications_of(&PROJECTS.get(client, &project).await?).get(client, &application).await,

@@ -6,7 +6,7 @@ use super::say;
 use crate::data_folder::DataFolder;
 use crate::settings::Settings;
 
-/// Refused while a server runs on the data folder.
+/// Fails while a server runs on the data folder.
 pub(super) async fn run(settings: &Settings) -> Result<(), String> {
     let folder = DataFolder::open(&settings.data)?;
     let _held_until_the_end = folder.lock()?;

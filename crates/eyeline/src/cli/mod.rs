@@ -58,7 +58,7 @@ struct Arguments {
 enum Command {
     /// Serve the API, the page and the background work
     Serve(serve::Arguments),
-    /// Bring the catalog to this version; `serve` does it by itself
+    /// Migrate the catalog to this version, as `serve` does
     Migrate,
     /// Show a gallery that improves while simulated visitors look at it, on a running server
     Demo(demo::Arguments),
@@ -72,7 +72,7 @@ enum Command {
     /// Check the settings, or show them
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at what this installation is really like, and tell which promises hold
+    /// Check this installation, and report which promises hold
     Doctor(doctor::Arguments),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
@@ -80,7 +80,7 @@ enum Command {
     Rebuild(rebuild::Arguments),
     /// Print the description of the HTTP API (OpenAPI 3.1), without a server
     Openapi,
-    /// Play simulated visitors on the ranking and tell how near it comes to an oracle
+    /// Play simulated visitors on the ranking, and report how near it comes to an oracle
     Simulate(simulate::Arguments),
     /// Print the completion script for a shell
     Completions(shell::Completions),
@@ -94,7 +94,7 @@ enum Command {
     SqlWorker,
 }
 
-/// Runs the command that the process was started with. Errors are one sentence on stderr.
+/// Runs the command of the process. An error is one sentence on stderr.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
@@ -115,7 +115,7 @@ pub fn run() -> ExitCode {
             Ok(())
         }
         Command::Man(arguments) => shell::manual(&arguments, Arguments::command()),
-        // No thread was started yet, so nothing stays unconfined.
+        // No thread runs yet, so none stays unconfined.
         Command::ImageWorker => return eyeline_image::worker::run(),
         Command::SqlWorker => return eyeline_lake::sql_worker::run(),
     };
@@ -132,13 +132,13 @@ fn settings() -> Result<Settings, String> {
     Settings::load(Path::new("eyeline.toml"))
 }
 
-/// Runs a command that waits for something.
+/// Runs an asynchronous command.
 fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| format!("the runtime cannot be started: {error}"))?.block_on(work)
 }
 
-/// Writes what a command has to say to stdout; a closed pipe ends it quietly.
+/// Writes a command's output to stdout. Ignores a closed pipe.
 fn say(text: &str) {
     let _reader_may_be_gone = writeln!(std::io::stdout(), "{text}");
 }

@@ -1,15 +1,15 @@
-//! Projects, galleries and applications by name or id, as people give them to commands.
+//! Projects, galleries and applications by name or id, as people pass them to commands.
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::client::Client;
 
-/// A kind of thing that has a name, as the API lists and creates it.
+/// A kind of named thing, as the API lists and creates it.
 pub(super) struct Kind<'a> {
-    /// The path of its list, which also creates one.
+    /// The path that lists and creates it.
     pub list: &'static str,
-    /// The field of the list's answer, and the word for people.
+    /// The field of the list's answer, and the word in messages.
     rows: &'static str,
     id: &'static str,
     /// The project that it belongs to.
@@ -28,7 +28,7 @@ pub(super) fn applications_of(project_id: &str) -> Kind<'_> {
 }
 
 impl Kind<'_> {
-    /// The id of the only one with this name or id; `None` when there is none. Several of one name are an error.
+    /// The id of the only one with this name or id; `None` if there is none. Fails if several have the name.
     pub(super) async fn find(&self, client: &Client, name: &str) -> Result<Option<String>, String> {
         let mut found = self.all(client, name).await?;
         match found.len() {
@@ -39,7 +39,7 @@ impl Kind<'_> {
         }
     }
 
-    /// As [`Kind::find`]; none is an error that says what there is.
+    /// Like [`Kind::find`], but fails if there is none.
     pub(super) async fn get(&self, client: &Client, name: &str) -> Result<String, String> {
         self.find(client, name).await?.ok_or_else(|| format!("no {} has the name or id {name}", self.singular()))
     }
@@ -65,7 +65,7 @@ impl Kind<'_> {
         }
     }
 
-    /// Creates one with this name, and gives its id.
+    /// Creates one with this name. Returns its id.
     pub(super) async fn create(&self, client: &Client, name: &str) -> Result<String, String> {
         let mut body = json!({"name": name});
         if let Some(project_id) = self.project_id {
@@ -79,7 +79,7 @@ impl Kind<'_> {
     }
 }
 
-/// A string of an answer; empty when it is none.
+/// A string of an answer; empty if the value is no string.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

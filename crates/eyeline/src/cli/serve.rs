@@ -16,7 +16,7 @@ use crate::settings::{LogFormat, Settings};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Stop it with Ctrl-C: what is under way is ended first; a second Ctrl-C cuts it off.
+Stop it with Ctrl-C: open requests end first. A second Ctrl-C aborts them.
 Settings: `eyeline config show` lists them all. The first are
   EYELINE_LISTEN      address and port [127.0.0.1:8009]
   EYELINE_PUBLIC_URL  where clients reach it [http://localhost:PORT]
@@ -53,10 +53,10 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), Strin
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     let listener = listen(settings.listen).await?;
-    // Names this very program even after its file was replaced by a newer one.
+    // Names this running program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
     app.partitions.take().await?;
-    // A full disk does not keep galleries from being served; the log says why there is no link.
+    // A full disk does not prevent serving galleries; the log says why there is no link.
     let link = new_link(&app).await.ok();
     super::say(&banner(&app, link.as_ref()));
     let signals =
@@ -101,7 +101,7 @@ fn banner(app: &App, link: Option<&SignInLink>) -> String {
     )
 }
 
-/// What the banner adds when other machines reach the server, but its links lead them to themselves.
+/// A warning for the banner if other machines reach the server but its links would lead them to themselves.
 fn unreachable_links(listen: SocketAddr, public_url: &str) -> Option<String> {
     let host = url::Url::parse(public_url).ok()?.host()?.to_owned();
     let is_loopback = match host {
@@ -130,7 +130,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// One item for each Ctrl-C and each SIGTERM.
+/// Yields an item for each Ctrl-C and each SIGTERM.
 fn signals() -> std::io::Result<impl Stream<Item = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

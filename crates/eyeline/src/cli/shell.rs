@@ -1,4 +1,4 @@
-//! What the shell and `man` know of the commands.
+//! Completion scripts and manual pages.
 
 use std::path::PathBuf;
 

@@ -22,10 +22,10 @@ pub(super) struct Arguments {
     /// The images and their visitors
     #[arg(long, default_value = "static_small", value_parser = parse_scenario)]
     scenario: Scenario,
-    /// Another seed is another world
+    /// Seed of the world; another seed gives other images and visitors
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Sessions to play; the scenario's own when absent
+    /// Sessions to play [default: the scenario's number]
     #[arg(long)]
     sessions: Option<usize>,
     /// Changes a figure of the scenario or a ranking setting (half_life in days), such as K=1000; may be repeated
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     }
     scenario.sessions = arguments.sessions.unwrap_or(scenario.sessions).max(1);
     let started = Instant::now();
-    // A gallery for each seed, and always the same.
+    // One fixed gallery id for each seed.
     let gallery_id = GalleryId(Uuid::from_u64_pair(arguments.seed, 0));
     let report = play(scenario, ranking, arguments.seed, gallery_id);
     let seconds = started.elapsed().as_secs_f64();
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// False when the key is no ranking setting.
+/// Returns false if the key is no ranking setting.
 fn set_ranking(ranking: &mut Ranking, key: &str, value: &str) -> Result<bool, String> {
     let wrong = || format!("--set {key}={value}: this value cannot be read");
     let whole = || value.parse().map_err(|_| wrong());

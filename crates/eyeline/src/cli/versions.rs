@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     /// JPEG, PNG, WebP, GIF, HEIC or AVIF files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The folder to write to; made when absent
+    /// The folder to write to; created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Make WebP too: of no version, of the small ones (thumb and big_thumb), or of all
@@ -32,7 +32,7 @@ fn webp_parser() -> impl TypedValueParser<Value = Webp> {
     PossibleValuesParser::new(Webp::EVERY.map(Webp::as_str)).map(|text| Webp::parse(&text).unwrap_or_default())
 }
 
-/// A file that fails does not stop the others; the error names every one that did.
+/// A failed file does not stop the others. The error names every file that failed.
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let out = &arguments.out;
     fs::create_dir_all(out).map_err(|error| format!("{} cannot be made: {error}", out.display()))?;
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 enum Failure {
-    /// The file's fault, or the folder's.
+    /// The file or the folder is at fault.
     File(String),
     /// The worker died over the file.
     Worker(String),

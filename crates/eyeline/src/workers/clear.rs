@@ -1,4 +1,4 @@
-//! Takes away what belongs to deleted galleries and projects, a piece at a time, so that no other write waits long.
+//! Deletes the data of deleted galleries and projects, a piece at a time, so that no other write waits long.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::app::App;
 use crate::flow::gallery::clear;
 
 const PAUSE: Duration = Duration::from_secs(5);
-/// Between two pieces the writer belongs to the others too.
+/// The pause between two pieces, in which other writes have their turn.
 const BREATH: Duration = Duration::from_millis(10);
 const ROWS_MAX: u32 = 500;
 
-/// Runs until the process is asked to stop.
+/// Runs until the process stops.
 pub async fn run(app: App) -> std::result::Result<(), String> {
     loop {
         let more = clear_piece(&app).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what was deleted could not be cleared; tried again shortly");
+            tracing::warn!(%error, "deleted galleries and projects could not be cleared; the next round retries");
             false
         });
         tokio::select! {

@@ -1,5 +1,4 @@
-//! Writes events into files, few files out of many, files without what is erased, and lets go of what is old, at a steady
-//! pace.
+//! Flushes, merges, erases and cuts lake files at a steady pace.
 
 use std::time::Duration;
 
@@ -8,16 +7,16 @@ use tokio::time::Instant;
 
 use crate::app::App;
 
-/// How often it looks how much waits, at the least and at the most.
+/// The bounds of the pause between two looks at the number of waiting events.
 const POLL_MAX: Duration = Duration::from_secs(1);
 const POLL_MIN: Duration = Duration::from_millis(20);
-/// So many events are written before their time.
+/// With this many waiting events a flush does not wait for its time.
 const WAITING_MAX: u64 = 200_000;
 const ERASE_EVERY: Duration = Duration::from_secs(5);
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
-/// Whole days are let go, so that it is much sooner than needed.
+/// A cut deletes whole days, so that this is much sooner than needed.
 const CUT_EVERY: Duration = Duration::from_secs(60);
-/// After one that was in vain: it counts everything again.
+/// The pause after a cut that found the manifest changed, because the next try recounts everything.
 const CUT_AGAIN: Duration = Duration::from_secs(15);
 
 /// Runs until the process stops.
@@ -33,11 +32,11 @@ pub async fn run(app: App) -> Result<(), String> {
         match app.flush.waiting().await {
             Ok(waiting) if waiting == 0 || (waiting < WAITING_MAX && last.elapsed() < pace) => continue,
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "how many events wait for a file is not known"),
+            Err(error) => tracing::warn!(%error, "the number of waiting events could not be read"),
         }
         last = Instant::now();
         if let Err(error) = app.flush.run().await {
-            tracing::warn!(%error, "events were not written to files; they wait in the inbox, and it is tried again");
+            tracing::warn!(%error, "events could not be flushed; they wait in the inbox for the next try");
         }
     }
 }
@@ -54,7 +53,7 @@ pub async fn compact(app: App) -> Result<(), String> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "files of events were not merged; it is tried again");
+                    tracing::warn!(%error, "lake files could not be merged; the next round retries");
                     break;
                 }
             }
@@ -62,8 +61,8 @@ pub async fn compact(app: App) -> Result<(), String> {
     }
 }
 
-/// Erases and cuts, in turns: what a cut stores that guards remember of a session is not to be erased meanwhile. Runs until
-/// the process stops.
+/// Erases and cuts in turns, so that no cut stores guard state of a session while it is erased. Runs until the process
+/// stops.
 pub async fn erase_and_cut(app: App) -> Result<(), String> {
     let mut next_cut = Instant::now();
     loop {
@@ -72,7 +71,7 @@ pub async fn erase_and_cut(app: App) -> Result<(), String> {
             () = tokio::time::sleep(ERASE_EVERY) => {}
         }
         if let Err(error) = app.erase.step().await {
-            tracing::warn!(%error, "an erasure was cut off; what is left stays hidden, and it is tried again");
+            tracing::warn!(%error, "an erasure was interrupted; its events stay hidden, and the next round retries");
         }
         if Instant::now() < next_cut {
             continue;
@@ -82,12 +81,12 @@ pub async fn erase_and_cut(app: App) -> Result<(), String> {
             outcome = app.cut.step() => outcome,
         };
         match outcome {
-            // There may be more, after an erasure has had its turn.
+            // There may be more, after erasures have had their turn.
             Ok(Some(Committed::Done)) => continue,
             Ok(Some(Committed::Moved)) => next_cut = Instant::now() + CUT_AGAIN,
             Ok(None) => next_cut = Instant::now() + CUT_EVERY,
             Err(error) => {
-                tracing::warn!(%error, "old events were not let go; it is tried again");
+                tracing::warn!(%error, "old events could not be deleted; the next round retries");
                 next_cut = Instant::now() + CUT_EVERY;
             }
         }

@@ -1,4 +1,4 @@
-//! Forgets what is kept for a while only, a piece at a time, so that no other write waits long.
+//! Deletes records with a limited lifetime, a piece at a time, so that no other write waits long.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 
 const PAUSE: Duration = Duration::from_secs(60);
-/// Between two pieces the writer belongs to the others too.
+/// The pause between two pieces, in which other writes have their turn.
 const BREATH: Duration = Duration::from_millis(10);
 const ROWS_MAX: u32 = 500;
-/// How long a listener may be away and still miss nothing.
+/// The longest absence of a listener after which it still misses nothing.
 const NEWS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs until `stop`.
@@ -30,7 +30,7 @@ pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Res
         let more = match jump {
             Some(_) => false,
             None => forget(&catalog, &clock).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "what is old was not forgotten; tried again shortly");
+                tracing::warn!(%error, "expired records could not be deleted; the next round retries");
                 false
             }),
         };
@@ -41,7 +41,7 @@ pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Res
     }
 }
 
-/// Forgets a piece of each kind; tells whether there may be more.
+/// Deletes a piece of each kind. True if there may be more.
 async fn forget(catalog: &Catalog, clock: &Clock) -> Result<bool> {
     let now = clock.now();
     let pieces = [

@@ -1,4 +1,4 @@
-//! Keeps the counters up with the inbox, one loop a partition, for as long as the partition is this process's.
+//! Applies events from the inbox, with one loop for each partition that this process owns.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::flow::event::ingest::{Ingest, Step};
 use crate::flow::lake::partitions::BATCH_EVENTS_MAX;
 use crate::flow::lake::partitions::Partitions;
 
-/// Batches follow each other at this pace unless they are full or somebody waits, so that few events cost few commits.
+/// The pause between batches, unless they are full or a caller waits, so that few events cost few commits.
 const PACE: Duration = Duration::from_millis(50);
-/// An arrival that was not noticed is found after this time.
+/// An arrival whose hint was lost is found after this time.
 const POLL: Duration = Duration::from_secs(1);
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
-/// Tries of a single event, with growing pauses, before it is kept apart as the one at fault.
+/// Tries of a single event, with growing pauses, before it is quarantined as the faulty one.
 const TRIES_OF_ONE_MAX: u32 = 5;
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Applies events until `stop`. The error is a sentence: going on would lose events.
+/// Applies events until `stop`. The error is a sentence; it ends the process, because going on would lose events.
 pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
     let loops = (0..ingest.partitions()).map(|partition| {
         let follower = Follower {
@@ -43,22 +43,22 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
         never = renew(ingest.owned()) => match never {},
     };
     if let Err(error) = ingest.owned().release().await {
-        tracing::warn!(%error, "the partitions were not given back; this data folder can claim them all the same");
+        tracing::warn!(%error, "the partitions could not be released; this data folder can still claim them");
     }
     outcome
 }
 
-/// Keeps the leases of what is owned.
+/// Renews the claims of owned partitions.
 async fn renew(owned: &Partitions) -> Infallible {
     loop {
         tokio::time::sleep(LEASE / 3).await;
         if let Err(error) = owned.renew().await {
-            tracing::warn!(%error, "the leases of the partitions were not renewed; it is tried again");
+            tracing::warn!(%error, "the claims of the partitions could not be renewed; the next round retries");
         }
     }
 }
 
-/// Forgets the ids of events, and what guards remember, that are older than the promise, until `stop`.
+/// Deletes event ids and guard state older than promised, until `stop`.
 pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
     loop {
         tokio::select! {
@@ -71,7 +71,7 @@ pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), Strin
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "what is old of events was not forgotten");
+                    tracing::warn!(%error, "expired event ids or guard state could not be deleted; retrying");
                     break;
                 }
             }
@@ -79,7 +79,7 @@ pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), Strin
     }
 }
 
-/// Makes news of what was kept apart, until `stop`: a project hears of it within a second, and once a second at most.
+/// Publishes news of quarantined events until `stop`, at most once a second for each project.
 pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
     loop {
         tokio::select! {
@@ -87,7 +87,7 @@ pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result
             () = tokio::time::sleep(TELL_EVERY) => {}
         }
         if let Err(error) = ingest.tell_quarantined().await {
-            tracing::warn!(%error, "it was not told that events were kept apart; tried again shortly");
+            tracing::warn!(%error, "news of quarantined events could not be published; the next round retries");
         }
     }
 }
@@ -95,9 +95,9 @@ pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result
 struct Follower {
     ingest: Ingest,
     partition: u32,
-    /// The mark as far as this process has moved it.
+    /// The watermark as far as this process has moved it.
     counted: Option<Offset>,
-    /// Since the mark was read last: whoever owned the partition before may have moved it.
+    /// Set after a claim, until the watermark is read again: the owner before may have moved it.
     has_claimed: bool,
     /// Halved while a batch fails, down to the one event that is at fault.
     events_max: usize,
@@ -118,7 +118,7 @@ impl Follower {
         }
     }
 
-    /// One step from `mark`, which is read first when it is not known.
+    /// One step from `mark`, which is read first if it is `None`.
     async fn step(&mut self, mark: &mut Option<Offset>) -> Result<Pause, String> {
         let owned = self.ingest.owned();
         if owned.fence(self.partition).is_none() {
@@ -161,7 +161,7 @@ impl Follower {
             }
             self.tries_of_one += 1;
             if self.tries_of_one >= TRIES_OF_ONE_MAX {
-                // Should that fail as well, then the event is not at fault.
+                // If that fails as well, the event is not at fault.
                 self.tries_of_one = 0;
                 outcome = self.ingest.step_over(self.partition, from, error).await;
             }
@@ -181,7 +181,7 @@ impl Follower {
                 Ok(Pause::Pace)
             }
             Err(error) => {
-                // Whether the last commit went through may be unknown: the mark tells.
+                // The last commit may have succeeded although it failed here, so the watermark is read again.
                 *mark = None;
                 Ok(self.failed(&error))
             }
@@ -199,7 +199,7 @@ impl Follower {
         match pause {
             Pause::None => {}
             Pause::Pace => {
-                // Ends early when somebody waits.
+                // Ends early if a caller waits.
                 let _ = tokio::time::timeout(PACE, hurried.changed()).await;
             }
             Pause::Arrival => {
@@ -211,7 +211,7 @@ impl Follower {
     }
 }
 
-/// What to wait for before the next step.
+/// The condition for the next step.
 enum Pause {
     None,
     Pace,

@@ -1,4 +1,4 @@
-//! Background tasks of a process: they call the flow and own no rule. Each belongs to the supervisor.
+//! Background tasks of a process. They call the flow, hold no rule of their own, and belong to the supervisor.
 
 pub mod clear;
 pub mod flush;
@@ -30,7 +30,7 @@ pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("old events", ingest::forget(app.ingest.clone(), app.stop.clone()));
 }
 
-/// Open streams end by themselves once the process is asked to stop; it has to wait until they have said so.
+/// Open streams end when the process stops. The process waits until all of them have ended.
 async fn wait_for_streams(newsroom: Newsroom, stop: CancellationToken) -> Result<(), String> {
     stop.cancelled().await;
     newsroom.emptied().await;

@@ -1,4 +1,4 @@
-//! Keeps the cores busy with photos: claims as many as there are places, renews what is held, gives back at the end.
+//! Processes photos: claims as many as there are free places, renews their leases, and releases them at the end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::secrets;
 
 /// Leases last three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(20);
-/// A job that nobody of this process was told of is found after this time, give or take a tenth.
+/// A job whose hint was lost is found after this time, give or take a tenth.
 const POLL: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,7 @@ impl Held {
     }
 }
 
-/// Gives the lease up however its task ends.
+/// Drops the lease when its task ends in any way.
 struct Place {
     held: Held,
     job_id: JobId,
@@ -43,9 +43,9 @@ impl Drop for Place {
     }
 }
 
-/// Processes photos until the process stops; then those under way are finished.
+/// Processes photos until the process stops, then finishes those under way.
 pub async fn run(app: App) -> Result<(), String> {
-    // What this node held when it was killed.
+    // Leases that this node held when it was killed.
     while let Err(error) = app.catalog.release_leases(app.node.to_string()).await {
         tracing::warn!(%error, "the leases of an earlier run could not be released yet");
         tokio::select! {
@@ -65,7 +65,7 @@ pub async fn run(app: App) -> Result<(), String> {
         () = keep_leases(&app, &held) => {}
     }
     if let Err(error) = app.catalog.release_leases(app.node.to_string()).await {
-        tracing::warn!(%error, "leases are left to the next start");
+        tracing::warn!(%error, "leases could not be released; the next start releases them");
     }
     Ok(())
 }
@@ -86,7 +86,7 @@ async fn process_photos(app: &App, held: &Held) {
         hinted = tokio::select! {
             () = app.stop.cancelled() => break,
             () = app.waiting_jobs.notified() => true,
-            // A place is free: whatever waits can be had at once.
+            // With a free place, waiting jobs are claimed without a pause.
             Some(_) = photos.join_next() => true,
             () = tokio::time::sleep(pause) => false,
         };
@@ -94,13 +94,13 @@ async fn process_photos(app: &App, held: &Held) {
     while photos.join_next().await.is_some() {}
 }
 
-/// Renews what is held; takes away what others have stopped renewing. Never ends by itself.
+/// Renews held leases, and releases those that other processes stopped renewing. Never returns.
 async fn keep_leases(app: &App, held: &Held) {
     let mut answering_since = Instant::now();
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
         let leases: Vec<Lease> = held.change(|held| held.values().copied().collect());
-        // Right after an outage of the catalog nobody has had the time to renew: that is no sign of death.
+        // Shortly after an outage of the catalog, an expired lease does not mean that its owner died.
         let may_recover = answering_since.elapsed() >= LEASE;
         if let Err(error) = renew_and_recover(app, leases, may_recover).await {
             tracing::warn!(%error, "leases could not be renewed");

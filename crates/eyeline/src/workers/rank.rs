@@ -1,4 +1,4 @@
-//! Publishes orders as they fall due.
+//! Publishes orders when they are due.
 
 use std::time::Duration;
 
@@ -9,14 +9,13 @@ use tokio_util::sync::CancellationToken;
 use crate::flow::gallery::rank::Orders;
 use crate::secrets;
 
-/// How often hints are taken in: the shortest time between two orders of a gallery.
+/// The interval at which hints are read: the shortest time between two orders of a gallery.
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks between two comparisons with the catalog, about; drawn anew each time, so that several processes do not ask at
-/// the same moment.
+/// Ticks between two comparisons with the catalog, drawn at random, so that processes do not ask at the same moment.
 const POLL_TICKS: std::ops::Range<u8> = 9..12;
 const PUBLICATIONS_AT_ONCE: usize = 2;
 
-/// Runs until `stop`. A catalog that is away is tried again; pages go on from the orders there are.
+/// Runs until `stop`. If the catalog is unavailable it retries, and pages are served from the present orders.
 pub async fn run(orders: Orders, stop: CancellationToken) -> Result<(), String> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! Sweeps at a steady pace.
+//! Runs the sweep at a steady pace.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub async fn run(app: App) -> Result<(), String> {
     let pace = Duration::from_secs(app.settings.sweep_seconds.into());
     loop {
         if let Err(error) = sweep(&app).await {
-            tracing::warn!(%error, "the sweep was cut off; it goes on at the next round");
+            tracing::warn!(%error, "the sweep was interrupted; the next round continues");
         }
         tokio::select! {
             () = app.stop.cancelled() => return Ok(()),

@@ -1,10 +1,10 @@
-//! Events one after the other in a chunk of bytes, each after its length.
+//! Chunks of events: each event follows its length.
 
 use bytes::{Buf as _, Bytes};
 
 use super::super::{Delivery, Entry, Offset};
 
-/// Bytes of a chunk at the most, unless it is a single larger event.
+/// The most bytes of a chunk, unless it is a single larger event.
 pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
 /// Events of one call that go into one chunk.
@@ -15,7 +15,8 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// Lays the entries out in as few pieces as the bound allows; done by the caller, so that the writer only copies.
+    /// Serializes the entries into as few pieces as the bound allows. The caller does this, so that the writer only
+    /// copies.
     pub(super) fn cut(entries: &[Entry]) -> Vec<Piece> {
         let mut rest = entries.iter().map(|entry| entry.event.len() + 4).sum::<usize>();
         let mut pieces = Vec::new();
@@ -48,7 +49,7 @@ impl Piece {
         &self.bytes
     }
 
-    /// True when `next` still fits behind this one.
+    /// True if `next` fits into this chunk.
     pub(super) fn has_room_for(&self, next: &Piece) -> bool {
         self.bytes.is_empty() || self.bytes.len() + next.bytes.len() <= CHUNK_BYTES_MAX
     }
@@ -64,7 +65,7 @@ impl Piece {
     }
 }
 
-/// The events of a chunk whose first one stands at `first`, without copying them.
+/// The events of a chunk whose first offset is `first`, without copying them.
 pub(super) fn split(chunk: &Bytes, first: Offset) -> impl Iterator<Item = Delivery> {
     let mut rest = chunk.clone();
     (first..).map_while(move |offset| {

@@ -1,8 +1,8 @@
-//! The inbox in a SQLite file of its own, one partition.
+//! The inbox in its own SQLite file, with one partition.
 //!
-//! One thread writes. What has gathered in its queue while the last commit ran is the next commit, so that one fsync
-//! answers many. Nobody waits for company while a core is idle. A row holds a chunk of many events: singles of a group share
-//! one.
+//! One thread writes. The entries that gather in its queue during a commit are the next commit, so that one fsync
+//! answers many calls. An append does not wait for others while a core is idle. A row holds a chunk of many events;
+//! single events of a commit share one.
 
 mod chunk;
 mod writer;
@@ -22,24 +22,24 @@ use crate::error::{Error, Result};
 use chunk::Piece;
 use writer::Command;
 
-/// Bytes that may wait for the writer; more is answered "full".
+/// The most bytes that wait for the writer. Further calls get `Unavailable`.
 const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Calls that may wait for the writer.
+/// The most calls that wait for the writer.
 const QUEUE_CALLS_MAX: usize = 8 * 1024;
-/// Events that a pull has room for from the start.
+/// The initial capacity of a pull, in events.
 const PULL_EVENTS_USUAL: usize = 10_000;
 const READERS: usize = 3;
-/// Version of the file's layout, kept in `user_version`.
+/// The version of the file's layout, stored in `user_version`.
 const LAYOUT: i64 = 1;
 
 pub(super) struct SqliteInbox {
-    /// Emptied when this is dropped, so that the writer ends.
+    /// Set to `None` on drop, so that the writer ends.
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<std::thread::JoinHandle<()>>,
     space: Arc<Semaphore>,
     head: watch::Receiver<Offset>,
     readers: Arc<Readers>,
-    /// Why nothing is taken any more, set by a failed fsync.
+    /// The reason why nothing is accepted any more; set by a failed fsync.
     broken: Arc<OnceLock<String>>,
 }
 
@@ -49,12 +49,12 @@ struct Readers {
 }
 
 impl SqliteInbox {
-    /// To be called within a runtime.
+    /// Call it within a runtime.
     pub(super) fn open(path: &Path) -> Result<Self> {
         Self::open_limited(path, None)
     }
 
-    /// With `pages_max` the file is full at that size, as a disk would be.
+    /// With `pages_max` the file is full at that size, like a full disk.
     fn open_limited(path: &Path, pages_max: Option<u32>) -> Result<Self> {
         let opened = |error: rusqlite::Error| Error::internal("opening the inbox's file", error);
         let writing = Connection::open(path).map_err(opened)?;
@@ -105,7 +105,7 @@ impl SqliteInbox {
         let readers = self.readers.clone();
         let permit =
             readers.permits.clone().acquire_owned().await.map_err(|error| Error::internal("readers", error))?;
-        // The caller may go away while this runs: the connection goes back all the same, and then the permit.
+        // The caller may be dropped while this runs. The connection is returned first, then the permit.
         let read = tokio::task::spawn_blocking(move || {
             let connection = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(connection) = connection else {
@@ -120,7 +120,7 @@ impl SqliteInbox {
     }
 }
 
-/// Waits for the writer, so that whoever opens the file next finds nobody writing to it.
+/// Waits for the writer, so that the file has no writer when it is opened again.
 impl Drop for SqliteInbox {
     fn drop(&mut self) {
         self.commands = None;
@@ -179,7 +179,7 @@ impl Inbox for SqliteInbox {
     }
 
     async fn arrived(&self, _partition: u32, after: Offset) {
-        // The sender lives as long as the writer; once it has gone, nothing arrives any more.
+        // The sender lives as long as the writer. Once it is gone, nothing arrives.
         if self.head.clone().wait_for(|head| *head > after).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -201,7 +201,7 @@ fn check(partition: u32) -> Result<()> {
     if partition == 0 { Ok(()) } else { Err(Error::internal("the inbox", format!("it has no partition {partition}"))) }
 }
 
-/// Reads chunk after chunk until the bounds of a pull are reached.
+/// Reads chunks until the bounds of a pull are reached.
 fn collect(connection: &Connection, sql: &str, from: Offset, events_max: usize) -> rusqlite::Result<Vec<Delivery>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([from])?;
@@ -228,9 +228,9 @@ pub(crate) fn prepare(connection: &Connection) -> Result<()> {
     let prepared = |error: rusqlite::Error| Error::internal("preparing the inbox's file", error);
     connection.busy_timeout(Duration::from_secs(5)).map_err(prepared)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(prepared)?;
-    // FULL: a commit is on stable storage before it is answered. NORMAL would lose the last ones at a power cut.
+    // FULL: a commit is on stable storage before it is answered. NORMAL could lose the last ones in a power cut.
     connection.pragma_update(None, "synchronous", "FULL").map_err(prepared)?;
-    // The writer makes its checkpoints itself, after it has answered.
+    // The writer makes its checkpoints after it has answered.
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(prepared)?;
     let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(prepared)?;
     if layout > LAYOUT {

@@ -1,4 +1,4 @@
-//! The one thread that writes to the inbox's file.
+//! The single thread that writes to the inbox's file.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,11 +12,11 @@ use super::failure;
 use crate::error::{Error, Result};
 use crate::sql::is_failed_fsync;
 
-/// Bytes that share one commit at the most, so that a commit stays short.
+/// The most bytes of one commit, so that a commit stays short.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Where a call of fewer bytes than this has little company, whoever else can run is let run first: on a busy machine what
-/// they send shares the commit, which costs each of them less. Where a core is idle nobody waits. A batch is worth a commit
-/// of its own, and many more calls at once would leave the cores idle meanwhile.
+/// A call of fewer bytes yields once before committing if it has fewer than `COMPANY` others, so that concurrent
+/// appends can join the same fsync. An idle core does not wait. A larger batch is worth its own commit, and waiting for
+/// more calls would leave cores idle.
 const SMALL_BYTES: usize = 4 * 1024;
 const COMPANY: usize = 16;
 /// Bytes written between two checkpoints of the write-ahead log.
@@ -28,14 +28,14 @@ pub(super) enum Command {
     Append {
         pieces: Vec<Piece>,
         answer: oneshot::Sender<Result<()>>,
-        /// Its part of the queue's bytes, given back when it is answered.
+        /// Its permits of the queue's bytes, released when it is answered.
         _space: OwnedSemaphorePermit,
     },
-    /// Answered with the number of chunks deleted; none: there are no more to delete.
+    /// The answer is the number of deleted chunks; 0 if there are no more to delete.
     Forget { up_to: Offset, answer: oneshot::Sender<Result<usize>> },
 }
 
-/// Ends when the last sender of commands has gone.
+/// Ends when the last sender of commands is dropped.
 pub(super) fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Command>,
@@ -78,10 +78,10 @@ fn size(command: &Command) -> usize {
 }
 
 struct Writer {
-    /// Where answers are given: each wakes a task, which costs this thread far more than one of the runtime's own.
+    /// Answers are sent from the runtime: waking a task costs this thread far more than one of the runtime's threads.
     runtime: Handle,
-    /// Set by a failed fsync: the kernel may have dropped what it could not write, so that a later fsync proves nothing.
-    /// From then on nothing is promised until the server is started again.
+    /// Set by a failed fsync. The kernel may have dropped the data that it could not write, so a later fsync proves
+    /// nothing. Nothing is promised until the server restarts.
     broken: Arc<OnceLock<String>>,
     unchecked_bytes: usize,
 }
@@ -97,7 +97,7 @@ impl Writer {
                         Some(reason) => Err(Error::unavailable(reason.clone())),
                         None => forget(connection, up_to).map_err(|error| self.failed(&error)),
                     };
-                    // Whoever asked may have gone; the space is free all the same.
+                    // The caller may be gone; the space is free anyway.
                     let _ = answer.send(outcome);
                 }
             }
@@ -117,7 +117,7 @@ impl Writer {
         let failed = outcome.err().map(|error| error.to_string());
         self.runtime.spawn(async move {
             for (_, answer, _) in appends {
-                // The sender may have gone away; the events are counted all the same.
+                // The caller may be gone; the events count anyway.
                 let _ = answer.send(failed.clone().map_or(Ok(()), |reason| Err(Error::unavailable(reason))));
             }
         });
@@ -126,7 +126,7 @@ impl Writer {
     fn checkpoint(&mut self, connection: &Connection) {
         match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             Ok(()) => self.unchecked_bytes = 0,
-            // The log keeps everything; after the next commit it is tried again.
+            // The log keeps everything. The next commit retries.
             Err(error) => tracing::warn!(error = %self.failed(&error), "the inbox's log could not be checkpointed"),
         }
     }
@@ -142,7 +142,7 @@ impl Writer {
     }
 }
 
-/// One commit for all pieces; gives the newest offset and the bytes written.
+/// Commits all pieces. Returns the newest offset and the bytes written.
 fn append<'a>(
     connection: &mut Connection,
     pieces: impl Iterator<Item = &'a Piece>,
@@ -170,7 +170,7 @@ fn append<'a>(
     Ok((newest, written))
 }
 
-/// Deletes some of the oldest chunks that lie wholly at or before `up_to`; the newest one stays and keeps the numbering.
+/// Deletes some of the oldest chunks that end at or before `up_to`. The newest chunk stays and keeps the numbering.
 fn forget(connection: &Connection, up_to: Offset) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM chunks WHERE first_offset IN (
                    SELECT first_offset FROM chunks

@@ -1,4 +1,4 @@
-//! `eyeline demo`: a gallery of pictures made on the spot, and simulated visitors that it learns from.
+//! `eyeline demo`: a gallery of generated pictures, and simulated visitors from which it learns.
 
 mod pictures;
 mod visitors;
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 
 const PROJECT: &str = "Eyeline demo";
 const GALLERY: &str = "Landscapes";
-/// Pictures of the gallery: five pages, so that the best are out of sight at first.
+/// Pictures of the gallery. They fill five pages, so that most of the best ones start out of sight.
 const PICTURES: usize = 100;
 
 #[derive(clap::Args)]
@@ -30,13 +30,13 @@ Examples:
   eyeline demo                 watch the printed link in a browser meanwhile
   eyeline demo --delete        delete the demo's project with all that belongs to it")]
 pub(super) struct Arguments {
-    /// Delete the demo in place of playing it
+    /// Delete the demo instead of playing it
     #[arg(long)]
     delete: bool,
     /// Visits to play
     #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(200..=100_000))]
     visits: u32,
-    /// Visitors of another seed like other pictures
+    /// Seed of the visitors' taste
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -64,7 +64,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     let target = Target { client, project_id, gallery_id };
     photos::import(&target, photos::find(folder.path())?, &HashMap::new()).await?;
     let numbers = numbers(&target).await?;
-    // Visitors come once the gallery has an order.
+    // Visitors need a published order.
     target.client.send(Method::POST, &format!("/galleries/{}/refresh", target.gallery_id), None).await?;
     let application = json!({"project_id": target.project_id, "name": "Demo visitors"});
     let application =

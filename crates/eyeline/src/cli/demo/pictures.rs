@@ -11,14 +11,14 @@ const QUALITY: u8 = 82;
 
 type Rgb = [f32; 3];
 
-/// Sky at the top, sky at the horizon, and the nearest hill, at warmth 0 and at warmth 1.
+/// Colours of the sky's top, the horizon and the nearest hill, at warmth 0 and at warmth 1.
 const SKY: [Rgb; 2] = [[150.0, 165.0, 180.0], [58.0, 40.0, 110.0]];
 const HORIZON: [Rgb; 2] = [[196.0, 202.0, 206.0], [255.0, 140.0, 66.0]];
 const HILL: [Rgb; 2] = [[92.0, 104.0, 98.0], [44.0, 20.0, 52.0]];
 const SUN: Rgb = [255.0, 236.0, 170.0];
 const HILLS: usize = 4;
 
-/// Writes a picture for each of these warmths (0 to 1) to the folder, named by its number.
+/// Writes a picture for each warmth (0 to 1) to the folder, named by its number.
 pub(super) fn write(folder: &Path, warmths: &[f32]) -> Result<(), String> {
     for (number, warmth) in warmths.iter().enumerate() {
         let mut file = Vec::new();
@@ -36,12 +36,12 @@ fn name(number: usize) -> String {
     format!("landscape-{number:03}.jpg")
 }
 
-/// The number in a file name that [`write`] gave.
+/// The number in a file name made by [`write`].
 pub(super) fn number(name: &str) -> Option<usize> {
     name.strip_prefix("landscape-")?.strip_suffix(".jpg")?.parse().ok()
 }
 
-/// The pixels of a picture, RGB, row by row. `number` gives the hills their shape.
+/// The pixels of a picture: RGB, row by row. `number` varies the shape of the hills.
 fn landscape(number: usize, warmth: f32) -> Vec<u8> {
     let (width, height) = (f32::from(WIDTH), f32::from(HEIGHT));
     // Any irrational step spreads the numbers evenly over the pictures.

@@ -1,4 +1,4 @@
-//! The demo's visitors: who they are, what they do on the server, and what came of it.
+//! The demo's visitors: their tastes, their visits on the server, and a summary.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::super::names::text;
 use super::super::say;
 use crate::clock::Clock;
 
-/// Pictures of a page, as a visitor's browser asks for them.
+/// Pictures of one page, as a visitor's browser requests them.
 const PAGE: usize = 20;
-/// Visits between two sendings of events, and how long these take at least: a gallery gets a new order each second.
+/// Visits between two batches of events, and the least time they take: a gallery gets a new order each second.
 const ROUND: usize = 20;
 const ROUND_TIME: Duration = Duration::from_millis(700);
 const AT_ONCE: usize = 8;
-/// Visits whose clicks are told together. The first part sees the newest pictures first, the others the learned order.
+/// Visits whose clicks are summed. The first part sees the newest pictures first, the others the learned order.
 const PART: usize = 100;
 /// Characters of the longest bar.
 const BAR: f64 = 40.0;
 
-/// Visitors of a gallery of so many pictures.
+/// Visitors of a gallery with the given number of pictures.
 pub(super) struct Visitors(Crowd);
 
-/// Some pictures are much liked and most are not; visitors look at the upper rows more than at the lower.
+/// A few pictures are much liked and most are not. Visitors look more at upper rows than at lower ones.
 pub(super) fn crowd(visits: usize, seed: u64, pictures: usize) -> Visitors {
     let scenario = Scenario {
         name: "demo",
@@ -42,7 +42,7 @@ pub(super) fn crowd(visits: usize, seed: u64, pictures: usize) -> Visitors {
 }
 
 impl Visitors {
-    /// How warm each picture is painted, from 0 to 1: the better liked, the warmer.
+    /// The warmth of each picture, from 0 to 1. Better liked pictures are warmer.
     pub(super) fn warmths(&self) -> Vec<f32> {
         let appeals: Vec<f64> = (0..self.0.images()).map(|image| self.0.appeal(image)).collect();
         let below = |appeal: f64| appeals.iter().filter(|other| **other < appeal).count();
@@ -51,7 +51,7 @@ impl Visitors {
     }
 }
 
-/// Plays all visits; `image_ids` by number. Tells the clicks that were really made, part by part.
+/// Plays all visits; `image_ids` are by number. Prints the clicks that were really made, part by part.
 pub(super) async fn play(
     visitors: Visitors,
     client: &Client,
@@ -93,7 +93,7 @@ pub(super) async fn play(
     Ok(())
 }
 
-/// One visit: it reads pages of the gallery as deep as it scrolls. Returns what it did as events.
+/// One visit, which reads pages of the gallery as deep as it scrolls. Returns its acts as events.
 async fn visit(
     crowd: &Crowd,
     session: usize,
@@ -103,7 +103,7 @@ async fn visit(
 ) -> Result<(Visit, Vec<Value>), String> {
     let mut visit = crowd.visit(session);
     let actor = visit.actor;
-    // Each visitor's clock is this machine's, as a browser's would be.
+    // Each visitor's clock is this machine's, as in a browser here.
     let now = Clock::default().real_now();
     let mut events = Vec::new();
     let mut place = format!("session_id={}", actor.session_id);
@@ -136,7 +136,7 @@ async fn visit(
     }
 }
 
-/// Prints the clicks of a visit, part by part.
+/// Prints the clicks per visit, part by part.
 fn tell(clicks: &[usize]) {
     let parts: Vec<f64> = clicks.chunks(PART).map(mean).collect();
     let most = parts.iter().copied().fold(f64::MIN_POSITIVE, f64::max);

@@ -1,4 +1,4 @@
-//! The machine: the sandbox as its kernel enforces it, memory, open files, disks.
+//! The machine: the sandbox that its kernel enforces, memory, open files, disks.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::flow::photo::makers::WORKER_COMMAND;
 use crate::settings::Settings;
 use crate::{connections, memory};
 
-/// What the logs of the embedded engines may grow to between two checkpoints, and some rest.
+/// The most that logs of embedded engines may grow between two checkpoints, with a reserve.
 const LOGS_BYTES: u64 = 512 << 20;
 
 const MIB: u64 = 1 << 20;
@@ -28,7 +28,7 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// What reads hostile input, as checks name it and as people say it.
+/// A worker that reads hostile input: its name in checks, and in sentences.
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -38,7 +38,7 @@ struct Kind {
 const IMAGE: Kind = Kind { name: "worker", plural: "decoders" };
 const SQL: Kind = Kind { name: "sql_worker", plural: "SQL workers" };
 
-/// Starts an image worker as the server does, and reads what the kernel says of it.
+/// Starts an image worker like the server, and reads the kernel's limits for it.
 fn image_worker() -> Vec<Check> {
     let worker = match WorkerProcess::spawn(Path::new("/proc/self/exe"), &[WORKER_COMMAND]) {
         Ok(worker) => worker,
@@ -53,7 +53,7 @@ fn image_worker() -> Vec<Check> {
     checks
 }
 
-/// The same for a worker that answers SQL.
+/// Starts an SQL worker likewise.
 fn sql_worker() -> Vec<Check> {
     let started = SqlWorker::start(Path::new("/proc/self/exe"), &[SQL_WORKER_COMMAND]);
     let ready = started.and_then(|mut worker| Ok((worker.ready()?, worker)));
@@ -88,13 +88,13 @@ fn confinement(kind: Kind, confinement: Confinement) -> Vec<Check> {
     let name = format!("{name}.landlock");
     let landlock = match confinement.landlock {
         Enforcement::Full => Check::holds(name, found),
-        // The filter of system calls refuses the same: this is the second wall.
+        // The system call filter refuses the same calls: this is the second wall.
         _ => Check::noted(name, found, "Linux 6.12 or newer with Landlock switched on does all of it."),
     };
     vec![seccomp, landlock]
 }
 
-/// What reads HEIC and AVIF. A server without it does all the rest.
+/// The library that reads HEIC and AVIF. A server without it does everything else.
 fn heif(support: &HeifSupport) -> Check {
     const NAME: &str = "worker.heif";
     let HeifSupport { version, trouble, heic, avif } = support;
@@ -117,14 +117,14 @@ fn limits_of(kind: Kind, worker: u32, bounds: &Bounds) -> Check {
     worker_limits(kind, &limits, bounds, mapped_bytes(&worker.to_string()))
 }
 
-/// `table` is `/proc/<worker>/limits`; `mapped_bytes` is what a worker that waits has mapped, its program above all.
+/// `table` is `/proc/<worker>/limits`; `mapped_bytes` is the mapped memory of an idle worker, mostly its program.
 fn worker_limits(kind: Kind, table: &str, bounds: &Bounds, mapped_bytes: u64) -> Check {
     let (Bounds { memory_bytes, shared_bytes, .. }, files) = (*bounds, bounds.files());
     let Kind { name, plural } = kind;
     let bounds = [
         ("Max address space", memory_bytes.saturating_add(mapped_bytes)),
         ("Max open files", files),
-        // What it shares with the server is a file to the kernel.
+        // The kernel treats the memory shared with the server as a file.
         ("Max file size", shared_bytes),
         ("Max core file size", 0),
     ];
@@ -149,7 +149,7 @@ fn worker_limits(kind: Kind, table: &str, bounds: &Bounds, mapped_bytes: u64) ->
 fn memory_of(available: Option<u64>, decode_bytes_max: u64) -> Check {
     const NAME: &str = "memory";
     let Some(available) = available else {
-        return Check::noted(NAME, "this system does not tell how much memory there is", "Watch it.");
+        return Check::noted(NAME, "this system does not report its memory", "Watch it.");
     };
     let found = format!("{} MiB may be used, up to {} MiB of it for decoding", available / MIB, decode_bytes_max / MIB);
     let remedy = "Huge pictures could use all of it and have the server killed: add memory, or lower \
@@ -172,7 +172,7 @@ fn open_files((possible, wanted): (usize, usize)) -> Check {
     Check::noted("open_files", found, remedy)
 }
 
-/// The data folder and every other folder that an embedded engine is told to use.
+/// The data folder and every other folder of an embedded engine.
 fn folders(settings: &Settings) -> Vec<Check> {
     let data = &settings.data;
     let mut checks = vec![writable(data)];
@@ -192,7 +192,7 @@ fn folders(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// The path itself, or the closest folder above it that is there; absolute and without links.
+/// The path, or its closest existing ancestor; absolute and without links.
 fn nearest(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     absolute.ancestors().find_map(|path| path.canonicalize().ok())
@@ -201,7 +201,7 @@ fn nearest(path: &Path) -> Option<PathBuf> {
 fn writable(data: &Path) -> Check {
     const NAME: &str = "data.folder";
     let shown = data.display();
-    let remedy = "See to its rights, or choose another folder with EYELINE_DATA.";
+    let remedy = "Correct its rights, or choose another folder with EYELINE_DATA.";
     let may_write = |path: &Path| access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
     if data.is_dir() {
         return match may_write(data) {

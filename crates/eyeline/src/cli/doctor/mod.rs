@@ -1,4 +1,4 @@
-//! `eyeline doctor`: what holds up the promises, looked at one by one.
+//! `eyeline doctor`: checks the preconditions of the product's promises, one by one.
 
 mod machine;
 mod mounts;
@@ -54,7 +54,7 @@ fn line(check: &Check) -> String {
     format!("{verdict:<7} {:<27} {}{remedy}", check.name, check.found)
 }
 
-/// What a running server alone knows: whether its engines would still keep what they are given.
+/// Facts that only a running server knows: the state of its engines.
 fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
     const NAME: &str = "server";
     let Some(engines) = told.as_ref().and_then(|told| told["engines"].as_array()) else {

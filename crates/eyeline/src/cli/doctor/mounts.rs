@@ -1,10 +1,10 @@
-//! File systems: whether what was written and synced is still there after a power cut.
+//! File systems: checks that synced writes survive a power cut.
 
 use std::path::{Path, PathBuf};
 
 use eyeline_store::checks::Check;
 
-/// The mount that a path is on.
+/// The mount of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     pub point: PathBuf,
@@ -13,7 +13,7 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Of an absolute path, without links.
+    /// The mount of an absolute path without links.
     pub(super) fn of(path: &Path) -> Option<Self> {
         find(&std::fs::read_to_string("/proc/self/mountinfo").ok()?, path)
     }
@@ -31,7 +31,7 @@ impl Mount {
             return Check::broken(name, found, remedy);
         }
         if kind == "overlay" {
-            let remedy = "It is a container's own layer, and goes with the container: mount a volume.";
+            let remedy = "It is a container's own layer, which is deleted with the container: mount a volume.";
             return Check::noted(name, found, remedy);
         }
         let is_remote = kind.starts_with("nfs") || kind.starts_with("fuse") || matches!(kind, "cifs" | "smb3" | "9p");
@@ -44,7 +44,7 @@ impl Mount {
     }
 }
 
-/// In the kernel's table of mounts; a later one covers an earlier one at the same place.
+/// Finds the mount in the kernel's table. A later mount covers an earlier one at the same point.
 fn find(table: &str, path: &Path) -> Option<Mount> {
     let mounts = table.lines().filter_map(parse).filter(|mount| path.starts_with(&mount.point));
     mounts.max_by_key(|mount| mount.point.components().count())
@@ -61,7 +61,7 @@ fn parse(line: &str) -> Option<Mount> {
     Some(Mount { point, kind, options })
 }
 
-/// Spaces and the like stand as three octal digits behind a backslash.
+/// Decodes spaces and similar characters, which are written as a backslash and three octal digits.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Settings and secrets: what the operator chose, and who can read it.
+//! Settings and secrets: the operator's choices, and the rights to the secret files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -35,7 +35,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Check> {
     checks
 }
 
-/// The folder and the keys in it are their owner's alone; keys that the settings give are in no file of it.
+/// Only their owner may read the folder and the keys in it. Keys given in the settings are in no file of it.
 fn secrets(data: &Path, secret_in_file: bool, admin_key_in_file: bool) -> Check {
     const NAME: &str = "secrets";
     let mut files = vec![(data.to_owned(), "700")];

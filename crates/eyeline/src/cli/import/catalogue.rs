@@ -1,4 +1,4 @@
-//! A catalogue file, streamed to the gallery's dataset.
+//! Streams a catalogue file to the gallery's dataset.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use url::form_urlencoded;
 use super::super::say;
 use super::{Target, bytes_bar, conclude};
 
-/// How a catalogue is read. The words are those of `POST /galleries/{gallery_id}/dataset`.
+/// The options for reading a catalogue, in the words of `POST /galleries/{gallery_id}/dataset`.
 #[derive(clap::Args)]
 pub(super) struct Feed {
     /// Which columns mean which fields: google_merchant, shopify, woocommerce or COLUMN:FIELD,COLUMN:FIELD (docs/feeds.md)
     #[arg(long, value_name = "MAP")]
     map: Option<String>,
-    /// The catalogue is complete: images of earlier ones that it does not have leave the gallery
+    /// The catalogue is complete: images of earlier catalogues that it lacks are removed from the gallery
     #[arg(long)]
     replace: bool,
     /// The encoding of a CSV file, such as windows-1252; UTF-8 unless stated
@@ -34,7 +34,7 @@ impl Feed {
         query.finish()
     }
 
-    /// What the request says of the file, by its name's endings.
+    /// The headers of the request, by the extensions of the file name.
     fn headers(&self, file: &Path) -> Result<HeaderMap, String> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let (name, encoding) = match name.rsplit_once('.') {
@@ -65,7 +65,7 @@ impl Feed {
     }
 }
 
-/// An open catalogue, and how it is read.
+/// An open catalogue with its options.
 pub(super) struct File {
     headers: HeaderMap,
     query: String,
@@ -73,7 +73,7 @@ pub(super) struct File {
     file: tokio::fs::File,
 }
 
-/// Opens a catalogue; the endings of its name tell its format.
+/// Opens a catalogue. The extensions of its name state its format.
 pub(super) async fn open(file: &Path, feed: &Feed) -> Result<File, String> {
     let headers = feed.headers(file)?;
     let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());

@@ -15,7 +15,7 @@ use super::names::{Kind, PROJECTS, galleries_of, text};
 use super::say;
 use crate::settings::Settings;
 
-/// Lines of a kind that are printed; all of them are counted.
+/// Printed lines of a kind. All lines are counted.
 const LISTED_MAX: usize = 20;
 
 #[derive(clap::Args)]
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     feed: catalogue::Feed,
 }
 
-/// The gallery that an import goes to.
+/// The gallery that receives an import.
 pub(super) struct Target {
     pub client: Client,
     pub project_id: String,
@@ -55,7 +55,7 @@ pub(super) struct Target {
 pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(), String> {
     let Arguments { source, project, gallery, retry_refused, feed } = arguments;
     let about = std::fs::metadata(&source).map_err(|error| format!("{} cannot be read: {error}", source.display()))?;
-    // Nothing is created before the source was read: a wrong path leaves no empty project behind.
+    // Nothing is created before the source is read, so that a wrong path leaves no empty project.
     let source = if about.is_dir() {
         Source::Photos(photos::find(&source)?)
     } else {
@@ -74,7 +74,7 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(),
     }
 }
 
-/// What is imported, read as far as tells that there is something to import.
+/// The source of an import, read far enough to know that it holds something.
 enum Source {
     Photos(photos::Found),
     Catalogue(catalogue::File),
@@ -89,7 +89,7 @@ async fn find_or_create(client: &Client, kind: &Kind<'_>, name: &str) -> Result<
     Ok(id)
 }
 
-/// A bar for an amount of bytes; drawn on a terminal alone.
+/// A progress bar in bytes, drawn only on a terminal.
 fn bytes_bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     let style = ProgressStyle::with_template("{msg:12} {wide_bar} {bytes}/{total_bytes} {eta}");
@@ -98,7 +98,7 @@ fn bytes_bar(bytes: u64) -> ProgressBar {
     bar
 }
 
-/// Prints the first of `lines`, and how many of `count` are not printed.
+/// Prints the first of `lines`, and the number of those not printed.
 fn list(lines: &[String], count: u64) {
     for line in lines.iter().take(LISTED_MAX) {
         say(&format!("  {line}"));
@@ -109,7 +109,7 @@ fn list(lines: &[String], count: u64) {
     }
 }
 
-/// Tells what went wrong, and ends the command with an error if anything did.
+/// Prints the failures, and returns an error if there are any.
 fn conclude(trouble: &[String], count: u64, what: &str) -> Result<(), String> {
     list(trouble, count);
     if count == 0 { Ok(()) } else { Err(format!("{count} {what} could not be imported")) }

@@ -1,4 +1,4 @@
-//! The photos of a folder, each through a link of its own.
+//! Imports the photos of a folder, each through its own upload link.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;
@@ -19,11 +19,11 @@ use crate::file_name;
 use crate::flow::photo::upload::may_be_photo;
 use crate::secrets::to_hex;
 
-/// Photos whose links are asked for at once; a link lives for minutes.
+/// Upload links requested together. A link lives for minutes.
 const BATCH: usize = 50;
 const UPLOADS_AT_ONCE: usize = 4;
 const TRIES: u32 = 4;
-/// How long nothing may happen to the photos that were sent before the command stops waiting for their versions.
+/// The command stops waiting for versions if no photo makes progress for this time.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS_AT_ONCE: usize = 8;
@@ -36,19 +36,19 @@ struct Photo {
 
 #[derive(Default)]
 struct Outcome {
-    /// Image ids of what was sent, with the photo's name.
+    /// Ids of the sent images, with the photos' names.
     sent: Vec<(String, String)>,
     known: u64,
-    /// Files that are not sent because the server could not read them before, each with the reason.
+    /// Files not sent because the server could not read them before, each with the reason.
     refused: Vec<String>,
     trouble: Vec<String>,
 }
 
-/// The files of a folder and of those below it.
+/// The files of a folder and its subfolders.
 #[derive(Default)]
 pub(in crate::cli) struct Found {
     photos: Vec<Photo>,
-    /// Files that are skipped, each with the reason.
+    /// Skipped files, each with the reason.
     skipped: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ pub(in crate::cli) async fn import(
     conclude(&outcome.trouble, outcome.trouble.len() as u64, "photos")
 }
 
-/// All photos of the folder and of those below it, by name. A folder without any is an error.
+/// All photos of the folder and its subfolders, by name. Fails if there are none.
 pub(in crate::cli) fn find(folder: &Path) -> Result<Found, String> {
     let mut found = Found::default();
     let mut folders = vec![folder.to_owned()];
@@ -93,7 +93,7 @@ pub(in crate::cli) fn find(folder: &Path) -> Result<Found, String> {
         let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
-            // A link may lead in a circle; what it names is found under its own path if it is below the folder.
+            // A link may lead in a circle. If its target lies below the folder, it is found under its own path.
             let about = std::fs::symlink_metadata(&path).map_err(unreadable)?;
             let name = file_name::decode(path.file_name().unwrap_or_default().as_bytes());
             let skip = |found: &mut Found, why: &str| found.skipped.push(format!("{}: {why}", path.display()));
@@ -102,9 +102,9 @@ pub(in crate::cli) fn find(folder: &Path) -> Result<Found, String> {
             } else if about.is_symlink() {
                 skip(&mut found, "a link");
             } else if !about.is_file() {
-                skip(&mut found, "no regular file");
+                skip(&mut found, "not a regular file");
             } else if !file_name::type_of_ending(&name).is_some_and(may_be_photo) {
-                skip(&mut found, "the name ends like no photo");
+                skip(&mut found, "the extension is not that of a photo");
             } else if about.len() == 0 {
                 skip(&mut found, "empty");
             } else {
@@ -193,11 +193,11 @@ async fn import_one(
             bar.inc(photo.bytes);
             Ok(None)
         }
-        _ => Err(verdict["detail"].as_str().unwrap_or("the server took it not, without a reason").to_owned()),
+        _ => Err(verdict["detail"].as_str().unwrap_or("the server refused it without a reason").to_owned()),
     }
 }
 
-/// Sends the file through its link; what may be a passing trouble is tried again.
+/// Sends the file through its link, and retries failures that may pass.
 async fn send(target: &Target, photo: &Photo, link: &Value, bar: &ProgressBar) -> Result<(), String> {
     let mut pause = Duration::from_millis(500);
     for attempt in 1.. {
@@ -230,7 +230,7 @@ async fn sha256(path: PathBuf) -> Result<String, String> {
     hashed.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
-/// Looks at the images until each is done or ended with an error; tells how many are done.
+/// Polls the images until each is `done` or `error`. Returns the number of those that are done.
 async fn wait_for_versions(
     target: &Target,
     sent: Vec<(String, String)>,
@@ -265,7 +265,10 @@ async fn wait_for_versions(
     }
     bar.finish_and_clear();
     if !waiting.is_empty() {
-        say(&format!("{} photos still wait for their versions; the server goes on by itself.", waiting.len()));
+        say(&format!(
+            "{} photos still wait for their versions; the server continues without this command.",
+            waiting.len()
+        ));
     }
     Ok(done)
 }

@@ -1,4 +1,4 @@
-//! Photos that an earlier import sent in vain.
+//! Photos that the server could not read in an earlier import.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use http::Method;
 
 use super::{Target, text};
 
-/// Errors that the same bytes would end in again. All others had a passing cause.
+/// Errors that the same bytes would cause again. All others had a passing cause.
 const LASTING: [ImageErrorCode; 6] = [
     ImageErrorCode::Truncated,
     ImageErrorCode::NotAnImage,
@@ -17,8 +17,8 @@ const LASTING: [ImageErrorCode; 6] = [
     ImageErrorCode::DecoderCrashed,
 ];
 
-/// The files of the project that are no picture to the server: SHA-256 to the reason. The server remembers them as images in
-/// the state `error`, so this holds on every machine, and until such an image is deleted.
+/// The project's files that the server cannot read, as SHA-256 with the reason. The server keeps them as images in
+/// state `error`, so this works from every machine, until such an image is deleted.
 pub(super) async fn known(target: &Target) -> Result<HashMap<String, String>, String> {
     let mut refused = HashMap::new();
     let mut cursor = String::new();

@@ -1,4 +1,4 @@
-//! Colours as every screen understands them: from the profile of the file to sRGB.
+//! Converts colours from the profile of the file to sRGB, which every screen shows.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformOptions};
 
@@ -9,14 +9,14 @@ use crate::turbo;
 
 /// The conversion that a picture's colours need.
 pub(crate) enum Conversion {
-    /// They are sRGB already, or nobody can tell.
+    /// No conversion: the colours are sRGB or unknown.
     None,
     From(Box<ColorProfile>),
 }
 
 impl Conversion {
-    /// From a file's ICC profile. A profile that cannot be read, or that is for another kind of colours than the
-    /// picture's, is passed over, as browsers do.
+    /// Reads a file's ICC profile. Ignores a profile that is unreadable or for another colour model than the picture's,
+    /// as browsers do.
     pub fn from_icc(icc: &[u8], space: Space) -> Self {
         if icc.is_empty() {
             return Self::None;
@@ -44,7 +44,7 @@ impl Conversion {
         Ok(picture)
     }
 
-    /// Pixels in sRGB, or in its grey; inks become RGB in any case.
+    /// Pixels in sRGB or its grey. Inks always become RGB.
     pub fn packed(&self, mut picture: Packed) -> Result<Packed, ImageError> {
         match (self, picture.space) {
             (Self::None, Space::Grey | Space::Rgb) => Ok(picture),
@@ -65,7 +65,7 @@ impl Conversion {
     }
 }
 
-/// Rows at a time, so that the copy beside the picture stays small.
+/// The number of rows converted together, so that their copy stays small.
 const ROWS: usize = 64;
 
 fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
@@ -75,7 +75,7 @@ fn rgb_in_place(profile: &ColorProfile, picture: &mut Packed) {
     }
 }
 
-/// Converts some rows in place, beside a copy of them. `None` if the profile is of no use.
+/// Returns a function that converts some rows in place, with a copy of them. `None` if the profile is unusable.
 fn rgb_conversion(profile: &ColorProfile, layout: Layout) -> Option<impl FnMut(&mut [u8])> {
     let srgb = ColorProfile::new_srgb();
     let transform = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default()).ok()?;
@@ -91,7 +91,7 @@ fn rgb_conversion(profile: &ColorProfile, layout: Layout) -> Option<impl FnMut(&
 
 fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Result<Packed, ImageError> {
     let srgb = ColorProfile::new_srgb();
-    // Profiles count ink, Adobe's files count its absence.
+    // Profiles count ink; Adobe's files count its absence.
     let transform = profile.create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, TransformOptions::default());
     let Ok(transform) = transform else { return Ok(plain_inks_to_rgb(picture)) };
     let mut rgb = Packed::new(picture.width, picture.height, 3, Space::Rgb)?;
@@ -107,7 +107,7 @@ fn inks_to_rgb(profile: &ColorProfile, picture: &Packed) -> Result<Packed, Image
     Ok(rgb)
 }
 
-/// Inks without a profile: each takes away its complement, black takes away from all.
+/// Converts inks without a profile: each subtracts its complement, and black subtracts from all.
 fn plain_inks_to_rgb(picture: &Packed) -> Packed {
     let (pixels, _) = picture.samples.as_chunks::<4>();
     let light = |ink: u8, black: u8| ((u16::from(ink) * u16::from(black) + 127) / 255) as u8;
@@ -130,8 +130,8 @@ fn grey_curve(profile: &ColorProfile) -> Option<Vec<u8>> {
     Some(rgb.chunks_exact(3).map(|pixel| pixel[1]).collect())
 }
 
-/// A grey profile whose curve gives luminance. The curve of one that connects by Lab gives lightness (ICC.1:2022, F.2),
-/// which the converter does not know. A table, which comes before the curve, it knows.
+/// A grey profile whose curve gives luminance. If the profile connects by Lab, its curve gives lightness (ICC.1:2022,
+/// F.2), which the converter does not know. The converter does know a table, which takes precedence over the curve.
 fn grey_by_luminance(profile: &ColorProfile) -> Option<ColorProfile> {
     let mut profile = profile.clone();
     if profile.pcs != DataColorSpace::Lab || profile.lut_a_to_b_perceptual.is_some() {
@@ -155,8 +155,8 @@ fn grey_by_luminance(profile: &ColorProfile) -> Option<ColorProfile> {
     Some(profile)
 }
 
-/// True if a profile says nothing else than sRGB does: converting a few telling colours changes none by more than the
-/// rounding. Most photos carry such a profile, and converting them would cost as much as a version.
+/// True if a profile only describes sRGB: converting a few test colours changes none by more than the rounding. Most
+/// photos have such a profile, and converting them would cost as much as a version.
 fn is_srgb(profile: &ColorProfile) -> bool {
     if profile.color_space != DataColorSpace::Rgb {
         return false;

@@ -1,4 +1,4 @@
-//! From the bytes of a file to its pixels, whatever its format.
+//! Decodes a file of any accepted format to pixels.
 
 use crate::orientation::Orientation;
 use crate::packed::Packed;
@@ -6,7 +6,7 @@ use crate::planar::Planar;
 use crate::sniff::Format;
 use crate::{Heif, ImageError, Limits, gif, jpeg, png, webp};
 
-/// Pixels as the decoder of a format leaves them.
+/// Pixels in the form that the decoder of a format returns.
 pub(crate) enum Picture {
     Planar(Planar),
     Packed(Packed),
@@ -14,7 +14,7 @@ pub(crate) enum Picture {
 
 /// A decoded file: pixels as stored, neither upright nor in sRGB yet.
 pub(crate) struct Decoded {
-    /// Pixels as the file states them; the picture may be smaller, if no version needs more.
+    /// The size in the file, in pixels. The picture may be smaller if no version needs more.
     pub size: (u32, u32),
     pub orientation: Orientation,
     /// The ICC profile; empty means sRGB.
@@ -22,7 +22,8 @@ pub(crate) struct Decoded {
     pub picture: Picture,
 }
 
-/// Decodes a file within the limits. `largest` tells the size of the largest version of an upright picture of a size.
+/// Decodes a file within the limits. `largest` returns the size of the largest version for the size of an upright
+/// picture.
 pub(crate) fn decode(
     file: &[u8],
     format: Format,

@@ -1,15 +1,15 @@
-//! Why a file became no picture.
+//! The errors of reading a file.
 
 use eyeline_core::ImageErrorCode;
 use thiserror::Error;
 
-/// Why no versions could be made of a file.
+/// The reason why no versions could be made of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{sentence}")]
 pub struct ImageError {
     /// For programs.
     pub code: ImageErrorCode,
-    /// For the owner of the file: one plain sentence, with a full stop.
+    /// For the owner of the file: one sentence with a full stop.
     pub sentence: String,
 }
 
@@ -34,7 +34,7 @@ impl ImageError {
         Self::new(ImageErrorCode::Unsupported, format!("{what} cannot be read here."))
     }
 
-    /// `detail` is the decoder's own wording, which belongs in the sentence because it helps to find the broken program.
+    /// `detail` is the decoder's own message, which helps to find the program that wrote the broken file.
     pub(crate) fn damaged(detail: impl std::fmt::Display) -> Self {
         Self::new(ImageErrorCode::Damaged, format!("The file is damaged ({detail})."))
     }

@@ -1,4 +1,4 @@
-//! The orientation in a block of EXIF data, and nothing else of it.
+//! Reads the orientation from a block of EXIF data, and nothing else.
 //!
 //! Only IFD0 is read, so that damage in any other part of the block (values, the GPS directory, the next directory, the
 //! maker's notes) leaves the orientation readable.
@@ -40,8 +40,8 @@ impl Tiff<'_> {
         Some(if self.is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     }
 
-    /// The value of an entry, if it is an orientation. The standard wants one SHORT; some programs write another type or
-    /// another count. A value of more than four bytes stands elsewhere.
+    /// The value of an entry, if it is an orientation. The standard requires one SHORT; some programs write another
+    /// type or count. A value of more than four bytes is stored elsewhere.
     fn orientation_of(&self, entry: usize) -> Option<u8> {
         if self.short(entry)? != ORIENTATION {
             return None;
@@ -54,11 +54,11 @@ impl Tiff<'_> {
             2 => self.bytes.get(at).map(|digit: &u8| u32::from(digit.wrapping_sub(b'0'))),
             // LONG and SLONG.
             4 | 9 => self.long(at),
-            // SHORT, SSHORT, and what is no number.
+            // SHORT, SSHORT, and types that are not numbers.
             _ => self.short(at).map(u32::from),
         };
         let valid = |value: u32| u8::try_from(value).ok().filter(|value| matches!(value, 1..=8));
-        // No value stands at a place below 8, where the header is.
+        // No value is stored below position 8, where the header is.
         let inline = value(entry + 8).and_then(valid);
         inline.or_else(|| value(self.long(entry + 8)? as usize).and_then(valid))
     }
@@ -156,7 +156,7 @@ mod tests {
         }
         let long = (ORIENTATION, 4, 1, [0, 0, 0, 8]);
         assert_eq!(orientation(&block(false, &[long], 0)), Some(8));
-        // Three of them stand behind the directory.
+        // Three values are stored after the directory.
         let elsewhere = (ORIENTATION, 3, 3, [26, 0, 0, 0]);
         let block = [block(true, &[elsewhere], 0), vec![8, 0, 1, 0, 1, 0]].concat();
         assert_eq!(orientation(&block), Some(8));

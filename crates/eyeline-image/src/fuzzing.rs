@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets to what is private and reads the bytes of others; nothing else uses them.
+//! Access for the fuzz targets to private code that reads untrusted bytes. Nothing else uses it.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use eyeline_core::Preset;
 use crate::worker::protocol;
 use crate::{ImageError, Made};
 
-/// Reads the skeleton of a file that begins as JPEG does; answers the length of its picture in bytes, the size in pixels
+/// Reads the skeleton of a file that begins like a JPEG. Returns the length of its picture in bytes, the size in pixels
 /// and the length of the colour profile.
 pub fn jpeg_skeleton(file: &[u8]) -> Result<(usize, (u32, u32), usize), ImageError> {
     let structure = crate::jpeg::structure::read(file)?;

@@ -1,4 +1,4 @@
-//! Reading GIF: the first picture of an animation stands for it.
+//! Reads GIF. The first picture represents an animation.
 
 pub(crate) mod blocks;
 
@@ -15,11 +15,12 @@ use crate::{ImageError, Limits};
 /// The empty block that ends a picture's data, and the end of the file.
 const END: &[u8] = b"\0;";
 
-/// Decodes the first picture of a file that begins as GIF does. What stands behind its last pixel may be damaged or missing.
+/// Decodes the first picture of a file that begins like a GIF. The file may be damaged or end after the picture's last
+/// pixel.
 pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
     let size = checked_size(file, limits)?;
     let (end, is_ended) = blocks::first_picture(file).map_or((file.len(), false), |picture| picture.end(file));
-    // Data without an end may be cut.
+    // Data without an end may be truncated.
     let judge = |error| if is_ended { judge(error) } else { ImageError::truncated() };
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
@@ -41,8 +42,8 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     Ok(Decoded { size, orientation: Orientation::default(), icc, picture: Picture::Packed(canvas) })
 }
 
-/// The size of the canvas, which the first picture fits into whatever the header says. Counts all frames without decoding
-/// them and holds them to the limits; the count ends where the file can be read no further.
+/// The size of the canvas, enlarged to hold the first picture. Counts all frames without decoding them, and checks them
+/// against the limits. The count ends where the file is unreadable.
 fn checked_size(file: &[u8], limits: &Limits) -> Result<(u32, u32), ImageError> {
     let mut options = DecodeOptions::new();
     options.skip_frame_decoding(true);
@@ -79,7 +80,7 @@ fn without_a_picture() -> ImageError {
 }
 
 fn open<R: Read>(mut options: DecodeOptions, file: R) -> Result<Decoder<R>, ImageError> {
-    // The frames' sizes are bounded by the limits, before any is decoded.
+    // The limits bound the frames' sizes before any frame is decoded.
     options.set_memory_limit(MemoryLimit::Unlimited);
     options.allow_unknown_blocks(true);
     options.read_info(file).map_err(judge)

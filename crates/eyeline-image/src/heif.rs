@@ -1,4 +1,4 @@
-//! HEIC, AVIF and other pictures in HEIF, read by the system's libheif where there is one.
+//! Reads HEIC, AVIF and other HEIF pictures through the system's libheif, if it is installed.
 
 mod boxes;
 mod coded;
@@ -18,10 +18,10 @@ use library::{Failure, Library, Read};
 
 pub(crate) use boxes::Outline;
 
-/// libheif as this process has it: loaded, or why it is not.
+/// The libheif of this process, or the reason why it is unavailable.
 ///
-/// Loading opens files and starts plugins, so a worker does it before it is confined. It stays for the life of the
-/// process.
+/// Loading opens files and starts plugins, so a worker loads it before it is confined. It stays loaded for the life of
+/// the process.
 pub struct Heif(Result<Library, String>);
 
 /// The formats that libheif can decode here, for the operator.
@@ -31,9 +31,9 @@ pub struct HeifSupport {
     pub version: Option<String>,
     /// Why it cannot be used.
     pub trouble: Option<String>,
-    /// True if HEIC can be read: libde265 is there.
+    /// True if HEIC can be read, which needs libde265.
     pub heic: bool,
-    /// True if AVIF can be read: libheif has a decoder for AV1.
+    /// True if AVIF can be read, which needs an AV1 decoder of libheif.
     pub avif: bool,
 }
 
@@ -44,12 +44,12 @@ impl HeifSupport {
 }
 
 impl Heif {
-    /// Loads libheif and libde265 by the names that every Linux system gives them.
+    /// Loads libheif and libde265 by their usual names on Linux.
     pub fn load() -> Self {
         Self::load_named("libheif.so.1", "libde265.so.0")
     }
 
-    /// As [`Heif::load`], by other names or paths.
+    /// Like [`Heif::load`], with other names or paths.
     pub fn load_named(libheif: &str, libde265: &str) -> Self {
         Self(Library::load(libheif, libde265))
     }
@@ -67,8 +67,8 @@ impl Heif {
         }
     }
 
-    /// Decodes the primary picture of a file that begins as HEIF does: upright, as the file's own transformations say.
-    /// EXIF does not count.
+    /// Decodes the primary picture of a file that begins like HEIF, upright by the file's own transformations. Ignores
+    /// EXIF.
     pub(crate) fn decode(&self, file: &[u8], format: Format, limits: &Limits) -> Result<Decoded, ImageError> {
         let outline = Outline::read(file)?;
         limits.check_size(outline.size.0, outline.size.1)?;
@@ -113,19 +113,19 @@ fn judge(failure: &Failure, format: Format, library: &Library) -> ImageError {
             ImageErrorCode::Unsupported,
             format!("The picture uses a part of the HEIF format that cannot be read here ({}).", words(failure)),
         ),
-        // The library's own words name boxes and items, which tell the owner of a photo nothing.
+        // The library's messages name boxes and items, which do not help the owner of a photo.
         (7, _) => ImageError::damaged("its compressed picture cannot be decoded"),
         _ => ImageError::damaged("it does not follow the HEIF format"),
     }
 }
 
-/// The library's own words as a part of a sentence: on one line, and not for ever.
+/// The library's message as part of a sentence: on one line, and shortened.
 fn words(failure: &Failure) -> String {
     let words = failure.message.split_whitespace().collect::<Vec<_>>().join(" ");
     words.trim_end_matches(['.', ':']).chars().take(200).collect()
 }
 
-/// Colours as they were before opacity was multiplied in.
+/// Restores the colours before their multiplication by opacity.
 fn divide_by_opacity(picture: &mut Packed) {
     if !picture.has_alpha() {
         return;
@@ -139,12 +139,12 @@ fn divide_by_opacity(picture: &mut Packed) {
     }
 }
 
-/// The profile of primaries and a curve, as H.273 numbers them. `None` for sRGB and what is unknown; and for the curves of
-/// high dynamic range, which one curve cannot bring to a screen's range.
+/// The profile of the given primaries and curve, numbered as in H.273. `None` for sRGB, for unknown values, and for
+/// high dynamic range, which one curve cannot map to a screen's range.
 fn profile_of((primaries, transfer): (u8, u8)) -> Option<Vec<u8>> {
     let transfer = match TransferCharacteristics::try_from(transfer).ok()? {
         TransferCharacteristics::Smpte2084 | TransferCharacteristics::Hlg => return None,
-        // Film cameras write these curves. Stills with them are made for, and shown with, that of sRGB.
+        // Film cameras write these curves. Photos with them are made for the curve of sRGB, and shown with it.
         TransferCharacteristics::Bt709
         | TransferCharacteristics::Unspecified
         | TransferCharacteristics::Bt601

@@ -1,4 +1,4 @@
-//! Reading JPEG: every sample has to be there, and the picture is decoded no larger than the largest version needs it.
+//! Reads JPEG. Every sample must exist. Decodes the picture no larger than the largest version needs.
 
 pub(crate) mod structure;
 
@@ -10,14 +10,14 @@ use crate::turbo::{Bounds, Colorspace, Decoder, Eighths, Failure};
 use crate::{ImageError, Limits};
 use structure::Structure;
 
-/// More than any encoder writes (about ten), few enough that a file cannot make the decoder go over it for ever.
+/// More than any encoder writes (about ten), and few enough to bound the decoding time.
 const SCANS_MAX: u32 = 100;
 
 /// The end of every file.
 const END: [u8; 2] = [0xff, structure::marker::END];
 
-/// Decodes a file that begins as JPEG does. `largest` tells the size of the largest version of an upright picture of
-/// a size; what is decoded is at least that large.
+/// Decodes a file that begins like a JPEG. `largest` returns the size of the largest version for the size of an upright
+/// picture; the decoded picture is at least that large.
 pub(crate) fn decode(
     file: &[u8],
     limits: &Limits,
@@ -30,8 +30,8 @@ pub(crate) fn decode(
     if structure.has_end {
         return decode_whole(file, structure, limits, largest);
     }
-    // The cut may lie behind the last sample: once the file has an end marker, the decoder warns of any sample that is
-    // missing. It warns neither of a missing scan nor in arithmetic coding.
+    // The file may be cut after its last sample. With an end marker, the decoder warns of every missing sample. It does
+    // not warn of a missing scan, nor in arithmetic coding.
     if !structure.scans.are_complete() || structure.frame.is_arithmetic() {
         return Err(ImageError::truncated());
     }
@@ -75,7 +75,7 @@ fn refuse_rare_codings(structure: &Structure) -> Result<(), ImageError> {
     }
 }
 
-/// True if the planes can be taken as they are: grey or YCbCr, with all chroma samples at one of the usual factors.
+/// True if the planes can be used as they are: grey or YCbCr, with all chroma samples at a usual factor.
 fn has_plain_planes(structure: &Structure, colorspace: Colorspace) -> bool {
     let samplings: Vec<(u8, u8)> =
         structure.frame.components.iter().map(|component| (component.across, component.down)).collect();
@@ -86,8 +86,8 @@ fn has_plain_planes(structure: &Structure, colorspace: Colorspace) -> bool {
     )
 }
 
-/// The smallest scale at which the picture still reaches `target`, both in the orientation of the file. Only scales
-/// with a fast inverse DCT count; 5/8 has none, and is worth it only when it spares the resizing after it.
+/// The smallest scale at which the picture still reaches `target`, both in the orientation of the file. Considers only
+/// scales with a fast inverse DCT. 5/8 has none, and pays only if no resizing follows.
 fn scale(size: (u32, u32), target: (u32, u32)) -> Eighths {
     if size == target {
         return Eighths::ALL;

@@ -1,4 +1,4 @@
-//! Bytes in, bytes out: probe, decode within limits, fit, encode.
+//! Reads pictures within limits, and encodes their versions.
 //!
 //! [`make_versions`] turns an original file into the versions of the contract: it reads the file strictly, decodes it
 //! once, and makes every version from the next larger one. It does no I/O and knows neither catalog nor network.

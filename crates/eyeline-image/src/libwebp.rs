@@ -1,8 +1,7 @@
-//! Writing WebP, by libwebp behind a safe surface: no other file names the library. Together with `turbo.rs` the only
-//! unsafe code of the product.
+//! Writes WebP through a safe interface to libwebp. No other file names the library.
 //!
-//! The encoder reads planes that are owned here and checked to be whole, and writes through a function of ours into a
-//! vector. It starts no thread. A picture and its settings are used for one file and then freed.
+//! The encoder reads planes that are owned and checked here, and writes through a callback into a vector. It starts no
+//! thread. A picture and its settings serve one file and are then freed.
 #![expect(unsafe_code, reason = "libwebp is a C library; this file alone calls it")]
 
 use std::ffi::{c_int, c_void};
@@ -15,8 +14,8 @@ use crate::ImageError;
 use crate::packed::Packed;
 use crate::planar::{Planar, Plane, Subsampling};
 
-/// From 0 to 100, on another scale than JPEG's. Photos come out as near to the original as JPEG's of quality 82 do:
-/// their mean structural similarity is the same at 82.5, their mean SSIMULACRA 2 score at 85.
+/// From 0 to 100, on another scale than JPEG's. It matches the fidelity of JPEG at quality 82: equal mean structural
+/// similarity at 82.5, equal mean SSIMULACRA 2 score at 85.
 const QUALITY: f32 = 84.0;
 
 /// From 0 (quick) to 6 (small).
@@ -54,7 +53,7 @@ pub(crate) fn compress(picture: &Planar) -> Result<Vec<u8>, ImageError> {
     input.encode()
 }
 
-/// Compresses RGB with opacity: the opacity as it is, the colours as of an opaque picture. No metadata.
+/// Compresses RGB with opacity: lossless opacity, and colours as in an opaque picture. No metadata.
 pub(crate) fn compress_transparent(picture: &Packed) -> Result<Vec<u8>, ImageError> {
     let (width, height) = (picture.width, picture.height);
     assert!(picture.has_alpha() && picture.samples.len() == width as usize * height as usize * 4, "RGBA without gaps");
@@ -67,7 +66,7 @@ pub(crate) fn compress_transparent(picture: &Packed) -> Result<Vec<u8>, ImageErr
     input.encode()
 }
 
-/// A picture on its way into the encoder.
+/// A picture for the encoder.
 struct Input(webp::WebPPicture);
 
 impl Input {
@@ -123,7 +122,7 @@ impl Drop for Input {
     }
 }
 
-/// Takes the next piece of the file.
+/// Receives the next piece of the file.
 unsafe extern "C" fn append(data: *const u8, length: usize, picture: *const webp::WebPPicture) -> c_int {
     if length == 0 || data.is_null() {
         return c_int::from(length == 0);
@@ -154,7 +153,7 @@ const fn scaled(factor: u32, offset: u32) -> [u8; 256] {
     table
 }
 
-/// The top left `size` samples of a plane by a table, rows without gaps.
+/// Maps the top left `size` samples of a plane by a table; rows without gaps.
 fn in_studio_range(plane: &Plane, size: (u32, u32), table: &[u8; 256]) -> Result<Plane, ImageError> {
     if plane.width < size.0 || plane.height < size.1 {
         return Err(ImageError::crashed("a plane is smaller than its picture"));

@@ -1,4 +1,4 @@
-//! The bounds that every file is held to, whatever it claims to be.
+//! The limits of every file.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use eyeline_core::ImageErrorCode;
 
 use crate::ImageError;
 
-/// The bounds of one file. The sizes are checked on the file's header, before anything is decoded; time and memory are
-/// enforced on the process that decodes, see [`worker`](crate::worker).
+/// The limits of one file. Sizes are checked in the file's header, before decoding. Time and memory are enforced on the
+/// decoding process, see [`worker`](crate::worker).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pixels of one frame.
@@ -16,7 +16,7 @@ pub struct Limits {
     pub max_side: u32,
     /// Wall-clock seconds for everything made of one file.
     pub max_seconds: u32,
-    /// Addresses of the decoding process, beside those of its program.
+    /// Bytes of address space of the decoding process, in addition to its program.
     pub max_memory_bytes: u64,
     /// Frames of an animation.
     pub max_frames: u32,

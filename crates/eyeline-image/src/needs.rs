@@ -1,6 +1,6 @@
-//! Estimates the memory that a file will take from its first bytes, before it is decoded.
+//! Estimates the memory for a file from its first bytes, before it is decoded.
 //!
-//! Only sizes are read here, in code without any decoder: it runs in the server's own process on files of strangers.
+//! Reads only sizes, without any decoder, because it runs in the server's own process on untrusted files.
 
 use eyeline_core::{ImageErrorCode, PRESETS};
 
@@ -10,16 +10,16 @@ use crate::heif::Outline;
 use crate::jpeg::structure::{Frame, Segments, marker};
 use crate::sniff::{self, Format};
 
-/// As many of a file's first bytes as [`memory_needed`] can make use of. What a camera writes before the size of the
-/// picture (a preview, a colour profile) fits.
+/// The number of first bytes that [`memory_needed`] uses. They hold all that a camera writes before the size of the
+/// picture: a preview, a colour profile.
 pub const START_BYTES: u64 = 256 << 10;
 
-/// Memory of a worker besides the picture, with its allocator's reserve and the finished versions.
+/// Memory of a worker in addition to the picture, with its allocator's reserve and the finished versions.
 const BASE_BYTES: u64 = 64 << 20;
 
-/// Bytes of memory that making the versions of a file takes at the most, in the worker and in the process that asks it,
-/// which hold a copy of the file each. `start` is the beginning of the file, `file_bytes` its length. A file that will be refused
-/// at its header takes little; one whose header cannot be read here is counted as the largest.
+/// The most bytes of memory for making the versions of a file, in the worker and the calling process, which both hold a
+/// copy of the file. `start` is the beginning of the file, `file_bytes` its length. A file that its header will get
+/// rejected takes little. A file with an unreadable header counts as the largest.
 pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
     let picture = match sniff::format(start).map(|format| size(format, start, file_bytes)) {
         Ok(Size::Known { width, height, pixel_bytes }) if limits.check_size(width, height).is_ok() => {
@@ -39,13 +39,13 @@ pub fn memory_needed(start: &[u8], file_bytes: u64, limits: &Limits) -> u64 {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Size {
-    /// `pixel_bytes` counts every copy that can be there at once.
+    /// `pixel_bytes` counts every copy that may exist at the same time.
     Known { width: u32, height: u32, pixel_bytes: u64 },
-    /// As [`Size::Known`], decoded no larger than the versions need; `kept_bytes` are kept for every pixel all the same.
+    /// Like [`Size::Known`], decoded no larger than the versions need. `kept_bytes` are kept for every pixel anyway.
     Scaled { width: u32, height: u32, kept_bytes: u64, pixel_bytes: u64 },
-    /// The file ends before it says its size, or contradicts itself.
+    /// The file ends before its size, or contradicts itself.
     Broken,
-    /// It stands beyond the bytes that were read.
+    /// The size lies beyond the bytes that were read.
     Beyond,
 }
 
@@ -61,7 +61,8 @@ fn size(format: Format, start: &[u8], file_bytes: u64) -> Size {
     found.unwrap_or(if is_whole { Size::Broken } else { Size::Beyond })
 }
 
-/// A picture is halved while twice the side of the largest version is left.
+/// Decoding halves a picture while it stays at least as large as the largest version. Its sides remain below twice that
+/// size.
 fn scaled_pixels_max() -> u64 {
     let side = PRESETS.iter().map(|preset| u64::from(preset.width.max(preset.height))).max().unwrap_or(0);
     (2 * side) * (2 * side)
@@ -71,8 +72,8 @@ fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
     file.get(at..)?.first_chunk().copied()
 }
 
-/// Decoded samples, and a copy of them in another form. A progressive picture keeps all its coefficients, of two bytes,
-/// whatever the scale it is decoded at; so does any whose scans each hold only some of its components.
+/// Decoded samples, and a copy in another form. A progressive picture keeps all its coefficients, of two bytes each, at
+/// any scale. So does a picture whose scans hold only some of its components.
 fn jpeg(file: &[u8]) -> Option<Size> {
     let mut segments = Segments::of(file);
     let mut frame: Option<Frame> = None;
@@ -100,7 +101,7 @@ fn jpeg(file: &[u8]) -> Option<Size> {
     }
 }
 
-/// The rows as they are unpacked, then the same without opacity, in other colours or turned.
+/// The unpacked rows, and a copy without opacity, in other colours, or turned.
 fn png(file: &[u8]) -> Option<Size> {
     let [width, height] = [u32::from_be_bytes(bytes(file, 16)?), u32::from_be_bytes(bytes(file, 20)?)];
     let color = *file.get(25)?;
@@ -117,8 +118,7 @@ fn png(file: &[u8]) -> Option<Size> {
     Some(Size::Known { width, height, pixel_bytes: if has_alpha { 10 } else { 8 } })
 }
 
-/// The canvas, its first picture, and a copy in another form. The picture may be larger than the canvas that the header
-/// states.
+/// The canvas, its first picture, and a copy in another form. The picture may be larger than the stated canvas.
 fn gif(file: &[u8]) -> Option<Size> {
     let side = |at| Some(u32::from(u16::from_le_bytes(bytes(file, at)?)));
     let (width, height) = (side(6)?, side(8)?);
@@ -126,13 +126,13 @@ fn gif(file: &[u8]) -> Option<Size> {
     Some(Size::Known { width: width.max(picture.right), height: height.max(picture.bottom), pixel_bytes: 14 })
 }
 
-/// The decoder's own planes, the picture, and a copy in another form.
+/// The decoder's planes, the picture, and a copy in another form.
 fn webp(file: &[u8]) -> Option<Size> {
     const PIXEL_BYTES: u64 = 16;
     let (width, height) = match &bytes::<4>(file, 12)? {
         b"VP8X" => {
             let side = |at| Some(1 + (u32::from_le_bytes(bytes(file, at)?) & 0x00ff_ffff));
-            // The last of the six bytes has a byte behind it in any whole file.
+            // In a complete file the last of these six bytes is never the last byte.
             (side(24)?, side(27)?)
         }
         b"VP8L" => {
@@ -148,7 +148,7 @@ fn webp(file: &[u8]) -> Option<Size> {
     Some(Size::Known { width, height, pixel_bytes: PIXEL_BYTES })
 }
 
-/// The decoder's own planes, those of libheif before and after each of its steps, the picture, and a copy in another form.
+/// The decoder's planes, those of libheif before and after each step, the picture, and a copy in another form.
 fn heif(file: &[u8]) -> Option<Size> {
     let ((width, height), is_deep) = Outline::at_start(file)?;
     Some(Size::Known { width, height, pixel_bytes: if is_deep { 32 } else { 16 } })

@@ -1,4 +1,4 @@
-//! Which way up a camera was held, and turning the pixels accordingly.
+//! The orientation of a camera, and turning the pixels accordingly.
 
 use crate::packed::Packed;
 use crate::transpose::{Flip, transpose};
@@ -12,7 +12,7 @@ pub(crate) struct Orientation {
 }
 
 impl Orientation {
-    /// From the EXIF field's value; anything but 2 to 8 is upright.
+    /// From the EXIF value. Anything but 2 to 8 is upright.
     pub fn from_exif(value: u8) -> Self {
         let (transpose, mirror_x, mirror_y) = match value {
             2 => (false, true, false),
@@ -31,7 +31,7 @@ impl Orientation {
         self == Self::default()
     }
 
-    /// The size after turning a picture of that size; and, as it is its own inverse, before.
+    /// The size after turning a picture of that size. As the function is its own inverse, also the size before.
     pub fn turned(self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.transpose { (height, width) } else { (width, height) }
     }
@@ -46,7 +46,7 @@ impl Orientation {
         self.transpose
     }
 
-    /// The flips that remain after rows have become columns and, for an upright or upside down picture, rows again.
+    /// The flips that remain after rows have become columns.
     pub fn flip(self) -> Flip {
         Flip { columns: self.mirror_x, rows: self.mirror_y }
     }
@@ -85,7 +85,7 @@ impl Orientation {
             }
             return to;
         }
-        // Rows become columns; in blocks, so that both sides of the copy stay in the nearest cache.
+        // Rows become columns in blocks, so that both sides of the copy stay in the nearest cache.
         for block_y in (0..height).step_by(BLOCK) {
             for block_x in (0..width).step_by(BLOCK) {
                 for y in block_y..height.min(block_y + BLOCK) {

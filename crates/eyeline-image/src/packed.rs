@@ -1,4 +1,4 @@
-//! A picture as most formats keep it: all channels of a pixel side by side.
+//! A picture with all channels of a pixel side by side, as most formats store it.
 
 use crate::ImageError;
 use crate::resize::Resizer;
@@ -10,18 +10,18 @@ pub(crate) enum Space {
     Grey,
     /// Three channels, and a fourth for opacity if there are four.
     Rgb,
-    /// Four channels; 255 is no ink, as Adobe's programs write it.
+    /// Four channels, where 255 is no ink, as Adobe's programs write them.
     InvertedCmyk,
 }
 
-/// Samples of zero; an error if there is no memory for them, where the usual allocation would end the process.
+/// Zeroed samples. Fails if memory is short, where the usual allocation would abort the process.
 pub(crate) fn zeroed(length: usize) -> Result<Vec<u8>, ImageError> {
-    // Reserving costs next to nothing, and only fresh memory comes zeroed for free.
+    // The reservation is nearly free. Only fresh memory is zeroed without cost.
     Vec::<u8>::new().try_reserve_exact(length).map_err(|_| ImageError::too_much_memory())?;
     Ok(vec![0; length])
 }
 
-/// A picture of `width` x `height` pixels of `channels` bytes, rows without gaps. Opacity is not multiplied in.
+/// A picture of `width` x `height` pixels of `channels` bytes; rows without gaps. Opacity is not premultiplied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
     pub width: u32,
@@ -32,7 +32,7 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// A black picture; an error if there is no memory for it.
+    /// A black picture. Fails if memory is short.
     pub fn new(width: u32, height: u32, channels: usize, space: Space) -> Result<Self, ImageError> {
         Ok(Self { width, height, channels, space, samples: zeroed(width as usize * height as usize * channels)? })
     }
@@ -46,7 +46,8 @@ impl Packed {
         self.has_alpha() && self.samples.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX)
     }
 
-    /// The colours alone. Meant for pictures without a transparent pixel: what is transparent becomes what lies under it.
+    /// The colours without opacity, for pictures without a transparent pixel. A transparent pixel would show its hidden
+    /// colour.
     pub fn without_alpha(self) -> Self {
         if !self.has_alpha() {
             return self;
@@ -55,7 +56,7 @@ impl Packed {
         Self { channels: 3, samples, ..self }
     }
 
-    /// This picture at another size; it is used up, to have both in memory no longer than needed.
+    /// This picture at another size. Takes ownership, so that both are in memory only briefly.
     pub fn resized(self, width: u32, height: u32, resizer: &mut Resizer) -> Result<Self, ImageError> {
         resizer.packed(self, width, height)
     }

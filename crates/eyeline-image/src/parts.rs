@@ -1,12 +1,12 @@
-//! A file of which only some parts count, read as if there were no others; nothing is copied.
+//! Reads some parts of a file as if there were no others, without copying.
 
 use std::io::{BufRead, Error, ErrorKind, Read, Result, Seek, SeekFrom};
 
-/// Slices, one after the other.
+/// Slices, read one after the other.
 #[derive(Default)]
 pub(crate) struct Parts<'a> {
     parts: Vec<&'a [u8]>,
-    /// The part that is read, and the place in it.
+    /// The current part, and the position in it.
     current: usize,
     at: usize,
 }
@@ -67,7 +67,7 @@ impl Seek for Parts<'_> {
             }
             left -= part.len() as u64;
         }
-        // At the end, or behind it, there is nothing to read.
+        // At the end or beyond it there is nothing to read.
         (self.current, self.at) = (self.parts.len(), 0);
         Ok(place)
     }

@@ -1,13 +1,13 @@
-//! A picture as JPEG keeps it: one plane of brightness and two of colour, the latter often at half the size.
+//! A picture in planes as JPEG stores it: one of brightness and two of colour, the latter often at half the size.
 //!
-//! Staying in this form from decoder to encoder saves the conversion to RGB and back, and half of the resizing.
+//! Keeping this form from decoder to encoder saves two conversions to and from RGB, and half of the resizing.
 
 use crate::ImageError;
 use crate::orientation::Orientation;
 use crate::packed::zeroed;
 use crate::resize::{Resizer, Span};
 
-/// One plane of samples, a byte each, rows without gaps.
+/// One plane of samples of one byte; rows without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plane {
     pub width: u32,
@@ -16,7 +16,7 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    /// A plane of zeros; an error if there is no memory for it.
+    /// A plane of zeros. Fails if memory is short.
     pub fn new(width: u32, height: u32) -> Result<Self, ImageError> {
         Ok(Self { width, height, samples: zeroed(width as usize * height as usize)? })
     }
@@ -40,7 +40,7 @@ pub(crate) struct Chroma {
     pub planes: [Plane; 2],
 }
 
-/// A picture of `width` x `height` pixels in YCbCr, or in grey when it has no chroma.
+/// A picture of `width` x `height` pixels in YCbCr, or in grey if it has no chroma.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planar {
     pub width: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Planar {
 }
 
 impl Planar {
-    /// True if the planes are laid out as the encoder takes them: 4:2:0 or grey.
+    /// True if the encoder accepts the planes: 4:2:0 or grey.
     pub fn is_encodable(&self) -> bool {
         self.chroma.as_ref().is_none_or(|chroma| chroma.subsampling == Subsampling::HALF)
     }
@@ -95,9 +95,9 @@ impl Planar {
     }
 }
 
-/// How many whole chroma samples fit on a side of `target` pixels, and which samples of the source, of `side` pixels, lie
-/// under them. The half sample at the end of an odd side has no whole one under it and repeats its neighbour; seen
-/// before turning, that end is the first when the turning reverses the side.
+/// The whole chroma samples that fit on a side of `target` pixels, and the source samples under them, of `side` pixels.
+/// The half sample at the end of an odd side has no whole one under it and repeats its neighbour. If turning reverses
+/// the side, that end is the first one before turning.
 fn chroma_span(side: u32, subsampling: u32, target: u32, is_reversed: bool) -> Span {
     let samples = (target / 2).max(1);
     let all = f64::from(side) / f64::from(subsampling);

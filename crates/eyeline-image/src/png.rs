@@ -1,4 +1,4 @@
-//! PNG, in and out.
+//! Reads and writes PNG.
 
 mod chunks;
 mod profile;
@@ -10,14 +10,14 @@ use crate::decode::{Decoded, Picture};
 use crate::packed::{Packed, Space};
 use crate::{ImageError, Limits};
 
-/// For colour profiles and what else stands beside the pixels. A larger profile is passed over.
+/// The most bytes for colour profiles and other data apart from pixels. Larger profiles are ignored.
 const BESIDE_PIXELS_BYTES_MAX: usize = 16 << 20;
 
-/// Decodes a file that begins as PNG does; of an animation, the picture shown where animations are not. Chunks that this
-/// picture does not need may be damaged, and all that stands behind its last pixel may be missing.
+/// Decodes a file that begins like a PNG. Of an animation it decodes the still picture. Chunks that this picture does
+/// not need may be damaged, and the file may end after its last pixel.
 pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
     let chunks = chunks::of(file);
-    // A file without an end is cut, whatever the decoder finds wrong with it.
+    // A file without an end is truncated, whatever else the decoder reports.
     let judge = |error| if chunks.has_end { judge(error) } else { ImageError::truncated() };
     let mut decoder = ::png::Decoder::new_with_limits(chunks.needed, ::png::Limits { bytes: BESIDE_PIXELS_BYTES_MAX });
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
@@ -43,20 +43,20 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     }
     let mut icc = profile::of(reader.info(), space);
     if channels == 2 {
-        // Grey is told from colours here for the last time.
+        // Later steps do not distinguish grey from colours.
         picture = with_grey_spread(Conversion::from_icc(&std::mem::take(&mut icc), space).packed(picture)?);
     }
     Ok(Decoded { size, orientation: chunks.orientation, icc, picture: Picture::Packed(picture) })
 }
 
-/// Grey with opacity becomes RGB with opacity, the one form of transparent pictures from here on.
+/// Converts grey with opacity to RGB with opacity, the only form of transparent pictures from here on.
 fn with_grey_spread(picture: Packed) -> Packed {
     let (pixels, _) = picture.samples.as_chunks::<2>();
     let samples = pixels.iter().flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha]).collect();
     Packed { channels: 4, space: Space::Rgb, samples, ..picture }
 }
 
-/// Compresses RGB with opacity. Quick rather than small: a slower search costs more than all other versions together.
+/// Compresses RGB with opacity, fast rather than small: a slower search costs more than all other versions together.
 pub(crate) fn compress(picture: &Packed) -> Result<Vec<u8>, ImageError> {
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, picture.width, picture.height);
@@ -74,7 +74,7 @@ fn judge(error: DecodingError) -> ImageError {
         DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => ImageError::truncated(),
         DecodingError::LimitsExceeded => ImageError::too_much_memory(),
         other => {
-            // The library's own words name chunks and types, which tell the owner of a photo nothing.
+            // The library's messages name chunks and types, which do not help the owner of a photo.
             let words = other.to_string();
             let detail = if words.starts_with("CRC") {
                 "a checksum does not match"

@@ -1,6 +1,6 @@
-//! Resizing, by one filter for everything: Lanczos with three lobes, which keeps edges sharp when a picture shrinks.
+//! Resizes with one filter for everything: Lanczos with three lobes, which keeps edges sharp when a picture shrinks.
 //!
-//! The typed half of the library's interface is used, since the other is compiled for thirteen kinds of pixels.
+//! Uses the typed half of the library's interface, because the other half is compiled for 13 pixel types.
 
 use fast_image_resize as fir;
 use fir::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
@@ -13,13 +13,13 @@ use crate::packed::Packed;
 use crate::planar::Plane;
 use crate::transpose::{Flip, transpose};
 
-/// Rows that are made and become columns at a time: few enough to stay in the processor's cache in between.
+/// The number of rows that are resized and transposed together: few enough to stay in the processor's cache.
 const STRIP: u32 = 64;
-/// Rows that go through both directions at a time: few enough to need little memory beside the picture, and enough for
-/// the filter's weights of the other direction, computed for each band, not to count.
+/// The number of rows resized in both directions together. They take little memory, and are enough to make the filter's
+/// weights for each band cheap.
 const BAND: u32 = 512;
 
-/// The part of a plane's side that is resized, in samples of the plane, and how many samples become of it.
+/// A part of a plane's side to resize, in samples of the plane, and the resulting number of samples.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub start: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The parts that become `most` samples each, but for the last, and their places among the samples.
+    /// Splits into parts of at most `most` resulting samples, each with its position among these.
     fn parts(self, most: u32) -> impl Iterator<Item = (u32, Self)> {
         let step = self.length / f64::from(self.samples);
         (0..self.samples).step_by(most as usize).map(move |first| {
@@ -39,7 +39,7 @@ impl Span {
     }
 }
 
-/// A resizer with the buffers it works in; kept for all versions of a picture.
+/// A resizer with its work buffers, kept for all versions of a picture.
 #[derive(Default)]
 pub(crate) struct Resizer {
     inner: fir::Resizer,
@@ -47,11 +47,11 @@ pub(crate) struct Resizer {
 }
 
 impl Resizer {
-    /// Resizes a part of a plane, `across` and `down` it as it is stored, and turns it upright, into the top left of
-    /// another plane.
+    /// Resizes a part of a plane, given by `across` and `down` as stored, turns it upright, and writes it to the top
+    /// left of another plane.
     ///
-    /// Rows are resized four times as fast as columns are, by whole registers; so columns are resized as rows, once
-    /// they have become rows.
+    /// Resizing rows is four times as fast as resizing columns, because it uses whole registers. Columns are therefore
+    /// transposed to rows first.
     pub fn plane(
         &mut self,
         from: &Plane,
@@ -85,7 +85,7 @@ impl Resizer {
         Ok(())
     }
 
-    /// Resizes the rows of a span and writes them as columns, into the top left of samples whose rows are `stride` apart.
+    /// Resizes the rows of a span and writes them as columns to the top left of samples whose rows are `stride` apart.
     fn rows_to_columns(
         &mut self,
         from: &Plane,
@@ -109,7 +109,7 @@ impl Resizer {
         Ok(())
     }
 
-    /// Resizes the rows of a span, all of their width.
+    /// Resizes the rows of a span at their full width.
     fn rows(
         &mut self,
         from: &Plane,
@@ -118,21 +118,21 @@ impl Resizer {
     ) -> Result<(), ImageError> {
         let view: TypedImageRef<'_, U8> =
             TypedImageRef::from_buffer(from.width, from.height, &from.samples).map_err(ImageError::crashed)?;
-        // Rounding leaves less than a thousandth of a row outside of the plane.
+        // Rounding can exceed the plane by less than a thousandth of a row.
         let start = down.start.clamp(0.0, f64::from(from.height));
         let length = down.length.min(f64::from(from.height) - start);
         let options = options().crop(0.0, start, f64::from(from.width), length);
         self.inner.resize_typed(&view, to, &options).map_err(ImageError::crashed)
     }
 
-    /// A packed picture at another size. Alpha weighs the colours, so that what is transparent does not shine through.
+    /// A packed picture at another size. Colours are weighted by opacity, so that hidden colours do not show through.
     pub fn packed(&mut self, mut from: Packed, width: u32, height: u32) -> Result<Packed, ImageError> {
         let mut to = Packed::new(width, height, from.channels, from.space)?;
         match from.channels {
             1 => self.pixels::<U8>(&mut from, &mut to)?,
             3 => self.pixels::<U8x3>(&mut from, &mut to)?,
             _ if from.has_alpha() => {
-                // In place: the resizer would copy the whole picture to do the same.
+                // In place, because the resizer would copy the whole picture for it.
                 let weights = MulDiv::new();
                 weights.multiply_alpha_inplace_typed(&mut view::<U8x4>(&mut from)?).map_err(ImageError::crashed)?;
                 self.pixels::<U8x4>(&mut from, &mut to)?;
@@ -154,13 +154,13 @@ fn view<P: InnerPixel>(picture: &mut Packed) -> Result<TypedImage<'_, P>, ImageE
 }
 
 fn options() -> ResizeOptions {
-    // Three lobes, as all would expect; refused only were the name empty or the support not above 0.
+    // Three lobes. This fails only for an empty name or a support that is not above 0.
     let filter = fir::Filter::new("Lanczos3", lanczos3, 3.0).map_or(FilterType::Lanczos3, FilterType::Custom);
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter))
 }
 
-/// sinc(x) · sinc(x / 3). The library asks for it once a sample and tap, which with two sines from the system would be a
-/// thirtieth of a photo's time: so the triple angle's sine is taken from the angle's, and that from a series.
+/// sinc(x) · sinc(x / 3). The library calls it for each sample and tap. Two library sines would take a thirtieth of a
+/// photo's time, so the sine of the triple angle is computed from that of the angle, and that from a series.
 fn lanczos3(x: f64) -> f64 {
     if x == 0.0 {
         return 1.0;
@@ -170,7 +170,7 @@ fn lanczos3(x: f64) -> f64 {
     }
     let angle = std::f64::consts::PI * x.abs() / 3.0;
     let square = (angle - std::f64::consts::FRAC_PI_2).powi(2);
-    // The cosine's series up to the fourteenth power: exact to 1e-10 as far as a quarter turn.
+    // The cosine's series up to the 14th power: exact to 1e-10 within a quarter turn.
     let terms = [-87_178_291_200.0, 479_001_600.0, -3_628_800.0, 40_320.0, -720.0, 24.0, -2.0];
     let sine = terms.into_iter().fold(0.0, |sum, term| (sum + 1.0 / term) * square) + 1.0;
     sine * sine * (3.0 - 4.0 * sine * sine) / (3.0 * angle * angle)

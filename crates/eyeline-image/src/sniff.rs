@@ -1,4 +1,4 @@
-//! Detects a file's format by its first bytes alone; names and declared types are not believed.
+//! Detects a file's format only by its first bytes. Names and declared types are ignored.
 
 use eyeline_core::ImageErrorCode;
 
@@ -13,7 +13,7 @@ pub(crate) enum Format {
     Gif,
     Avif,
     Heic,
-    /// HEIF without a word of what it is compressed with.
+    /// HEIF that does not state its codec.
     Heif,
 }
 
@@ -31,10 +31,10 @@ impl Format {
     }
 }
 
-/// True if a file begins in a way, from its first bytes.
+/// Tests the first bytes of a file.
 type Test = fn(&[u8]) -> bool;
 
-/// Formats that are known and refused, so that the refusal can name them.
+/// Known formats that are refused, so that the refusal can name them.
 const REFUSED: [(Test, &str, &str); 8] = [
     (|bytes| bytes.starts_with(b"BM"), "image/bmp", "A BMP picture"),
     (|bytes| TIFF.iter().any(|magic| bytes.starts_with(magic)), "image/tiff", "A TIFF picture"),
@@ -53,7 +53,7 @@ const REFUSED: [(Test, &str, &str); 8] = [
 /// The first bytes of TIFF, in either byte order, with short and with long offsets.
 const TIFF: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
 
-/// Stands in a magic number where any byte may stand.
+/// Matches any byte in a magic number.
 const ANY: u8 = b'?';
 
 /// The first bytes of each format.
@@ -65,15 +65,15 @@ const MAGICS: [(&[u8], Format); 5] = [
     (b"GIF89a", Format::Gif),
 ];
 
-/// Which pictures the brands of an ISO media file stand for. The first that is named, by the file as its own or as one that
-/// it can be read as, counts.
+/// The formats of the brands of an ISO media file, its own brand or a compatible one. The first row with a brand of the
+/// file counts.
 const BRANDS: [(&[&[u8; 4]], Format); 3] = [
     (&[b"avif", b"avis"], Format::Avif),
     (&[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"], Format::Heic),
     (&[b"mif1", b"mif2", b"msf1", b"miaf"], Format::Heif),
 ];
 
-/// The content type of a file, told from its first bytes; 512 are enough. `None` for what is no known picture format.
+/// The content type of a file by its first bytes; 512 are enough. `None` for unknown picture formats.
 pub fn sniff(first_bytes: &[u8]) -> Option<&'static str> {
     match format(first_bytes) {
         Ok(format) => Some(format.content_type()),
@@ -87,7 +87,7 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
         if !bytes.iter().zip(magic).all(|(byte, magic)| byte == magic || *magic == ANY) {
             continue;
         }
-        // A file cut within its first bytes is still told from one that never was a picture.
+        // A file cut within its first bytes counts as truncated, not as unknown.
         return if bytes.len() < magic.len() { Err(ImageError::truncated()) } else { Ok(format) };
     }
     if let Some((brands, is_cut)) = media_brands(bytes) {
@@ -108,10 +108,10 @@ pub(crate) fn format(bytes: &[u8]) -> Result<Format, ImageError> {
     })
 }
 
-/// Bytes that are enough to detect the format, however long the file is.
+/// Bytes that suffice to detect the format.
 const HEAD_BYTES: usize = 512;
 
-/// The brands that an ISO media file names first, and whether it is cut off within them. `None` for another file.
+/// The brands at the start of an ISO media file, and whether the file is cut within them. `None` for another file.
 fn media_brands(bytes: &[u8]) -> Option<(Vec<&[u8; 4]>, bool)> {
     const NAME: &[u8; 4] = b"ftyp";
     let name = bytes.get(4..).filter(|rest| !rest.is_empty())?;
@@ -121,7 +121,7 @@ fn media_brands(bytes: &[u8]) -> Option<(Vec<&[u8; 4]>, bool)> {
     let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
     let stated = length.clamp(16, HEAD_BYTES);
     let (named, _) = bytes.get(8..stated.min(bytes.len())).unwrap_or_default().as_chunks::<4>();
-    // The second group of four is a version.
+    // The second group of four bytes is a version.
     let brands = named.iter().enumerate().filter(|(place, _)| *place != 1).map(|(_, brand)| brand);
     Some((brands.collect(), bytes.len() < stated))
 }

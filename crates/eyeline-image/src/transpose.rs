@@ -1,8 +1,8 @@
-//! Rows of samples become columns: sixteen at a time, since the processor's registers hold as many.
+//! Transposes samples in blocks of 16 rows, the capacity of the processor's registers.
 
 use wide::u8x16;
 
-/// Which sides of the transposed picture are swapped as well.
+/// The sides of the transposed picture to swap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flip {
     /// Left and right.
@@ -13,7 +13,7 @@ pub(crate) struct Flip {
 
 /// Samples of a block's side.
 const BLOCK: usize = 16;
-/// Samples of a tile's side: both sides of the copy stay in the nearest cache while a tile is done.
+/// Samples of a tile's side. Both sides of the copy stay in the nearest cache during a tile.
 const TILE: usize = 64;
 
 /// Writes the `width` x `height` samples of `from`, whose rows are `stride` apart, as `height` x `width` samples of `to`,
@@ -35,7 +35,7 @@ pub(crate) fn transpose(
                 let columns = BLOCK.min(width - x);
                 let target_y = if flip.rows { width - x - columns } else { x };
                 let target = &mut to[target_y * to_stride + target_x..];
-                // A whole block is copied by registers; copies of a length that varies would take longer than the rest.
+                // A whole block is copied in registers. Copies of varying length would take longer than the rest.
                 if columns == BLOCK && rows == BLOCK {
                     let mut block = lines(&band[x..], stride);
                     if flip.columns {
@@ -48,7 +48,7 @@ pub(crate) fn transpose(
                     let mut place = target;
                     for (row, line) in block.iter().enumerate() {
                         place[..BLOCK].copy_from_slice(line.as_array());
-                        // Behind the last row there may be nothing.
+                        // After the last row there may be no memory.
                         if row + 1 < BLOCK {
                             place = &mut place[to_stride..];
                         }
@@ -78,8 +78,8 @@ fn lines(mut from: &[u8], stride: usize) -> [u8x16; BLOCK] {
     })
 }
 
-/// Four times, the first half of the rows is interleaved with the second, which doubles how many samples of a column
-/// stand side by side.
+/// Interleaves the first half of the rows with the second, four times. Each time doubles the adjacent samples of a
+/// column.
 fn transposed(mut rows: [u8x16; BLOCK]) -> [u8x16; BLOCK] {
     for _ in 0..BLOCK.ilog2() {
         let mut next = rows;

@@ -1,8 +1,7 @@
-//! libjpeg-turbo behind a safe surface: no other file names the library. With `libwebp.rs` and
-//! `worker/memory.rs` the only unsafe code of the product.
+//! A safe interface to libjpeg-turbo. No other file names the library.
 //!
-//! Every call passes pointers into buffers that are sized here, by the library's own functions, from the header that
-//! the library itself read; every buffer outlives its call. A handle is used for one file and then destroyed.
+//! Every call passes pointers into buffers whose sizes the library's own functions computed from the header that it
+//! read. Every buffer outlives its call. A handle serves one file and is then destroyed.
 #![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file alone calls it")]
 
 mod warnings;
@@ -17,14 +16,14 @@ use crate::packed::{Packed, Space};
 use crate::planar::{Chroma, Planar, Plane, Subsampling, pad};
 use warnings::Warnings;
 
-/// Why the library stopped.
+/// The reason why the library failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// The library's own words.
+    /// The library's message.
     pub message: String,
 }
 
-/// The only error outside of the library is the lack of memory for its buffers.
+/// Apart from the library's errors, only memory for its buffers can be short.
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         Self { message: error.sentence }
@@ -37,7 +36,7 @@ pub(crate) enum Colorspace {
     Grey,
     YCbCr,
     Rgb,
-    /// Four inks, as they are or as YCCK.
+    /// Four inks, plain or as YCCK.
     Inks,
 }
 
@@ -50,7 +49,7 @@ pub(crate) struct Header {
     sampling: c_int,
 }
 
-/// A fraction of the full size, in eighths, at which the inverse DCT gives the picture.
+/// A scale in eighths of the full size, at which the inverse DCT yields the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Eighths(pub u32);
 
@@ -62,14 +61,14 @@ impl Eighths {
         (full * self.0).div_ceil(8)
     }
 
-    /// The library knows its factors in lowest terms only.
+    /// The library accepts its factors only in lowest terms.
     fn factor(self) -> tj::tjscalingfactor {
         let shift = self.0.trailing_zeros().min(3);
         tj::tjscalingfactor { num: int(self.0 >> shift), denom: 8 >> shift }
     }
 }
 
-/// Bounds on the library's own memory and patience.
+/// Bounds on the library's memory and number of scans.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub memory_bytes: u64,
@@ -125,7 +124,7 @@ pub(crate) struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Reads the header of a file.
     pub fn open(file: &'a [u8], bounds: Bounds) -> Result<Self, Failure> {
-        // Of all kinds of handles, `Warnings` can only be had of this one.
+        // Of all kinds of handles, only this one supports `Warnings`.
         let mut handle = Handle::new(tj::TJINIT_TJINIT_TRANSFORM)?;
         let warnings = Warnings::of(&handle)?;
         handle.set(tj::TJPARAM_TJPARAM_SCANLIMIT, int(bounds.scans))?;
@@ -133,7 +132,7 @@ impl<'a> Decoder<'a> {
         handle.set(tj::TJPARAM_TJPARAM_SAVEMARKERS, 0)?;
         // SAFETY: the pointer and the length are those of one slice, which outlives the call.
         let status = unsafe { tj::tj3DecompressHeader(handle.0, file.as_ptr(), file.len() as tj::size_t) };
-        // Decoding reads the header again, and meets its warnings again.
+        // Decoding reads the header again, and repeats its warnings.
         handle.check(status)?;
         let side = |parameter| u32::try_from(handle.get(parameter)).unwrap_or(0);
         let (width, height) = (side(tj::TJPARAM_TJPARAM_JPEGWIDTH), side(tj::TJPARAM_TJPARAM_JPEGHEIGHT));
@@ -188,7 +187,7 @@ impl<'a> Decoder<'a> {
             )
         };
         self.check(status)?;
-        // Behind the edge of the picture the file may hold anything.
+        // Beyond the edge of the picture the file may hold anything.
         pad(&mut luma, width, height);
         Ok(Planar { width, height, luma, chroma: chroma.map(|planes| Chroma { subsampling, planes }) })
     }
@@ -225,7 +224,7 @@ impl<'a> Decoder<'a> {
         self.handle.check(status)
     }
 
-    /// A picture is complete if the library finished it and warned of no lost data.
+    /// Succeeds if the library finished the picture and warned of no lost data.
     fn check(&self, status: c_int) -> Result<(), Failure> {
         self.handle.check(status)?;
         if self.warnings.of_lost_data() > 0 { Err(self.handle.failure()) } else { Ok(()) }
@@ -245,7 +244,7 @@ pub(crate) fn compress(picture: &Planar, quality: u32) -> Result<Vec<u8>, Failur
     if most == 0 {
         return Err(handle.failure());
     }
-    // Reserved and not filled, so that only the pages of the file itself are ever touched.
+    // Reserved without filling, so that only the pages of the file itself are touched.
     let mut file: Vec<u8> = Vec::with_capacity(most);
     let (mut start, mut length) = (file.as_mut_ptr(), most as tj::size_t);
     // SAFETY: each plane was checked to hold all rows that the library reads at this stride. It writes at most `length`
@@ -269,10 +268,10 @@ pub(crate) fn compress(picture: &Planar, quality: u32) -> Result<Vec<u8>, Failur
     Ok(file.as_slice().to_vec())
 }
 
-/// Rows that pass through RGB at a time: few enough to stay in the processor's cache.
+/// The number of rows that pass through RGB together: few enough to stay in the processor's cache.
 const STRIP_ROWS: u32 = 64;
 
-/// Takes a picture in 4:2:0 through RGB and back, some rows at a time: `change` is given pixels of three bytes.
+/// Converts a picture in 4:2:0 to RGB and back, some rows at a time. `change` gets pixels of three bytes.
 pub(crate) fn change_rgb(picture: &mut Planar, mut change: impl FnMut(&mut [u8])) -> Result<(), Failure> {
     let sampling = encodable_sampling(picture)?;
     let (_, mut strides) = readable_planes(picture, sampling)?;
@@ -287,7 +286,7 @@ pub(crate) fn change_rgb(picture: &mut Planar, mut change: impl FnMut(&mut [u8])
     let mut rgb = Packed::new(width, STRIP_ROWS, 3, Space::Rgb)?.samples;
     for first in (0..height).step_by(STRIP_ROWS as usize) {
         let rows = STRIP_ROWS.min(height - first);
-        // The number of rows before a strip is even, so that it begins with a chroma row of its own.
+        // The number of rows before a strip is even, so the strip starts with its own chroma row.
         let planes = [(&mut picture.luma, first), (&mut *cb, first / 2), (&mut *cr, first / 2)];
         let mut pointers = planes.map(|(plane, row)| plane.samples[(row * plane.width) as usize..].as_mut_ptr());
         // SAFETY: each plane was checked to hold all rows of the whole picture at these strides, and the strip lies
@@ -395,7 +394,7 @@ fn plane_size(number: c_int, width: u32, height: u32, sampling: c_int) -> (u32, 
     (unsigned(plane_width), unsigned(plane_height))
 }
 
-/// Pointers to the planes and their strides, after a check that the library can read all of each.
+/// Pointers to the planes and their strides. Fails unless the library can read all of each plane.
 fn readable_planes(picture: &Planar, sampling: c_int) -> Result<([*const u8; 3], [c_int; 3]), Failure> {
     let mut pointers = [ptr::null(); 3];
     let mut strides = [0; 3];
@@ -437,7 +436,7 @@ fn subsampling(sampling: c_int) -> Option<Subsampling> {
     Some(Subsampling { across, down })
 }
 
-/// Sizes here are at most 65,535 and parameters small; what would not fit is refused by the library as too large.
+/// Sizes here are at most 65,535, and parameters small. The library rejects values that would not fit.
 fn int(value: impl TryInto<c_int>) -> c_int {
     value.try_into().unwrap_or(c_int::MAX)
 }

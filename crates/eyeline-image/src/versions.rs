@@ -1,4 +1,4 @@
-//! One original in, all its versions out: decoded once, each version made from the next larger one.
+//! Makes all versions of one original: decodes it once, and makes each version from the next larger one.
 
 use eyeline_core::{Preset, Webp};
 
@@ -13,8 +13,8 @@ use crate::{Heif, ImageError, Limits, libwebp, png, sniff, turbo};
 /// JPEG quality of every version, as libjpeg counts it.
 const QUALITY: u32 = 82;
 
-/// The box that a picture is fitted into before its ThumbHash is taken. The hash keeps seven waves across at the most,
-/// and costs a cosine for each pixel and wave: the 100 pixels that it takes would be 2 ms for the same hash.
+/// The box into which a picture is fitted for its ThumbHash. The hash keeps at most seven waves across, and costs a
+/// cosine for each pixel and wave. Its usual 100 pixels would take 2 ms for the same hash.
 const HASH_BOX: Preset = Preset { name: "thumbhash", width: 32, height: 32, webp: false };
 
 /// The versions of one original.
@@ -24,11 +24,11 @@ pub struct Made {
     pub width: u32,
     /// Pixels of the original, upright.
     pub height: u32,
-    /// Of the original, as its bytes say.
+    /// The media type of the original, by its bytes.
     pub content_type: &'static str,
-    /// A placeholder of about 25 bytes, in the form of the ThumbHash libraries.
+    /// A placeholder of about 25 bytes, in the format of the ThumbHash libraries.
     pub thumbhash: Vec<u8>,
-    /// In the order of the presets: for each its JPEG or PNG, and behind it the WebP where the preset asks for it.
+    /// In the order of the presets: the JPEG or PNG of each, followed by the WebP if the preset asks for it.
     pub versions: Vec<Version>,
 }
 
@@ -41,14 +41,14 @@ pub struct Version {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// `image/jpeg`, or `image/png` for a picture with a transparent pixel; `image/webp` beside it.
+    /// `image/jpeg`, or `image/png` for a picture with a transparent pixel; `image/webp` for the additional version.
     pub content_type: &'static str,
     /// The file: upright, in sRGB, without any metadata.
     pub bytes: Vec<u8>,
 }
 
 impl Version {
-    /// The ending of a file with this version, without the dot.
+    /// The extension of a file with this version, without the dot.
     pub fn extension(&self) -> &'static str {
         match self.content_type {
             "image/png" => "png",
@@ -58,9 +58,9 @@ impl Version {
     }
 }
 
-/// Makes the version of each preset from an original file, within the limits. Nothing of the original but its pixels
-/// reaches a version. Uses up to about ten bytes of memory a pixel; for files of strangers, call it through a
-/// [`WorkerProcess`](crate::worker::WorkerProcess), which bounds time and memory as well. `heif` reads HEIC and AVIF.
+/// Makes the version of each preset from an original file, within the limits. A version holds nothing of the original
+/// except its pixels. Uses about ten bytes of memory a pixel. Call it for untrusted files through a
+/// [`WorkerProcess`](crate::worker::WorkerProcess), which also bounds time and memory. `heif` reads HEIC and AVIF.
 pub fn make_versions(original: &[u8], presets: &[Preset], limits: &Limits, heif: &Heif) -> Result<Made, ImageError> {
     let format = sniff::format(original)?;
     let largest = |(width, height)| {
@@ -104,7 +104,7 @@ fn area((width, height): &(u32, u32)) -> u64 {
     u64::from(*width) * u64::from(*height)
 }
 
-/// Makes the versions, the largest first, each from the one before it; and hands back the smallest canvas.
+/// Makes the versions, largest first, each from the one before it. Returns the smallest canvas.
 fn chain(
     mut canvas: Canvas,
     (width, height): (u32, u32),
@@ -114,7 +114,7 @@ fn chain(
     let mut places: Vec<usize> = (0..presets.len()).collect();
     places.sort_by_key(|place| std::cmp::Reverse(area(&presets[*place].fit(width, height))));
     let mut versions: Vec<Vec<Version>> = vec![Vec::new(); presets.len()];
-    // A small picture has the same size in several boxes; it is compressed once, for the first of these places.
+    // A small picture has the same size in several boxes. It is compressed once, for the first of them.
     let (mut picture, mut webp) = (None::<usize>, None::<usize>);
     for place in places {
         let preset = &presets[place];
@@ -145,7 +145,7 @@ fn chain(
     Ok((versions.into_iter().flatten().collect(), canvas))
 }
 
-/// An upright picture in sRGB, in the form that its versions are compressed from.
+/// An upright picture in sRGB, in the form from which its versions are compressed.
 enum Canvas {
     /// In 4:2:0 or grey.
     Opaque(Planar),

@@ -1,7 +1,7 @@
-//! Reading WebP, by a decoder without unsafe code; the first frame of an animation stands for it.
+//! Reads WebP with a decoder without unsafe code. The first frame represents an animation.
 //!
-//! The chunks that are there decide, not the flags and the length in the file's header: programs that edit metadata often
-//! leave these as they were. The decoder is given a file of the picture's own chunks alone.
+//! The existing chunks decide, not the flags and length in the file's header, which metadata editors often leave
+//! outdated. The decoder gets a file with only the picture's own chunks.
 
 use std::io::ErrorKind;
 
@@ -13,13 +13,13 @@ use crate::packed::{Packed, Space};
 use crate::parts::Parts;
 use crate::{ImageError, Limits, exif};
 
-/// For a colour profile; a larger one is passed over.
+/// The most bytes of a colour profile. Larger ones are ignored.
 const PROFILE_BYTES_MAX: usize = 16 << 20;
 
-/// The flag in the header of a file that promises EXIF.
+/// The header flag that announces EXIF.
 const EXIF_FLAG: u8 = 0x08;
 
-/// Decodes a file that begins as WebP does. What stands behind its first picture may be damaged or missing.
+/// Decodes a file that begins like a WebP. The file may be damaged or end after its first picture.
 pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError> {
     let [_, _, _, _, l0, l1, l2, l3, _, _, _, _, body @ ..] = file else { return Err(ImageError::truncated()) };
     let is_shorter_than_stated = file.len() as u64 - 8 < u64::from(u32::from_le_bytes([*l0, *l1, *l2, *l3]));
@@ -28,7 +28,7 @@ pub(crate) fn decode(file: &[u8], limits: &Limits) -> Result<Decoded, ImageError
     let flags = header.and_then(|chunk| chunk.data.first().copied()).unwrap_or(0);
     let exif = named(b"EXIF");
     if is_shorter_than_stated && flags & EXIF_FLAG != 0 && exif.is_none() {
-        // Not only the length is wrong: the camera's orientation has been cut off.
+        // Not only the length is wrong: the camera's orientation is missing.
         return Err(ImageError::truncated());
     }
     let first = chunks(body).find(|chunk| matches!(&chunk.name, b"ANMF" | b"VP8 " | b"VP8L"));
@@ -96,12 +96,12 @@ fn first_frame(
 struct Still<'a> {
     opacity: Option<Chunk<'a>>,
     colours: Chunk<'a>,
-    /// As the colours state it.
+    /// As stated in the colour data.
     size: (u32, u32),
 }
 
 impl<'a> Still<'a> {
-    /// The picture among the chunks of a file or of a frame, which may be cut.
+    /// The picture among the chunks of a file or frame, which may be truncated.
     fn of(body: &'a [u8], is_cut: bool) -> Result<Self, ImageError> {
         let is_cut = is_cut || chunks(body).any(|chunk| !chunk.is_whole);
         let missing = || if is_cut { ImageError::truncated() } else { malformed() };
@@ -117,7 +117,7 @@ impl<'a> Still<'a> {
     fn decode(&self, limits: &Limits) -> Result<Packed, ImageError> {
         let (width, height) = self.size;
         limits.check_size(width, height)?;
-        // The decoder takes the flag for opacity, and the canvas, from a header.
+        // The decoder reads the opacity flag, and the canvas, from a header.
         let header = self.opacity.map(|_| {
             let [w0, w1, w2, _] = (width - 1).to_le_bytes();
             let [h0, h1, h2, _] = (height - 1).to_le_bytes();
@@ -149,10 +149,10 @@ fn canvas(header: &[u8]) -> Option<(u32, u32)> {
     Some((1 + u32::from_le_bytes([*w0, *w1, *w2, 0]), 1 + u32::from_le_bytes([*h0, *h1, *h2, 0])))
 }
 
-/// Width and height as the colours state them, in 14 bits each.
+/// Width and height as the colour data state them, in 14 bits each.
 fn colours_size(colours: &Chunk<'_>) -> Option<(u32, u32)> {
     match (&colours.name, colours.data) {
-        // Behind the tag of the frame and the start code.
+        // After the tag of the frame and the start code.
         (b"VP8 ", [_, _, _, _, _, _, w0, w1, h0, h1, ..]) => {
             let side = |bytes| u32::from(u16::from_le_bytes(bytes) & 0x3fff);
             Some((side([*w0, *w1]), side([*h0, *h1])))
@@ -170,20 +170,20 @@ fn colours_size(colours: &Chunk<'_>) -> Option<(u32, u32)> {
 struct Chunk<'a> {
     name: [u8; 4],
     data: &'a [u8],
-    /// With its name and length before, and the byte behind that makes the length even, if it is there.
+    /// With its name and length, and the padding byte if it exists.
     padded: &'a [u8],
     /// True if the data is as long as stated.
     is_whole: bool,
 }
 
 impl Chunk<'_> {
-    /// Why this chunk is too short.
+    /// The error of a chunk that is too short.
     fn failure(&self) -> ImageError {
         if self.is_whole { malformed() } else { ImageError::truncated() }
     }
 }
 
-/// The chunks as far as they go. The last may be cut.
+/// All chunks of the bytes. The last may be truncated.
 fn chunks(mut bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     std::iter::from_fn(move || {
         let (name, rest) = bytes.split_first_chunk()?;

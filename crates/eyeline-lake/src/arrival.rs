@@ -1,4 +1,4 @@
-//! Events in the order in which the inbox gave them out, whatever their files are sorted by.
+//! Reads events in the order of their offsets, whatever the sort order of the files.
 
 use std::ops::RangeInclusive;
 
@@ -10,8 +10,8 @@ use crate::list::visit_rows_of_group;
 use crate::scan::fitting;
 use crate::schema::Column;
 
-/// What `read` makes of the events of a category whose offsets are in the range, in the order of their offsets. The files
-/// are of one partition. Memory: of a batch at a time, and of everything that `read` gives.
+/// Applies `read` to the events of a category whose offsets are in the range, and returns the results by offset. The
+/// files are of one partition. Memory: one batch, and the results.
 pub fn in_order_of_arrival<T>(
     files: &Files,
     wanted: &[FileRef],
@@ -38,7 +38,7 @@ pub fn in_order_of_arrival<T>(
     Ok(found.into_iter().map(|(_, made)| made).collect())
 }
 
-/// The rows of a row group that are meant, sorted.
+/// The sorted rows of a row group that are in the range.
 fn rows_in_range(
     files: &Files,
     file: &FileRef,

@@ -1,4 +1,4 @@
-//! Events as rows of Arrow batches, and back.
+//! Converts events to rows of Arrow batches and back.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ use crate::schema::{Column, schema};
 /// Rows of one batch.
 pub(crate) const BATCH_ROWS: usize = 8 * 1024;
 
-/// An event and its place in the inbox it came from. How it came there is not kept: that its schema was checked, and that it
-/// had been in quarantine.
+/// An event and its offset in the inbox. Its way there is not stored: the check of its schema, and its stay in
+/// quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub partition: u32,
     pub offset: i64,
     pub event: Event,
-    /// Where the server had served the image that the event tells of, 0 being the first place. Files keep it.
+    /// The index, from 0, at which the server had served the event's image. Stored in files.
     pub place: Option<u32>,
 }
 
-/// What rows are sorted by; no two are alike.
+/// The sort key of rows; keys are unique.
 type Key = (Uuid, i64, u32, i64);
 
 impl Record {
@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-/// Sorted batches of events that are in no file yet.
+/// Sorted batches of events that are not flushed yet.
 pub fn tail(mut records: Vec<Record>) -> Result<Vec<RecordBatch>> {
     records.sort_unstable_by_key(Record::key);
     records.chunks(BATCH_ROWS).map(to_batch).collect()
@@ -106,7 +106,7 @@ fn to_batch(records: &[Record]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-/// These columns of the batch, those that it has not being null in every row. New columns come last and may be null.
+/// These columns of the batch. A missing column is null in every row; new columns come last and may be null.
 pub(crate) fn with_nulls(batch: &RecordBatch, columns: &[Column]) -> Result<RecordBatch> {
     let mut indexes: Vec<usize> = columns.iter().map(|column| *column as usize).collect();
     indexes.sort_unstable();
@@ -119,7 +119,7 @@ pub(crate) fn with_nulls(batch: &RecordBatch, columns: &[Column]) -> Result<Reco
     Ok(RecordBatch::try_new(wanted.clone(), arrays.collect())?)
 }
 
-/// The columns of a batch by their types; which of them are there, the reader has to know.
+/// Typed access to the columns of a batch. The caller must know which columns exist.
 pub(crate) struct Columns<'a>(pub(crate) &'a RecordBatch);
 
 impl<'a> Columns<'a> {
@@ -168,7 +168,7 @@ impl<'a> Columns<'a> {
         self.column(Column::IdGiven)?.as_boolean_opt().ok_or_else(|| wrong(Column::IdGiven))
     }
 
-    /// The event in this row, all columns being there.
+    /// The event in this row. Needs all columns.
     pub(crate) fn record(&self, row: usize) -> Result<Record> {
         let id = |column| Ok::<_, Error>(uuid_at(self.ids(column)?, row));
         let time = |column| Ok::<_, Error>(Timestamp::from_micros(self.times(column)?.value(row)));
@@ -193,7 +193,7 @@ impl<'a> Columns<'a> {
                 data: self.texts(Column::Data)?.value(row).into(),
                 timestamp: time(Column::Timestamp)?,
                 source: sources.is_valid(row).then(|| Source::from_bits(sources.value(row))),
-                // What is in the lake counts: it fits.
+                // An event in the lake counts, so it fits its schema.
                 schema: number(Column::SchemaVersion)?.map(|version| SchemaMark { version, checked: true }),
                 replay: None,
             },
@@ -206,7 +206,7 @@ fn wrong(column: Column) -> Error {
     Error::Broken(format!("the column {column:?} is of another type"))
 }
 
-/// Few different words, many times.
+/// A dictionary column: few distinct words, often repeated.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
     keys: &'a DictionaryArray<Int32Type>,
@@ -214,7 +214,7 @@ pub(crate) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// The word's number among `values`.
+    /// The index of the row's word in `values`.
     pub(crate) fn key(&self, row: usize) -> usize {
         self.keys.keys().value(row).unsigned_abs() as usize
     }

@@ -1,4 +1,4 @@
-//! What one question may use: time, memory, and the patience of whoever asked.
+//! The budget of one query: time, memory, and cancellation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Cheap to clone; clones speak of the same question.
+/// Cheap to clone; clones share the budget.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Bytes that the answer and what is kept on the way to it may take.
+    /// The most bytes of the answer and its intermediate state.
     pub bytes_max: usize,
     deadline: Instant,
     cancelled: Arc<AtomicBool>,
@@ -20,22 +20,22 @@ impl Budget {
         Budget { bytes_max, deadline: Instant::now() + time_max, cancelled: Arc::default() }
     }
 
-    /// Ends the question at its next batch.
+    /// Ends the query at its next batch.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// True once nobody waits for the answer.
+    /// True if the query was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// The time that is left.
+    /// The time left until the deadline.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Called once a batch.
+    /// Call it once for each batch. Fails if the query was cancelled or its time is over.
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_cancelled() {
             return Err(Error::Cancelled);

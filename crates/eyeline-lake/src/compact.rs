@@ -1,4 +1,4 @@
-//! Many files into one, in memory of a few row groups.
+//! Merges many files into one, with a few row groups in memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,12 +14,12 @@ use crate::file::{FileRef, Files, Reading};
 use crate::schema::{Column, ROW_GROUP_ROWS};
 use crate::write::{Facts, FileWriter};
 
-/// Bytes that the files being merged may take in memory together.
+/// The most bytes in memory for all files of a merge.
 const MERGE_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// What a row takes at the most while its row group is being read: fetched, unpacked and as a part of a batch.
+/// The most bytes of a row while its row group is read: fetched, decompressed, and in a batch.
 const ROW_BYTES: u64 = 192;
 
-/// How many of these files, from the first on, can be merged at once.
+/// The number of files, counted from the first, that can be merged together.
 pub fn merge_at_once(files: &[FileRef]) -> usize {
     let mut bytes = 0;
     files
@@ -33,7 +33,7 @@ pub fn merge_at_once(files: &[FileRef]) -> usize {
         .min(files.len())
 }
 
-/// Writes all rows of `files` into `sink`, sorted as every file is; `None` when there is none.
+/// Writes all rows of `files` into `sink`, in the sort order of files. `None` if there are no rows.
 pub fn compact<W: Write + Send>(
     files: &Files,
     inputs: &[FileRef],
@@ -52,8 +52,8 @@ pub fn compact<W: Write + Send>(
         }
         cursors.push(cursor);
     }
-    // Rows of the batch being put together: which of the held batches, and which of its rows. A batch is held once, however
-    // often its rows take turns with others: what putting together costs grows with the batches.
+    // The rows of the next batch: the index of a held batch, and a row in it. A batch is held once, even if its rows
+    // alternate with others, because the cost of combining grows with the number of batches.
     let mut held: Vec<RecordBatch> = Vec::new();
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
     while let Some(Reverse((_, index))) = waiting.pop() {
@@ -103,7 +103,7 @@ struct Cursor {
     reading: Reading,
     batch: Option<RecordBatch>,
     at: usize,
-    /// Where the batch is among those that are held, if it is.
+    /// The batch's index among the held batches.
     held_at: Option<usize>,
 }
 
@@ -140,10 +140,10 @@ impl Cursor {
         ))
     }
 
-    /// The first row from here on whose key is not before `key`, by halving: runs are long or very short.
+    /// The first row from here on whose key is not before `key`, by binary search: runs are long or very short.
     fn first_not_before(&self, key: &Key) -> Result<usize> {
         let (mut early, mut late) = (self.at, self.rows());
-        // The row at hand is the smallest of all.
+        // The current row has the smallest key of all.
         early += 1;
         while early < late {
             let middle = early + (late - early) / 2;

@@ -1,4 +1,4 @@
-//! A file without some of its events: what a session did, or what is not kept any more.
+//! Rewrites a file without some of its events: those of an erased session, or those before a retention cut.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,7 +27,7 @@ pub struct HiddenEvents {
     pub events: u64,
 }
 
-/// How many events of the file are hidden, by hour of their time and by what they are; few columns are read.
+/// The number of hidden events in the file, by hour, application and type. Reads few columns.
 pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Budget) -> Result<Vec<HiddenEvents>> {
     let footer = files.footer(file)?;
     let groups = groups_of(&footer, hidden);
@@ -67,7 +67,8 @@ pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Bud
     Ok(hidden.collect())
 }
 
-/// How many of the hidden events are views and clicks, by gallery. Reads their data, so it is for files that have some.
+/// The number of views and clicks among the hidden events, by gallery. Reads event data, so call it only for files with
+/// hidden events.
 pub fn count_hidden_acts(
     files: &Files,
     file: &FileRef,
@@ -98,7 +99,7 @@ pub fn count_hidden_acts(
     Ok(acts)
 }
 
-/// The row groups that may have events of the project.
+/// The row groups that may hold events of the project.
 fn groups_of(footer: &Footer, hidden: &Hidden) -> Vec<usize> {
     let may_be_in = footer
         .row_groups()
@@ -106,7 +107,7 @@ fn groups_of(footer: &Footer, hidden: &Hidden) -> Vec<usize> {
     may_be_in.map(|group| group.index).collect()
 }
 
-/// Writes the file without the hidden events into `sink`; `None` when nothing is left.
+/// Writes the file without the hidden events into `sink`. `None` if no event is left.
 pub fn write_without<W: Write + Send>(
     files: &Files,
     file: &FileRef,
@@ -117,7 +118,7 @@ pub fn write_without<W: Write + Send>(
     write_kept(files, file, |columns| kept(columns, hidden), sink, budget)
 }
 
-/// Writes the events of the file behind this offset into `sink`; `None` when there are none.
+/// Writes the events of the file after this offset into `sink`. `None` if there are none.
 pub fn write_after<W: Write + Send>(
     files: &Files,
     file: &FileRef,

@@ -1,28 +1,28 @@
-//! What can go wrong in the lake.
+//! Errors of the lake.
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store of the files is away; the same call may succeed later.
+    /// The store of the files is unavailable. The same call may succeed later.
     #[error("the files of the lake cannot be read: {0}")]
     Away(#[from] object_store::Error),
-    /// The question needs more than it may use; the sentence says what would help.
+    /// The query exceeds its budget. The sentence says how to reduce it.
     #[error("{0}")]
     TooMuch(String),
-    /// The process that computed the answer was not there or was ended from outside; the same question may be answered later.
+    /// The process that computed the answer could not start or was killed. The same query may succeed later.
     #[error("the process that answers queries stopped: {0}")]
     WorkerGone(std::io::Error),
-    /// Nobody waits for the answer any more.
+    /// The query was cancelled, because its caller is gone.
     #[error("the question was cancelled")]
     Cancelled,
-    /// The question itself is wrong; the sentence says where.
+    /// The question is invalid. The sentence says where.
     #[error("{0}")]
     Refused(String),
-    /// What is wrong with a query in SQL, as a sentence.
+    /// The SQL query is wrong. The sentence says why.
     #[error("{0}")]
     Query(String),
-    /// A file does not read back as what was written.
+    /// A file does not read back as it was written.
     #[error("a file of the lake is broken: {0}")]
     Broken(String),
     #[error("writing to the lake failed: {0}")]

@@ -1,4 +1,4 @@
-//! Reading one file: its footer once, then the row groups and columns that are asked for.
+//! Reads one file: its footer once, then the requested row groups and columns.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,15 +22,15 @@ use crate::error::{Error, Result};
 use crate::schema::Column;
 use crate::write::Facts;
 
-/// Bytes from the end of a file that are fetched first: most footers are smaller, and so are the files of a flush.
+/// Bytes from the end of a file that the first read fetches. Most footers, and whole files of a flush, are smaller.
 const FOOTER_BYTES: u64 = 64 * 1024;
-/// What a batch of usual rows is far below; one of long rows has fewer of them.
+/// The target size of a batch. Typical batches are far below it; batches of long rows have fewer rows.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const BATCH_ROWS_MIN: usize = 64;
-/// What the footers that are kept may take together.
+/// The most bytes of cached footers.
 const FOOTERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A file of the lake, as whoever keeps the list of them knows it.
+/// A lake file, as listed in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRef {
     pub key: String,
@@ -38,7 +38,7 @@ pub struct FileRef {
     pub facts: Facts,
 }
 
-/// Opens files. Cheap to clone; clones share what is kept of the footers.
+/// Opens files. Cheap to clone; clones share the cached footers.
 #[derive(Clone)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
@@ -46,7 +46,7 @@ pub struct Files {
     footers: Arc<Mutex<Footers>>,
 }
 
-/// The footers read last.
+/// The footers used last.
 #[derive(Default)]
 struct Footers {
     newest_last: VecDeque<(String, Arc<Footer>)>,
@@ -64,7 +64,7 @@ impl Files {
         Files { store, runtime, footers: Arc::default() }
     }
 
-    /// The footer of a file, kept for the next question about it.
+    /// The footer of a file, from the cache if possible.
     pub(crate) fn footer(&self, file: &FileRef) -> Result<Arc<Footer>> {
         if let Some(footer) = self.lock().get(&file.key) {
             return Ok(footer);
@@ -91,7 +91,7 @@ impl Files {
         Ok(footer)
     }
 
-    /// Reads `columns` of the row groups, or `only` some of their rows, in batches of at most `batch_rows`.
+    /// Reads `columns` of the row groups, or of their rows in `only`, in batches of at most `batch_rows`.
     pub(crate) fn read(
         &self,
         file: &FileRef,
@@ -119,7 +119,7 @@ impl Files {
 
     fn fetch(&self, file: &FileRef, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (store, path, ranges) = (self.store.clone(), Path::from(file.key.as_str()), ranges.to_vec());
-        // Waited for without a runtime: a query in SQL asks from within one of its own.
+        // Waits without a runtime, because an SQL query calls this from within one.
         let (done, bytes) = std::sync::mpsc::sync_channel(1);
         self.runtime.spawn(async move { done.send(store.get_ranges(&path, &ranges).await) });
         // The runtime is about to end.
@@ -148,12 +148,12 @@ impl Footers {
 }
 
 impl Footer {
-    /// What reading these columns of a row group keeps in memory at once.
+    /// The bytes in memory while these columns of a row group are read.
     pub(crate) fn bytes_of(&self, group: usize, columns: &[Column]) -> usize {
         self.sum_of(group, columns, |column| column.compressed_size())
     }
 
-    /// How many rows of these columns make a batch that is not too large: a few events may be long.
+    /// The number of rows of these columns in a batch within `BATCH_BYTES`, because events may be long.
     pub(crate) fn batch_rows(&self, groups: &[usize], columns: &[Column]) -> usize {
         let rows: usize = groups.iter().map(|group| self.rows_of(*group)).sum();
         let bytes = |group: &usize| self.sum_of(*group, columns, |column| column.uncompressed_size());
@@ -176,7 +176,7 @@ impl Footer {
     }
 }
 
-/// What the footer tells of a row group.
+/// A row group as described by the footer.
 #[derive(Clone, Copy)]
 pub(crate) struct RowGroup<'a> {
     pub(crate) index: usize,
@@ -184,14 +184,14 @@ pub(crate) struct RowGroup<'a> {
 }
 
 impl RowGroup<'_> {
-    /// The smallest and the largest of the column's numbers, when they are known.
+    /// The smallest and largest number of the column, if known.
     pub(crate) fn numbers(&self, column: Column) -> Option<(i64, i64)> {
         let (least, most) = self.bytes(column)?;
         let number = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_le_bytes);
         number(least).zip(number(most))
     }
 
-    /// The first and the last of the projects in it, when they are known.
+    /// The first and last project of the row group, if known.
     pub(crate) fn projects(&self) -> Option<(ProjectId, ProjectId)> {
         let (first, last) = self.bytes(Column::ProjectId)?;
         let id = |bytes: &[u8]| bytes.try_into().ok().map(|bytes| ProjectId(uuid::Uuid::from_bytes(bytes)));
@@ -204,12 +204,12 @@ impl RowGroup<'_> {
     }
 }
 
-/// A file being read.
+/// An open reader of a file.
 pub(crate) struct Reading {
     files: Files,
     file: FileRef,
     decoder: ParquetPushDecoder,
-    /// What was asked for, when the file is of before some of these columns came.
+    /// The requested columns, if the file is older than some of them.
     lacks_some_of: Option<Vec<Column>>,
 }
 

@@ -1,12 +1,12 @@
-//! The event lake: events in Parquet files, and the questions that analysts ask of them.
+//! The event lake: events in Parquet files, and the queries over them.
 //!
-//! A file is immutable. Its rows are sorted by ([project], time, place in the inbox), so that a question about one project
-//! and a span of time reads few row groups, and so that events from many files can be walked in the order of time by
-//! merging their beginnings: what a visitor did one after the other needs no join and no sort.
+//! A file is immutable. Its rows are sorted by ([project], time, offset), so that a query over one project and a span
+//! of time reads few row groups. Sorted files also let events of many files be walked in the order of time by merging
+//! them: following a visitor needs no join and no sort.
 //!
-//! Nothing here knows which files there are. Whoever asks brings a list of them and the events that are in no file yet,
-//! both of one snapshot. Functions that read block the thread they are called on; inside of a Tokio runtime they belong
-//! on a blocking thread.
+//! This crate does not know which files exist. The caller passes a list of them, and the events that are not flushed
+//! yet, both of one snapshot. Reading functions block their thread; inside a Tokio runtime, call them on a blocking
+//! thread.
 //!
 //! [project]: eyeline_core::ProjectId
 

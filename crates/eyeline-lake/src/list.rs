@@ -1,4 +1,4 @@
-//! Single events: the newest ones, and one by its id.
+//! Reads single events: the newest ones, and one by its id.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,7 +17,7 @@ use crate::file::{FileRef, Files, Footer};
 use crate::scan::{Filter, Snapshot};
 use crate::schema::Column;
 
-/// Rows that one page looks at before it is given as far as it got.
+/// Rows that are read for one page. Beyond that the page is returned as far as it got.
 const LOOK_MAX: usize = 4_000_000;
 
 /// Which time events are listed by, the newest first.
@@ -47,7 +47,7 @@ impl Order {
         }
     }
 
-    /// When the first event of the file is, in microseconds.
+    /// The time of the first event in the file, in microseconds.
     fn first_in(self, file: &FileRef) -> i64 {
         let first = match self {
             Order::Timestamp => file.facts.first_timestamp,
@@ -57,7 +57,7 @@ impl Order {
     }
 }
 
-/// Where an event stands in a list of this order. No two stand in the same place.
+/// The place of an event in a list of this order. Places are unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     pub order: Order,
@@ -71,17 +71,17 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub records: Vec<Record>,
-    /// Where the list goes on: everything from here on is older. It may go on although the page is not full.
+    /// The place after which the list continues with older events. It may continue although the page is not full.
     pub next: Option<Place>,
 }
 
-/// Rows that lie together.
+/// A set of rows that are read together.
 enum Part {
     Group { file: usize, footer: Arc<Footer>, index: usize, only_project: bool },
     Tail(usize),
 }
 
-/// The newest wanted events before `before`, which is a place of this order, at most `limit`.
+/// The newest wanted events before `before`, a place of the same order, at most `limit`.
 pub fn list(
     files: &Files,
     snapshot: &Snapshot,
@@ -116,7 +116,7 @@ pub fn list(
     }
     parts.sort_by_key(|(last, _)| Reverse(*last));
 
-    // The newest so far, the oldest of them on top; one more than the page holds tells whether the list goes on.
+    // The newest events so far, with the oldest of them on top. One more than `limit` shows that the list continues.
     let mut newest: BinaryHeap<Reverse<(Place, usize, usize)>> = BinaryHeap::with_capacity(limit + 2);
     let mut looked_at = 0;
     let mut stopped_at = None;
@@ -169,7 +169,7 @@ pub fn list(
 
     let mut newest: Vec<(Place, usize, usize)> = newest.into_iter().map(|Reverse(found)| found).collect();
     newest.sort_unstable_by_key(|(place, ..)| Reverse(*place));
-    // What lies behind the place where the look ended may have newer neighbours that nobody saw.
+    // Events beyond the place where the reading stopped may have newer neighbours that were not read.
     if let Some(stopped_at) = stopped_at {
         newest.retain(|(place, ..)| *place > stopped_at);
     }
@@ -180,7 +180,7 @@ pub fn list(
     Ok(Found { records, next })
 }
 
-/// The events at these rows of these parts, in the order in which they are named.
+/// The events at these rows of these parts, in the given order.
 fn read_rows(
     files: &Files,
     snapshot: &Snapshot,
@@ -216,7 +216,7 @@ fn read_rows(
     Ok(records.into_iter().map(|(_, record)| record).collect())
 }
 
-/// The events at these rows, which are sorted, of a row group.
+/// The events at these sorted rows of a row group.
 pub(crate) fn rows_of_group(
     files: &Files,
     file: &FileRef,
@@ -229,7 +229,7 @@ pub(crate) fn rows_of_group(
     Ok(records)
 }
 
-/// As [`rows_of_group`], one after the other, so that no more than a batch of them is in memory.
+/// Like [`rows_of_group`], one at a time, so that at most a batch is in memory.
 pub(crate) fn visit_rows_of_group(
     files: &Files,
     file: &FileRef,
@@ -250,8 +250,8 @@ pub(crate) fn visit_rows_of_group(
     Ok(())
 }
 
-/// The event that an application calls by this id, unless it is hidden. Received within `received`, both ends included, where
-/// that is known. Of the files, only what is the project's is read, where that is known.
+/// The event with this id of the application, unless it is hidden. `received` limits the search to a range of receipt
+/// times, both ends included; `project_id` limits it to the project's rows.
 pub fn find(
     files: &Files,
     snapshot: &Snapshot,

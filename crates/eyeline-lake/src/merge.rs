@@ -1,4 +1,4 @@
-//! Many sources, each sorted by time, walked as one.
+//! Walks many sources, each sorted by time, as one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,27 +10,27 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::scan::Source;
 
-/// The wanted rows of a batch, read into what a question needs of them.
+/// The wanted rows of a batch, with the values that a query needs.
 pub(crate) trait Page: Sized {
     fn times(&self) -> &[i64];
 }
 
-/// A source, and the page of it being walked.
+/// A source, and its present page.
 struct Cursor<P> {
     source: Source,
     page: Option<P>,
     at: usize,
 }
 
-/// Walks over the rows of all sources in the order of time; among equal times, sources that come first go first. `read`
-/// makes a page of the wanted rows of a batch, `visit` is given a page and which of its rows are next, and may end the walk.
+/// Walks over the rows of all sources in the order of time. At equal times, earlier sources come first. `read` makes a
+/// page of the wanted rows of a batch. `visit` receives a page and the range of its next rows, and may end the walk.
 pub(crate) fn in_order_of_time<P: Page>(
     sources: Vec<Source>,
     budget: &Budget,
     mut read: impl FnMut(&RecordBatch, &[u32]) -> Result<P>,
     mut visit: impl FnMut(&P, Range<usize>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    // A source that is not open yet waits with the time before which it has no row.
+    // A source that is not open yet waits with a lower bound of its times.
     let mut waiting: BinaryHeap<Reverse<(i64, usize)>> =
         sources.iter().enumerate().map(|(index, source)| Reverse((source.not_before, index))).collect();
     let mut cursors: Vec<Cursor<P>> = sources.into_iter().map(|source| Cursor { source, page: None, at: 0 }).collect();

@@ -1,4 +1,4 @@
-//! The events of a question: which of a snapshot's rows it is about.
+//! Selects the rows of a snapshot that a query covers.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::error::Result;
 use crate::file::{FileRef, Files, Footer, Reading, RowGroup};
 use crate::schema::Column;
 
-/// All events there are at one moment, each once: in files, or on their way there.
+/// All events of one moment, each once: in files, or not flushed yet.
 #[derive(Clone, Default)]
 pub struct Snapshot {
     pub files: Vec<FileRef>,
-    /// As [`tail`](crate::tail) makes it.
+    /// As made by [`tail`](crate::tail).
     pub tail: Arc<[RecordBatch]>,
-    /// What no answer shows.
+    /// Events that no answer may show.
     pub hidden: Arc<[Hidden]>,
 }
 
-/// All events of a session, or of all sessions of a project, up to a time of receipt.
+/// All events of a session, or of all sessions of a project, received up to a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hidden {
     pub project_id: ProjectId,
@@ -38,15 +38,15 @@ impl Hidden {
     }
 }
 
-/// Which rows a question is about: those that the filter wants and that nobody hides.
+/// Selects rows that the filter wants and that are not hidden.
 #[derive(Clone)]
 pub(crate) struct Rows {
     filter: Filter,
-    /// Sessions of the project (`None`: all of them), and the time of receipt up to which they are hidden.
+    /// Hidden sessions of the project (`None`: all of them), each up to a time of receipt.
     hidden: Arc<[(Option<u128>, i64)]>,
 }
 
-/// Which events are wanted; what is `None` does not matter.
+/// A filter of events; `None` matches all.
 #[derive(Clone, Debug)]
 pub struct Filter {
     pub project_id: ProjectId,
@@ -54,30 +54,30 @@ pub struct Filter {
     pub session_id: Option<SessionId>,
     pub category: Option<String>,
     pub name: Option<String>,
-    /// Of the event's own timestamp: from the first, and before the second.
+    /// Of the event's timestamp: from `from`, and before `to`.
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
 }
 
-/// The conditions of a part of a query beside its filter. They name no project.
+/// Conditions of a part of a query in addition to its filter. They name no project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Narrow {
     pub(crate) application_id: Option<ApplicationId>,
     pub(crate) session_id: Option<SessionId>,
     pub(crate) category: Option<String>,
     pub(crate) name: Option<String>,
-    /// Microseconds since 1970: from the first, and before the second.
+    /// Microseconds since 1970: from `from`, and before `to`.
     pub(crate) from: Option<i64>,
     pub(crate) to: Option<i64>,
 }
 
 impl Filter {
-    /// All events of the project.
+    /// Matches all events of the project.
     pub fn of(project_id: ProjectId) -> Self {
         Filter { project_id, application_id: None, session_id: None, category: None, name: None, from: None, to: None }
     }
 
-    /// The filter that wants what both want.
+    /// The filter that accepts what both accept.
     pub(crate) fn narrowed(&self, narrow: &Narrow) -> Filter {
         fn both<T: Clone + PartialEq>(one: &Option<T>, other: &Option<T>, is_possible: &mut bool) -> Option<T> {
             *is_possible &= one.is_none() || other.is_none() || one == other;
@@ -94,11 +94,11 @@ impl Filter {
             from: self.from.max(narrow.from.map(Timestamp::from_micros)),
             to,
         };
-        // No event is equal to two values.
+        // No event equals two values.
         if is_possible { narrowed } else { Filter { to: Some(Timestamp::from_micros(i64::MIN)), ..narrowed } }
     }
 
-    /// True if the event is wanted.
+    /// True if the filter accepts the event.
     pub fn wants(&self, event: &Event) -> bool {
         let at = event.timestamp.micros();
         event.project_id == self.project_id
@@ -109,7 +109,7 @@ impl Filter {
             && (self.begin()..self.end()).contains(&at)
     }
 
-    /// Of the events of this snapshot.
+    /// Selects from the events of this snapshot.
     pub(crate) fn rows_in(&self, snapshot: &Snapshot) -> Rows {
         let hidden = snapshot.hidden.iter().filter(|hidden| hidden.project_id == self.project_id);
         let hidden = hidden
@@ -117,12 +117,12 @@ impl Filter {
         Rows { filter: self.clone(), hidden: hidden.collect() }
     }
 
-    /// The first microsecond that is wanted.
+    /// The first accepted microsecond.
     fn begin(&self) -> i64 {
         self.from.map_or(i64::MIN, Timestamp::micros)
     }
 
-    /// The first one that is not any more.
+    /// The first microsecond after the accepted ones.
     fn end(&self) -> i64 {
         self.to.map_or(i64::MAX, Timestamp::micros)
     }
@@ -139,7 +139,7 @@ impl Filter {
 }
 
 impl Rows {
-    /// The columns that rows are judged by. All rows of a row group are often of one project: then that needs no look.
+    /// The columns needed to select rows. If a row group has a single project, its column is not needed.
     pub(crate) fn columns(&self, only_project: bool) -> Vec<Column> {
         let mut columns = vec![Column::Timestamp];
         let Filter { application_id, session_id, category, name, .. } = &self.filter;
@@ -156,7 +156,7 @@ impl Rows {
         columns
     }
 
-    /// The rows of the batch that are wanted, in their order.
+    /// The wanted rows of the batch, in order.
     pub(crate) fn of(&self, batch: &RecordBatch, only_project: bool) -> Result<Vec<u32>> {
         let columns = Columns(batch);
         let Filter { project_id, application_id, session_id, category, name, .. } = &self.filter;
@@ -194,17 +194,17 @@ impl Rows {
     }
 }
 
-/// For each word of a dictionary, whether it is the one.
+/// For each word of a dictionary, true if it equals `wanted`.
 pub(crate) fn fitting(words: &Words<'_>, wanted: &str) -> Vec<bool> {
     words.values.iter().map(|value| value == Some(wanted)).collect()
 }
 
-/// One file, or the tail, as far as the filter wants it.
+/// One file, or the tail, restricted to the filter.
 pub(crate) struct Source {
     rows_of: RowsOf,
     wanted: Rows,
     only_project: bool,
-    /// No row is earlier.
+    /// A lower bound of its times.
     pub(crate) not_before: i64,
 }
 
@@ -215,7 +215,8 @@ enum RowsOf {
 }
 
 impl Source {
-    /// The sources of a snapshot that may have wanted rows; each gives its rows sorted by time, with at least `columns`.
+    /// The sources of a snapshot that may have wanted rows. Each yields its rows sorted by time, with at least
+    /// `columns`.
     pub(crate) fn of(files: &Files, snapshot: &Snapshot, filter: &Filter, columns: &[Column]) -> Result<Vec<Source>> {
         let mut sources = Vec::new();
         let wanted = filter.rows_in(snapshot);
@@ -231,7 +232,7 @@ impl Source {
         Ok(sources)
     }
 
-    /// `None` when no row group of the file has wanted rows.
+    /// `None` if no row group of the file has wanted rows.
     fn of_file(files: &Files, file: &FileRef, wanted: &Rows, columns: &[Column]) -> Result<Option<Source>> {
         let (footer, filter) = (files.footer(file)?, &wanted.filter);
         let groups: Vec<RowGroup<'_>> = footer.row_groups().filter(|group| filter.may_be_in_group(group)).collect();
@@ -252,7 +253,7 @@ impl Source {
         }))
     }
 
-    /// What reading it keeps in memory, besides the batch.
+    /// The bytes in memory while it is read, without the batch.
     pub(crate) fn bytes(&self) -> usize {
         match &self.rows_of {
             RowsOf::File { footer, groups, columns, .. } => {
@@ -262,7 +263,7 @@ impl Source {
         }
     }
 
-    /// The next batch, and which of its rows are wanted: at least one.
+    /// The next batch, and its wanted rows: at least one.
     pub(crate) fn next(&mut self, budget: &Budget) -> Result<Option<(RecordBatch, Vec<u32>)>> {
         loop {
             budget.check()?;
@@ -278,7 +279,7 @@ impl Source {
 impl RowsOf {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         if let RowsOf::File { files, file, footer, groups, columns } = self {
-            // Opened when its time has come, so that few files are held at once.
+            // Opened only when its time has come, so that few files are open together.
             let batch_rows = footer.batch_rows(groups, columns);
             *self = RowsOf::Reading(files.read(file, footer, std::mem::take(groups), columns, batch_rows, None)?);
         }

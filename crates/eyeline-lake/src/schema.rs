@@ -1,4 +1,4 @@
-//! The columns of an event in the lake.
+//! The columns of an event in a lake file.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,8 +9,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
-/// Columns by their place in a file; the names are for others who read the files. Files live on: a new column comes last and
-/// may be null.
+/// Columns by their index in a file. The names are for other programs that read the files. Old files stay: a new column
+/// comes last and may be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Column {
     ProjectId,
@@ -99,11 +99,11 @@ pub(crate) fn schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
-/// Rows of a row group: what one read fetches of each column that is asked for.
+/// Rows of a row group, which one read fetches for each requested column.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
 
-/// How files are written. Sorted numbers are stored as small differences, ids byte by byte (the front bytes of ids of one
-/// time are alike); statistics are kept where they let a reader leave out row groups.
+/// The Parquet settings of files. Sorted numbers are stored as small differences, ids byte by byte, because ids of one
+/// time share their leading bytes. Statistics are stored where they let a reader skip row groups.
 pub(crate) fn properties() -> Result<WriterProperties, parquet::errors::ParquetError> {
     let path = |column: Column| ColumnPath::from(column.name());
     let sorted = [Column::ProjectId, Column::Timestamp, Column::Partition, Column::Offset];
@@ -125,7 +125,7 @@ pub(crate) fn properties() -> Result<WriterProperties, parquet::errors::ParquetE
         .set_column_dictionary_enabled(path(Column::EventId), false)
         .set_column_encoding(path(Column::EventId), Encoding::BYTE_STREAM_SPLIT)
         .set_column_dictionary_enabled(path(Column::Data), false)
-        // As many sessions as a row group can hold, so that none of them is written twice.
+        // As many sessions as a row group can hold, so that each is written once.
         .set_column_dictionary_page_size_limit(path(Column::SessionId), 16 * ROW_GROUP_ROWS);
     for column in [Column::ProjectId, Column::Timestamp, Column::ReceivedAt, Column::Offset] {
         properties = properties.set_column_statistics_enabled(path(column), EnabledStatistics::Chunk);

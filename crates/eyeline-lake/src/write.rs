@@ -1,4 +1,4 @@
-//! Writing a file, in memory of one row group however long it gets.
+//! Writes a file, with one row group in memory however long the file is.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::batch::{Columns, Record, tail};
 use crate::error::Result;
 use crate::schema::{Column, properties, schema};
 
-/// What is known of a file without opening it.
+/// Facts about a file that are known without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub rows: u64,
@@ -24,13 +24,13 @@ pub struct Facts {
     pub last_received_at: Timestamp,
 }
 
-/// Takes batches in the order of their rows.
+/// Accepts batches in the order of their rows.
 pub struct FileWriter<W: Write + Send> {
     writer: ArrowWriter<Counted<W>>,
     facts: Option<Facts>,
 }
 
-/// Counts what goes through to the sink.
+/// Counts the bytes written to the sink.
 struct Counted<W> {
     sink: W,
     bytes: u64,
@@ -61,14 +61,14 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(self.writer.write(batch)?)
     }
 
-    /// The sink with the whole file, and what is in it; `None` when nothing was written.
+    /// Returns the sink with the whole file, and its facts; `None` if nothing was written.
     pub fn finish(self) -> Result<Option<(W, Facts)>> {
         let Counted { sink, bytes } = self.writer.into_inner()?;
         Ok(self.facts.map(|facts| (sink, Facts { bytes, ..facts })))
     }
 }
 
-/// The file of these events, sorted here; `None` of no events.
+/// A file of these events, which are sorted here; `None` without events.
 pub fn write_records(records: Vec<Record>) -> Result<Option<(Vec<u8>, Facts)>> {
     let mut writer = FileWriter::new(Vec::new())?;
     writer.write(&concat_batches(&schema(), &tail(records)?)?)?;

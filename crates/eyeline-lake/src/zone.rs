@@ -1,4 +1,4 @@
-//! Time zones by their names, from the data that is built in: no file of the system is read.
+//! Time zones by name, from built-in data: no system file is read.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn instant(time: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(limit)
 }
 
-/// A place with its clocks, such as `Europe/Berlin`, or UTC. Cheap to clone.
+/// A zone with its clocks, such as `Europe/Berlin`, or UTC. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
@@ -28,8 +28,8 @@ impl Default for Zone {
 impl Zone {
     pub const UTC: Zone = Zone(TimeZone::UTC);
 
-    /// `None` for a name that the IANA time zone database does not have. Short names are not taken, other than UTC and GMT:
-    /// for some, `CET` has a summer time, for others it has none.
+    /// `None` if the IANA time zone database lacks the name. Rejects abbreviations except UTC and GMT, because they are
+    /// ambiguous: some take `CET` with summer time, others without.
     pub fn parse(name: &str) -> Option<Zone> {
         if name.eq_ignore_ascii_case("UTC") || name.eq_ignore_ascii_case("GMT") {
             return Some(Zone::UTC);
@@ -41,7 +41,7 @@ impl Zone {
         TimeZone::tzif(name, data).ok().map(Zone)
     }
 
-    /// Reads a time with an offset, or a date or a time of clocks there, such as `2026-11-02` and `2026-11-02 09:15`.
+    /// Reads a time with an offset, or a local date or time, such as `2026-11-02` and `2026-11-02 09:15`.
     pub fn parse_time(&self, text: &str) -> Option<Timestamp> {
         let has_offset = text.get(10..).is_some_and(|clock| clock.contains(['Z', 'z', '+', '-']));
         if has_offset {
@@ -54,7 +54,7 @@ impl Zone {
         self.0 == TimeZone::UTC
     }
 
-    /// Microseconds that clocks there are ahead of UTC at this time.
+    /// Microseconds by which local clocks are ahead of UTC at this time.
     pub fn ahead(&self, time: Timestamp) -> i64 {
         if self.is_utc() {
             return 0;
@@ -62,35 +62,35 @@ impl Zone {
         i64::from(self.0.to_offset(instant(time)).seconds()) * MICROS_PER_SECOND
     }
 
-    /// When clocks there were changed last, at this time or before it.
+    /// The last clock change at this time or before it.
     pub(crate) fn change_before(&self, time: Timestamp) -> Option<Timestamp> {
         let after = instant(time.plus(Duration::from_micros(1)));
         self.0.preceding(after).next().map(|change| Timestamp::from_micros(change.timestamp().as_microsecond()))
     }
 
-    /// When clocks there are changed next.
+    /// The next clock change.
     pub(crate) fn change_after(&self, time: Timestamp) -> Option<Timestamp> {
         self.0.following(instant(time)).next().map(|change| Timestamp::from_micros(change.timestamp().as_microsecond()))
     }
 
-    /// What clocks there show at this time, in microseconds since they showed the beginning of 1970.
+    /// The local clock at this time, in microseconds since it showed the start of 1970.
     pub fn local(&self, time: Timestamp) -> i64 {
         time.micros().saturating_add(self.ahead(time))
     }
 
-    /// When clocks there show this. A time that is skipped in spring is read with the offset from before the change, one that
-    /// comes twice in autumn with the offset from after it, as in PostgreSQL.
+    /// The time when local clocks show `local`. A time skipped in spring is read with the offset before the change; one
+    /// that occurs twice in autumn with the offset after it, as in PostgreSQL.
     pub fn time(&self, local: i64) -> Timestamp {
         self.time_with(local, |before, after, is_skipped| if is_skipped { before } else { after })
     }
 
-    /// The first time at which clocks there show this or more.
+    /// The first time when local clocks show `local` or later.
     pub fn first_time(&self, local: i64) -> Timestamp {
         let time = self.time_with(local, |before, _, _| before);
         if self.local(time) == local {
             return time;
         }
-        // What is asked for is skipped: clocks show more once they are changed.
+        // The local time is skipped: clocks show more after the change.
         self.change_before(time).unwrap_or(time)
     }
 

@@ -1,6 +1,6 @@
-//! The structure of an ISO media file, as far as it has to be known before libheif sees the file.
+//! Reads the structure of an ISO media file, as far as it must be checked before libheif reads the file.
 //!
-//! Only lengths, sizes and references are read here. It runs in the server's own process too, on files of strangers.
+//! Reads only lengths, sizes and references. It also runs in the server's own process, on untrusted files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,28 +13,28 @@ type Name = [u8; 4];
 /// Bytes of a box's length and name.
 const HEADER_BYTES: usize = 8;
 
-/// References may lead from item to item in so many steps at most. A picture has three: grid, tile, opacity.
+/// The most steps of references from item to item. A picture has three: grid, tile, opacity.
 const DEPTH_MAX: usize = 8;
 
-/// A coded picture may be so much wider and higher than the file states: coders fill up the last block.
+/// The most pixels by which a coded picture may exceed the stated width and height. Encoders fill the last block.
 const PADDING_MAX: u32 = 128;
 
-/// The boxes of a file's outermost level. Any other was appended by some program, and ends the walk.
+/// The boxes at the top level of a file. Any other box was appended by a program, and ends the reading.
 const OUTERMOST: [&Name; 12] =
     [b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof", b"mfra", b"sidx", b"free", b"skip", b"wide", b"uuid"];
 
-/// The brands of files that are sequences of pictures, whatever else they are.
+/// The brands of image sequences, which may have other brands too.
 const SEQUENCES: [&Name; 6] = [b"avis", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"];
 
-/// A box, or what is there of it.
+/// A box, or its available part.
 pub(super) struct Part<'a> {
     pub name: Name,
     pub content: &'a [u8],
-    /// True if it ends behind the bytes that are there.
+    /// True if it ends after the available bytes.
     is_cut: bool,
 }
 
-/// The boxes in `bytes`, one after another, up to the first that is cut.
+/// The boxes in `bytes` in order, up to the first incomplete one.
 pub(super) fn parts(mut bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
     std::iter::from_fn(move || {
         let (length, rest) = bytes.split_first_chunk()?;
@@ -82,7 +82,7 @@ impl Outline {
             let found = match &part.name {
                 b"meta" => &mut meta,
                 b"moov" => &mut film,
-                // Some cameras append a film of their own.
+                // Some cameras append their own film.
                 b"ftyp" if types.is_some() => break,
                 b"ftyp" => &mut types,
                 _ => &mut None,
@@ -113,8 +113,8 @@ impl Outline {
         Ok(Self { size, frames: frames.unwrap_or(0) })
     }
 
-    /// The size in pixels of the largest item, and whether an item has more than 8 bits a sample, from the beginning of a
-    /// file; `None` if they stand beyond it.
+    /// From the start of a file: the size in pixels of the largest item, and whether an item has more than 8 bits a
+    /// sample. `None` if they lie beyond it.
     pub fn at_start(start: &[u8]) -> Option<((u32, u32), bool)> {
         let meta = parts(start).find(|part| &part.name == b"meta").filter(|part| !part.is_cut)?;
         let items = meta.content.get(4..)?;
@@ -122,7 +122,7 @@ impl Outline {
     }
 }
 
-/// True if a decoder's configuration speaks of more than 8 bits a sample.
+/// True if a decoder configuration states more than 8 bits a sample.
 fn is_deep(items: &[u8]) -> bool {
     let properties = find_below(items, &[b"iprp", b"ipco"]).unwrap_or_default();
     parts(properties).any(|part| match &part.name {
@@ -137,7 +137,7 @@ fn largest(items: &[u8]) -> Option<(u32, u32)> {
     sizes(items).max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
 }
 
-/// The longest of all stated sides, across and down.
+/// The longest stated width and the longest stated height.
 fn sides(items: &[u8]) -> (u32, u32) {
     sizes(items).fold((0, 0), |longest, size| (longest.0.max(size.0), longest.1.max(size.1)))
 }
@@ -156,19 +156,19 @@ fn frames(film: &[u8]) -> u32 {
     let tracks = parts(film).filter(|part| &part.name == b"trak");
     let counts = tracks.filter_map(|track| {
         let sizes = find_below(track.content, &[b"mdia", b"minf", b"stbl", b"stsz"])?;
-        // Behind version, flags and the size of all samples.
+        // After version, flags and the size of all samples.
         Some(u32::from_be_bytes(*sizes.get(8..)?.first_chunk()?))
     });
     counts.max().unwrap_or(0)
 }
 
-/// Refuses items that are made of each other in a circle, or in more steps than any picture has: libheif follows them
-/// without a bound.
+/// Rejects items that refer to each other in a circle, or in more steps than any picture has. libheif follows
+/// references without a bound.
 fn check_references(items: &[u8]) -> Result<(), ImageError> {
     let Some(references) = find(items, b"iref") else { return Ok(()) };
     let mut parts_of = parts_of_items(references).ok_or_else(|| ImageError::damaged("a reference that is cut"))?;
     for _ in 0..=DEPTH_MAX {
-        // Each round takes away the items whose parts have no parts themselves.
+        // Each round removes the items without parts.
         parts_of.retain(|_, parts| !parts.is_empty());
         if parts_of.is_empty() {
             return Ok(());
@@ -179,7 +179,7 @@ fn check_references(items: &[u8]) -> Result<(), ImageError> {
     Err(ImageError::damaged("its pictures are made of each other in a circle"))
 }
 
-/// For each item those that it is decoded from: the tiles of a grid, and its opacity or depth.
+/// For each item, the items from which it is decoded: the tiles of a grid, and its opacity or depth.
 fn parts_of_items(references: &[u8]) -> Option<BTreeMap<u32, Vec<u32>>> {
     let mut parts_of: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     let is_long = *references.first()? != 0;
@@ -234,7 +234,7 @@ mod tests {
     fn a_file_that_ends_within_a_box_is_cut_and_what_is_appended_does_not_count() {
         let file = [part(b"ftyp", b"heic"), meta(&[]), part(b"mdat", &[7; 9])].concat();
         assert_eq!(Outline::read(&file), Ok(Outline { size: (30, 20), frames: 0 }));
-        // Where one box ends, and within the header of the next, nothing tells that more should follow.
+        // A cut between two boxes, or within a header, cannot be detected.
         let (behind_meta, header) = (file.len() - 17, HEADER_BYTES);
         for cut in (9..file.len()).filter(|cut| !(behind_meta..behind_meta + header).contains(cut)) {
             assert_eq!(code(&file[..cut]), ImageErrorCode::Truncated, "cut at {cut}");

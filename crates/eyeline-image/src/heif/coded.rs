@@ -1,5 +1,5 @@
-//! The sizes that pictures state themselves: coded ones, in HEVC and AV1, and those that are composed of others. A decoder
-//! makes room for these, whatever the file around them says.
+//! Reads the sizes that pictures state themselves: coded ones in HEVC and AV1, and composed ones. A decoder allocates
+//! memory for these sizes, whatever the file around them states.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ const HEVC_SEQUENCE: u8 = 33;
 /// AV1's sequence header, as a type of unit.
 const AV1_SEQUENCE: u8 = 1;
 
-/// The widest and the highest of all pictures, each side by itself. What cannot be read here counts as nothing.
+/// The largest width and the largest height of all pictures. Unreadable ones count as 0.
 pub(super) fn sides(file: &[u8], items: &[u8]) -> (u32, u32) {
     let properties = find(items, b"iprp").and_then(|properties| find(properties, b"ipco")).unwrap_or_default();
     let configured = parts(properties).filter(|part| &part.name == b"hvcC").flat_map(|part| configured(part.content));
@@ -47,11 +47,11 @@ fn kinds(items: &[u8]) -> Option<BTreeMap<u32, [u8; 4]>> {
 /// The position of an item's data.
 struct Place {
     item: u32,
-    /// True if it is counted from the beginning of the file.
+    /// True if it counts from the start of the file.
     is_in_file: bool,
-    /// True if it is counted from the beginning of the data in the list of items.
+    /// True if it counts from the start of the data in the list of items.
     is_in_list: bool,
-    /// Start and length; a length of 0 is all up to the end.
+    /// Start and length. A length of 0 means up to the end.
     extents: Vec<(u64, u64)>,
 }
 
@@ -66,7 +66,7 @@ impl Place {
         };
         match self.extents.as_slice() {
             [one] => Cow::Borrowed(extent(one).unwrap_or_default()),
-            // Sequences stand at the beginning: no more than the file itself is copied.
+            // Sequences start at the beginning, so at most the file's own length is copied.
             many => {
                 let mut data = Vec::new();
                 for part in many.iter().filter_map(extent) {
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-/// True if data of an item stand behind the end of a file of `length` bytes.
+/// True if data of an item lie after the end of a file of `length` bytes.
 pub(super) fn is_cut(length: usize, items: &[u8]) -> bool {
     let ends = |place: Place| place.extents.into_iter().map(|(start, length)| start.saturating_add(length)).max();
     let places = places(items).unwrap_or_default().into_iter().filter(|place| place.is_in_file);
@@ -110,7 +110,7 @@ fn places(items: &[u8]) -> Option<Vec<Place>> {
     Some(places)
 }
 
-/// Numbers of whole bytes, the highest first.
+/// Numbers of whole bytes, big-endian.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -138,19 +138,19 @@ fn configured(configuration: &[u8]) -> Vec<(u32, u32)> {
     sizes
 }
 
-/// The sizes in a coded picture, whose units each stand behind their length in four bytes.
+/// The sizes in a coded picture. Each unit follows its length in four bytes.
 fn hevc_sizes(data: &[u8]) -> Vec<(u32, u32)> {
     let mut fields = Fields(data);
     let unit = || fields.number(4).and_then(|length| fields.0.split_off(..length as usize));
     std::iter::from_fn(unit).filter_map(hevc_size).collect()
 }
 
-/// The size in a unit, if that is a sequence parameter set (H.265, 7.3.2.2).
+/// The size in a unit, if it is a sequence parameter set (H.265, 7.3.2.2).
 fn hevc_size(unit: &[u8]) -> Option<(u32, u32)> {
     if unit.first()? >> 1 & 63 != HEVC_SEQUENCE {
         return None;
     }
-    // Far more than stands before the size, without the bytes that keep start codes apart.
+    // Many more bytes than precede the size, without the bytes that prevent start codes.
     let mut plain: Vec<u8> = Vec::new();
     for byte in unit.iter().skip(2).take(256) {
         if *byte != 3 || !plain.ends_with(&[0, 0]) {
@@ -236,8 +236,7 @@ fn av1_size(header: &[u8]) -> Option<(u32, u32)> {
     Some((bits.read(width_bits)? + 1, bits.read(height_bits)? + 1))
 }
 
-/// The size of a picture that is composed of others, which stands at a place in its data. A flag says how long each side's
-/// number is.
+/// The size of a composed picture, at a position in its data. A flag states the length of the numbers.
 fn canvas(data: &[u8], at: usize) -> Option<(u32, u32)> {
     let bytes = if data.get(1)? & 1 == 0 { 2 } else { 4 };
     let mut fields = Fields(data.get(at..)?);
@@ -267,7 +266,7 @@ impl Bits<'_> {
         (self.at <= 8 * self.bytes.len()).then_some(())
     }
 
-    /// A number in the exponential code of Golomb.
+    /// A number in the exponential Golomb code.
     fn exponential(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.read(1)? == 0 {

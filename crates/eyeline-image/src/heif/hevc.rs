@@ -1,8 +1,8 @@
-//! libde265 behind a safe surface, as a decoder of libheif: no other file names its functions.
+//! A safe interface to libde265, as a decoder plugin of libheif. No other file names its functions.
 //!
-//! libheif has a plugin for libde265 of its own. It starts a thread for each picture, which a confined worker may not,
-//! and then waits for it without end; and it passes damage over. This one does neither. libheif takes the decoder of
-//! the highest priority.
+//! libheif's own plugin for libde265 starts a thread for each picture, which a confined worker may not do, and then
+//! waits for it for ever. It also ignores damage. This plugin does neither. libheif uses the decoder with the highest
+//! priority.
 #![expect(
     unsafe_code,
     reason = "libde265 is a C library, and libheif calls its plugins with C pointers; this file alone does both"
@@ -66,18 +66,18 @@ struct Plugin {
     decode_next_image2: unsafe extern "C" fn(Decoder, *mut *mut c_void, *mut usize, *const c_void) -> CError,
 }
 
-/// Ends in a zero, as C has it.
+/// Ends with a zero, as in C.
 const NAME: &[u8; 17] = b"eyeline-libde265\0";
 /// `heif_compression_HEVC`.
 const HEVC: c_int = 1;
-/// Above that of every decoder that libheif brings.
+/// Higher than the priority of every decoder of libheif.
 const PRIORITY: c_int = 10_000;
 /// `heif_colorspace_YCbCr` and `heif_colorspace_monochrome`.
 const COLORSPACES: [c_int; 2] = [0, 2];
 /// `heif_channel_Y`, `heif_channel_Cb`, `heif_channel_Cr`; libde265 numbers its planes alike.
 const CHANNELS: [c_int; 3] = [0, 1, 2];
 
-/// The functions of both libraries. libheif calls a plugin without any word of whose it is.
+/// The functions of both libraries. libheif calls a plugin without a pointer to its state.
 struct Both {
     heif: &'static Functions,
     /// `None` where libde265 is missing.
@@ -87,8 +87,8 @@ struct Both {
 
 static BOTH: OnceLock<Both> = OnceLock::new();
 
-/// Makes libheif use this decoder for HEVC, and says whether libde265 was found by its name. Where it was not, HEVC is
-/// refused, whatever other decoders there are: those that are known start threads.
+/// Makes libheif use this decoder for HEVC. Returns whether libde265 was found by its name. If it was not, HEVC is
+/// rejected, even if other decoders exist: the known ones start threads.
 pub(super) fn register(heif: &'static Functions, libde265: &str, version: (u32, u32)) -> bool {
     // SAFETY: a system's library; what it does when it is loaded is up to the operator.
     let library = unsafe { Loaded::open(Some(libde265), RTLD_LAZY | RTLD_LOCAL) }.map(ManuallyDrop::new);
@@ -152,12 +152,12 @@ const fn error(code: c_int, subcode: c_int, message: &'static std::ffi::CStr) ->
     CError { code, subcode, message: message.as_ptr() }
 }
 
-/// The functions of both libraries, where both are there.
+/// The functions of both libraries, if both are loaded.
 fn both() -> Option<(&'static Functions, &'static De265)> {
     BOTH.get().and_then(|both| Some((both.heif, both.de265.as_ref()?)))
 }
 
-/// `decoder` is written when there is no error.
+/// Writes `decoder` if there is no error.
 unsafe extern "C" fn new_decoder(decoder: *mut Decoder) -> CError {
     let Some((_, de265)) = both() else { return NO_DECODER };
     // SAFETY: libheif passes a place for the pointer. Without a call for threads, libde265 decodes in this one.
@@ -179,7 +179,7 @@ unsafe extern "C" fn free_decoder(decoder: Decoder) {
     }
 }
 
-/// `data` are units of the stream, each behind its length in four bytes.
+/// `data` holds units of the stream, each after its length in four bytes.
 unsafe extern "C" fn push_data(decoder: Decoder, data: *const u8, length: usize) -> CError {
     let Some((_, de265)) = both() else { return NO_DECODER };
     // SAFETY: libheif passes as many bytes as it says, or none.
@@ -202,12 +202,12 @@ unsafe extern "C" fn push_data2(decoder: Decoder, data: *const u8, length: usize
     unsafe { push_data(decoder, data, length) }
 }
 
-/// The first question for a picture does it.
+/// Nothing to do: [`decode_image`] flushes.
 extern "C" fn flush_data(_decoder: Decoder) -> CError {
     OK
 }
 
-/// Decodes the first picture of all that was pushed; `out` is written when there is no error.
+/// Decodes the first picture of the pushed data. Writes `out` if there is no error.
 unsafe extern "C" fn decode_image(decoder: Decoder, out: *mut *mut c_void) -> CError {
     let Some((heif, de265)) = both() else { return NO_DECODER };
     // SAFETY: the decoder is one of `new_decoder`. A picture of it is used before the decoder is called again.
@@ -223,7 +223,7 @@ unsafe extern "C" fn decode_image(decoder: Decoder, out: *mut *mut c_void) -> CE
             }
             picture = (de265.de265_get_next_picture)(decoder);
         }
-        // Missing parts of a stream are guessed, and reported by warnings only.
+        // libde265 guesses missing parts of a stream and reports them only as warnings.
         let mut warnings = std::iter::repeat_with(|| (de265.de265_get_warning)(decoder)).take_while(|code| *code != 0);
         if warnings.any(is_damage) || picture.is_null() {
             return DAMAGED;
@@ -247,8 +247,8 @@ unsafe extern "C" fn decode_next_image2(
     unsafe { decode_image(decoder, out) }
 }
 
-/// True if an error or warning of libde265 means that a part of the picture is missing or guessed. The others speak of
-/// threads (1000, 1022), of entry points for them (1003), and of metadata (14, 1025, 1036).
+/// True if an error or warning of libde265 means that a part of the picture is missing or guessed. The others concern
+/// threads (1000, 1022), their entry points (1003), and metadata (14, 1025, 1036).
 fn is_damage(code: c_int) -> bool {
     !matches!(code, 0 | 14 | 1000 | 1003 | 1022 | 1025 | 1036)
 }
@@ -266,7 +266,7 @@ unsafe fn copied(heif: &Functions, de265: &De265, picture: Picture, out: *mut *m
             (width, height, (de265.de265_get_bits_per_pixel)(picture, plane))
         };
         let (width, height, depth) = side(0);
-        // 0 is grey; libheif numbers the others alike.
+        // 0 is grey; libheif uses the same numbers for the others.
         let chroma = (de265.de265_get_chroma_format)(picture);
         let planes = if chroma == 0 { &CHANNELS[..1] } else { &CHANNELS[..] };
         let mut image = ptr::null_mut();
@@ -305,7 +305,7 @@ unsafe fn copied(heif: &Functions, de265: &De265, picture: Picture, out: *mut *m
     }
 }
 
-/// Copies the colour description of the stream. A number that libheif does not know stays unspecified.
+/// Copies the colour description of the stream. A number unknown to libheif stays unspecified.
 ///
 /// # Safety
 /// As for [`copied`]; `image` is libheif's.

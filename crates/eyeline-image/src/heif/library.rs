@@ -1,8 +1,8 @@
-//! libheif behind a safe surface: no other file names its functions. It is loaded when the program runs and never linked,
-//! so that the product neither needs nor ships it.
+//! A safe interface to libheif. No other file names its functions. It is loaded at run time and never linked, so that
+//! the product neither requires nor ships it.
 //!
-//! The functions and structures are declared here as libheif 1.13 and later have them. Every pointer that is passed is
-//! to memory that outlives the call; what the library gives is freed by a guard, once.
+//! The declarations are those of libheif 1.13 and later. Every passed pointer refers to memory that outlives the call.
+//! A guard frees each value that the library returns, once.
 #![expect(unsafe_code, reason = "libheif is a C library; this file alone calls it")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -24,7 +24,7 @@ macro_rules! functions {
         }
 
         impl $table {
-            /// An error names the first function that is missing.
+            /// Fails with the name of the first missing function.
             pub fn find(library: &libloading::os::unix::Library) -> Result<Self, libloading::Error> {
                 // SAFETY: the declarations are those of the library's headers.
                 unsafe { Ok(Self { $($function: *library.get(concat!(stringify!($function), "\0").as_bytes())?),* }) }
@@ -39,7 +39,7 @@ pub(super) use functions;
 pub(super) struct CError {
     pub code: c_int,
     pub subcode: c_int,
-    /// Text that is always there.
+    /// A text; never null.
     pub message: *const c_char,
 }
 
@@ -124,22 +124,22 @@ const INTERLEAVED: [c_int; 2] = [10, 11];
 /// `heif_channel_interleaved`.
 const ALL_CHANNELS: c_int = 10;
 
-/// A larger colour profile is passed over.
+/// Larger colour profiles are ignored.
 const PROFILE_BYTES_MAX: usize = 16 << 20;
 
 /// The oldest version that has all of [`Functions`].
 const OLDEST: (u32, u32) = (1, 13);
 
-/// Why the library stopped.
+/// The reason why the library failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub code: i32,
     pub subcode: i32,
-    /// The library's own words.
+    /// The library's message.
     pub message: String,
 }
 
-/// A picture as the library leaves it: upright, in RGB of 8 bits.
+/// A picture as the library returns it: upright, in RGB of 8 bits.
 pub(super) struct Read {
     pub picture: Packed,
     /// True if opacity is multiplied into the colours.
@@ -153,7 +153,7 @@ pub(super) struct Read {
 /// The library, loaded and ready.
 pub(super) struct Library {
     functions: &'static Functions,
-    /// From 1.19 on, its bounds are in a structure of each context.
+    /// Since version 1.19 each context has a structure of its bounds.
     security_limits: Option<unsafe extern "C" fn(Context) -> *mut SecurityLimits>,
     pub version: String,
     /// True if HEVC, which HEIC holds, can be decoded.
@@ -163,7 +163,7 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// Loads libheif, its plugins and libde265 by these names. An error is why libheif cannot be used.
+    /// Loads libheif, its plugins and libde265 by these names. The error says why libheif cannot be used.
     pub fn load(libheif: &str, libde265: &str) -> Result<Self, String> {
         // SAFETY: a system's library; what it does when it is loaded is up to the operator, as for one that is linked.
         let library = unsafe { Loaded::open(Some(libheif), RTLD_LAZY | RTLD_LOCAL) };
@@ -234,7 +234,7 @@ impl Library {
         Ok(Ok(Read { picture, is_premultiplied, icc, code_points }))
     }
 
-    /// No threads, which could not be started, and the limits' sizes.
+    /// Sets no threads, which a worker cannot start, and the sizes of the limits.
     fn confine(&self, context: &Guard, limits: &Limits) {
         let side = c_int::try_from(limits.max_side).unwrap_or(c_int::MAX).saturating_add(1);
         // SAFETY: the context is the library's; so is the structure that the last function gives, if it gives one.
@@ -247,7 +247,7 @@ impl Library {
         }
     }
 
-    /// Rotated, mirrored and cropped as the file says. What cannot be decoded is an error and not left black.
+    /// Rotated, mirrored and cropped as the file states. Undecodable parts are an error instead of black.
     fn decode(&self, handle: &Guard, has_alpha: bool) -> Result<Guard, Failure> {
         let functions = self.functions;
         let mut image = ptr::null_mut();
@@ -297,7 +297,7 @@ impl Library {
         Ok(picture)
     }
 
-    /// Empty where there is none, and where it cannot be read.
+    /// Empty if there is no profile or it cannot be read.
     fn icc(&self, handle: &Guard) -> Vec<u8> {
         // SAFETY: the handle is the library's.
         let length = unsafe { (self.functions.heif_image_handle_get_raw_color_profile_size)(handle.pointer) };
@@ -311,7 +311,7 @@ impl Library {
         checked(read).map_or_else(|_| Vec::new(), |()| icc)
     }
 
-    /// Those of the file, else those of the compressed picture in it.
+    /// The code points of the file, else those of the compressed picture in it.
     fn code_points(&self, handle: &Guard, image: &Guard) -> Option<(u8, u8)> {
         let mut nclx = ptr::null_mut::<Nclx>();
         // SAFETY: handle and image are the library's; the profile is written when there is no error, and freed behind
@@ -327,12 +327,12 @@ impl Library {
     }
 }
 
-/// The words of the system's loader, which name the file or the function that is missing.
+/// The message of the system's loader, which names the missing file or function.
 fn words(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Something of the library's that is freed at the end.
+/// A value of the library, freed on drop.
 struct Guard {
     pointer: *mut c_void,
     free: unsafe extern "C" fn(*mut c_void),

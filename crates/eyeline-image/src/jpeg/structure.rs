@@ -6,7 +6,7 @@ use eyeline_core::ImageErrorCode;
 
 use crate::{ImageError, exif};
 
-/// One component of the frame: how many samples, across and down, it has in a unit of the picture.
+/// One component of the frame: its samples, across and down, in a unit of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Component {
     pub id: u8,
@@ -19,7 +19,7 @@ pub(crate) struct Component {
 pub(crate) struct Frame {
     /// The number of the frame marker's kind: 0 baseline, 1 extended, 2 progressive, 9 and 10 arithmetic, others rare.
     pub coding: u8,
-    /// Bits a sample.
+    /// Bits of a sample.
     pub precision: u8,
     pub width: u32,
     pub height: u32,
@@ -31,14 +31,14 @@ pub(crate) struct Frame {
 pub(crate) struct Structure {
     pub frame: Frame,
     pub scans: Scans,
-    /// From 1 to 8, of the first segment that states it.
+    /// From 1 to 8, from the first segment that states it.
     pub orientation: Option<u8>,
-    /// The ICC profile; empty when there is none, or only part of one.
+    /// The ICC profile; empty if there is none, or only a part of one.
     pub icc: Vec<u8>,
-    /// Bytes from the start to behind the end marker, or to the segment that is cut; what follows is not part of the
+    /// Bytes from the start to the end marker, included, or to the incomplete segment. Later bytes do not belong to the
     /// picture.
     pub length: usize,
-    /// True if there is an end marker. Without one the file is cut, perhaps behind its last pixel.
+    /// True if there is an end marker. Without one the file is truncated, perhaps after its last pixel.
     pub has_end: bool,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Structure, ImageError> {
     structure.has_end = loop {
         match (segments.next(), &frame) {
             (Ok((marker::END, _)), _) => break true,
-            // A later scan may be missing; the decoder tells whether this one is whole.
+            // A later scan may be missing. The decoder checks whether this one is complete.
             (Err(error), _) if error.code == ImageErrorCode::Truncated && structure.scans.count > 0 => break false,
             (Err(error), _) => return Err(error),
             (Ok((marker::SCAN, _)), None) => return Err(ImageError::damaged("picture data before its header")),
@@ -90,19 +90,19 @@ pub(crate) fn read(file: &[u8]) -> Result<Structure, ImageError> {
     Ok(structure)
 }
 
-/// Which coefficients of each component the scans hold, and to which bit.
+/// The coefficients of each component that the scans hold, and their precision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scans {
     pub count: u32,
-    /// For each component, in the order of the frame, and each of the 64 coefficients: the lowest bit that is known.
+    /// For each component in frame order, and each of the 64 coefficients: the lowest known bit.
     lowest_bits: Vec<[u8; 64]>,
 }
 
 impl Scans {
-    /// Stands for a coefficient of which no bit is known.
+    /// Stands for a coefficient without a known bit.
     const NOTHING: u8 = u8::MAX;
 
-    /// Adds a scan by its header. What makes no sense is the decoder's to refuse.
+    /// Adds a scan by its header. The decoder rejects nonsense.
     fn add(&mut self, header: &[u8], frame: &Frame) {
         self.count += 1;
         self.lowest_bits.resize(frame.components.len(), [Self::NOTHING; 64]);
@@ -122,7 +122,7 @@ impl Scans {
     }
 }
 
-/// The segments of a file that begins with the start marker, one after the other.
+/// The segments of a file that begins with the start marker, in order.
 pub(crate) struct Segments<'a> {
     file: &'a [u8],
     position: usize,
@@ -133,8 +133,8 @@ impl<'a> Segments<'a> {
         Self { file, position: 2 }
     }
 
-    /// The marker and the payload of the next one. The end marker has none, and is the last. After an error the position is
-    /// that of the segment that is cut.
+    /// The marker and payload of the next segment. The end marker has no payload and is the last. After an error the
+    /// position is that of the incomplete segment.
     pub fn next(&mut self) -> Result<(u8, &'a [u8]), ImageError> {
         loop {
             let Some((marker, position)) = next_marker(self.file, self.position) else {
@@ -161,8 +161,8 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// The next marker from `position` on and the place behind it. Bytes between segments, and a scan's data, are passed
-/// over: there, a marker is 0xff and a byte other than 0 and 0xff, since the coder writes 0xff as 0xff 0x00.
+/// The next marker from `position` on, and the position after it. Skips bytes between segments and the data of a scan.
+/// A marker there is 0xff and a byte other than 0 and 0xff, because the coder writes 0xff as 0xff 0x00.
 fn next_marker(file: &[u8], mut position: usize) -> Option<(u8, usize)> {
     loop {
         position += memchr::memchr(0xff, file.get(position..)?)? + 1;
@@ -180,7 +180,7 @@ impl Frame {
         matches!(self.coding, 2 | 10)
     }
 
-    /// True if the coding is arithmetic, in which a decoder does not notice that data is missing.
+    /// True for arithmetic coding, in which a decoder does not notice missing data.
     pub fn is_arithmetic(&self) -> bool {
         self.coding > 8
     }
@@ -204,7 +204,7 @@ impl Frame {
     }
 }
 
-/// The parts of an ICC profile, which may be spread over segments that count themselves.
+/// The parts of an ICC profile, which may span several numbered segments.
 #[derive(Default)]
 struct ProfileParts<'a> {
     count: u8,
@@ -219,7 +219,7 @@ impl<'a> ProfileParts<'a> {
         }
     }
 
-    /// The profile if all its parts are there once; a broken profile is no profile.
+    /// The profile if each of its parts occurs once. An incomplete profile is ignored.
     fn joined(mut self) -> Vec<u8> {
         self.parts.sort_by_key(|(number, _)| *number);
         let is_whole = self.parts.len() == usize::from(self.count)

@@ -1,12 +1,12 @@
-//! The chunks of a PNG file: which of them its still picture needs, and what the others say.
+//! Reads the chunks of a PNG file: those that its still picture needs, and facts from the others.
 
 use crate::orientation::Orientation;
 use crate::parts::Parts;
 
-/// The bytes that every file begins with.
+/// The length of the signature of every file.
 const SIGNATURE_BYTES: usize = 8;
 
-/// Stands for the end of every file: what stands in a file's own end chunk says nothing about its picture.
+/// Replaces the end chunk of every file, whose content says nothing about the picture.
 const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
 /// Length, name and checksum of a chunk.
@@ -23,7 +23,7 @@ pub(super) struct Chunks<'a> {
     pub orientation: Orientation,
 }
 
-/// Reads the chunks of a file that begins as PNG does. Checksums are the decoder's affair.
+/// Reads the chunks of a file that begins like a PNG. The decoder checks checksums.
 pub(super) fn of(file: &[u8]) -> Chunks<'_> {
     let mut needed = Needed::default();
     let (mut has_end, mut is_animated, mut frames, mut orientation) = (false, false, 0, None);
@@ -38,7 +38,7 @@ pub(super) fn of(file: &[u8]) -> Chunks<'_> {
                 has_end = true;
                 break;
             }
-            // Without this chunk before the pixels there is no animation, whatever else stands there.
+            // Without this chunk before the pixels there is no animation.
             b"acTL" if !needed.has_pixels => is_animated = true,
             b"fcTL" if is_animated => frames += 1,
             b"eXIf" if orientation.is_none() => orientation = crate::exif::orientation(data),
@@ -68,14 +68,14 @@ struct Needed {
     color: u8,
     colors_bytes: usize,
     has_pixels: bool,
-    /// True if another chunk has followed the pixels, whose chunks have to be consecutive.
+    /// True if another chunk has followed the pixels, whose chunks must be consecutive.
     pixels_have_ended: bool,
     has_transparency: bool,
 }
 
 impl Needed {
-    /// True if a picture needs this chunk. Ancillary chunks that are repeated, out of place or of a length that makes no
-    /// sense are passed over, as libpng does.
+    /// True if a picture needs this chunk. Ignores ancillary chunks that are repeated, misplaced or of an impossible
+    /// length, as libpng does.
     fn has(&mut self, name: &[u8; 4], data: &[u8]) -> bool {
         self.pixels_have_ended |= self.has_pixels && name != b"IDAT";
         match name {
@@ -83,7 +83,8 @@ impl Needed {
                 self.color = data.get(9).copied().unwrap_or(0);
                 true
             }
-            // To others than indexed pictures a palette is a proposal. The decoder panics at one with a part of a colour.
+            // For pictures that are not indexed, a palette is optional. The decoder panics on a palette with an
+            // incomplete colour.
             b"PLTE" => {
                 self.colors_bytes = data.len();
                 self.color == 3 && !self.has_pixels && data.len().is_multiple_of(3)
@@ -103,11 +104,11 @@ impl Needed {
                 self.has_pixels = true;
                 !self.pixels_have_ended
             }
-            // Of several, the decoder takes the first.
+            // Of several, the decoder uses the first.
             b"iCCP" => !self.has_pixels && data.len() < super::BESIDE_PIXELS_BYTES_MAX,
-            // Primaries, transfer, a matrix that is none, and a flag; before the palette.
+            // Primaries, transfer, no matrix, and a flag; before the palette.
             b"cICP" => matches!(data, [_, _, 0, 0 | 1]) && !self.has_pixels && self.colors_bytes == 0,
-            // A critical chunk that nobody knows is the decoder's to refuse. Lower case begins an ancillary one.
+            // The decoder rejects unknown critical chunks. Names of ancillary chunks begin in lower case.
             _ => name[0].is_ascii_uppercase(),
         }
     }

@@ -1,16 +1,16 @@
-//! The colours of a PNG file as an ICC profile, whichever chunk describes them.
+//! The colours of a PNG file as an ICC profile, from any chunk that describes them.
 
 use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 use png::{CodingIndependentCodePoints, Info};
 
 use crate::packed::Space;
 
-/// The file's profile; empty means sRGB. When several chunks tell, the first of cICP, iCCP and sRGB counts (PNG, third
-/// edition, 4.3). The bare numbers of gAMA and cHRM are passed over, as other makers of previews do: programs have
-/// written them for their own screen rather than for the picture too often.
+/// The file's profile; empty means sRGB. The first of cICP, iCCP and sRGB counts (PNG, third edition, 4.3). Ignores the
+/// numbers of gAMA and cHRM, like other programs that make previews: too many writers state their own screen there
+/// instead of the picture.
 pub(super) fn of(info: &Info<'_>, space: Space) -> Vec<u8> {
     match (info.coding_independent_code_points, &info.icc_profile) {
-        // A profile that cannot be written says nothing.
+        // A profile that cannot be encoded is ignored.
         (Some(points), _) if space == Space::Rgb => {
             from_code_points(points).and_then(|profile| profile.encode().ok()).unwrap_or_default()
         }
@@ -19,8 +19,7 @@ pub(super) fn of(info: &Info<'_>, space: Space) -> Vec<u8> {
     }
 }
 
-/// `None` for sRGB, for what is unknown, and for the curves of high dynamic range, which one curve cannot bring to a
-/// screen's range.
+/// `None` for sRGB, for unknown values, and for high dynamic range, which one curve cannot map to a screen's range.
 fn from_code_points(points: CodingIndependentCodePoints) -> Option<ColorProfile> {
     let transfer = TransferCharacteristics::try_from(points.transfer_function).ok()?;
     if matches!(transfer, TransferCharacteristics::Smpte2084 | TransferCharacteristics::Hlg) {

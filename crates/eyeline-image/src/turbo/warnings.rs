@@ -1,6 +1,6 @@
-//! Judges each warning of libjpeg-turbo while it decodes.
+//! Judges each warning of libjpeg-turbo during decoding.
 //!
-//! The crate builds the library from its own source, so the memory layout that this relies on is known.
+//! The crate builds the library from its own source, so the memory layout used here is known.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::slice;
@@ -21,7 +21,7 @@ struct ErrorManager {
     num_warnings: c_long,
 }
 
-/// The beginning of a compressor, and a little more of a decompressor.
+/// The start of a compressor, and some fields of a decompressor.
 #[repr(C)]
 struct Codec {
     errors: *mut ErrorManager,
@@ -30,7 +30,7 @@ struct Codec {
     client_data: *mut c_void,
     is_decompressor: c_int,
     global_state: c_int,
-    /// Of a decompressor alone.
+    /// Only in a decompressor.
     source: *const Source,
 }
 
@@ -43,23 +43,23 @@ struct Source {
 /// The state of a decompressor that reads the header.
 const IN_HEADER: c_int = 201;
 
-/// More bytes than these between the data of a scan and the next marker are data that was lost, unless they are padding:
-/// where a part of a scan is damaged, the decoder finishes the picture too early.
+/// More bytes than this between the data of a scan and the next marker are lost data, unless they are padding: with a
+/// damaged scan, the decoder finishes the picture too early.
 const SKIPPED_MAX: usize = 1024;
 
 /// Bytes of a scan before padding.
 const BEFORE_PADDING: usize = 16;
 
-/// The warning of bytes that were skipped.
+/// The warning about skipped bytes.
 const SKIPPED: &str = "extraneous bytes before marker";
 
-/// A handle of the library is smaller.
+/// The size of the library's handles is below this.
 const HANDLE_BYTES: usize = 8192;
 
-/// A message of the library is shorter.
+/// The library's messages are shorter than this.
 const MESSAGE_BYTES: usize = 200;
 
-/// Warnings after which every sample is as the file has it. After any other, samples are missing or guessed.
+/// Warnings that leave every sample as in the file. After any other warning, samples are missing or guessed.
 const HARMLESS: [&str; 4] = [
     "unknown JFIF revision",
     "Unknown Adobe color transform",
@@ -67,18 +67,18 @@ const HARMLESS: [&str; 4] = [
     "Invalid SOS parameters for sequential",
 ];
 
-/// Counts the warnings of lost data. TurboJPEG tells the first warning of a file alone, so that a harmless one would hide
-/// all that follow; this judges each as it comes. Lives beside its handle, in a `Decoder` alone.
+/// Counts the warnings of lost data. TurboJPEG reports only the first warning of a file, so a harmless one would hide
+/// the rest. This judges each of them. It lives next to its handle, only in a `Decoder`.
 pub(super) struct Warnings(*mut ErrorManager);
 
 impl Warnings {
-    /// Judges the warnings of a handle. TurboJPEG offers no way to see them; but its handle for transformations begins with
-    /// a compressor, which begins with the address of the error manager that its decompressor shares.
+    /// Hooks into the warnings of a handle. TurboJPEG has no function for that. Its handle for transformations begins
+    /// with a compressor, which begins with the address of the error manager shared by its decompressor.
     pub fn of(handle: &Handle) -> Result<Self, Failure> {
         let codec = handle.0.cast::<Codec>();
         // SAFETY: the handle points to a structure of at least a compressor's size.
         let errors = unsafe { (*codec).errors };
-        // The error manager is a part of the handle, behind both codecs.
+        // The error manager is a part of the handle, after both codecs.
         if !(errors as usize).checked_sub(codec as usize).is_some_and(|offset| (1..HANDLE_BYTES).contains(&offset)) {
             return Err(Failure { message: "another version of libjpeg-turbo".into() });
         }
@@ -87,14 +87,14 @@ impl Warnings {
         Ok(Self(errors))
     }
 
-    /// The number of warnings for the last file that the handle decoded; the handle's message is the first of them.
+    /// The number of warnings for the last decoded file. The handle's message is the first of them.
     pub fn of_lost_data(&self) -> c_long {
         // SAFETY: the error manager is a part of the handle, which lives as long as this.
         unsafe { (*self.0).num_warnings }
     }
 
-    /// True if the bytes that the library has just skipped are data. Between two restarts some cameras write far more bytes
-    /// than there is data, and between segments of the header there is none.
+    /// True if the bytes that the library just skipped are data. Between two restarts some cameras write many bytes
+    /// after the data, and between segments of the header there is none.
     ///
     /// # Safety
     /// The codec has to be one that works, and has to read from a file with a header.
@@ -117,12 +117,12 @@ impl Warnings {
             slice::from_raw_parts(end.sub(count + BEFORE_PADDING), count + BEFORE_PADDING)
         }
         .split_at(BEFORE_PADDING);
-        // Padding is one byte again and again, of which the decoder has taken none for data.
+        // Padding is one repeated byte, of which the decoder has used none as data.
         let is_same = |byte: &u8| *byte == skipped[0];
         !skipped.iter().all(is_same) || before.iter().all(is_same)
     }
 
-    /// Takes the place of the library's own `emit_message`. Negative levels are warnings.
+    /// Replaces the library's own `emit_message`. Negative levels are warnings.
     unsafe extern "C" fn judge(codec: *mut Codec, level: c_int) {
         // SAFETY: the library passes the codec that it works with, whose error manager outlives the call.
         let errors = unsafe { (*codec).errors };

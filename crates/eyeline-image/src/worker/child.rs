@@ -1,4 +1,4 @@
-//! The worker's side: confine, then make versions until the server hangs up.
+//! The worker's side: it confines itself, then makes versions until the server hangs up.
 
 use std::fs::File;
 use std::io;
@@ -14,8 +14,8 @@ use super::protocol::{self, Hello, Request};
 use super::{WORKER, bounds};
 use crate::{Heif, make_versions};
 
-/// The life of a worker process, from its start to its end; its standard input is the line to the server, its
-/// standard output the memory that they share. Call it first thing in `main`, before any thread starts: threads that exist already would not be confined.
+/// Runs a worker process until its end. Its standard input is the connection to the server, its standard output the
+/// shared memory. Call it first in `main`, because threads that already run would not be confined.
 pub fn run() -> ExitCode {
     let stopped =
         sandbox::open_log(WORKER).and_then(|log| serve().inspect_err(|error| sandbox::say(&log, WORKER, error)));
@@ -23,13 +23,13 @@ pub fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
-    // A plain file, since the standard stream would read ahead.
+    // A plain file, because the standard stream would read ahead.
     let mut server = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let memory = SharedMemory::from(io::stdout().as_fd().try_clone_to_owned()?);
-    // Mapped once: to map and unmap the pages of each file would take as long as to copy them.
+    // Mapped once, because mapping and unmapping for each file would take as long as copying it.
     let kept = view(&memory, KEPT_BYTES)?;
     prefer_large_pages();
-    // Opens files and plugins, which nobody can from here on.
+    // Opens files and plugins, which is impossible after the confinement.
     let heif = Heif::load();
     let confinement = sandbox::confine(&bounds())?;
     sandbox::write(&mut server, &Hello { confinement, heif: heif.support() })?;

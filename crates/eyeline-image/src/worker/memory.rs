@@ -8,23 +8,23 @@ use memmap2::{Mmap, MmapOptions};
 use rustix::mm::{Advice, madvise};
 use rustix::param::page_size;
 
-/// Bytes that stay between two files, so that files of usual size find their pages there.
+/// Bytes that stay mapped between two files, enough for files of usual size.
 pub(super) const KEPT_BYTES: usize = 8 << 20;
 
-/// The first `length` bytes, in place; for the worker, which trusts its server. There have to be so many, which is true of
-/// what is kept and of a file that the server asked about.
+/// Maps the first `length` bytes, for the worker, which trusts its server. The memory must hold them, which is true for
+/// [`KEPT_BYTES`] and for the file of a request.
 pub(super) fn view(memory: &SharedMemory, length: usize) -> io::Result<Mmap> {
     // SAFETY: nobody makes the memory shorter than what is kept, nor than a file before it is answered. It changes, but not
     // under a reference: the server writes before it asks, and the worker when it is done with the file.
     unsafe { MmapOptions::new().len(length).map(memory.file()) }
 }
 
-/// The planes of most photos fit into two of these. The allocator takes larger ones from elsewhere.
+/// The planes of most photos fit into two reserves of this size. The allocator maps larger blocks elsewhere.
 const RESERVE_BYTES: usize = 30 << 20;
 
-/// Grows the heap and asks for large pages in it, where the kernel gives them: they spare a photo's decoding a few per
-/// cent. Nothing is touched, so nothing is taken yet. glibc can be told to do so by itself (`glibc.malloc.hugetlb=1`),
-/// but up to 2.36 looks at a byte that it never set and then does it or not.
+/// Grows the heap and requests large pages for it, if the kernel supports them, which saves a few percent of a photo's
+/// decoding. Touches no page, so takes no memory yet. glibc can do this itself (`glibc.malloc.hugetlb=1`), but up to
+/// 2.36 it depends on an uninitialized byte.
 pub(super) fn prefer_large_pages() {
     let mut reserves = [Vec::<u8>::with_capacity(RESERVE_BYTES), Vec::with_capacity(RESERVE_BYTES)];
     for reserve in &mut reserves {

@@ -1,8 +1,9 @@
-//! Decoding in a process of its own, where a hostile file can do no more than spoil its own picture.
+//! Decodes in a separate process, so that a hostile file can spoil only its own picture.
 //!
-//! A server spawns a few [`WorkerProcess`]es and keeps them; each makes the versions of one file at a time. A worker
-//! has a line to its server and memory that both share, no network, no files, no environment and no way to start anything;
-//! its memory is bounded, and it is killed when a file takes too long. What a file can break is that one worker, which the server replaces.
+//! A server spawns a few [`WorkerProcess`]es and keeps them. Each makes the versions of one file at a time. A worker
+//! has a connection to its server and memory that both share. It has no network, files or environment, and cannot start
+//! a process. Its memory is bounded, and it is killed if a file takes too long. A file can break only that one worker,
+//! which the server replaces.
 
 mod child;
 mod memory;
@@ -19,7 +20,7 @@ pub use parent::{WorkerFailure, WorkerProcess};
 /// The worker's name in the log.
 const WORKER: &str = "image";
 
-/// More than all versions of one file take together, whatever is in it.
+/// More than all versions of any file take together.
 const SHARED_BYTES_MAX: u64 = 128 << 20;
 
 /// The bounds of a worker.

@@ -1,4 +1,4 @@
-//! The server's side of a worker: spawn, ask, wait no longer than allowed, kill.
+//! The server's side of a worker: start it, send requests, wait within the limits, kill it.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -13,16 +13,17 @@ use super::protocol::{self, Hello, Request};
 use crate::{HeifSupport, ImageError, Limits, Made};
 
 /// Settings of a worker's allocator. By default glibc returns the planes of each photo to the kernel, which clears them
-/// again page by page for the next one: a seventh of a photo's time. With these, up to 64 MiB stay with a worker.
+/// again page by page for the next photo, in a seventh of a photo's time. With these settings a worker keeps up to 64
+/// MiB.
 const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "67108864")];
 
-/// Why a worker made no versions.
+/// The reason why a worker made no versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerFailure {
-    /// The file is at fault, for good; the worker goes on.
+    /// The file can never be made into versions. The worker continues.
     Refused(ImageError),
-    /// The worker died over the file or was killed, and has to be replaced. Another try may do better: it can have been
-    /// the machine's fault.
+    /// The worker died over the file or was killed, and must be replaced. A retry may succeed, because the machine may
+    /// be at fault.
     Gone(ImageError),
 }
 
@@ -35,8 +36,8 @@ impl WorkerFailure {
     }
 }
 
-/// A worker process, ready for one file at a time. Killed when dropped. All methods block; none longer than the
-/// limits say.
+/// A worker process, ready for one file at a time. Killed on drop. All methods block, at most as long as the limits
+/// allow.
 #[derive(Debug)]
 pub struct WorkerProcess {
     process: Process,
@@ -46,15 +47,15 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts `program` with `args`, which must end in [`run`](super::run), and waits until it is confined and ready.
-    /// It gets no environment but for its allocator; its standard error is this process's.
+    /// Starts `program` with `args`, which must call [`run`](super::run), and waits until it is confined and ready. It
+    /// gets no environment except for its allocator, and shares this process's standard error.
     pub fn spawn<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
         let process = Process::start(program, args, &ALLOCATOR, KEPT_BYTES as u64)?;
         let Hello { confinement, heif } = process.hello()?;
         Ok(Self { process, confinement, heif, is_gone: false })
     }
 
-    /// The kernel's confinement of this worker, as the worker reported at its start.
+    /// The kernel's confinement of this worker, as the worker reported it at its start.
     pub fn confinement(&self) -> Confinement {
         self.confinement
     }
@@ -81,7 +82,7 @@ impl WorkerProcess {
         outcome
             .map_err(|error| {
                 self.is_gone = true;
-                // Fails only if the process has been waited for already.
+                // Fails only if the process was already waited for.
                 let _ = self.process.kill();
                 WorkerFailure::Gone(judge(&error, limits))
             })?

@@ -1,5 +1,5 @@
-//! The messages between a server and its worker: short JSON with a length in front. Files go through shared memory as
-//! they are. The server checks everything that a worker says.
+//! The messages between a server and its worker: short JSON after its length. Files pass unchanged through shared
+//! memory. The server checks everything that a worker sends.
 
 use std::io::{self, Read, Write};
 use std::iter;
@@ -13,23 +13,23 @@ use crate::{HeifSupport, ImageError, Limits, Made, Version};
 /// More than any ThumbHash has.
 const THUMBHASH_BYTES_MAX: usize = 64;
 
-/// A worker's first words, once it is confined and ready.
+/// A worker's first message, once it is confined and ready.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Hello {
     pub confinement: Confinement,
     pub heif: HeifSupport,
 }
 
-/// One file to make versions of; its bytes are in the memory.
+/// A request for the versions of one file, whose bytes are in the shared memory.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub original_bytes: usize,
-    /// Of each preset the width and height of its box, and whether WebP is wanted too.
+    /// For each preset the width and height of its box, and whether WebP is wanted too.
     pub boxes: Vec<(u32, u32, bool)>,
     pub limits: Limits,
 }
 
-/// The answer; the bytes of the versions are in the memory, in their order.
+/// The answer. The bytes of the versions are in the shared memory, in their order.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Reply {
     Made { width: u32, height: u32, content_type: String, thumbhash: Vec<u8>, versions: Vec<VersionHead> },
@@ -44,7 +44,8 @@ pub(super) struct VersionHead {
     pub bytes: usize,
 }
 
-/// Receives the answer to a request for these presets. The outer error is a worker's failure, the inner one a file's.
+/// Receives the answer to a request for these presets. The outer error is the worker's failure, the inner one the
+/// file's.
 pub(crate) fn read_reply(
     line: impl Read,
     mut memory: impl Read,
@@ -80,7 +81,7 @@ pub(crate) fn read_reply(
 
 fn read_version(from: impl Read, head: VersionHead, preset: &Preset, types: Types) -> io::Result<Version> {
     let VersionHead { width, height, content_type, bytes } = head;
-    // No compressor writes more than this for pixels of four bytes.
+    // No encoder writes more than this for pixels of four bytes.
     let most = preset.width as usize * preset.height as usize * 5 + MESSAGE_BYTES_MAX;
     let sides_fit = (1..=preset.width).contains(&width) && (1..=preset.height).contains(&height);
     if !sides_fit || !(1..=most).contains(&bytes) {

@@ -1,12 +1,11 @@
-//! Intervals by the clocks of a time zone.
+//! Time buckets by the clocks of a time zone.
 
 use eyeline_core::Timestamp;
 
 use super::interval::{Interval, MICROS_PER_HOUR};
 use crate::zone::Zone;
 
-/// Hours, days, weeks or months that follow each other without a gap, also where clocks are changed: a day may have 23 or 25
-/// hours.
+/// Hours, days, weeks or months without gaps, also where clocks change: a day may have 23 or 25 hours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buckets {
     pub interval: Interval,
@@ -20,19 +19,19 @@ impl From<Interval> for Buckets {
 }
 
 impl Buckets {
-    /// When the bucket of this time begins.
+    /// The start of the bucket that holds this time.
     pub fn begin_of(&self, time: Timestamp) -> Timestamp {
         if self.interval == Interval::Hour && !self.zone.is_utc() {
             let ahead = self.zone.ahead(time);
             let begin = (time.micros() + ahead).div_euclid(MICROS_PER_HOUR) * MICROS_PER_HOUR - ahead;
-            // Clocks that are changed within an hour begin a new one.
+            // A clock change within an hour begins a new hour.
             let change = self.zone.change_before(time).map_or(i64::MIN, Timestamp::micros);
             return Timestamp::from_micros(begin.max(change));
         }
         self.begin(self.number(time))
     }
 
-    /// When the next bucket begins after the one that begins then.
+    /// The start of the bucket after the one that begins at `begin`.
     pub fn after(&self, begin: Timestamp) -> Timestamp {
         if self.interval == Interval::Hour && !self.zone.is_utc() {
             let ahead = self.zone.ahead(begin);
@@ -43,10 +42,11 @@ impl Buckets {
         self.begin(self.number(begin) + 1)
     }
 
-    /// Which of all days, weeks or months the time is in: neighbours have neighbouring numbers. Hours have numbers in UTC alone.
+    /// The number of the day, week or month of the time. Neighbours have consecutive numbers. Hours have numbers only
+    /// in UTC.
     pub(crate) fn number(&self, time: Timestamp) -> i64 {
         let number = self.interval.number(Timestamp::from_micros(self.zone.local(time)));
-        // Clocks that are put back over midnight show the day before once more.
+        // If clocks go back over midnight, they show the previous day once more.
         number + i64::from(!self.zone.is_utc() && self.begin(number + 1) <= time)
     }
 
@@ -54,7 +54,7 @@ impl Buckets {
         self.zone.first_time(self.interval.begin(number).micros())
     }
 
-    /// When the period begins that lies so many before the one of this time.
+    /// The start of the period that is `count` periods before the one of this time.
     pub fn back(&self, time: Timestamp, count: i64) -> Timestamp {
         self.begin(self.number(time) - count)
     }
@@ -107,7 +107,7 @@ mod tests {
             autumn,
             ["2026-10-25T00:00:00.000000Z", "2026-10-25T01:00:00.000000Z", "2026-10-25T02:00:00.000000Z"]
         );
-        // Clocks are put back by half an hour at 2:00.
+        // Clocks go back by half an hour at 2:00.
         let lord_howe = begins(Interval::Hour, "Australia/Lord_Howe", "2026-04-04T14:10:00Z", 4);
         assert_eq!(
             lord_howe,

@@ -1,4 +1,4 @@
-//! How much, over time.
+//! Counts events over time.
 
 use std::ops::ControlFlow;
 
@@ -17,20 +17,20 @@ use crate::merge::{Page, in_order_of_time};
 use crate::scan::{Filter, Snapshot, Source};
 use crate::schema::Column;
 
-/// What the answer takes for a group of a bucket.
+/// Bytes of the answer for one group of a bucket.
 const ROW_BYTES: usize = 2 * (size_of::<(i64, u32)>() + size_of::<Tally>());
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountQuestion {
-    /// `None`: one bucket for all.
+    /// `None` stands for a single bucket.
     pub buckets: Option<Buckets>,
-    /// What events are told apart by.
+    /// The dimensions of the groups.
     pub by_application: bool,
     pub by_category: bool,
     pub by_name: bool,
 }
 
-/// What the events of a row have in common; `None` where they are not told apart.
+/// The common values of a row's events; `None` for dimensions that were not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Group {
     pub application: Option<ApplicationId>,
@@ -40,11 +40,11 @@ pub struct Group {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// `None` when there are no buckets.
+    /// `None` without buckets.
     pub bucket: Option<Timestamp>,
     pub group: Group,
     pub count: u64,
-    /// Different values of `session_id`.
+    /// Distinct values of `session_id`.
     pub sessions: u64,
 }
 
@@ -54,7 +54,7 @@ struct Tally {
     sessions: u64,
 }
 
-/// The rows of the answer, in the order of buckets and groups; buckets without events are left out.
+/// The rows of the answer, by bucket and group. Buckets without events are left out.
 pub fn counts(
     files: &Files,
     snapshot: &Snapshot,
@@ -81,11 +81,11 @@ pub fn counts(
 struct Counting<'a> {
     question: &'a CountQuestion,
     types: Types,
-    /// From an application and a type to a group.
+    /// Maps an application and a type to a group.
     numbers: HashMap<(u128, u32), u32>,
     by_group: HashMap<Group, u32>,
     groups: Vec<Group>,
-    /// By the beginning of the bucket, and the group.
+    /// By the start of the bucket, and the group.
     tallies: HashMap<(i64, u32), Tally>,
 }
 
@@ -130,7 +130,7 @@ impl<'a> Counting<'a> {
         }
         let question = self.question;
         let mut seen = Seen::default();
-        // The bucket of the last event, and where it ends.
+        // The bucket of the last event, and its end.
         let (mut bucket, mut end) = (0, if question.buckets.is_some() { i64::MIN } else { i64::MAX });
         let mut too_many = false;
         let mut tallies = std::mem::take(&mut self.tallies);
@@ -140,7 +140,7 @@ impl<'a> Counting<'a> {
             |batch, rows| self.read(batch, rows, budget),
             |events, next| {
                 for row in next {
-                    // Events come in the order of time: the sessions of an earlier bucket are not needed any more.
+                    // Events come in the order of time, so the sessions of earlier buckets are no longer needed.
                     if let Some(buckets) = &question.buckets
                         && events.times[row] >= end
                     {

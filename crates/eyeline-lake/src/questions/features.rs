@@ -1,4 +1,4 @@
-//! Which features of an application are used most, and which least.
+//! Ranks the features of an application by use.
 
 use super::EventType;
 use super::counts::{CountQuestion, counts};
@@ -11,11 +11,11 @@ use crate::scan::{Filter, Snapshot};
 pub struct Feature {
     pub kind: EventType,
     pub count: u64,
-    /// Different values of `session_id`.
+    /// Distinct values of `session_id`.
     pub sessions: u64,
 }
 
-/// Every type that has events, the most used first; equal ones by name.
+/// Every type that has events, most used first; equal ones by name.
 pub fn features(files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget) -> Result<Vec<Feature>> {
     let question = CountQuestion { buckets: None, by_application: false, by_category: true, by_name: true };
     let mut features: Vec<Feature> = counts(files, snapshot, filter, &question, budget)?

@@ -1,4 +1,4 @@
-//! How many visits get from step to step, in the order of the steps and within a time.
+//! Counts the visits that reach each step of a funnel, in order and within a time.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::scan::{Filter, Snapshot};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunnelStep {
     pub kind: EventType,
-    /// Visits in which this step followed on all before it, the first and this one at most `within` apart.
+    /// Visits in which this step followed all earlier ones, at most `within` after the first step.
     pub visits: u64,
 }
 
-/// One entry for each of `steps`, however many there are. Other events may lie between the steps; one event is one step.
+/// One entry for each of `steps`. Other events may lie between the steps. One event counts as one step.
 pub fn funnel(
     files: &Files,
     snapshot: &Snapshot,
@@ -31,7 +31,7 @@ pub fn funnel(
     for (place, step) in steps.iter().enumerate() {
         let number = types.number(&step.category, &step.name) as usize;
         places.resize_with(types.len(), Vec::new);
-        // The later place first, so that one event never is two steps of one visit.
+        // Later places first, so that one event never counts as two steps of a visit.
         places[number].insert(0, place);
     }
     let mut walking = Walking {
@@ -47,18 +47,18 @@ pub fn funnel(
 
 struct Walking {
     within: i64,
-    /// For each type that is a step: at which places.
+    /// The places of each type among the steps.
     places: Vec<Vec<usize>>,
     /// Visits by the last place that they reached.
     reached: Vec<u64>,
 }
 
-/// For each place that was reached: when the chain of steps up to it began, the latest beginning there is. A later
-/// beginning leaves more time for all that follows.
+/// For each reached place, the start of the chain of steps that leads to it. The latest start is kept, because it
+/// leaves the most time for later steps.
 type Chains = Vec<Option<i64>>;
 
 impl Visitor for Walking {
-    /// Empty until the first step is met.
+    /// Empty until the first step occurs.
     type Visit = Chains;
 
     fn event(&mut self, chains: &mut Chains, at: i64, kind: u32) {

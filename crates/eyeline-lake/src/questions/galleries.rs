@@ -1,4 +1,4 @@
-//! How the images of a gallery are seen and clicked.
+//! Counts views and clicks of a gallery's images.
 
 use std::collections::BTreeMap;
 
@@ -29,12 +29,12 @@ pub struct GalleryReport {
     pub total: Acts,
     /// By the name that the sender used.
     pub images: Vec<(ImageRef, Acts)>,
-    /// By the place on the page that the sender told, from 1.
+    /// By the position on the page that the sender reported, from 1.
     pub positions: BTreeMap<u32, Acts>,
     pub buckets: BTreeMap<Timestamp, Acts>,
 }
 
-/// What is read of an event's `data`; the door has checked its shape.
+/// The fields that are read of an event's `data`. Their shape was checked at acceptance.
 #[derive(Deserialize)]
 struct Data<'a> {
     gallery_id: Uuid,
@@ -44,7 +44,7 @@ struct Data<'a> {
     position: Option<u32>,
 }
 
-/// Views and clicks of one gallery. The filter's category and name do not matter.
+/// Views and clicks of one gallery. Ignores the filter's category and name.
 pub fn gallery(
     files: &Files,
     snapshot: &Snapshot,

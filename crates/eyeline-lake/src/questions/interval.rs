@@ -1,4 +1,4 @@
-//! Lengths of time that analysts look at, by the calendar of UTC.
+//! Calendar intervals in UTC.
 
 use eyeline_core::Timestamp;
 use jiff::civil::date;
@@ -30,7 +30,7 @@ impl Interval {
         })
     }
 
-    /// Which of all intervals the time is in: neighbours have neighbouring numbers.
+    /// The number of the interval of the time. Neighbours have consecutive numbers.
     pub fn number(self, time: Timestamp) -> i64 {
         match self {
             Interval::Hour => time.micros().div_euclid(MICROS_PER_HOUR),
@@ -44,7 +44,7 @@ impl Interval {
         }
     }
 
-    /// When the interval with this number begins.
+    /// The start of the interval with this number.
     pub fn begin(self, number: i64) -> Timestamp {
         let micros = match self {
             Interval::Hour => number.saturating_mul(MICROS_PER_HOUR),

@@ -1,4 +1,4 @@
-//! The questions. Each is one walk over the events it is about.
+//! Queries of analysts. Each is one walk over its events.
 
 pub(crate) mod buckets;
 pub(crate) mod counts;
@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// A visit ends when nothing is heard of it for longer than this.
+/// A visit ends after a longer silence.
 pub const SILENCE: Duration = Duration::from_secs(30 * 60);
 
-/// What kind of event it is: to analysts, a feature of the application.
+/// The type of an event. Analysts see it as a feature of the application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct EventType {
     pub category: String,

@@ -1,4 +1,4 @@
-//! In what order features are used.
+//! Counts the paths of visits through features.
 
 use hashbrown::HashMap;
 
@@ -10,12 +10,12 @@ use crate::error::Result;
 use crate::file::Files;
 use crate::scan::{Filter, Snapshot};
 
-/// Steps of a path at the most.
+/// The most steps of a path.
 pub(crate) const DEPTH_MAX: usize = 5;
-/// Bits of a step in a path's key: more types than that do not fit in the memory of a question.
+/// Bits of a step in a path's key. A query has no memory for more types than that.
 const STEP_BITS: u32 = 25;
 
-/// Which paths of a visit count.
+/// The part of a visit whose paths count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Anchor {
     /// Every run of steps.
@@ -32,27 +32,27 @@ pub struct PathQuestion {
     /// Steps of a path: 2 to 5.
     pub depth: usize,
     pub anchor: Anchor,
-    /// Only paths whose first step is this.
+    /// Only paths with this first step.
     pub first: Option<EventType>,
-    /// Only paths whose last step is this.
+    /// Only paths with this last step.
     pub last: Option<EventType>,
-    /// Paths and transitions in the answer, each.
+    /// The most paths, and the most transitions, in the answer.
     pub rows_max: usize,
 }
 
-/// Steps that followed each other in visits; the same step again and again counts as one.
+/// Consecutive steps of visits. A repeated step counts as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     pub steps: Vec<EventType>,
     pub count: u64,
 }
 
-/// The most common first, equal ones by their steps.
+/// Most common first; equal ones by their steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
-    /// Of exactly the depth that was asked for.
+    /// Paths of exactly the requested depth.
     pub paths: Vec<Path>,
-    /// From one step to the next, anywhere in a visit.
+    /// Transitions from one step to the next, anywhere in a visit.
     pub transitions: Vec<Path>,
     pub visits: u64,
 }
@@ -96,11 +96,11 @@ struct Walking {
     visits: u64,
 }
 
-/// The last steps of a visit, the newest last.
+/// The last steps of a visit, newest last.
 #[derive(Clone, Copy, Default)]
 struct Trail {
     steps: [u32; DEPTH_MAX],
-    /// Steps so far; more than the trail holds only says "more".
+    /// The number of steps so far, capped just above the size of the trail.
     count: u8,
 }
 
@@ -161,7 +161,7 @@ fn key(steps: &[u32]) -> u128 {
 }
 
 fn most(counted: &HashMap<u128, u64>, depth: usize, rows_max: usize, types: &Types) -> Vec<Path> {
-    // The count that the last row of the answer has: only what reaches it is spelled out.
+    // The count of the answer's last row. Only paths that reach it are spelled out.
     let mut counts: Vec<u64> = counted.values().copied().collect();
     counts.sort_unstable_by(|one, other| other.cmp(one));
     let least = counts.get(rows_max.saturating_sub(1)).copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Who comes back.
+//! Counts returning visitors.
 
 use arrow_array::Array as _;
 use eyeline_core::Timestamp;
@@ -12,28 +12,28 @@ use crate::file::Files;
 use crate::scan::{Filter, Snapshot, scan};
 use crate::schema::Column;
 
-/// Periods of one question: each visitor has a bit for each.
+/// The most periods of one query: each visitor has one bit for each.
 pub(crate) const PERIODS_MAX: i64 = u64::BITS as i64;
-/// What a visitor takes beside its name.
+/// Bytes of a visitor in addition to its name.
 const VISITOR_BYTES: usize = 2 * (size_of::<(Box<str>, u64)>() + 1) + 16;
 
 /// Visitors first seen in the same period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cohort {
     pub begin: Timestamp,
-    /// Visitors seen in the first period (all of the cohort), the one after it, and so on to the last one asked about.
+    /// Visitors seen in the first period (the whole cohort), in the one after it, and so on to the last period.
     pub visitors: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     pub cohorts: Vec<Cohort>,
-    /// Events that name no visitor: who sent them cannot be told.
+    /// Events without a visitor id.
     pub events_without_visitor: u64,
 }
 
-/// Cohorts by period; visitors are told apart by `visitor_id` alone, and one is new in the first period in which the
-/// filter lets an event of theirs through. `filter` has to have both ends, at most 64 periods apart.
+/// Cohorts by period. Visitors are distinguished only by `visitor_id`. A visitor is new in the first period with an
+/// event that the filter accepts. `filter` must have both ends, at most 64 periods apart.
 pub fn retention(
     files: &Files,
     snapshot: &Snapshot,
@@ -45,7 +45,7 @@ pub fn retention(
         return Err(Error::Refused("from and to are needed.".to_owned()));
     };
     let first = period.number(from);
-    // `to` itself is not asked about.
+    // `to` itself is excluded.
     let last = period.number(Timestamp::from_micros(to.micros().saturating_sub(1)));
     if last - first >= PERIODS_MAX {
         return Err(Error::Refused(format!("At most {PERIODS_MAX} periods are compared: ask about a shorter time.")));

@@ -1,20 +1,20 @@
-//! Different sessions, counted exactly in bounded memory.
+//! Counts distinct sessions exactly, in bounded memory.
 //!
-//! Who has been counted where takes memory with every session. When that would be too much, the question is asked again
-//! for a part of the sessions at a time: each part is exact, and so is their sum.
+//! The set of counted sessions grows with every session. When it exceeds its memory, the query runs again over one part
+//! of the sessions at a time. Each part is exact, and so is their sum.
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 
-/// Into how many parts the sessions are divided, one try after the other.
+/// The numbers of parts that are tried in turn.
 const PARTS: [u32; 4] = [1, 4, 16, 64];
-/// The first groups of a question have a bit of their own in a session's entry.
+/// The first groups of a query have one bit each in a session's entry.
 const BITS: u32 = u64::BITS;
 const MASK_BYTES: usize = 2 * (size_of::<(u128, u64)>() + 1);
 const PAIR_BYTES: usize = 2 * (size_of::<(u128, u32)>() + 1);
 
-/// The sessions that a walk is about.
+/// The sessions that a walk covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     index: u32,
@@ -23,24 +23,24 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn has(self, session: u128) -> bool {
-        // Ids are made by clients: their bits are mixed before they decide anything.
+        // Clients choose ids, so the bits are mixed first.
         let mixed = ((session >> 64) as u64 ^ session as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         self.of == 1 || mixed % u64::from(self.of) == u64::from(self.index)
     }
 
-    /// Events are counted in the first walk that is about all of them.
+    /// True for the first walk of a round, which also counts the events.
     pub(crate) fn is_first(self) -> bool {
         self.index == 0
     }
 }
 
-/// What a walk says when it needs more memory than it may use.
+/// The outcome of a walk that may run out of memory.
 pub(crate) enum Walked {
     Done,
     TooManySessions,
 }
 
-/// Walks once, or over a part of the sessions at a time; `start` makes the state that the parts add to.
+/// Walks once, or over one part of the sessions at a time. `start` makes the state to which the parts add.
 pub(crate) fn in_parts<S>(
     mut start: impl FnMut() -> S,
     mut walk: impl FnMut(&mut S, Part) -> Result<Walked>,
@@ -57,11 +57,11 @@ pub(crate) fn in_parts<S>(
     Err(Error::TooMuch("There are too many sessions to tell apart: ask about a shorter time.".to_owned()))
 }
 
-/// Which sessions were met in which groups.
+/// The pairs of session and group that occurred.
 #[derive(Default)]
 pub(crate) struct Seen {
     masks: HashMap<u128, u64>,
-    /// Of groups beyond those that have a bit.
+    /// Pairs of groups that have no bit.
     pairs: HashSet<(u128, u32)>,
 }
 

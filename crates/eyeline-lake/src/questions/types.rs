@@ -1,4 +1,4 @@
-//! Types of events as small numbers.
+//! Event types as small numbers.
 
 use arrow_array::{Array as _, RecordBatch};
 use hashbrown::HashMap;
@@ -9,7 +9,7 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::schema::Column;
 
-/// Gives each type that it meets the next number.
+/// Assigns consecutive numbers to types in the order of occurrence.
 #[derive(Default)]
 pub(crate) struct Types {
     numbers: HashMap<EventType, u32>,
@@ -24,7 +24,7 @@ impl Types {
         let columns = Columns(batch);
         let (categories, names) = (columns.words(Column::Category)?, columns.words(Column::Name)?);
         let width = names.values.len();
-        // Of each pair of the batch's words: looked up once.
+        // Caches the number of each pair of words of the batch.
         let mut known: HashMap<usize, u32> = HashMap::new();
         let mut table = Vec::new();
         let small = categories.values.len().saturating_mul(width) <= 1 << 16;

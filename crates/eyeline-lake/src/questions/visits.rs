@@ -1,7 +1,7 @@
-//! Visits: what one session did without a long silence, walked event by event in the order of time.
+//! Visits: the events of one session without a long silence, walked in the order of time.
 //!
-//! Only visits that may still go on are kept, so that the memory of a walk depends on how many people visit at the same
-//! time and not on how long the time is that is asked about.
+//! Only visits that may still continue are kept. The memory of a walk therefore depends on the number of concurrent
+//! visits, not on the length of the time span.
 
 use std::ops::ControlFlow;
 
@@ -19,20 +19,20 @@ use crate::merge::{Page, in_order_of_time};
 use crate::scan::{Filter, Snapshot, Source};
 use crate::schema::Column;
 
-/// Visits that are kept before anybody looks which of them are over.
+/// The number of kept visits from which ended ones are removed.
 const KEPT_MIN: usize = 16 * 1024;
 
-/// Hears of the events of many visits at once.
+/// Receives the events of many concurrent visits.
 pub(crate) trait Visitor {
-    /// What is known of a visit so far.
+    /// The state of a visit.
     type Visit: Default;
 
-    /// The next event of a visit: its time in microseconds and the number of its type.
+    /// Handles the next event of a visit: its time in microseconds, and the number of its type.
     fn event(&mut self, visit: &mut Self::Visit, at: i64, kind: u32);
 
     fn end(&mut self, visit: Self::Visit);
 
-    /// What this and a number of visits take.
+    /// The bytes of this state and of `visits` visits.
     fn bytes(&self, visits: usize) -> usize;
 }
 
@@ -53,7 +53,7 @@ struct Open<V> {
     visit: V,
 }
 
-/// Walks over all visits. `types` tells the numbers of types.
+/// Walks over all visits. `types` assigns the numbers of types.
 pub(crate) fn walk<V: Visitor>(
     files: &Files,
     snapshot: &Snapshot,

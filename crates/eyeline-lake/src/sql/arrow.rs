@@ -1,4 +1,4 @@
-//! Rows of the engine as an Arrow IPC stream: what a worker answers, and what clients get that compute on.
+//! Rows of the engine as an Arrow IPC stream: the answer of a worker, and the format for clients that compute.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use super::own::failed;
 
 type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
-/// Bytes of the rows of an answer.
+/// The most bytes of an answer's rows.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 pub(super) const OUT_OF_RANGE: &str = "A result is out of the range of DOUBLE PRECISION.";
 
-/// Metadata of a column: its type by the names of the JSON answer.
+/// The metadata key of a column's type, by its name in the JSON answer.
 pub(super) const TYPE: &str = "eyeline.type";
 
-/// Writes rows until there are enough.
+/// Writes rows until a limit of the answer is reached.
 pub(super) struct ArrowWriter {
     schema: SchemaRef,
     stream: StreamWriter<Vec<u8>>,
@@ -47,7 +47,7 @@ impl ArrowWriter {
         Ok(ArrowWriter { schema, stream, rows: 0, rows_max, bytes: 0, truncated: false })
     }
 
-    /// Returns true when no more rows are taken.
+    /// Returns true once no more rows fit.
     pub(super) fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
         let wanted = batch.num_rows().min(self.rows_max - self.rows);
         let columns = batch.columns().iter().zip(self.schema.fields());
@@ -73,7 +73,7 @@ impl ArrowWriter {
     }
 }
 
-/// Refuses an answer in which a name does not say which column is meant.
+/// Fails if two columns of an answer have the same name.
 fn require_distinct_names(schema: &Schema) -> Result<()> {
     let fields = schema.fields();
     for (index, field) in fields.iter().enumerate() {
@@ -108,7 +108,7 @@ pub(super) fn kind(of: &DataType) -> &'static str {
     }
 }
 
-/// The type that a column is sent as. Every reader of Arrow knows these.
+/// The type in which a column is sent. Every Arrow reader knows these types.
 pub(super) fn plain(of: &DataType) -> DataType {
     match of {
         DataType::Dictionary(_, values) => plain(values),
@@ -143,7 +143,7 @@ fn as_plain(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// How many of the first rows take at most `room` bytes, and the bytes that they take.
+/// The number of leading rows that fit into `room` bytes, and their bytes.
 fn fitting_rows(columns: &[ArrayRef], rows: usize, room: usize) -> Result<(usize, usize)> {
     let bytes_of = |rows: usize| {
         let bytes = columns.iter().map(|column| column.slice(0, rows).to_data().get_slice_memory_size());

@@ -1,4 +1,4 @@
-//! Casts as in PostgreSQL: rounded and not cut off, checked, and for every time of the years 1 to 9999.
+//! Casts as in PostgreSQL: rounded instead of truncated, checked, and for every time of the years 1 to 9999.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::own::{Own, failed, refused, word};
 use super::spans::spans_of;
 use super::times::{self, MICROS_PER_DAY, UTC, interval_words};
 
-/// `cast(value, 'TYPE')`, as which every cast is read.
+/// `cast(value, 'TYPE')`, the form into which every cast is rewritten.
 pub(super) const CAST: &str = "cast";
 
 pub(super) static FUNCTION: Own = Own { name: CAST, kind, value, label };
@@ -48,7 +48,7 @@ fn kind(kinds: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataTy
     refused(format!("{} cannot be cast to {}.", word(&kinds[0]), word(&to)))
 }
 
-/// The type of these words.
+/// The type that these words name.
 fn target(words: &str) -> Result<DataType> {
     let words = words.to_uppercase();
     let (name, numbers) = match words.split_once('(') {
@@ -115,7 +115,7 @@ fn value(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     convert(&args[0], kind, is_json)
 }
 
-/// The column as another type.
+/// Converts the column to another type.
 pub(super) fn convert(array: &ArrayRef, kind: &DataType, is_json: bool) -> Result<ArrayRef> {
     let from = array.data_type();
     if from.is_string() {
@@ -176,7 +176,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn to_decimals(array: &ArrayRef, digits: u8, scale: i8, kind: &DataType) -> Result<ArrayRef> {
-    // Without a number of digits, as many as fit.
+    // Without a requested number of digits, keeps as many as fit.
     let rest = if *kind == decimal::kind(SCALE) { Rest::Keep } else { Rest::Round };
     let fitted = |number: Decimal| {
         let number = number.with_scale(scale, rest)?;
@@ -215,7 +215,7 @@ fn to_whole(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
         DataType::Float64 => {
             let whole = |value: f64| {
                 let value = value.round_ties_even();
-                // 2^63 is the first that is too large.
+                // 2^63 is the first value that is too large.
                 if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
                     return Ok(value as i64);
                 }
@@ -282,7 +282,7 @@ fn of_texts(texts: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// `t`, `tru`, `yes`, `on`, `1` and the like.
+/// Reads `t`, `tru`, `yes`, `on`, `1` and the like.
 fn truth(text: &str) -> Option<bool> {
     let word = text.trim().to_ascii_lowercase();
     let begins = |whole: &str, least: usize| word.len() >= least && whole.starts_with(&word);
@@ -295,12 +295,12 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Infinity and NaN are no numbers here.
+/// Rejects infinity and NaN.
 fn float(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|value: &f64| value.is_finite()).map(|value| value + 0.0)
 }
 
-/// The spelling of a number in PostgreSQL: at most 15 digits before the point.
+/// Spells a number as PostgreSQL does: with at most 15 digits before the point.
 fn float_text(value: f64) -> String {
     let short = format!("{value:e}");
     let (digits, exponent) = short.split_once('e').unwrap_or((&short, "0"));
@@ -318,12 +318,12 @@ fn to_texts(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(texts.finish()))
 }
 
-/// A value that is not NULL, spelled as in PostgreSQL.
+/// Spells a value that is not NULL as PostgreSQL does.
 pub(super) fn text(array: &dyn Array, row: usize) -> Result<String> {
     Ok(match array.data_type() {
         DataType::Boolean => array.as_boolean().value(row).to_string(),
         DataType::Float64 => float_text(array.as_primitive::<Float64Type>().value(row)),
-        // Nobody asked for so many digits.
+        // The query requested no number of digits.
         DataType::Decimal128(_, SCALE) => {
             let digits = array.as_primitive::<Decimal128Type>().value_as_string(row);
             digits.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,7 +1,7 @@
-//! Exact numbers: as many digits as a question asks for, and an error where they do not fit.
+//! Exact numbers with as many digits as a query asks for. A number that does not fit is an error.
 //!
-//! A NUMERIC is kept in 128 bits with a fixed number of digits after the point, which its type tells. PostgreSQL chooses that
-//! number for each value.
+//! A NUMERIC is stored in 128 bits with a fixed number of digits after the point, which its type states. PostgreSQL
+//! instead chooses that number for each value.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use datafusion::common::Result;
 use super::own::failed;
 
 pub(super) const DIGITS_MAX: u8 = 38;
-/// Digits after the point of a quotient, and of a NUMERIC without a number of digits.
+/// Digits after the point of a quotient, and of a NUMERIC without a stated scale.
 pub(super) const SCALE: i8 = 18;
-/// Digits that a value has to keep when it is cut to a scale that nobody asked for.
+/// Digits that a value must keep when it is rounded to a scale that the query did not state.
 const DIGITS_KEPT: i8 = 10;
 const TOO_LARGE: &str = "A number has too many digits: a NUMERIC holds 38 of them. Cast to DOUBLE PRECISION.";
 
@@ -30,21 +30,21 @@ pub(super) fn pow10(digits: i8) -> Result<i256> {
     power.map_or_else(|| failed(TOO_LARGE), Ok)
 }
 
-/// A value and the number of its digits after the point.
+/// A value, and its number of digits after the point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
     pub(super) value: i256,
     pub(super) scale: i8,
 }
 
-/// What becomes of digits that a scale has no room for.
+/// The treatment of digits for which a scale has no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// The query asked for this scale: they are rounded, half away from zero.
+    /// Round them half away from zero: the query stated this scale.
     Round,
-    /// They are cut off.
+    /// Truncate them.
     Cut,
-    /// Nobody asked for this scale: they are rounded, as long as enough digits are left.
+    /// Round them if enough digits remain: the query did not state this scale.
     Keep,
 }
 
@@ -60,7 +60,7 @@ impl Decimal {
         }
     }
 
-    /// This number with that many digits after the point.
+    /// This number with `scale` digits after the point.
     pub(super) fn with_scale(self, scale: i8, rest: Rest) -> Result<Decimal> {
         if scale >= self.scale {
             let value = self.value.checked_mul(pow10(scale - self.scale)?);
@@ -69,7 +69,7 @@ impl Decimal {
         Ok(Decimal { value: quotient(self.value, pow10(self.scale - scale)?, scale, rest)?, scale })
     }
 
-    /// The quotient with that many digits after the point.
+    /// The quotient with `scale` digits after the point.
     pub(super) fn divided_by(self, other: Decimal, scale: i8, rest: Rest) -> Result<Decimal> {
         if other.value == i256::ZERO {
             return failed("A division by zero: NULLIF(…, 0) below the line gives NULL instead.");
@@ -113,7 +113,7 @@ fn quotient(above: i256, below: i256, scale: i8, rest: Rest) -> Result<i256> {
     Ok(whole.wrapping_add(up))
 }
 
-/// The numbers of a column of decimals or integers.
+/// Reads the numbers of a column of decimals or integers.
 pub(super) fn decimals(array: &ArrayRef) -> Result<Vec<Option<Decimal>>> {
     let (array, scale) = match array.data_type() {
         DataType::Decimal128(_, scale) => (array.clone(), *scale),
@@ -137,7 +137,7 @@ pub(super) fn floats(array: &ArrayRef) -> Result<ArrayRef> {
     ))
 }
 
-/// A column of this type, whose scale the numbers have.
+/// A column of type `kind`. The numbers must have its scale.
 pub(super) fn column(numbers: impl Iterator<Item = Result<Option<Decimal>>>, kind: &DataType) -> Result<ArrayRef> {
     let values = numbers.map(|number| number?.map(Decimal::stored).transpose());
     let values = values.collect::<Result<Vec<Option<i128>>>>()?;
@@ -173,7 +173,7 @@ pub(super) fn parse(text: &str) -> Option<Decimal> {
     (number.scale < 77).then_some(number)
 }
 
-/// The shortest number whose 15 digits are those of this one, as PostgreSQL makes a NUMERIC of a DOUBLE PRECISION.
+/// The shortest number with the same 15 digits, as PostgreSQL converts a DOUBLE PRECISION to NUMERIC.
 pub(super) fn of_float(value: f64) -> Option<Decimal> {
     parse(&format!("{value:.14e}"))
 }

@@ -1,4 +1,4 @@
-//! The table `events`, as the engine sees it.
+//! The table `events` in the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::scan::Narrow;
 use crate::schema::Column;
 
-/// As text where it is text in the API.
+/// The column's field. It is text if the API shows it as text.
 fn field(column: Column) -> Field {
     let kind = match column {
         Column::Timestamp | Column::ReceivedAt => timestamp(true),
@@ -40,7 +40,7 @@ fn field(column: Column) -> Field {
     Field::new(column.name(), kind, matches!(column, Column::VisitorId | Column::SchemaVersion))
 }
 
-/// The events of a question.
+/// The events of a query.
 #[derive(Clone)]
 pub(super) struct Events {
     pub(super) source: Arc<dyn EventSource>,
@@ -65,7 +65,7 @@ impl TableProvider for Events {
         TableType::Base
     }
 
-    /// Those that our own scan knows how to judge let it leave out files, row groups and rows.
+    /// Filters that our scan can evaluate let it skip files, row groups and rows.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
         let known = |filter: &&Expr| match narrow(&mut Narrow::default(), filter) {
             Some(()) => TableProviderFilterPushDown::Exact,
@@ -101,7 +101,7 @@ impl TableProvider for Events {
     }
 }
 
-/// Makes the filter want only what the expression wants as well; `None` when it has no words for it.
+/// Narrows the filter by the expression. `None` if a filter cannot express it.
 fn narrow(filter: &mut Narrow, expression: &Expr) -> Option<()> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expression else { return None };
     let (column, op, value) = match (&**left, &**right) {
@@ -117,7 +117,7 @@ fn narrow(filter: &mut Narrow, expression: &Expr) -> Option<()> {
         return None;
     }
     let text = value.try_as_str()??;
-    // Only what is spelled as we spell it can be equal.
+    // Only an id in our spelling can be equal.
     let id = || text.parse::<Uuid>().ok().filter(|id| id.to_string() == text);
     let fits = match column {
         Column::ApplicationId => {
@@ -133,7 +133,7 @@ fn narrow(filter: &mut Narrow, expression: &Expr) -> Option<()> {
         _ => return None,
     };
     if !fits {
-        // Nothing is equal to two values.
+        // Nothing equals two values.
         filter.to = Some(i64::MIN);
     }
     Some(())
@@ -157,7 +157,7 @@ fn narrow_time(filter: &mut Narrow, op: Operator, value: &ScalarValue) -> Option
     Some(())
 }
 
-/// One walk over the table.
+/// One scan of the table.
 #[derive(Debug)]
 struct Scan {
     events: Events,
@@ -210,7 +210,7 @@ impl ExecutionPlan for Scan {
     }
 }
 
-/// The batch as the table shows it.
+/// The batch with the columns and types of the table.
 fn shown(batch: &RecordBatch, columns: &[Column], schema: &SchemaRef) -> Result<RecordBatch> {
     let from = Columns(batch);
     let column = |column: &Column| -> Result<ArrayRef> {
@@ -225,7 +225,7 @@ fn shown(batch: &RecordBatch, columns: &[Column], schema: &SchemaRef) -> Result<
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
-/// UUIDs as text.
+/// Spells UUIDs as text.
 fn spelled(ids: &ArrayRef) -> Result<ArrayRef> {
     let ids = ids.as_fixed_size_binary_opt().ok_or_else(|| Error::Broken("an id is of another type".to_owned()))?;
     let bytes = u32::try_from(36 * ids.len()).unwrap_or(u32::MAX).max(1);

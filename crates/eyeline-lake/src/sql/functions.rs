@@ -1,5 +1,5 @@
-//! The functions of a query. Only named ones are offered: none that reads anything, none that lives on a number of
-//! repetitions, none whose memory nobody counts.
+//! The functions of a query. Only listed functions are offered. None reads anything, none runs for a number of
+//! repetitions that a caller chooses, and none uses uncounted memory.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use super::percentile::PercentileCont;
 use super::watch::{Watch, bytes_of_rows};
 use super::{cast, json, math, numbers, spans, time_functions, times};
 
-/// What a function may make of one batch.
+/// The most bytes that a function may produce for one batch.
 const TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Scalar functions of the engine whose results are those of PostgreSQL, and no larger than what they are given.
+/// Scalar functions of the engine whose results equal PostgreSQL's and are no larger than their arguments.
 const SCALAR: &[&str] = &[
     "ascii",
     "bit_length",
@@ -59,11 +59,11 @@ const SCALAR: &[&str] = &[
     "translate",
     "upper",
 ];
-/// Those that read a pattern.
+/// Functions that read a pattern.
 const OF_PATTERNS: &[&str] = &["regexp_count", "regexp_instr", "regexp_like", "regexp_replace"];
-/// Those that make long texts of short ones.
+/// Functions whose texts may be longer than their arguments.
 const GROWING: &[&str] = &["concat", "concat_ws", "replace"];
-/// Of a frame around each row: those that go on from the row before.
+/// Aggregates over a frame around each row that continue from the row before.
 const OVER_FRAMES: &[&str] = &["avg", "count", "max", "min", "sum"];
 
 pub(super) fn scalar(now: Timestamp) -> Vec<Arc<ScalarUDF>> {
@@ -83,7 +83,7 @@ pub(super) fn scalar(now: Timestamp) -> Vec<Arc<ScalarUDF>> {
 
 pub(super) fn aggregate() -> Vec<Arc<AggregateUDF>> {
     let mut functions = SessionStateDefaults::default_aggregate_functions();
-    // It does not count the texts that it keeps.
+    // It does not count the memory of its texts.
     functions.retain(|function| function.name() != "array_agg");
     let variance = functions.iter().find(|function| function.name() == "var").cloned();
     functions.extend(variance.map(|function| Arc::new((*function).clone().with_aliases(["variance"]))));
@@ -93,12 +93,12 @@ pub(super) fn aggregate() -> Vec<Arc<AggregateUDF>> {
     functions
 }
 
-/// May this aggregate be computed anew for every row?
+/// True if this aggregate may be computed for every row.
 pub(super) fn is_over_frames(function: &AggregateUDF) -> bool {
     OVER_FRAMES.contains(&function.name())
 }
 
-/// A function that is asked beforehand how long its texts are going to be.
+/// A function whose result is bounded before it runs.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded(Arc<ScalarUDF>);
 
@@ -131,12 +131,12 @@ impl ScalarUDFImpl for Bounded {
         let args = if OF_PATTERNS.contains(&self.name()) { with_pattern(args) } else { args };
         let all = size_of_all(&args);
         let bytes = match self.name() {
-            // Each byte may become the replacement, which is the third.
+            // Each byte may become the replacement, which is the third argument.
             "replace" | "regexp_replace" => {
                 let [text, _, with, ..] = &args.args[..] else { return self.0.invoke_with_args(args) };
                 size(text, args.number_rows).saturating_add(args.number_rows).saturating_mul(longest(with).max(1))
             }
-            // The separator stands between any two.
+            // The separator stands between any two arguments.
             "concat_ws" => {
                 let separator = args.args.first().map_or(0, |arg| size(arg, args.number_rows));
                 args.args.len().saturating_mul(separator).saturating_add(all)
@@ -148,7 +148,8 @@ impl ScalarUDFImpl for Bounded {
     }
 }
 
-/// Refuses what would be too long. A constant would be too long for every row of a batch: it is no longer than a query.
+/// Fails if the result would be too long. A constant may be too long for every row of a batch, and is no longer than a
+/// query.
 fn check_bytes(name: &str, args: &[ColumnarValue], bytes: usize) -> Result<()> {
     let is_constant = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
     let bytes_max = if is_constant { QUERY_BYTES_MAX } else { TEXTS_BYTES_MAX };
@@ -183,7 +184,7 @@ fn longest(arg: &ColumnarValue) -> usize {
     }
 }
 
-/// In a pattern, a point is any letter, a line break too.
+/// Makes a point in the pattern match any letter, also a line break.
 fn with_pattern(mut args: ScalarFunctionArgs) -> ScalarFunctionArgs {
     if let Some(ColumnarValue::Scalar(pattern)) = args.args.get_mut(1)
         && let Some(Some(text)) = pattern.try_as_str()
@@ -198,7 +199,7 @@ fn with_pattern(mut args: ScalarFunctionArgs) -> ScalarFunctionArgs {
     args
 }
 
-/// `now()` and its like: the time at which the question came.
+/// `now()` and its synonyms: the time when the query arrived.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Now {
     name: &'static str,
@@ -242,7 +243,7 @@ impl ScalarUDFImpl for Now {
     }
 }
 
-/// NULL when either is NULL, other than `concat`.
+/// NULL if either is NULL, unlike `concat`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Concatenate {
     signature: Signature,
@@ -289,7 +290,7 @@ impl ScalarUDFImpl for Concatenate {
     }
 }
 
-/// Hands a condition on, as long as the query may go on. A join compares many rows before it gives one.
+/// Returns the condition while the query is within its budget. A join may compare many rows before it yields one.
 pub(super) fn watched(condition: Expr, watch: Arc<Watch>) -> Expr {
     let signature = Signature::exact(vec![DataType::Boolean], Volatility::Volatile);
     ScalarUDF::new_from_impl(Asked { watch, signature }).call(vec![condition])

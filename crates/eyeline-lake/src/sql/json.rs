@@ -18,18 +18,18 @@ use memchr::{memchr, memchr3};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What is made of a field.
+/// The form in which a field is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Give {
-    /// Texts without their quotes, everything else as it is written; `null` as NULL.
+    /// Texts without their quotes, `null` as NULL, and other values as written.
     Text,
-    /// As it is written.
+    /// As written.
     Json,
-    /// Numbers; everything else as NULL.
+    /// Numbers; other values as NULL.
     Number,
 }
 
-/// `json_text(json, field, …)` and its like: the fields lead from one object to the next, numbers into arrays.
+/// `json_text(json, field, …)` and similar functions. Fields select from objects, numbers from arrays.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Field {
     give: Give,
@@ -95,7 +95,7 @@ impl ScalarUDFImpl for Field {
         let array: ArrayRef = match self.give {
             Give::Number => {
                 let mut numbers = Float64Builder::with_capacity(json.len());
-                // There is no negative zero: it would not be equal to zero.
+                // Avoids negative zero, which would not equal zero.
                 let number = |found: &str| {
                     found.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| number + 0.0)
                 };
@@ -154,13 +154,13 @@ fn append_unquoted(texts: &mut StringViewBuilder, quoted: &str) {
 enum Step {
     Name(Name),
     Index(usize),
-    /// A NULL, where nothing is.
+    /// A NULL step, which selects nothing.
     Nowhere,
 }
 
 struct Name {
     name: String,
-    /// Finds the name as it is written; `None` where something in it has to be escaped, or could stand between two texts.
+    /// Finds the quoted name. `None` if a part of it needs escaping, or if it could lie between two texts.
     quoted: Option<Box<Finder<'static>>>,
 }
 
@@ -172,7 +172,7 @@ impl Name {
     }
 }
 
-/// What is at this step in the JSON text, as it is written there.
+/// The value at this step of the JSON text, as it is written there.
 fn at<'a>(json: &'a str, step: &Step) -> Option<&'a str> {
     if let Step::Name(name) = step
         && let Some(found) = in_plain_object(json, name)
@@ -184,8 +184,8 @@ fn at<'a>(json: &'a str, step: &Step) -> Option<&'a str> {
     found.map(RawValue::get)
 }
 
-/// Looks for the name without reading what else is there; `None` where that cannot tell. In an object that holds no other,
-/// no list and no escape, as most data is, whatever stands in quotes is a whole text, and the name of a field if a colon follows.
+/// Finds the name without parsing the rest; `None` if that is not certain. In an object without nested objects, arrays
+/// and escapes, which most data is, every quoted text is whole. It is a field's name if a colon follows.
 fn in_plain_object<'a>(json: &'a str, Name { name, quoted }: &Name) -> Option<Option<&'a str>> {
     let quoted = quoted.as_ref()?;
     let fields = json.strip_prefix('{')?.strip_suffix('}')?;
@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for &Step {
         out.write_str("an object or an array")
     }
 
-    /// Of a name that is there twice the last one counts, as in other readers.
+    /// Of duplicate names the last one counts, as in other readers.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Step::Name(Name { name, .. }) = self else { return Ok(None) };
         let mut found = None;
@@ -253,7 +253,7 @@ impl<'de> Visitor<'de> for &Step {
     }
 }
 
-/// Whether a key is this one, without a copy of it.
+/// Compares a key with this one without copying it.
 struct Is<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for Is<'_> {

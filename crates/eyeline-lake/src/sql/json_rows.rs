@@ -1,4 +1,4 @@
-//! Rows of an answer as JSON, the way every other answer spells them.
+//! Rows of an answer as JSON, in the spelling of other answers.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -22,7 +22,7 @@ type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 const TYPES: [&str; 9] = ["text", "integer", "number", "boolean", "timestamp", "date", "time", "interval", "null"];
 
-/// The answer as JSON. It comes from another process and is read as strangers' bytes are.
+/// The answer as JSON. The answer comes from another process and is read as untrusted bytes.
 pub(super) fn table(answer: &SqlAnswer) -> Result<Table> {
     require_plain(&answer.stream)?;
     let stream = StreamReader::try_new(answer.stream.as_slice(), None)?;
@@ -37,7 +37,7 @@ pub(super) fn table(answer: &SqlAnswer) -> Result<Table> {
     writer.finish(truncated)
 }
 
-/// Writes rows as JSON as long as they fit.
+/// Writes rows as JSON while they fit.
 struct Writer {
     columns: Vec<TableColumn>,
     /// `"name":` of each column.
@@ -67,7 +67,7 @@ impl Writer {
         Ok(Writer { columns, keys, json: vec![b'['], rows: 0 })
     }
 
-    /// Returns true when a row was left out.
+    /// Returns true once a row was left out.
     fn is_full_with(&mut self, batch: &RecordBatch) -> Result<bool> {
         for row in 0..batch.num_rows() {
             let before = self.json.len();
@@ -100,8 +100,8 @@ impl Writer {
     }
 }
 
-/// Refuses a stream that no honest worker writes, before memory is taken for what it announces: messages that are longer than
-/// what was sent, compressed ones and dictionaries.
+/// Rejects a stream that no honest worker writes, before memory is allocated for it: messages longer than the sent
+/// bytes, compressed ones, and dictionaries.
 fn require_plain(mut stream: &[u8]) -> Result<()> {
     while let Some((&[0xff, 0xff, 0xff, 0xff, a, b, c, d], rest)) = stream.split_first_chunk() {
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
@@ -129,7 +129,7 @@ fn write_json(out: &mut Vec<u8>, value: impl Serialize) -> Result<()> {
     serde_json::to_writer(out, &value).map_err(|error| DataFusionError::External(error.into()))
 }
 
-/// The value as JSON; numbers exactly, and an error for what is no number.
+/// Writes the value as JSON. Numbers are exact; NaN and infinity are errors.
 fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
     macro_rules! number {
         ($($kind:ty),*) => { write_json(out, array.as_primitive::<$($kind)*>().value(row)) };
@@ -166,7 +166,7 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<()> {
     }
 }
 
-/// A time as it is spelled everywhere; without a `Z` when no time zone is known.
+/// A time in the API's spelling; without a `Z` if no time zone is known.
 fn iso(micros: i64, zoned: bool) -> String {
     let (day, of_day) = times::split(micros);
     let (second, part) = (of_day / times::MICROS_PER_SECOND, of_day % times::MICROS_PER_SECOND);
@@ -176,7 +176,7 @@ fn iso(micros: i64, zoned: bool) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{part:06}{zone}")
 }
 
-/// Decimal digits are a number of JSON; how many zeros end them says nothing.
+/// Decimal digits are a JSON number. Trailing zeros carry no information.
 fn write_digits(out: &mut Vec<u8>, digits: String) -> Result<()> {
     let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { &digits };
     out.extend_from_slice(digits.as_bytes());

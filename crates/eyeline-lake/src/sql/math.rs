@@ -1,4 +1,5 @@
-//! Functions on DOUBLE PRECISION. Where PostgreSQL has none for a number, it is an error and neither NaN nor infinity.
+//! Functions on DOUBLE PRECISION. Where PostgreSQL has no result for a number, they fail, and never return NaN or
+//! infinity.
 
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ fn atan2(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     two(args, "atan2", f64::atan2)
 }
 
-/// To the base of ten, or of the first of two numbers.
+/// The logarithm to base 10, or to the base that is the first of two numbers.
 fn log(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     match args {
         [number] => one(number, "log", f64::log10),

@@ -1,9 +1,9 @@
-//! SQL over the events of a project, for what no other question asks.
+//! SQL over the events of a project.
 //!
-//! The engine is DataFusion. It is given one table and can reach nothing else: it has no catalog of files, no functions that
-//! read, and statements that do anything but select are refused before they are planned. No operator of it is trusted with
-//! time or memory: a server has queries planned and computed in a [worker process](worker), which asks for rows of the table
-//! and is killed at its deadline. [`answer`] and [`EventSource`] are the two sides of that boundary.
+//! The engine is DataFusion. It gets one table and can reach nothing else: it has no catalog of files and no functions
+//! that read. Statements other than SELECT are rejected before planning. None of its operators is trusted with time or
+//! memory. A server plans and computes queries in a [worker process](worker), which asks for rows of the table and is
+//! killed at its deadline. [`answer`] and [`EventSource`] are the two sides of that boundary.
 
 mod arrow;
 mod cast;
@@ -50,34 +50,34 @@ use arrow::ArrowWriter;
 use events::Events;
 use watch::Watch;
 
-/// Bytes of a query at the most.
+/// The most bytes of a query.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
-/// What planning a query of that size may need; only what is used is taken.
+/// The stack for planning a query of that size. Only used pages take memory.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 
-/// A query, and what it may give.
+/// A query and its limits.
 #[derive(Clone, Debug)]
 pub struct SqlQuestion {
     /// One `SELECT` over the table `events`.
     pub query: String,
-    /// Rows of the answer at the most.
+    /// The most rows of the answer.
     pub rows_max: usize,
     /// The value of `now()`.
     pub now: Timestamp,
 }
 
-/// The rows that a query gave.
+/// The rows of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlAnswer {
-    /// An Arrow IPC stream. Columns have types that every reader of Arrow knows, and the type's name in [`TableColumn`] as
-    /// metadata.
+    /// An Arrow IPC stream. Column types are known to every Arrow reader; the metadata holds the type's name of
+    /// [`TableColumn`].
     pub stream: Vec<u8>,
-    /// There are more rows than were asked for, or than an answer can hold.
+    /// True if there are more rows than requested, or than an answer can hold.
     pub truncated: bool,
 }
 
 impl SqlAnswer {
-    /// The rows as JSON, the way every other answer spells them.
+    /// The rows as JSON, in the spelling of other answers.
     pub fn into_table(self) -> Result<Table> {
         json_rows::table(&self).map_err(|error| match error {
             DataFusionError::ResourcesExhausted(_) => plan::in_plain_words(&error),
@@ -92,7 +92,7 @@ pub struct Table {
     pub columns: Vec<TableColumn>,
     /// A JSON array with an object for each row.
     pub rows: Box<RawValue>,
-    /// There are more rows than were asked for, or than an answer can hold.
+    /// True if there are more rows than requested, or than an answer can hold.
     pub truncated: bool,
 }
 
@@ -103,13 +103,13 @@ pub struct TableColumn {
     pub kind: &'static str,
 }
 
-/// Runs the work on a thread whose stack holds the planning of the deepest query that is taken.
+/// Runs the work on a thread with enough stack to plan the deepest accepted query.
 pub fn on_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES).spawn(work)
 }
 
-/// Plans and computes a query over the rows of `source`. What is wrong with the query is [`Error::Query`]. Needs a
-/// [deep stack](on_deep_stack). The budget is looked at between batches and binds no operator of the engine: a server calls
+/// Plans and computes a query over the rows of `source`. A mistake in the query is [`Error::Query`]. Needs a [deep
+/// stack](on_deep_stack). The budget is checked between batches and binds no operator of the engine, so a server calls
 /// this in a worker process.
 pub fn answer(source: Arc<dyn EventSource>, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
     let SqlQuestion { query, rows_max, now } = question;
@@ -118,12 +118,12 @@ pub fn answer(source: Arc<dyn EventSource>, question: &SqlQuestion, budget: &Bud
     }
     let watch = Arc::new(Watch::new(budget.clone()));
     let events = Events { source, now: *now, watch: watch.clone() };
-    // Whatever the engine starts stays on this thread.
+    // The engine's tasks stay on this thread.
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let computed = catch_unwind(AssertUnwindSafe(|| runtime.block_on(compute(events, query, *rows_max))));
     match computed {
         Ok(answer) => answer.map_err(|error| watch.reason(error)),
-        // The engine has many corners, and the panic has been logged.
+        // The engine has rare panics; this one was logged.
         Err(_) => Err(Error::Query("This query cannot be answered: write it in another way.".to_owned())),
     }
 }

@@ -1,4 +1,4 @@
-//! Arithmetic as PostgreSQL does it: whole numbers that never wrap, exact decimals, and no infinity out of finite numbers.
+//! Arithmetic as in PostgreSQL: integers that never wrap, exact decimals, and no infinity from finite numbers.
 
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ pub(super) static SUBTRACT: Own = Own { name: "-", kind: common_kind, value: sub
 pub(super) static MULTIPLY: Own = Own { name: "*", kind: product_kind, value: multiply, label: infix };
 pub(super) static DIVIDE: Own = Own { name: "/", kind: quotient_kind, value: divide, label: infix };
 pub(super) static REMAINDER: Own = Own { name: "%", kind: remainder_kind, value: remainder, label: infix };
-/// Which of two decimals is larger: below, at or above 0.
+/// Compares two decimals: below, equal to or above 0.
 pub(super) static ORDER: Own = Own { name: "order", kind: |_, _| Ok(DataType::Int32), value: order, label: own::call };
-/// What `sum` adds up: so wide that it cannot overflow.
+/// The summands of `sum`, in a type so wide that the sum cannot overflow.
 pub(super) static TERM: Own = Own { name: "term", kind: term_kind, value: term, label: inner };
-/// A sum by a count.
+/// A sum divided by a count.
 pub(super) static MEAN: Own = Own { name: "mean", kind: mean_kind, value: mean, label: mean_label };
 
 pub(super) static FUNCTIONS: &[Own] = &[
@@ -61,7 +61,7 @@ fn mean_label(name: &'static str, args: &[String]) -> String {
     args.first().and_then(|sum| sum.strip_prefix("sum")).map_or_else(|| name.to_owned(), |of| format!("avg{of}"))
 }
 
-/// The type that a number is worked on in.
+/// The type in which a number is computed.
 fn number(kind: &DataType) -> Result<DataType> {
     Ok(match kind {
         DataType::Int8 | DataType::UInt8 | DataType::Int16 => DataType::Int16,
@@ -137,7 +137,7 @@ fn whole_quotient_kind(kinds: Kinds<'_>, _: Constants<'_>) -> Result<DataType> {
     }
 }
 
-/// The column in another type of numbers; an error where a value does not fit.
+/// Converts the column to another numeric type. Fails if a value does not fit.
 fn to(array: &ArrayRef, kind: &DataType) -> Result<ArrayRef> {
     if *kind == DataType::Float64 {
         return decimal::floats(array);
@@ -188,8 +188,7 @@ fn operate(
     }
 }
 
-/// A result of numbers that were neither infinite nor NaN has to be neither. There is no negative zero: it would not be equal
-/// to zero.
+/// The result of finite numbers must be finite. Avoids negative zero, which would not equal zero.
 pub(super) fn finite(result: f64, was_finite: bool) -> Result<f64> {
     if was_finite && !result.is_finite() {
         return failed("A result is out of the range of DOUBLE PRECISION.");
@@ -270,7 +269,7 @@ fn order(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(orders.collect::<Result<Int32Array>>()?))
 }
 
-/// Applies one function to every value of a column of numbers.
+/// Applies one function to every value of a numeric column.
 fn each(
     array: &ArrayRef,
     kind: &DataType,
@@ -322,7 +321,7 @@ fn whole_kind(kinds: Kinds<'_>, constants: Constants<'_>) -> Result<DataType> {
     })
 }
 
-/// The next whole number in one direction.
+/// The next integer in one direction.
 fn next_whole(number: Decimal, up: bool) -> Result<Decimal> {
     let cut = number.with_scale(0, Rest::Cut)?;
     let step = match number.order(cut)? {
@@ -391,7 +390,7 @@ fn trunc(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     to_digits(args, kind, Rest::Cut, f64::trunc)
 }
 
-/// A sum of so many digits has room for 10,000,000,000 rows.
+/// A sum of numbers with this many digits has room for 10,000,000,000 rows.
 const TERM_DIGITS: u8 = 28;
 
 fn term_kind(kinds: Kinds<'_>, _: Constants<'_>) -> Result<DataType> {

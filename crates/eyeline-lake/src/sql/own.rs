@@ -1,4 +1,4 @@
-//! Functions that are computed here, with the results of PostgreSQL, where those of the engine differ.
+//! Functions computed here, with PostgreSQL's results, where the engine's results differ.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// A function whose result is NULL when one of its arguments is.
+/// A function whose result is NULL if one of its arguments is.
 #[derive(Debug)]
 pub(super) struct Own {
     pub(super) name: &'static str,
-    /// The type of its result. Arguments come with their types, and their values where they are constants.
+    /// Returns the type of its result, from the argument types and the values of constant arguments.
     pub(super) kind: fn(&[DataType], &[Option<&ScalarValue>]) -> Result<DataType>,
-    /// The results, of the type that `kind` gave. All arrays have the same length.
+    /// Returns the results, of the type from `kind`. All arrays have the same length.
     pub(super) value: fn(&[ArrayRef], &DataType) -> Result<ArrayRef>,
-    /// What a column is called that has no name.
+    /// The name of a column that has no alias.
     pub(super) label: fn(&'static str, &[String]) -> String,
 }
 
@@ -106,17 +106,17 @@ impl ScalarUDFImpl for Called {
     }
 }
 
-/// Ends the query with this sentence when it is planned.
+/// Ends the query with this sentence during planning.
 pub(super) fn refused<T>(sentence: impl Into<String>) -> Result<T> {
     Err(DataFusionError::Plan(sentence.into()))
 }
 
-/// Ends the query with this sentence when it runs.
+/// Ends the query with this sentence at run time.
 pub(super) fn failed<T>(sentence: impl Into<String>) -> Result<T> {
     Err(DataFusionError::Execution(sentence.into()))
 }
 
-/// What a type is called in a query.
+/// The name of a type in a query.
 pub(super) fn word(kind: &DataType) -> String {
     match kind {
         DataType::Null => "NULL".to_owned(),

@@ -1,4 +1,4 @@
-//! Regular expressions: those that mean the same to PostgreSQL and to the engine, the others being refused.
+//! Regular expressions. Those that PostgreSQL and the engine interpret differently are rejected.
 
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, lit};
@@ -7,7 +7,7 @@ use regex_syntax::ast::{Ast, GroupKind};
 
 use super::own::refused;
 
-/// The pattern of a match, in which a point is any letter, a line break too.
+/// The pattern of a match, in which a point matches any letter, also a line break.
 pub(super) fn of_match(pattern: Expr) -> Result<Expr> {
     let Some(text) = constant(&pattern) else { return Ok(pattern) };
     check(text, false)?;
@@ -21,7 +21,7 @@ pub(super) fn constant(pattern: &Expr) -> Option<&str> {
     }
 }
 
-/// Refuses what is read in two ways. PostgreSQL takes the longest of several ways to match, the engine the first.
+/// Rejects ambiguous patterns: of several matches PostgreSQL takes the longest, the engine the first.
 pub(super) fn check(pattern: &str, is_found: bool) -> Result<()> {
     let ast = match Parser::new().parse(pattern) {
         Ok(ast) => ast,

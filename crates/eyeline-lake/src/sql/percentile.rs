@@ -1,4 +1,4 @@
-//! `percentile_cont`, exactly as PostgreSQL computes it: the built-in one knows the place between two values to a millionth.
+//! `percentile_cont` exactly as in PostgreSQL. The built-in one knows the place between two values only to a millionth.
 
 use std::cmp::Ordering;
 use std::mem::size_of_val;
@@ -16,7 +16,7 @@ use datafusion::physical_expr::expressions::Literal;
 
 use super::own::refused;
 
-/// Takes signature, types and order from the built-in one, and computes by itself.
+/// Takes signature, types and order from the built-in function, and computes the value itself.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct PercentileCont(pub(super) Arc<AggregateUDF>);
 
@@ -95,7 +95,7 @@ impl Accumulator for Values {
         Ok(vec![SingleRowListArrayBuilder::new(Arc::new(values)).build_list_scalar()])
     }
 
-    /// A value in between lies on the line from the one before to the one behind (PostgreSQL, `percentile_cont_final`).
+    /// Interpolates linearly between the two neighbours (PostgreSQL, `percentile_cont_final`).
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mut all = std::mem::take(&mut self.all);
         if self.is_distinct {

@@ -1,4 +1,4 @@
-//! From the text of a query to what runs.
+//! Plans the text of a query.
 
 use std::sync::Arc;
 
@@ -34,12 +34,12 @@ use crate::error::Error;
 const TABLE: &str = "events";
 const CATALOG: &str = "eyeline";
 const SCHEMA: &str = "public";
-/// Rows of what joins and sorts give at once: some of them are long.
+/// Rows of a batch from joins and sorts, which may be long.
 const BATCH_ROWS: usize = 2 * 1024;
-/// Rows that a window without an order looks back or ahead: it keeps them, and counts them nowhere.
+/// The most rows that a window without an order looks back or ahead. It keeps them without counting their memory.
 const FRAME_ROWS_MAX: i64 = 10_000;
 
-/// What runs, and what it runs in. At most one row more than `rows_max` comes out of it.
+/// The plan and its context. It yields at most one row more than `rows_max`.
 pub(super) async fn plan(
     events: Events,
     query: &str,
@@ -61,7 +61,7 @@ pub(super) async fn plan(
     Ok((with_watched_steps(plan, &watch)?, state.task_ctx()))
 }
 
-/// An engine that knows one table.
+/// An engine with a single table.
 fn state(events: Events) -> EngineResult<SessionState> {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
@@ -74,11 +74,11 @@ fn state(events: Events) -> EngineResult<SessionState> {
     options.sql_parser.parse_float_as_decimal = true;
     options.execution.planning_concurrency = 1;
     options.execution.enable_recursive_ctes = false;
-    // Our scan has no use for what joins find out on the way; and a subquery is to be a part of the one plan.
+    // Our scan cannot use filters found at run time, and a subquery must be a part of the one plan.
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
 
-    // The engine counts what it keeps, and not what it works on: together that is what a question may use.
+    // The engine counts the memory that it keeps, not the memory in which it works. Half of the budget covers each.
     let memory = GreedyMemoryPool::new(events.watch.budget.bytes_max / 2);
     let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory)).with_disk_manager_builder(no_disk);
@@ -91,7 +91,7 @@ fn state(events: Events) -> EngineResult<SessionState> {
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
 
-    // The first that knows how to read an expression reads it.
+    // The first planner that can read an expression reads it.
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Postgres)];
     planners.extend(SessionStateDefaults::default_expr_planners());
     let builder = SessionStateBuilder::new()
@@ -105,7 +105,7 @@ fn state(events: Events) -> EngineResult<SessionState> {
     Ok(builder.build())
 }
 
-/// What has to be known before the first row: patterns, which are read once and not for every row, and how far windows look.
+/// Checks that patterns, which are compiled once, and the reach of windows are constants.
 fn check_constants(plan: &LogicalPlan) -> EngineResult<()> {
     let is_constant = |pattern: &Expr| matches!(pattern, Expr::Literal(..));
     plan.apply(|step| {
@@ -146,7 +146,7 @@ fn check_constants(plan: &LogicalPlan) -> EngineResult<()> {
     Ok(())
 }
 
-/// Whether the rows that the window keeps are few, or were sorted before, which counts them.
+/// True if the window keeps few rows, or its rows were sorted before, which counts their memory.
 fn is_short_sighted(window: &WindowFunction) -> bool {
     let is_few = |rows: &ScalarValue| {
         let rows = rows.cast_to(&DataType::Int64);
@@ -165,7 +165,7 @@ fn is_short_sighted(window: &WindowFunction) -> bool {
             && (!is_step || params.args.get(1).is_none_or(is_step_near)))
 }
 
-/// Joins that compare many rows for each one they give look up while they do.
+/// Makes joins check the budget while they compare many rows for each one that they yield.
 fn with_watched_joins(plan: LogicalPlan, watch: &Arc<Watch>) -> EngineResult<LogicalPlan> {
     let watched = plan.transform_up(|step| {
         let LogicalPlan::Join(mut join) = step else { return Ok(Transformed::no(step)) };
@@ -183,7 +183,7 @@ fn with_watched_joins(plan: LogicalPlan, watch: &Arc<Watch>) -> EngineResult<Log
 
 fn with_watched_steps(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> EngineResult<Arc<dyn ExecutionPlan>> {
     let plan = plan.transform_up(|step| {
-        // It keeps all rows of a window, and counts none of them.
+        // It keeps all rows of a window without counting them.
         let holds = step.name() == "WindowAggExec";
         let watched = |input: &Arc<dyn ExecutionPlan>| -> Arc<dyn ExecutionPlan> {
             Arc::new(Watched::new(input.clone(), watch.clone(), holds))
@@ -198,7 +198,7 @@ fn with_watched_steps(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Engin
     Ok(plan.data)
 }
 
-/// What the engine says, for whoever wrote the query.
+/// The engine's error as a sentence for the author of the query.
 pub(super) fn in_plain_words(error: &DataFusionError) -> Error {
     let sentence = match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => return in_plain_words(inner),
@@ -246,7 +246,7 @@ fn schema_words(error: &SchemaError) -> String {
     }
 }
 
-/// The first paragraph, without what the engine calls things.
+/// The first paragraph, without the engine's prefixes.
 fn plan_words(what: &str) -> String {
     let what = what
         .split("\n\n")

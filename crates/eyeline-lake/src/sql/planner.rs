@@ -1,4 +1,4 @@
-//! How operators and aggregates are read: as the functions that compute what PostgreSQL computes.
+//! Reads operators and aggregates as the functions that compute PostgreSQL's results.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ fn window(raw: RawWindowExpr) -> Expr {
     Expr::WindowFunction(Box::new(WindowFunction { fun: func_def, params }))
 }
 
-/// Numbers that stand in the query are INTEGER, whose sum is a BIGINT; that of BIGINT is NUMERIC.
+/// Number literals are INTEGER, whose sum is a BIGINT; the sum of BIGINT is NUMERIC.
 fn summed(term: &'static Own, args: Vec<Expr>) -> Vec<Expr> {
     args.into_iter().map(|arg| term.of(vec![as_integer(arg)])).collect()
 }
@@ -158,7 +158,7 @@ fn as_integer(expression: Expr) -> Expr {
     }
 }
 
-/// Aggregates that would cut off what lies between two whole numbers are given others; shares are floats.
+/// Aggregates that would truncate values between two integers get floats; shares are floats.
 fn in_floats(name: &str, args: Vec<Expr>) -> Result<Vec<Expr>> {
     let is_share = |name: &str| name.contains("percentile") || name == "quantile_cont";
     let change = |(index, arg): (usize, Expr)| match (name, arg) {
@@ -176,7 +176,7 @@ fn is_literal_text(expression: &Expr) -> bool {
     matches!(expression, Expr::Literal(value, _) if value.data_type().is_string())
 }
 
-/// A text that stands in the query takes the type of what it is computed or compared with.
+/// A text literal takes the type of the value that it is combined or compared with.
 fn like_other(expression: Expr, other: &DataType) -> Expr {
     let name = match other {
         DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_owned(),
@@ -212,7 +212,7 @@ fn computed(
     }
 }
 
-/// Compares what is alike; the check of the plan refuses the rest.
+/// Compares values of compatible types. The check of the plan rejects the rest.
 fn compared(op: BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
     let (left_kind, right_kind) = (left.get_type(schema)?, right.get_type(schema)?);
     let (left, right) = (like_other(left, &right_kind), like_other(right, &left_kind));
@@ -224,7 +224,7 @@ fn compared(op: BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> R
         {
             let is_zoned = |kind: &DataType| *kind == timestamp(true);
             let to = if is_zoned(&left_kind) || is_zoned(&right_kind) { "TIMESTAMPTZ" } else { "TIMESTAMP" };
-            // A column that stays as it is can be looked for in files.
+            // A column without a cast can be looked up in the files' statistics.
             let cast = |side: Expr, kind: &DataType| {
                 if *kind == timestamp(to == "TIMESTAMPTZ") { side } else { CAST.of(vec![side, lit(to)]) }
             };
@@ -238,7 +238,7 @@ fn compared(op: BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> R
     Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
 }
 
-/// Have the numbers no common type of at most 38 digits?
+/// True if the numbers have no common type of at most 38 digits.
 fn too_wide(left: &DataType, right: &DataType) -> bool {
     let parts = |kind: &DataType| match kind {
         DataType::Decimal128(digits, scale) => Some((i16::from(*digits) - i16::from(*scale), i16::from(*scale), true)),
@@ -253,7 +253,7 @@ fn too_wide(left: &DataType, right: &DataType) -> bool {
     }
 }
 
-/// Beside `||` every value is a text.
+/// Operands of `||` are texts.
 fn as_text(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     let kind = expression.get_type(schema)?;
     if kind.is_string() || kind.is_null() { Ok(expression) } else { Ok(CAST.of(vec![expression, lit("TEXT")])) }

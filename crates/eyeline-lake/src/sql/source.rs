@@ -1,5 +1,5 @@
-//! The source of the rows of the table `events`. Planning and computing use this seam alone. Behind it are the files of one
-//! project, in the same process or in another.
+//! The seam through which planning and computing get the rows of the table `events`. Behind it are the files of one
+//! project, in this process or another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::file::Files;
 use crate::scan::{Filter, Narrow, Snapshot, Source};
 use crate::schema::Column;
 
-/// The columns of the table: those that the API shows of an event, and its place in the order of counting.
+/// The columns of the table: the fields of an event in the API, and its offset.
 pub(super) const COLUMNS: [Column; 12] = [
     Column::EventId,
     Column::ApplicationId,
@@ -32,30 +32,30 @@ pub(super) const COLUMNS: [Column; 12] = [
     Column::Offset,
 ];
 
-/// One walk over the table.
+/// One scan of the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScanRequest {
     pub(super) columns: Vec<Column>,
     pub(super) wanted: Narrow,
 }
 
-/// Gives the next batch of rows as files store them, and `None` at the end.
+/// Returns the next batch of rows as files store them, and `None` at the end.
 pub type Rows = Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send>;
 
-/// Opens walks over the table.
+/// Opens scans of the table.
 pub trait EventSource: fmt::Debug + Send + Sync {
     /// The wanted rows, in no order.
     fn open(&self, request: &ScanRequest) -> Result<Rows>;
 }
 
-/// The events of one project, in files and on their way there.
+/// The events of one project, in files or not flushed yet.
 #[derive(Clone)]
 pub struct ProjectEvents {
     files: Files,
     snapshot: Snapshot,
     filter: Filter,
     budget: Budget,
-    /// Bytes of the row groups that open walks hold.
+    /// Bytes of the row groups that open scans hold.
     held: Arc<AtomicUsize>,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for ProjectEvents {
 }
 
 impl ProjectEvents {
-    /// The table holds the events that the filter wants. `budget` bounds the reading.
+    /// The table holds the events that the filter accepts. `budget` bounds the reading.
     pub fn new(files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget) -> Self {
         ProjectEvents {
             files: files.clone(),
@@ -77,7 +77,7 @@ impl ProjectEvents {
         }
     }
 
-    /// Counts the memory of a walk until it is dropped.
+    /// Counts the memory of a scan until the result is dropped.
     fn hold(&self, bytes: usize) -> Result<Held> {
         let held = Held { bytes, of_all: self.held.clone() };
         if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.budget.bytes_max / 2 {
@@ -109,7 +109,7 @@ impl EventSource for ProjectEvents {
             return Err(Error::Broken("a query asked for columns that the table does not have".to_owned()));
         }
         let sources = Source::of(&self.files, &self.snapshot, &self.filter.narrowed(wanted), columns)?;
-        // A walk reads one row group at a time.
+        // A scan reads one row group at a time.
         let held = self.hold(sources.iter().map(Source::bytes).max().unwrap_or(0))?;
         let schema = Arc::new(Schema::new(columns.iter().map(|column| column.field()).collect::<Vec<_>>()));
         let (budget, columns) = (self.budget.clone(), columns.clone());

@@ -1,5 +1,5 @@
-//! Arithmetic with times and intervals. An interval is kept in one of two types: what lies between two times is so many
-//! microseconds, and what a query names has months and days as well.
+//! Arithmetic with times and intervals. An interval has one of two types: the difference of two times is in
+//! microseconds, and an interval literal also has months and days.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) static ADD: Own = Own { name: "+", kind: sum_kind, value: add, label:
 pub(super) static SUBTRACT: Own = Own { name: "-", kind: difference_kind, value: subtract, label: infix };
 pub(super) static MULTIPLY: Own = Own { name: "*", kind: multiple_kind, value: multiply, label: infix };
 pub(super) static DIVIDE: Own = Own { name: "/", kind: part_kind, value: divide, label: infix };
-/// How long an interval is, as which intervals are compared.
+/// The length of an interval, by which intervals are compared.
 pub(super) static LENGTH: Own =
     Own { name: "interval_length", kind: |_, _| Ok(LENGTH_KIND), value: length, label: own::call };
 pub(super) static AGE: Own = Own { name: "age", kind: age_kind, value: age, label: own::call };
@@ -46,7 +46,7 @@ pub(super) fn is_moment(kind: &DataType) -> bool {
     matches!(kind, DataType::Timestamp(..) | DataType::Date32)
 }
 
-/// Dates begin at midnight, and those of a text are read.
+/// Reads times. Dates begin at midnight; texts are parsed.
 pub(super) fn moments(array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
     let zone = !matches!(array.data_type(), DataType::Timestamp(_, None));
     Ok(convert(array, &timestamp(zone), false)?.as_primitive::<TimestampMicrosecondType>().clone())
@@ -58,7 +58,7 @@ pub(super) fn times_of(values: impl Iterator<Item = Result<Option<i64>>>, kind: 
     Ok(Arc::new(times.with_timezone_opt(zone.clone())))
 }
 
-/// Intervals of both kinds.
+/// Reads intervals of both types.
 pub(super) fn spans(array: &ArrayRef) -> Result<Vec<Option<Span>>> {
     Ok(match array.data_type() {
         DataType::Duration(_) => {
@@ -96,7 +96,7 @@ fn length(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     spans_of(spans(&args[0])?.into_iter().map(Ok), kind)
 }
 
-/// The type of a sum or a difference of intervals.
+/// The type of a sum or difference of intervals.
 fn span_kind(left: &DataType, right: &DataType) -> DataType {
     if [left, right].into_iter().any(|kind| *kind == INTERVAL) { INTERVAL } else { LENGTH_KIND }
 }

@@ -1,5 +1,4 @@
-//! From the text of a query to a statement, in which everything whose meaning the engine would change is a call of our own
-//! functions.
+//! Parses a query. Replaces everything that the engine would interpret differently by calls of our own functions.
 
 use std::ops::ControlFlow;
 
@@ -17,14 +16,14 @@ use super::cast::CAST;
 use super::numbers::NEGATE;
 use super::times::TIMEZONE;
 
-/// Expressions and queries within each other.
+/// The most nested expressions and queries.
 pub(super) const DEPTH_MAX: usize = 50;
-/// Terms in a row, and queries and tables in a query.
+/// The most terms in a row, and the most queries and tables.
 const CHAIN_MAX: usize = 100;
 const SOURCES_MAX: usize = 100;
 const SELECT_ONLY: &str = "Only a SELECT is taken: events are never changed.";
 
-/// Parses one `SELECT`, whatever it has before and within it.
+/// Parses one `SELECT`, with anything before and within it.
 pub(super) fn parse(query: &str) -> Result<Statement> {
     let parser = DFParserBuilder::new(query).with_dialect(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
     let mut statements = parser.build()?.parse_statements()?;
@@ -48,8 +47,8 @@ pub(super) fn parse(query: &str) -> Result<Statement> {
     }
 }
 
-/// Measures what the parser takes without an end: `1 + 1 + …`, `a OR b OR …`, `SELECT … UNION SELECT …`. Planning them takes
-/// time with the square of their length, or worse.
+/// Measures chains, which the parser accepts in any length: `1 + 1 + …`, `a OR b OR …`, `SELECT … UNION SELECT …`.
+/// Planning them takes at least quadratic time.
 #[derive(Default)]
 struct Chains {
     depth: usize,
@@ -85,8 +84,8 @@ impl Visitor for Chains {
     }
 }
 
-/// Replaces casts, `AT TIME ZONE`, `BETWEEN` and the minus before a value. The engine's own casts cut off digits and know
-/// no time before 1677.
+/// Replaces casts, `AT TIME ZONE`, `BETWEEN` and unary minus. The engine's casts truncate digits and know no time
+/// before 1677.
 struct Calls;
 
 impl VisitorMut for Calls {
@@ -101,7 +100,7 @@ impl VisitorMut for Calls {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<String> {
         let is_number = |inner: &Expr| matches!(inner, Expr::Value(value) if matches!(value.value, Value::Number(..)));
-        // The engine reads words, and no 02:30:00.
+        // The engine reads words, but not `02:30:00`.
         let is_clock = |interval: &Interval| {
             let text = if let Expr::Value(value) = &*interval.value { value.value.clone().into_string() } else { None };
             interval.leading_field.is_none() && text.is_some_and(|text| text.contains(':'))
@@ -145,7 +144,7 @@ impl VisitorMut for Calls {
     }
 }
 
-/// The engine forgets how often each row is there.
+/// The engine loses the number of copies of each row.
 fn counts_copies(body: &SetExpr) -> bool {
     match body {
         SetExpr::SetOperation { op, set_quantifier, left, right } => {

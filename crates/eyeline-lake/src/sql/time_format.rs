@@ -1,4 +1,4 @@
-//! The patterns of `to_char`, `to_date` and `to_timestamp`, as PostgreSQL reads them.
+//! The patterns of `to_char`, `to_date` and `to_timestamp`, read as PostgreSQL does.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use super::own::failed;
 use super::times::{self, Day, MICROS_PER_DAY, MICROS_PER_SECOND, split};
 
-/// Longer ones first, so that a pattern is read as far as it goes. Those of names are spelled in three ways.
+/// Longer words first, so that the longest match wins. Names have three spellings.
 const WORDS: &[&str] = &[
     "Y,YYY", "A.D.", "A.M.", "B.C.", "P.M.", "IDDD", "IYYY", "HH24", "HH12", "YYYY", "MONTH", "SSSSS", "SSSS", "IYY",
     "YYY", "DAY", "DDD", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "MON", "TZH", "TZM", "AD", "AM", "BC", "PM", "CC",
@@ -40,9 +40,9 @@ enum Case {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
-    /// As it stands.
+    /// Literal text.
     Text(String),
-    /// A part of the time: its word in capitals, `FM` before it, `TH` or `th` behind it.
+    /// A part of the time: its word in capitals, an `FM` before it, a `TH` or `th` after it.
     Part { word: &'static str, case: Case, is_bare: bool, ordinal: Option<Case> },
 }
 
@@ -85,7 +85,7 @@ impl Pattern {
         Ok(Pattern(items.into()))
     }
 
-    /// The time as this pattern has it; `zoned` for one with a time zone, which is UTC.
+    /// Writes the time in this pattern. `zoned` is for a time with a zone, which is UTC.
     pub(super) fn write(&self, time: i64, zoned: bool) -> String {
         let mut text = String::new();
         for item in self.0.iter() {
@@ -103,7 +103,7 @@ impl Pattern {
         text
     }
 
-    /// The time in a text, as which only numbers and the names of months are read.
+    /// Reads a time from a text. Only numbers and names of months are read.
     pub(super) fn read(&self, text: &str) -> Result<i64> {
         let misfit = || failed(format!("'{text}' does not fit the pattern."));
         let (mut year, mut month, mut day) = (1, 1, 1);
@@ -142,7 +142,7 @@ impl Pattern {
                     ));
                 }
             };
-            // Digits of the next part begin where this one has all of its own.
+            // A part followed by another one takes no more than its own digits.
             let is_followed = matches!(self.0.get(index + 1), Some(Item::Part { .. }));
             let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
             if count < if is_followed { most } else { least } {
@@ -170,7 +170,7 @@ fn prefix<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
     words.iter().find_map(|word| text.strip_prefix(word))
 }
 
-/// Up to the next quotation mark, and what stands behind it.
+/// The text up to the next quotation mark, and the rest after it.
 fn quoted(text: &str) -> (String, &str) {
     let mut inner = String::new();
     let mut letters = text.char_indices();
@@ -209,7 +209,7 @@ fn spelled(word: &str, case: Case) -> String {
     }
 }
 
-/// `1st`, `2nd`, `3rd`, `4th`, `11th`.
+/// The ordinal suffix: `1st`, `2nd`, `3rd`, `4th`, `11th`.
 fn ending(number: &str) -> &'static str {
     let number = number.trim().trim_start_matches('-');
     match (number.strip_suffix(['1', '2', '3']).is_some_and(|tens| tens.ends_with('1')), number.chars().last()) {

@@ -1,4 +1,4 @@
-//! Functions on times. They know all years from 1 to 9999; those of the engine end in 1677 and 2262.
+//! Functions on times, for all years from 1 to 9999. The engine's functions end in 1677 and 2262.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ fn words(array: &ArrayRef) -> Result<StringViewArray> {
     Ok(cast(array, &DataType::Utf8View)?.as_string_view().clone())
 }
 
-/// What is made of a text, which is the same in most rows.
+/// Caches the result of reading a text, because most rows repeat it.
 struct Read<T> {
     last: Option<(String, T)>,
 }
@@ -99,7 +99,7 @@ fn zone_kind(kinds: Kinds<'_>, _: Constants<'_>) -> Result<DataType> {
     }
 }
 
-/// From a time with a zone to what clocks show there, and back.
+/// Converts a time with a zone to local time there, and back.
 fn at_zone(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     let is_back = matches!(kind, DataType::Timestamp(_, Some(_)));
     let (zones, times, mut read) = (words(&args[0])?, moments(&args[1])?, Read::new());
@@ -184,7 +184,7 @@ fn bin(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     times_of(bins, kind)
 }
 
-/// Decimals whose scale depends on the field, which therefore is known when the query is planned.
+/// Decimals whose scale depends on the field, so the field must be known during planning.
 fn field_kind(kinds: Kinds<'_>, constants: Constants<'_>) -> Result<DataType> {
     part_of_kind(kinds, constants)?;
     let Some(field) = constants.first().copied().flatten().and_then(|field| field.try_as_str().flatten()) else {
@@ -201,7 +201,7 @@ fn part_of_kind(kinds: Kinds<'_>, _: Constants<'_>) -> Result<DataType> {
     }
 }
 
-/// Fields may be spelled as several: `hours` for `hour`.
+/// Accepts plurals of fields: `hours` for `hour`.
 fn singular(field: &str) -> String {
     let field = field.to_ascii_lowercase();
     let is_known = |word: &str| times::field(word, 0).is_some();
@@ -232,7 +232,7 @@ fn fields(args: &[ArrayRef]) -> Result<Vec<Option<Decimal>>> {
             if !name.eq_ignore_ascii_case("epoch") {
                 return failed("Of an interval take the seconds, extract(epoch FROM …), and divide them.");
             }
-            // A year has 365.25 days here, and a month that is none of a year 30.
+            // A year has 365.25 days here, and a month outside whole years has 30.
             let years = (span.months / 12) * (MICROS_PER_DAY / 4 * 1_461);
             Ok(Some(Decimal::new((years + Span { months: span.months % 12, ..span }.length()?).into(), 6)))
         };
@@ -322,7 +322,7 @@ fn moment(kinds: Kinds<'_>, zone: bool) -> Result<DataType> {
     }
 }
 
-/// Of seconds since 1970, of a text, or of a text and a pattern.
+/// From seconds since 1970, from a text, or from a text and a pattern.
 fn to_timestamp(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     let from = args[0].data_type();
     if args.len() == 2 {
@@ -344,7 +344,7 @@ fn to_timestamp(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
     scaled(&args[0], 6, kind)
 }
 
-/// Whole microseconds out of a unit that is `digits` places larger.
+/// Whole microseconds from a unit that is `digits` decimal places larger.
 fn scaled(array: &ArrayRef, digits: i8, kind: &DataType) -> Result<ArrayRef> {
     let exact = if *array.data_type() == DataType::Float64 {
         convert(array, &decimal::kind(decimal::SCALE), false)?

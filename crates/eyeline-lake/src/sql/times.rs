@@ -1,4 +1,4 @@
-//! The calendar of queries: times as microseconds since 1970, exact for all years from 1 to 9999.
+//! The calendar of queries: times in microseconds since 1970, exact for all years from 1 to 9999.
 
 use arrow_schema::DataType;
 use datafusion::common::Result;
@@ -9,7 +9,7 @@ pub(super) const UTC: &str = "UTC";
 pub(super) const TIMEZONE: &str = "timezone";
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
-/// What a calendar of four digits has, before 1 BC too.
+/// The days of a calendar with four-digit years, before 1 BC too.
 const DAYS: std::ops::Range<i64> = -4_371_953..2_932_897;
 
 /// A day of the calendar. The year before 1 is 0.
@@ -21,7 +21,7 @@ pub(super) struct Day {
 }
 
 impl Day {
-    /// By the number of days since 1970-01-01. After Howard Hinnant's `civil_from_days`.
+    /// The day with this number of days since 1970-01-01. After Howard Hinnant's `civil_from_days`.
     pub(super) fn of(days: i64) -> Day {
         let days = days + 719_468;
         let era = days.div_euclid(146_097);
@@ -43,29 +43,29 @@ impl Day {
         era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
     }
 
-    /// `None` for a day that no calendar has, or outside of the years 1 to 9999.
+    /// `None` if no calendar has the day, or if it lies outside the years 1 to 9999.
     pub(super) fn new(year: i64, month: i64, day: i64) -> Option<Day> {
         let is_there =
             (1..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
         is_there.then_some(Day { year, month, day })
     }
 
-    /// From 1 on.
+    /// The day of the year, from 1.
     pub(super) fn of_year(self) -> i64 {
         self.number() - Day { year: self.year, month: 1, day: 1 }.number() + 1
     }
 
-    /// 0 for Sunday.
+    /// The day of the week; 0 is Sunday.
     pub(super) fn of_week(self) -> i64 {
         (self.number() + 4).rem_euclid(7)
     }
 
-    /// 1 for Monday to 7 for Sunday.
+    /// The ISO day of the week: 1 is Monday, 7 is Sunday.
     pub(super) fn iso_of_week(self) -> i64 {
         (self.number() + 3).rem_euclid(7) + 1
     }
 
-    /// The ISO year and the week in it.
+    /// The ISO year, and the week in it.
     pub(super) fn iso_week(self) -> (i64, i64) {
         let thursday = Day::of(self.number() + 4 - self.iso_of_week());
         (thursday.year, (thursday.of_year() - 1) / 7 + 1)
@@ -81,7 +81,7 @@ pub(super) fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The day and the microseconds since it began.
+/// The day, and the microseconds since its start.
 pub(super) fn split(time: i64) -> (Day, i64) {
     (Day::of(time.div_euclid(MICROS_PER_DAY)), time.rem_euclid(MICROS_PER_DAY))
 }
@@ -100,7 +100,7 @@ pub(super) fn checked(time: Option<i64>) -> Result<i64> {
     }
 }
 
-/// Months, days and microseconds: what an interval of PostgreSQL is.
+/// Months, days and microseconds, like an interval of PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) months: i64,
@@ -113,7 +113,7 @@ impl Span {
         Span { months: -self.months, days: -self.days, micros: self.micros.saturating_neg() }
     }
 
-    /// A month having 30 days, as where intervals are compared.
+    /// The length in microseconds. A month counts 30 days, as in comparisons of intervals.
     pub(super) fn length(self) -> Result<i64> {
         let days = self.months.checked_mul(30).and_then(|days| days.checked_add(self.days));
         let micros =
@@ -164,7 +164,7 @@ pub(super) fn parse_span(text: &str) -> Option<Span> {
     Some(span)
 }
 
-/// The last days of long months fall on the last day of a shorter one.
+/// Adds a span to a time. The last days of long months become the last day of a shorter month.
 pub(super) fn after(time: i64, span: Span) -> Result<i64> {
     let (day, of_day) = split(time);
     let months = day.year * 12 + day.month - 1 + span.months;
@@ -175,7 +175,7 @@ pub(super) fn after(time: i64, span: Span) -> Result<i64> {
     checked(time.and_then(|time| time.checked_add(span.micros)))
 }
 
-/// Years, months and days as people count them, as `age` of PostgreSQL does.
+/// The difference in years, months and days, like `age` in PostgreSQL.
 pub(super) fn age(later: i64, earlier: i64) -> Span {
     if later < earlier {
         return age_of(earlier, later, true).negative();
@@ -193,7 +193,7 @@ fn age_of(later: i64, earlier: i64, is_turned: bool) -> Span {
         days -= 1;
     }
     if days < 0 {
-        // The month that is borrowed is that of the second time.
+        // The borrowed month is that of the second time.
         let of = if is_turned { late } else { early };
         days += days_of(of.year, of.month);
         months -= 1;
@@ -201,11 +201,11 @@ fn age_of(later: i64, earlier: i64, is_turned: bool) -> Span {
     Span { months, days, micros }
 }
 
-/// The units that times are cut to, largest first.
+/// The units to which times are truncated, largest first.
 pub(super) const UNITS: &str =
     "millennium, century, decade, year, quarter, month, week, day, hour, minute, second, milliseconds, microseconds";
 
-/// When the unit began; `None` for an unknown one.
+/// The start of the unit; `None` for an unknown unit.
 pub(super) fn truncated(unit: &str, time: i64) -> Option<i64> {
     let by = |micros: i64| Some(time - time.rem_euclid(micros));
     let (day, _) = split(time);
@@ -228,7 +228,7 @@ pub(super) fn truncated(unit: &str, time: i64) -> Option<i64> {
     }
 }
 
-/// A field of a time, in units of 10 to the minus [`field_scale`]; `None` for an unknown one.
+/// A field of a time, in units of 10 to the minus [`field_scale`]. `None` for an unknown field.
 pub(super) fn field(name: &str, time: i64) -> Option<i64> {
     let (day, micros) = split(time);
     let of_minute = micros.rem_euclid(60 * MICROS_PER_SECOND);
@@ -256,7 +256,7 @@ pub(super) fn field(name: &str, time: i64) -> Option<i64> {
 pub(super) const FIELDS: &str = "century, day, decade, dow, doy, epoch, hour, isodow, isoyear, microseconds, millennium, \
                                  milliseconds, minute, month, quarter, second, week, year";
 
-/// Digits after the point of a field.
+/// The digits of a field after the point.
 pub(super) fn field_scale(name: &str) -> i8 {
     match name {
         "epoch" | "second" => 6,
@@ -296,7 +296,7 @@ pub(super) fn parse_time(text: &str) -> Option<i64> {
     Some(((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + (part + 5) / 10)
 }
 
-/// Reads `2026-11-02 09:15:27.25+01:00`, of which all but the date may be missing. An offset matters where the type has one.
+/// Reads `2026-11-02 09:15:27.25+01:00`, of which only the date is required. The offset is used if `with_offset`.
 pub(crate) fn parse_timestamp(text: &str, with_offset: bool) -> Option<i64> {
     let text = text.trim();
     let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
@@ -330,7 +330,7 @@ pub(super) fn date_text(days: i32) -> String {
     if year > 0 { format!("{year:04}-{month:02}-{day:02}") } else { format!("{:04}-{month:02}-{day:02} BC", 1 - year) }
 }
 
-/// With as many digits of a second as it has.
+/// Writes as many digits of a second as the time has.
 pub(super) fn time_text(micros: i64) -> String {
     let (second, part) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
     let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
@@ -346,7 +346,7 @@ pub(super) fn timestamp_text(time: i64, separator: char) -> String {
     }
 }
 
-/// As PostgreSQL spells an interval: `1 year 2 mons 3 days 04:05:06.7`.
+/// Spells an interval as PostgreSQL does: `1 year 2 mons 3 days 04:05:06.7`.
 pub(super) fn interval_words(months: i64, days: i64, micros: i64) -> String {
     let mut words = String::new();
     let mut was_negative = false;

@@ -1,5 +1,5 @@
-//! Nothing is answered that was not looked at: every step and expression of a plan has to be one whose result is that of
-//! PostgreSQL. What the engine would convert by itself is refused unless nothing is lost by it.
+//! Checks a plan before it runs. Every step and expression must be one whose result equals PostgreSQL's. Conversions
+//! that the engine adds are rejected unless they are lossless.
 
 use arrow_schema::{DataType, TimeUnit};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
@@ -12,10 +12,10 @@ use super::cast::CAST;
 use super::own::{refused, word};
 use super::{functions, pattern};
 
-/// Steps and expressions of a query: planning looks at each of them many times, and cannot be stopped.
+/// The most steps and expressions of a query. Planning looks at each of them many times, and cannot be stopped.
 const PARTS_MAX: usize = 10_000;
 
-/// Only steps that read the table and compute, whose memory is counted and which end.
+/// Accepts only steps that read the table and compute, whose memory is counted, and which end.
 pub(super) fn check_steps(plan: &LogicalPlan) -> Result<()> {
     let mut parts = 0;
     let mut part = || {
@@ -79,7 +79,7 @@ fn cannot<T>(what: &str) -> Result<T> {
     refused(format!("{what} cannot be used here."))
 }
 
-/// The plan after the engine has made the types of all operands alike.
+/// Checks the plan after the engine has unified the types of all operands.
 pub(super) fn check_types(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|step| {
         let inputs = step.inputs();
@@ -101,7 +101,7 @@ pub(super) fn check_types(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-/// Months have no fixed length: two intervals of other months and days may be equal, and are not to the engine.
+/// Months have no fixed length: intervals with other months and days may be equal, but not for the engine.
 fn check_order(kind: &DataType) -> Result<()> {
     if matches!(kind, DataType::Interval(_)) {
         return refused("Intervals are neither sorted nor grouped nor aggregated: take extract(epoch FROM …).");
@@ -175,7 +175,7 @@ fn check_operands(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) ->
         Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
             check_alike(&left, &right)
         }
-        // Shifts are the engine's own, for grouping().
+        // Shifts appear only in the engine's own code for grouping().
         Operator::BitwiseAnd
         | Operator::BitwiseOr
         | Operator::BitwiseXor
@@ -189,7 +189,7 @@ fn check_operands(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) ->
     }
 }
 
-/// Conversions that the engine adds, by which nothing is lost.
+/// True for conversions of the engine that lose nothing.
 fn is_lossless(value: &Expr, from: &DataType, to: &DataType) -> bool {
     let bits = |kind: &DataType| kind.primitive_width().unwrap_or(0);
     let digits = |kind: &DataType| match bits(kind) {
@@ -202,7 +202,7 @@ fn is_lossless(value: &Expr, from: &DataType, to: &DataType) -> bool {
         (from, to) if from == to || from.is_null() || (from.is_string() && to.is_string()) => true,
         (from, to) if from.is_integer() && to.is_integer() => {
             is_literal || (bits(from) < bits(to)) || (bits(from) == bits(to) && from.is_signed_integer() == to.is_signed_integer())
-                // Counts and ranks of rows, of which there are not so many.
+                // Counts and ranks of rows never reach 2^63.
                 || matches!((from, to), (DataType::UInt64, DataType::Int64))
         }
         (from, DataType::Decimal128(all, scale)) if from.is_integer() => {
@@ -226,7 +226,7 @@ fn is_lossless(value: &Expr, from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// Arguments whose meaning depends on what they are.
+/// Checks arguments whose meaning depends on their value.
 fn check_call(call: &ScalarFunction) -> Result<()> {
     let name = call.name();
     let text = |index: usize| call.args.get(index).and_then(pattern::constant);

@@ -1,4 +1,4 @@
-//! Keeps a query within its budget, wherever in the engine it is: every operator hands its batches through here.
+//! Keeps a query within its budget in every part of the engine: each operator passes its batches through here.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +20,10 @@ use super::plan::in_plain_words;
 use crate::budget::Budget;
 use crate::error::Error;
 
-/// What one batch may take; of a usual one it is a part of a megabyte.
+/// The most bytes of one batch. Typical batches are below 1 MB.
 const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The budget of a query, and what went wrong outside of the engine.
+/// The budget of a query, and the first error outside the engine.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) budget: Budget,
@@ -35,7 +35,7 @@ impl Watch {
         Watch { budget, failed: Mutex::new(None) }
     }
 
-    /// Ends the query when its time is over or nobody waits for it.
+    /// Fails if the query's time is over or its caller is gone.
     pub(super) fn check(&self) -> EngineResult<()> {
         self.budget.check().map_err(|error| self.fail(error))
     }
@@ -49,37 +49,37 @@ impl Watch {
         Ok(())
     }
 
-    /// Keeps our own error, which the engine would only tell as a text.
+    /// Stores our own error, of which the engine would keep only the text.
     pub(super) fn fail(&self, error: Error) -> DataFusionError {
         let sentence = error.to_string();
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         DataFusionError::Execution(sentence)
     }
 
-    /// Why the query failed.
+    /// The reason why the query failed.
     pub(super) fn reason(&self, error: DataFusionError) -> Error {
         let own = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         own.unwrap_or_else(|| in_plain_words(&error))
     }
 }
 
-/// Of the rows of the batch alone, when it is a part of another one.
+/// The bytes of the batch's own rows, also if it is a part of another batch.
 fn bytes_of(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| bytes_of_rows(column)).fold(0, usize::saturating_add)
 }
 
-/// What the rows would take by themselves, whatever they share.
+/// The bytes that the rows would take alone, without sharing.
 pub(super) fn bytes_of_rows(array: &dyn Array) -> usize {
     let texts = array.as_string_view_opt().map_or(0, |texts| texts.lengths().map(|length| length as usize).sum());
     array.to_data().get_slice_memory_size().map_or(usize::MAX, |bytes| bytes.saturating_add(texts))
 }
 
-/// Hands on what its input gives, as long as the query may go on.
+/// Passes the batches of its input on while the query is within its budget.
 #[derive(Debug)]
 pub(super) struct Watched {
     input: Arc<dyn ExecutionPlan>,
     watch: Arc<Watch>,
-    /// The next operator keeps all rows without saying so: they are counted here.
+    /// True if the next operator keeps all rows without counting them; they are counted here.
     held: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Holds the map to the code: which crate may know which, and who alone may name an engine.
+//! Checks the code against ARCHITECTURE.md: the dependencies of crates, and the places that may name an engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Letting go of events: the files go and the bases come in one transaction, whoever else is at work, and counting goes on
-//! from them as if nothing had gone.
+//! Retention cuts: files are removed and bases stored in one transaction, whatever runs concurrently. Counting
+//! continues from them exactly.
 
 use eyeline_core::ranking::{Piece, PieceKind, Reckoner};
 use eyeline_core::{ErasureId, Ranking, SessionId, Timestamp};
@@ -17,7 +17,7 @@ use crate::events::{FIRST_FENCE, GALLERY, PROJECT, at, batch, catalog_with_a_gal
 use crate::guard::{acts, assert_ranks_as, reckon, reckoned};
 use crate::lake::{commit, file, flush, note};
 
-/// Of the acts, those of the first file and of the second.
+/// The acts of the first file, and those of the second.
 const FIRST: i64 = 400;
 const ALL: i64 = 600;
 
@@ -60,7 +60,7 @@ async fn store(catalog: &Catalog, fence: i64, of: i64, reckoner: &Reckoner) -> C
     outcome
 }
 
-/// The base in force, read in small parts.
+/// The base in force, read in small pieces.
 async fn base(catalog: &Catalog) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     loop {
@@ -128,13 +128,13 @@ async fn a_cut_that_somebody_was_before_changes_nothing() {
         for other in refused {
             assert_eq!(catalog.commit_cut(other.clone()).await.expect("an answer"), Committed::Moved, "{other:?}");
         }
-        // A file that nobody noted may be gone by now.
+        // A file without a note may already be deleted.
         catalog.commit_cut(cut(&[&first], &[file(2, 5, 6)])).await.expect_err("a file of nobody's");
         assert_eq!(catalog.manifest().await.expect("a manifest"), before);
         assert_eq!(base(&catalog).await, []);
         assert_eq!(store(&catalog, FIRST_FENCE + 1, FIRST, &first_of(&acts)).await, Committed::Moved);
 
-        // What stood behind the cut in the same file goes on in another.
+        // Events after the cut in the same file move to another file.
         let rest = file(2, FIRST + 1, FIRST + 2);
         note(&catalog, std::slice::from_ref(&rest)).await;
         assert_eq!(
@@ -224,7 +224,7 @@ async fn a_base_lets_an_erased_session_go_and_goes_with_its_gallery() {
         catalog.delete_gallery(GALLERY, at(9)).await.expect("deleted");
         while catalog.clear_deleted_galleries(5).await.expect("cleared") {}
         assert!(rows(&db, "SELECT cut FROM base_pieces").await.is_empty());
-        // Of one that is gone nothing is stored.
+        // Nothing is stored for a deleted gallery.
         assert_eq!(store(&catalog, FIRST_FENCE, ALL, &first_of(&acts)).await, Committed::Done);
         assert!(rows(&db, "SELECT cut FROM base_pieces").await.is_empty());
     })

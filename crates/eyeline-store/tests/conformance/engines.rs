@@ -1,7 +1,7 @@
 //! Opens a fresh catalog on each database for a test.
 //!
-//! PostgreSQL is the one that `EYELINE_TEST_POSTGRES_URL` names (`scripts/with-postgres` starts one); a test that cannot
-//! reach it fails, so that no engine is left out silently.
+//! PostgreSQL is the server in `EYELINE_TEST_POSTGRES_URL`; `scripts/with-postgres` starts one. A test that cannot
+//! reach it fails, so that no engine is skipped silently.
 
 use eyeline_store::Catalog;
 use eyeline_store::sql::Db;
@@ -36,7 +36,7 @@ async fn on_every_url(test: impl AsyncFn(&str)) {
     admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database for the test");
     let (server, _) = admin_url.rsplit_once('/').expect("a URL that ends with the name of a database");
     test(&format!("{server}/{name}")).await;
-    // Not reached when the test fails: then the database is left for a look at it.
+    // Not reached if the test fails: then the database stays for inspection.
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("dropping the database");
 }
 

@@ -1,4 +1,4 @@
-//! Event types: numbered versions of schemas, kept whatever becomes of the type.
+//! Event types: numbered versions of schemas, which outlive their types.
 
 use eyeline_core::event::OnInvalid;
 use eyeline_store::catalog::event_types::{EventType, EventTypeInput};

@@ -1,4 +1,4 @@
-//! Hold-outs: what the visitors of both groups did, of each comparison by itself.
+//! Hold-outs: the acts of the visitors of both arms, separately for each comparison.
 
 use eyeline_core::ranking::experiment::{Arm, Control, Holdout};
 use eyeline_core::{GalleryId, Ranking, SessionId, Strategy};
@@ -31,7 +31,7 @@ fn session(number: usize) -> SessionId {
     SessionId(Uuid::from_u128(number as u128))
 }
 
-/// A view and a click of each session, after what was applied before.
+/// A view and a click of each session, after the applied events.
 async fn visit(catalog: &Catalog) {
     let mark = catalog.applied_mark(0).await.expect("a mark");
     let of = |number: usize, event: BatchEvent| {
@@ -56,7 +56,7 @@ async fn figures(catalog: &Catalog, ranking: Ranking) -> [(u64, u64); 2] {
     [sums.treatment, sums.control].map(|arm| (arm.sessions, arm.clicks))
 }
 
-/// So many times what all sessions do, each in its group.
+/// The given multiple of all sessions' acts, each in its arm.
 fn expected(holdout: Holdout, visits: u64) -> [(u64, u64); 2] {
     [Arm::Treatment, Arm::Control].map(|arm| {
         let of_arm = |number: &usize| holdout.arm_of(GALLERY, &session(*number).to_string()) == arm;
@@ -83,7 +83,7 @@ async fn figures_of_another_share_strategy_or_control_are_kept_apart() {
                 assert_eq!(figures(&catalog, *ranking).await, expected(holdout, visits), "{ranking:?}");
             }
         }
-        // What is no part of a comparison changes nothing of its figures.
+        // Acts outside a comparison do not change its figures.
         compare(&catalog, Ranking { half_life_s: Some(3_600), ..BY_INTEREST }).await;
         visit(&catalog).await;
         assert_eq!(figures(&catalog, BY_INTEREST).await, expected(BY_INTEREST.holdout().expect("a hold-out"), 3));

@@ -1,5 +1,4 @@
-//! Full feeds: what they do not have any more leaves the gallery and may return, and the quota that a project's images
-//! count against.
+//! Full feeds: images that they lack are removed from the gallery and may return; and the quota of a project's images.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,10 +115,10 @@ async fn a_dataset_takes_no_more_places_than_its_project_has() {
         insert_upload(&db, PROJECT, image(9)).await;
         let (loaded, over, _) = load(&catalog, vec![row(0, "a"), row(1, "b"), row(2, "a"), row(3, "c")], Some(3)).await;
         assert_eq!((loaded, over), (DatasetLoaded { created: 2, updated: 1, unchanged: 0 }, vec![3]));
-        // Known images take no place, whatever changes.
+        // Known images use no place, whatever changes.
         let (loaded, over, _) = load(&catalog, vec![row(5, "b"), row(2, "a"), row(6, "d")], Some(3)).await;
         assert_eq!((loaded, over), (DatasetLoaded { created: 0, updated: 1, unchanged: 1 }, vec![2]));
-        // One that leaves gives its place to another, and then finds none itself.
+        // A removed image frees its place for another one, and then finds none itself.
         let (_, _, named) = load(&catalog, vec![row(2, "a")], Some(3)).await;
         assert_eq!(remove_absent(&catalog, named).await, 1);
         let (loaded, over, _) = load(&catalog, vec![row(7, "e"), row(5, "b")], Some(3)).await;

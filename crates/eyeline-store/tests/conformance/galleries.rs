@@ -1,4 +1,4 @@
-//! Galleries, the catalogues loaded into them, and what ranking reads of them.
+//! Galleries, datasets loaded into them, and the reads of ranking.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ pub fn row(number: u128, external_id: &str) -> DatasetRow {
     }
 }
 
-/// An upload of the project that is done.
+/// An upload of the project in state `done`.
 pub async fn insert_upload(db: &Db, project_id: ProjectId, image_id: ImageId) {
     db.write(move |tx| {
         async move {
@@ -140,7 +140,7 @@ pub async fn view(catalog: &Catalog, images: &[ImageId]) {
     assert!(matches!(applied, Applied::Done { quarantined: 0, .. }), "{applied:?}");
 }
 
-/// What ranking knows after reading all, a few images at a time.
+/// The state of ranking after reading everything, a few images at a time.
 pub async fn read_all(
     catalog: &Catalog,
     from: ChangeMark,
@@ -252,7 +252,7 @@ async fn a_row_loaded_again_updates_its_image_and_an_equal_one_changes_nothing()
 
         let private = DatasetRow { visibility: Some(Visibility::Private), created_at: Some(at(11)), ..row(2, "b") };
         catalog.load_dataset(GALLERY, vec![private], None, at(20)).await.expect("a load");
-        // What a row does not tell is cleared, but for its time and who may see it.
+        // Values missing in a row are cleared, except its time, visibility and access tier.
         let plain = DatasetRow { name: None, link: Some("https://shop.example".to_owned()), ..row(7, "b") };
         let loaded =
             catalog.load_dataset(GALLERY, vec![plain, row(4, "d"), row(5, "d")], None, at(30)).await.expect("a load");
@@ -332,7 +332,7 @@ async fn an_image_taken_out_comes_back_with_its_ordinal_and_its_counters() {
     .await;
 }
 
-/// Reads in pieces of every size, with writes between the pieces, and compares with one reading at the end.
+/// Reads in pieces of every size, with writes in between, and compares with one reading at the end.
 #[tokio::test]
 async fn changes_read_in_pieces_while_others_write_end_at_the_truth() {
     on_every_database(async |db| {
@@ -364,7 +364,7 @@ async fn changes_read_in_pieces_while_others_write_end_at_the_truth() {
                 }
                 _ => {}
             }
-            // One piece only: the rest is read in a later round, after other writes.
+            // One piece only. A later round reads the rest, after other writes.
             let limit = u32::try_from(1 + draw(4)).expect("small");
             let changes = catalog.gallery_changes(GALLERY, mark, limit).await.expect("changes").expect("a gallery");
             known.extend(changes.images);
@@ -413,8 +413,8 @@ async fn what_belongs_to_a_deleted_gallery_is_cleared_in_pieces_and_uploads_stay
     .await;
 }
 
-/// Otherwise its change would be marked in the galleries it was in before, and be missed by this one. SQLite has one
-/// writer at a time anyhow.
+/// Otherwise its change would be stored only in its earlier galleries, and missed by this one. SQLite has a single
+/// writer.
 #[tokio::test]
 async fn an_image_is_put_into_a_gallery_after_the_change_of_it_that_is_under_way() {
     on_every_database(async |db| {
@@ -466,7 +466,7 @@ async fn an_image_that_was_deleted_is_shown_to_nobody_and_its_external_id_is_fre
     .await;
 }
 
-/// SQLite's planner had rather read the whole gallery for each chunk of a dataset.
+/// SQLite's planner prefers to read the whole gallery for each chunk of a dataset.
 #[tokio::test]
 async fn the_rows_of_a_chunk_are_looked_up_by_an_index() {
     on_every_database(async |db| {

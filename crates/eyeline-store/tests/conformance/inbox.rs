@@ -1,4 +1,4 @@
-//! What every inbox promises.
+//! Properties of every inbox.
 
 use std::sync::Arc;
 use std::time::Duration;

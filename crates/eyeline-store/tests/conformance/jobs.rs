@@ -1,4 +1,4 @@
-//! Work under leases: done at least once, published once, given up with a reason.
+//! Jobs under leases: done at least once, published once, and dead letters with a reason.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::engines::on_every_database;
 use crate::news::{OTHER_PROJECT, PROJECT, at, new_image, with_projects};
 
-/// A migrated catalog with a project on each database, and the database below it to make time pass.
+/// A migrated catalog with a project on each database, and the database itself, to let time pass.
 async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
     on_every_database(async |db| {
         let catalog = Catalog::from(db.clone());
@@ -27,7 +27,7 @@ async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
     .await;
 }
 
-/// An image that was taken in and waits for its versions.
+/// An image with its file that waits for its versions.
 async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
     waiting_in(catalog, PROJECT, number).await
 }
@@ -90,7 +90,7 @@ async fn states(catalog: &Catalog) -> Vec<ImageState> {
     news.into_iter().filter_map(|news| news.state).collect()
 }
 
-/// Lets every wait and every lease be over.
+/// Ends every wait and every lease.
 async fn let_time_pass(db: &Db) {
     let sql = "UPDATE jobs SET run_at = 0, lease_until = CASE WHEN state = 'leased' THEN 0 ELSE NULL END";
     db.write(move |tx| async move { tx.execute(sql, &[]).await }.boxed()).await.expect("the catalog");
@@ -147,7 +147,7 @@ async fn projects_take_turns_however_many_photos_one_of_them_has() {
         for _ in 0..3 {
             claimed.push(claim_one().await);
         }
-        // Each project's own come in their order.
+        // Each project's jobs come in their order.
         let of_flood: Vec<ImageId> = claimed.into_iter().filter(|image_id| !others.contains(image_id)).collect();
         assert_eq!(of_flood, flood);
         let_time_pass(&db).await;
@@ -383,7 +383,7 @@ async fn a_version_is_kept_in_several_types_under_one_name() {
         let [big_webp, small_webp] = webps;
         assert_eq!(types().await, [big_jpeg, big_webp, small_jpeg, small_webp]);
 
-        // Made anew without them, none is left.
+        // Processed again without them, it has none left.
         catalog.reprocess_image(image_id, JobId(Uuid::from_u128(9)), at(6)).await.expect("again");
         let work = claim(&catalog, "a", 1).await.remove(0);
         publish(&catalog, &work).await.expect("published");

@@ -1,4 +1,4 @@
-//! The list of the lake's files: whatever is repeated or raced, each event stands in one place.
+//! The manifest of lake files: whatever is repeated or raced, each event is in one place.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub fn file(level: u32, first_offset: i64, last_offset: i64) -> LakeFile {
     }
 }
 
-/// Applies everything up to `reached`; the events at `unknown` name a gallery that is not there.
+/// Applies everything up to `reached`. The events at `unknown` name a missing gallery.
 async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
     let event = |offset: i64| Event {
         event_id: Uuid::from_u128(offset as u128).into(),
@@ -74,7 +74,7 @@ pub fn flush(after: i64, reached: i64, files: Vec<LakeFile>) -> FlushBatch {
     FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached, files }
 }
 
-/// Files are written under keys that go again unless they are taken in.
+/// Files are written under keys that are deleted unless the manifest takes them in.
 pub async fn note(catalog: &Catalog, files: &[LakeFile]) {
     for file in files {
         catalog.note_unwanted(file.key.clone(), Timestamp::from_micros(i64::MAX)).await.expect("noted");
@@ -91,7 +91,7 @@ async fn nothing_is_in_the_lake_at_first() {
     on_every_engine(async |catalog| {
         assert_eq!(catalog.manifest().await.expect("a manifest"), Manifest::default());
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), []);
-        // A mark that nobody has set cannot be moved.
+        // A watermark that was never set cannot be moved.
         let moved = commit(&catalog, flush(0, 5, vec![file(0, 1, 5)])).await.expect("an answer");
         assert_eq!(moved, Committed::Moved);
         assert_eq!(catalog.manifest().await.expect("a manifest"), Manifest::default());
@@ -106,11 +106,11 @@ async fn files_and_the_mark_move_together_and_once() {
         let first = file(0, 1, 10);
         let batch = flush(0, 10, vec![first.clone()]);
         assert_eq!(commit(&catalog, batch.clone()).await.expect("an answer"), Committed::Done);
-        // The same batch again, and a rival's with other files, change nothing.
+        // The same batch again, and a rival's batch with other files, change nothing.
         assert_eq!(commit(&catalog, batch).await.expect("an answer"), Committed::Moved);
         let rival = flush(0, 12, vec![file(0, 1, 12)]);
         assert_eq!(commit(&catalog, rival).await.expect("an answer"), Committed::Moved);
-        // Nor can what is not applied be flushed.
+        // Events that are not applied cannot be flushed.
         let early = flush(10, 21, vec![file(0, 11, 21)]);
         assert_eq!(commit(&catalog, early).await.expect("an answer"), Committed::Moved);
         let manifest = catalog.manifest().await.expect("a manifest");
@@ -121,7 +121,7 @@ async fn files_and_the_mark_move_together_and_once() {
         );
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), [(0, 0)]);
 
-        // A batch may leave no file behind, and lets the inbox go up to where it began.
+        // A batch may add no file, and lets the inbox forget records up to its start.
         assert_eq!(commit(&catalog, flush(10, 15, Vec::new())).await.expect("an answer"), Committed::Done);
         assert_eq!(catalog.manifest().await.expect("a manifest").files, [first]);
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), [(0, 10)]);
@@ -178,7 +178,7 @@ async fn merged_files_take_the_place_of_theirs_all_or_nothing() {
             catalog.commit_compaction(FIRST_FENCE, inputs, output.clone(), at(0)).await
         };
         assert_eq!(merge(&[&one, &two], &merged).await.expect("an answer"), Committed::Done);
-        // One of these has gone already: the other one stays.
+        // One of these is already replaced, so the other one stays.
         assert_eq!(merge(&[&two, &three], &file(1, 11, 30)).await.expect("an answer"), Committed::Moved);
         assert_eq!(catalog.manifest().await.expect("a manifest").files, [merged, three]);
         let unwanted: BTreeSet<ObjectKey> = catalog.unwanted_objects(10).await.expect("keys").into_iter().collect();

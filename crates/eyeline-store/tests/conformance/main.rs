@@ -1,4 +1,4 @@
-//! The suite that every engine passes: one file a topic, each test run on every engine of its kind.
+//! The suite of every engine: one file for each topic, and each test runs on every engine of its kind.
 #![expect(
     clippy::disallowed_methods,
     reason = "what handlers ask through their own door is asked of the catalog itself"

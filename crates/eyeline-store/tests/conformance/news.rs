@@ -44,7 +44,7 @@ pub async fn with_projects(catalog: &Catalog) {
     }
 }
 
-/// A change that is news; answers its number.
+/// A change that adds news. Returns its number.
 async fn make_news(catalog: &Catalog, project_id: ProjectId, number: u128, now: Timestamp) -> u64 {
     let made = catalog.create_images(project_id, vec![new_image(number)], None, now, None).await;
     let Once::Done((_, hints)) = made.expect("an image") else { panic!("a repetition without a key") };
@@ -161,7 +161,7 @@ async fn a_reader_that_asks_for_what_is_forgotten_or_yet_to_come_is_told_of_the_
 async fn a_gap_within_a_reading_is_told_too() {
     on_every_engine(async |catalog| {
         with_projects(&catalog).await;
-        // A clock that went back: the second is the oldest.
+        // A clock that was set back: the second one is the oldest.
         for (number, second) in [(1, 10), (2, 1), (3, 11)] {
             make_news(&catalog, PROJECT, number, at(second)).await;
         }

@@ -1,4 +1,4 @@
-//! Bytes under keys: whole or not there, never changed.
+//! Objects: complete or missing, and never changed.
 
 use bytes::Bytes;
 use eyeline_core::ImageId;
@@ -117,7 +117,7 @@ async fn what_a_killed_process_was_writing_is_cleared_at_the_next_start() {
     let (folder, objects) = opened().await;
     let key = ObjectKey::incoming();
     objects.put(&key, "kept".into()).await.expect("stored");
-    // As a kill leaves it: written, and never dropped.
+    // The state after a kill: written, and never dropped.
     std::mem::forget(objects.receive(pieces(3, 10), 100).await.expect("received"));
     assert_eq!(files_in(folder.path()), 2);
     let again = Objects::open(&format!("file:{}", folder.path().display())).await.expect("open objects");

@@ -1,4 +1,4 @@
-//! One process at a time takes in the events of a partition; what another one brings is refused.
+//! One process at a time owns a partition; writes of others are refused.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn expect_taken(catalog: &Catalog, node: &str, is_new: bool, by: &str) {
     assert!(owner == by && *left > Duration::ZERO && *left <= LEASE, "{claimed:?}");
 }
 
-/// As if nobody had renewed for so long.
+/// Simulates a lease that was not renewed for this time.
 async fn let_the_lease_end(db: &Db) {
     let sql = "UPDATE partitions SET lease_until = 1";
     db.write(move |tx| async move { tx.execute(sql, params![]).await }.boxed()).await.expect("a statement");
@@ -86,7 +86,7 @@ async fn a_restarted_process_takes_over_from_itself_at_once_and_no_running_one_d
     on_every_engine(async |catalog, _| {
         assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 1, is_suspect: false });
         assert_eq!(claim(&catalog, "one", true).await, Claim::Held { fence: 2, is_suspect: false });
-        // The first one goes on, as with a copy of its data folder: it does not take it back.
+        // The first process continues, as with a copied data folder, and does not get the partition back.
         expect_taken(&catalog, "one", false, "one").await;
     })
     .await;
@@ -149,7 +149,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
         assert_eq!(catalog.manifest().await.expect("a manifest"), before);
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), trimmed);
 
-        // The same from the owner.
+        // The same by the owner.
         let owned = EventBatch { fence: 2, ..batch(4, 5, next()) };
         assert!(matches!(catalog.apply_events(owned).await.expect("an answer"), Applied::Done { .. }));
         assert_eq!(merge(2).await, Committed::Done);

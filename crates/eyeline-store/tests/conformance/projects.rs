@@ -1,4 +1,4 @@
-//! Projects, applications, their keys, repeated writes and single values.
+//! Projects, applications with their keys, repeated writes and single values.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn a_caller_that_goes_away_at_any_moment_leaves_nothing_for_the_next() {
 async fn projects_are_listed_the_newest_first_from_any_place() {
     on_every_engine(async |catalog| {
         let mut made = Vec::new();
-        // Two of the same moment: the id decides.
+        // Two of the same time: the id decides.
         for (number, second) in [(1, 10), (2, 20), (3, 20), (4, 5)] {
             made.push(project(number, second));
             catalog.create_project(project(number, second), None).await.expect("a project");
@@ -113,7 +113,7 @@ async fn a_deleted_project_is_gone_with_everything_in_it() {
         assert_eq!(catalog.project_to_clear(10).await.expect("an answer"), None);
         catalog.delete_project(project_id, ERASURE, at(9)).await.expect("a deletion");
         assert_eq!(catalog.project(project_id).await.expect("an answer"), None);
-        // Its events are erased before its last rows go.
+        // Its events are erased before its last rows are deleted.
         assert_eq!(catalog.project_to_clear(10).await.expect("an answer"), None);
         let erasure = catalog.erasure(project_id, ERASURE).await.expect("an answer").expect("an erasure");
         assert_eq!((erasure.session_id, erasure.requested_at, erasure.finished_at), (None, at(9), None));

@@ -1,4 +1,4 @@
-//! Out of quarantine: an event counts once, however often it comes back.
+//! Replay: a quarantined event counts once, however often it comes back.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn misfit(mut event: BatchEvent, reason: &'static str) -> BatchEvent {
     event
 }
 
-/// The event once more, out of its place in quarantine.
+/// The replayed event, with its place in quarantine.
 fn back(mut event: BatchEvent, from: i64, offset: i64) -> BatchEvent {
     event.event.replay = Some(Replay { partition: 0, offset: from, at: at(5_000) });
     event.offset = offset;
@@ -83,7 +83,7 @@ async fn one_whose_session_was_erased_meanwhile_does_not_come_back() {
         newer.event.received_at = at(9_000);
         catalog.apply_events(batch(0, 2, vec![late.clone(), newer.clone()])).await.expect("applied");
         add_late_image(&db).await;
-        // Two copies are on their way when the session is erased; the newer one is of after the request.
+        // Two copies are in the inbox when the session is erased. The newer one arrived after the request.
         let erasure = Erasure {
             erasure_id: Uuid::from_u128(1).into(),
             project_id: PROJECT,

@@ -1,5 +1,5 @@
-//! Under which settings each event was counted: noted so that all of them can be counted again with the same result,
-//! whoever changes the settings meanwhile.
+//! The settings under which each event was counted, stored so that a recount gives the same result, whatever changes
+//! concurrently.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! Roll-ups hold what a recount of the events gives, at every level.
+//! Roll-ups equal a recount of the events, at every level.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,7 +119,7 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
         assert_eq!(committed.expect("an answer"), Committed::Done);
         assert_eq!(told(Level::Day).await, [row("look", 2, None)]);
         assert_eq!(told(Level::Hour).await, [row("look", 1, None), row("look", 1, None)]);
-        // What was counted before is not known to be right after.
+        // A number counted before an erasure is invalid after it.
         let late = vec![known("look", 0, 2, 2)];
         catalog.note_sessions(PROJECT, Level::Day, late.clone(), as_of).await.expect("nothing done");
         catalog.finish_erasure(erasure.erasure_id, as_of).await.expect("finished");

@@ -1,4 +1,4 @@
-//! What a use case may rely on, whichever database runs it.
+//! Guarantees for use cases on either database.
 
 use eyeline_store::Error;
 use eyeline_store::params;
@@ -178,7 +178,7 @@ async fn readers_that_go_away_in_the_middle_leave_room_for_others() {
     on_every_database(async |db| {
         let read = || db.read(|tx| async move { tx.query("SELECT 1 AS one", &[]).await }.boxed());
         for _ in 0..50 {
-            // Polled for a moment and dropped, as when a client's connection breaks.
+            // Polled for a moment and dropped, like a broken connection of a client.
             let _unfinished = tokio::time::timeout(std::time::Duration::from_micros(10), read()).await;
         }
         let rows = read().await.expect("a reading connection is left");

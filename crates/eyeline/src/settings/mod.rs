@@ -16,79 +16,79 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory;
 
-/// Everything that two installations may need different; each name is also `EYELINE_<NAME>`.
+/// Everything that installations may configure differently. Each name is also `EYELINE_<NAME>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port to serve on.
+    /// The address and port to serve on.
     pub listen: SocketAddr,
-    /// Scheme and host (and port) where clients reach the server; `http://localhost:<port>` when unset. It has no path.
+    /// The origin where clients reach the server: scheme, host and optional port. `http://localhost:<port>` if unset.
     pub public_url: Option<String>,
-    /// The folder of everything the embedded engines keep.
+    /// The folder for all data of the embedded engines.
     pub data: PathBuf,
-    /// `eyl_admin_…`; made and shown once when unset.
+    /// `eyl_admin_…`. Created and shown once if unset.
     pub admin_key: Option<String>,
-    /// 32 bytes as 64 hexadecimal digits, two separated by a comma during a rotation; made in the data folder when unset.
+    /// 32 bytes as 64 hexadecimal digits; two separated by a comma during a rotation. Created in the data folder if
+    /// unset.
     pub secret: Option<String>,
-    /// `sqlite:PATH` or `postgres://…`; a file in the data folder when unset.
+    /// `sqlite:PATH` or `postgres://…`. A file in the data folder if unset.
     pub catalog_url: Option<String>,
-    /// `file:PATH`; a folder in the data folder when unset.
+    /// `file:PATH`. A folder in the data folder if unset.
     pub objects_url: Option<String>,
-    /// `sqlite:PATH`; a file in the data folder when unset.
+    /// `sqlite:PATH`. A file in the data folder if unset.
     pub inbox_url: Option<String>,
     /// `memory:`.
     pub cache_url: String,
-    /// Seconds that an upload link lives.
+    /// The lifetime of an upload link, in seconds.
     pub upload_link_seconds: u32,
-    /// Seconds after the end of an upload link in which what was sent through it is still looked for.
+    /// Seconds after the end of an upload link in which the sweep still looks for its file.
     pub upload_grace_seconds: u32,
-    /// Seconds between two looks for uploads whose end nobody told.
+    /// Seconds between two sweeps.
     pub sweep_seconds: u32,
-    /// Seconds that events wait in the inbox until they are written to a file; many do not wait so long. 0: as they come.
+    /// Seconds that events wait in the inbox until they are flushed; many do not wait so long. 0 flushes continuously.
     pub flush_seconds: u32,
-    /// Whole days (of UTC) that events are kept, at least 8; for ever when unset. Counters, what was learnt and the sums by
-    /// hour and day stay.
+    /// Whole days (UTC) for which events are kept, at least 8; for ever if unset. Counters, learning and roll-ups stay.
     pub events_keep_days: Option<u32>,
-    /// Seconds that a question about events may take, SQL or not; 1 to 30.
+    /// The longest time of a query over events, in SQL or not: 1 to 30 seconds.
     pub question_seconds_max: u32,
-    /// Seconds that a signed download link lives, at least.
+    /// The shortest lifetime of a signed download link, in seconds.
     pub download_link_seconds: u32,
-    /// Bytes of one photo sent with a key.
+    /// The most bytes of one photo sent with a key.
     pub upload_bytes_max: u64,
-    /// What a user of each tier may keep and send, and a project of the lower two.
+    /// The limits of users by tier, and of projects of the lower two tiers.
     pub tiers: Tiers,
-    /// Photos processed at once; the number of cores when unset.
+    /// Photos processed concurrently. The number of cores if unset.
     pub workers: Option<usize>,
-    /// Bytes of memory that photos may take at the same time while versions of them are made; a quarter of what the
-    /// machine or its control group has when unset, and at least what the largest picture takes.
+    /// Bytes of memory for photos that are processed concurrently. If unset, a quarter of the memory of the machine or
+    /// its control group, and at least the memory for the largest picture.
     pub decode_bytes_max: Option<u64>,
     /// Decode photos even where the kernel or the container denies seccomp.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub allow_unconfined: bool,
-    /// Requests of `POST /uploads` that are waited for at the same time; more are refused with 503.
+    /// The most `POST /uploads` requests that wait for their versions. Further ones are refused with 503.
     pub uploads_waiting_max: usize,
-    /// Which versions are made as WebP too: `off`, `small` (thumb and big_thumb) or `all`.
+    /// The versions that are also made as WebP: `off`, `small` (thumb and big_thumb) or `all`.
     pub webp: Webp,
-    /// Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas.
+    /// Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is trusted, separated by commas.
     pub trusted_proxies: Networks,
-    /// Events a second that an application's public id may send. A body counts as one event for each KiB if that is more.
+    /// Events a second from an application's public id. A body counts as one event for each KiB if that is more.
     pub application_events_per_second: u32,
-    /// Events a second that one address may send with a public id; loopback is not limited.
+    /// Events a second from one address with a public id. Loopback is not limited.
     pub address_events_per_second: u32,
-    /// Events of a project that are kept in quarantine; beyond it the oldest are dropped.
+    /// The most events in a project's quarantine. Beyond it the oldest are deleted.
     pub quarantined_events_max: u64,
-    /// Bytes of a project's events in quarantine, with their reasons; beyond it the oldest are dropped.
+    /// The most bytes of a project's quarantined events with their reasons. Beyond it the oldest are deleted.
     pub quarantined_bytes_max: u64,
-    /// New rows of the roll-up by hour that the events of a project may make on one day: one for each hour, application,
-    /// category and name that has an event. Further events of that kind are quarantined.
+    /// New hourly roll-up rows that a project's events may create on one day: one for each hour, application, category
+    /// and name with an event. Events that need further rows are quarantined.
     pub rollup_rows_per_day: u64,
-    /// Who reads `/metrics` without the admin key: `nobody`, or `loopback` for addresses of this machine whose requests
+    /// Access to `/metrics` without the admin key: `nobody`, or `loopback` for addresses of this machine whose requests
     /// no proxy has forwarded.
     pub metrics_open: MetricsOpen,
     /// Accept `POST /api/v1/test/clock`. Never in production.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub test_clock: bool,
-    /// Filter of the log, as in `info,eyeline=debug`.
+    /// The filter of the log, such as `info,eyeline=debug`.
     pub log: String,
     /// `text` or `json`.
     pub log_format: LogFormat,
@@ -96,9 +96,9 @@ pub struct Settings {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierLimits {
-    /// Bytes of one file.
+    /// The most bytes of one file.
     pub file_bytes_max: u64,
-    /// Images kept.
+    /// The most images.
     pub images_max: u64,
 }
 
@@ -175,18 +175,18 @@ impl Default for Settings {
     }
 }
 
-/// The bounds of what the events of one project store.
+/// The bounds on the stored events of one project.
 #[derive(Clone, Copy, Debug)]
 pub struct EventBounds {
-    /// Events in quarantine, and bytes of them; the oldest are dropped.
+    /// The most quarantined events, and their bytes. The oldest are deleted.
     pub quarantined_events: u64,
     pub quarantined_bytes: u64,
-    /// New rows of the roll-up by hour on one day of arrival; further events that would make one are quarantined.
+    /// New hourly roll-up rows on one day of arrival. Events that need further rows are quarantined.
     pub hour_rows_a_day: u64,
 }
 
 impl Settings {
-    /// The bounds of what the events of one project store.
+    /// The bounds on the stored events of one project.
     pub fn event_bounds(&self) -> EventBounds {
         EventBounds {
             quarantined_events: self.quarantined_events_max,
@@ -195,10 +195,10 @@ impl Settings {
         }
     }
 
-    /// With every default worked out and every secret masked, for people to read.
+    /// The settings with every default resolved and every secret masked, for display.
     pub fn masked(&self) -> Self {
         let mask = |secret: &String| {
-            // The prefix tells what it is, and no more.
+            // The prefix reveals only the kind of the secret.
             let shown = if secret.starts_with("eyl_admin_") { "eyl_admin_" } else { "" };
             format!("{shown}********")
         };
@@ -219,12 +219,12 @@ impl Settings {
         self.trusted_proxies.0.iter().any(|network| network.contains(&address))
     }
 
-    /// As browsers write an origin: no slash at the end, no port that is the scheme's own.
+    /// The public origin as browsers write it: without a slash at the end or the scheme's default port.
     pub fn public_url(&self) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
     }
 
-    /// Where a command on this machine reaches the server, without a slash at the end.
+    /// The address at which commands on this machine reach the server, without a slash at the end.
     pub fn local_url(&self) -> String {
         let mut address = self.listen;
         if address.ip().is_unspecified() {
@@ -254,7 +254,7 @@ impl Settings {
         }
     }
 
-    /// What one picture takes at the most: the whole memory of a worker, and its file in the server.
+    /// The most memory that one picture takes: a worker's whole memory, and its file in the server.
     pub fn largest_picture_bytes(&self) -> u64 {
         let of_tier = [Tier::Free, Tier::Premium, Tier::Business].map(|tier| self.tier(tier).file_bytes_max);
         let file = of_tier.into_iter().fold(self.upload_bytes_max, u64::max);
@@ -266,12 +266,12 @@ impl Settings {
         self.decode_bytes_max.unwrap_or_else(|| quarter().max(self.largest_picture_bytes()))
     }
 
-    /// How long a question about events may take.
+    /// The longest time of a query over events.
     pub fn question_time_max(&self) -> Duration {
         Duration::from_secs(self.question_seconds_max.into())
     }
 
-    /// How long events are kept; `None`: for ever.
+    /// The retention period of events; `None` keeps them for ever.
     pub fn events_kept(&self) -> Option<Duration> {
         self.events_keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))
     }
@@ -281,7 +281,7 @@ impl Settings {
     }
 }
 
-/// Networks separated by commas; an address stands for itself.
+/// Networks separated by commas. A plain address is a network of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Networks(Vec<IpNet>);

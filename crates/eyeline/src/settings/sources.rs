@@ -11,15 +11,15 @@ use super::validate::read_origin;
 
 pub(super) const PREFIX: &str = "EYELINE_";
 
-/// Names of the environment that clients and the examples of the documentation use: not settings of the server, which may
-/// be started from the same shell.
+/// Environment variables of clients and documentation examples. They are not settings of the server, which may be
+/// started from the same shell.
 pub(super) const NOT_SETTINGS: [&str; 6] = ["url", "key", "project", "application", "gallery", "signing_secret"];
 
 impl Settings {
-    /// Reads the file (when there is one) and the environment, `.env` included. The error names everything that is
-    /// wrong, a line each, and where it is set.
+    /// Reads the file, if it exists, and the environment, `.env` included. The error lists every mistake on its own
+    /// line, with the source of its value.
     pub fn load(file: &Path) -> Result<Self, String> {
-        // A missing .env is fine; a broken one is not.
+        // A missing .env is fine; an unreadable one is an error.
         if let Err(error) = dotenvy::dotenv()
             && !error.not_found()
         {
@@ -29,7 +29,7 @@ impl Settings {
         Settings::from_sources(&Figment::from(Toml::file(file)).merge(environment))
     }
 
-    /// The defaults with what the sources change.
+    /// The defaults, changed by the sources.
     pub(super) fn from_sources(sources: &Figment) -> Result<Self, String> {
         let defaults = || Figment::from(Serialized::defaults(Settings::default()));
         if let Ok(settings) = defaults().merge(sources.clone()).extract::<Settings>() {
@@ -41,7 +41,7 @@ impl Settings {
                 Err(in_lines(&wrong, sources))
             };
         }
-        // Reading ends at the first value that does not fit, so each is read alone, beside the defaults.
+        // Reading stops at the first invalid value, so each value is read alone with the defaults.
         let values: Dict = sources.extract().map_err(|error| format!("the settings cannot be read: {error}"))?;
         let mut wrong = Vec::new();
         let mut fitting = defaults();
@@ -58,7 +58,7 @@ impl Settings {
     }
 }
 
-/// `EYELINE_*`, and `EYELINE_*_FILE` for a value that stands in a file.
+/// `EYELINE_*`, and `EYELINE_*_FILE` for a value in a file.
 pub(super) struct Environment(Dict);
 
 impl Environment {
@@ -79,7 +79,7 @@ impl Environment {
             if NOT_SETTINGS.contains(&name.as_str()) {
                 continue;
             }
-            // What looks like a number is one, but never in a secret.
+            // A value that looks like a number is one, except in secrets.
             let is_text = matches!(name.as_str(), "secret" | "admin_key");
             let value = if is_text { value.into() } else { read_value(&value) };
             values.insert(name, value);
@@ -105,7 +105,7 @@ impl Provider for Environment {
     }
 }
 
-/// A line for each mistake, with the source of the value.
+/// One line for each mistake, with the source of the value.
 fn in_lines(wrong: &[(String, String)], sources: &Figment) -> String {
     let lines = wrong.iter().map(|(name, sentence)| {
         let source = sources.find_metadata(name);

@@ -209,7 +209,7 @@ fn the_reference_has_every_setting_with_its_default_and_no_other() {
             serde_json::Value::String(text) if text.is_empty() => "none".to_owned(),
             serde_json::Value::String(text) => text.clone(),
             serde_json::Value::Bool(switch) => switch.to_string(),
-            // A default that is computed has no value to compare.
+            // A computed default has no fixed value to compare.
             _ => continue,
         };
         assert_eq!(told.split(" (").next().unwrap_or_default().replace(['`', ','], ""), default, "default of {name}");

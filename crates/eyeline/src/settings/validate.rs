@@ -3,11 +3,11 @@
 use super::Settings;
 use crate::secrets::Secrets;
 
-/// Ids that clients give are known for seven days, and guards remember a day.
+/// Event ids are known for 7 days, and guards look back one day.
 const EVENTS_KEEP_DAYS_MIN: u32 = 8;
 
 impl Settings {
-    /// Everything that is wrong: the setting's name, and a sentence.
+    /// All mistakes, each with the setting's name and a sentence.
     pub(super) fn validate(&self) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         let mut check = |is_right: bool, sentence: &str| {
@@ -68,7 +68,7 @@ impl Settings {
     }
 }
 
-/// The origin that an address consists of; `None` if it says more than that.
+/// The origin in an address; `None` if the address holds more than that.
 pub(super) fn read_origin(text: &str) -> Option<String> {
     let url = url::Url::parse(text).ok()?;
     let is_spelt_out = text.starts_with("http://") || text.starts_with("https://");

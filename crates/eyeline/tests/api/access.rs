@@ -1,5 +1,5 @@
-//! Every operation, asked with every kind of credential about what another project has and about what nobody has: the
-//! answers are alike.
+//! Sends every operation with every kind of credential, once about another project's objects and once about unknown
+//! ones. Both answers must be alike.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::support::{ADMIN_KEY, Answer, Server, Tenant, request, text};
 
 const SESSION: &str = "e2085be5-9137-4e4e-80b5-f1ffddc25423";
 
-/// What is asked about.
+/// The objects that requests name.
 struct Objects {
     project_id: String,
     application_id: String,
@@ -27,7 +27,7 @@ struct Objects {
 }
 
 impl Objects {
-    /// Those that nobody has.
+    /// Objects that do not exist.
     fn none() -> Self {
         let id = |number: u32| format!("01890000-0000-7000-8000-{number:012}");
         Objects {
@@ -43,7 +43,7 @@ impl Objects {
         }
     }
 
-    /// Those of a project with one of each.
+    /// A project with one object of each kind.
     async fn of(server: &Server, tenant: &Tenant) -> Self {
         let key = &tenant.secret_key;
         let body = json!({"project_id": tenant.project_id, "name": "hidden", "visibility": "private"});
@@ -95,7 +95,7 @@ impl Objects {
     }
 }
 
-/// How an operation is asked: the query and the body name objects as paths do.
+/// A request of an operation. Its query and body may name objects, as paths do.
 struct Question {
     query: &'static str,
     body: Option<(&'static str, Value)>,
@@ -182,7 +182,7 @@ fn questions() -> BTreeMap<&'static str, Vec<Question>> {
     for id in ["get_original", "get_private_version"] {
         all.insert(id, vec![query("expires=4000000000&signature=abcdef")]);
     }
-    // Not the path's own: it names an upload.
+    // Not the path's own key, which names an upload.
     all.insert("delete_upload", vec![plain()]);
     all.insert("get_upload", vec![plain()]);
     all.insert(
@@ -240,7 +240,7 @@ fn token(tenant: &Tenant, secret: &str, tier: &str, expires_at: i64) -> String {
     jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret.as_bytes())).expect("a token")
 }
 
-/// None of them belongs to the project that is asked about.
+/// Senders without access to the project of the objects.
 async fn senders(server: &Server, own: &Tenant, third: &Tenant) -> Vec<Sender> {
     let by_key = |name, key: &str| Sender { name, key: key.to_owned(), header: None, parameter: None };
     let later = server.app.clock.now().micros() / 1_000_000 + 3_600;
@@ -282,7 +282,7 @@ async fn senders(server: &Server, own: &Tenant, third: &Tenant) -> Vec<Sender> {
 fn ask(sender: &Sender, method: &str, path: &str, question: &Question, objects: &Objects) -> Request<Body> {
     let is_named = !sender.key.is_empty() || sender.header.is_some();
     let parts = objects.fill(question.query);
-    // Without another credential this parameter would be the credential.
+    // Without another credential this parameter would become the credential.
     let mut parts: Vec<String> =
         parts.split('&').filter(|part| is_named || !part.starts_with("application=")).map(str::to_owned).collect();
     parts.extend(sender.parameter.iter().map(|id| format!("application={id}")));
@@ -302,7 +302,7 @@ fn ask(sender: &Sender, method: &str, path: &str, question: &Question, objects: 
     request.header("content-type", *kind).body(Body::from(objects.fill(&body))).expect("a request")
 }
 
-/// An answer without what is new in each: ids, times and keys.
+/// An answer without its changing parts: ids, times and keys.
 fn outline(answer: &Answer, changing: &Regex) -> String {
     let body = String::from_utf8_lossy(&answer.body);
     let headers: Vec<String> =
@@ -356,7 +356,7 @@ async fn what_another_project_has_is_answered_as_what_nobody_has() {
     assert!(wrong.is_empty(), "{} of {cells}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(cells >= 2_000, "only {cells} answers");
 
-    // Nothing of theirs was changed.
+    // The objects are unchanged.
     let gallery = server.get(&format!("/api/v1/galleries/{}", theirs.gallery_id), &other.secret_key).await.json();
     assert_eq!(gallery["name"], "hidden");
     let image = server.get(&format!("/api/v1/images/{}", theirs.image_id), &other.secret_key).await;

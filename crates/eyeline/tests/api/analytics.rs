@@ -1,4 +1,4 @@
-//! What analysts ask, over HTTP: each answer on a few events that anybody can count, and what is wrong with a question.
+//! Analytics over HTTP: each answer over a few events that a reader can count, and the errors of invalid queries.
 
 use eyeline::flow::gallery::clear::clear_deleted_projects;
 use http::StatusCode;
@@ -35,7 +35,7 @@ async fn shop(server: &Server) -> Tenant {
     tenant
 }
 
-/// Asks while the events are in the inbox, and again when they are in a file: both have to say the same.
+/// Asks while the events are in the inbox, and again after a flush. Both answers must be equal.
 async fn ask(server: &Server, tenant: &Tenant, path: &str) -> Value {
     let (before, _) = look(server, tenant, path).await;
     server.app.flush.run().await.expect("a flush");
@@ -43,7 +43,7 @@ async fn ask(server: &Server, tenant: &Tenant, path: &str) -> Value {
     before
 }
 
-/// The answer without its time, and where it comes from.
+/// The answer without its time, and its source.
 async fn look(server: &Server, tenant: &Tenant, path: &str) -> (Value, String) {
     let answer = server.get(&format!("/api/v1/analytics/{path}"), &tenant.secret_key).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
@@ -105,7 +105,7 @@ async fn counts_come_from_roll_ups_and_say_what_the_events_say() {
     ];
     let compare = async || {
         for question in questions {
-            // No roll-up begins in the middle of an hour, so that every event is looked at.
+            // No roll-up row begins within an hour, so every event is read.
             let odd = if question.contains("from") { "" } else { "&from=2026-01-01T00:00:01Z" };
             let (counted, served_from) = look(&server, &tenant, &format!("{question}{odd}")).await;
             assert!(served_from == "raw" || odd.is_empty());
@@ -122,7 +122,7 @@ async fn counts_come_from_roll_ups_and_say_what_the_events_say() {
         }
     };
     compare().await;
-    // Sessions are known to a roll-up once somebody has asked, until an event comes.
+    // A roll-up knows distinct sessions after a first query, until another event arrives.
     for question in &questions[..2] {
         assert_eq!(look(&server, &tenant, question).await.1, "rollup", "{question}");
     }
@@ -150,7 +150,7 @@ async fn a_deleted_project_leaves_no_event_in_any_file_and_a_receipt() {
     let server = Server::start().await;
     let (kept, deleted) = (shop(&server).await, shop(&server).await);
     server.app.flush.run().await.expect("a flush");
-    // Some are in files, the last one still on its way.
+    // Some are flushed, and the last one is not.
     server.post("/api/v1/events", &deleted.secret_key, &event(1, "view", "02T10:59")).await;
     server.apply_events().await;
     let rows = async || {
@@ -350,7 +350,7 @@ async fn everything_wrong_with_a_question_is_told_at_once() {
     assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY, "{long:?}");
 }
 
-/// Events around midnight and around a change of clocks, in two zones, one of which is half an hour off.
+/// Events around midnight and a clock change, in two zones, one with a half-hour offset.
 #[tokio::test]
 async fn counts_go_by_the_clocks_of_a_time_zone() {
     let server = Server::start().await;
@@ -402,14 +402,14 @@ async fn counts_go_by_the_clocks_of_a_time_zone() {
         (format!("counts?interval=month{berlin}"), months, "rollup"),
         (format!("counts?interval=hour{berlin}"), hours, "rollup"),
         ("counts?interval=hour&timezone=Asia/Kolkata".to_owned(), indian_hours, "raw"),
-        // No event lies in the hours that midnight in India divides.
+        // No event lies in the hours that midnight in India splits.
         ("counts?interval=day&timezone=Asia/Kolkata".to_owned(), indian_days, "rollup"),
     ];
     for (question, expected, served_from) in &questions {
         assert_eq!(rows(&ask(&server, &tenant, question).await), *expected, "{question}");
         let (quick, from) = look(&server, &tenant, &format!("{question}&sessions=false")).await;
         assert_eq!((rows(&quick), &*from), (expected.clone(), *served_from), "{question}");
-        // In the middle of an hour no roll-up begins.
+        // No roll-up row begins within an hour.
         let (raw, from) = look(&server, &tenant, &format!("{question}&from=2026-01-01T00:00:01Z")).await;
         assert_eq!((rows(&raw), &*from), (expected.clone(), "raw"), "{question}");
     }

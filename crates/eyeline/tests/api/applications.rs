@@ -65,7 +65,7 @@ async fn a_rotated_key_works_beside_the_new_one_until_its_time_is_over() {
     assert_eq!(server.get(&path, &tenant.secret_key).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(server.get(&path, &renewed).await.status, StatusCode::OK);
 
-    // Without an overlap the older one ends at once.
+    // Without an overlap the older key ends immediately.
     let again = server.post(&format!("{path}/rotate"), &renewed, &json!({"overlap_seconds": 0})).await;
     assert_eq!(server.get(&path, &renewed).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(server.get(&path, &text(&again.json(), "secret_key")).await.status, StatusCode::OK);

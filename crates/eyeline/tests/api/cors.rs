@@ -78,7 +78,7 @@ async fn a_beacon_arrives_as_json_with_a_cookie_and_as_text_without_a_preflight(
         assert_eq!((answer.status, &answer.json()["accepted"]), (StatusCode::OK, &json!(1)), "{kind}");
         assert_eq!(answer.header("access-control-allow-credentials"), "true");
     }
-    // A file's link may be used from any page, which has no credentials to send there.
+    // Any page may use a file's link, which needs no credential.
     let answer = preflight(&server, "/api/v1/incoming/x", "https://other.example").await;
     assert_eq!((answer.status, answer.header("access-control-allow-credentials")), (StatusCode::NO_CONTENT, ""));
 }
@@ -107,7 +107,7 @@ async fn an_answer_can_be_read_from_the_applications_origins_only() {
             .expect("a request");
         let answer = server.send(sent).await;
         assert_eq!(answer.header("access-control-allow-origin"), readable, "{origin}");
-        // A beacon is sent with credentials, whatever its page wants.
+        // A beacon always sends credentials.
         let credentials = if readable.is_empty() { "" } else { "true" };
         assert_eq!(answer.header("access-control-allow-credentials"), credentials);
         assert!(answer.headers.get_all("vary").iter().any(|value| value == "origin"));

@@ -50,7 +50,7 @@ async fn a_browser_uses_the_public_id_from_the_applications_own_origins_only() {
     let id = &tenant.application_id;
     let known = by_application(&server, id, Some("https://shop.example")).await;
     let foreign = answer_by_application(&server, id, Some("https://other.example")).await;
-    // Both are 403, for the credential is a weak one; the reasons differ.
+    // Both are 403 because the credential is weak, for different reasons.
     assert_eq!(known, StatusCode::FORBIDDEN);
     assert!(foreign.json()["detail"].as_str().is_some_and(|why| why.contains("origin")), "{foreign:?}");
 }
@@ -81,7 +81,7 @@ fn signed(tenant: &Tenant, claims: &Value) -> String {
     token(tenant, Algorithm::HS256, claims, &EncodingKey::from_secret(tenant.signing_secret.as_bytes()))
 }
 
-/// A good token is known, and too weak for this route: 403. A bad one is 401.
+/// A valid token is too weak for this route: 403. An invalid one is 401.
 async fn is_taken(server: &Server, token: &str) -> bool {
     match server.get(GUARDED, token).await.status {
         StatusCode::FORBIDDEN => true,
@@ -149,7 +149,7 @@ async fn a_registered_public_key_takes_the_place_of_the_signing_secret() {
     let der = base64::engine::general_purpose::STANDARD.decode(PRIVATE_KEY).expect("base64");
     let by_key = token(&tenant, Algorithm::EdDSA, &good, &EncodingKey::from_ed_der(&der));
     assert!(is_taken(&server, &by_key).await);
-    // What was signed with the secret, or with the public key taken for a secret, is out.
+    // Tokens signed with the secret, or with the public key used as a secret, are refused.
     assert!(!is_taken(&server, &signed(&tenant, &good)).await);
     let confused = EncodingKey::from_secret(PUBLIC_KEY.as_bytes());
     assert!(!is_taken(&server, &token(&tenant, Algorithm::HS256, &good, &confused)).await);

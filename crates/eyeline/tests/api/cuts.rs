@@ -1,4 +1,4 @@
-//! Events that are kept for a time only: they go by whole days, and what they came to stays.
+//! Retention: whole days of old events are deleted, and their contribution stays.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn shop() -> Shop {
 }
 
 impl Shop {
-    /// Sets the clock to the noon of a day, or a part of it later.
+    /// Sets the clock to noon of a day, plus `part`.
     fn go_to(&self, day: i64, part: i64) {
         self.server
             .app
@@ -37,7 +37,7 @@ impl Shop {
             .set(begin_of(day).plus(Duration::from_micros((DAY / 2 + part * DAY / 100_000).unsigned_abs())));
     }
 
-    /// As the background does it: into files, few out of many, and away with what is old.
+    /// Runs the background steps: flush, merge, cut.
     async fn keep_house(&self) {
         self.refresh().await;
         self.server.app.flush.run().await.expect("a flush");
@@ -49,7 +49,7 @@ impl Shop {
         self.server.app.catalog.manifest().await.expect("a manifest").files
     }
 
-    /// Some visitors of a day, one of whom clicks everything; gives the number of their events.
+    /// The visits of one day, by visitors of whom one clicks everything. Returns the number of events.
     async fn day(&self, day: i64) -> u64 {
         let mut events = 0;
         for visitor in 0..5 {
@@ -60,7 +60,7 @@ impl Shop {
         events + self.click_everything(12).await
     }
 
-    /// An event of a session of its own, of the time that the clock tells; gives its path.
+    /// Sends an event of a new session at the clock's time. Returns its path.
     async fn say(&self, number: u128) -> String {
         let (event_id, timestamp) = (Uuid::from_u128(7_000 + number), self.server.app.clock.now());
         let event = json!({
@@ -88,7 +88,7 @@ impl Shop {
         rows.into_iter().next().expect("a row").take("found").expect("a number")
     }
 
-    /// The catalog, as somebody else opens it.
+    /// A second connection to the catalog.
     async fn db(&self) -> Db {
         let path = self.server.app.settings.data.join("catalog.sqlite");
         Db::open(&format!("sqlite:{}", path.display())).await.expect("an open catalog")
@@ -113,13 +113,13 @@ async fn whole_days_of_events_go_from_disk_and_what_they_came_to_stays() {
         events += shop.day(day).await;
         paths.push(shop.say(u128::try_from(day).expect("positive")).await);
         if day == 3 {
-            // A clock that was wrong: what is received on the third day by its stamp is applied on the fourth.
+            // A wrong clock: events stamped with the third day are applied on the fourth.
             shop.go_to(2, 0);
             late = shop.look(1_000_000, None, |_| true).await;
             events += late;
         }
         if day == 11 {
-            // Of the third day: the first two are gone by now.
+            // Files of the third day: the first two days are deleted by now.
             oldest = shop.files().await.into_iter().take(1).map(|file| file.key).collect();
         }
         shop.keep_house().await;
@@ -134,7 +134,7 @@ async fn whole_days_of_events_go_from_disk_and_what_they_came_to_stays() {
     assert!(marks.cut > 0 && files.iter().all(|file| offsets(file).0 > marks.cut));
     assert_eq!(marks.complete_from, Some(begin_of(3)));
 
-    // Whoever has begun to read them still can; then they go.
+    // Readers that have begun can still read them; later they are deleted.
     for key in &oldest {
         assert!(app.objects.head(key).await.expect("an answer").is_some(), "{key}");
     }
@@ -266,11 +266,11 @@ async fn events_are_counted_again_from_a_base_under_the_settings_of_their_time()
     let mut events = 0;
     for (number, ranking) in (0i64..).zip(settings_in_turn()) {
         let day = number * 3;
-        // What was counted in the same minute goes on under other settings.
+        // The rest of the same minute is counted under other settings.
         shop.patch(ranking).await;
         events += shop.day(day).await;
         shop.keep_house().await;
-        // Some is in files, some in the inbox, and some in the base alone.
+        // Some events are in files, some in the inbox, and some only in the base.
         events += shop.day(day + 1).await;
         shop.refresh().await;
         shop.assert_rebuilds(events).await;

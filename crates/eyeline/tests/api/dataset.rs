@@ -89,7 +89,7 @@ async fn several_chunks_of_rows_are_one_catalogue_in_its_order() {
     assert_eq!(names, ["sku-2344", "sku-2343", "sku-2342"], "all of one time: the last row is the newest");
 }
 
-/// Public collections of hostile texts and documents, beside the repository where they are at hand.
+/// Public collections of hostile texts and documents, next to the repository if they exist.
 fn corpus(folder: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus").join(folder)
 }
@@ -151,8 +151,8 @@ async fn any_document_is_answered_and_the_gallery_still_works() {
     assert_eq!(shop.page("").await["items"][0]["external_id"], "sku-0");
 }
 
-/// A row of each format, and a byte more or less in some of them. Of two rows that follow each other, one is whole:
-/// otherwise what is left of both may be one row.
+/// One row of each format, some with a byte more or less. Of two consecutive rows one is intact: otherwise the rests of
+/// both could form one row.
 fn with_damage(random: &mut Pcg64Mcg, format: &str, rows: usize) -> String {
     let row = |number: usize, random: &mut Pcg64Mcg| {
         let (id, name) = (random.random_range(0..40), ["red", "blue", "a, b"][random.random_range(0..3)]);
@@ -172,7 +172,7 @@ fn with_damage(random: &mut Pcg64Mcg, format: &str, rows: usize) -> String {
         }
         String::from_utf8(bytes).expect("ASCII")
     };
-    // The last row is whole, for damage there may take the end of the array for its own.
+    // The last row is intact, because damage there could remove the end of the array.
     let rows: Vec<String> = (0..rows | 1).map(|number| row(number, random)).collect();
     match format {
         CSV => format!("external_id,name,url\n{}\n", rows.join("\n")),

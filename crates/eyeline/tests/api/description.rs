@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMIN_KEY, Answer, Server, Tenant, request, text};
 
-/// Words that names of operations begin with.
+/// The first words of operation names.
 const VERBS: [&str; 24] = [
     "add",
     "complete",
@@ -135,7 +135,7 @@ async fn the_description_and_the_router_agree() {
                     && answer.json()["detail"] == "There is nothing at this address.");
             assert!(is_routed, "{method} {path}: {answer:?}");
         }
-        // And the other way round: what a route takes is described.
+        // Conversely, every parameter of a route is described.
         let sent = request("TRACE", &path.replace(['{', '}'], ""), "").body(Body::empty()).expect("a request");
         let answer = server.send(sent).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
@@ -146,7 +146,7 @@ async fn the_description_and_the_router_agree() {
     }
 }
 
-/// Real things for the parameters of paths.
+/// Existing objects for path parameters.
 struct Things {
     tenant: Tenant,
     gallery_id: String,
@@ -186,7 +186,7 @@ impl Things {
         parameters.into_iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
     }
 
-    /// Sends a request with the weakest key that may.
+    /// Sends a request with the weakest permitted key.
     async fn send(&self, server: &Server, method: &str, path: &str, query: &str) -> Answer {
         let address = format!("{}?{query}", self.path(path));
         for key in [&*self.tenant.secret_key, ADMIN_KEY] {
@@ -231,7 +231,7 @@ async fn every_described_query_parameter_is_read() {
     for (path, method, operation) in operations(&document).into_iter().filter(|(path, ..)| path.starts_with("/api/")) {
         for parameter in list(&operation["parameters"]).filter(|parameter| parameter["in"] == "query") {
             let name = parameter["name"].as_str().expect("a name");
-            // No parameter takes this text but those that are opaque.
+            // Only opaque parameters accept this text.
             let answer = things.send(&server, method, path, &format!("{name}=%00")).await;
             let sentences = answer.json()["errors"][name].clone();
             assert!(sentences.is_array(), "{name} of {method} {path} is not read: {answer:?}");

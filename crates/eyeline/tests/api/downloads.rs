@@ -1,4 +1,4 @@
-//! What stands behind links: versions that everybody may see, signed ones, and originals.
+//! Downloads through links: public versions, signed versions, and originals.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn what_was_uploaded_is_under_no_public_address() {
         }
         assert_eq!(ask(&server, "GET", original, &[]).await.status, StatusCode::FORBIDDEN);
     }
-    // And what everybody may see is not the file, though the picture is no larger.
+    // A public version is not the original file, even if the picture is no larger.
     let file = photo(300, 200);
     for name in ["thumb", "big_thumb", "big_1920", "d2500"] {
         assert!(ask(&server, "GET", version(&public, name), &[]).await.body != file, "{name}");
@@ -164,7 +164,7 @@ async fn a_signed_link_holds_for_its_own_object_until_it_expires() {
     tokio::spawn(eyeline::workers::process::run(server.app.clone()));
     let tenant = server.tenant("short").await;
     let private = upload(&server, &tenant, &photo(100, 100), json!({"visibility": "private"})).await;
-    // To the end of its window, and a second more.
+    // Until the end of its window, plus a second.
     tokio::time::sleep(Duration::from_millis(3_100)).await;
     for name in ["thumb", "original"] {
         assert_eq!(ask(&server, "GET", version(&private, name), &[]).await.status, StatusCode::FORBIDDEN, "{name}");
@@ -189,7 +189,7 @@ async fn any_filename_is_told_safely_to_whoever_saves_the_file() {
             format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
         );
     }
-    // A line break cannot leave its header, whether it is taken as a name or refused.
+    // A line break never leaves its header, whether the name is accepted or refused.
     let body = json!({"project_id": tenant.project_id, "filename": "a\r\nSet-Cookie: x=1\r\n\r\n.jpg"});
     let link = server.post("/api/v1/images", &tenant.secret_key, &body).await;
     if link.status == StatusCode::CREATED {

@@ -1,4 +1,4 @@
-//! What the events of a project may leave behind, and what the public id may send.
+//! The bounds on the stored events of a project, and on the events of a public id.
 
 use axum::body::Body;
 use eyeline::settings::Settings;
@@ -72,7 +72,7 @@ async fn invented_names_make_as_many_rows_a_day_as_they_may_and_count_on_another
     let tenant = server.tenant("shop").await;
     send(&server, &tenant, vec![event("known", json!({}))]).await;
     send(&server, &tenant, (0..6).map(|number| event(&format!("invented-{number}"), json!({}))).collect()).await;
-    // Another hour of a known name is a row as well.
+    // Another hour of a known name also needs a row.
     let mut earlier = event("known", json!({}));
     earlier["timestamp"] = json!("2020-01-01 09:15:27.243860");
     send(&server, &tenant, vec![event("known", json!({})), event("invented-0", json!({})), earlier]).await;
@@ -103,7 +103,7 @@ async fn a_large_body_of_the_public_id_counts_as_many_events() {
     };
     let first = send(60_000).await;
     assert_eq!((first.status, first.header("ratelimit").contains("r=0")), (StatusCode::CREATED, true), "{first:?}");
-    // Some 60 events are paid off in half a minute.
+    // About 60 events are paid off in half a minute.
     let refused = send(10).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 2), "{refused:?}");

@@ -1,4 +1,4 @@
-//! Event types over HTTP, and what they make of events.
+//! Event types over HTTP, and their effect on events.
 
 use eyeline::workers;
 use http::StatusCode;
@@ -35,7 +35,7 @@ async fn declare(server: &Server, tenant: &Tenant, on_invalid: &str, schema: &Va
     answer.json()
 }
 
-/// Has events applied from now on, until the server goes.
+/// Applies events from now on, until the server stops.
 fn work(server: &Server) {
     tokio::spawn(workers::ingest::run(server.app.ingest.clone(), server.app.stop.clone()));
 }
@@ -238,7 +238,7 @@ async fn a_quarantined_event_is_listed_with_its_reasons_and_counts_after_a_corre
     assert_eq!(replay(json!({})).await["replayed"], 0);
     let counted_in = json!({"hour": "2021-01-01T09:00:00.000000Z", "day": "2021-01-01T00:00:00.000000Z"});
     assert_eq!(receipt().await, json!({"status": "counted", "counted_in": counted_in}));
-    // In the inbox, in a file, and in a file alone.
+    // In the inbox, in a file and the inbox, and only in a file.
     for _ in 0..3 {
         let listed = server.get("/api/v1/events", &tenant.secret_key).await.json();
         let listed = listed["events"].as_array().expect("a list").clone();
@@ -251,7 +251,7 @@ async fn a_quarantined_event_is_listed_with_its_reasons_and_counts_after_a_corre
     }
 }
 
-/// A type whose judgement of [`poison`] would take too long.
+/// A type for which judging [`poison`] takes too long.
 fn costly() -> Value {
     json!({"properties": {"items": {"items": {"allOf": vec![json!({"type": "integer"}); 1_900]}}}})
 }

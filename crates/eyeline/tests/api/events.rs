@@ -1,4 +1,4 @@
-//! Events over HTTP: what is taken, what is told of the rest, and that it counts once.
+//! Events over HTTP: acceptance, errors, and counting once.
 
 use std::task::Poll;
 
@@ -35,7 +35,7 @@ fn act(name: &str, data: Value) -> Value {
     event
 }
 
-/// A request of an application that shows its public id alone.
+/// A request of an application that sends only its public id.
 fn from_application(path: &str, tenant: &Tenant, kind: &str, body: impl Into<Body>) -> Request<Body> {
     let request = request("POST", path, "").header("application", &tenant.application_id).header("content-type", kind);
     request.body(body.into()).expect("a request")
@@ -57,7 +57,7 @@ fn fields(answer: &Answer) -> Vec<String> {
 async fn the_sample_of_the_first_request_gets_the_documented_answer() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;
-    // With a slash at the end, as it was written.
+    // With a trailing slash, as some clients write it.
     let body = sample().to_string();
     let answer = server.send(from_application("/api/v1/events/", &tenant, "application/json", body)).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
@@ -142,7 +142,7 @@ async fn the_public_id_with_a_guessed_id_or_key_is_shown_what_it_sent_alone() {
     unnamed["event_id"] = Value::Null;
     let keyed = server.send(by_key(&tenant.secret_key, &unnamed)).await;
     assert_eq!((named.status, keyed.status), (StatusCode::CREATED, StatusCode::CREATED));
-    // Known lately, applied, and in a file.
+    // Recently accepted, then applied, then in a file.
     for _ in 0..3 {
         let guess = with("event_id", json!(EVENT_ID));
         let mut guessed_key = by_key("", &sample());
@@ -189,7 +189,7 @@ async fn other_bodies_than_an_event_are_refused_each_in_its_way() {
     assert_eq!(post("image/png", sample().to_string()).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let large = with("data", json!({"a": "x".repeat(200_000)})).to_string();
     assert_eq!(post("application/json", large).await, StatusCode::PAYLOAD_TOO_LARGE);
-    // What `navigator.sendBeacon` sends.
+    // The request of `navigator.sendBeacon`.
     assert_eq!(post("text/plain;charset=UTF-8", sample().to_string()).await, StatusCode::CREATED);
 }
 
@@ -271,7 +271,7 @@ async fn a_batch_sent_again_under_its_key_changes_nothing() {
 async fn a_batch_is_bounded() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;
-    // With the secret key: the public credential would be held to its events a second.
+    // With the secret key, because the public id has a rate limit.
     let send_batch = async |kind: &str, body: &str| {
         let sent = request("POST", "/api/v1/events/batch", &tenant.secret_key).header("content-type", kind);
         server.send(sent.body(Body::from(body.to_owned())).expect("a request")).await
@@ -405,7 +405,7 @@ async fn a_full_inbox_is_told_with_retry_after() {
     let tenant = server.tenant("shop").await;
     let event = with("data", json!({"a": "x".repeat(60_000)})).to_string();
     let batch = format!("[{}]", vec![event; 80].join(","));
-    // Something large is being written while the batch comes in; the batch may come too late, so it is tried again.
+    // A large write runs while the batch arrives. The batch may come too late, so the test retries.
     let mut stored = 0;
     for _ in 0..50 {
         let large = [Entry { partition: 0, event: vec![0; 30 * 1024 * 1024] }];
@@ -478,7 +478,7 @@ async fn events_are_read_back_by_the_projects_keys_alone() {
 async fn events_are_listed_by_their_time_or_by_their_arrival() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;
-    // Two of the same time, one of the year 1, and the newest neither first nor last; some in files, some on their way there.
+    // Two of the same time, one of the year 1, and the newest neither first nor last. Some are flushed.
     let times = ["2021-03-01", "2021-05-01", "0001-01-01", "2021-04-01", "2021-03-01", "2020-01-01", "2021-06-01"];
     for (number, day) in times.into_iter().enumerate() {
         let mut event = with("timestamp", json!(format!("{day}T00:00:00Z")));
@@ -531,7 +531,7 @@ async fn the_public_credential_is_held_to_its_events_a_second_and_a_secret_key_i
     assert_eq!(refused.header("ratelimit-policy"), "\"events\";q=1000;w=1");
     assert!(refused.header("ratelimit").starts_with("\"events\";r=0;t="), "{refused:?}");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
-    // To refuse costs less than to send: nothing of the body is read.
+    // Refusing costs less than sending: no byte of the body is read.
     for path in ["/api/v1/events", "/api/v1/events/batch"] {
         let unread = stream::poll_fn(|_| -> Poll<Option<std::io::Result<Bytes>>> { panic!("the body was read") });
         let sent = request("POST", path, "").header("application", &tenant.application_id);

@@ -1,4 +1,4 @@
-//! Feeds as shops export them: encodings, packings, column names, full feeds, addresses.
+//! Feeds as shops export them: encodings, compression, column names, full feeds, addresses.
 
 use std::io::Write as _;
 
@@ -29,7 +29,7 @@ fn sentences(answer: &Answer) -> String {
     answer.json()["errors"].to_string()
 }
 
-/// A body that comes in pieces, and breaks off after the last one if it is cut.
+/// A body in pieces, which breaks off after the last one if `is_cut`.
 fn streamed(pieces: &[&str], is_cut: bool) -> Body {
     let mut pieces: Vec<Result<Bytes, std::io::Error>> =
         pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes()))).collect();
@@ -276,10 +276,10 @@ async fn a_feed_that_is_broken_or_says_nothing_removes_nothing() {
         (CSV, "external_id,url\n".to_owned(), true),
         ("application/json", "[]".to_owned(), true),
         ("application/x-ndjson", String::new(), true),
-        // Whose image the second row is, cannot be read.
+        // The image of the second row cannot be read.
         ("application/x-ndjson", format!("{row}\n{{\"external_id\": \"sku-1\", \"ur"), true),
         (CSV, "external_id,url\nsku-0,https://cdn.example/0.jpg\nsku-1\n".to_owned(), true),
-        // These two are in the feed, though they cannot be taken.
+        // The feed holds these two rows, although they are invalid.
         (CSV, "external_id,url\nsku-0,https://cdn.example/0.jpg\nsku-1,/1.jpg\nsku-2,\n".to_owned(), false),
     ] {
         let answer = shop.feed("replace=true", content_type, body.clone()).await;
@@ -391,7 +391,7 @@ async fn a_dataset_counts_against_the_quota_of_images_and_usage_shows_both() {
     assert_eq!(usage().await, (json!(3), json!(3)));
     let made = json!({"project_id": shop.project_id, "filename": "a.jpg"});
     assert_eq!(shop.server.post("/api/v1/images", &shop.key, &made).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    // What left with a full feed gives its place back.
+    // Images removed by a full feed free their places.
     assert_eq!(counts(&shop.feed("replace=true", CSV, csv(&["a"])).await), [0, 0, 1, 2, 0]);
     assert_eq!(usage().await.0, json!(1));
     assert_eq!(shop.server.post("/api/v1/images", &shop.key, &made).await.status, StatusCode::CREATED);

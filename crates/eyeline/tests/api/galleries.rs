@@ -1,4 +1,4 @@
-//! Galleries as their owner and their visitors see them.
+//! Galleries for their owner and their visitors.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Events are counted as in a serving process; orders are published by `refresh` alone.
+    /// Events are counted as in a serving process. Only `refresh` publishes orders.
     pub async fn open() -> Self {
         Shop::open_with(|_| {}).await
     }
@@ -55,7 +55,7 @@ impl Shop {
         self.server.send(request.body(body.into()).expect("a request")).await
     }
 
-    /// Loads pictures `sku-0` and so on, each a second younger than the one before.
+    /// Loads images `sku-0` and so on, created one second apart.
     pub async fn load_pictures(&self, count: usize) {
         let rows: Vec<Value> = (0..count)
             .map(|number| {
@@ -71,7 +71,7 @@ impl Shop {
         assert_eq!(loaded.json()["created"], count, "{loaded:?}");
     }
 
-    /// Sends `count` events of a picture.
+    /// Sends `count` events of an image.
     pub async fn send(&self, name: &str, external_id: &str, count: usize) {
         let event = json!({
             "session_id": "e2085be5-9137-4e4e-80b5-f1ffddc25423", "category": "gallery", "name": name,
@@ -95,14 +95,14 @@ impl Shop {
         answer.json()
     }
 
-    /// All events counted again come to what the gallery knows.
+    /// A recount of all events equals the gallery's state.
     pub async fn assert_rebuilds(&self, events: u64) {
         let verified = rebuild::verify(&self.server.app).await.expect("a verification");
         assert_eq!((verified.len(), verified[0].events), (1, events));
         assert_eq!(verified[0].before, verified[0].after);
     }
 
-    /// A page as a browser gets it that knows the application's id alone.
+    /// Requests a page like a browser that knows only the application's id.
     pub async fn visit(&self, query: &str) -> Answer {
         let path = self.path(&format!("/images?application={}&{query}", self.application_id));
         self.server.get(&path, "").await
@@ -176,7 +176,7 @@ async fn a_walk_meets_every_picture_once_while_the_order_moves() {
     let mut met = names(&page);
     let mut round = 0;
     while let Some(cursor) = page["next_cursor"].as_str() {
-        // What the visitor has not seen yet overtakes what it has, and the other way round.
+        // Unseen images overtake seen ones, and vice versa.
         shop.send("click", &format!("sku-{round}"), 1 + round).await;
         shop.send("view", &format!("sku-{}", 229 - round), 3).await;
         assert_ne!(shop.refresh().await["order_id"], order_id);
@@ -356,7 +356,7 @@ async fn nothing_of_a_gallery_is_there_for_another_project() {
     let own = shop.server.get(&format!("/api/v1/galleries?project_id={other_project}"), &other_key).await.json();
     assert_eq!(own["galleries"], json!([]));
 
-    // A picture of the one project does not get into a gallery of the other.
+    // An image of one project is not added to a gallery of another.
     let body = json!({"project_id": other_project, "name": "theirs"});
     let theirs = string(&shop.server.post("/api/v1/galleries", &other_key, &body).await.json()["gallery_id"]);
     let image_id = string(&page["items"][0]["image_id"]);

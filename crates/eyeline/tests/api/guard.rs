@@ -1,4 +1,4 @@
-//! A guarded gallery: every event is kept and counted exactly, and forged ones move nothing.
+//! A guarded gallery: every event is kept and counted exactly, and forged ones do not affect ranking.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::galleries::Shop;
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3)), 443);
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// A gallery of thirty pictures behind a proxy, visited by people through their own browsers.
+/// A gallery of thirty images behind a proxy, visited by people with their own browsers.
 async fn guarded_shop() -> Shop {
     let shop = Shop::open_with(|settings| {
         settings.trusted_proxies = "10.0.0.0/8".to_owned().try_into().expect("a network");
@@ -51,7 +51,7 @@ impl Shop {
         })
     }
 
-    /// As the browser at this address sends them, through the proxy.
+    /// Sends events like the browser at this address, through the proxy.
     async fn send_from(&self, address: &str, user_agent: &str, events: &[Value]) {
         for events in events.chunks(5_000) {
             let request = Request::post("/api/v1/events/batch")
@@ -89,7 +89,7 @@ async fn ten_thousand_forged_clicks_do_not_move_a_picture_from_one_source_or_fro
 
     let from_one: Vec<Value> = (0..10_000).map(forged).collect();
     shop.send_from("198.51.100.7", BROWSER, &from_one).await;
-    // With a view before each of them, each in a session of its own.
+    // Each with a view before it, and each in its own session.
     let seen = |number: usize| {
         [shop.act("view", 5, 2_000_000 + number as u128), shop.act("click", 5, 2_000_000 + number as u128)]
     };

@@ -1,5 +1,5 @@
-//! Whatever a stranger sends in place of what the server gave out is refused in a sentence and breaks nothing; so is what
-//! carries a good signature over anything.
+//! Forged values in place of the server's links, cookies and cursors are refused with a sentence and break nothing. So
+//! are validly signed values with unexpected content.
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use crate::support::{ADMIN_KEY, Server, Tenant, request};
 
-/// Runs `send` on many drawn values, all on one server; each answer has to be a problem of the client's.
+/// Runs `send` on many generated values, on one server. Each answer must be a client error.
 fn each_is_refused<S: Strategy>(drawn: S, send: impl AsyncFn(&Server, &Tenant, &S::Value) -> http::request::Builder) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let server = runtime.block_on(Server::start());
@@ -37,7 +37,7 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof!["\\PC{1,60}", "[A-Za-z0-9_-]{1,60}", "[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{43}"]
 }
 
-/// JSON of any shape, in which what a reader looks for is often there.
+/// JSON of any shape, which often holds the fields that a reader expects.
 fn json_value() -> impl Strategy<Value = Value> {
     let number = prop_oneof![any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from)];
     let leaf =
@@ -82,7 +82,7 @@ fn any_header_and_claims_in_place_of_a_user_token() {
             request("GET", "/api/v1/projects", &format!("{}.{}.{signature}", part(&head), part(claims)))
         },
     );
-    // Signed with the right secret: even then it is too weak for this route.
+    // Signed with the right secret, and still too weak for this route.
     each_is_refused(json_value(), async |server, tenant, claims| {
         let mut claims = claims.clone();
         if let Some(claims) = claims.as_object_mut() {
@@ -101,7 +101,7 @@ fn any_text_in_place_of_a_cursor() {
     each_is_refused(text(), async |_, _, text| {
         request("GET", &query("/api/v1/projects", &[("cursor", text)]), ADMIN_KEY)
     });
-    // Signed, but no key of a row.
+    // Signed, but not the key of a row.
     each_is_refused(json_value(), async |server, _, value| {
         let cursor = server.app.secrets.seal("cursor /api/v1/projects", value.to_string().as_bytes());
         request("GET", &query("/api/v1/projects", &[("cursor", &cursor)]), ADMIN_KEY)

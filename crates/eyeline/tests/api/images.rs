@@ -50,7 +50,7 @@ pub async fn send(server: &Server, link: &Value, file: &[u8]) -> Answer {
     send_form(server, link, None, file).await
 }
 
-/// Sends `file` as the link of a form says to, with its type beside it.
+/// Sends `file` through a form link, with its type.
 async fn send_form(server: &Server, link: &Value, kind: Option<&str>, file: &[u8]) -> Answer {
     let (url, params) = (text(link, "upload_link"), &link["params"]);
     let sent = request("POST", path_of(&url), "");
@@ -155,7 +155,7 @@ async fn the_sweep_takes_in_what_arrived_and_gives_up_what_never_did() {
     let tenant = server.tenant("sweep").await;
     let arrived = link(&server, &tenant, &stated(&tenant)).await;
     let never = link(&server, &tenant, &json!({"project_id": tenant.project_id, "filename": "b.jpg"})).await;
-    // The file is there, but whoever brought it was cut off before saying so.
+    // The file is stored, but the completion call is lost.
     let upload = server.app.catalog.open_upload(text(&arrived, "image_id").parse().expect("an id")).await;
     let key = upload.expect("the catalog").expect("an open upload").incoming_key;
     server.app.objects.put(&key, FILE.into()).await.expect("a file");
@@ -253,7 +253,7 @@ async fn a_batch_gives_each_file_its_verdict_and_finds_duplicates_by_hash() {
     assert_eq!(images[2]["duplicate_of"], images[0]["image_id"]);
     assert!(images[5]["errors"]["filename"].is_array() && images[5]["errors"]["size"].is_array(), "{answer}");
 
-    // Sent again under the same key, it makes nothing new.
+    // A repetition with the same key creates nothing.
     let sent = request("POST", "/api/v1/images/batch", &tenant.secret_key)
         .header("idempotency-key", "once")
         .header("content-type", "application/json");
@@ -276,7 +276,7 @@ async fn only_a_file_that_arrived_makes_another_a_duplicate() {
         let verdicts: Vec<String> = images.iter().map(|image| text(image, "verdict")).collect();
         (images, verdicts)
     };
-    // The links of the first two calls are never used, or not to the end.
+    // The links of the first two calls stay unused or incomplete.
     for _ in 0..2 {
         let (images, verdicts) = ask().await;
         assert_eq!(verdicts, ["created", "repeated"]);
@@ -297,7 +297,7 @@ async fn only_a_file_that_arrived_makes_another_a_duplicate() {
     assert_eq!(ask().await.1, ["created", "repeated"], "the file is gone");
 }
 
-/// Declared types that say nothing, that are spelt in another way, or that name another kind of image.
+/// Declared types that are empty, spelt differently, or of another image format.
 const HONEST_TYPES: [&str; 14] = [
     "image/jpg",
     "image/pjpeg",
@@ -322,7 +322,7 @@ async fn a_declared_type_of_any_image_leaves_the_decision_to_the_bytes() {
     let tenant = server.tenant("types").await;
     for (kinds, is_taken) in [(&HONEST_TYPES[..], true), (&OTHER_TYPES[..], false)] {
         for kind in kinds {
-            // Stated with the request for a link.
+            // Stated in the request for a link.
             let mut body = stated(&tenant);
             body["content_type"] = json!(kind);
             let made = server.post("/api/v1/images", &tenant.secret_key, &body).await;
@@ -341,7 +341,7 @@ async fn a_declared_type_of_any_image_leaves_the_decision_to_the_bytes() {
                 "{kind}: {batch}"
             );
 
-            // Declared with the file, through a link that another type was stated for.
+            // Declared with the file, through a link with another stated type.
             let expected = if is_taken { StatusCode::NO_CONTENT } else { StatusCode::UNSUPPORTED_MEDIA_TYPE };
             let mut put = link(&server, &tenant, &stated(&tenant)).await;
             put["params"]["headers"]["Content-Type"] = json!(kind);
@@ -473,7 +473,7 @@ async fn a_body_that_stops_arriving_is_told_so_wherever_it_was_going() {
         assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT, "{method} {path}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
-    // Nothing was taken, and the link is as good as before.
+    // Nothing was stored, and the link is still usable.
     let sent = send(&server, &put, FILE).await;
     assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
 }

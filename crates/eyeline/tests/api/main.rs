@@ -1,4 +1,4 @@
-//! The API on embedded engines, in process: one file a topic.
+//! The API on embedded engines in this process, one file for each topic.
 
 mod access;
 mod analytics;

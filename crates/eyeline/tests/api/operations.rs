@@ -90,7 +90,7 @@ async fn metrics_may_be_opened_to_this_machine() {
     assert_eq!(metrics(&server, "192.0.2.1:5000", None, "").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(metrics(&server, "192.0.2.1:5000", None, &tenant.secret_key).await.status, StatusCode::FORBIDDEN);
     assert_eq!(metrics(&server, "192.0.2.1:5000", None, ADMIN_KEY).await.status, StatusCode::OK);
-    // A proxy on this machine asks for somebody else.
+    // A proxy on this machine forwards a request of another client.
     let proxied = metrics(&server, "127.0.0.1:5000", Some("192.0.2.1"), "").await;
     assert_eq!(proxied.status, StatusCode::UNAUTHORIZED);
 }

@@ -1,5 +1,5 @@
-//! Orders as pages show them, whatever happens meanwhile: what holds of cursors, pins, exclusions and expiry for every
-//! gallery and every run of events.
+//! Orders in pages under any change: properties of cursors, pins, exclusions and expiry for all galleries and all
+//! sequences of events.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::galleries::{Shop, names, new_gallery, string};
 use crate::ranking::STRATEGIES;
 
-/// Runs `test` on so many cases, each in a new gallery of one shop, at the same time of the clock.
+/// Runs `test` on `cases` cases, each in a new gallery of one shop, at the same time of the clock.
 fn check<C: Debug>(cases: u32, of: impl Generator<Value = C>, test: impl AsyncFn(&Shop, C)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let shop = RefCell::new(runtime.block_on(Shop::open()));
@@ -37,13 +37,13 @@ fn sku(number: usize) -> String {
     format!("sku-{number}")
 }
 
-/// Pictures by their names.
+/// The images of a page by name.
 fn items(page: &Value) -> BTreeMap<String, Value> {
     let items = page["items"].as_array().expect("items").iter();
     items.map(|item| (string(&item["external_id"]), item.clone())).collect()
 }
 
-/// Something that happens to a gallery. Pictures are counted modulo how many there are.
+/// A change of a gallery. Image numbers are taken modulo their count.
 #[derive(Clone, Debug)]
 enum Change {
     Acts { picture: usize, clicks: usize },
@@ -70,7 +70,7 @@ fn change() -> impl Generator<Value = Change> {
     ]
 }
 
-/// What a walk through a gallery has to know of what happens to it.
+/// The state that a walk through a gallery needs about changes.
 struct World<'a> {
     shop: &'a Shop,
     pictures: usize,
@@ -118,7 +118,7 @@ impl World<'_> {
     }
 
     async fn list(&mut self, method: &str, name: &str) {
-        // One that came in meanwhile is in no order that was begun before.
+        // An image added meanwhile is in no earlier order.
         let Some(image_id) = self.ids.get(name) else { return };
         let path = self.shop.path(&format!("/images/{image_id}"));
         let answer = self.shop.server.write(method, &path, &self.shop.key, &json!({})).await;
@@ -131,7 +131,7 @@ impl World<'_> {
 }
 
 #[test]
-fn who_follows_cursors_meets_what_the_order_began_with_once_unless_it_is_hidden() {
+fn a_walk_by_cursors_meets_every_image_of_its_order_once_unless_it_is_hidden() {
     let pages = prop::collection::vec((1..8usize, prop::collection::vec(change(), 0..4)), 1..10);
     let strategy = prop::sample::select(&STRATEGIES);
     check(40, (1..30usize, strategy, 0..9u128, pages), async |shop, (pictures, strategy, session, pages)| {
@@ -176,7 +176,7 @@ fn who_follows_cursors_meets_what_the_order_began_with_once_unless_it_is_hidden(
     });
 }
 
-/// Minutes, even ones, from and until which a rule holds.
+/// The minutes at which a rule begins and ends; even numbers.
 type Minutes = (Option<u64>, Option<u64>);
 
 fn minutes() -> impl Generator<Value = Minutes> {
@@ -189,14 +189,13 @@ fn holds((from, until): Minutes, minute: u64) -> bool {
     from.is_none_or(|from| from <= minute) && until.is_none_or(|until| minute < until)
 }
 
-/// The rule for a picture as its owner writes it.
+/// The rule for an image, as its owner writes it.
 fn rule(base: Timestamp, picture: usize, (from, until): Minutes) -> Value {
     let at = |minute: u64| base.plus(Duration::from_secs(60 * minute)).to_string();
     json!({"external_id": sku(picture), "from": from.map(at), "until": until.map(at)})
 }
 
-/// Where pinned pictures stand: at their places, or if one is taken at the next, or if there are none so far down among
-/// the last.
+/// The places of pinned images. A pin takes its own place, else the next free one, else one of the last places.
 fn pinned_places(pins: &[(String, usize)], pictures: usize) -> Vec<(String, usize)> {
     let mut pins = pins.to_vec();
     pins.sort_by_key(|(_, place)| *place);
@@ -215,7 +214,7 @@ fn pins_and_exclusions_hold_in_every_order_from_their_beginning_to_their_end_and
     let pin = (any::<usize>(), 1..18u32, minutes());
     let rules = (prop::collection::vec(pin, 0..5), prop::collection::vec((any::<usize>(), minutes()), 0..4));
     let cap = prop::option::of((1..3u32, 1..5u32));
-    // Odd ones, so that none is the beginning or the end of a rule.
+    // Odd minutes, so that none is the start or end of a rule.
     let moments = prop::collection::btree_set((0..7u64).prop_map(|number| 2 * number + 1), 1..4);
     check(30, (1..15usize, rules, cap, moments), async |shop, (pictures, (pins, excludes), cap, moments)| {
         let rows: Vec<Value> = (0..pictures)
@@ -230,7 +229,7 @@ fn pins_and_exclusions_hold_in_every_order_from_their_beginning_to_their_end_and
         let pins: Vec<(usize, u32, Minutes)> =
             pins.into_iter().map(|(of, at, when)| (of % pictures, at, when)).collect();
         let excludes: Vec<(usize, Minutes)> = excludes.into_iter().map(|(of, when)| (of % pictures, when)).collect();
-        // A visitor is half-way through an order that knows of no rule.
+        // A visitor is half-way through an order without rules.
         let first = shop.page("limit=1").await;
         let order_id = string(&first["order_id"]);
         let begun = names(&shop.page(&format!("order_id={order_id}&limit=100")).await);
@@ -253,7 +252,7 @@ fn pins_and_exclusions_hold_in_every_order_from_their_beginning_to_their_end_and
             let holding = excludes.iter().filter(|(_, when)| holds(*when, minute));
             let excluded: BTreeSet<String> = holding.map(|(picture, _)| sku(*picture)).collect();
             let shown: Vec<String> = begun.iter().filter(|name| !excluded.contains(*name)).cloned().collect();
-            // At once, on the pages of the order begun before, and of the newest, whoever asked for them before.
+            // Immediately, on pages of the earlier order and of the newest one, even if they are cached.
             let old = shop.page(&format!("order_id={order_id}&limit=100")).await;
             assert_eq!((&old["restarted"], names(&old)), (&Value::Null, shown.clone()), "minute {minute}");
             if let Some(cursor) = first["next_cursor"].as_str() {
@@ -269,7 +268,7 @@ fn pins_and_exclusions_hold_in_every_order_from_their_beginning_to_their_end_and
             let mut in_force: Vec<(String, usize)> = Vec::new();
             for (picture, position, _) in pins.iter().filter(|(.., when)| holds(*when, minute)) {
                 let name = sku(*picture);
-                // Of several pins of one picture the first counts.
+                // Of several pins of one image the first counts.
                 if !excluded.contains(&name) && in_force.iter().all(|(pinned, _)| *pinned != name) {
                     in_force.push((name, *position as usize - 1));
                 }
@@ -293,13 +292,13 @@ fn pins_and_exclusions_hold_in_every_order_from_their_beginning_to_their_end_and
 enum Visit {
     /// A visitor comes.
     First,
-    /// One who came before goes on; counted modulo how many cursors there are.
+    /// An earlier visitor continues; the number is taken modulo the cursors.
     GoOn(usize),
-    /// Somebody clicks, and there is a new order.
+    /// A visitor clicks, and a new order is published.
     Click(usize),
-    /// Even, so that no two add up to a quarter of an hour.
+    /// Even numbers, so that no two add up to 15 minutes.
     Minutes(u64),
-    /// What is no longer kept is let go.
+    /// Expired orders are dropped.
     Sweep,
 }
 
@@ -321,7 +320,7 @@ fn an_order_is_kept_for_a_quarter_of_an_hour_after_its_last_page_and_then_gives_
         let orders = &shop.server.app.orders;
         let clock = &shop.server.app.clock;
         let (mut minute, mut newest) = (0, None);
-        // The minute of each order's last page, and the cursors of pages with where they lead to.
+        // The minute of each order's last page, and the cursors of pages with their targets.
         let mut served: BTreeMap<String, u64> = BTreeMap::new();
         let mut cursors: Vec<(String, String, usize)> = Vec::new();
         for visit in visits {
@@ -333,7 +332,7 @@ fn an_order_is_kept_for_a_quarter_of_an_hour_after_its_last_page_and_then_gives_
                     let kept = newest.as_ref() == Some(&order_id) || minute - served[&order_id] <= 15;
                     assert_eq!(string(&page["order_id"]) == order_id, kept);
                     assert_eq!(page["restarted"], if kept { Value::Null } else { json!(true) });
-                    // Wherever it goes on, it is at the same position.
+                    // It continues at the same position.
                     assert_eq!(page["items"][0]["position"], place + 1);
                     let whole = shop.page(&format!("limit=100&order_id={}", string(&page["order_id"]))).await;
                     assert_eq!(names(&page), names(&whole)[place..(place + 2).min(PICTURES)]);
@@ -393,7 +392,7 @@ fn a_cursor_is_taken_as_it_was_given_and_for_its_own_gallery_alone() {
         }
         assert_eq!(names(&ask(shop, &cursor, &shop.key).await.json()).len(), pictures - 1);
 
-        // Not in another gallery, be it of the same project; and no key of another project finds this one.
+        // Not in another gallery, even of the same project. No key of another project finds this gallery.
         let beside = new_gallery(shop).await;
         let path = format!("/api/v1/galleries/{beside}/images?cursor={cursor}");
         let foreign = shop.server.get(&path, &shop.key).await;
@@ -401,7 +400,7 @@ fn a_cursor_is_taken_as_it_was_given_and_for_its_own_gallery_alone() {
         assert!(foreign.json()["errors"]["cursor"].is_array(), "{foreign:?}");
         let stranger = shop.server.tenant("stranger").await;
         assert_eq!(ask(shop, &cursor, &stranger.secret_key).await.status, StatusCode::NOT_FOUND);
-        // A visitor goes on where the owner began, in an order of what visitors see.
+        // A visitor continues an owner's walk, in an order of the images that visitors see.
         let visitor = shop.visit(&format!("cursor={cursor}")).await.json();
         assert_eq!((&visitor["restarted"], &visitor["items"][0]["position"]), (&json!(true), &json!(2)));
     });

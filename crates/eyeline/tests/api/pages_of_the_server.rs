@@ -23,7 +23,7 @@ async fn the_pages_and_every_file_they_name_are_served_without_a_credential() {
             let part = server.get(path, "").await;
             assert_eq!(part.status, StatusCode::OK, "{path}");
             assert_eq!(part.header("x-content-type-options"), "nosniff");
-            // A hashed name stands for its content; the other names are asked for each time.
+            // A hashed name identifies its content; browsers revalidate the other names.
             let kept = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
             assert_eq!(part.header("cache-control"), kept, "{path}");
         }

@@ -29,7 +29,7 @@ async fn a_preview_needs_no_credential_where_everybody_may_see_it() {
     assert_eq!(shop.server.get(&previews[1], "").await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// What is loaded and asked for without any work in the background, so that each transaction is a request's own.
+/// Loads and requests without background work, so that every transaction belongs to a request.
 #[tokio::test]
 async fn a_warm_preview_costs_no_transaction() {
     let server = Server::start().await;
@@ -50,7 +50,7 @@ async fn a_warm_preview_costs_no_transaction() {
     };
     let cold = statuses().await;
     let before = server.app.catalog.transactions();
-    // What is remembered is looked up again after a second: a hundred rounds take less, or a few lookups more.
+    // Cached answers are read again after a second. The rounds take less, or cause a few more reads.
     for _ in 0..100 {
         assert_eq!(statuses().await, cold);
     }

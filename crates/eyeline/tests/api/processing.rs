@@ -1,4 +1,4 @@
-//! From a file that was taken in to versions under links.
+//! Processing: from a stored file to versions with links.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The public page of a gallery, as browsers without JavaScript, search engines and caches get it.
+//! The public page of a gallery, as browsers without JavaScript, search engines and caches receive it.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use crate::support::{ADMIN_KEY, Answer, Server, request};
 
 const OPEN: &str = r#"{"page": {"enabled": true}}"#;
 
-/// Changes the gallery and gives it as it is then.
+/// Changes the gallery and returns its new state.
 async fn change(shop: &Shop, body: &str) -> Value {
     let body: Value = serde_json::from_str(body).expect("JSON");
     let answer = shop.server.write("PATCH", &shop.path(""), &shop.key, &body).await;
@@ -31,14 +31,14 @@ async fn read(shop: &Shop, query: &str) -> Answer {
     shop.server.get(&format!("/g/{}{query}", shop.gallery_id), "").await
 }
 
-/// The page's HTML, which has to be there.
+/// The page's HTML. The page must exist.
 async fn html(shop: &Shop, query: &str) -> String {
     let answer = read(shop, query).await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     String::from_utf8(answer.body).expect("text")
 }
 
-/// Every value of an attribute of the elements of this name, in their order.
+/// Every value of an attribute of the elements with this name, in order.
 fn attributes(html: &str, element: &str, name: &str) -> Vec<String> {
     let element = Regex::new(&format!("<{element} [^>]*>")).expect("a pattern");
     let value = Regex::new(&format!(r#"(?s)\s{name}="([^"]*)""#)).expect("a pattern");
@@ -60,7 +60,7 @@ fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
-/// The tags alone, without what names fill in.
+/// Only the tags, without names.
 fn skeleton(html: &str) -> String {
     let values = Regex::new(r#"(?s)="[^"]*""#).expect("a pattern").replace_all(html, "");
     Regex::new("(?s)>[^<]*<").expect("a pattern").replace_all(&values, "><").into_owned()
@@ -102,7 +102,7 @@ async fn a_page_that_is_not_open_to_everybody_is_as_one_that_is_not_there() {
         }
         let by_cookie = request("GET", &path, "").header("cookie", &cookie).body(Body::empty()).expect("a request");
         alike(&shop.server.send(by_cookie).await, settings);
-        // Turning the page on does not open the gallery.
+        // Enabling the page does not make the gallery public.
         change(&shop, OPEN).await;
     }
     assert_eq!(read(&shop, "").await.status, StatusCode::OK);
@@ -154,7 +154,7 @@ async fn the_page_has_its_pictures_with_links_names_and_reserved_places() {
     assert_eq!(attributes(&page, "img", "width"), ["400", "1000"]);
     assert_eq!(attributes(&page, "img", "height"), ["800", "700"]);
     assert_eq!(attributes(&page, "img", "sizes")[0], "(max-width:600px) 70px, 110px");
-    // A picture without a link leads to its largest version.
+    // An image without a link leads to its largest version.
     assert_eq!(
         attributes(&page, "a", "href"),
         ["https://shop.example/p/1?a=1&b=2".to_owned(), string(&items[1]["url"])]
@@ -196,7 +196,7 @@ async fn without_javascript_every_picture_is_met_once_by_following_next() {
         let page = html(&shop, &query).await;
         seen.extend(attributes(&page, "img", "src"));
         pages += 1;
-        // The order moves meanwhile.
+        // The order changes meanwhile.
         shop.send("click", &format!("sku-{pages}"), 3).await;
         shop.refresh().await;
         match attributes(&page, "a rel=\"next\"", "href").pop() {
@@ -223,7 +223,7 @@ async fn without_javascript_every_picture_is_met_once_by_following_next() {
         .await;
     let path = format!("/g/{}{query}", string(&other.json()["gallery_id"]));
     assert_eq!(shop.server.get(&path, "").await.status, StatusCode::BAD_REQUEST, "a cursor of another gallery");
-    // What others add to links, such as a campaign, means nothing.
+    // Parameters that others add to links, such as a campaign, are ignored.
     assert_eq!(html(&shop, "?utm_source=mail&fbclid=1").await, html(&shop, "").await);
 }
 
@@ -261,7 +261,7 @@ async fn whatever_names_say_the_page_has_the_same_elements_and_shows_them_as_tex
     for name in names {
         let renamed = shop.server.write("PATCH", &shop.path(""), &shop.key, &json!({ "name": name })).await;
         if renamed.status != StatusCode::OK {
-            // Blank text is no name.
+            // A blank text is not a name.
             assert_eq!(renamed.status, StatusCode::BAD_REQUEST, "{name:?}");
             continue;
         }
@@ -299,7 +299,7 @@ async fn the_policy_allows_the_inline_texts_of_the_page_and_no_other() {
         assert!(policy.contains(directive), "{policy}");
     }
     assert!(!Regex::new(r"\s(style|on[a-z]+)=").expect("a pattern").is_match(&page), "{page}");
-    // What the script loads is there.
+    // All modules of the script exist.
     for path in attributes(&page, "link rel=\"modulepreload\"", "href") {
         assert_eq!(shop.server.get(&path, "").await.status, StatusCode::OK, "{path}");
     }
@@ -370,12 +370,12 @@ async fn visitors_of_the_page_are_counted_through_an_application_of_its_own() {
     assert_eq!(send(&application, &public_url, "same-origin").await, StatusCode::OK);
     assert_eq!(send(&application, "https://other.example", "cross-site").await, StatusCode::FORBIDDEN);
     assert_eq!(send(&application, "http://eyeline.example:8010", "same-site").await, StatusCode::FORBIDDEN);
-    // The server's own pages are no origin of an application that somebody made.
+    // Other applications cannot claim the server's own origin.
     assert_eq!(send(&shop.application_id, &public_url, "same-origin").await, StatusCode::FORBIDDEN);
     shop.refresh().await;
     assert_eq!(attributes(&html(&shop, "").await, "img", "src")[0], "https://cdn.example/0.jpg", "the order follows");
 
-    // Without an application the page stays, and counts nothing.
+    // Without an application the page still works, and counts nothing.
     assert_eq!(shop.server.delete(&path, &shop.key).await.status, StatusCode::NO_CONTENT);
     shop.refresh().await;
     let page = html(&shop, "").await;
@@ -401,7 +401,7 @@ async fn all_that_is_wrong_with_a_pages_settings_is_told_at_once() {
     assert_eq!(answer.json()["errors"], json!({"page": ["This has to be an object."]}));
 }
 
-/// What is loaded and asked for without any work in the background, so that each transaction is a request's own.
+/// Loads and requests without background work, so that every transaction belongs to a request.
 #[tokio::test]
 async fn a_warm_page_costs_no_transaction_and_a_cold_one_does_not_cost_one_an_image() {
     let server = Server::start().await;
@@ -422,7 +422,7 @@ async fn a_warm_page_costs_no_transaction_and_a_cold_one_does_not_cost_one_an_im
         assert_eq!(attributes(&String::from_utf8(page.body).expect("text"), "img", "src").len(), count);
         cold.push(reads() - before);
         let before = server.app.catalog.transactions();
-        // What is remembered is looked up again after a second: a hundred rounds take less, or a few lookups more.
+        // Cached answers are read again after a second. The rounds take less, or cause a few more reads.
         for _ in 0..100 {
             assert_eq!(server.get(&path, "").await.status, StatusCode::OK);
         }

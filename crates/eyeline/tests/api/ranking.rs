@@ -16,7 +16,7 @@ fn column<'a>(page: &'a Value, name: &str) -> Vec<&'a str> {
     page["items"].as_array().expect("items").iter().map(|item| item[name].as_str().expect("a text")).collect()
 }
 
-/// What an owner may change one after the other of how acts are counted.
+/// Settings that affect how acts are counted, to be applied in turn.
 pub fn settings_in_turn() -> [Value; 6] {
     [
         json!({"strategy": "interest"}),
@@ -44,7 +44,7 @@ impl Shop {
         answer.json()
     }
 
-    /// A robot that calls itself a browser sees and clicks the first pictures; gives the number of its events.
+    /// A robot that poses as a browser views and clicks the first images. Returns the number of its events.
     pub async fn click_everything(&self, pictures: usize) -> u64 {
         let event = |name: &str, picture: usize| {
             json!({
@@ -58,7 +58,7 @@ impl Shop {
         self.send_all(&seen.collect::<Vec<Value>>()).await
     }
 
-    /// As a fault would.
+    /// Simulates a fault in counting.
     async fn count_the_last_event_twice(&self) {
         let app = &self.server.app;
         let mark = app.catalog.applied_mark(0).await.expect("a mark");
@@ -86,8 +86,7 @@ impl Shop {
         answer.json()
     }
 
-    /// One visitor looks at a page and clicks some of what is on it, saying which order that was; gives the number of
-    /// events.
+    /// A visitor views a page and clicks some of its images, with the id of its order. Returns the number of events.
     pub async fn look(&self, session: u128, visitor: Option<&str>, clicks: impl Fn(&str) -> bool) -> u64 {
         let session_id = Uuid::from_u128(session);
         let visitor_id = visitor.map_or_else(String::new, |visitor| format!("&visitor_id={visitor}"));
@@ -96,7 +95,7 @@ impl Shop {
             json!({
                 "session_id": session_id, "visitor_id": visitor, "category": "gallery", "name": name,
                 "data": {"gallery_id": self.gallery_id, "image_id": item["image_id"], "order_id": page["order_id"],
-                         // What a client says of the place counts for nothing.
+                         // The position that a client reports is ignored.
                          "position": 1_000},
                 "timestamp": "2021-01-01 09:15:27.243860",
             })
@@ -169,7 +168,7 @@ async fn interest_learns_from_the_places_that_the_server_served() {
     assert_eq!(why["neighbours"]["before"], Value::Null);
     assert_eq!(why["neighbours"]["after"]["position"], 2);
 
-    // The parts give the score, and the scores are those that the order is sorted by.
+    // The parts give the score, and the order is sorted by the scores.
     let rate = number(&why["prior_shape"]) / number(&why["prior_mean"]) + exposure;
     let shape = number(&why["prior_shape"]) + number(&why["hits"]);
     let (m, sd, draw) = (number(&why["m"]), number(&why["sd"]), number(&why["draw"]));
@@ -178,7 +177,7 @@ async fn interest_learns_from_the_places_that_the_server_served() {
     assert!((score - number(&why["score"])).abs() < 1e-9, "{why}");
     assert!(number(&why["neighbours"]["after"]["score"]) <= number(&why["score"]));
 
-    // The state is on disk: the same explanation after a restart, but for the order's own name and time.
+    // The state is on disk: after a restart the explanation is the same, except for the order's id and time.
     let (path, key) = (shop.path(&format!("/images/{image_id}/why?order=interest_fixed")), shop.key.clone());
     let before = shop.server.get(&path, &key).await.json();
     let after = shop.server.restart().await.get(&path, &key).await.json();
@@ -233,7 +232,7 @@ async fn rules_exclude_boost_bury_cap_and_pin_in_that_order() {
         .await;
     assert_eq!(set["boost"][0]["factor"], 2.0);
     assert_eq!(set["published"], true);
-    // All of it holds on the very next page.
+    // Each change takes effect on the next page.
     let page = shop.page("").await;
     assert_eq!(column(&page, "external_id"), ["sku-1", "sku-0", "sku-3", "sku-2", "sku-5"]);
     let why = shop.why(column(&page, "image_id")[0], "").await;
@@ -310,7 +309,7 @@ async fn an_estimate_tells_what_another_order_would_bring_from_the_places_that_w
     assert_eq!(before["enough_data"], false);
     assert!(before["message"].as_str().expect("a message").starts_with("not enough data yet"));
 
-    // The picture that all visitors like stands at the end.
+    // The image that all visitors like is last.
     for session in 0..60 {
         shop.look(session, None, |picture| picture == "sku-0").await;
     }
@@ -331,7 +330,7 @@ async fn an_estimate_tells_what_another_order_would_bring_from_the_places_that_w
 async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brings() {
     let shop = Shop::open().await;
     shop.load_pictures(40).await;
-    // Before there is a hold-out, events are of no arm.
+    // Before there is a hold-out, events belong to no arm.
     shop.send("click", "sku-0", 3).await;
     shop.refresh().await;
     shop.patch(json!({"strategy": "weight", "holdout_percent": 50})).await;
@@ -359,7 +358,7 @@ async fn a_hold_out_shows_some_visitors_the_newest_and_tells_what_the_order_brin
     assert_eq!((&after["enough_data"], &after["sample_ratio"]["ok"]), (&json!(false), &json!(true)));
     let usage = shop.server.get(&format!("/api/v1/analytics/galleries/{}", shop.gallery_id), &shop.key).await.json();
     assert_eq!(usage["experiment"], after);
-    // Asked for by name, an order is nobody's arm.
+    // An order requested by name belongs to no arm.
     let page = shop.page("order=weight&visitor_id=visitor-1").await;
     assert_eq!(page["strategy"], "weight");
 }
@@ -398,7 +397,7 @@ async fn a_hold_out_by_weight_shows_some_visitors_that_order_and_keeps_its_figur
         (&json!(sessions - of_weight), &json!(0))
     );
 
-    // Another control is another comparison, with figures of its own; this one compares nothing.
+    // Another control starts another comparison with new figures. This one compares nothing.
     shop.patch(json!({"holdout_control": "newest"})).await;
     let other = experiment().await;
     assert_eq!((&other["control"]["strategy"], &other["control"]["sessions"]), (&json!("newest"), &json!(0)));
@@ -421,7 +420,7 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     };
     let mut events = 0;
     for hour in 0..4 {
-        // Many minutes, so that what is learnt depends on the order.
+        // Many minutes, so that learning depends on the order.
         for session in 0..30 {
             app.clock.set_offset(hour * HOUR + i64::from(session) * HOUR / 40);
             events += shop.look(session as u128, None, |name| name == "sku-20" || name == "sku-24").await;
@@ -447,7 +446,7 @@ async fn all_events_counted_again_give_the_same_orders_wherever_they_are() {
     shop.refresh().await;
     shop.assert_rebuilds(events + 1).await;
 
-    // A count that no event stands behind is found.
+    // A count without an event is found.
     shop.count_the_last_event_twice().await;
     let verified = rebuild::verify(app).await.expect("a verification");
     assert_ne!(verified[0].before, verified[0].after);
@@ -489,14 +488,14 @@ async fn events_counted_again_are_counted_under_the_settings_of_their_time() {
     let app = &shop.server.app;
     let mut events = 0;
     for (day, ranking) in (0i64..).zip(settings_in_turn()) {
-        // What was counted in the same minute goes on under other settings.
+        // The rest of the same minute is counted under other settings.
         shop.patch(ranking).await;
         for session in 0..12 {
             app.clock.set_offset(day * DAY + session * session * DAY / 400);
             let session = u128::try_from(day * 100 + session).expect("positive");
             events += shop.look(session, None, |name| name == "sku-20" || name == "sku-24").await;
         }
-        // One who clicks everything: a guard finds that out, and takes back what it did.
+        // A visitor who clicks everything: a guard detects that and withdraws its acts.
         events += shop.click_everything(20).await;
         shop.refresh().await;
         if day % 2 == 0 {

@@ -1,4 +1,4 @@
-//! What holds of every address: packed bodies, HEAD, bodies that are not read, and projects that do not exist.
+//! Properties of every address: compressed bodies, HEAD, unread bodies, and unknown projects.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -76,7 +76,7 @@ async fn a_packed_body_is_unpacked_or_refused_on_every_address_that_reads_one() 
         assert_eq!(bomb.status, StatusCode::PAYLOAD_TOO_LARGE, "{method} {path}");
     }
 
-    // Files are taken as they are.
+    // Files are stored unchanged.
     let named = server.post("/api/v1/images", key, &with("filename", json!("a.jpg"))).await.json();
     let form = "multipart/form-data; boundary=edge";
     let stated = json!({"project_id": tenant.project_id, "filename": "a.jpg", "size": 1, "sha256": "0".repeat(64)});
@@ -225,7 +225,7 @@ async fn with_the_admin_key_an_application_is_a_filter_and_no_credential() {
         assert_eq!(one.status, if found == 1 { StatusCode::OK } else { StatusCode::NOT_FOUND });
         let header = request("GET", "/api/v1/projects", ADMIN_KEY).header("application", application);
         assert_eq!(server.send(header.body(Body::empty()).expect("a request")).await.status, StatusCode::OK);
-        // There it names the sender, which has to exist.
+        // There it names the sender, which must exist.
         let sent = server.post(&format!("/api/v1/events?application={application}"), ADMIN_KEY, &event).await;
         assert_eq!(sent.status, StatusCode::BAD_REQUEST);
         assert!(sent.json()["errors"]["application"].is_array(), "{sent:?}");
@@ -238,7 +238,7 @@ fn piece(bytes: usize) -> Result<Bytes, std::io::Error> {
     Ok(Bytes::from(vec![b'x'; bytes]))
 }
 
-/// Sends a body in pieces as a connection would bring it.
+/// Sends a body in pieces, like a connection.
 async fn refused(server: &Server, key: &str, expect: bool, body: Body) -> Answer {
     let mut sent = request("POST", "/api/v1/projects", key).header("content-type", "application/json");
     if expect {
@@ -266,11 +266,11 @@ async fn a_body_that_is_not_read_is_read_to_its_end_or_closes_the_connection() {
     let breaks = stream::iter([piece(9), Err(std::io::Error::other("the cable is out"))]);
     let broken = refused(&server, ADMIN_KEY, false, Body::from_stream(breaks)).await;
     assert_eq!((broken.status, broken.header("connection")), (StatusCode::BAD_REQUEST, "close"));
-    // A client that waits to be asked is not asked, and may send the body all the same.
+    // The server does not request the body from a waiting client, which may send it anyway.
     let waiting =
         refused(&server, "", true, Body::from_stream(stream::iter([piece(9)]).chain(stream::pending()))).await;
     assert_eq!((waiting.status, waiting.header("connection")), (StatusCode::UNAUTHORIZED, "close"));
-    // An answer that needs no body is no exception.
+    // An answer that needs no body behaves alike.
     let tenant = server.tenant("shop").await;
     let path = format!("/api/v1/projects/{}/stream-tickets", tenant.project_id);
     let sent = request("POST", &path, &tenant.secret_key).body(stream(3, MIB)).expect("a request");
@@ -338,7 +338,7 @@ async fn every_post_that_creates_does_so_once_under_one_key() {
                 fields.retain(|name, _| {
                     !["secret_key", "signing_secret", "ticket", "secret_shown"].contains(&name.as_str())
                 });
-                // Of the order that was carried out, not of the key that was made.
+                // The state of the executed order, not of the created key.
                 fields.remove("older_keys_until");
             }
         }

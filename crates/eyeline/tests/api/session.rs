@@ -14,7 +14,7 @@ fn cookie(answer: &Answer) -> String {
     answer.header("set-cookie").split(';').next().expect("a cookie").to_owned()
 }
 
-/// Sends the cookie, and what else a browser would.
+/// Sends the cookie, with the other headers of a browser.
 async fn with_cookie(server: &Server, method: &str, path: &str, cookie: &str, headers: &[(&str, &str)]) -> Answer {
     let sent = headers
         .iter()

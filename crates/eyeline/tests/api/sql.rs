@@ -1,4 +1,4 @@
-//! SQL over HTTP: whose events a query sees, what it answers, and what it may not do.
+//! SQL over HTTP: the visible events, the answers, and the forbidden statements.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ async fn a_select_is_answered_with_columns_and_rows_whether_events_are_in_files_
         });
         assert_eq!(report, expected);
         server.app.flush.run().await.expect("a flush");
-        // One that is in no file yet is seen as well.
+        // An event that is not flushed is visible too.
         assert_eq!(rows(&server, &tenant, "SELECT count(*) AS n FROM events").await, json!([{"n": 3}]));
     }
     send(&server, &tenant, &[event(3, "view", 4)]).await;
@@ -89,7 +89,7 @@ async fn rows_come_as_an_arrow_stream_to_those_who_ask_for_it() {
         assert_eq!((answer.header("content-type"), answer.header("vary")), (arrow, "Accept"));
         assert_eq!(answer.header("eyeline-truncated"), truncated);
         assert!(answer.header("eyeline-as-of").ends_with('Z'), "{answer:?}");
-        // The mark of a message at both ends, the last one empty.
+        // The marker of a message at both ends, the last message being empty.
         let (begin, end) = ([0xFF; 4], [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]);
         assert!(answer.body.starts_with(&begin) && answer.body.ends_with(&end), "{:?}", answer.body);
         assert!(answer.body.windows(3).any(|bytes| bytes == b"buy"), "the first row is there");
@@ -231,7 +231,7 @@ async fn a_query_that_nobody_waits_for_any_more_frees_its_place() {
     let endless = json!({"query": "SELECT count(*) AS n FROM events a, events b, events c, events d"});
     let begin = Instant::now();
     for _ in 0..2 {
-        // As many as are worked on at once.
+        // As many as run concurrently.
         let asked = || {
             let request = request("POST", PATH, &tenant.secret_key).header("content-type", "application/json");
             server.send(request.body(Body::from(endless.to_string())).expect("a request"))

@@ -1,4 +1,4 @@
-//! Listening to a project: over a WebSocket, and as a browser's event source does.
+//! Listening to a project's news over a WebSocket, and like a browser's event source.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ impl Tenant {
     }
 }
 
-/// Makes `count` pieces of news without a hint of them; gives the number of the last.
+/// Adds `count` news without a hint. Returns the number of the last.
 async fn make_unheard_news(app: &App, project_id: ProjectId, count: usize) -> u64 {
     let image = || NewImage {
         image_id: app.clock.new_id(),
@@ -73,7 +73,7 @@ async fn make_news(app: &App, project_id: ProjectId, count: usize) -> u64 {
 struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    /// `Err` has the status of the refusal.
+    /// `Err` holds the status of the refusal.
     async fn open(address: SocketAddr, path: &str, key: &str) -> Result<Self, u16> {
         let mut request = format!("ws://{address}{path}").into_client_request().expect("a request");
         if !key.is_empty() {
@@ -123,7 +123,7 @@ impl Socket {
     }
 }
 
-/// What an event source receives.
+/// The events of an event source.
 struct Events {
     response: reqwest::Response,
     text: String,
@@ -152,7 +152,7 @@ impl Events {
         }
     }
 
-    /// The next event, comments left out; `None` at the end.
+    /// The next event, without comments; `None` at the end.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -229,7 +229,7 @@ async fn a_listener_that_comes_back_misses_nothing_and_goes_on_live() {
 
     let mut socket = Socket::open(address, &tenant.stream("?since=3"), &tenant.secret_key).await.expect("a stream");
     assert_eq!(socket.seqs(247).await, (4..=250).collect::<Vec<u64>>());
-    // A browser reconnects with the address of its first connection: the id of its last event goes before `since`.
+    // A browser reconnects with its first address, so the id of its last event overrides `since`.
     let mut events =
         Events::open(address, &tenant.stream("?since=3"), &tenant.secret_key, Some(248)).await.expect("a stream");
     assert_eq!(events.ids(3).await, ["248", "249", "250"], "first of all where it stands");

@@ -22,7 +22,7 @@ use tower::util::BoxCloneSyncService;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
 
-/// What every answer of this suite has to be like.
+/// The description that every answer of this suite must satisfy.
 pub static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::new(eyeline::api::document("http://localhost:8009")));
 
@@ -32,7 +32,7 @@ pub struct Server {
     _folder: TempDir,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -41,7 +41,7 @@ pub struct Answer {
 }
 
 impl Server {
-    /// No loop of the background runs: a test that needs one calls its flow.
+    /// Starts a server without background tasks. A test calls the steps that it needs.
     pub async fn start() -> Self {
         Server::start_with(|_| {}).await
     }
@@ -56,7 +56,7 @@ impl Server {
         self.restart_with(|_| {}).await
     }
 
-    /// The same with other settings.
+    /// The same, with other settings.
     pub async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
         let Server { app, service, _folder: folder } = self;
         app.stop.cancel();
@@ -78,7 +78,7 @@ impl Server {
         Server { service, app, _folder: folder }
     }
 
-    /// Serves on a free port as well, for what takes a connection; gives its address.
+    /// Also serves on a free port, for tests that need a connection. Returns its address.
     pub async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -88,7 +88,7 @@ impl Server {
         address
     }
 
-    /// Applies every event that was taken in, as the background would shortly.
+    /// Applies every accepted event, like the background task.
     pub async fn apply_events(&self) {
         let ingest = &self.app.ingest;
         let mut mark = ingest.mark(0).await.expect("a mark");
@@ -100,7 +100,7 @@ impl Server {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = Answer::read(self.service.clone().oneshot(request).await.expect("it never fails")).await;
-        // A packed answer is compared with the plain one, which is checked.
+        // A compressed answer is compared with the plain one, which is checked.
         if answer.header("content-encoding").is_empty() {
             CONTRACT.assert(&Exchange {
                 method: method.as_str(),
@@ -113,7 +113,7 @@ impl Server {
         answer
     }
 
-    /// As the server's connections do it, with another patience for a silent body.
+    /// Like the server's connections, with another patience for a silent body.
     pub async fn send_with_patience(&self, request: Request<Body>, patience: Duration) -> Answer {
         self.send(limit_silence(request, patience)).await
     }
@@ -137,7 +137,7 @@ impl Server {
     }
 }
 
-/// A request to build upon; an empty `key` sends no credential.
+/// A request builder. An empty `key` sends no credential.
 pub fn request(method: &str, path: &str, key: &str) -> http::request::Builder {
     let request = Request::builder().method(method).uri(path);
     if key.is_empty() { request } else { request.header("authorization", format!("Bearer {key}")) }
@@ -160,7 +160,7 @@ impl Answer {
     }
 }
 
-/// A project with an application, and what a client of theirs holds.
+/// A project with an application, and its clients' credentials.
 pub struct Tenant {
     pub project_id: String,
     pub application_id: String,
@@ -169,7 +169,7 @@ pub struct Tenant {
 }
 
 impl Server {
-    /// Makes a project whose application may be used by browsers from `https://shop.example`.
+    /// Creates a project whose application browsers may use from `https://shop.example`.
     pub async fn tenant(&self, name: &str) -> Tenant {
         let project = self.post("/api/v1/projects", ADMIN_KEY, &json!({"name": name})).await;
         assert_eq!(project.status, StatusCode::CREATED, "{project:?}");

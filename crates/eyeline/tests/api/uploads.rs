@@ -22,7 +22,7 @@ fn png() -> Vec<u8> {
     STANDARD.decode(text).expect("base64")
 }
 
-/// A server that makes versions, and takes three images of at most 1,000 bytes from a free user.
+/// A server that makes versions, and accepts three images of at most 1,000 bytes from a free user.
 async fn start() -> Server {
     let server = Server::start_with(|settings: &mut Settings| {
         settings.tiers.free.images_max = 3;
@@ -129,7 +129,7 @@ async fn however_many_come_at_once_a_user_never_keeps_one_above_the_limit() {
     assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::CREATED, "the place is free again");
     assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 
-    // With the key, the tier that it gives counts.
+    // With the key, the tier in the request counts.
     let premium = form(&[("user_id", "anna"), ("tier", "premium")], "mine.png", &file);
     assert_eq!(post(&server, &tenant.secret_key, premium).await.status, StatusCode::CREATED);
     let pages = [images(&server, &anna, "?limit=3&page=1").await, images(&server, &anna, "?limit=3&page=2").await];
@@ -151,7 +151,7 @@ async fn what_is_too_large_or_breaks_off_is_not_taken_and_holds_no_place() {
         let breaks = stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
         let broken = post(&server, &anna, Body::from_stream(breaks)).await;
         assert_eq!(broken.status, StatusCode::BAD_REQUEST, "{broken:?}");
-        // A sender that goes away leaves nobody who waits for the answer.
+        // After a client disconnects, no request waits.
         let silent = stream::iter([Ok::<_, std::io::Error>(Bytes::from(form(&[], "a.png", &exact)[..600].to_vec()))]);
         let gone = post(&server, &anna, Body::from_stream(silent.chain(stream::pending())));
         let gone = tokio::time::timeout(std::time::Duration::from_millis(300), gone).await;
@@ -164,7 +164,7 @@ async fn what_is_too_large_or_breaks_off_is_not_taken_and_holds_no_place() {
     let refused = server.send(announced.body(body).expect("a request")).await;
     assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{refused:?}");
 
-    // What is left behind is removed a moment later.
+    // The rest is deleted a moment later.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !images(&server, &anna, "").await.is_empty() {
         assert!(std::time::Instant::now() < deadline, "places stay taken");
@@ -209,7 +209,7 @@ async fn everything_that_is_wrong_with_a_form_is_told_at_once() {
     let required = json!({"user_id": ["This field is required."], "data": ["This field is required."]});
     assert_eq!(nothing.json()["errors"], required);
 
-    // A file in another field, and a form that says everything but the file.
+    // A file in another field, and a form without the file.
     let misnamed = String::from_utf8(form(&[("user_id", "anna")], "a.png", b"x")).expect("text");
     let misnamed = misnamed.replace("name=\"data\"", "name=\"photo\"");
     let misnamed = post(&server, &tenant.secret_key, misnamed).await;
@@ -261,7 +261,7 @@ async fn the_same_file_under_the_same_key_is_taken_once() {
     assert_ne!(text(&other.json(), "image_id"), text(&first.json(), "image_id"));
     assert_eq!(images(&server, &anna, "").await.len(), 2);
 
-    // Keys are those of a credential, and one that acts for two users cannot mix them up.
+    // Keys belong to a credential. A credential that acts for two users cannot mix them up.
     let bob = upload_with(&server, &tenant.secret_key, "a", "?user_id=bob", &png()).await;
     assert_eq!(bob.status, StatusCode::CREATED, "{bob:?}");
     let eve = upload_with(&server, &tenant.secret_key, "a", "?user_id=eve", &png()).await;
@@ -275,7 +275,7 @@ async fn a_key_whose_upload_came_to_nothing_is_as_good_as_new() {
     let anna = user(&server, &tenant, "anna");
     let large = upload_with(&server, &anna, "a", "", &[0; 1_001]).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
-    // Its place is given back a moment later; until then it may still be under way.
+    // Its place is freed a moment later; until then the upload may still count as open.
     let mut taken = upload_with(&server, &anna, "a", "", &png()).await;
     while taken.status == StatusCode::CONFLICT {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -339,7 +339,7 @@ async fn whoever_sends_slowly_takes_no_place_from_those_who_wait() {
 
 #[tokio::test]
 async fn more_than_may_wait_for_their_versions_are_refused_before_anything_is_taken() {
-    // Nobody makes versions here, so whoever is taken waits.
+    // No worker makes versions here, so every accepted request waits.
     let server = Server::start_with(|settings: &mut Settings| settings.uploads_waiting_max = 2).await;
     let tenant = server.tenant("full").await;
     let anna = user(&server, &tenant, "anna");
@@ -360,7 +360,7 @@ async fn more_than_may_wait_for_their_versions_are_refused_before_anything_is_ta
     let metrics = server.get("/metrics", crate::support::ADMIN_KEY).await;
     let metrics = String::from_utf8(metrics.body).expect("text");
     assert!(metrics.contains("eyeline_uploads_refused_total 1\n"), "{metrics}");
-    // Those who waited have gone, and there is room again.
+    // The waiting requests are gone, and there is room again.
     tokio::spawn(workers::process::run(server.app.clone()));
     assert_eq!(upload(&server, &anna, &file).await.status, StatusCode::CREATED);
 }

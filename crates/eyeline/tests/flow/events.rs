@@ -1,4 +1,4 @@
-//! From the door to the counters: taken in once, counted once, whatever fails on the way.
+//! Events from acceptance to the counters: accepted once and counted once, whatever fails on the way.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct Installation {
     pub db: Db,
 }
 
-/// A process of it.
+/// A process of the installation.
 pub struct Process {
     pub inbox: Arc<dyn Inbox>,
     pubsub: Arc<dyn PubSub>,
@@ -84,7 +84,7 @@ impl Installation {
         self.start_as("node").await
     }
 
-    /// A process that calls itself so.
+    /// Starts a process with this node name.
     pub async fn start_as(&self, node: &str) -> Process {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
@@ -155,7 +155,7 @@ impl Process {
         tokio::spawn(workers::ingest::run(self.ingest.clone(), self.stop.clone()))
     }
 
-    /// Stops the worker, and sees that it stops cleanly.
+    /// Stops the worker and checks that it stops cleanly.
     pub async fn end(&self, worker: Worker) {
         self.stop.cancel();
         worker.await.expect("no panic").expect("a clean stop");
@@ -246,7 +246,7 @@ async fn the_same_event_from_many_at_once_is_taken_in_once() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let crowd = (0..40).map(|number| process.collect(vec![named(7, number), named(8, number)]));
-    // The other order as well: calls that wait for each other's events must not wait for ever.
+    // In the other order too: calls that wait for each other's events must not deadlock.
     let crossed = (40..80).map(|number| process.collect(vec![named(8, number), named(7, number)]));
     let receipts = futures::future::join(futures::future::join_all(crowd), futures::future::join_all(crossed));
     let (one, other) = tokio::time::timeout(Duration::from_secs(30), receipts).await.expect("nobody waits for ever");
@@ -296,7 +296,7 @@ async fn the_door_stays_open_while_the_catalog_is_out_and_nothing_is_counted_twi
     let installation = Installation::new().await;
     let process = installation.start().await;
     let worker = process.work();
-    // A table that is gone fails every use case that needs it, as an unreachable catalog does.
+    // A renamed table makes every use case that needs it fail, like an unreachable catalog.
     installation.run("ALTER TABLE event_ids RENAME TO event_ids_away", &[]).await;
     installation.run("ALTER TABLE partitions RENAME TO partitions_away", &[]).await;
     let named_view = || {
@@ -344,7 +344,7 @@ async fn workers_that_are_cut_off_again_and_again_count_everything_once() {
         let worker = process.work();
         let mut envelopes: Vec<Envelope> = (0..50).map(|_| act("view", IMAGE)).collect();
         for (number, envelope) in envelopes.iter_mut().enumerate().take(10) {
-            // The same ten names in every round: they count once in all.
+            // The same ten event ids in every round, so that they count once in total.
             envelope.event_id = Some(EventId(Uuid::from_u128(1_000 + number as u128)));
         }
         let receipts = process.collect(envelopes).await;
@@ -396,7 +396,7 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
     assert!(ended.expect_err("a sentence").contains("lost or exchanged"));
 }
 
-/// The numbers in the data of all events that are wanted, read page by page.
+/// The numbers in the data of all wanted events, read page by page.
 async fn listed(process: &Process, wanted: &Filter, limit: usize) -> Vec<u64> {
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
@@ -424,7 +424,7 @@ async fn events_are_listed_newest_first_within_the_project_and_without_repetitio
         process.collector.collect(other, vec![named(1_000 + u128::from(number), 7)]).await.expect("receipts");
     }
     drop(process);
-    // This process knows nothing of what the one before it took in: both stand in the inbox until they are applied.
+    // This process does not know the events of the one before. Both are in the inbox until they are applied.
     let process = installation.start().await;
     process.collect(vec![named(3, 33)]).await;
     let worker = process.work();

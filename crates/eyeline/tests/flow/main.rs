@@ -1,4 +1,4 @@
-//! The steps of the flow on embedded engines, without HTTP: one file a step.
+//! The steps of the flow on embedded engines, without HTTP, one file for each step.
 
 mod events;
 mod partitions;

@@ -1,4 +1,4 @@
-//! Who counts: the owner of the partition alone, and the next one once its lease has ended.
+//! Ownership of a partition: only the owner applies events, and the next owner takes over after its lease.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} after {PATIENCE:?}"));
 }
 
-/// Claims for a process that starts, as `eyeline serve` does; the refusal, if it is refused.
+/// Claims for a starting process, like `eyeline serve`. Returns the refusal, if any.
 async fn refusal(installation: &Installation, node: &str) -> Option<String> {
     Partitions::new(Catalog::from(installation.db.clone()), node.into(), 1).take().await.err()
 }
@@ -42,7 +42,7 @@ async fn a_process_waits_for_the_owner_and_says_so_and_goes_on_when_the_lease_en
     let worker = one.work();
     view(&one, 2).await;
     one.ingest.caught_up().await.expect("applied");
-    // As a killed process it gives nothing back.
+    // Like a killed process, it releases nothing.
     worker.abort();
     view(&one, 1).await;
 
@@ -57,7 +57,7 @@ async fn a_process_waits_for_the_owner_and_says_so_and_goes_on_when_the_lease_en
     until("it counts", async || installation.counts(IMAGE).await == (3, 0)).await;
     assert_eq!(other.ingest.owned().troubles(), Vec::<String>::new());
 
-    // The first one was not dead after all: what it does now counts for nothing, and it notices.
+    // The first process was not dead: its writes are refused, and it notices.
     let mark = one.ingest.mark(0).await.expect("a mark");
     view(&one, 1).await;
     let late = one.ingest.step(0, mark, 10).await.expect("an answer");
@@ -103,7 +103,7 @@ async fn a_process_whose_partition_another_one_has_moved_meanwhile_ends() {
     let worker = one.work();
     view(&one, 1).await;
     one.ingest.caught_up().await.expect("applied");
-    // As if another installation had claimed it, counted what came in there, and gone.
+    // As if another installation had claimed it, counted its own events, and stopped.
     installation.run("UPDATE partitions SET fence = fence + 1, owner = 'other', lease_until = 1", params![]).await;
     installation.run("UPDATE partitions SET applied = applied + 1", params![]).await;
     view(&one, 3).await;
@@ -112,14 +112,14 @@ async fn a_process_whose_partition_another_one_has_moved_meanwhile_ends() {
     assert_eq!(installation.counts(IMAGE).await, (1, 0), "nothing is counted that may be somebody else's");
 }
 
-/// A process that claims the partition as it starts, and is killed before it gives it back.
+/// A process that claims the partition at its start and is killed before it releases it.
 async fn claimed_by_the_next_process(installation: &Installation) -> Process {
     let process = installation.start_as("one").await;
     assert_eq!(process.ingest.owned().claim(0).await.expect("an answer"), None);
     process
 }
 
-/// Takes in events that are judged when they are applied.
+/// Accepts events that are judged when they are applied.
 async fn judged(installation: &Installation, process: &Process, times: u64) {
     declare(installation, process, OnInvalid::Quarantine, at_most(100)).await;
     process.collect((0..times).map(numbered).collect()).await;
@@ -172,7 +172,7 @@ async fn an_event_that_outlives_its_trial_counts_however_often_processes_die() {
     for number in 0..6 {
         let process = claimed_by_the_next_process(&installation).await;
         let mark = process.ingest.mark(0).await.expect("a mark");
-        // An error, such as a catalog that is away, is no death.
+        // An error, such as an unavailable catalog, is not a death.
         for _ in 0..5 {
             process.ingest.owned().note_trial(0, mark + 1).await.expect("an answer");
         }

@@ -1,4 +1,5 @@
-//! From quarantine back to the counters: judged by the schema of its time, counted once, whatever is cut off or repeated.
+//! From quarantine back to the counters: judged by the schema of its time, and counted once, whatever is interrupted or
+//! repeated.
 
 use eyeline::flow::event::collect::Receipt;
 use eyeline::flow::event::ingest::Step;
@@ -17,7 +18,7 @@ use crate::events::{GALLERY, IMAGE, Installation, Process, SENDER, accepted, act
 
 const LATE: ImageId = ImageId(Uuid::from_u128(77));
 
-/// Declares what events of category `page` and name `view` look like.
+/// Declares the schema of events of category `page` and name `view`.
 pub async fn declare(installation: &Installation, process: &Process, on_invalid: OnInvalid, schema: serde_json::Value) {
     let input = EventTypeInput {
         project_id: SENDER.project_id,
@@ -198,7 +199,7 @@ async fn a_stored_schema_that_is_not_taken_any_more_stops_no_other_event() {
     let installation = Installation::new().await;
     let process = installation.start().await;
     let worker = process.work();
-    // As an earlier version took it.
+    // As an earlier version stored it.
     let beyond = json!({"properties": {"text": {"pattern": "[ab]*a[ab]{3600}c"}}});
     for on_invalid in [OnInvalid::Quarantine, OnInvalid::Reject] {
         declare(&installation, &process, on_invalid, beyond.clone()).await;

@@ -1,14 +1,14 @@
-//! Schemas that refuse every property that they do not name.
+//! Closes schemas: they reject every property that they do not name.
 
 use serde_json::{Map, Value};
 
-/// The schema without references, and closed: an object may have no other properties than it names, at any depth. An
-/// object without named properties stays open, because its schema says no more than that it is one.
+/// The schema without references, and closed at every depth: an object may have only its named properties. An object
+/// without named properties stays open, because its schema says only that it is an object.
 pub fn closed(schema: &Value, document: &Value) -> Value {
     close(schema, document, false)
 }
 
-/// `is_part`: of a composition, which is closed as a whole.
+/// `is_part` is true for a part of a composition, which is closed as a whole.
 fn close(schema: &Value, document: &Value, is_part: bool) -> Value {
     let Value::Object(fields) = schema else { return schema.clone() };
     if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {

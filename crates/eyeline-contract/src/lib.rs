@@ -1,4 +1,4 @@
-//! Checks answers against the description of the API, for tests: an answer may have only what the description says.
+//! Checks answers against the description of the API, for tests. An answer may hold only what the description names.
 
 mod closed;
 
@@ -18,11 +18,11 @@ pub struct Contract {
     document: Value,
     /// The description of each path.
     paths: Router<String>,
-    /// By the place of the schema in the document.
+    /// By the position of the schema in the document.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
-/// One answer, read to its end, and the request that it answers.
+/// One answer with its body, and its request.
 pub struct Exchange<'a> {
     pub method: &'a str,
     /// Without the query.
@@ -33,7 +33,7 @@ pub struct Exchange<'a> {
 }
 
 impl Contract {
-    /// Takes an OpenAPI 3.1 document.
+    /// Reads an OpenAPI 3.1 document.
     pub fn new(document: Value) -> Self {
         let mut paths = Router::new();
         for path in document["paths"].as_object().into_iter().flat_map(|paths| paths.keys()) {
@@ -42,7 +42,7 @@ impl Contract {
         Contract { document, paths, validators: Mutex::default() }
     }
 
-    /// Panics with everything in which the answer is not as described.
+    /// Panics with every deviation of the answer from its description.
     #[track_caller]
     pub fn assert(&self, exchange: &Exchange<'_>) {
         let faults = self.faults(exchange);
@@ -55,7 +55,7 @@ impl Contract {
         );
     }
 
-    /// Everything in which the answer is not as described. Addresses outside of the API have no description.
+    /// Every deviation of the answer from its description. Addresses outside of the API have no description.
     pub fn faults(&self, exchange: &Exchange<'_>) -> Vec<String> {
         let Exchange { method, path, status, .. } = exchange;
         if *method == "OPTIONS" {
@@ -83,7 +83,7 @@ impl Contract {
         faults
     }
 
-    /// Whatever is answered where nothing is described has to be a problem of this status.
+    /// Without a description, an answer must be a problem of this status.
     fn refusal_faults(&self, exchange: &Exchange<'_>, status: u16) -> Vec<String> {
         let pointer = "/components/schemas/ProblemDocument";
         let mut faults = Vec::new();
@@ -107,7 +107,7 @@ impl Contract {
         let Some(kind) = declared.into_iter().find(|declared| matches(declared, &sent)) else {
             return vec![format!("the content type {sent:?} is not declared")];
         };
-        // What is compressed says the same; the tests of compression see to that.
+        // The tests of compression check that compressed answers hold the same.
         if sent.ends_with("json") && !exchange.headers.contains_key(CONTENT_ENCODING) {
             return self.json_faults(&format!("{pointer}/{}/schema", escaped(kind)), exchange.body);
         }
@@ -122,7 +122,7 @@ impl Contract {
         self.schema_faults(pointer, &body)
     }
 
-    /// Reads a message of a stream, which has to be as described.
+    /// Reads a message of a stream, which must match the description.
     #[track_caller]
     pub fn stream_message(&self, text: &str) -> Value {
         let message = serde_json::from_str(text).expect("a message is JSON");
@@ -131,7 +131,7 @@ impl Contract {
         message
     }
 
-    /// Everything in which a value is not as the schema at this place of the document says.
+    /// Every deviation of a value from the schema at this position of the document.
     fn schema_faults(&self, pointer: &str, value: &Value) -> Vec<String> {
         let validator = self.validator(pointer);
         validator
@@ -167,7 +167,7 @@ fn matches(declared: &str, sent: &str) -> bool {
     declared == sent || declared.strip_suffix('*').is_some_and(|beginning| sent.starts_with(beginning))
 }
 
-/// As a part of a JSON pointer.
+/// Escapes a part of a JSON pointer.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,4 +1,4 @@
-//! The estimate of an order that nobody has seen, against what visitors whose likings are known would do.
+//! The estimate of an order that nobody has seen, compared with the acts of visitors with known tastes.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ const IMAGES: u32 = 40;
 const NOW: i64 = 1_900_000_000_000_000;
 const MINUTE: i64 = 60_000_000;
 
-/// A gallery whose visitors like each image as much as they do, whatever its place, and look at places as they do.
+/// A gallery whose visitors like each image by a fixed appeal, and look at ranks by a fixed attention.
 struct World {
     seed: u64,
     gallery: Reckoner,
@@ -76,7 +76,7 @@ impl World {
         self.with_scorer(strategy, |scorer| sequence(scorer, AccessClass::Public))
     }
 
-    /// By chance, another one for each number.
+    /// A random order, another one for each number.
     fn shuffled(&self, number: u64) -> Vec<u32> {
         let mut order: Vec<u32> = (0..IMAGES).collect();
         order.sort_by(|a, b| self.chance(number, (*a).into()).total_cmp(&self.chance(number, (*b).into())));
@@ -95,8 +95,8 @@ impl World {
     }
 }
 
-/// In how many of the worlds the interval holds what the other order would really bring, and by how much the lift is too
-/// high on the average. The gallery is ordered by `shown`, and its images move about if `moved`.
+/// The share of worlds in which the interval holds the other order's true lift, and the mean excess of the lift. The
+/// gallery is ordered by `shown`, and its images move if `moved`.
 fn judge(shown: Strategy, moved: bool, other: Strategy) -> (u64, f64) {
     let (mut held, mut off) = (0, 0.0);
     for seed in 0..WORLDS {

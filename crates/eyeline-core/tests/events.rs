@@ -1,4 +1,4 @@
-//! What the door takes, what it refuses and what is kept of an event.
+//! Acceptance of events: valid ones, invalid ones, and the stored form.
 
 use eyeline_core::event::{
     ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, Source, TEXT_CHARS_MAX,
@@ -313,7 +313,7 @@ proptest! {
     }
 }
 
-/// The event of which a record of each layout is kept here.
+/// The event of the stored records of each layout.
 fn recorded() -> Event {
     Event {
         event_id: EventId(Uuid::from_u128(1)),
@@ -333,7 +333,7 @@ fn recorded() -> Event {
     }
 }
 
-/// A record whose layout and flags are given, with what stands between the times and the texts.
+/// A record with this layout and flags, and `middle` between the times and the texts.
 fn record(layout: u8, flags: u8, middle: &[u8]) -> Vec<u8> {
     let mut record = vec![layout, flags];
     for id in 1..=4u128 {

@@ -1,4 +1,4 @@
-//! The guard: what a guarded gallery ranks by, whoever sends what.
+//! The guard: the counts by which a guarded gallery ranks, for honest and forged events.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ fn orders(gallery: &Reckoner) -> Vec<Vec<u32>> {
     Strategy::ALL.into_iter().map(order).collect()
 }
 
-/// Of two networks with three browsers each; 0 is a robot.
+/// Sources of two networks with three browsers each; 0 is a robot.
 fn of_some_network(number: u32) -> Source {
     if number == 0 { Source::ROBOT } else { Source::of(number % 2, number) }
 }
@@ -220,7 +220,7 @@ proptest! {
             prop_assert!(ignored.views <= exact.views && ignored.clicks <= exact.clicks);
             let minutes = acts.iter().map(|act| act.received_at.micros() / MINUTE);
             if minutes.clone().max() >= minutes.min().map(|first| first + 1_440) {
-                // On another day a session may count anew.
+                // On another day a session may count again.
                 continue;
             }
             let sessions = |kind| {
@@ -241,7 +241,7 @@ proptest! {
         for image in 0..6 {
             let (evidence, counted) = (gallery.columns.evidence(image), gallery.columns.counted(image));
             views += counted.views;
-            // Nothing is half as old as the half-life.
+            // No act is half as old as the half-life.
             prop_assert!(evidence.views <= counted.views as f32 + 1e-3, "{evidence:?} of {counted:?}");
             prop_assert!(evidence.views >= counted.views as f32 * 0.4 - 1e-3, "{evidence:?} of {counted:?}");
             prop_assert!(evidence.clicks <= counted.clicks as f32 + 1e-3, "{evidence:?} of {counted:?}");
@@ -288,11 +288,11 @@ fn over_its_bound_the_guard_forgets_the_oldest_sources() {
     let views = |browsers: std::ops::Range<u32>, minute| {
         browsers.map(move |browser| of(browser, ActKind::View, u128::from(browser), minute))
     };
-    // One is the network of all the others.
+    // One source has the network of all the others.
     let max = SOURCES_MAX as u32 - 1;
     reckon(&mut gallery, views(0..10, 0));
     reckon(&mut gallery, views(10..max, 1));
-    // One of the first has done enough for a day; once it is forgotten, it may do it again.
+    // One of the first has used up its day. Once it is forgotten, it may click again.
     reckon(&mut gallery, (0..9).map(|_| of(0, ActKind::Click, 0, 1)));
     assert_eq!(gallery.columns.counted(0), counts(max.into(), 1));
     reckon(&mut gallery, views(max..max + 1, 2));

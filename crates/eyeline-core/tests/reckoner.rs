@@ -1,5 +1,5 @@
-//! What counting depends on: `rebuild` counts events again under the settings of their time, and only changes of the
-//! settings that counting depends on are noted.
+//! The settings on which counting depends: `rebuild` recounts events under the settings of their time, and only changes
+//! of these settings are stored.
 
 use eyeline_core::event::{ActKind, Source};
 use eyeline_core::ranking::experiment::Control;
@@ -64,7 +64,7 @@ fn acts() -> impl Generator<Value = Vec<(Reckoned, Ranking)>> {
     })
 }
 
-/// All that counting leaves.
+/// The whole result of counting.
 fn left(gallery: &Reckoner) -> (&Learnt, Vec<RankedImage>) {
     let columns = &gallery.columns;
     let image = |ordinal| RankedImage {
@@ -77,7 +77,7 @@ fn left(gallery: &Reckoner) -> (&Learnt, Vec<RankedImage>) {
     (&gallery.learnt, (0..IMAGES).map(image).collect())
 }
 
-/// The same gallery, counted on from what was stored of it.
+/// The same gallery, counted further from its stored state.
 fn stored_and_put_back(gallery: Reckoner) -> Reckoner {
     let mut again = self::gallery();
     for piece in gallery.pieces() {
@@ -92,7 +92,7 @@ fn pieces(gallery: &Reckoner) -> Vec<Piece> {
     pieces
 }
 
-/// Once stored, a base is all there is of the events before it.
+/// A stored base replaces all earlier events.
 #[test]
 fn pieces_of_the_first_layout_stay_readable() {
     let evidence = Evidence { views: 2.5, clicks: 1.0, hits: 0.5, exposure: 2.0, touched: 77 };
@@ -174,7 +174,7 @@ proptest! {
     fn settings_that_count_alike_leave_the_same(acts in acts(), other in ranking()) {
         let (mut one, mut another) = (gallery(), gallery());
         for (act, ranking) in acts {
-            // All else is another.
+            // Everything else differs.
             let alike = Ranking { guard: ranking.guard, half_life_s: ranking.half_life_s, ..other };
             prop_assert!(ranking.counts_like(alike));
             one.take_in(act, ranking);

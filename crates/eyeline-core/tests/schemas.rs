@@ -1,4 +1,4 @@
-//! What schemas are taken, what they say of events, and that none of them can be made to cost much.
+//! Schemas: the accepted ones, their verdicts on events, and a bound on their cost.
 
 use std::path::{Path, PathBuf};
 
@@ -136,7 +136,7 @@ fn a_schema_that_would_judge_without_end_is_refused() {
     refusal(json!({"$ref": "#"}));
     refusal(json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}},
                    "properties": {"x": {"$ref": "#/$defs/a"}}}));
-    // Two ways from each of many schemas to the next: 2^40 of them.
+    // Two references from each of many schemas to the next: 2^40 paths.
     let defs: Map<String, Value> = (0..40)
         .map(|number| {
             let next = json!({"$ref": format!("#/$defs/d{}", number + 1)});
@@ -145,11 +145,11 @@ fn a_schema_that_would_judge_without_end_is_refused() {
         .chain([("d40".to_owned(), json!({"type": "object"}))])
         .collect();
     refusal(json!({"$defs": defs, "$ref": "#/$defs/d0"}));
-    // The same, one level of the event for each.
+    // The same, with one level of the event for each.
     let twice = json!({"$ref": "#"});
     refusal(json!({"properties": {"a": {"allOf": [twice, twice]}}}));
     refusal(json!({"properties": {"a": twice}, "patternProperties": {"a": twice}}));
-    // A tree is no such thing: each of its parts is judged once.
+    // A tree does not grow like that: each of its parts is judged once.
     let tree = schema(json!({
         "$defs": {"node": {"required": ["left"], "properties": {"left": {"$ref": "#/$defs/node"},
                            "right": {"$ref": "#/$defs/node"}}}},
@@ -172,7 +172,7 @@ fn the_longest_schema_within_the_bounds_is_compiled_and_judges() {
     assert!(schema.check(&data.to_string()).is_empty());
 }
 
-/// Schemas and events that would take long to judge, or memory to explain.
+/// Schemas and events that would take long to judge, or much memory to explain.
 fn costly() -> Vec<(&'static str, Value, Value)> {
     let branches = |count, branch: Value| Value::from(vec![branch; count]);
     let in_items = |schema: Value| json!({"properties": {"a": {"items": schema}}});
@@ -327,8 +327,8 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/json-schema")
 }
 
-/// The verdicts of the specification's own test suite. What a schema is not taken for (references to elsewhere, other
-/// dialects, patterns that look around) is counted and has to stay the small part of it.
+/// The verdicts of the specification's own test suite. Cases with unsupported keywords (remote references, other
+/// dialects, look-around patterns) are counted and must stay a small part of it.
 #[test]
 fn the_verdicts_are_those_of_the_specifications_test_suite() {
     let Ok(files) = std::fs::read_dir(corpus()) else {
@@ -339,7 +339,7 @@ fn the_verdicts_are_those_of_the_specifications_test_suite() {
     for file in files {
         let path = file.expect("a file").path();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        // There `format` is asserted, which here it is not.
+        // There `format` is asserted; here it is not.
         if name.contains("optional__format") {
             continue;
         }

@@ -9,7 +9,7 @@ use crate::photos::Photo;
 
 pub const WIDTH: u32 = 80;
 pub const HEIGHT: u32 = 60;
-/// Of the first frame, and of the second.
+/// The colours of the first frame and of the second.
 pub const COLOURS: [[u8; 3]; 2] = [[200, 30, 30], [0, 0, 250]];
 
 pub fn all() -> [Photo; 3] {

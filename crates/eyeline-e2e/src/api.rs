@@ -1,4 +1,4 @@
-//! Requests as a client of the product makes them, and answers that explain themselves when they are not the expected.
+//! Requests of a client of the product, and answers that explain themselves if they are unexpected.
 
 use std::fmt;
 use std::process::Command;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::server;
 
-/// What every answer has to be like, as the binary describes it.
+/// The description of the API, as the binary prints it, which every answer must satisfy.
 pub(crate) static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
     let output =
         Command::new(server::binary()).arg("openapi").env_clear().current_dir("/").output().expect("the binary runs");
@@ -19,7 +19,7 @@ pub(crate) static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
     Contract::new(serde_json::from_slice(&output.stdout).expect("eyeline openapi prints JSON"))
 });
 
-/// A caller of the API with one credential (or none). Redirects are not followed, so that one is seen.
+/// A caller of the API with one credential or none. Redirects are not followed, so that tests see them.
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
@@ -96,7 +96,7 @@ impl Api {
         send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// A POST with no body and no `Content-Type`.
+    /// A POST without a body and `Content-Type`.
     pub async fn post_nothing(&self, path: &str) -> Answer {
         send(self.request(Method::POST, path)).await
     }
@@ -119,12 +119,12 @@ impl Api {
     }
 }
 
-/// Sends a request that is expected to be answered, whatever the status.
+/// Sends a request that must be answered, with any status.
 pub async fn send(request: RequestBuilder) -> Answer {
     try_send(request).await.expect("the server answers")
 }
 
-/// Sends a request; an error when the connection is refused or breaks before the whole answer is here.
+/// Sends a request. Fails if the connection is refused, or breaks before the whole answer arrived.
 pub async fn try_send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let (client, request) = request.build_split();
     let request = request?;
@@ -136,7 +136,7 @@ pub async fn try_send(request: RequestBuilder) -> Result<Answer, reqwest::Error>
     Ok(Answer { asked: format!("{method} {url}"), status, headers, body })
 }
 
-/// One answer, whole.
+/// One answer with its body.
 #[derive(Clone)]
 pub struct Answer {
     /// Method and address, for messages.
@@ -147,7 +147,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer itself, once its status is the expected one.
+    /// The answer, if its status is the expected one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "the status of {self}");
@@ -159,12 +159,12 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}) in {self}"))
     }
 
-    /// The value of a header, empty when it is missing or no text.
+    /// The value of a header; empty if it is missing or not a text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// A problem document of this status, in the shape that every error has; returns its `errors` (null if none).
+    /// Checks a problem document of this status, in the form of every error. Returns its `errors`, or null.
     #[track_caller]
     pub fn expect_problem(self, status: u16) -> Value {
         let answer = self.expect(status);

@@ -1,10 +1,10 @@
-//! Catalogues of clients as large as they come.
+//! Large catalogues of clients.
 
 use std::fmt::Write as _;
 
 use crate::Project;
 
-/// Rows that are sent in one request.
+/// Rows of one request.
 const ROWS: usize = 100_000;
 
 /// Loads images `0`, `1`, ... into a gallery; returns once they are in its order.

@@ -1,5 +1,5 @@
-//! The event lake as a stranger reads it: the list of its files out of the catalog's tables, and the files themselves with
-//! the plain row reader of the Parquet library.
+//! Reads the event lake like an independent program: the list of files from the catalog's tables, and the files with
+//! the Parquet library's plain row reader.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
@@ -14,18 +14,18 @@ use uuid::Uuid;
 
 use crate::server::Server;
 
-/// What the files hold at one moment.
+/// The content of the files at one moment.
 pub struct Lake {
-    /// How often each event stands in the files of the list.
+    /// The number of times that each event occurs in listed files.
     pub events: HashMap<Uuid, u32>,
-    /// Files that are not in the list and have events that no listed file has: the process died before it took them in.
+    /// Unlisted files with events that no listed file has: the process died before it added them.
     pub cut_off: usize,
     /// Files of the list.
     pub files: usize,
 }
 
 impl Lake {
-    /// Reads everything; the server may run or not.
+    /// Reads everything. The server may run or not.
     pub async fn read(server: &Server) -> Self {
         let listed = List::read(server).await.keys;
         let objects = server.data().join("objects");
@@ -42,7 +42,7 @@ impl Lake {
         ids.await.expect("the files of the lake")
     }
 
-    /// Stops the server, for a kill, when it has written a file and not taken it in yet.
+    /// Stops the server when it has written a file and not added it yet, so that it can be killed there.
     pub async fn pause_in_the_middle_of_a_file(server: &Server) {
         let objects = server.data().join("objects");
         let mut known: HashSet<String> = keys(&objects.join("lake"), &objects).into_iter().collect();
@@ -60,7 +60,7 @@ impl Lake {
         }
     }
 
-    /// True once every event that is applied is in a file, or counts for nothing.
+    /// True once every applied event is in a file, or does not count.
     pub async fn has_everything_applied(server: &Server) -> bool {
         List::read(server).await.waiting == 0
     }
@@ -68,7 +68,7 @@ impl Lake {
 
 struct List {
     keys: BTreeSet<String>,
-    /// Places of the inbox that are applied and not in files.
+    /// Offsets of the inbox that are applied and not in files.
     waiting: i64,
 }
 
@@ -78,7 +78,7 @@ const WAITING: &str = "SELECT applied - flushed FROM partitions WHERE partition 
 impl List {
     async fn read(server: &Server) -> Self {
         let Some(url) = server.database_url() else {
-            // Only read: closing the last connection must not tidy up what a killed server has left.
+            // Read-only: closing the last connection must not clean up the state of a killed server.
             let path = server.data().join("catalog.sqlite");
             let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the catalog");
             let mut statement = database.prepare(KEYS).expect("a list of files");

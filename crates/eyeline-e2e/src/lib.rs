@@ -1,8 +1,8 @@
-//! Drives the built binary from outside, on every set of engines: its command line, its HTTP and its sockets, nothing
-//! else. What a test here asserts is what a user of the product could have seen.
+//! Drives the built binary from outside on every set of engines, only through its command line, HTTP and sockets. A
+//! test here asserts only what a user of the product could see.
 //!
-//! The helpers panic where a test would fail anyway, with the request and the answer in the message; the server's log
-//! is printed when a test that owns it fails.
+//! Helpers panic where a test would fail, with request and answer in the message. The server's log is printed if a test
+//! that owns it fails.
 
 pub mod animations;
 pub mod api;
@@ -25,7 +25,7 @@ pub use project::Project;
 pub use server::{Catalog, Server};
 
 /// Runs each named `async fn(Server)` of the module as two tests, `sqlite::name` and `postgres::name`. A function that
-/// is left out is dead code, which the lints refuse.
+/// is not named is dead code, which the lints reject.
 #[macro_export]
 macro_rules! on_both_catalogs {
     ($($name:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! Photos made by the tests themselves: real JPEG and PNG files whose content can be recognised in every version.
+//! Generated photos: real JPEG and PNG files whose content can be recognised in every version.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::random::Random;
 
 const JPEG_QUALITY: u8 = 92;
-/// Rows of noise that the rows of every photo are cut from.
+/// Rows of noise from which the rows of every photo are cut.
 const NOISE_ROWS: usize = 64;
-/// Grey levels around the colour of a quarter; makes 4000 x 3000 pixels a file of about 4 MB, as a camera's is.
+/// Grey levels around the colour of a quarter. With them a photo of 4000 x 3000 pixels has about 4 MB, like a camera's.
 const NOISE_LEVELS: u64 = 26;
 
 /// The colours of a photo's quarters: top left, top right, bottom left, bottom right.
@@ -37,7 +37,7 @@ impl Photo {
         Sha256::digest(self.bytes.as_slice()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The same photo cut off after `bytes`.
+    /// The same photo cut after `bytes`.
     pub fn cut_to(&self, bytes: usize) -> Self {
         Photo { bytes: Arc::new(self.bytes[..bytes].to_vec()), ..self.clone() }
     }
@@ -47,8 +47,8 @@ impl Photo {
         self.with_segment(0xFE, comment.as_bytes())
     }
 
-    /// The same JPEG as a camera held upright on its side would write it: EXIF orientation 6 (turn by 90 degrees to
-    /// the right to see it) and a place.
+    /// The same JPEG as a camera held sideways writes it: with EXIF orientation 6 (turn by 90 degrees to the right to
+    /// see it) and a GPS place.
     pub fn with_exif_turned_right(&self) -> Self {
         let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08".to_vec();
         let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
@@ -65,7 +65,7 @@ impl Photo {
         self.with_segment(0xE1, &exif)
     }
 
-    /// Puts a segment right behind the start of the JPEG.
+    /// Inserts a segment directly after the start of the JPEG.
     fn with_segment(&self, marker: u8, content: &[u8]) -> Self {
         let length = u16::try_from(content.len() + 2).expect("a segment holds at most 65,533 bytes");
         let (start, rest) = self.bytes.split_at(2);
@@ -74,7 +74,7 @@ impl Photo {
     }
 }
 
-/// A photo of this size with noise like a camera's, one colour in each quarter. Made once in the life of the process.
+/// A photo of this size with camera-like noise, one colour in each quarter. Created once for each process.
 pub fn jpeg(width: u32, height: u32) -> Photo {
     static MADE: Mutex<Option<HashMap<(u32, u32), Photo>>> = Mutex::new(None);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +90,7 @@ pub fn jpeg(width: u32, height: u32) -> Photo {
     made.get_or_insert_default().entry((width, height)).or_insert_with(make).clone()
 }
 
-/// The same content as another program would save it.
+/// The same content, as saved by another program.
 pub fn in_format(width: u32, height: u32, format: ImageFormat) -> Photo {
     let picture = RgbImage::from_raw(width, height, pixels(width, height)).expect("three bytes a pixel");
     let mut file = Cursor::new(Vec::new());
@@ -104,7 +104,7 @@ pub fn in_format(width: u32, height: u32, format: ImageFormat) -> Photo {
     Photo::new(name, kind, file.into_inner())
 }
 
-/// A JPEG that comes into view bit by bit.
+/// A progressive JPEG.
 pub fn progressive(width: u16, height: u16) -> Photo {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
@@ -114,7 +114,7 @@ pub fn progressive(width: u16, height: u16) -> Photo {
     Photo::new("progressive.jpg", "image/jpeg", bytes)
 }
 
-/// One colour all over: many pixels in a small file.
+/// A single colour: many pixels in a small file.
 pub fn flat_png(width: u32, height: u32) -> Photo {
     let picture = RgbImage::from_pixel(width, height, image::Rgb(QUARTERS[0]));
     let mut file = Cursor::new(Vec::new());
@@ -140,8 +140,8 @@ pub fn png_half_transparent(width: u32, height: u32) -> Photo {
 fn pixels(width: u32, height: u32) -> Vec<u8> {
     let (width, height) = (width as usize, height as usize);
     let left = width / 2;
-    // One row of noise for each colour and line, cut at another place in every row of the photo: copying is quick
-    // where drawing every pixel is not.
+    // One row of noise for each colour and line, cut at another position in every row of the photo, because copying is
+    // faster than drawing every pixel.
     let mut random = Random::new(width as u64 * 65_536 + height as u64);
     let noise: Vec<Vec<u8>> = (0..NOISE_ROWS * QUARTERS.len())
         .map(|row| (0..2 * width).flat_map(|_| noisy(QUARTERS[row % QUARTERS.len()], &mut random)).collect())
@@ -159,12 +159,12 @@ fn pixels(width: u32, height: u32) -> Vec<u8> {
 }
 
 fn noisy(colour: [u8; 3], random: &mut Random) -> [u8; 3] {
-    // Mostly the same for the three channels, as the noise of a sensor in poor light is.
+    // Mostly equal for the three channels, like a sensor's noise in poor light.
     let shift = random.below(NOISE_LEVELS) as i16 - NOISE_LEVELS as i16 / 2;
     colour.map(|channel| u8::try_from((i16::from(channel) + shift).clamp(0, 255)).expect("clamped to a byte"))
 }
 
-/// A version as a viewer would see it.
+/// A version as a viewer shows it.
 pub struct Picture {
     pub width: u32,
     pub height: u32,
@@ -178,7 +178,7 @@ impl Picture {
         Picture { width: decoded.width(), height: decoded.height(), pixels: decoded.to_rgb8() }
     }
 
-    /// Fails unless the middle of every quarter has the colour that it has in the photos made here.
+    /// Fails unless the middle of every quarter has its original colour.
     #[track_caller]
     pub fn expect_quarters_in_place(&self) {
         self.expect_quarters([0, 1, 2, 3]);
@@ -203,7 +203,7 @@ impl Picture {
     }
 }
 
-/// The format that the bytes themselves speak of.
+/// The format that the bytes state.
 pub fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
     image::guess_format(bytes).ok()
 }

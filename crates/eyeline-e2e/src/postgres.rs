@@ -15,24 +15,24 @@ use crate::server::free_port;
 
 const START_SECONDS_MAX: u64 = 30;
 
-/// Whether PostgreSQL waits for the disk. Tests kill the server, never PostgreSQL, and need not wait.
+/// True if PostgreSQL waits for the disk. Tests kill the server, never PostgreSQL, so it need not wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
     Off,
     On,
 }
 
-/// The environment names a running PostgreSQL with this, to be used instead of one of our own.
+/// The environment variable of a running PostgreSQL to use instead of a private one.
 const URL_VARIABLE: &str = "EYELINE_TEST_POSTGRES_URL";
 
 pub struct Postgres {
     programs: PathBuf,
-    /// Up to the name of the database.
+    /// The URL without the name of the database.
     url: String,
     own: Option<Own>,
 }
 
-/// A database of its own, dropped at the end, within a PostgreSQL that lives as long as one of its databases is in use.
+/// A private database, dropped at the end, in a PostgreSQL that runs while one of its databases is in use.
 pub struct Database {
     name: String,
     postgres: Arc<Postgres>,
@@ -42,7 +42,7 @@ pub struct Database {
 static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
 
 impl Database {
-    /// An empty database. Blocks for about a second when PostgreSQL has to be started first.
+    /// Creates an empty database. Blocks for about a second if PostgreSQL must be started first.
     pub fn create() -> Self {
         let postgres = {
             let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,27 +69,27 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // The killed server's sessions may not have ended yet.
+        // The killed server's sessions may still exist.
         let _ = self.postgres.program_on_server("dropdb").args(["--force", &self.name]).output();
     }
 }
 
 impl Postgres {
-    /// The one that the environment names, if it does.
+    /// The PostgreSQL of the environment, if set.
     fn named() -> Option<Self> {
         let url = std::env::var(URL_VARIABLE).ok()?;
         let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("{URL_VARIABLE} is no address: {url}"));
         Some(Postgres { programs: newest_installation(), url: server.to_owned(), own: None })
     }
 
-    /// A private one.
+    /// Starts a private PostgreSQL.
     pub fn start(sync: Sync) -> Self {
         let programs = newest_installation();
         let own = Own::start(&programs, sync);
         Postgres { programs, url: format!("postgres://eyeline@127.0.0.1:{}", own.port), own: Some(own) }
     }
 
-    /// Ends a private one for good, with all its sessions.
+    /// Stops a private PostgreSQL and ends all its sessions.
     pub fn stop(&self) {
         self.own.as_ref().expect("a private PostgreSQL").stop();
     }
@@ -156,7 +156,7 @@ impl Own {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         let port = self.port.to_string();
         loop {
-            // A refused connection is cheaper than a process for each look.
+            // A refused connection is cheaper than starting a process for each check.
             let ready = TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                 && Command::new(programs.join("pg_isready"))
                     .args(["-q", "-h", "127.0.0.1", "-p", &port])

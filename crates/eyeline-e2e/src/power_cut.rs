@@ -1,10 +1,11 @@
-//! Power cuts: a killed process loses nothing that the kernel has taken, a machine without power loses all that was not
-//! synced. The server runs with a small library (`power_cut.c`, compiled by the machine's C compiler) that sees every
-//! `fsync` and `fdatasync` of the C library and remembers what was on disk then; after a kill, what was not is taken away.
+//! Simulates power cuts. A killed process loses nothing that the kernel has accepted; a machine without power loses all
+//! unsynced data. The server runs with a small library (`power_cut.c`, compiled by the machine's C compiler) that
+//! intercepts every `fsync` and `fdatasync` of the C library and records the state on disk. After a kill, everything
+//! else is removed.
 //!
-//! Modelled: bytes of files, and names that a folder was not synced with. Not modelled: a page of which a half is written
-//! (the bytes of a file go or stay together), removals that come undone, and disks that lie. A program that makes the
-//! system call by itself would not be seen, and would lose everything here.
+//! Modelled: bytes of files, and names in synced folders. Not modelled: torn pages (the bytes of a file stay or go
+//! together), undone deletions, and disks that lie. A program that makes the system call directly would not be seen,
+//! and would lose everything here.
 
 use std::collections::HashSet;
 use std::fs;
@@ -20,31 +21,31 @@ use crate::random::Random;
 
 const LIBRARY: &str = include_str!("power_cut.c");
 
-/// The power of one server, which its data folder depends on.
+/// The power supply of one server's data folder.
 pub struct PowerCut {
     folder: TempDir,
     data: PathBuf,
 }
 
-/// Whom a power cut spares.
+/// The extent of a power cut.
 pub enum Spares {
-    /// Nothing is left that was not synced.
+    /// All unsynced data is lost.
     Nothing,
-    /// Of what was not synced some is left, file by file and name by name.
+    /// Some of the unsynced data is kept, file by file and name by name.
     ByChance,
 }
 
-/// What a power cut took away.
+/// The losses of a power cut.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lost {
-    /// Files whose bytes were other ones than when they were last synced.
+    /// Files whose bytes changed after their last sync.
     pub files: usize,
     /// Files and folders whose names were never synced.
     pub names: usize,
 }
 
 impl PowerCut {
-    /// For a server that is stopped now: what it has by now is on disk, and from the next start on all it syncs is.
+    /// For a stopped server: its present data counts as on disk, and later data once it is synced.
     pub fn over(server: &mut Server) -> Self {
         let folder = tempfile::Builder::new().prefix("eyeline-power-").tempdir().expect("a temporary folder");
         let power = PowerCut { data: server.data().canonicalize().expect("the data folder"), folder };
@@ -61,13 +62,13 @@ impl PowerCut {
         power
     }
 
-    /// Takes away from the data of a killed server what a power cut at that moment would have.
+    /// Removes from a killed server's data what a power cut at that moment would have lost.
     pub fn cut(&self, spares: &Spares, random: &mut Random) -> Lost {
         let mut lost = Lost::default();
         let named = self.named();
         let mut goes = || matches!(spares, Spares::Nothing) || random.below(2) == 0;
         self.cut_below(&self.data, &named, &mut goes, &mut lost);
-        // What is left was on disk.
+        // The remaining data was on disk.
         self.take_all_as_synced();
         lost
     }
@@ -83,7 +84,7 @@ impl PowerCut {
             } else {
                 let synced = fs::read(self.shadow().join(&key)).unwrap_or_default();
                 if fs::read(&path).expect("a file") != synced && goes() {
-                    // SQLite never syncs what its connections share, and makes it anew.
+                    // SQLite never syncs the memory that its connections share, and recreates it.
                     lost.files += usize::from(!path.display().to_string().ends_with("-shm"));
                     fs::write(&path, synced).expect("it can be written");
                 }
@@ -91,7 +92,7 @@ impl PowerCut {
         }
     }
 
-    /// The keys of all that a folder was synced with.
+    /// The keys of all names with which a folder was synced.
     fn named(&self) -> HashSet<String> {
         let lists =
             entries(&self.shadow()).into_iter().filter(|path| path.extension().is_some_and(|end| end == "names"));

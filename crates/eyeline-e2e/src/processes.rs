@@ -1,11 +1,11 @@
-//! What `/proc` tells of the server and of the worker processes that it started.
+//! Facts from `/proc` about the server and its worker processes.
 
 use std::collections::HashMap;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process and when it started, so that a later process with the same number is not taken for it.
+/// A process with its start time, so that a later process with the same number is not mistaken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     pub pid: u32,
@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// As the system would on a crash (SIGKILL) or a hang (SIGSTOP).
+    /// Sends the signal of a crash (SIGKILL) or a hang (SIGSTOP).
     pub fn send(self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, signal).expect("the signal can be sent");
@@ -25,7 +25,7 @@ impl Process {
     }
 }
 
-/// The process and everything below it.
+/// The process and its descendants.
 pub fn tree(root: u32) -> Vec<Process> {
     let all: Vec<(u32, Stat)> = fs::read_dir("/proc")
         .expect("/proc can be listed")
@@ -48,7 +48,7 @@ pub fn tree(root: u32) -> Vec<Process> {
     found
 }
 
-/// Bytes resident for these processes together; pages that several of them share count once (proportional set size).
+/// The resident bytes of these processes together. Shared pages count once (proportional set size).
 pub fn resident_bytes(processes: &[Process]) -> u64 {
     let of_one = |process: &Process| -> Option<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).ok()?;
@@ -58,7 +58,7 @@ pub fn resident_bytes(processes: &[Process]) -> u64 {
     processes.iter().filter_map(of_one).sum::<u64>() * 1024
 }
 
-/// CPU seconds of these processes so far, with their children that have ended.
+/// CPU seconds of these processes so far, with their ended children.
 pub fn cpu_seconds(processes: &[Process]) -> f64 {
     let ticks: u64 = processes.iter().filter_map(|process| Some(Stat::read(process.pid)?.ticks)).sum();
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
@@ -72,7 +72,7 @@ struct Stat {
 }
 
 impl Stat {
-    /// `None` when the process has ended.
+    /// `None` if the process has ended.
     fn read(pid: u32) -> Option<Stat> {
         let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold spaces and parentheses itself, so the fields are counted from its end.

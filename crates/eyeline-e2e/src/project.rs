@@ -63,7 +63,7 @@ impl Project {
         id(&gallery.expect(201).json(), "gallery_id")
     }
 
-    /// Loads `rows` of a catalogue into a gallery; all of them must be taken.
+    /// Loads `rows` of a catalogue into a gallery. All of them must be valid.
     pub async fn load(&self, gallery_id: &str, rows: &Value) {
         let loaded = self.key.post(&format!("/galleries/{gallery_id}/dataset"), rows).await.expect(200).json();
         assert_eq!(loaded["rejected"], json!([]), "{loaded}");
@@ -91,7 +91,7 @@ pub fn row(external_id: &str, minute: u32) -> Value {
     })
 }
 
-/// A view or click, in a session of its own.
+/// A view or click in its own session.
 pub fn gallery_event(name: &str, gallery_id: &str, external_id: &str) -> Value {
     json!({
         "session_id": Uuid::new_v4(),

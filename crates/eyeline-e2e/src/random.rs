@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same on every run.
+//! Pseudo-random numbers that are the same on every run.
 
 /// A small generator (xorshift64*).
 pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        // Mixed with a constant, since the generator would stay at zero for ever.
+        // Mixed with a constant, because the generator would stay at zero for ever.
         Random(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 

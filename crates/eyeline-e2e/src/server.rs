@@ -1,4 +1,4 @@
-//! The built binary as a running process: started, killed, started again on the same data, and cleaned up.
+//! The built binary as a running process: started, killed, restarted on the same data, and cleaned up.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,11 +17,11 @@ use crate::processes::{self, Process};
 
 const READY_SECONDS_MAX: u64 = 60;
 const STOP_SECONDS_MAX: u64 = 60;
-/// A worker that has lost its server needs a moment to see its pipe closed.
+/// The time in which a worker notices that its server is gone.
 const ORPHAN_SECONDS_MAX: u64 = 15;
 const SHOWN_LOG_LINES_MAX: usize = 200;
 
-/// Where the server keeps its catalog and its jobs.
+/// The catalog of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Catalog {
     Sqlite,
@@ -40,7 +40,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of its own, ready for requests: empty data folder, empty catalog, free port.
+    /// A new server, ready for requests: empty data folder, empty catalog, free port.
     pub async fn start(catalog: Catalog) -> Self {
         Self::start_with(catalog, &[]).await
     }
@@ -54,7 +54,7 @@ impl Server {
         Self::start_on(database.map(Arc::new), settings).await
     }
 
-    /// Another one on the same catalog.
+    /// Another server on the same catalog.
     pub async fn start_beside(other: &Server) -> Self {
         Self::start_on(other.database.clone(), &[]).await
     }
@@ -86,13 +86,13 @@ impl Server {
         server
     }
 
-    /// Sets an `EYELINE_*` name from the next start on, and for commands.
+    /// Sets an `EYELINE_*` variable for later starts and commands.
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Starts the process on the data that is there; returns when it is ready.
+    /// Starts the process on the existing data. Returns when it is ready.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the server is running");
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("a log file");
@@ -117,18 +117,18 @@ impl Server {
         }
     }
 
-    /// The binary with this server's settings and nothing of the caller's; for its other commands too.
+    /// The binary with only this server's settings, also for its other commands.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EYELINE_")) {
             command.env_remove(name);
         }
-        // A folder of its own, so that no settings file of a working copy is read.
+        // In its own folder, so that no settings file of a working copy is read.
         command.envs(self.settings.iter().cloned()).current_dir(self.folder.path());
         command
     }
 
-    /// Ends the process at once, as a power switch would; its workers have to notice by themselves.
+    /// Kills the process like a power switch. Its workers must notice that.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the server is running");
         let workers: Vec<Process> =
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// Holds the process where it is, until it is resumed or killed.
+    /// Suspends the process until it is resumed or killed.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
@@ -156,7 +156,7 @@ impl Server {
         kill_process(Pid::from_child(child), signal).expect("a signal can be sent");
     }
 
-    /// Asks the process to end and waits for it.
+    /// Stops the process and waits for its end.
     pub async fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the server is running");
         kill_process(Pid::from_child(&child), Signal::TERM).expect("SIGTERM can be sent");
@@ -178,7 +178,7 @@ impl Server {
         self.child.as_ref().map(|child| processes::tree(child.id())).unwrap_or_default()
     }
 
-    /// The processes that decode.
+    /// The worker processes that decode.
     pub fn workers(&self) -> Vec<Process> {
         let server = self.child.as_ref().map(Child::id);
         self.processes().into_iter().filter(|process| Some(process.pid) != server).collect()
@@ -189,7 +189,7 @@ impl Server {
         self.folder.path()
     }
 
-    /// Where everything embedded is.
+    /// The folder of the embedded engines.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -203,7 +203,7 @@ impl Server {
         self.port
     }
 
-    /// Everything that the server has written to its outputs, over all its starts.
+    /// All output of the server, over all its starts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -233,7 +233,7 @@ pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("EYELINE_BIN") {
         let path = PathBuf::from(path);
         assert!(path.is_file(), "EYELINE_BIN names {}, which is not there", path.display());
-        // Started from another folder, a relative path would mean another file.
+        // Started from another folder, a relative path would name another file.
         return path.canonicalize().expect("the full path of EYELINE_BIN");
     }
     let own = std::env::current_exe().expect("the path of the running executable");
@@ -250,8 +250,7 @@ pub(crate) fn binary() -> PathBuf {
     binary
 }
 
-/// A port nobody listens on, below the range that outgoing connections take theirs from: a killed server must find its
-/// port free when it comes back.
+/// A free port below the range of outgoing connections: a killed server must find its port free when it returns.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u128 = 18_000;

@@ -1,7 +1,7 @@
-//! A disk that is soon full: a file system in memory, of a few megabytes, in the place of a server's data folder.
+//! A small disk for a server's data folder: a file system in memory, of a few megabytes.
 //!
-//! Mounting needs rights. A test that mounts runs once more as a process with mounts of its own, which end with it: with
-//! root's rights, or in a user namespace where the machine permits one. Where it permits neither, the test fails and says so.
+//! Mounting needs rights. A test that mounts runs once more as a process with its own mounts, which end with it: as
+//! root, or in a user namespace if the machine permits one. Otherwise the test fails and says so.
 
 use std::fs::{self, File};
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::Server;
 const INSIDE: &str = "EYELINE_TEST_OWN_MOUNTS";
 const BALLAST: &str = "ballast";
 
-/// Runs the body of the test of this full name (`module_path!()` and its own) where it may mount.
+/// Runs the body of the test with this full name (`module_path!()` and the function's name) where it may mount.
 pub fn with_own_mounts<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -46,7 +46,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Puts the data of a server that is stopped now on a disk of so many megabytes.
+    /// Moves the data of a stopped server to a disk of this many megabytes.
     pub fn under(server: &Server, megabytes: u32) -> Self {
         let (path, before) = (server.data(), server.folder().join("data-before"));
         fs::rename(&path, &before).expect("the data folder can be moved");
@@ -59,7 +59,7 @@ impl SmallDisk {
         disk
     }
 
-    /// Takes all the space that is left.
+    /// Uses up the free space.
     pub fn fill(&self) {
         let mut ballast = File::options().create(true).append(true).open(self.ballast()).expect("a file");
         for size in [1 << 16, 1 << 12, 1] {
@@ -78,7 +78,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Also below a server that still runs.
+        // Also below a running server.
         let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
     }
 }

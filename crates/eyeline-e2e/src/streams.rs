@@ -25,7 +25,7 @@ pub fn path(project_id: &str, since: Option<u64>) -> String {
     }
 }
 
-/// One open WebSocket.
+/// An open WebSocket.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
@@ -37,7 +37,7 @@ impl Socket {
         })
     }
 
-    /// The same; an error of the connection is the caller's to judge.
+    /// The same; the caller judges an error of the connection.
     pub async fn try_open(api: &Api, path: &str) -> Result<Self, Box<Error>> {
         let url = api.url(path).replacen("http://", "ws://", 1);
         let mut request = url.into_client_request()?;
@@ -48,7 +48,7 @@ impl Socket {
         Ok(Socket(socket))
     }
 
-    /// The next message; `None` when the connection has ended.
+    /// The next message; `None` if the connection has ended.
     pub async fn try_next(&mut self) -> Option<Value> {
         loop {
             match self.0.next().await? {
@@ -59,20 +59,20 @@ impl Socket {
         }
     }
 
-    /// The next message, which has to come.
+    /// The next message, which must arrive.
     pub async fn next(&mut self) -> Value {
         let next = timeout(Duration::from_secs(MESSAGE_SECONDS_MAX), self.try_next()).await;
         next.expect("a message comes in time").expect("the stream stays open")
     }
 
-    /// Nothing is heard for `span`.
+    /// Checks that no message arrives for `span`.
     pub async fn expect_silence(&mut self, span: Duration) {
         if let Ok(heard) = timeout(span, self.try_next()).await {
             panic!("nothing was to be heard, but {heard:?} was");
         }
     }
 
-    /// All messages up to the one that `is_last` says is the last.
+    /// All messages up to the first for which `is_last` is true.
     pub async fn until(&mut self, mut is_last: impl FnMut(&Value) -> bool) -> Vec<Value> {
         let mut heard = Vec::new();
         loop {
@@ -104,7 +104,7 @@ pub struct ServerSentEvents {
 }
 
 impl ServerSentEvents {
-    /// Opens a stream as a browser's EventSource does. `Err` has the status of the refusal.
+    /// Opens a stream like a browser's EventSource. `Err` has the status of the refusal.
     pub async fn open(api: &Api, path: &str, last_event_id: Option<u64>) -> Result<Self, u16> {
         let mut request = api.request(Method::GET, path).header("accept", "text/event-stream");
         if let Some(seq) = last_event_id {
@@ -121,7 +121,7 @@ impl ServerSentEvents {
         Ok(ServerSentEvents { chunks, buffer: Vec::new(), messages: VecDeque::new() })
     }
 
-    /// The next message, which has to come. Its `id` must be its `seq`, so that `Last-Event-ID` works.
+    /// The next message, which must arrive. Its `id` must be its `seq`, so that `Last-Event-ID` works.
     pub async fn next(&mut self) -> Value {
         loop {
             if let Some(message) = self.messages.pop_front() {

@@ -1,4 +1,4 @@
-//! Sending a file through its link, as the answer to `POST /images` says to.
+//! Sends a file through its link, as the answer to `POST /images` describes.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::project::Project;
 const CHUNK_BYTES: usize = 64 * 1024;
 const FINAL_SECONDS_MAX: u64 = 60;
 
-/// What the client says of the file when it asks for the link, which decides the form of the upload.
+/// The client's statements about the file when it requests the link. They decide the form of the upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stated {
-    /// Only its name: a form that the file is a field of.
+    /// Only its name: the file is a field of a form.
     Name,
-    /// Size and hash too: a PUT of just these bytes.
+    /// Also size and hash: a PUT of exactly these bytes.
     SizeAndHash,
 }
 
@@ -38,12 +38,12 @@ impl Stated {
     }
 }
 
-/// The request that sends `photo` through `link`, an answer of `POST /images`. Takes no credential along.
+/// The request that sends `photo` through `link`, an answer of `POST /images`. Sends no credential.
 pub fn through_link(api: &Api, link: &Value, photo: &Photo) -> RequestBuilder {
     through_link_as(api, link, photo, Body::from(photo.bytes.to_vec()))
 }
 
-/// The same, a chunk of `CHUNK_BYTES` every `pause`, as over a slow line.
+/// The same, one chunk of `CHUNK_BYTES` every `pause`, like a slow connection.
 pub fn through_link_slowly(api: &Api, link: &Value, photo: &Photo, pause: Duration) -> RequestBuilder {
     let bytes = photo.bytes.clone();
     let chunks = stream::iter((0..bytes.len()).step_by(CHUNK_BYTES)).then(move |start| {
@@ -56,7 +56,7 @@ pub fn through_link_slowly(api: &Api, link: &Value, photo: &Photo, pause: Durati
     through_link_as(api, link, photo, Body::wrap_stream(chunks))
 }
 
-/// The same for a connection that breaks after half of the file, a moment after that half has been sent.
+/// The same for a connection that breaks shortly after half of the file was sent.
 pub fn through_link_cut(api: &Api, link: &Value, photo: &Photo) -> RequestBuilder {
     let half = photo.bytes[..photo.bytes.len() / 2].to_vec();
     let breaks = async {
@@ -92,12 +92,12 @@ fn strings(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     entries.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_else(|| panic!("{name} is no text"))))
 }
 
-/// Asks for a link.
+/// Requests a link.
 pub async fn ask(project: &Project, stated: Stated, photo: &Photo) -> Value {
     project.key.post("/images", &stated.request(&project.id, photo)).await.expect(201).json()
 }
 
-/// Asks for a link, sends the file and says so; returns the image's id.
+/// Requests a link, sends the file and completes the upload. Returns the image's id.
 pub async fn upload(project: &Project, stated: Stated, photo: &Photo) -> String {
     let link = ask(project, stated, photo).await;
     expect_taken(send(through_link(&project.key, &link, photo)).await);
@@ -106,13 +106,13 @@ pub async fn upload(project: &Project, stated: Stated, photo: &Photo) -> String 
     image_id
 }
 
-/// An upload that was taken is 200, 201 or 204, as with S3.
+/// A successful upload answers 200, 201 or 204, as with S3.
 #[track_caller]
 pub fn expect_taken(answer: Answer) {
     assert!(matches!(answer.status, 200 | 201 | 204), "an upload that is taken: {answer}");
 }
 
-/// The image, once nothing more will happen to it by itself.
+/// The image, once its state is final.
 pub async fn wait_until_final(project: &Project, image_id: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(FINAL_SECONDS_MAX);
     loop {
@@ -133,7 +133,7 @@ pub async fn upload_until_done(project: &Project, stated: Stated, photo: &Photo)
     image
 }
 
-/// A field that has to be a text.
+/// A field that must be a text.
 #[track_caller]
 pub fn id(object: &Value, field: &str) -> String {
     object[field].as_str().unwrap_or_else(|| panic!("{field} in {object}")).to_owned()

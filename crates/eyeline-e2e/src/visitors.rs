@@ -1,4 +1,4 @@
-//! Lets simulated visitors come to galleries of a server: they page as deep as they scroll, and send what they do.
+//! Simulated visitors of galleries on a server: they scroll through pages and send their acts.
 
 use std::fmt::Write as _;
 
@@ -12,21 +12,21 @@ use crate::uploads::id;
 use crate::{Project, Server};
 
 const PAGE: usize = 20;
-/// Sessions that go on at the same time, each over a connection that is kept.
+/// Concurrent sessions, each over a kept connection.
 const AT_ONCE: usize = 16;
 /// Events of a request.
 const BATCH: usize = 5_000;
 
-/// A gallery that was played to the end.
+/// A gallery played to the end.
 pub struct Played {
-    /// What its draws depend on.
+    /// The seed of its draws.
     pub gallery_id: GalleryId,
     pub report: Report,
 }
 
-/// Plays all sessions of a scenario on a gallery for each seed, all of them under one clock, on a server with
-/// `EYELINE_TEST_CLOCK=true`. Sessions go on side by side up to a publication; what they did is sent then.
-/// `ranking` is the setting of each gallery.
+/// Plays all sessions of a scenario on a gallery for each seed, all under one clock, on a server with
+/// `EYELINE_TEST_CLOCK=true`. Sessions up to a publication run concurrently; their acts are sent then. `ranking` is the
+/// setting of each gallery.
 pub async fn play(server: &Server, scenario: Scenario, ranking: &Value, seeds: &[u64]) -> Vec<Played> {
     set_clock(server, at(0.0).to_string()).await;
     let project = Project::create(server, scenario.name).await;
@@ -57,7 +57,7 @@ async fn set_clock(server: &Server, now: String) {
 struct Gallery {
     id: String,
     crowd: Crowd,
-    /// Images that were loaded.
+    /// The number of loaded images.
     images: usize,
 }
 
@@ -77,7 +77,7 @@ struct Item<'a> {
 }
 
 impl Gallery {
-    /// Loads the images that have arrived by then, and has the order made anew.
+    /// Loads the images that exist by then, and publishes the order.
     async fn advance(&mut self, project: &Project, session: usize) {
         self.crowd.advance(session);
         let mut rows = String::new();
@@ -97,7 +97,7 @@ impl Gallery {
         project.refresh(&self.id).await;
     }
 
-    /// One session; with it the order that it saw.
+    /// One session, with the order that it saw.
     async fn visit(&self, project: &Project, session: usize) -> (Visit, String) {
         let mut visit = self.crowd.visit(session);
         let path = format!("/galleries/{}/images?limit={PAGE}", self.id);
@@ -116,7 +116,7 @@ impl Gallery {
         }
     }
 
-    /// Sends what visitors, and the bots that came in their time, did.
+    /// Sends the acts of visitors, and of the bots that came in their time.
     async fn send(&mut self, project: &Project, visits: &[(Visit, String)], now: &str) {
         let mut events = Vec::new();
         for (visit, order_id) in visits {
@@ -152,7 +152,7 @@ impl Gallery {
         )
     }
 
-    /// Every event that the visitors made has been counted.
+    /// Checks that every event of the visitors was counted.
     async fn end(&self, project: &Project) -> Played {
         let report = self.crowd.report();
         let refreshed = project.refresh(&self.id).await;

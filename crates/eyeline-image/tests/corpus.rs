@@ -1,5 +1,4 @@
-//! Every file of the shared corpus of odd and hostile pictures, and every shared case, gets the outcome that is expected of
-//! it.
+//! Checks the outcome of every file in the shared corpus of odd and hostile pictures, and of every shared case.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,15 +19,15 @@ struct Entry {
     expect: String,
     upright_w: Option<u32>,
     upright_h: Option<u32>,
-    /// Mean colours of a 4 x 4 grid of the upright picture, in hex, where nothing is transparent.
+    /// Mean colours of a 4 x 4 grid of the upright picture, in hex, for opaque pictures.
     rgb4x4: Option<String>,
 }
 
 /// The folders of pictures; the others hold JSON and text.
 const FOLDERS: [&str; 5] = ["gif", "image", "jpeg-decoder", "orientation", "png"];
 
-/// Files that lenient readers accept and that are refused here, because samples are missing in them and were guessed:
-/// the decoder met a marker before the data of a scan was complete, or a code that does not exist.
+/// Files that lenient readers accept and this crate refuses, because samples are missing and were guessed: the decoder
+/// met a marker before the data of a scan was complete, or an undefined code.
 const REFUSED_FOR_LOST_DATA: [&str; 6] = [
     "jpeg-decoder/tests__crashtest__images__dc-predictor-overflow.jpg",
     "jpeg-decoder/tests__crashtest__images__imagetestsuite__1cbb1bb37d62c44f67374cd451643dc4.jpg",
@@ -38,23 +37,23 @@ const REFUSED_FOR_LOST_DATA: [&str; 6] = [
     "jpeg-decoder/tests__reftest__images__partial_progressive.jpg",
 ];
 
-/// A file with a colour profile that is not sRGB's. The index has its colours unconverted.
+/// A file whose colour profile is not sRGB. The index has its unconverted colours.
 const CONVERTED: &str = "image/tests__images__jpg__portrait_2.jpg";
 
-/// Below this a side, colour at half the size says little of the original's.
+/// On shorter sides, colour at half the size says little about the original's colour.
 const COMPARED_SIDE_MIN: u32 = 64;
 
-/// How far a mean of a grid's cell may lie from the reference: one version's compression, and another converter's view
-/// of the same profile.
+/// The largest difference of a grid cell's mean from the reference: one version's compression, and another converter's
+/// reading of the same profile.
 const GRID_TOLERANCE: i16 = 10;
 
 fn shared(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder)
 }
 
-/// What is expected of a case.
+/// The expected outcome of a case.
 enum Expected {
-    /// A picture of this size, with these colours at some places.
+    /// A picture of this size, with these colours at some positions.
     Done((u32, u32), &'static [((u32, u32), [u8; 3])]),
     Damaged,
 }
@@ -89,7 +88,7 @@ const CASES: [(&str, Expected); 16] = {
     ]
 };
 
-/// How far a colour may lie from that of Little CMS, after compression.
+/// The largest difference of a colour from that of Little CMS, after compression.
 const CASE_TOLERANCE: u8 = 4;
 
 #[test]
@@ -201,7 +200,7 @@ fn grid_difference(made: &Made, expected: &str) -> i16 {
     worst
 }
 
-/// The pixels of a side that lie in quarter number `quarter` of it, each with the share of it that does.
+/// The pixels of a side in its quarter number `quarter`, each with the share that lies in it.
 fn shares(quarter: u32, side: u32) -> Vec<(u32, f64)> {
     let (start, end) = (f64::from(quarter * side) / 4.0, f64::from((quarter + 1) * side) / 4.0);
     let share = |pixel: u32| (f64::from(pixel + 1).min(end) - f64::from(pixel).max(start)).max(0.0);

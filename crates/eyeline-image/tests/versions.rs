@@ -1,4 +1,4 @@
-//! What is made of a picture, seen from outside: sizes, orientation, colours, transparency, and what is refused.
+//! The versions of a picture from outside: sizes, orientation, colours, transparency, and refusals.
 
 use std::io::Cursor;
 
@@ -33,13 +33,13 @@ fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A JPEG file with one more segment behind its first marker.
+/// A JPEG file with one more segment after its first marker.
 fn with_segment(file: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len() + 2).expect("a short segment").to_be_bytes();
     [&file[..2], &[0xff, marker], &length, payload, &file[2..]].concat()
 }
 
-/// An EXIF segment's payload that holds nothing but an orientation.
+/// An EXIF segment's payload with only an orientation.
 fn exif_with_orientation(value: u8) -> Vec<u8> {
     [b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[value, 0, 0, 0, 0, 0, 0]].concat()
 }
@@ -102,11 +102,11 @@ fn the_versions_have_the_sizes_of_the_contract_in_the_order_of_the_presets() {
 
 #[test]
 fn every_orientation_comes_out_upright() {
-    // In a picture of odd size, mirrored, colour of half the resolution begins in the middle of a sample.
+    // In a mirrored picture of odd size, colour of half the resolution begins in the middle of a sample.
     for (width, height) in [(90, 60), (91, 61), (801, 601)] {
         let upright = four_corners(width, height);
         for value in 1..=8 {
-            // The camera's sensor saw the scene turned; undoing that is the orientation's meaning.
+            // The camera's sensor saw the scene turned; the orientation undoes that.
             let scene = DynamicImage::from(upright.clone());
             let stored = match value {
                 2 => scene.fliph(),
@@ -163,7 +163,7 @@ fn a_transparent_picture_becomes_png_and_keeps_its_colours_at_the_edge() {
         let picture = decoded(&made, &version.name).to_rgba8();
         assert_eq!(picture.get_pixel(0, 0).0, [250, 10, 10, 255]);
         assert_eq!(picture.get_pixel(version.width - 1, 0).0[3], 0);
-        // What cannot be seen must not shine through where it begins to be seen.
+        // Hidden colours must not show through at the edge of visible ones.
         assert!(
             picture.pixels().all(|pixel| pixel.0[3] < 8 || pixel.0[1] < 40),
             "green at the edge of {}",
@@ -209,7 +209,7 @@ fn a_file_cut_within_its_picture_is_truncated() {
     let webp = in_format(image::ImageFormat::WebP);
     let gif = in_format(image::ImageFormat::Gif);
     for file in [jpeg(&four_corners(300, 200)), png(four_corners(60, 40)), webp, gif] {
-        // The end of a PNG file is twelve bytes, of the others less.
+        // A PNG file ends with twelve bytes, the others with fewer.
         let end = file.len() - 12;
         for cut in (0..end).step_by(7).chain(end - 12..end) {
             assert_eq!(refusal(&file[..cut]), ImageErrorCode::Truncated, "cut at {cut} of {}", file.len());

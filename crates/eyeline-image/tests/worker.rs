@@ -1,5 +1,5 @@
-//! The sandboxed worker: that it works, that it is held to its bounds from inside, and that its end is told apart from
-//! a bad file. This program is its own worker: called with an argument, it plays the part that the argument names.
+//! The sandboxed worker: its function, its confinement from inside, and the distinction of its death from a bad file.
+//! This program is its own worker: an argument names the part that it plays.
 
 #[expect(dead_code, reason = "the format tests use all of it")]
 #[path = "formats/media.rs"]
@@ -79,7 +79,7 @@ fn spawn(part: &str) -> WorkerProcess {
     WorkerProcess::spawn(&program(), &[part]).expect("a worker")
 }
 
-/// A photo with detail everywhere, so that it is about as large as a camera's.
+/// A photo with detail everywhere, and so about as large as a camera's.
 fn photo(width: u32, height: u32) -> Vec<u8> {
     let picture = RgbImage::from_fn(width, height, |x, y| {
         let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(2_246_822_519)).rotate_left(11) % 48;
@@ -124,7 +124,7 @@ fn a_bad_file_leaves_the_worker_alive() {
     }
 }
 
-/// An attempt at what a taken-over decoder would like to do.
+/// An attempt of a hijacked decoder.
 type Attempt = (&'static str, fn() -> io::Result<()>);
 
 const ATTEMPTS: [Attempt; 10] = [
@@ -152,7 +152,7 @@ fn a_worker_cannot_open_connect_start_or_hoard() {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "a worker managed to:\n{report}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(report.lines().count(), ATTEMPTS.len(), "every attempt was made:\n{report}");
-    // The kernel of a build machine has seccomp; a part of Landlock may be missing on an old one.
+    // The kernel of a build machine has seccomp; an old one may lack a part of Landlock.
     let confinement = spawn("image-worker").confinement();
     assert_eq!(confinement.seccomp, Enforcement::Full, "{confinement:?}");
 }
@@ -175,14 +175,14 @@ fn try_everything() -> ExitCode {
     if managed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Else the test above would also pass on a machine where these fail anyway.
+/// Otherwise the test above would also pass on a machine where these always fail.
 fn what_the_worker_cannot_do_works_outside() {
     for (what, attempt) in ATTEMPTS {
         attempt().unwrap_or_else(|error| panic!("{what}: {error}"));
     }
 }
 
-/// Behaves as a worker up to its first request, and then as told.
+/// Behaves like a worker up to its first request, and then as requested.
 fn play(then: fn(&File)) -> ExitCode {
     let line = File::from(io::stdin().as_fd().try_clone_to_owned().expect("a line"));
     say(&line, br#"{"confinement":{"landlock":"none","seccomp":"none"},"heif":{"version":null,"trouble":null,"heic":false,"avif":false}}"#);
@@ -196,7 +196,7 @@ fn say(mut line: &File, message: &[u8]) {
     line.write_all(&[length.as_slice(), message].concat()).expect("says it");
 }
 
-/// Answers with an error of the file if it could fill the memory, so that the server can tell.
+/// Answers with a file error if it could fill the memory, so that the server can tell.
 fn hoard(line: &File) {
     let memory = File::from(io::stdout().as_fd().try_clone_to_owned().expect("memory"));
     confine(&worker::bounds()).expect("confines");
@@ -217,7 +217,7 @@ fn a_worker_that_hangs_is_killed_and_the_file_timed_out() {
 fn a_worker_that_dies_is_told_apart_from_a_bad_file() {
     let mut worker = spawn("die");
     assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
-    // And stays gone, until the server replaces it.
+    // It stays gone until the server replaces it.
     assert_eq!(gone(&mut worker, &Limits::default()), ImageErrorCode::DecoderCrashed);
 }
 
@@ -236,7 +236,7 @@ fn what_a_large_file_took_is_given_back() {
     let mut worker = spawn("image-worker");
     let memory = format!("/proc/{}/fd/1", worker.id());
     let shared = || std::fs::metadata(&memory).expect("readable").len();
-    // What follows the picture is no part of it.
+    // Bytes after the picture do not belong to it.
     let file = [photo(300, 200), vec![0; 20 << 20]].concat();
     worker.make_versions(&file, &PRESETS, &Limits::default()).expect("versions");
     assert!(shared() <= 8 << 20, "{} MiB are kept", shared() >> 20);
@@ -280,7 +280,7 @@ fn heif(brand: &[u8; 4], sample: &[u8], size: (u32, u32)) -> Vec<u8> {
     Media::of(brand, &[Item::coded(kind, sample, size)]).file()
 }
 
-/// A picture of 4000 x 3000 pixels in tiles, with opacity if there is a sample of it.
+/// A picture of 4000 x 3000 pixels in tiles, with opacity if there is such a sample.
 fn tiled(brand: &[u8; 4], sample: &[u8], opacity: Option<&[u8]>) -> Vec<u8> {
     let kind = if brand == b"avif" { b"av01" } else { b"hvc1" };
     let tiles = vec![2; 21 * 24];
@@ -314,7 +314,7 @@ fn a_worker_reads_heic_and_avif() {
     }
 }
 
-/// Tells what becomes of a HEIC and an AVIF in a process that does not find libde265.
+/// Reports the outcome of a HEIC and an AVIF in a process that does not find libde265.
 fn read_without_libde265() -> ExitCode {
     let reader = Heif::load_named("libheif.so.1", "libde265-that-is-not-there.so.0");
     let files =
@@ -364,7 +364,7 @@ fn progressive(width: u16, height: u16) -> Vec<u8> {
     file
 }
 
-/// Flat, but for a transparent pixel where the form has opacity.
+/// Flat, except for a transparent pixel if the form has opacity.
 fn flat(form: DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut file = io::Cursor::new(Vec::new());
     form.write_to(&mut file, format).expect("encodes");
@@ -380,9 +380,9 @@ fn flat_gif(width: u16, height: u16) -> Vec<u8> {
     file
 }
 
-/// What lets photos in counts on it.
+/// Admission relies on this.
 fn a_worker_takes_no_more_than_was_told_before() {
-    // Time is not what is measured here.
+    // This test does not measure time.
     let limits = Limits { max_seconds: 120, ..Limits::default() };
     let (width, height) = (4_000, 3_000);
     let grey = {
@@ -429,7 +429,7 @@ fn a_worker_takes_no_more_than_was_told_before() {
         worker.make_versions(&file, &PRESETS, &limits).unwrap_or_else(|error| panic!("{what}: {error:?}"));
         let start = &file[..file.len().min(START_BYTES as usize)];
         let bytes = file.len() as u64;
-        // The server's copy of the file is counted too.
+        // The server's copy of the file counts too.
         let told = memory_needed(start, bytes, &limits) - bytes;
         let peak = peak_bytes(&worker);
         eprintln!("{what}: {} MiB at the peak, {} MiB told before", peak >> 20, told >> 20);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::Report;
 use crate::world::{Habits, Scenario, World, stream};
 
-/// Parts that the course of a run is shown in.
+/// The number of parts in which a run is reported.
 const PARTS: usize = 10;
 /// Networks of visitors are numbered from here, those of bots from zero.
 const VISITORS: u32 = 1 << 20;
@@ -22,22 +22,22 @@ pub const CLICKS_OF_BOT: usize = 10;
 /// Images that a bot views.
 const IMAGES_OF_BOT: usize = 5;
 
-/// All who come to the images of a world.
+/// All visitors and bots of a world.
 pub struct Crowd {
     seed: u64,
     world: World,
     habits: Habits,
     bots_random: Pcg64Mcg,
-    /// Bots' sessions so far.
+    /// The number of bot sessions so far.
     bots: u64,
     seen: Vec<bool>,
-    /// Clicks of the best order there is, by the depth of a session.
+    /// The clicks of the best possible order, by the depth of a session.
     best: Vec<f64>,
     tallies: Vec<Tally>,
     events: u64,
 }
 
-/// Clicks that the sessions between two publications were expected to make, and that an oracle would have got of them.
+/// The expected clicks of the sessions between two publications, and those of an oracle for the same sessions.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     expected: f64,
@@ -48,24 +48,24 @@ struct Tally {
 #[derive(Clone, Copy, Debug)]
 pub struct Actor {
     pub session_id: SessionId,
-    /// Each visitor's is its own.
+    /// Unique for each visitor.
     pub network: u32,
 }
 
-/// One visitor's session. Its images come in the order that they are shown in.
+/// One visitor's session. Its images come in the shown order.
 #[derive(Debug)]
 pub struct Visit {
     pub actor: Actor,
-    /// Places that it scrolls down to unless a click ends it.
+    /// The places to which it scrolls unless a click ends it.
     pub depth: usize,
-    /// What it has done so far, by place.
+    /// Its acts so far, by place.
     pub looks: Vec<Look>,
     expected: f64,
     left: bool,
     random: Pcg64Mcg,
 }
 
-/// An image that was seen.
+/// A seen image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     pub image: usize,
@@ -107,22 +107,22 @@ impl Crowd {
         &self.world.scenario
     }
 
-    /// Images there are by now: those with a smaller number.
+    /// The number of existing images, whose numbers are smaller.
     pub fn images(&self) -> usize {
         self.world.images
     }
 
-    /// The session at which an image is created; before 0 for those that were there.
+    /// The session at which an image is created; negative if it existed from the start.
     pub fn born(&self, image: usize) -> f64 {
         self.world.born[image]
     }
 
-    /// The true appeal of an image now: the chance of a click by a visitor who really looks at it.
+    /// The true appeal of an image now: the chance that a visitor who looks at it clicks it.
     pub fn appeal(&self, image: usize) -> f64 {
         self.world.appeal(image)
     }
 
-    /// Goes on to a session: images arrive, appeals drift. What follows is tallied apart from what was before.
+    /// Advances to a session: images arrive, appeals drift. Starts a new tally.
     pub fn advance(&mut self, session: usize) {
         self.world.advance(session);
         self.best = self.habits.clicks_by_depth(&self.world.best_appeals());
@@ -144,7 +144,8 @@ impl Crowd {
         }
     }
 
-    /// The visitor sees the next image. False once it sees no more: it is at its depth, or a click has ended its session.
+    /// The visitor sees the next image. False once it sees no more, at its depth or after a click that ended its
+    /// session.
     pub fn look(&self, visit: &mut Visit, image: usize) -> bool {
         let place = visit.looks.len();
         if visit.left || place >= visit.depth {
@@ -159,7 +160,7 @@ impl Crowd {
         !visit.left && visit.looks.len() < visit.depth
     }
 
-    /// Tallies a visit that is over.
+    /// Tallies an ended visit.
     pub fn take_in(&mut self, visit: &Visit) {
         for look in &visit.looks {
             self.seen[look.image] = true;
@@ -171,7 +172,7 @@ impl Crowd {
         }
     }
 
-    /// The bots that come in the time of so many visitors' sessions, from one of their networks after the other.
+    /// The bots that come during `sessions` visitor sessions, from one network after another.
     pub fn bots(&mut self, sessions: usize) -> Vec<Bot> {
         let (scenario, targets) = (&self.world.scenario, &self.world.targets);
         if targets.is_empty() {
@@ -215,7 +216,7 @@ impl Crowd {
 }
 
 impl Visit {
-    /// Which of so many orders side by side the visitor sees: the one that a server would show it.
+    /// The number of the concurrent order that the visitor sees, as a server would choose it.
     pub fn snapshot(&self, orders: usize) -> usize {
         usize::from(snapshot_of(self.actor.session_id.to_string().as_bytes())) % orders
     }

@@ -1,4 +1,4 @@
-//! Lets a crowd visit the ranking itself: the very columns, folds and orders of the server, no HTTP.
+//! Lets a crowd visit the ranking in memory, with the server's columns, folds and orders and without HTTP.
 
 use eyeline_core::event::{ActKind, Source};
 use eyeline_core::ranking::{Basis, Counts, Evidence, RankedImage, Reckoned, Reckoner, RulesInForce, Scorer, sequence};
@@ -8,7 +8,7 @@ use crate::crowd::{Actor, CLICKS_OF_BOT, Crowd, Look};
 use crate::world::{PLACES_MAX, Scenario};
 use crate::{Report, at};
 
-/// Plays all sessions of a scenario. The gallery's id is what its draws depend on.
+/// Plays all sessions of a scenario. The draws depend on the gallery's id.
 pub fn play(scenario: Scenario, ranking: Ranking, seed: u64, gallery_id: GalleryId) -> Report {
     let mut crowd = Crowd::new(scenario, seed);
     let mut gallery = Gallery { ranking, gallery_id, reckoner: Reckoner::default() };
@@ -25,7 +25,7 @@ struct Gallery {
 }
 
 impl Gallery {
-    /// Publishes the orders and lets the visitors come up to the next publication. What they do is received then and there.
+    /// Publishes the orders and lets the visitors come up to the next publication. Their acts are received immediately.
     fn round(&mut self, crowd: &mut Crowd, session: usize, sessions: usize) {
         crowd.advance(session);
         let now = at(session as f64);

@@ -1,8 +1,8 @@
 //! Simulated visitors of a gallery: a world of images with a true appeal, and a crowd that scrolls, looks and clicks.
 //!
-//! The same crowd visits the ranking itself, in memory ([`play`]), and a server over HTTP (`bench_ranking` of
-//! `eyeline-e2e`). What an order brings is told as a part of the clicks that an oracle would have got which knows every
-//! image's true appeal. Visitors are simulated, not real.
+//! The same crowd visits the ranking in memory ([`play`]), and a server over HTTP (`bench_ranking` of `eyeline-e2e`).
+//! The result of an order is its part of the clicks of an oracle that knows every image's true appeal. Visitors are
+//! simulated, not real.
 
 mod crowd;
 mod in_memory;
@@ -18,10 +18,10 @@ pub use world::{Appeals, Curve, SCENARIOS, Scenario};
 
 /// Time that passes from one session to the next: 20,000 sessions are 14 days.
 const SESSION: Duration = Duration::from_millis(60_480);
-/// When the first session begins.
+/// The time of the first session.
 const BEGIN: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
 
-/// When a session begins; before the first one for a negative number.
+/// The time of a session; before the first one for a negative number.
 pub fn at(session: f64) -> Timestamp {
     Timestamp::from_micros(BEGIN.micros() + (session * SESSION.as_micros() as f64) as i64)
 }
@@ -35,11 +35,11 @@ pub struct Report {
     pub images: usize,
     pub clicks_per_session: f64,
     pub oracle_clicks_per_session: f64,
-    /// Expected clicks as a part of those of an oracle that knows every image's true appeal.
+    /// Expected clicks as a part of the clicks of an oracle that knows every image's true appeal.
     pub fraction: f64,
     /// The same of each tenth of the sessions.
     pub fractions: Vec<f64>,
-    /// The part of the images that anybody ever saw.
+    /// The share of images that any visitor saw.
     pub seen: f64,
     pub events: u64,
 }

@@ -1,9 +1,9 @@
-//! The world of the simulation: images with a true appeal, and the habits of those who look at them.
+//! The world of the simulation: images with a true appeal, and the habits of their visitors.
 //!
-//! A session scrolls to a depth; every tile down to it is rendered, which is a view. A rendered tile is really looked at
-//! with the attention of its place, and then clicked with the image's true appeal (the position-based model). With
-//! `stop` above zero a click ends the session with that chance (the dependent click model), a deliberate mismatch for
-//! a ranking that believes in the position-based one.
+//! A session scrolls to a depth, and renders every tile down to it, which is a view. The visitor looks at a rendered
+//! tile with the attention of its place, and then clicks it with the image's true appeal (the position-based model).
+//! With `stop` above 0 a click ends the session with that chance (the dependent click model). That is a deliberate
+//! mismatch for a ranking that assumes the position-based model.
 
 use rand::distr::Distribution as _;
 use rand::seq::index;
@@ -11,13 +11,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::Beta;
 use rand_pcg::Pcg64Mcg;
 
-/// The deepest place that anybody reaches.
+/// The deepest place that any visitor reaches.
 pub const PLACES_MAX: usize = 200;
 const PAGE: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Curve {
-    /// Everybody sees the first page, 40 in 100 go on to each further one; attention falls as a power of the place.
+    /// All visitors see the first page, and 40 % continue to each further one. Attention falls as a power of the place.
     Power,
     /// Four columns: rows are lost one by one, more at the end of a page.
     Grid,
@@ -31,7 +31,7 @@ pub enum Appeals {
     Beta,
     /// Mean 5 %, hard to tell apart.
     BetaTight,
-    /// A few hits and a long dull tail.
+    /// A few hits and a long tail of dull images.
     Zipf,
 }
 
@@ -39,22 +39,22 @@ pub enum Appeals {
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub name: &'static str,
-    /// Images there are at the beginning.
+    /// The number of images at the start.
     pub images: usize,
     pub sessions: usize,
     /// Sessions between two publications of the order.
     pub refresh: usize,
     pub appeals: Appeals,
     pub curve: Curve,
-    /// The power by which attention falls, of [`Curve::Power`].
+    /// The exponent of falling attention in [`Curve::Power`].
     pub eta: f64,
     /// The chance that a click ends the session.
     pub stop: f64,
     /// New images a session.
     pub arrive: f64,
-    /// Sessions after which an image has half its appeal left; 0: it keeps it.
+    /// Sessions after which an image has half its appeal left; 0 keeps the appeal.
     pub age_half_life: f64,
-    /// Every so many sessions the appeal of a share of the images is drawn anew; 0: never.
+    /// Sessions after which the appeal of a share of the images is drawn again; 0 is never.
     pub drift_every: usize,
     pub drift_share: f64,
     /// Bot sessions for each visitor's session, the images they push, and the sources they come from.
@@ -151,7 +151,7 @@ impl Scenario {
     }
 }
 
-/// The way visitors scroll and look.
+/// The scrolling and looking of visitors.
 pub struct Habits {
     /// The chance that a session goes deeper than a place; it never rises.
     reach: Vec<f64>,
@@ -180,17 +180,17 @@ impl Habits {
         Habits { reach, attention, stop: scenario.stop }
     }
 
-    /// Places that a visitor scrolls down to whose patience is a number from 0 to 1, the most patient having 0.
+    /// The places to which a visitor scrolls with this patience, from 0 (most patient) to 1.
     pub fn depth(&self, patience: f64) -> usize {
         self.reach.partition_point(|reach| *reach >= patience)
     }
 
-    /// The chance that a tile that was scrolled to is really looked at.
+    /// The chance that a visitor looks at a tile after scrolling to it.
     pub fn attention(&self, place: usize) -> f64 {
         self.attention[place]
     }
 
-    /// Clicks that sessions are expected to make on images with these appeals, by the depth that they scroll to.
+    /// The expected clicks of sessions on images with these appeals, by the depth of the session.
     pub fn clicks_by_depth(&self, appeals: &[f64]) -> Vec<f64> {
         let (mut going_on, mut clicks) = (1.0, 0.0);
         let mut by_depth = vec![0.0];
@@ -204,14 +204,14 @@ impl Habits {
     }
 }
 
-/// The images and what becomes of them. They are numbered in the order of their creation.
+/// The images and their state, numbered in the order of their creation.
 pub struct World {
     pub scenario: Scenario,
-    /// The session at which each image is created; before 0 for those that were there.
+    /// The session at which each image is created; negative if it existed from the start.
     pub born: Vec<f64>,
-    /// Images there are by now.
+    /// The number of existing images.
     pub images: usize,
-    /// The ones that bots push: of the least appealing quarter.
+    /// The images that bots push, from the least appealing quarter.
     pub targets: Vec<usize>,
     random: Pcg64Mcg,
     appeals: Vec<f64>,
@@ -241,7 +241,7 @@ impl World {
         World { scenario, born, images: at_first, targets, random, appeals, session: 0, next_drift }
     }
 
-    /// Goes on to a session: images arrive, appeals drift.
+    /// Advances to a session: images arrive, appeals drift.
     pub fn advance(&mut self, session: usize) {
         self.session = session;
         self.images = self.born.partition_point(|born| *born <= session as f64);
@@ -270,7 +270,7 @@ impl World {
         self.appeals[image] * left
     }
 
-    /// The true appeals now in the best order there is.
+    /// The present true appeals in the best possible order.
     pub fn best_appeals(&self) -> Vec<f64> {
         let mut best: Vec<f64> = (0..self.images).map(|image| self.appeal(image)).collect();
         best.sort_by(|a, b| b.total_cmp(a));
@@ -279,7 +279,7 @@ impl World {
     }
 }
 
-/// Random numbers that depend on the seed and on what they are for.
+/// Random numbers that depend on the seed and on their purpose.
 pub fn stream(seed: u64, purpose: u64) -> Pcg64Mcg {
     Pcg64Mcg::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose)
 }

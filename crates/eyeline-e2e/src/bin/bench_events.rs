@@ -67,7 +67,7 @@ const LOADS: [Load; 8] = [
 
 struct Measured {
     load: Load,
-    /// How long each request took, sorted.
+    /// The sorted durations of the requests.
     waits: Vec<Duration>,
     seconds: f64,
     cpu_seconds: f64,
@@ -92,7 +92,7 @@ async fn main() -> ExitCode {
             run(&options, &server, &project.key, &gallery_id, row).await;
         }
         sent = rows.iter().filter(|row| !row.load.to_twin).map(|row| row.waits.len() * row.load.events).sum();
-        // What waits to be counted is not to weigh on the next round's rows.
+        // Waiting events must not slow down the next round's rows.
         let applied = applied_events(&project, &gallery_id).await;
         if applied != Some(sent as u64) {
             let _told = writeln!(stdout(), "\nWRONG: {sent} events were accepted and {applied:?} counted.");
@@ -102,8 +102,8 @@ async fn main() -> ExitCode {
     if report(&options, &mut rows, sent).is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// What is counted once nothing waits any more. Many more events are taken in a second than are applied, so a refresh may
-/// give up waiting a few times.
+/// The counts once no event waits. Events are accepted much faster than they are applied, so a refresh may time out a
+/// few times.
 async fn applied_events(project: &Project, gallery_id: &str) -> Option<u64> {
     const TRIES: usize = 40;
     for _ in 0..TRIES {
@@ -138,7 +138,7 @@ async fn run(options: &Options, server: &Server, api: &Api, gallery_id: &str, ro
                 let mut asked = Instant::now();
                 if let Some(every) = every {
                     tokio::time::sleep_until(planned.into()).await;
-                    // From the planned moment on: a request that has to wait for the one before it has waited.
+                    // Measured from the planned moment: a request that waits for the one before it counts that wait.
                     asked = planned;
                     planned += every;
                 }
@@ -167,7 +167,7 @@ fn request(api: &Api, target: &str, events: &Template, load: Load) -> reqwest::R
     api.request(Method::POST, target).header(CONTENT_TYPE, kind).body(events.lines(load))
 }
 
-/// An event of about 250 bytes, of which only the id is new each time: the load must cost less than what it measures.
+/// An event of about 250 bytes in which only the id changes, so that the load costs less than the server.
 struct Template {
     rest: String,
     without_ids: Bytes,

@@ -75,7 +75,7 @@ async fn main() {
     told.expect("the table can be written");
 }
 
-/// From the answer to each click to the moment at which an order with it was seen.
+/// From the answer to each click to the first order seen with it.
 async fn waits(project: &Project, gallery_id: &str, images: usize, clicks: usize) -> Vec<Duration> {
     let (sent, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let background = tokio::spawn(visit(project.key.clone(), gallery_id.to_owned(), images));
@@ -122,7 +122,7 @@ async fn waits(project: &Project, gallery_id: &str, images: usize, clicks: usize
     waits
 }
 
-/// The ids of the images that are clicked: the first to be loaded, which are the last of the newest.
+/// The ids of the clicked images: the first loaded ones, which are the last of the newest order.
 async fn image_ids(project: &Project, gallery_id: &str, images: usize, clicks: usize) -> Vec<String> {
     let mut ids = vec![String::new(); clicks];
     let mut found = 0;
@@ -148,7 +148,7 @@ fn take_ids(page: &Value, ids: &mut [String]) -> usize {
     found
 }
 
-/// Views of other visitors, so that orders are published all the while.
+/// Views of other visitors, so that orders are published all the time.
 async fn visit(key: eyeline_e2e::api::Api, gallery_id: String, images: usize) {
     let mut random = Random::new(9);
     loop {
@@ -160,7 +160,7 @@ async fn visit(key: eyeline_e2e::api::Api, gallery_id: String, images: usize) {
     }
 }
 
-/// Asks for these pages one after the other: each is another, so that none comes from the cache.
+/// Requests these pages in turn. All differ, so that none comes from the cache.
 async fn pages(project: &Project, gallery_id: &str, numbers: impl Iterator<Item = usize>) -> Vec<Duration> {
     let mut times = Vec::new();
     for number in numbers {

@@ -41,16 +41,16 @@ struct Options {
     connections: u64,
 }
 
-/// Which pages are asked for in a turn.
+/// The pages that a turn requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pages {
-    /// The first of an order that was replaced since: always the same bytes, from the cache.
+    /// The first page of a replaced order: always the same bytes, from the cache.
     Cached,
-    /// The first of the newest order.
+    /// The first page of the newest order.
     First,
-    /// From the first on by their cursors, and again.
+    /// Pages by cursor from the first one on, repeatedly.
     Scrolled,
-    /// Anywhere in the newest order, by their numbers.
+    /// Pages at any number of the newest order.
     Anywhere,
 }
 
@@ -115,7 +115,7 @@ async fn applied_events(project: &Project, gallery_id: &str) -> u64 {
     gallery["applied_events"].as_u64().expect("a number")
 }
 
-/// Views of random images at a steady pace, every other one of the popular ones, until it is aborted.
+/// Views of random images at a steady pace, half of them of popular images, until aborted.
 async fn feed(key: Api, gallery_id: String, (images, popular): (usize, usize), events: usize) {
     let mut random = Random::new(9);
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND as u32);

@@ -76,7 +76,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Files of the same picture that differ, so that nothing can be saved by knowing one of them.
+/// Different files with the same picture, so that knowing one saves nothing for the others.
 fn numbered(photo: &Photo, count: usize) -> Vec<Photo> {
     (0..count).map(|number| photo.with_comment(&format!("photo {number}"))).collect()
 }
@@ -91,7 +91,7 @@ struct Load {
 struct Measured {
     photos: usize,
     seconds: f64,
-    /// From the end of the upload to the news that the photo is done, seconds, sorted.
+    /// Seconds from the end of the upload to the news that the photo is done, sorted.
     waits: Vec<f64>,
     cpu_seconds: f64,
     memory_bytes_max: u64,
@@ -135,7 +135,7 @@ async fn run(server: &Server, load: Load) -> Measured {
     Measured { photos: count, seconds, waits, cpu_seconds, memory_bytes_max: memory.stop() }
 }
 
-/// When the upload of each image had been taken.
+/// The time at which each image was uploaded.
 async fn upload_all(project: &Arc<Project>, load: Load, started: Instant) -> HashMap<String, Instant> {
     let sent = Arc::new(Mutex::new(HashMap::new()));
     let next = Arc::new(AtomicUsize::new(0));
@@ -166,7 +166,7 @@ async fn upload_all(project: &Arc<Project>, load: Load, started: Instant) -> Has
     Arc::into_inner(sent).expect("all uploaders have ended").into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks again and again at the memory of the server and its workers together.
+/// Samples the memory of the server and its workers together.
 struct MemorySampler {
     stopped: Arc<AtomicBool>,
     bytes_max: Arc<AtomicU64>,
@@ -190,7 +190,7 @@ impl MemorySampler {
         MemorySampler { stopped, bytes_max, thread }
     }
 
-    /// The most that was seen, bytes.
+    /// The largest sample, in bytes.
     fn stop(self) -> u64 {
         self.stopped.store(true, Ordering::Relaxed);
         self.thread.join().expect("the sampler");

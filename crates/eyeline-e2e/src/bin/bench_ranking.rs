@@ -35,7 +35,7 @@ struct Options {
     json: bool,
 }
 
-/// Played alone when it is asked for: it stands beside the mean of the others.
+/// Played only if named, because it is not part of the others' mean.
 const LARGE: &str = "large";
 
 #[tokio::main]
@@ -78,7 +78,7 @@ fn scenarios(options: &Options) -> Vec<Scenario> {
         .collect()
 }
 
-/// Plays one row of the table on a server of its own; gives the fractions by seed.
+/// Plays one row of the table on its own server. Returns the fractions by seed.
 async fn run(scenario: Scenario, ranking: Ranking, seeds: &[u64], in_json: bool) -> Vec<f64> {
     let server = Server::start_with(Catalog::Sqlite, &[("EYELINE_TEST_CLOCK", "true")]).await;
     let before = processes::cpu_seconds(&server.processes());

@@ -1,5 +1,5 @@
-//! Questions to the events: answered within a second of the 201, and the same before, while and after events are written
-//! into files, across kill -9 too; and what is learnt again from those files.
+//! Queries over events: answered within a second of the 201, and equal before, while and after events are flushed, also
+//! across kill -9. Also recounts from the files.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use eyeline_e2e::{Catalog, Project, Server};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// An event in a session of its own.
+/// An event in its own session.
 fn event(number: u32) -> Value {
     json!({
         "session_id": Uuid::new_v4(), "event_id": Uuid::new_v4(), "category": "shop",
@@ -43,7 +43,7 @@ async fn wait_for(project: &Project, events: u64, patience: Duration) {
 }
 
 async fn every_event_is_in_every_answer_once(catalog: Catalog) {
-    // Written into files all the time.
+    // Flushed all the time.
     let mut server = Server::start_with(catalog, &[("EYELINE_FLUSH_SECONDS", "1")]).await;
     let project = Project::create(&server, "asked").await;
     let stranger = Project::create(&server, "stranger").await;
@@ -53,13 +53,13 @@ async fn every_event_is_in_every_answer_once(catalog: Catalog) {
             let events: Vec<Value> = (sent..sent + 20).map(event).collect();
             let answer = project.key.post("/events/batch", &json!(events)).await.expect(200).json();
             assert_eq!(answer["accepted"], 20, "{answer}");
-            // Sent again, it changes nothing.
+            // A repetition changes nothing.
             project.key.post("/events/batch", &json!(events)).await.expect(200);
             sent += 20;
             let (count, sessions) = counted(&project).await;
             assert!(count == sessions && count <= sent.into(), "{count} events of {sent}, {sessions} sessions");
         }
-        // On a busy machine a second is long; what is promised is measured elsewhere.
+        // A second is short on a busy machine; benches measure the promise.
         wait_for(&project, sent.into(), Duration::from_secs(20)).await;
         if round % 2 == 1 {
             server.kill().await;
@@ -97,7 +97,7 @@ async fn every_event_is_in_every_answer_once_on_postgres() {
     every_event_is_in_every_answer_once(Catalog::Postgres).await;
 }
 
-/// Visitors look at the order that they are shown, and click its first images and one more.
+/// Visitors see the order that they are shown, and click its first images and one more.
 pub async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
     let mut sent = 0;
     for visitor in 0..visitors {
@@ -125,7 +125,7 @@ pub async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
     sent
 }
 
-/// `rebuild --verify` finds these events and the orders that the server had.
+/// `rebuild --verify` finds these events and the server's orders.
 pub fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
     let verified = server.command().args(["rebuild", "--verify"]).output().expect("the binary starts");
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
@@ -134,7 +134,7 @@ pub fn expect_the_same_orders(server: &Server, gallery_id: &str, events: u32) {
     assert!(line.contains(&format!("{events} events")) && line.contains(" = "), "{line}");
 }
 
-/// Sets the server's clock to noon of a day of January 2030, and changes how the gallery counts from there on.
+/// Sets the server's clock to noon of a day in January 2030, and changes how the gallery counts from then on.
 pub async fn go_on(server: &Server, project: &Project, gallery_id: &str, day: u32, ranking: Value) {
     let now = json!({"now": format!("2030-01-{day:02}T12:00:00Z")});
     server.admin.post("/test/clock", &now).await.expect(200);
@@ -166,7 +166,7 @@ async fn what_was_learnt_is_learnt_again_from_files_and_inbox(catalog: Catalog) 
     server.stop().await;
     expect_the_same_orders(&server, &gallery_id, events);
 
-    // Now some of them stay in the inbox.
+    // From now on some of them stay in the inbox.
     server.set("EYELINE_FLUSH_SECONDS", "3600");
     server.start_again().await;
     for (day, ranking) in [(6, json!({"half_life": null})), (7, json!({"half_life": 3, "guard": false}))] {

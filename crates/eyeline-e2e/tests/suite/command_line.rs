@@ -35,7 +35,7 @@ fn run(server: &Server, arguments: &[&str]) -> Output {
     server.command().args(arguments).output().expect("the binary starts")
 }
 
-/// Both outputs, for messages and for what is said in one of them.
+/// Both outputs, for messages and for checks of either.
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -45,7 +45,7 @@ fn expect_success(output: &Output) {
     assert!(output.status.success(), "{}: {}", output.status, said(output));
 }
 
-/// Failed with a sentence that has this word in it, not with a panic.
+/// Fails unless the command failed with a sentence that holds this word, without a panic.
 #[track_caller]
 fn expect_refusal(output: &Output, word: &str) {
     let said = said(output);
@@ -164,7 +164,7 @@ async fn an_export_of_a_shop_is_imported_with_the_words_of_the_route(server: Ser
 async fn a_folder_of_photos_is_imported_once_however_often(server: Server) {
     let folder = server.folder().join("photos");
     fs::create_dir(&folder).expect("a folder");
-    // The fourth is a JPEG whatever its name says, and the last one is the same file under another name.
+    // The fourth is a JPEG with another extension, and the last is the same file under another name.
     let names = [&b"0.jpg"[..], b"1.JFIF", b"r\xe9sum\xe9.jpe", b"3.HEIC", b"4.avif"];
     for (number, name) in names.into_iter().enumerate() {
         let photo = photos::jpeg(100, 80).with_comment(&number.min(3).to_string());
@@ -212,7 +212,7 @@ async fn a_photo_that_was_refused_is_not_sent_again(server: Server) {
         assert!(told.contains(words), "{words} in: {told}");
     }
     assert_eq!(images().await, 4, "nothing is asked for again");
-    // A name does not matter, the bytes do.
+    // The bytes matter, not the name.
     fs::rename(folder.join("text.jpg"), folder.join("renamed.jpg")).expect("another name");
     expect_success(&import(&[]));
     assert_eq!(images().await, 4);

@@ -1,5 +1,4 @@
-//! Events that are kept for a time only: the binary lets them go, also when it is killed again and again, and counting goes
-//! on.
+//! Retention in the binary: old events are deleted, also when it is killed again and again, and counting continues.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +39,7 @@ async fn what_was_counted_stays_when_its_events_go(catalog: Catalog) {
     let path = format!("/galleries/{gallery_id}/images?limit=20&order=weight");
     let before = project.key.get(&path).await.expect(200).json()["items"].clone();
 
-    // It looks for what is old five seconds after its start: what it is at then is cut off somewhere.
+    // The first cut is five seconds after the start, and a kill interrupts it somewhere.
     for millis in [4_880, 4_930, 4_980] {
         server.kill().await;
         server.start_again().await;

@@ -112,13 +112,13 @@ async fn loading_again_updates_what_changed_and_doubles_nothing(server: Server) 
 async fn two_thousand_rows_are_loaded_in_one_call(server: Server) {
     let project = Project::create(&server, "many rows").await;
     let gallery_id = project.gallery("many rows").await;
-    // More than two chunks of 1,000, and a row of the last chunk is bad.
+    // More than two chunks of 1,000, with a bad row in the last one.
     let mut body: String = (0..2_500).map(|number| format!("{}\n", row(&format!("sku-{number}"), 0))).collect();
     body.push_str("{\"external_id\": \"broken\n");
     let answer = load(&project, &gallery_id, "application/x-ndjson", &body).await.expect(200).json();
     assert_eq!((&answer["created"], &answer["rejected_count"]), (&json!(2_500), &json!(1)), "{answer}");
     assert_eq!(answer["rejected"][0]["row"], 2_501, "{answer}");
-    // Of the same time, so the last one loaded is the newest.
+    // All have the same time, so the last one loaded is the newest.
     assert_eq!(loaded(&project, &gallery_id).await[..2], ["sku-2499", "sku-2498"]);
 }
 

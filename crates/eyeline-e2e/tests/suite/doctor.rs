@@ -1,4 +1,4 @@
-//! `eyeline doctor`: it tells what the engines are really like, beside a running server and without one.
+//! `eyeline doctor`: checks of the engines, next to a running server and without one.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ fn doctor(server: &Server, settings: &[(&str, &str)]) -> (Output, Value) {
     (output, told)
 }
 
-/// The names of what was found to be so.
+/// The names of checks with this verdict.
 fn names(told: &Value, verdict: &str) -> Vec<String> {
     let checks = told["checks"].as_array().expect("checks").iter();
     checks
         .filter(|check| check["verdict"] == verdict)
-        // Where tests put their folders is no matter of the installation.
+        // The folder of tests does not depend on the installation.
         .filter(|check| check["name"] != "data.file_system")
         .map(|check| check["name"].as_str().expect("a name").to_owned())
         .collect()
@@ -64,7 +64,7 @@ const POSTGRES: [&str; 6] = [
 async fn every_promise_holds_beside_a_running_server_and_without_one() {
     let mut server = Server::start(Catalog::Sqlite).await;
     expect_all_to_hold(&server, &[SQLITE.as_slice(), &INBOX, &["server"]].concat());
-    // It left nothing behind that the server would trip over.
+    // It leaves nothing behind that disturbs the server.
     Project::create(&server, "after doctor").await;
 
     server.stop().await;
@@ -93,7 +93,7 @@ async fn a_postgres_that_does_not_wait_for_the_disk_breaks_a_promise() {
         ["catalog.fsync", "catalog.synchronous_commit", "catalog.full_page_writes"],
         "{told:#}"
     );
-    // People read the same, with what to do.
+    // The text output holds the same, with remedies.
     let output = server.command().arg("doctor").output().expect("the binary starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| line.contains("catalog.fsync")).expect("a line");

@@ -1,4 +1,4 @@
-//! Events at the door: what is taken, what is refused, and that nothing counts twice.
+//! Acceptance of events: accepted ones, refused ones, and that none counts twice.
 
 use eyeline_e2e::api::send;
 use eyeline_e2e::project::{gallery_event, row};
@@ -20,7 +20,7 @@ on_both_catalogs!(
     an_event_from_a_browser_needs_an_allowed_origin,
 );
 
-/// An event whose category is no gallery's.
+/// An event outside the category `gallery`.
 fn page_view() -> Value {
     json!({
         "session_id": Uuid::new_v4(),
@@ -38,7 +38,7 @@ async fn gallery(project: &Project) -> String {
     gallery_id
 }
 
-/// Views and clicks of the image `a`, everything accepted so far counted.
+/// Views and clicks of the image `a`, after every accepted event is counted.
 async fn counted(project: &Project, gallery_id: &str) -> (u64, u64) {
     project.refresh(gallery_id).await;
     let page = project.key.get(&format!("/galleries/{gallery_id}/images")).await.expect(200).json();
@@ -123,7 +123,7 @@ async fn a_batch_is_taken_in_every_documented_form(server: Server) {
         let answer = project.public.post_text("/events/batch", content_type, body.as_str()).await.expect(200).json();
         assert_eq!(answer["accepted"], 2, "{content_type} {body}: {answer}");
     }
-    // As the browser's beacon sends it: no header of ours, a type that needs no preflight.
+    // Like the browser's beacon: no header of ours, and a type that needs no preflight.
     let beacon = format!("/events/batch?application={}", project.application_id);
     server.admin.without_credential().post_text(&beacon, "text/plain", array).await.expect(200);
     assert_eq!(counted(&project, &gallery_id).await, (10, 0));

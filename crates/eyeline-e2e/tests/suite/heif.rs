@@ -1,4 +1,4 @@
-//! HEIC and AVIF through the whole server: sent with any type, turned upright, shown as JPEG.
+//! HEIC and AVIF through the whole server: sent with any type, turned upright, served as JPEG.
 
 use eyeline_e2e::photos::{Photo, Picture};
 use eyeline_e2e::uploads::{Stated, id, upload, upload_until_done, wait_until_final};
@@ -10,7 +10,7 @@ on_both_catalogs!(heic_and_avif_become_jpeg);
 const TURNED: &[u8] = include_bytes!("samples/quarters-turned-right.heic");
 const UPRIGHT: &[u8] = include_bytes!("samples/quarters.avif");
 
-/// The thumbnail, which has to be a JPEG.
+/// The thumbnail, which must be a JPEG.
 async fn thumb(project: &Project, image: &Value) -> Picture {
     let file = project.key.without_credential().get(&id(&image["versions"], "thumb")).await.expect(200);
     assert_eq!(file.header("content-type"), "image/jpeg");

@@ -1,4 +1,4 @@
-//! Files that are cut, files that kill or stop their decoder, and crowds of huge ones.
+//! Truncated files, files that kill or stop their decoder, and many huge files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,7 +67,7 @@ async fn files_of_every_format_cut_anywhere_are_truncated_and_never_published(se
     assert!(news.iter().all(|message| message["state"] != "done"));
     let failed = project.key.get(&format!("/projects/{}/images?state=error", project.id)).await.expect(200).json();
     assert_eq!(failed["images"][0]["error_code"], "truncated", "lists say it too");
-    // The same whole are done: it was the cut.
+    // The complete ones are done, so the cut was the cause.
     for whole in &wholes {
         upload_until_done(&project, Stated::Name, whole).await;
     }
@@ -80,7 +80,7 @@ async fn a_decoder_that_crashes_or_hangs_costs_that_photo_one_attempt_and_nothin
         upload_until_done(&project, Stated::Name, &photo).await;
         let warm: Vec<Process> = server.workers();
         assert!(!warm.is_empty(), "a worker is kept warm");
-        // Whoever is next to have it meets a decoder that dies, or that never answers.
+        // The next worker of this file has a decoder that dies, or that never answers.
         warm.iter().for_each(|worker| worker.send(signal));
         let unlucky = upload(&project, Stated::Name, &photo).await;
         let others = (0..warm.len() + 2).map(|other| photo.with_comment(&format!("{number} {other}")));

@@ -1,4 +1,4 @@
-//! Two installations on one PostgreSQL: each has an inbox of its own, so one of them must not count there.
+//! Two installations on one PostgreSQL: each has its own inbox, so one of them must not count events there.
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ async fn views(project: &Project, gallery_id: &str) -> Value {
     project.refresh(gallery_id).await["applied_events"].clone()
 }
 
-/// What a start with another data folder on the same catalog says, which has to be its end.
+/// The message of a start with another data folder on the same catalog, which must fail.
 async fn refused_start(server: &Server) -> String {
     let mut command = server.command();
     command.env("EYELINE_DATA", server.folder().join("other-data")).env("EYELINE_LISTEN", "127.0.0.1:0");
@@ -74,7 +74,7 @@ async fn a_second_installation_on_a_catalog_is_refused_and_the_first_one_goes_on
 async fn a_server_whose_lease_was_taken_says_so_keeps_what_it_takes_in_and_counts_it_afterwards() {
     let server = Server::start(Catalog::Postgres).await;
     let (project, gallery_id) = project_with_a_gallery(&server).await;
-    // Silent for longer than its lease, as a machine that was suspended.
+    // Silent for longer than its lease, like a suspended machine.
     server.pause();
     let mut database =
         sqlx::PgConnection::connect(&server.database_url().expect("PostgreSQL")).await.expect("a database");

@@ -1,4 +1,4 @@
-//! The product as its users meet it, every behaviour on both catalogs.
+//! The product as users meet it: every behaviour on both catalogs.
 //!
 //! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`) and PostgreSQL's programs.
 

@@ -126,7 +126,7 @@ async fn a_scrolling_visitor_sees_every_image_once_while_the_order_moves(server:
     assert!(first.header("link").contains("rel=\"next\""), "link is {}", first.header("link"));
     let first = first.json();
 
-    // The oldest image jumps from the last page to the top, the newest falls behind.
+    // The oldest image moves from the last page to the top, and the newest falls.
     react(&project, &gallery_id, "0", 0, 1).await;
     let refreshed = project.refresh(&gallery_id).await;
     assert_ne!(refreshed["order_id"], first["order_id"]);
@@ -165,7 +165,7 @@ async fn a_walk_through_ten_thousand_images_meets_each_once_under_a_thousand_eve
     let walked = AtomicBool::new(false);
     let walk = async {
         let mut orders = Vec::new();
-        // Walk after walk until the order has moved under one of them: on a busy machine the first may be too quick.
+        // Repeats the walk until the order changes during one, because the first may be too fast on a busy machine.
         while orders.len() < 2 {
             let (order_id, seen) = walk_through(&project, &gallery_id).await;
             assert_eq!(seen.len(), IMAGES, "each image is met");
@@ -198,7 +198,7 @@ async fn a_walk_through_ten_thousand_images_meets_each_once_under_a_thousand_eve
     assert_eq!(project.refresh(&gallery_id).await["applied_events"], sent);
 }
 
-/// Scrolls through a whole gallery as one visitor does; gives the order and what was seen in it.
+/// Scrolls through a whole gallery like one visitor. Returns the order and what the visitor saw in it.
 async fn walk_through(project: &Project, gallery_id: &str) -> (Value, Vec<String>) {
     let mut seen = Vec::new();
     let session_id = uuid::Uuid::new_v4();
@@ -211,7 +211,7 @@ async fn walk_through(project: &Project, gallery_id: &str) -> (Value, Vec<String
         assert_eq!(next["items"][0]["position"], seen.len() + 1);
         seen.extend(external_ids(&next).into_iter().map(str::to_owned));
         let Some(cursor) = next["next_cursor"].as_str() else { return (order_id, seen) };
-        // A visitor takes a moment to scroll; the order moves on meanwhile.
+        // A visitor takes a moment to scroll; the order changes meanwhile.
         tokio::time::sleep(Duration::from_millis(20)).await;
         next = page(project, gallery_id, &format!("?limit=100&cursor={cursor}")).await;
     }

@@ -1,4 +1,4 @@
-//! What is served while the database is away.
+//! Answers while the database is unavailable.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use eyeline_e2e::uploads::{expect_taken, id, through_link, wait_until_final};
 use eyeline_e2e::{Api, Catalog, Project, Server, photos};
 use serde_json::json;
 
-/// Longer than credentials are remembered without a look at the catalog.
+/// Longer than credentials are cached.
 const OUTAGE: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +42,7 @@ async fn pages_and_previews_that_were_served_before_are_served_without_the_datab
         (&anonymous, root("/healthz")),
         (&anonymous, root("/api/v1/openapi.json")),
     ];
-    // A hint of the last change may still be on its way: the next page then asks the database once more.
+    // A hint of the last change may still arrive: then the next page queries the database once more.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut before = Vec::new();
     for (caller, path) in &served {
@@ -78,7 +78,7 @@ async fn rules_whose_orders_take_too_long_are_stored_and_said_to_follow() {
     let answer = project.key.put(&rules, &pin).await.expect(200).json();
     assert_eq!((&answer["published"], first().await), (&json!(true), json!("a")));
 
-    // Orders are made from this table, which somebody else holds for a while.
+    // Orders are made from this table, which another session locks for a while.
     let url = server.database_url().expect("a database");
     let hold = ["BEGIN", "LOCK TABLE gallery_images IN ACCESS EXCLUSIVE MODE", "SELECT pg_sleep(8)", "COMMIT"];
     let mut holder = psql(&url, &hold).spawn().expect("psql starts");

@@ -27,7 +27,7 @@ const VERSIONS: [&str; 4] = ["thumb", "big_thumb", "big_1920", "d2500"];
 struct Case {
     size: (u32, u32),
     stated: Stated,
-    /// Of the versions, in their order.
+    /// The names of versions, in order.
     sizes: [(u32, u32); 4],
 }
 
@@ -114,7 +114,7 @@ async fn expect_versions(project: &Project, image: &Value, sizes: [(u32, u32); 4
     }
 }
 
-/// Fetches a version as anyone who has its link does.
+/// Fetches a version like anyone who has its link.
 async fn download(project: &Project, link: &Value) -> Answer {
     let link = link.as_str().unwrap_or_else(|| panic!("a link, not {link}"));
     project.key.without_credential().get(link).await
@@ -145,10 +145,10 @@ async fn the_original_is_a_signed_download_of_the_very_bytes(server: Server) {
     project.key.without_credential().get(&forged).await.expect_problem(403);
 }
 
-/// Another text of the same form, as a forger would try.
+/// Another text of the same form, like a forger's.
 fn swap_last_digit(text: &str) -> String {
     let at = text.rfind(|letter: char| letter.is_ascii_alphanumeric()).expect("a letter or digit");
-    // The last digit of base64 may hold bits that say nothing; the one before it always counts.
+    // The last digit of base64 may hold unused bits; the one before it always counts.
     let at = at.saturating_sub(1);
     let other = if &text[at..=at] == "a" { "b" } else { "a" };
     format!("{}{other}{}", &text[..at], &text[at + 1..])

@@ -1,4 +1,4 @@
-//! What ranking brings: the visitors of `eyeline simulate`, over HTTP.
+//! The effect of ranking: the visitors of `eyeline simulate`, over HTTP.
 
 use eyeline_e2e::project::{gallery_event, row};
 use eyeline_e2e::uploads::id;
@@ -13,8 +13,8 @@ on_both_catalogs!(
     an_order_made_anew_knows_what_the_minute_before_has_taught,
 );
 
-/// The clicks that a server's orders get and those of the same visitors in memory differ by this part of an oracle's, at
-/// the most: a server that is slow receives some acts a minute later, and chance draws by the minute.
+/// The largest difference between the clicks of a server's orders and those of the same visitors in memory, as a part
+/// of an oracle's clicks. A slow server receives some acts a minute later, and chance draws by the minute.
 const DIFFERENCE_MAX: f64 = 0.05;
 
 async fn with_test_clock(mut server: Server) -> Server {

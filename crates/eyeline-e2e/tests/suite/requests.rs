@@ -1,4 +1,4 @@
-//! What holds for every request: credentials, problems, idempotency, slashes, lists.
+//! Properties of every request: credentials, problems, idempotency, slashes, lists.
 
 use std::collections::HashSet;
 
@@ -48,7 +48,7 @@ async fn a_wrong_credential_is_401_and_a_weak_one_403(server: Server) {
     project.public.post("/images", &photo).await.expect_problem(403);
 }
 
-/// Clients keep their connections: whatever is refused before its body was read, the next request has to go through.
+/// Clients keep their connections: after a refusal before the body was read, the next request must succeed.
 async fn a_refusal_before_the_body_breaks_no_pooled_connection(server: Server) {
     let project = Project::create(&server, "pools").await;
     let nobody = server.admin.without_credential();
@@ -135,7 +135,7 @@ async fn a_create_sent_again_with_its_key_creates_once(server: Server) {
     let listed = project.key.get(&format!("/projects/{}/images", project.id)).await.expect(200).json();
     assert_eq!(listed["images"].as_array().map(Vec::len), Some(1));
 
-    // A secret is shown once, even to the one who asks again.
+    // A secret is shown once, even after a repeated request.
     let application = json!({"project_id": project.id, "name": "second"});
     let create =
         || server.admin.request(Method::POST, "/applications").header("idempotency-key", "k-1").json(&application);
@@ -171,7 +171,7 @@ async fn a_trailing_slash_changes_nothing(server: Server) {
         let plain = server.admin.get(&path).await.expect(200).json();
         assert_eq!(server.admin.get(&format!("{path}/")).await.expect(200).json(), plain, "{path}/");
     }
-    // A proxy that keeps an address from strangers knows one spelling of it.
+    // A proxy that hides an address from strangers knows only one spelling of it.
     for path in ["//metrics", "//healthz", "/api//v1/projects", "//api/v1/projects"] {
         server.admin.get(&server.admin.root_url(path)).await.expect(404);
     }

@@ -1,4 +1,4 @@
-//! The requests of the programs that Eyeline replaces, as their authors wrote them, but for ids, prefix and credential.
+//! Requests of the programs that Eyeline replaces, unchanged except for ids, prefix and credential.
 
 use eyeline_e2e::api::send;
 use eyeline_e2e::photos;
@@ -137,7 +137,7 @@ async fn an_upload_of_the_emoji_app_is_private_to_its_user(server: Server) {
     assert_eq!(stranger.get("/uploads").await.expect(200).json()["images"], json!([]));
     stranger.delete(&path).await.expect_problem(404);
 
-    // With the application's key and the user's name, for those who keep no user tokens.
+    // With the application's key and the user's name, for applications without user tokens.
     let form = Form::new().text("user_id", "anna").part("data", part());
     send(project.key.request(Method::POST, "/uploads").multipart(form)).await.expect(201);
     let page = user.get("/uploads?page=1").await.expect(200).json();

@@ -1,4 +1,4 @@
-//! Queries that take all they can get: each ends with a clear answer, and nobody else notices.
+//! Expensive queries: each ends with a clear answer, and no other request is affected.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const PATH: &str = "/analytics/sql";
-/// The most that the server may grow while such queries run: batches of rows and answers pass through it.
+/// The most memory by which the server may grow during such queries. Batches of rows and answers pass through it.
 const GROWTH_MIB_MAX: u64 = 250;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,7 +81,7 @@ async fn count(project: &Project) -> u64 {
     answer["rows"][0]["n"].as_u64().expect("a number")
 }
 
-/// The processes that answer SQL, a spare one too.
+/// The processes that answer SQL, the spare one included.
 fn sql_workers(server: &Server) -> Vec<Process> {
     let is_one = |process: &Process| {
         let line = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
@@ -112,7 +112,7 @@ async fn queries_without_an_end_end_and_others_do_not_notice() {
             (what, answer.unwrap_or_else(|_| panic!("{what} has no end")))
         }
     });
-    // As many as one project may ask at once.
+    // As many as one project may run concurrently.
     let attacks = attacks.buffer_unordered(2).collect::<Vec<_>>();
     tokio::pin!(attacks);
     let mut asked = 0;
@@ -131,7 +131,7 @@ async fn queries_without_an_end_end_and_others_do_not_notice() {
     };
     assert!(asked > 3, "the others asked {asked} times meanwhile");
     for (what, answer) in answers {
-        // Some are refused before they run; a machine may be quick enough for CUBE.
+        // Some are refused before they run; a fast machine may finish CUBE.
         let problem = answer.json();
         eprintln!("{what}: {} {}", answer.status, problem["detail"].as_str().unwrap_or("answered"));
         match answer.status {
@@ -164,7 +164,7 @@ async fn a_worker_ends_with_its_client_and_its_server_and_its_end_is_told() {
     let body = json!({"query": endless});
     let request = || project.key.request(Method::POST, PATH).json(&body);
 
-    // Somebody ends it.
+    // An outside program kills it.
     let asked = tokio::spawn(try_send(request()));
     let busy = busy_workers(&server).await;
     busy.iter().for_each(|worker| worker.send(Signal::KILL));
@@ -173,7 +173,7 @@ async fn a_worker_ends_with_its_client_and_its_server_and_its_end_is_told() {
     assert!(!answer.header("retry-after").is_empty(), "{answer}");
     assert_eq!(count(&project).await, 500, "the next one is answered");
 
-    // Its client leaves, long before its own time is over.
+    // Its client disconnects long before its deadline.
     let gone = try_send(request().timeout(Duration::from_secs(2))).await;
     assert!(gone.is_err(), "the client waited for the answer");
     let deadline = Instant::now() + Duration::from_secs(15);
@@ -182,14 +182,14 @@ async fn a_worker_ends_with_its_client_and_its_server_and_its_end_is_told() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    // Its server is killed: `kill` sees to it that no process is left.
+    // Its server is killed: `kill` checks that no process is left.
     let asked = tokio::spawn(try_send(request()));
     busy_workers(&server).await;
     server.kill().await;
     assert!(asked.await.expect("no panic").is_err());
 }
 
-/// Those that have computed for a while: one that waits is never at it.
+/// Processes that have computed for a while, which an idle one never has.
 async fn busy_workers(server: &Server) -> Vec<Process> {
     let deadline = Instant::now() + PATIENCE;
     loop {

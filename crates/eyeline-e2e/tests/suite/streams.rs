@@ -1,4 +1,4 @@
-//! Live news: nothing missed after a reconnect, nothing heard by those whom it does not concern.
+//! Live news: nothing is missed after a reconnect, and nothing reaches other projects.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ on_both_catalogs!(
     projects_do_not_hear_each_other,
 );
 
-/// Uploads a small photo and returns the news of it, heard on a stream of its own.
+/// Uploads a small photo. Returns its news, heard on its own stream.
 async fn make_news(project: &Project, comment: &str) -> Vec<Value> {
     let mut socket = Socket::open(&project.key, &path(&project.id, None)).await.expect("the stream");
     upload(project, Stated::Name, &photos::jpeg(100, 80).with_comment(comment)).await;

@@ -1,4 +1,4 @@
-//! Nothing of one project can be seen or changed with the keys of another, and it looks as if it did not exist.
+//! Another project's keys can neither see nor change anything of a project, for which it seems not to exist.
 
 use eyeline_e2e::photos;
 use eyeline_e2e::project::row;
@@ -33,7 +33,7 @@ async fn owned(server: &Server) -> Owned {
     Owned { image_id: id(&image, "image_id"), gallery_id, event_id, project }
 }
 
-/// Every way to name something of the owner's: method, path, body.
+/// Every request that names something of the owner's: method, path, body.
 fn attempts(owned: &Owned) -> Vec<(Method, String, Value)> {
     let Owned { project: Project { id: project, application_id: application, .. }, gallery_id, image_id, event_id } =
         owned;

@@ -1,4 +1,4 @@
-//! Upload links: what they take, what they refuse, and how often.
+//! Upload links: accepted files, refused files, and repeated use.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn a_forged_link_is_refused(server: Server) {
     let form = ask(&project, Stated::Name, &photo).await;
     let fields = form["params"]["fields"].as_object().expect("fields").clone();
     assert!(!fields.is_empty(), "{form}");
-    // The bytes decide which image it is, whatever type is declared.
+    // The bytes decide the format, whatever type is declared.
     for name in fields.keys().filter(|name| *name != "Content-Type") {
         let mut forged = form.clone();
         let field = &mut forged["params"]["fields"][name];
@@ -66,7 +66,7 @@ async fn a_forged_link_is_refused(server: Server) {
         let refused = send(through_link(&project.key, &forged, &photo)).await;
         assert!(matches!(refused.status, 400 | 403), "with another {pair}: {refused}");
     }
-    // The links of two images cannot be mixed either.
+    // The links of two images cannot be mixed.
     let other = ask(&project, Stated::SizeAndHash, &photo).await;
     let mut mixed = put.clone();
     let (other_path, _) = other["upload_link"].as_str().and_then(|link| link.split_once('?')).expect("signed");
@@ -80,7 +80,7 @@ async fn a_forged_link_is_refused(server: Server) {
     }
 }
 
-/// A text that differs in a letter that counts (the last one of base64 may hold bits that say nothing).
+/// A text that differs in a significant letter (the last one of base64 may hold unused bits).
 fn another(text: &str) -> String {
     let at = text.len().saturating_sub(2);
     let letter = if text.as_bytes()[at] == b'a' { "b" } else { "a" };
@@ -95,7 +95,7 @@ async fn a_file_over_the_limit_is_refused_before_and_while_it_is_sent(server: Se
 
     let link = ask(&project, Stated::Name, &large).await;
     let sent = try_send(through_link(&project.key, &link, &large)).await;
-    // The server may close the connection while the client is still sending; then there may be no answer to read.
+    // The server may close the connection while the client still sends; then there may be no answer to read.
     if let Ok(answer) = sent {
         answer.expect_problem(413);
     }
@@ -225,7 +225,7 @@ async fn limits_are_told_before_a_byte_moves(server: Server) {
     );
 }
 
-/// The life of a link is a setting; the links of this server live for a second.
+/// The lifetime of a link is a setting; links of this server live one second.
 async fn an_expired_link_is_refused(catalog: Catalog) {
     let server = Server::start_with(catalog, &[("EYELINE_UPLOAD_LINK_SECONDS", "1")]).await;
     let project = Project::create(&server, "expiry").await;

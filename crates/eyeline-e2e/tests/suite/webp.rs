@@ -1,4 +1,4 @@
-//! WebP beside JPEG and PNG, as a setting: made, listed, served, moved, made anew and dropped.
+//! WebP in addition to JPEG and PNG, by a setting: made, listed, served, moved, remade and deleted.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ on_both_catalogs!(webp_is_made_and_dropped_as_the_setting_says, webp_keeps_trans
 
 const VERSIONS: [&str; 4] = ["thumb", "big_thumb", "big_1920", "d2500"];
 
-/// Name and type of each rendition, which is there once.
+/// The name and type of each rendition, which occurs once.
 fn renditions(image: &Value) -> Vec<(String, String)> {
     let text = |one: &Value, field: &str| one[field].as_str().expect("a text").to_owned();
     let listed = image["renditions"].as_array().expect("renditions");
@@ -37,7 +37,7 @@ fn expect_renditions(image: &Value, with_webp: &[&str], beside: &str) {
     assert_eq!(renditions(image), all);
 }
 
-/// Fetches every rendition and compares it with what is said of it.
+/// Fetches every rendition and compares it with its description.
 async fn expect_files(project: &Project, image: &Value) {
     for one in image["renditions"].as_array().expect("renditions") {
         let file = project.key.without_credential().get(&id(one, "url")).await.expect(200);
@@ -95,7 +95,7 @@ async fn webp_is_made_and_dropped_as_the_setting_says(mut server: Server) {
             Picture::decode(&file.body).expect_quarters_in_place();
         }
 
-        // A page offers WebP beside JPEG, at the same widths.
+        // A page offers WebP in addition to JPEG, at the same widths.
         let item = item().await;
         let widths = |set: &str| -> Vec<String> {
             item[set]
@@ -114,7 +114,7 @@ async fn webp_is_made_and_dropped_as_the_setting_says(mut server: Server) {
         assert_eq!(preview.header("content-type"), "image/jpeg");
     }
 
-    // Who may see the image decides over its WebP too.
+    // The image's visibility also applies to its WebP.
     let path = format!("/images/{image_id}");
     let public = webp_links(&project.key.get(&path).await.expect(200).json());
     let image = project.key.patch(&path, &json!({"visibility": "private"})).await.expect(200).json();
@@ -131,7 +131,7 @@ async fn webp_is_made_and_dropped_as_the_setting_says(mut server: Server) {
     let old = webp_links(&image);
     let image = make_anew(&project, &image_id).await;
     expect_renditions(&image, &[], "image/jpeg");
-    // The sweep takes what nothing refers to any more.
+    // The sweep deletes unreferenced objects.
     let deadline = Instant::now() + Duration::from_secs(30);
     for link in &old {
         while project.key.without_credential().get(link).await.status != 404 {

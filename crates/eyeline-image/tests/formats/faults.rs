@@ -1,5 +1,5 @@
-//! Files with faults that leave the first picture whole, as old cameras, editors and proxies write them: they are taken and
-//! give the versions of the sound file. Where a part of the picture is lost, the file is refused.
+//! Files with faults outside the first picture, as old cameras, editors and proxies write them: they are accepted and
+//! give the versions of the intact file. If a part of the picture is lost, the file is refused.
 
 use eyeline_core::ImageErrorCode;
 use eyeline_image::Made;
@@ -11,7 +11,7 @@ mod jpeg;
 mod png;
 mod webp;
 
-/// The file gives the same as the sound one.
+/// The file gives the same versions as the intact one.
 #[track_caller]
 fn assert_same(file: &[u8], sound: &Made, what: &str) {
     match attempt(file) {
@@ -28,8 +28,8 @@ fn assert_refused(file: &[u8], code: ImageErrorCode, what: &str) {
     }
 }
 
-/// Cuts a file at each of these places. A cut before `pixels_end` makes it truncated; one behind it makes it truncated or
-/// gives the whole picture.
+/// Cuts a file at each of these positions. A cut before `pixels_end` makes it truncated. A later cut makes it truncated
+/// or gives the whole picture.
 #[track_caller]
 fn assert_cuts(file: &[u8], cuts: impl Iterator<Item = usize>, pixels_end: usize) {
     let sound = made(file);

@@ -1,4 +1,4 @@
-//! Builders of files that the usual encoders do not write.
+//! Builders of files that common encoders do not write.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ pub fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8>
     file.into_inner()
 }
 
-/// JPEG with these settings; `samples` has as many bytes a pixel as `color` says.
+/// JPEG with these settings. `samples` has as many bytes a pixel as `color` requires.
 pub fn jpeg(
     samples: &[u8],
     size: (u32, u32),
@@ -32,7 +32,7 @@ pub fn photo(picture: &RgbImage) -> Vec<u8> {
     jpeg(picture, picture.dimensions(), ColorType::Rgb, SamplingFactor::R_4_2_0, false)
 }
 
-/// A JPEG file with one more segment behind its first marker.
+/// A JPEG file with one more segment after its first marker.
 pub fn with_segment(file: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len() + 2).expect("a short segment").to_be_bytes();
     [&file[..2], &[0xff, marker], &length, payload, &file[2..]].concat()
@@ -68,7 +68,7 @@ impl PngForm {
 const PASSES: [(u32, u32, u32, u32); 7] =
     [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
 
-/// A PNG file of samples as they are stored, with further chunks before its pixels.
+/// A PNG file of stored samples, with further chunks before its pixels.
 pub fn png(
     (width, height): (u32, u32),
     form: PngForm,
@@ -124,7 +124,7 @@ fn packed(samples: impl Iterator<Item = u16>, depth: u8) -> Vec<u8> {
     bytes
 }
 
-/// A zlib stream that compresses nothing.
+/// A zlib stream without compression.
 pub fn stored(data: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let mut blocks = data.chunks(0xffff).peekable();
@@ -162,7 +162,7 @@ pub fn webp(chunks: &[Vec<u8>]) -> Vec<u8> {
     [b"RIFF".as_slice(), &u32::try_from(body.len()).expect("short").to_le_bytes(), &body].concat()
 }
 
-/// The payload of a VP8X chunk: what the file has besides a picture, and the size of its canvas.
+/// The payload of a VP8X chunk: the other contents of the file, and the size of its canvas.
 pub fn webp_features(flags: u8, (width, height): (u32, u32)) -> Vec<u8> {
     let side = |side: u32| (side - 1).to_le_bytes();
     [&[flags, 0, 0, 0], &side(width)[..3], &side(height)[..3]].concat()

@@ -14,7 +14,7 @@ use crate::{assert_near, assert_same_picture, attempt, four_corners, heif_reader
 const SIZE: (u32, u32) = (192, 128);
 const TILE: (u32, u32) = (96, 64);
 
-/// What compression at the samples' quality changes.
+/// The difference that compression causes at the samples' quality.
 const TOLERANCE: u8 = 8;
 
 macro_rules! sample {
@@ -54,7 +54,7 @@ fn grid(brand: &[u8; 4], kind: &'static [u8; 4], whole: Item) -> Media {
     Media::of(brand, &items).with_reference(b"dimg", 1, &[2, 3, 4, 5])
 }
 
-/// With opacity that grows from left to right.
+/// With opacity that rises from left to right.
 fn transparent(brand: &[u8; 4]) -> Media {
     let (picture, slope) = match brand {
         b"heic" => (heic(), Item::coded(b"hvc1", sample!("slope.hvc1"), SIZE)),
@@ -106,7 +106,7 @@ fn files_as_encoders_write_them_are_read() {
     }
 }
 
-/// The four corners, behind opacity that grows from left to right.
+/// The four corners, with opacity that rises from left to right.
 #[track_caller]
 fn assert_is_slope(made: &Made, what: &str) {
     let transparent = made.versions.iter().filter(|version| version.content_type != "image/webp");
@@ -148,7 +148,7 @@ fn exif_does_not_turn_a_picture() {
     }
 }
 
-/// The four corners as PNG with a colour profile: what reads it shares no code with what reads HEIF but the conversion.
+/// The four corners as PNG with a colour profile. Its reader shares only the conversion with the reader of HEIF.
 fn in_display_p3() -> RgbImage {
     let icc = moxcms::ColorProfile::new_display_p3().encode().expect("a profile");
     let plain = encoded(four_corners(SIZE.0, SIZE.1), ImageFormat::Png);
@@ -164,7 +164,7 @@ fn colours_become_srgb_by_profile_or_by_numbers() {
     assert!(differences.max().unwrap_or(0) > 4 * TOLERANCE, "the profile changes colours");
     for (brand, item) in both() {
         let with = |property| Media::of(brand, &[item.clone().with(property)]).file();
-        // Near black, the conversion makes more of what compression changes.
+        // Near black, the conversion amplifies compression noise.
         let assert_p3 = |file: &[u8], what| assert_shows_nearly(file, &p3, 3 * TOLERANCE, what);
         assert_p3(&with(profile(&icc)), "a profile");
         assert_p3(&with(code_points(12, 13, 6, true)), "Display P3 by its numbers");
@@ -172,7 +172,7 @@ fn colours_become_srgb_by_profile_or_by_numbers() {
         assert_shows(&with(code_points(2, 2, 6, true)), &plain, "unspecified");
         assert_shows(&with(code_points(1, 1, 6, true)), &plain, "the curve of films");
         assert_shows(&with(profile(b"no profile")), &plain, "a profile that cannot be read");
-        // A profile counts before numbers, whose matrix counts all the same.
+        // A profile precedes code points, whose matrix counts anyway.
         let both = item.clone().with(code_points(1, 13, 6, true)).with(profile(&icc));
         assert_p3(&Media::of(brand, &[both]).file(), "a profile beside numbers");
     }
@@ -229,7 +229,7 @@ fn thumbnails_depth_and_what_is_unknown_beside_a_picture_do_not_count() {
     }
 }
 
-/// A film of so many pictures.
+/// A film with this number of pictures.
 fn film(pictures: u32) -> Vec<u8> {
     let sizes = full(b"stsz", 0, &[[0; 4], pictures.to_be_bytes()].concat());
     boxed(b"moov", &boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &sizes)))))
@@ -359,7 +359,7 @@ fn hevc_that_lacks_a_part_is_damaged() {
     let sample = sample!("corners.hvc1");
     let configuration = u32::from_be_bytes(*sample.first_chunk().expect("a box")) as usize;
     let mut data = sample[configuration..].to_vec();
-    // The length of the last unit stays true: half of its bytes are gone from the middle of the picture.
+    // The length of the last unit stays correct: half of its bytes are missing in the middle of the picture.
     let unit = data.len() - 4;
     data.truncate(4 + unit / 2);
     data[..4].copy_from_slice(&(unit as u32 / 2).to_be_bytes());

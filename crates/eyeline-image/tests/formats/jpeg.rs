@@ -15,7 +15,7 @@ const RGB: &[u8] = include_bytes!("samples/rgb.jpg");
 #[test]
 fn every_subsampling_baseline_and_progressive_gives_the_same_picture() {
     use SamplingFactor as S;
-    // Odd sides, so that every form of padding is met; and sides that are made smaller.
+    // Odd sides, so that every form of padding occurs, and sides that are reduced.
     for size in [(61, 47), (1501, 1001)] {
         let picture = four_corners(size.0, size.1);
         for sampling in [S::R_4_4_4, S::R_4_2_2, S::R_4_4_0, S::R_4_2_0, S::R_4_1_1, S::R_4_4_1, S::R_4_1_0, S::R_4_2_1]

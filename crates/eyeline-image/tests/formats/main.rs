@@ -1,5 +1,5 @@
-//! Every kind of file that is taken, each with a picture that is known: what is made of it, and that nothing but the
-//! pixels reaches a version.
+//! Every accepted kind of file, each with a known picture: checks the versions, and that only the pixels reach a
+//! version.
 
 mod faults;
 mod files;

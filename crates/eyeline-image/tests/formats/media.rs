@@ -1,4 +1,4 @@
-//! Builder of HEIF files from coded pictures and what is said of them.
+//! Builds HEIF files from coded pictures and their descriptions.
 
 /// One picture of a file, or a block of metadata.
 #[derive(Clone)]
@@ -7,7 +7,7 @@ pub struct Item {
     data: Vec<u8>,
     /// Whole boxes.
     properties: Vec<Vec<u8>>,
-    /// Start and length, in place of where the data are.
+    /// Start and length, replacing the data's real position.
     pub stated_place: Option<(u32, u32)>,
 }
 
@@ -16,20 +16,20 @@ impl Item {
         Self { kind: *kind, data: data.to_vec(), properties: Vec::new(), stated_place: None }
     }
 
-    /// A sample: a configuration box, and the coded picture behind it.
+    /// A sample: a configuration box, followed by the coded picture.
     pub fn coded(kind: &[u8; 4], sample: &[u8], size: (u32, u32)) -> Self {
         let length = u32::from_be_bytes(*sample.first_chunk().expect("a box")) as usize;
         let (configuration, data) = sample.split_at(length);
         Self::new(kind, data).with(configuration.to_vec()).with(extent(size))
     }
 
-    /// A picture of the tiles that it refers to.
+    /// A picture composed of the tiles that it refers to.
     pub fn grid((columns, rows): (u8, u8), size: (u32, u32)) -> Self {
         let [width, height] = [size.0, size.1].map(|side| side as u16).map(u16::to_be_bytes);
         Self::new(b"grid", &[&[0, 0, rows - 1, columns - 1][..], &width, &height].concat()).with(extent(size))
     }
 
-    /// With another size than it has, in place of all other properties.
+    /// With another stated size, replacing all other properties.
     pub fn stating(mut self, size: (u32, u32)) -> Self {
         self.properties = vec![extent(size)];
         self
@@ -49,7 +49,7 @@ pub struct Media {
     /// Kind, from, to.
     pub references: Vec<(&'static [u8; 4], u16, Vec<u16>)>,
     pub primary: u16,
-    /// Whole boxes on the outermost level, behind the list of items.
+    /// Whole boxes at the top level, after the list of items.
     pub more: Vec<u8>,
 }
 
@@ -65,7 +65,7 @@ impl Media {
 
     pub fn file(&self) -> Vec<u8> {
         let types = boxed(b"ftyp", &[&self.brand[..], &[0; 4], b"mif1", &self.brand].concat());
-        // The places of the data follow from the length of what stands before, which is the same for all places.
+        // The positions of the data follow from the length of the preceding parts, which does not depend on them.
         let before = types.len() + self.meta(0).len() + self.more.len() + 8;
         let data: Vec<u8> = self.items.iter().flat_map(|item| item.data.clone()).collect();
         [types, self.meta(before as u32), self.more.clone(), boxed(b"mdat", &data)].concat()
@@ -121,7 +121,7 @@ pub fn extent((width, height): (u32, u32)) -> Vec<u8> {
     full(b"ispe", 0, &[width.to_be_bytes(), height.to_be_bytes()].concat())
 }
 
-/// Turned by so many quarters, anticlockwise.
+/// Turned anticlockwise by this number of quarters.
 pub fn rotation(quarters: u8) -> Vec<u8> {
     boxed(b"irot", &[quarters])
 }
@@ -141,7 +141,7 @@ pub fn profile(icc: &[u8]) -> Vec<u8> {
     boxed(b"colr", &[b"prof", icc].concat())
 }
 
-/// What an auxiliary picture is for.
+/// The purpose of an auxiliary picture.
 pub fn auxiliary(purpose: &str) -> Vec<u8> {
     full(b"auxC", 0, &[purpose.as_bytes(), &[0]].concat())
 }

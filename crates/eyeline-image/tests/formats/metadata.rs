@@ -1,7 +1,7 @@
-//! Nothing of an original but its pixels reaches a version: one test for each kind of metadata and each format.
+//! Only the pixels of an original reach a version: one test for each kind of metadata and each format.
 //!
-//! Every file here is compared with the same one without the metadata, whose versions must be the same to the byte; and
-//! every version is read by its parts, none of which has room for anything but a picture.
+//! Every file here is compared with the same file without metadata, whose versions must be identical bytes. Every
+//! version is parsed, and none of its parts has room for anything but a picture.
 
 use image::codecs::gif::GifEncoder;
 use image::{ImageFormat, Rgba, RgbaImage};
@@ -10,10 +10,10 @@ use crate::files::{encoded, photo, png_chunk, stored, webp, webp_chunk, webp_fea
 use crate::parts::assert_bare;
 use crate::{four_corners, made};
 
-/// What must not be found in any version.
+/// The text that must not occur in any version.
 const SECRET: &str = "52.3702 N 4.8952 E";
 
-/// Versions of `file` are bare, and those of `plain`.
+/// Checks that the versions of `file` are bare, and equal those of `plain`.
 #[track_caller]
 fn assert_dropped(plain: &[u8], file: &[u8], what: &str) {
     assert!(file.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()), "{what} is in the file");
@@ -145,7 +145,7 @@ mod in_png {
         assert_chunk_dropped(b"tEXt", format!("Comment\0{SECRET}").as_bytes(), "tEXt");
         assert_chunk_dropped(b"zTXt", &[b"Comment\0\0".as_slice(), &stored(SECRET.as_bytes())].concat(), "zTXt");
         assert_chunk_dropped(b"iTXt", format!("Comment\0\0\0en\0\0{SECRET}").as_bytes(), "iTXt");
-        // IPTC as ImageMagick and its kin keep it.
+        // IPTC as ImageMagick and similar programs store it.
         assert_chunk_dropped(b"tEXt", format!("Raw profile type iptc\0{SECRET}").as_bytes(), "IPTC");
     }
 
@@ -211,7 +211,7 @@ mod in_webp {
 mod in_gif {
     use super::*;
 
-    /// A file without anything but a picture, and where its first block begins.
+    /// A file with only a picture, and the start of its first block.
     fn plain() -> (Vec<u8>, usize) {
         let mut file = Vec::new();
         GifEncoder::new(&mut file)

@@ -1,4 +1,4 @@
-//! Strict readers of what goes out: every byte of a file belongs to a part, and every part is one that a picture needs.
+//! Strict readers of output files: every byte belongs to a part, and a picture needs every part.
 
 /// Panics unless a file is a picture and nothing else.
 #[track_caller]
@@ -11,7 +11,7 @@ pub fn assert_bare(content_type: &str, file: &[u8]) {
     }
 }
 
-/// The markers of the segments between start and end; of each segment the payload.
+/// The markers of the segments between start and end, each with its payload.
 pub fn jpeg_segments(file: &[u8]) -> Vec<(u8, &[u8])> {
     assert_eq!(&file[..2], [0xff, 0xd8], "starts as JPEG");
     let mut segments = Vec::new();
@@ -27,7 +27,7 @@ pub fn jpeg_segments(file: &[u8]) -> Vec<(u8, &[u8])> {
         segments.push((marker, &file[at + 4..at + 2 + length]));
         at += 2 + length;
         if marker == 0xda {
-            // The coder's data goes up to a marker that is neither a stuffed zero nor a restart.
+            // The coder's data ends at a marker that is neither a stuffed zero nor a restart.
             while file[at] != 0xff || matches!(file[at + 1], 0x00 | 0xd0..=0xd7) {
                 at += 1;
             }

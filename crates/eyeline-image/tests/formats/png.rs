@@ -6,7 +6,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use crate::files::{Chunk, PngForm, encoded, png, png_chunk};
 use crate::{assert_near, four_corners, largest, made, refusal};
 
-/// Every combination of colour type and depth that there is.
+/// Every valid combination of colour type and depth.
 const FORMS: [(u8, &[u8]); 5] =
     [(0, &[1, 2, 4, 8, 16]), (2, &[8, 16]), (3, &[1, 2, 4, 8]), (4, &[8, 16]), (6, &[8, 16])];
 
@@ -16,7 +16,7 @@ fn palette() -> Chunk {
     (b"PLTE", PALETTE.concat())
 }
 
-/// A file whose left half has the lowest samples and whose right half the highest; what is opacity is full.
+/// A file with the lowest samples in its left half and the highest in its right half, fully opaque.
 fn two_halves(form: PngForm, further: &[Chunk]) -> Vec<u8> {
     let size = (61, 37);
     let level = |x: u32| if form.color == 3 { u16::from(x >= 30) } else { u16::from(x >= 30) * form.largest() };
@@ -90,7 +90,7 @@ fn opacity_of_grey_and_of_colours_is_kept() {
     }
 }
 
-/// The colour that becomes of `color` in a file with these chunks.
+/// The result of `color` in a file with these chunks.
 fn shown(color: [u8; 3], further: &[Chunk]) -> [u8; 3] {
     let form = PngForm { color: 2, depth: 8, interlaced: false };
     let file = png((64, 64), form, |_, _| color.map(u16::from).to_vec(), further);

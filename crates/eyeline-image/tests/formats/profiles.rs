@@ -1,5 +1,5 @@
-//! Colour profiles of grey, of four inks and with Lab behind them give the colours that Little CMS 2.19 gives (perceptual
-//! intent, to its sRGB). The profiles are built here; a profile that is broken leaves the picture as it is.
+//! Colour profiles of grey, of four inks and with Lab give the colours of Little CMS 2.19 (perceptual intent, to its
+//! sRGB). The profiles are built here. A broken profile leaves the picture unchanged.
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage};
 use jpeg_encoder::{ColorType, SamplingFactor};
@@ -42,7 +42,7 @@ fn curve(values: &[u16]) -> Vec<u8> {
     [b"curv\0\0\0\0".as_slice(), &((values.len() / 2) as u32).to_be_bytes(), &values].concat()
 }
 
-/// The curve that the definition of sRGB has, as a formula.
+/// The curve in the definition of sRGB, as a formula.
 fn srgb_formula() -> Vec<u8> {
     let numbers = [2.4, 1.0 / 1.055, 0.055 / 1.055, 1.0 / 12.92, 0.04045];
     let numbers = numbers.into_iter().flat_map(|number: f64| ((number * 65_536.0).round() as u32).to_be_bytes());
@@ -70,7 +70,7 @@ fn table8(inputs: u8, grid: u8, nodes: &[u8]) -> Vec<u8> {
 
 const GREYS: [u8; 6] = [0, 16, 64, 128, 192, 255];
 
-/// Profiles of grey, and what Little CMS makes of `GREYS` by them.
+/// Profiles of grey, with Little CMS's results for `GREYS`.
 fn grey_profiles() -> Vec<(&'static str, Vec<u8>, [u8; 6])> {
     let by_curve = |pcs: &[u8; 4], curve: Vec<u8>| profile(b"mntr", b"GRAY", pcs, (b"kTRC", curve));
     let by_table = |table: Vec<u8>| profile(b"scnr", b"GRAY", b"Lab ", (b"A2B0", table));
@@ -101,7 +101,7 @@ fn grey_profiles() -> Vec<(&'static str, Vec<u8>, [u8; 6])> {
     ]
 }
 
-/// Pixels of a band's side; each of the colours of a test has a band.
+/// Pixels of a band's side. Each colour of a test has one band.
 const BAND: u32 = 32;
 
 /// The colour in the middle of each band.
@@ -252,12 +252,12 @@ fn a_broken_profile_leaves_the_picture_as_it_is() {
         let in_webp = webp(&[header, webp_chunk(b"ICCP", profile), lossless.clone()]);
         assert_eq!(attempt(&in_webp), attempt(&webp(std::slice::from_ref(&lossless))), "WebP, {number}");
     }
-    // Compressed in a way that cannot be read.
+    // With unreadable compression.
     for data in [b"p\0\0not compressed".as_slice(), b"p\0\x09", b"", b"a name without an end"] {
         let chunk = [&png[..33], &png_chunk(b"iCCP", data), &png[33..]].concat();
         assert_eq!(attempt(&chunk), attempt(&png), "{data:?}");
     }
-    // In segments of which one is missing, stands there twice, or counts otherwise.
+    // In segments of which one is missing, repeated, or numbered otherwise.
     let part = |number: u8, count: u8, data: &[u8]| [b"ICC_PROFILE\0".as_slice(), &[number, count], data].concat();
     let (first, second) = sound.split_at(300);
     let parts: [&[Vec<u8>]; 4] = [

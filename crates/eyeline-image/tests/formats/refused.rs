@@ -1,4 +1,4 @@
-//! Formats that are known and not taken: refused by name, whatever follows their first bytes.
+//! Known formats that are refused: refused by name, whatever follows their first bytes.
 
 use eyeline_core::ImageErrorCode;
 use eyeline_image::sniff;
@@ -58,7 +58,7 @@ fn heif_is_told_by_any_of_its_brands() {
     ];
     for (file, content_type) in cases {
         assert_eq!(sniff(&file), Some(content_type));
-        // A file that ends behind its brands was cut, whatever its name.
+        // A file that ends after its brands was cut, whatever its name.
         assert_eq!(refusal(&file).code, ImageErrorCode::Truncated, "{content_type}");
         for cut in 5..file.len() {
             assert_eq!(refusal(&file[..cut]).code, ImageErrorCode::Truncated, "{content_type} cut at {cut}");

@@ -1,4 +1,4 @@
-//! The orientation in EXIF: found in JPEG, PNG and WebP alike, whatever else in the block or in the file is damaged.
+//! The orientation in EXIF: found in JPEG, PNG and WebP, whatever else in the block or file is damaged.
 
 use image::{ImageFormat, RgbImage};
 
@@ -28,7 +28,7 @@ fn six(is_little: bool) -> Entry {
     (0x0112, 3, 1, if is_little { [6, 0, 0, 0] } else { [0, 6, 0, 0] })
 }
 
-/// Blocks that all state the orientation 6 and are damaged, or odd, in one way each.
+/// Blocks that all state the orientation 6, each damaged or odd in one way.
 fn blocks() -> Vec<(&'static str, Vec<u8>)> {
     let (little, big) = (six(true), six(false));
     let outside = (0x010f, 2, 40, [0xff, 0xff, 0xff, 0x7f]);
@@ -64,7 +64,7 @@ fn blocks() -> Vec<(&'static str, Vec<u8>)> {
 
 const SIZE: (u32, u32) = (160, 100);
 
-/// The picture of these tests when it is held upright.
+/// The upright picture of these tests.
 fn upright() -> RgbImage {
     image::imageops::rotate90(&four_corners(SIZE.0, SIZE.1))
 }
@@ -111,7 +111,7 @@ fn the_segment_that_states_it_counts_among_others() {
     let extended = [b"http://ns.adobe.com/xmp/extension/\0".as_slice(), &[b'0'; 40], b"II*\0 in a text"].concat();
     let without = block(true, 0, &[(0x010f, 2, 40, [0xff; 4])]);
     let broken = b"II*\0\xff\xff\xff\xff";
-    // Each is put before those that are there.
+    // Each is inserted before the existing entries.
     let file = app1(&jpeg(), &sound);
     assert_upright(&with_segment(&file, 0xe1, xmp), "XMP first");
     assert_upright(&with_segment(&file, 0xe1, &extended), "extended XMP first");
@@ -130,7 +130,7 @@ fn what_is_no_orientation_leaves_the_picture_as_it_is() {
     for value in [0, 1, 9, 0xff] {
         assert_eq!(made(&app1(&jpeg(), &block(true, 0, &[(0x0112, 3, 1, [value, 0, 0, 0])]))), plain, "{value}");
     }
-    // That of the preview, in the second directory, is not the picture's.
+    // The orientation of the preview, in the second directory, does not apply to the picture.
     let preview = [b"\x01\0".to_vec(), block(true, 0, &[six(true)])[10..].to_vec()].concat();
     assert_eq!(made(&app1(&jpeg(), &[block(true, 26, &[(0x010f, 2, 1, [0; 4])]), preview].concat())), plain);
 }

@@ -1,4 +1,4 @@
-//! WebP beside JPEG and PNG: which versions have it, that it shows the same picture, and that it is compressed once.
+//! WebP in addition to JPEG and PNG: its versions, its fidelity, and that it is compressed once.
 
 use eyeline_core::{PRESETS, Webp};
 use eyeline_image::{Limits, Made, Version, make_versions};
@@ -35,7 +35,7 @@ fn decoded(version: &Version) -> DynamicImage {
     picture
 }
 
-/// Squares of flat colours, a hundred pixels a side, among them the ends of every range.
+/// Squares of flat colours with sides of 100 pixels, including the ends of every range.
 fn squares() -> (RgbImage, Vec<[u8; 3]>) {
     let mut colors = vec![[0, 0, 0], [255, 255, 255], [128, 128, 128], [16, 16, 16], [235, 235, 235]];
     colors.extend([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255], [255, 0, 255]]);
@@ -44,7 +44,7 @@ fn squares() -> (RgbImage, Vec<[u8; 3]>) {
     (picture, colors)
 }
 
-/// The largest difference of a channel between the middles of the squares and what they should be.
+/// The largest difference of a channel between the middles of the squares and their expected colours.
 fn worst_of_squares(picture: &RgbImage, colors: &[[u8; 3]]) -> u8 {
     let middle = |at: u32| picture.get_pixel(at % 4 * 100 + 50, at / 4 * 100 + 50).0;
     let differences = (0..16).flat_map(|at| {
@@ -87,7 +87,7 @@ fn webp_shows_the_colours_of_the_jpeg_from_black_to_white() {
         let made = made(&file);
         let of_jpeg = worst_of_squares(&decoded(version(&made, "d2500", "image/jpeg")).to_rgb8(), &colors);
         let of_webp = worst_of_squares(&decoded(version(&made, "d2500", "image/webp")).to_rgb8(), &colors);
-        // WebP counts brightness in 220 steps, hence the second of two; a range taken for the other would be 16.
+        // WebP counts brightness in 220 steps, hence a difference of 2. A wrong range would differ by 16.
         assert!(of_jpeg <= 3, "JPEG is off by {of_jpeg}");
         assert!(of_webp <= of_jpeg + 4, "WebP is off by {of_webp}, JPEG by {of_jpeg}");
     }

@@ -1,4 +1,4 @@
-//! Files: what was written is read, by us and by a reader that is not ours.
+//! Files: written events are read by this crate and by an independent reader.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use proptest::strategy::ValueTree as _;
 
 use crate::support::{BEGIN, Lake, MINUTE, PROJECT, any_records, budget, record};
 
-/// Offsets in the order of a file's rows, as the plain row reader of the parquet library gives them.
+/// Offsets in the row order of a file, from the parquet library's plain row reader.
 fn offsets(bytes: bytes::Bytes) -> Vec<i64> {
     let reader = SerializedFileReader::new(bytes).expect("a Parquet file");
     let rows = reader.get_row_iter(None).expect("rows");
@@ -84,7 +84,7 @@ proptest! {
         records in any_records(200), pieces in 1usize..9, merged in 0usize..5, begin in 0i64..200, length in 0i64..400,
     ) {
         let lake = Lake::new();
-        // As hours do, the files have every so-manieth event each.
+        // Like files of hours, each holds every n-th event.
         let mut of_files = vec![Vec::new(); pieces];
         records.iter().for_each(|record| of_files[(record.offset as usize / 6) % pieces].push(record.clone()));
         let name = |number| format!("lake/{number}");
@@ -109,7 +109,7 @@ proptest! {
 fn files_of_many_batches_whose_events_take_turns_are_merged_in_their_order() {
     let lake = Lake::new();
     let of_file = |file: i64, offset: i64| {
-        // Of the second file one event in a hundred, of the third a long run at the end.
+        // From the second file one event in a hundred, from the third a long run at the end.
         let place = [offset, offset * 100 + 50, 40_000 + offset][file as usize];
         let mut record = record(file * 100_000 + offset);
         record.event.timestamp = Timestamp::from_micros(BEGIN + 3 * place + file);

@@ -81,7 +81,7 @@ fn an_event_is_looked_for_in_the_files_of_its_project_alone() {
         })
         .collect();
     let (mut bytes, facts) = write_records(other).expect("a file").expect("events");
-    // What the file has of events is unreadable, and its footer whole.
+    // The file's event data is unreadable, and its footer intact.
     let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().expect("a length")) as usize;
     let end = bytes.len() - 8 - footer;
     bytes[4..end].fill(0);

@@ -1,4 +1,4 @@
-//! The lake from outside: files of random events, and every question against a recount that knows nothing of files.
+//! The lake from outside: files of random events, and every query against a recount that does not use files.
 
 mod files;
 mod lists;

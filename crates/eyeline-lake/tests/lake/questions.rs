@@ -1,4 +1,4 @@
-//! Every question against a recount in plain words.
+//! Every query against a straightforward recount.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -133,7 +133,7 @@ proptest! {
         let within = minutes as i64 * MINUTE;
         let mut expected = vec![0u64; steps.len()];
         for visit in visits(&wanted(&records, &filter)) {
-            // From every possible beginning, each next step as early as can be.
+            // From every possible start, with each next step as early as possible.
             let mut reached = 0;
             for begin in 0..visit.len() {
                 let mut step = 0;
@@ -231,7 +231,7 @@ proptest! {
 
     #[test]
     fn sessions_are_counted_exactly_in_little_memory_too(records in any_records(200), sessions in 3_000u128..6_000) {
-        // Many sessions, so that they do not fit at once; asked for in parts, they still add up.
+        // Many sessions that do not fit together. Counted in parts, they still sum up.
         let mut records = records;
         prop_assume!(!records.is_empty());
         let first = records[0].clone();

@@ -1,4 +1,4 @@
-//! SQL against a recount in plain words.
+//! SQL against a straightforward recount.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

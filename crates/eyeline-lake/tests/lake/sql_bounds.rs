@@ -1,4 +1,4 @@
-//! What a query may not do, and that it ends.
+//! The limits of a query, and that it ends.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use eyeline_lake::{Budget, Error, Filter, QUERY_BYTES_MAX, Snapshot};
 
 use crate::support::{BEGIN, Lake, PROJECT, record, sql};
 
-/// Events enough for joins that never end.
+/// Enough events for joins that never end.
 fn many(count: i64) -> (Lake, Snapshot) {
     let lake = Lake::new();
     let event = |offset: i64| {
@@ -30,7 +30,7 @@ fn patient() -> Budget {
     Budget::new(256 << 20, Duration::from_secs(60))
 }
 
-/// What is wrong with the query.
+/// The error of the query.
 fn refusal(lake: &Lake, snapshot: &Snapshot, query: &str) -> String {
     match ask(lake, snapshot, query, &patient()) {
         Err(Error::Query(sentence)) => sentence,
@@ -133,7 +133,7 @@ fn what_is_wrong_is_said_plainly() {
     );
 }
 
-/// Ends soon after it is given up, or after its time.
+/// Ends soon after its cancellation, or after its time.
 #[test]
 fn a_query_without_an_end_is_ended() {
     let (lake, snapshot) = many(60_000);
@@ -240,7 +240,7 @@ fn long_texts_are_not_made() {
     }
 }
 
-/// Whatever the parser and the planner do with it, they come back.
+/// The parser and the planner always return.
 #[test]
 fn the_deepest_and_the_longest_queries_end() {
     let (lake, snapshot) = many(10);

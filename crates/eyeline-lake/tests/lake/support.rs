@@ -43,14 +43,14 @@ impl Lake {
         self.runtime.block_on(self.store.put(&path, bytes.into())).expect("a stored file");
     }
 
-    /// Puts the records into a file of their own.
+    /// Writes the records into a file.
     pub fn file(&self, key: &str, records: &[Record]) -> Option<FileRef> {
         let (bytes, facts) = write_records(records.to_vec()).expect("a file")?;
         self.put(key, bytes);
         Some(FileRef { key: key.to_owned(), partition: 0, facts })
     }
 
-    /// Cuts the records, which are in the order of their offsets, into files; the last piece is the tail.
+    /// Splits the records, which are in the order of offsets, into files. The last piece is the tail.
     pub fn snapshot(&self, records: &[Record], pieces: usize) -> Snapshot {
         let length = records.len().div_ceil(pieces.max(1)).max(1);
         let mut pieces: Vec<&[Record]> = records.chunks(length).collect();
@@ -64,7 +64,7 @@ pub fn budget() -> Budget {
     Budget::new(256 << 20, Duration::from_secs(60))
 }
 
-/// Asks in SQL within this process; a server has a worker process in between.
+/// Runs SQL within this process; a server uses a worker process.
 pub fn sql(
     files: &Files,
     snapshot: &Snapshot,
@@ -80,7 +80,7 @@ pub fn sql(
     answering.join().expect("no panic")?.into_table()
 }
 
-/// An event of its own microsecond; every ten have a session.
+/// An event at its own microsecond; every ten events have a session.
 pub fn record(offset: i64) -> Record {
     let at = Timestamp::from_micros(BEGIN + offset);
     Record {
@@ -109,13 +109,13 @@ pub fn record(offset: i64) -> Record {
 /// Project, session, application, category, name, minute, day, visitor and minutes of delay.
 type Drawn = (u8, u8, u8, u8, u8, i64, u8, Option<u8>, i64);
 
-/// Few values of everything, so that they meet; in the order of their offsets.
+/// Few values of everything, so that they coincide; in the order of offsets.
 pub fn any_records(count_max: usize) -> impl Strategy<Value = Vec<Record>> {
     let event = (0..8u8, 0..4u8, 0..2u8, 0..2u8, 0..3u8, 0..24 * 60i64, 0..4u8, prop::option::of(0..5u8), 0..3i64);
     prop::collection::vec(event, 0..count_max).prop_map(|events| {
         let record = |(index, event): (usize, Drawn)| {
             let (project, session, application, category, name, minute, day, visitor, late) = event;
-            // One project has most of the events; most of them lie close together in time.
+            // One project has most of the events, and most of them are close in time.
             let project = u128::from(project / 7) + 1;
             let minute = if day == 0 { minute * 30 } else { minute / 8 };
             let timestamp = BEGIN + minute * MINUTE;
@@ -150,7 +150,7 @@ fn rarely<T: Strategy>(value: T) -> impl Strategy<Value = Option<T::Value>> {
     prop::option::weighted(0.2, value)
 }
 
-/// A filter that leaves something out, or does not.
+/// A filter that may leave something out.
 pub fn any_filter() -> impl Strategy<Value = Filter> {
     let span = prop::option::of((0..600i64, 0..600i64));
     (rarely(0..2u128), rarely(0..4u128), rarely(0..2u8), rarely(0..3u8), span).prop_map(
@@ -166,7 +166,7 @@ pub fn any_filter() -> impl Strategy<Value = Filter> {
     )
 }
 
-/// The filter once more, in plain words.
+/// The same filter, written independently.
 pub fn wanted<'a>(records: &'a [Record], filter: &Filter) -> Vec<&'a Record> {
     let fits = |event: &Event| {
         event.project_id == filter.project_id

@@ -1,4 +1,4 @@
-//! Applying events: each counts once, whatever is repeated, and misfits are quarantined.
+//! Applying events: each counts once, whatever is repeated, and what cannot be counted is kept apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,10 +32,10 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-/// The fence of the first claim of a partition.
+/// The fence of whoever claims a partition first.
 pub const FIRST_FENCE: i64 = 1;
 
-/// Claims a partition for the first time.
+/// Claims a partition that nobody has claimed before.
 pub async fn claim_first(catalog: &Catalog, partition: u32) {
     let claimant = Claimant { node: "first".to_owned(), is_new: true };
     let claimed = catalog.claim_partition(partition, claimant).await.expect("an answer");
@@ -81,7 +81,7 @@ pub async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {
     db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("rows")
 }
 
-/// Views and clicks by image, without zeros.
+/// Views and clicks by image, those without any left out.
 pub async fn counts(db: &Db) -> BTreeMap<ImageId, (u64, u64)> {
     let sql = "SELECT image_id, views, clicks FROM gallery_images WHERE views + clicks > 0";
     let read = |mut row: Row| {
@@ -371,7 +371,7 @@ proptest! {
                     let (views, clicks) = expected.entry(image(*number)).or_insert((0, 0));
                     *(if *click { clicks } else { views }) += 1;
                 }
-                // An empty batch has nothing to apply; a worker never makes one.
+                // An empty batch has nothing to try; a worker never makes one.
                 for attempt in 0..if events.is_empty() { 0 } else { *tries } {
                     let outcome = catalog.apply_events(batch(after, offset, sent.clone())).await.expect("applied");
                     assert_eq!(outcome == Applied::MarkMoved, attempt > 0);
@@ -386,7 +386,7 @@ proptest! {
     }
 }
 
-/// An act on one of the gallery's images, `minutes` after the first.
+/// An act on one of the gallery's images, so many minutes after the first.
 fn placed(offset: i64, number: u128, minutes: i64, click: bool, place: Option<u32>) -> BatchEvent {
     let mut event = view_of(offset, number);
     event.event.received_at = at(minutes * 60 + 600);
@@ -424,8 +424,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         assert_eq!(changes.learnt, learnt);
         let found: Vec<Evidence> = changes.images.iter().map(|(_, image)| image.evidence).collect();
         assert!(evidence.iter().all(|expected| found.contains(expected)), "{found:?} is not {evidence:?}");
-        // Files hold the places of flushed events. Until then they are stored here, also those of a partly flushed
-        // batch.
+        // What is in files has its places there; until then they are kept, also those of a batch that is cut.
         for flushed in [0, 20, 25] {
             if flushed > 0 {
                 let after = catalog.marks().await.expect("marks")[0].flushed;

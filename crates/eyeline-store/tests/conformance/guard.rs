@@ -1,5 +1,5 @@
-//! Guarded galleries: the counts for ranking are stored next to the exact numbers, and are the same however events are
-//! batched.
+//! Guarded galleries: what counts for their ranking is kept beside the exact numbers, the same however events are cut into
+//! batches.
 
 use eyeline_core::event::{ImageRef, Source};
 use eyeline_core::ranking::{Guard, RankedImage, RankingPatch, Reckoned, Reckoner, SOURCES_MAX, SourceState};
@@ -19,10 +19,10 @@ use crate::events::{
     GALLERY, IMAGES, applied_events, at, batch, catalog_with_a_gallery, clicked, image, rows, view_of,
 };
 
-/// The source of a person, unlike the robots' sources.
+/// A person's source, unlike those of the tests' robots.
 const PERSON: u32 = u32::MAX - 7;
 
-/// The source of a number, each in its own network; 0 is a robot.
+/// Of a network each; 0 is a robot.
 fn source_of(number: u32) -> Source {
     if number == 0 { Source::ROBOT } else { Source::of(number, 1) }
 }
@@ -43,14 +43,14 @@ fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u32>) 
     event
 }
 
-/// The result of these acts in memory, each under the settings of its offset.
+/// What these acts come to in memory, each under the settings of its offset.
 pub fn reckoned(acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) -> Reckoner {
     let mut expected = Reckoner::default();
     reckon(&mut expected, acts, ranking);
     expected
 }
 
-/// The same, added to earlier counts.
+/// The same on top of what was counted before.
 pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) {
     for act in acts {
         let said = act.act.as_ref().expect("an act");
@@ -67,7 +67,7 @@ pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Off
     }
 }
 
-/// The catalog's state of the gallery equals the one computed in memory.
+/// The catalog knows of the gallery what was reckoned in memory.
 pub async fn assert_ranks_as(catalog: &Catalog, expected: &Reckoner) {
     let (images, learnt, ignored_events) = ranked(catalog).await;
     assert_eq!(learnt, expected.learnt);
@@ -81,7 +81,7 @@ pub async fn assert_ranks_as(catalog: &Catalog, expected: &Reckoner) {
     assert_eq!(ignored_events, sum);
 }
 
-/// Acts of some sources and sessions on some images. Sources of even number click all they see.
+/// Acts of some sources and sessions on some images: the sources of even number click all they see.
 pub fn acts() -> Vec<BatchEvent> {
     let mut random = 7u64;
     let mut draw = |below: u64| {
@@ -132,7 +132,7 @@ async fn robots_that_are_found_out_in_one_batch_lose_each_what_they_did_in_a_ses
         let view = sent(view_of(offset, number), 5, session, Some(source));
         [view, sent(clicked(view_of(offset + 1, number)), 5, session, Some(source))]
     };
-    // Three robots share a session at first, each with its own image. Acts in other sessions reveal each of them.
+    // Three robots share a session before, each with an image of its own; what finds each of them out comes by other sessions.
     let shared = (0..3u32).flat_map(|robot| view_and_click(1 + 2 * i64::from(robot), robot.into(), 1, 3 + robot));
     let found_out =
         (0..30u32).flat_map(|turn| view_and_click(7 + 2 * i64::from(turn), 1, 10 + u128::from(turn), 3 + turn % 3));
@@ -203,7 +203,7 @@ async fn over_its_bound_a_guard_forgets_its_oldest_sources() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         set_guard(&catalog, true).await;
-        // A gallery that has seen very many sources today; the least number is the oldest.
+        // A gallery that has seen very many today, the least number the longest ago.
         db.write(|tx| {
             async move {
                 for first in (1..=SOURCES_MAX as i64).step_by(10_000) {

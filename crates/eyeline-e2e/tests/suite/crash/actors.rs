@@ -1,5 +1,5 @@
-//! Those who go on using the server while it is killed again and again. Each of them tries until it is told that its
-//! work was taken, as a careful client does.
+//! Clients that use the server while it is killed again and again. Each retries until its work is acknowledged, like a
+//! careful client.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const EVENTS_IN_BATCH: u64 = 20;
 const EVENT_PAUSE: Duration = Duration::from_millis(3);
 const CHUNK_PAUSE: Duration = Duration::from_millis(5);
 
-/// What the actors and the one who kills know of each other.
+/// The state shared by the actors and the killer.
 pub struct Story {
     pub project: Project,
     pub gallery_id: String,
@@ -36,7 +36,7 @@ pub struct Story {
     pub uploads_under_way: AtomicU64,
     pub news: watch::Sender<News>,
     stopped: AtomicBool,
-    /// The images whose end the listener waits for, once that is known.
+    /// The images for whose end the listener waits, once they are known.
     expected: watch::Sender<Option<HashSet<String>>>,
 }
 
@@ -55,7 +55,7 @@ impl Story {
         }
     }
 
-    /// No new work is begun; what is begun is brought to its end.
+    /// Actors begin no new work, and finish what they have begun.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
@@ -70,7 +70,7 @@ impl Story {
     }
 }
 
-/// Sends the request until the server, which may be away, gives an answer that is not "later".
+/// Sends the request until the server, which may be down, gives an answer that is not a request to retry.
 async fn until_answered(request: impl Fn() -> RequestBuilder, under_way: &AtomicU64) -> Answer {
     loop {
         under_way.fetch_add(1, Ordering::Relaxed);
@@ -87,15 +87,15 @@ async fn until_answered(request: impl Fn() -> RequestBuilder, under_way: &Atomic
     }
 }
 
-/// What a client has counted itself.
+/// The counts of a client.
 #[derive(Default)]
 pub struct Counts {
     /// Views and clicks.
     acts: HashMap<String, (u64, u64)>,
-    /// Events of the type with a schema that fit it, and that do not.
+    /// Events of the type with a schema: those that fit it, and those that do not.
     pub fitting: u64,
     pub misfits: u64,
-    /// The ids of all that count at once, and of all that count after the correction.
+    /// The ids of events that count immediately, and of those that count after the correction.
     pub ids: HashSet<Uuid>,
     pub misfit_ids: HashSet<Uuid>,
 }
@@ -122,10 +122,10 @@ impl Counts {
     }
 }
 
-/// The type of events whose `n` may be 4 at the most.
+/// The type of events whose `n` may be at most 4.
 pub const STEP_TYPE: &str = "/event-types/visit/step";
 
-/// Events of that type, which fit or do not; some go twice, the second time with another body.
+/// Events of that type, valid or not. Some are sent twice, the second time with another body.
 fn steps(random: &mut Random, counts: &mut Counts) -> Vec<Value> {
     let mut events = Vec::new();
     for _ in 0..random.below(4) {
@@ -145,7 +145,7 @@ fn steps(random: &mut Random, counts: &mut Counts) -> Vec<Value> {
     events
 }
 
-/// Sends views, clicks and steps, alone and in batches, each with an id of its own; returns what was acknowledged.
+/// Sends views, clicks and steps, singly and in batches, each with its own id. Returns the acknowledged ones.
 pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
     let mut random = Random::new(number);
     let mut counts = Counts::default();
@@ -157,7 +157,7 @@ pub async fn send_events(story: Arc<Story>, number: u64) -> Counts {
     counts
 }
 
-/// Some events for a client that will send them until they are acknowledged: they are counted at once.
+/// Events of a client that sends them until they are acknowledged. They count immediately.
 pub fn make_events(story: &Story, random: &mut Random, counts: &mut Counts) -> Vec<Value> {
     let size = if random.below(4) == 0 { EVENTS_IN_BATCH } else { 1 };
     let mut events = Vec::new();
@@ -192,13 +192,13 @@ pub async fn send_until_acknowledged(story: &Story, events: &[Value]) {
     note_acknowledged(story, events);
 }
 
-/// Notes the views and clicks among events that the server has said it has.
+/// Records the views and clicks among acknowledged events.
 pub fn note_acknowledged(story: &Story, events: &[Value]) {
     let acts = events.iter().filter(|event| event["category"] == "gallery").count();
     story.events_acknowledged.fetch_add(acts as u64, Ordering::SeqCst);
 }
 
-/// A file that the server has said it has.
+/// An acknowledged file.
 pub struct Upload {
     pub is_cut: bool,
     pub bytes: usize,
@@ -211,7 +211,8 @@ impl Upload {
     }
 }
 
-/// Uploads photos one after another over a slow line, every fourth one cut; a third of the completion calls is lost.
+/// Uploads photos one after another over a slow connection. Every fourth is cut, and a third of the completion calls is
+/// lost.
 pub async fn upload_photos(story: Arc<Story>, number: u64) -> HashMap<String, Upload> {
     let nobody = AtomicU64::new(0);
     let mut arrived = HashMap::new();
@@ -244,11 +245,11 @@ pub async fn upload_photos(story: Arc<Story>, number: u64) -> HashMap<String, Up
 async fn send_file(story: &Story, link: &Value, photo: &Photo) {
     let request = || through_link_slowly(&story.project.key, link, photo, CHUNK_PAUSE);
     let answer = until_answered(request, &story.uploads_under_way).await;
-    // 412: it had arrived before, only the answer was lost.
+    // 412: it had arrived before, and only the answer was lost.
     assert!(matches!(answer.status, 200 | 201 | 204 | 412), "{answer}");
 }
 
-/// Looks at the newest images all the time: an unfinished one has no version, a finished one has all of them.
+/// Polls the newest images: an unfinished one has no version, a finished one has all of them.
 pub async fn watch_links(story: Arc<Story>) {
     let path = format!("/projects/{}/images?limit=50", story.project.id);
     let nobody = AtomicU64::new(0);
@@ -256,7 +257,7 @@ pub async fn watch_links(story: Arc<Story>) {
     let mut fetched = HashSet::new();
     while !story.is_stopped() {
         let listed = until_answered(|| key.request(Method::GET, &path), &nobody).await.expect(200).json();
-        // The pictures of the catalogue are served from elsewhere and have no versions; they alone have a link.
+        // Dataset images are served from elsewhere and have no versions. Only they have a link.
         let uploads = listed["images"].as_array().expect("images").iter().filter(|image| image["link"].is_null());
         for image in uploads {
             expect_versions_only_when_done(image);
@@ -279,7 +280,7 @@ fn expect_versions_only_when_done(message: &Value) {
     }
 }
 
-/// The states that were heard of every image, in their order.
+/// The states heard of every image, in order.
 #[derive(Clone, Default)]
 pub struct News {
     states: HashMap<String, Vec<String>>,
@@ -312,7 +313,7 @@ impl News {
     }
 }
 
-/// Listens from the first message on and comes back after every kill; returns all that was heard, without a gap.
+/// Listens from the first message on and reconnects after every kill. Returns all messages, without a gap.
 pub async fn listen(story: Arc<Story>) -> News {
     let mut expected = story.expected.subscribe();
     let mut last_seq = 0;
@@ -336,7 +337,7 @@ pub async fn listen(story: Arc<Story>) -> News {
             assert_eq!(seq, last_seq + 1, "no number is missing or twice: {message}");
             last_seq = seq;
             if message["type"] == "image.state" {
-                // Links are signed for each answer and are not part of the news, but an early one must not be there.
+                // Links are signed for each answer and are not part of the news, but must not appear early.
                 let done = message["state"] == "done";
                 assert!(done || !message["versions"]["thumb"].is_string(), "a link before its time: {message}");
                 story.news.send_modify(|news| news.add(id(&message, "image_id"), id(&message, "state")));

@@ -1,4 +1,4 @@
-//! The disk of everything embedded is full while events come in, and has space again.
+//! The disk of the embedded engines is full while events arrive, and then has space again.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ async fn nothing_acknowledged_is_lost_on_a_full_disk(catalog: Catalog) {
             server.start_again().await;
         }
         disk.free();
-        // Neither a restart nor anybody's help is needed.
+        // Needs neither a restart nor help.
         send_until_acknowledged(&story, &refused).await;
         expect_events_to_be_taken(&story).await;
         expect_every_acknowledged_event(&story).await;
@@ -63,14 +63,14 @@ async fn nothing_acknowledged_is_lost_on_a_full_disk(catalog: Catalog) {
     expect_all_counted_once(&server, &story, &own).await;
 }
 
-/// Events that were refused, to be sent again: a refusal promises nothing in either way.
+/// Refused events, to be sent again. A refusal promises nothing either way.
 async fn fill_until_refused(disk: &SmallDisk, story: &Story, random: &mut Random, own: &mut Counts) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(WAITING_SECONDS_MAX);
     loop {
-        // What the server has let go of is taken too.
+        // Space freed by the server is used up too.
         disk.fill();
         let events = make_events(story, random, own);
-        // With the secret key, whose events have no limit by the second.
+        // With the secret key, whose events have no rate limit.
         let answer = send(story.project.key.request(Method::POST, "/events/batch").json(&events)).await;
         if answer.status == 200 {
             note_acknowledged(story, &events);
@@ -97,7 +97,7 @@ async fn expect_reads_to_go_on(server: &Server, story: &Story) {
     send(server.admin.without_credential().request(Method::GET, &health)).await.expect(200);
 }
 
-/// Whichever step of an upload needs the disk refuses it.
+/// Every step of an upload that needs the disk refuses it.
 async fn expect_no_photo_to_be_taken(story: &Story) {
     let photo = photos::jpeg(4000, 3000);
     let asked = story.project.key.post("/images", &Stated::SizeAndHash.request(&story.project.id, &photo)).await;

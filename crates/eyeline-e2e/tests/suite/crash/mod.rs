@@ -1,5 +1,5 @@
-//! kill -9 in the middle of uploads, processing and events, fifty times, a full disk and power cuts: what was promised
-//! before is kept after.
+//! Fifty times kill -9 during uploads, processing and events, a full disk, and power cuts: every earlier promise is
+//! kept.
 
 mod actors;
 mod full_disk;
@@ -29,7 +29,7 @@ const KILLS: u64 = 50;
 const IMAGES_IN_GALLERY: u32 = 12;
 const EVENT_SENDERS: u64 = 3;
 const UPLOADERS: u64 = 2;
-/// The sweep finds lost completion calls within a minute; then the work itself has to be done.
+/// The sweep finds lost completion calls within a minute; then the work itself must be done.
 const SETTLED_SECONDS_MAX: u64 = 120;
 /// Events are written into files as they come.
 const FLUSH_SECONDS: (&str, &str) = ("EYELINE_FLUSH_SECONDS", "0");
@@ -75,7 +75,7 @@ async fn nothing_promised_is_lost_over_fifty_kills(mut server: Server) {
     interrupted.expect_all_kinds();
 }
 
-/// A gallery, and a type of events that keeps some of them apart.
+/// A gallery, and an event type that quarantines some events.
 async fn begin(server: &Server) -> Arc<Story> {
     let project = Project::create(server, "crashes").await;
     let gallery_id = project.gallery("crashes").await;
@@ -98,7 +98,7 @@ async fn all_of(senders: Vec<JoinHandle<Counts>>) -> Counts {
     counted
 }
 
-/// What was acknowledged, and nothing else, is counted once: in the counters, the roll-ups and the files.
+/// Exactly the acknowledged events are counted, once: in the counters, the roll-ups and the files.
 async fn expect_all_counted_once(server: &Server, story: &Story, counted: &Counts) {
     expect_exact_counts(story, counted).await;
     expect_all_in_files(server, &counted.ids).await;
@@ -106,13 +106,13 @@ async fn expect_all_counted_once(server: &Server, story: &Story, counted: &Count
     expect_all_in_files(server, &counted.ids.union(&counted.misfit_ids).copied().collect()).await;
 }
 
-/// What was under way when the server was killed, over all kills.
+/// The work under way when the server was killed, over all kills.
 #[derive(Debug, Default)]
 struct Interrupted {
     uploads: u64,
     events: u64,
     processing: u64,
-    /// Files of events that were written and not taken in.
+    /// Lake files that were written and not added.
     flushes: usize,
 }
 
@@ -123,7 +123,7 @@ impl Interrupted {
         self.processing += u64::from(story.news.borrow().is_processing());
     }
 
-    /// A run in which no kill met an upload, say, would have shown nothing about uploads.
+    /// A run in which no kill met an upload, for example, would show nothing about uploads.
     fn expect_all_kinds(&self) {
         eprintln!("killed in the middle of {self:?}");
         let all_kinds = self.uploads > 0 && self.events > 0 && self.processing > 0 && self.flushes > 0;
@@ -131,8 +131,8 @@ impl Interrupted {
     }
 }
 
-/// A quarter of the kills waits for an upload to be under way, a quarter for a photo in processing, a quarter for a file of
-/// events that is written and not taken in, a quarter for nothing.
+/// A quarter of the kills waits for an upload under way, a quarter for a photo in processing, a quarter for a lake file
+/// written and not added, and a quarter for nothing.
 async fn wait_for_the_moment(server: &Server, story: &Story, kill: u64, random: &mut Random) {
     const MOMENT_SECONDS_MAX: u64 = 30;
     sleep(Duration::from_millis(300 + random.below(1_500))).await;
@@ -147,7 +147,7 @@ async fn wait_for_the_moment(server: &Server, story: &Story, kill: u64, random: 
                     sleep(Duration::from_millis(1)).await;
                 }
             }
-            // From the first kill on events are written as they come.
+            // From the first kill on, events are flushed as they arrive.
             2 => Lake::pause_in_the_middle_of_a_file(server).await,
             _ => {}
         }
@@ -155,7 +155,7 @@ async fn wait_for_the_moment(server: &Server, story: &Story, kill: u64, random: 
     timeout(Duration::from_secs(MOMENT_SECONDS_MAX), moment).await.expect("work goes on after a restart");
 }
 
-/// Right after a restart every event that was acknowledged before is counted, and none that was never sent.
+/// Right after a restart every earlier acknowledged event is counted, and no event that was never sent.
 async fn expect_every_acknowledged_event(story: &Story) {
     let acknowledged = story.events_acknowledged.load(Ordering::SeqCst);
     let refreshed = story.project.refresh(&story.gallery_id).await;
@@ -164,7 +164,7 @@ async fn expect_every_acknowledged_event(story: &Story) {
     assert!(acknowledged <= applied && applied <= sent, "{acknowledged} acknowledged, {applied} applied, {sent} sent");
 }
 
-/// Every sender has tried until its event was acknowledged, so the server's numbers must be the senders' own.
+/// Every sender retried until its event was acknowledged, so the server's numbers must equal the senders' own.
 async fn expect_exact_counts(story: &Story, counted: &Counts) {
     let refreshed = story.project.refresh(&story.gallery_id).await;
     assert_eq!(refreshed["applied_events"], counted.total(), "events in all");
@@ -181,13 +181,13 @@ async fn expect_exact_counts(story: &Story, counted: &Counts) {
     assert!(weights.is_sorted_by(|a, b| a >= b), "ordered by weight: {weights:?}");
 }
 
-/// Whenever the server is killed, the files of the list are whole and no two of them have the same event.
+/// Whenever the server is killed, the listed files are complete and no two of them hold the same event.
 fn expect_no_event_twice(lake: &Lake) {
     let twice: Vec<&Uuid> = lake.events.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id).collect();
     assert!(twice.is_empty(), "twice in {} files: {twice:?}", lake.files);
 }
 
-/// Once everything is flushed, the files have what was acknowledged and counts, each event once, and nothing else.
+/// Once everything is flushed, the files hold exactly the acknowledged events that count, each once.
 async fn expect_all_in_files(server: &Server, expected: &HashSet<Uuid>) {
     let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
     while !Lake::has_everything_applied(server).await {
@@ -201,7 +201,7 @@ async fn expect_all_in_files(server: &Server, expected: &HashSet<Uuid>) {
     assert!(lost.is_empty() && foreign.is_empty(), "not in files: {lost:?}; in files and not sent: {foreign:?}");
 }
 
-/// The roll-ups hold what fits, the quarantine what does not; after a correction all of it counts, once.
+/// The roll-ups hold the valid events, the quarantine the others. After a correction all of them count, once.
 async fn expect_exact_quarantine(story: &Story, counted: &Counts) {
     let key = &story.project.key;
     assert!(counted.fitting > KILLS && counted.misfits > KILLS, "too few events of each kind");
@@ -228,7 +228,7 @@ async fn expect_exact_quarantine(story: &Story, counted: &Counts) {
     assert_eq!(events().await, counted.total() + counted.fitting + counted.misfits, "after the replay");
 }
 
-/// A kill is no fault of a photo: the whole ones end `done`, the cut ones `error`, all with the bytes that were sent.
+/// A kill does not fail a photo: complete ones end `done`, cut ones `error`, all with the sent bytes.
 async fn expect_all_arrived_to_end(story: &Story, arrived: &HashMap<String, Upload>) {
     assert!(arrived.len() > KILLS as usize, "only {} uploads arrived", arrived.len());
     let deadline = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
@@ -254,7 +254,7 @@ async fn expect_all_arrived_to_end(story: &Story, arrived: &HashMap<String, Uplo
     }
 }
 
-/// No number is missing or twice, and every photo came to its end once.
+/// No number is missing or repeated, and every photo ended once.
 fn expect_whole_news(news: &News, arrived: &HashMap<String, Upload>) {
     for (image_id, upload) in arrived {
         let states = news.states_of(image_id);

@@ -1,4 +1,4 @@
-//! The power goes while events come in, again and again.
+//! Power cuts while events arrive.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{
 
 const CUTS: u64 = 8;
 
-/// PostgreSQL keeps its own data; what an installation keeps by itself is the same on both, and most with SQLite.
+/// PostgreSQL keeps its own data. An installation's own data is the same on both catalogs, and larger with SQLite.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_over_power_cuts() {
     let mut server = Server::start_with(Catalog::Sqlite, &[FLUSH_SECONDS]).await;
@@ -46,6 +46,6 @@ async fn nothing_acknowledged_is_lost_over_power_cuts() {
     let counted = all_of(senders).await;
     expect_all_counted_once(&server, &story, &counted).await;
     eprintln!("{CUTS} power cuts took {lost:?}, and nothing of {} events", counted.ids.len());
-    // Cuts that take nothing would have shown nothing.
+    // Cuts that lose nothing would show nothing.
     assert!(lost.files > 0, "{lost:?}");
 }

@@ -20,7 +20,7 @@ fn header(has_palette: bool) -> Vec<u8> {
     [b"GIF89a".as_slice(), &width, &height, &[flags, 0, 0], palette].concat()
 }
 
-/// A frame of one colour, without the empty block that ends it.
+/// A frame of one colour, without its final empty block.
 fn unended((color, left, top, width, height): Frame, has_palette: bool) -> Vec<u8> {
     let mut frame = vec![0x2c];
     frame.extend([left, top, width, height].into_iter().flat_map(u16::to_le_bytes));

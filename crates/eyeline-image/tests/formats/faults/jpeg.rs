@@ -24,7 +24,7 @@ fn progressive() -> Vec<u8> {
     jpeg(&detailed(), SIZE, ColorType::Rgb, SamplingFactor::R_4_2_0, true)
 }
 
-/// Where each scan's header begins.
+/// The starts of the scans' headers.
 fn scans(file: &[u8]) -> Vec<usize> {
     file.windows(2).enumerate().filter(|(_, bytes)| *bytes == [0xff, 0xda]).map(|(place, _)| place).collect()
 }
@@ -38,12 +38,12 @@ fn with_restarts() -> Vec<u8> {
     file
 }
 
-/// What is done to a file, and by what.
+/// A change of a file, and its description.
 type Oddity = (&'static str, fn(&[u8]) -> Vec<u8>);
-/// The same for the data of a scan, which starts at a place.
+/// The same for the data of a scan, given by its start.
 type Damage = (&'static str, fn(&[u8], usize) -> Vec<u8>);
 
-/// Oddities that the decoder warns of and that cost no sample.
+/// Oddities for which the decoder warns, without losing samples.
 fn oddities() -> Vec<Oddity> {
     vec![
         ("another JFIF version", |file| with_segment(file, 0xe0, b"JFIF\0\x07\x01\0\0\x01\0\x01\0\0")),
@@ -136,7 +136,7 @@ fn a_lost_restart_is_damage_behind_an_oddity_too() {
 fn what_follows_the_end_is_no_part_of_the_picture() {
     let file = baseline();
     let sound = made(&file);
-    // Several pictures in one file, as cameras write them: an index of all in the first, the others behind it.
+    // Several pictures in one file, as cameras write them: the first has an index, the others follow it.
     let index = with_segment(&file, 0xe2, b"MPF\0II*\0\x08\0\0\0\x03\0\0\xb0\x07\0\x04\0\0\x000100");
     for (what, behind) in [
         ("zeros", vec![0; 5_000]),
@@ -172,7 +172,7 @@ fn a_progressive_file_without_its_end_needs_all_of_its_scans() {
     for (number, scan) in scans.iter().enumerate() {
         assert_refused(&file[..*scan], ImageErrorCode::Truncated, &format!("{number} scans"));
     }
-    // With an end marker, its writer meant it so: the picture is less detailed and whole.
+    // With an end marker the writer meant it: the picture has less detail and is complete.
     let fewer = [&file[..scans[scans.len() - 1]], b"\xff\xd9"].concat();
     assert_eq!((made(&fewer).width, made(&fewer).height), SIZE);
 }
@@ -200,7 +200,7 @@ fn padding_between_a_scan_and_the_end_is_harmless_and_data_there_is_damage() {
     {
         assert_same(&[data, &padding, end].concat(), &sound, &format!("{} bytes", padding.len()));
     }
-    // The data of a scan goes on where the picture is already complete.
+    // The data of a scan continues after the complete picture.
     let more = &data[data.len() - 4_000..];
     assert_refused(&[data, more, end].concat(), ImageErrorCode::Damaged, "more data");
 }
@@ -213,7 +213,7 @@ fn densities_and_fill_bytes_do_not_matter() {
         let jfif = [b"JFIF\0\x01\x02".as_slice(), &density, &[0, 0]].concat();
         assert_same(&with_segment(&file, 0xe0, &jfif), &sound, &format!("density {density:?}"));
     }
-    // A thumbnail that is stated and missing.
+    // A thumbnail that is announced and missing.
     assert_same(&with_segment(&file, 0xe0, b"JFIF\0\x01\x02\0\0\x01\0\x01\x50\x50"), &sound, "no thumbnail");
     let scan = scans(&file)[0];
     assert_same(&[&file[..scan], &[0xff; 30], &file[scan..]].concat(), &sound, "fill bytes");

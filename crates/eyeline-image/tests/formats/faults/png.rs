@@ -5,7 +5,7 @@ use super::{assert_cuts, assert_refused, assert_same};
 use crate::files::{PngForm, encoded, png_chunk};
 use crate::{four_corners, made, refusal};
 
-/// A chunk's name and data, or bytes as they stand in the file.
+/// A chunk's name and data, or raw bytes.
 #[derive(Clone)]
 enum Chunk {
     Sound([u8; 4], Vec<u8>),
@@ -14,7 +14,7 @@ enum Chunk {
 
 use Chunk::{Bytes, Sound};
 
-/// The chunks of a sound file.
+/// The chunks of an intact file.
 fn chunks(file: &[u8]) -> Vec<Chunk> {
     let mut rest = &file[8..];
     let mut chunks = Vec::new();
@@ -45,7 +45,7 @@ fn place(chunks: &[Chunk], name: &[u8; 4]) -> usize {
     chunks.iter().position(|chunk| is(chunk, name)).expect("a chunk of that name")
 }
 
-/// The same file with a chunk before the first of a name.
+/// The same file with a chunk before the first one of this name.
 fn before(sound: &[u8], name: &[u8; 4], chunk: Chunk) -> Vec<u8> {
     let mut chunks = chunks(sound);
     chunks.insert(place(&chunks, name), chunk);
@@ -149,14 +149,14 @@ fn chunks_that_are_repeated_out_of_place_or_of_no_sense_are_passed_over() {
         assert_same(&twice, &made(&colours), &format!("{name:?} twice"));
         assert_same(&before(&colours, b"IEND", chunk), &made(&colours), &format!("{name:?} behind the pixels"));
     }
-    // A key for one colour says nothing in a file that has opacity, a palette says nothing in grey.
+    // A transparent colour is meaningless in a file with opacity, and a palette in grey.
     assert_same(&before(&opacity, b"IDAT", Sound(*b"tRNS", vec![0; 6])), &made(&opacity), "a key beside opacity");
     assert_same(&before(&grey, b"IDAT", Sound(*b"PLTE", vec![9; 768])), &made(&grey), "a palette beside grey");
-    // The first of two keys counts; one behind the pixels comes too late.
+    // The first of two counts; one after the pixels is too late.
     let keyed = before(&grey, b"IDAT", Sound(*b"tRNS", vec![0, 80]));
     assert_same(&before(&keyed, b"IDAT", Sound(*b"tRNS", vec![0, 40])), &made(&keyed), "two keys");
     assert_same(&before(&grey, b"IEND", Sound(*b"tRNS", vec![0, 80])), &made(&grey), "a late key");
-    // Private chunks of programs, and text in any state.
+    // Private chunks of programs, and text in any condition.
     for name in [b"npTc", b"caBX", b"iDOT", b"zTXt", b"iTXt", b"tEXt", b"meTa"] {
         assert_same(&before(&colours, b"IDAT", Sound(*name, vec![0xfe; 70])), &made(&colours), &format!("{name:?}"));
     }
@@ -222,7 +222,7 @@ fn animation(frames: u32) -> Vec<u8> {
     file
 }
 
-/// What is done to a chunk's data, and by what.
+/// A change of a chunk's data, and its description.
 type Change<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
 
 #[test]
@@ -266,7 +266,7 @@ fn an_animation_may_be_broken_in_any_way_behind_a_sound_picture() {
         assert_same(&with(b"acTL", 0, &|data| number(data, 0, frames)), &sound, what);
     }
     assert_same(&with(b"acTL", 0, &|data| data.truncate(3)), &sound, "a short control");
-    // Leaves out, doubles and moves each chunk of the animation.
+    // Removes, doubles and moves each chunk of the animation.
     for (at, chunk) in whole.iter().enumerate() {
         if matches!(chunk, Sound(name, _) if matches!(name, b"acTL" | b"fcTL" | b"fdAT")) {
             let mut without = whole.clone();
@@ -294,11 +294,11 @@ fn an_animation_that_is_too_long_is_told_how_long_it_is() {
     let mut chunks = chunks(&animation(150));
     let sentence = "The animation has 150 frames; at most 100 frames and 250 megapixels in all are accepted.";
     assert_eq!(refusal(&file(&chunks)).sentence, sentence);
-    // The frames count that are there, not those that are stated.
+    // The existing frames count, not the stated number.
     let at = place(&chunks, b"acTL");
     chunks[at] = Sound(*b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0]);
     assert_eq!(refusal(&file(&chunks)).sentence, sentence);
-    // Without the chunk that makes an animation of them they are nothing.
+    // Without the chunk that makes an animation, they are ignored.
     chunks.remove(at);
     assert_eq!(made(&file(&chunks)).width, 60);
 }

@@ -27,7 +27,7 @@ fn lossless() -> Vec<u8> {
     encoded(four_corners(SIZE.0, SIZE.1), ImageFormat::WebP)
 }
 
-/// The chunks of a sound file, each with its name, length and padding.
+/// The chunks of an intact file, each with its name, length and padding.
 fn chunks(file: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = &file[12..];
     let mut chunks = Vec::new();
@@ -40,7 +40,7 @@ fn chunks(file: &[u8]) -> Vec<Vec<u8>> {
     chunks
 }
 
-/// The chunks of the picture alone, and the same as a file with a header of these flags.
+/// The chunks of only the picture, and the same as a file with a header of these flags.
 fn with_flags(file: &[u8], flags: u8) -> Vec<u8> {
     let mut chunks = chunks(file);
     chunks.retain(|chunk| !chunk.starts_with(b"VP8X"));
@@ -52,7 +52,7 @@ fn with_flags(file: &[u8], flags: u8) -> Vec<u8> {
 fn flags_do_not_matter_only_what_is_there() {
     for (what, file) in [("opaque", opaque()), ("see-through", see_through()), ("lossless", lossless())] {
         let sound = made(&file);
-        // Opacity, EXIF, XMP, a profile, an animation, bits without a meaning; and all together.
+        // Opacity, EXIF, XMP, a profile, an animation, unused bits, and all together.
         for flags in [0, 0x10, 0x08, 0x04, 0x20, 0x02, 0xc1, 0x3e, 0xff] {
             assert_same(&with_flags(&file, flags), &sound, &format!("{what}, flags {flags:#x}"));
         }
@@ -92,11 +92,11 @@ fn a_file_that_is_cut_before_the_exif_that_it_promises_is_truncated() {
     assert_eq!((made(&file).width, made(&file).height), (SIZE.1, SIZE.0));
     let cut = &file[..file.len() - exif.len()];
     assert_refused(cut, ImageErrorCode::Truncated, "cut before EXIF");
-    // A chunk that is cut may have the orientation, and has it here.
+    // A cut chunk may hold the orientation, as it does here.
     assert_same(&file[..file.len() - 2], &made(&file), "cut at the end of EXIF");
 }
 
-/// A frame at a place, of the chunks of a picture.
+/// A frame at a position, made of the chunks of a picture.
 fn frame(file: &[u8], (left, top): (u32, u32), (width, height): (u32, u32)) -> Vec<u8> {
     let number = |value: u32| value.to_le_bytes()[..3].to_vec();
     let mut chunks = chunks(file);

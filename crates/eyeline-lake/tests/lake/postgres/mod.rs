@@ -1,6 +1,6 @@
 //! SQL against PostgreSQL: the same expressions and queries over the same events.
 //!
-//! PostgreSQL is the one that `EYELINE_TEST_POSTGRES_URL` names; `scripts/with-postgres` starts one.
+//! PostgreSQL is the server in `EYELINE_TEST_POSTGRES_URL`; `scripts/with-postgres` starts one.
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{Error, Record, Snapshot};
@@ -14,7 +14,7 @@ use crate::support::{BEGIN, Lake, record};
 
 const EXPRESSIONS: &str = include_str!("expressions.txt");
 const HOUR: i64 = 3_600_000_000;
-/// The beginning of the years 1 and 9999.
+/// The starts of the years 1 and 9999.
 const YEAR_1: i64 = -62_135_596_800_000_000;
 const YEAR_9999: i64 = 253_370_764_800_000_000;
 
@@ -44,7 +44,7 @@ fn events() -> Vec<Record> {
     all.into_iter().enumerate().map(event).collect()
 }
 
-/// The same events as a table of PostgreSQL.
+/// The same events as a PostgreSQL table.
 async fn table(events: &[Record]) -> PgConnection {
     let url = std::env::var("EYELINE_TEST_POSTGRES_URL")
         .expect("EYELINE_TEST_POSTGRES_URL has to name a PostgreSQL: run the tests through scripts/with-postgres");
@@ -87,7 +87,7 @@ fn of_lake(lake: &Lake, snapshot: &Snapshot, query: &str) -> Result<Value, Strin
     }
 }
 
-/// Numbers in 12 digits, and exactly where both are whole; times with six digits of a second.
+/// Numbers in 12 digits, exact if both are integers; times with six digits of a second.
 fn is_same(lake: &Value, postgres: &Value) -> bool {
     match (lake, postgres) {
         (Value::Number(one), Value::Number(other)) => {
@@ -150,7 +150,7 @@ fn every_expression_agrees_with_postgresql_or_is_refused() {
             ("", Err(_), Err(_)) | ("!", Err(_), Ok(_)) | ("+", Ok(_), Err(_)) => true,
             _ => false,
         };
-        // A refusal says something that a person can act on.
+        // A refusal tells a person what to change.
         let sentence = found.as_ref().err().filter(|sentence| {
             sentence.len() < 12
                 || sentence.contains("DataFusion")

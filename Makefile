@@ -3,7 +3,7 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build install test test-browser check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web screenshots
+.PHONY: help run build install test test-browser check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web screenshots abuse
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
@@ -18,8 +18,9 @@ help:
 	@echo "make bench-events   single events and batches at the door, beside a Django REST framework server"
 	@echo "make bench-images   the same photos through Eyeline, libvips and sharp"
 	@echo "make screenshots    pictures of every page of the web application, in web/screenshots"
-	@echo "make bench-web      Lighthouse's performance of a page with the element and without it"
+	@echo "make bench-web      pages in Chromium: Lighthouse, bytes, and scrolling through 10,000 images"
 	@echo "make bench-analytics   questions to the same events in Eyeline, DuckDB and chDB"
+	@echo "make abuse   attack one project in every known way, measure another one meanwhile (ATTACKS=\"silent sql\", ROUNDS=3)"
 	@echo "make bench-ranking   what ranking costs, up to 10 million images, how soon an event is in the order, pages under load,"
 	@echo "                     and what it brings with simulated visitors (VISITORS=\"--scenarios all --seeds 10\" for all of them)"
 
@@ -103,6 +104,9 @@ bench-ranking:
 
 bench-images: build
 	bench/images/run $(TARGET)/release/eyeline
+
+abuse: build
+	bench/abuse/run $(TARGET)/release/eyeline
 
 bench-web: build
 	@scripts/install-deps test

@@ -63,6 +63,8 @@ pub struct Version {
 pub struct ImageFilter {
     pub state: Option<ImageState>,
     pub tag: Option<String>,
+    /// Only images whose name or file name contains this text. The case of the letters A to Z is ignored.
+    pub name: Option<String>,
     /// Only uploads of this user.
     pub user_id: Option<String>,
 }
@@ -206,6 +208,16 @@ async fn list(
             Dialect::Postgres => format!(" AND jsonb_exists(CAST(i.tags AS jsonb), ${number})"),
         };
     }
+    if let Some(name) = filter.name {
+        let number = add(containing(&name).into());
+        // The collation C keeps to ASCII, as SQLite does.
+        let lower = |column: &str| match tx.dialect() {
+            Dialect::Sqlite => format!("lower({column})"),
+            Dialect::Postgres => format!("lower({column} COLLATE \"C\")"),
+        };
+        let (name, filename) = (lower("i.name"), lower("i.filename"));
+        sql += &format!(r" AND ({filename} LIKE ${number} ESCAPE '\' OR {name} LIKE ${number} ESCAPE '\')");
+    }
     let mut page = "LIMIT $2".to_owned();
     match from {
         None => {}
@@ -218,6 +230,18 @@ async fn list(
     sql += &format!(" ORDER BY i.created_at DESC, i.image_id DESC {page}");
     let rows = tx.query_text(&sql, &bound).await?;
     with_versions(tx, rows).await
+}
+
+/// The pattern of lower-case texts that contain `text`, whose wildcards stand for themselves.
+fn containing(text: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for letter in text.to_ascii_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern + "%"
 }
 
 /// Reads images, and the versions of all of them by one query.

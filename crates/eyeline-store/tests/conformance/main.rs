@@ -12,6 +12,7 @@ mod experiments;
 mod feeds;
 mod galleries;
 mod guard;
+mod image_lists;
 mod inbox;
 mod jobs;
 mod lake;

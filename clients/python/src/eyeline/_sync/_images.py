@@ -302,15 +302,16 @@ class Images(Resource):
         *,
         state: str | None = None,
         tag: str | None = None,
+        name: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Items[models.ImageList, models.Image]:
-        """Lists the images of a project, the newest first, or those in a state or with a tag."""
+        """Lists the images of a project, the newest first, or those in a state, with a tag, or with a part of a name."""
         path = {"project_id": project_id}
         return Items(
             lambda query: self._http.call("list_images", models.ImageList, path=path, query=query),
             lambda page: page.images,
-            {"state": state, "tag": tag, "limit": limit, "cursor": cursor},
+            {"state": state, "tag": tag, "name": name, "limit": limit, "cursor": cursor},
         )
 
     def update(

@@ -28,6 +28,7 @@ pub(super) use create::{FILENAME_CHARS_MAX, refusal};
 
 pub(super) const TAGS_MAX: usize = 100;
 pub(super) const TAG_CHARS_MAX: usize = 100;
+const NAME_PART_CHARS_MAX: usize = 100;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -137,6 +138,10 @@ struct ImagesAnswer {
         ("project_id" = ProjectId, Path),
         ("state" = Option<ImageState>, Query, description = "Only images in this state"),
         ("tag" = Option<String>, Query, description = "Only images with this tag", min_length = 1, max_length = 100),
+        (
+            "name" = Option<String>, Query, min_length = 1, max_length = 100,
+            description = "Only images whose name or file name contains this text; the case of A to Z is ignored",
+        ),
         PagingParameters,
     ),
     responses((status = 200, body = ImagesAnswer))
@@ -152,6 +157,7 @@ async fn list(
     let filter = ImageFilter {
         state: query.parsed("state", "init, uploaded, processing, done or error", ImageState::parse),
         tag: query.text("tag", TAG_CHARS_MAX),
+        name: query.text("name", NAME_PART_CHARS_MAX),
         user_id: None,
     };
     query.finish()?;

@@ -4,11 +4,14 @@ import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { acceptDrops } from './lib/drop.js';
+import { writes } from './lib/search.js';
 import { GalleryPage } from './pages/gallery/index.js';
 import { SignIn } from './pages/sign-in.js';
 import { UploadPanel } from './pages/uploads.js';
 import { Welcome } from './pages/welcome.js';
+import { wordsOf } from './api/index.js';
 import { isAway, isLive } from './state/live.js';
+import { notify } from './state/notices.js';
 import { openProject, project, projects } from './state/project.js';
 import { go, href, page, projectId } from './state/route.js';
 import { otherPublicUrl, session, signOut } from './state/session.js';
@@ -26,7 +29,7 @@ type Page = ComponentType;
 
 /** Pages that are loaded when they are first opened. */
 const LATER: Record<string, () => Promise<Page>> = {
-  images: async () => (await import('./pages/images.js')).ImagesPage,
+  images: async () => (await import('./pages/images/index.js')).ImagesPage,
   insight: async () => (await import('./pages/insight/index.js')).InsightPage,
   events: async () => (await import('./pages/events/index.js')).EventsPage,
   settings: async () => (await import('./pages/settings/index.js')).SettingsPage,
@@ -57,8 +60,26 @@ export function App() {
   );
 }
 
+/** The dialog that a key opens over any page. */
+const opened = signal<'search' | 'keys' | null>(null);
+
+function onKeyDown(event: KeyboardEvent) {
+  const wanted = ({ '/': 'search', '?': 'keys' } as const)[event.key];
+  const isTaken = event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented;
+  if (!wanted || isTaken || writes(event.composedPath()[0]) || document.querySelector('dialog[open]') || !project.value) return;
+  event.preventDefault();
+  opened.value = wanted;
+}
+
+type Overlay = ComponentType<{ onClose: () => void }>;
+const OVERLAYS = { search: async () => (await import('./pages/search.js')).Search, keys: async () => (await import('./pages/search.js')).Keys };
+
 function Shell() {
   const name = page.value;
+  useEffect(() => {
+    addEventListener('keydown', onKeyDown);
+    return () => removeEventListener('keydown', onKeyDown);
+  }, []);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById('main')?.focus())}>{words.skip}</a>
@@ -68,8 +89,17 @@ function Shell() {
         <Content key={`${name} ${projectId.value}`} name={name} />
       </main>
       <UploadPanel />
+      {opened.value && <Opened key={opened.value} load={OVERLAYS[opened.value]} />}
     </>
   );
+}
+
+/** A dialog that is loaded when it is first opened. */
+function Opened({ load }: { load: () => Promise<Overlay> }) {
+  const [Shown, setShown] = useState<Overlay | null>(null);
+  const close = () => void (opened.value = null);
+  useEffect(() => void load().then((found) => setShown(() => found), (error: unknown) => (notify(wordsOf(error), { isProblem: true }), close())), []);
+  return Shown && <Shown onClose={close} />;
 }
 
 function Top() {
@@ -87,6 +117,7 @@ function Top() {
       )}
       <div class="right">
         {projectId.value && <LiveDot />}
+        {project.value && <button type="button" class="icon-button" aria-label={words.search.open} title={words.search.open} onClick={() => (opened.value = 'search')}><Icon name="search" /></button>}
         <button type="button" class="primary add" aria-label={words.upload.add} onClick={() => document.getElementById('upload')!.click()}><Icon name="up" /><span>{words.upload.add}</span></button>
         <More />
       </div>
@@ -127,6 +158,7 @@ function More() {
       <div class="menu-body">
         <p class="menu-title">{words.theme.label}</p>
         <Segments label={words.theme.label} name="theme" options={themes} value={theme.value} onChange={(value) => (theme.value = value as Theme)} />
+        {project.value && <button type="button" onClick={() => (opened.value = 'keys')}><Icon name="keys" />{words.keys.open}</button>}
         <a href="/docs"><Icon name="api" />{words.nav.docs}</a>
         <button type="button" onClick={() => void signOut()}><Icon name="leave" />{words.nav.signOut}</button>
       </div>

@@ -9,8 +9,8 @@ const photo = (name, size = 100) => ({ name, size, type: 'image/jpeg' });
 const later = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** A server that gives links, and a wire that sends when told to. */
-function setUp({ expiresInMs = 900_000, verdict, errorCode = 'processing_failed' } = {}) {
-  const calls = { batches: [], completed: [], sending: 0, mostSending: 0 };
+function setUp({ expiresInMs = 900_000, verdict, errorCode = 'processing_failed', images = null } = {}) {
+  const calls = { put: [], batches: [], completed: [], sending: 0, mostSending: 0 };
   const wire = [];
   const server = { away: false };
   const answer = () => {
@@ -33,7 +33,12 @@ function setUp({ expiresInMs = 900_000, verdict, errorCode = 'processing_failed'
       answer();
       calls.completed.push(id);
     },
+    async putImage(...ids) {
+      calls.put.push(ids);
+    },
     async image(id) {
+      if (images && !images[id]) throw Object.assign(new Error('gone'), { status: 404 });
+      if (images) return images[id];
       return { image_id: id, state: 'error', error: 'It is no photo.', error_code: errorCode };
     },
   };
@@ -209,4 +214,29 @@ test('the counts of many files and the words of a refusal say what happened', ()
   assert.deepEqual(tally(items), { total: 4, done: 2, failed: 1, waiting: 0 });
   assert.equal(verdictWords({ detail: 'Not taken.', errors: { size: ['Too large.'] } }), 'Not taken. Too large.');
   assert.equal(verdictWords({}), 'The server refused this file.');
+});
+
+test('a file that the project has is not sent; its image is put into the gallery', async () => {
+  const verdict = ({ filename }) => ({ verdict: filename === 'new' ? 'created' : 'duplicate', duplicate_of: 'known', ...(filename === 'new' && { image_id: 'n', upload_link: '/up', expires_at: new Date(Date.now() + 900_000).toISOString() }) });
+  const { uploads, calls, sendAll } = setUp({ verdict });
+  uploads.add([photo('old'), photo('new')], PLACE);
+  await sendAll();
+  assert.deepEqual(states(uploads), ['done', 'uploaded']);
+  assert.deepEqual(calls.put, [['g', 'known']]);
+  assert.ok(uploads.items[0].isDuplicate);
+});
+
+test('an earlier queue goes on: what was sent is not sent again, and a missing file is waited for', async () => {
+  const { uploads, calls, sendAll } = setUp({ images: { sent: { state: 'done' }, open: { state: 'init' } } });
+  const item = (id, more) => ({ ...PLACE, id, name: id, size: 100, sent: 0, state: 'init', file: photo(id), imageId: id, link: null, problem: null, hopeless: false, ...more });
+  await uploads.restore([item('sent', {}), item('open', {}), item('gone', {}), item('lost', { file: null, imageId: null }), item('handle', { file: null, imageId: null, handle: { getFile: async () => photo('handle') } })]);
+  assert.deepEqual(states(uploads), ['done', 'waiting', 'waiting', 'error', 'error']);
+  await sendAll();
+  assert.deepEqual(states(uploads), ['done', 'uploaded', 'uploaded', 'error', 'error']);
+  assert.deepEqual(uploads.items.map(({ isMissing }) => Boolean(isMissing)), [false, false, false, true, true]);
+  uploads.add([photo('lost'), photo('lost', 7)], PLACE);
+  await uploads.openMissing();
+  await sendAll();
+  assert.deepEqual(states(uploads), ['done', ...Array(5).fill('uploaded')]);
+  assert.equal(calls.completed.length, 5);
 });

@@ -1,12 +1,18 @@
 /** Files from a drop, folders included. */
 
+import { handles } from './kept.js';
+import type { FileHandle } from './upload.js';
+
 /** Files looked at in one drop, so that a folder of a whole disk does not freeze the page. */
 const FILES_MAX = 2000;
 
+type Source = DataTransferItem & { getAsFileSystemHandle?: () => Promise<(FileHandle & { kind: string }) | null> };
+
 /** Dropped files, those inside dropped folders too. Must be called within the drop event. */
 export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null);
-  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const items = [...transfer.items].filter(({ kind }) => kind === 'file');
+  const entries = items.map((item) => item.webkitGetAsEntry?.() ?? null).filter((entry) => entry !== null);
+  if (!entries.some((entry) => entry.isDirectory)) return (await Promise.all(items.map(fileOf))).filter((file) => file !== null);
   const files: File[] = [];
   await collect(entries, files);
   // A folder brings along files that nobody meant to upload, like .DS_Store.
@@ -19,6 +25,14 @@ async function collect(entries: FileSystemEntry[], files: File[]): Promise<void>
     if (entry.isFile) files.push(await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)));
     else await collect(await children(entry as FileSystemDirectoryEntry), files);
   }
+}
+
+/** The item's file. Its handle is noted, which opens the file again after a reload. */
+async function fileOf(item: Source): Promise<File | null> {
+  const file = item.getAsFile();
+  const handle = await item.getAsFileSystemHandle?.().catch(() => null);
+  if (file && handle?.kind === 'file') handles.set(file, handle);
+  return file;
 }
 
 /** A folder's entries; the reader gives at most 100 at a time, and none at the end. */

@@ -51,6 +51,18 @@ export interface Upload extends UploadPlace {
   problem: string | null;
   /** Whether no other attempt can help. */
   hopeless: boolean;
+  /** The project had the same file already. */
+  isDuplicate?: boolean;
+  /** The page was loaded again and has the file no more: it has to be chosen again, or `handle` to be allowed. */
+  isMissing?: boolean;
+  handle?: FileHandle | null;
+}
+
+/** What the browser gives for a dropped file: it opens the file again, once that is allowed. */
+export interface FileHandle {
+  getFile(): Promise<File>;
+  queryPermission?(of: { mode: 'read' }): Promise<string>;
+  requestPermission?(of: { mode: 'read' }): Promise<string>;
 }
 
 export interface UploadLimits {
@@ -70,6 +82,7 @@ export function refusal(file: Pick<File, 'size' | 'type'>, limits: UploadLimits)
 
 interface Verdict extends UploadLink {
   verdict?: string;
+  duplicate_of?: string | null;
   detail?: string | null;
   errors?: Record<string, string[]> | null;
 }
@@ -79,7 +92,11 @@ export interface UploadClient {
   imageLinks(body: object, key: string): Promise<{ images: Verdict[] }>;
   completeImage(id: string): Promise<unknown>;
   image(id: string): Promise<{ state: string; error?: string | null; error_code?: string | null }>;
+  putImage(galleryId: string, imageId: string): Promise<unknown>;
 }
+
+/** The hexadecimal SHA-256 of a file; null where the browser computes none. */
+export type Hash = (file: File) => Promise<string | null>;
 
 interface Failure {
   status?: number;
@@ -94,6 +111,7 @@ export class Uploads extends EventTarget {
   limits: UploadLimits;
   #client: UploadClient;
   #send: Send;
+  #hash: Hash;
   #items = new Map<string, Upload>();
   #byImage = new Map<string | null, Upload>();
   #active = 0;
@@ -104,11 +122,12 @@ export class Uploads extends EventTarget {
   #rests = 0;
 
   /** `restMs(count)`: how long the queue rests after the `count`-th failure in a row. */
-  constructor(client: UploadClient, { limits = {}, send = sendFile, restMs }: { limits?: UploadLimits; send?: Send; restMs?: (count: number) => number } = {}) {
+  constructor(client: UploadClient, { limits = {}, send = sendFile, hash = async () => null, restMs }: { limits?: UploadLimits; send?: Send; hash?: Hash; restMs?: (count: number) => number } = {}) {
     super();
     this.limits = limits;
     this.#client = client;
     this.#send = send;
+    this.#hash = hash;
     this.#restMs = restMs ?? ((count) => backoffMs(count, { maxMs: REST_MAX_MS }));
   }
 
@@ -121,8 +140,9 @@ export class Uploads extends EventTarget {
     return this.items.filter((item) => RANK[item.state]! < RANK['done']!);
   }
 
-  /** Takes files for a gallery; gives the number left out because the queue is full. */
-  add(files: File[], { projectId, galleryId }: UploadPlace): number {
+  /** Takes files for a gallery; gives the number left out because the queue is full. A file that is missing goes on. */
+  add(chosen: File[], { projectId, galleryId }: UploadPlace): number {
+    const files = chosen.filter((file) => !this.#found(file));
     const room = Math.max(0, UNFINISHED_MAX - this.unfinished.length);
     for (const file of files.slice(0, room)) {
       const problem = refusal(file, this.limits);
@@ -135,6 +155,59 @@ export class Uploads extends EventTarget {
     this.#changed();
     this.#pump();
     return Math.max(0, files.length - room);
+  }
+
+  /** Gives a missing file to its item; false if none misses it. */
+  #found(file: File): boolean {
+    const item = this.items.find(({ isMissing, name, size }) => isMissing && name === file.name && size === file.size);
+    if (item) this.#goOn(item, file);
+    return item !== undefined;
+  }
+
+  #goOn(item: Upload, file: File): void {
+    Object.assign(item, { file, isMissing: false, handle: null, state: 'waiting', problem: null });
+    this.#changed();
+    this.#pump();
+  }
+
+  /** Asks the person for the files that can be opened again, and goes on with them. Must be called within a click. */
+  async openMissing(): Promise<void> {
+    for (const item of this.items.filter(({ isMissing, handle }) => isMissing && handle)) {
+      const { handle } = item;
+      const allowed = (await handle!.requestPermission?.({ mode: 'read' })) ?? 'granted';
+      const file = allowed === 'granted' ? await handle!.getFile().catch(() => null) : null;
+      if (file) this.#goOn(item, file);
+      else Object.assign(item, { handle: null, problem: words.upload.missing });
+    }
+    this.#changed();
+  }
+
+  /** Goes on with items of an earlier load of the page. Images that were sent then are not sent again. */
+  async restore(items: Upload[]): Promise<void> {
+    for (const item of items) this.#items.set(item.id, item);
+    this.#changed();
+    for (const item of items) await this.#restore(item);
+    this.#changed();
+    this.#pump();
+  }
+
+  async #restore(item: Upload): Promise<void> {
+    const isSending = item.state === 'waiting' || item.state === 'init';
+    // Nothing is sent before the server has told what it has.
+    if (isSending) item.state = 'error';
+    if (item.imageId) {
+      const image = await withRetry(() => this.#client.image(item.imageId!)).catch((error: Failure) => error);
+      const state = 'state' in image ? (image.state as UploadState) : null;
+      this.#byImage.set(item.imageId, item);
+      if (state && state !== 'init') {
+        item.state = 'init';
+        return this.#advance(item, state, image as { error?: string });
+      }
+      if (!state && (image as Failure).status === 404) Object.assign(item, { imageId: null, link: null });
+    }
+    if (!isSending) return;
+    if (item.file) Object.assign(item, { state: 'waiting', sent: 0 });
+    else Object.assign(item, { isMissing: true, problem: item.handle ? words.upload.toAllow : words.upload.missing });
   }
 
   /** Sends a failed file again, as a new image. */
@@ -273,20 +346,33 @@ export class Uploads extends EventTarget {
         && item.galleryId === first.galleryId,
     );
     const batch = [first, ...following].slice(0, LINKS_PER_CALL);
-    const files = batch.map(({ name, size, file }) => ({ filename: name, size, ...(file?.type && { content_type: file.type }) }));
+    const files: object[] = [];
+    for (const { name, size, file } of batch) {
+      // Without the hash the server cannot tell that it has the file.
+      const sha256 = file && (await this.#hash(file).catch(() => null));
+      files.push({ filename: name, size, ...(file?.type && { content_type: file.type }), ...(sha256 && { sha256 }) });
+    }
     const body = { project_id: first.projectId, gallery_id: first.galleryId, files };
     const key = uuid7();
     const answer = await withRetry(() => this.#client.imageLinks(body, key), { attempts: 2 });
-    answer.images.forEach((verdict, index) => this.#verdict(batch[index]!, verdict));
+    await Promise.all(answer.images.map((verdict, index) => this.#verdict(batch[index]!, verdict)));
   }
 
-  #verdict(item: Upload, verdict: Verdict): void {
+  async #verdict(item: Upload, verdict: Verdict): Promise<void> {
     if (item.state !== 'waiting') return;
+    if (verdict.verdict === 'duplicate' || verdict.verdict === 'repeated') return this.#known(item, verdict);
     if (!verdict.upload_link) return this.#fail(item, verdictWords(verdict), verdict.verdict !== 'over_quota');
     this.#byImage.delete(item.imageId);
     item.link = verdict;
     item.imageId = verdict.image_id!;
     this.#byImage.set(item.imageId, item);
+  }
+
+  /** The project has this very file: the image it has is put into the gallery. */
+  async #known(item: Upload, { verdict, duplicate_of }: Verdict): Promise<void> {
+    if (verdict === 'duplicate') await withRetry(() => this.#client.putImage(item.galleryId, duplicate_of!));
+    Object.assign(item, { state: 'done', isDuplicate: true, file: null, sent: item.size });
+    this.#changed();
   }
 
   #changed(): void {

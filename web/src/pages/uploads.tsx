@@ -15,6 +15,7 @@ export function UploadPanel() {
   const items = uploadItems.value;
   if (items.length === 0 && !uploadNote.value) return null;
   const { done, failed, total } = tally(items);
+  const missing = items.filter(({ isMissing }) => isMissing).length;
   const isBusy = done + failed < total;
   const line = isBusy ? text.progress(done, total, failed) : text.finished(done, failed);
   const sent = items.reduce((sum, item) => sum + (item.state === 'waiting' ? 0 : item.sent), 0);
@@ -22,6 +23,7 @@ export function UploadPanel() {
   return (
     <section class="uploads" aria-label={text.title}>
       {uploadNote.value && <p class="upload-note" role="alert">{uploadNote.value}<button type="button" class="icon-button" aria-label={words.close} onClick={() => (uploadNote.value = null)}><Icon name="close" /></button></p>}
+      {missing > 0 && <p class="upload-note" role="alert">{text.missingNote(missing)}</p>}
       {items.length > 0 && (
         <>
           <div class="bar">
@@ -30,6 +32,7 @@ export function UploadPanel() {
             </button>
             <div class="right">
               {items.some(({ state }) => state === 'waiting' || state === 'init') && <button type="button" class="quiet" onClick={() => uploads.stop()}>{text.stop}</button>}
+              {items.some(canOpen) && <button type="button" class="primary" onClick={() => void uploads.openMissing()}>{text.goOn}</button>}
               {items.some(canRetry) && <button type="button" class="quiet" onClick={() => uploads.items.forEach((item) => uploads.retry(item))}>{text.retryAll}</button>}
               {done > 0 && <button type="button" class="quiet" onClick={() => uploads.clear('done')}>{text.clear}</button>}
               {failed > 0 && <button type="button" class="quiet" onClick={() => uploads.clear('error')}>{text.clearFailed}</button>}
@@ -48,12 +51,20 @@ const failedFirst = (a: Upload, b: Upload) => Number(b.state === 'error') - Numb
 
 const canRetry = (item: Upload) => item.state === 'error' && !item.hopeless && item.file !== null;
 
+/** A file that the browser opens again once that is allowed. */
+const canOpen = (item: Upload) => Boolean(item.isMissing && item.handle);
+
+const stateWords = (item: Upload): string => {
+  if (item.isMissing) return text.stateMissing;
+  if (item.isDuplicate) return text.stateDuplicate;
+  return item.state === 'init' ? text.sending(bytes(item.sent), bytes(item.size)) : text.states[item.state];
+};
+
 function Row({ item }: { item: Upload }) {
-  const state = item.state === 'init' ? text.sending(bytes(item.sent), bytes(item.size)) : text.states[item.state];
   return (
     <li data-state={item.state}>
       <span class="name">{item.name}{item.projectId !== projectId.value && <small> · {text.elsewhere}</small>}</span>
-      <span class="state">{state}</span>
+      <span class="state">{stateWords(item)}</span>
       {canRetry(item) && <button type="button" class="quiet" aria-label={text.retryOne(item.name)} onClick={() => uploads.items.forEach((each) => each.id === item.id && uploads.retry(each))}>{text.retry}</button>}
       {item.problem && <p class="problem">{item.problem}</p>}
     </li>

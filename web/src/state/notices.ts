@@ -10,20 +10,58 @@ export interface Notice {
   action?: { label: string; run: () => void } | undefined;
 }
 
+/** What keeps a notice on the page: somebody may be about to use its buttons. */
+export type Hold = 'pointer' | 'focus';
+
 const SHOWN_MS = 8000;
 const SHOWN_MAX = 4;
 
 export const notices = signal<Notice[]>([]);
 let lastId = 0;
+const timers = new Map<number, ReturnType<typeof setTimeout>>();
+const holds = new Map<number, Set<Hold>>();
+/** Work that waits until it can no longer be undone: until its notice is gone. */
+const waiting = new Map<number, () => void>();
 
 export function notify(text: string, { isProblem = false, action }: Partial<Omit<Notice, 'id' | 'text'>> = {}): number {
   const notice = { id: ++lastId, text, isProblem, action };
-  notices.value = [...notices.value.slice(1 - SHOWN_MAX), notice];
-  setTimeout(() => dismiss(notice.id), SHOWN_MS);
+  for (const { id } of notices.value.slice(0, 1 - SHOWN_MAX)) dismiss(id);
+  notices.value = [...notices.value, notice];
+  startTimer(notice.id);
   return notice.id;
 }
 
+function startTimer(id: number): void {
+  clearTimeout(timers.get(id));
+  timers.set(id, setTimeout(() => dismiss(id), SHOWN_MS));
+}
+
+/** Stops the time of a notice while `by` holds it, and gives it the whole time again after that. */
+export function hold(id: number, by: Hold, isHeld: boolean): void {
+  const all = holds.get(id) ?? new Set();
+  if (isHeld) all.add(by);
+  else all.delete(by);
+  holds.set(id, all);
+  if (all.size > 0) clearTimeout(timers.get(id));
+  else if (timers.has(id)) startTimer(id);
+}
+
+/** Takes a notice away. What could be undone is done now. */
 export function dismiss(id: number): void {
+  const work = waiting.get(id);
+  forget(id);
+  work?.();
+}
+
+/** Takes a notice away and runs its action. */
+export function act({ id, action }: Notice): void {
+  forget(id);
+  action?.run();
+}
+
+function forget(id: number): void {
+  clearTimeout(timers.get(id));
+  for (const map of [timers, holds, waiting]) map.delete(id);
   notices.value = notices.value.filter((notice) => notice.id !== id);
 }
 
@@ -38,25 +76,9 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Work that waits until it can no longer be undone. */
-const waiting = new Map<number, () => void>();
-
-/** Shows `text` with an undo button, and runs `work` once the button is gone. Leaving the page runs it at once. */
+/** Shows `text` with an undo button, and runs `work` once the notice is gone. Leaving the page runs it now. */
 export function undoable(text: string, label: string, work: () => void, undo: () => void): void {
-  const run = () => {
-    if (waiting.delete(id)) work();
-  };
-  const id = notify(text, {
-    action: {
-      label,
-      run: () => {
-        waiting.delete(id);
-        undo();
-      },
-    },
-  });
-  waiting.set(id, run);
-  setTimeout(run, SHOWN_MS);
+  waiting.set(notify(text, { action: { label, run: undo } }), work);
 }
 
-addEventListener('pagehide', () => waiting.forEach((run) => run()));
+addEventListener('pagehide', () => waiting.forEach((_, id) => dismiss(id)));

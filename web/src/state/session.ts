@@ -13,6 +13,9 @@ export const sessionProblem = signal<string | null>(null);
 /** The server's public URL, if the page was opened at another address. */
 export const otherPublicUrl = signal<string | null>(null);
 
+/** Set in the tab while a ticket is being redeemed: a reload in between may have used it up. */
+const REDEEMING = 'eyeline.redeeming';
+
 export async function startSession(): Promise<void> {
   const ticket = ticketIn(location.hash);
   try {
@@ -23,7 +26,9 @@ export async function startSession(): Promise<void> {
     }
     const answer = await api.get('/session');
     otherPublicUrl.value = openedAt(answer.public_url, location.origin) ? answer.public_url : null;
+    const isInterrupted = wasInterrupted();
     if (answer.signed_in) sessionProblem.value = null;
+    else if (isInterrupted) sessionProblem.value = words.signIn.spentLink;
     session.value = answer.signed_in ? 'in' : 'out';
   } catch (error) {
     session.value = 'out';
@@ -32,11 +37,29 @@ export async function startSession(): Promise<void> {
 }
 
 async function redeem(ticket: string): Promise<void> {
+  tabStorage((storage) => storage.setItem(REDEEMING, '1'));
   try {
     await api.post('/session', { body: { ticket } });
   } catch (error) {
     if ((error as { temporary?: boolean }).temporary) throw error;
     sessionProblem.value = words.signIn.spentLink;
+  }
+  tabStorage((storage) => storage.removeItem(REDEEMING));
+}
+
+/** True once after a load of the page that ended while it redeemed a ticket. */
+const wasInterrupted = (): boolean => tabStorage((storage) => {
+  const found = storage.getItem(REDEEMING) !== null;
+  storage.removeItem(REDEEMING);
+  return found;
+}) ?? false;
+
+/** Undefined where the browser allows no storage. */
+function tabStorage<T>(use: (storage: Storage) => T): T | undefined {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,6 +3,10 @@
 import { signal } from '@preact/signals';
 import { api, wordsOf } from '../api/index.js';
 import { backoffMs } from '../../../clients/js/src/shared/index.js';
+import { uuid7 } from '../../../clients/js/src/shared/uuid.js';
+import { sha256Of } from '../lib/hash.js';
+import { KeptUploads } from '../lib/kept.js';
+import { adopts, thisTab } from '../lib/tab.js';
 import { UNFINISHED_MAX, Uploads, type Upload, type UploadClient } from '../lib/upload.js';
 import { words } from '../words/index.js';
 import { isLive, onNews } from './live.js';
@@ -18,9 +22,10 @@ const client = {
   imageLinks: (body: never, key: string) => api.post('/images/batch', { body, headers: { 'Idempotency-Key': key } }),
   completeImage: (id: string) => api.post('/images/{image_id}/complete', { path: { image_id: id } }),
   image: (id: string) => api.get('/images/{image_id}', { path: { image_id: id } }),
+  putImage: (gallery_id: string, image_id: string) => api.put('/galleries/{gallery_id}/images/{image_id}', { path: { gallery_id, image_id } }),
 } as unknown as UploadClient;
 
-export const uploads = new Uploads(client);
+export const uploads = new Uploads(client, { hash: sha256Of });
 /** The queue's items, renewed at most once a frame. */
 export const uploadItems = signal<Upload[]>([]);
 /** A sentence about files that could not be taken, or wait. */
@@ -31,8 +36,28 @@ uploads.addEventListener('changed', () => {
   frame ??= requestAnimationFrame(() => {
     frame = null;
     uploadItems.value = uploads.items.map((item) => ({ ...item }));
+    void kept?.keep(uploads.items.filter(goesOn));
   });
 });
+
+/** What goes on after a reload: unfinished uploads, and those that wait for their files. */
+const goesOn = ({ state, isMissing }: Upload) => isMissing || (state !== 'done' && state !== 'error');
+
+/** The stored queue, once the one of an earlier load has been taken over. */
+let kept: KeptUploads | null = null;
+let taking: Promise<void> | null = null;
+
+function takeOver(): Promise<void> {
+  taking ??= (async () => {
+    const tab = await thisTab(uuid7);
+    const stored = new KeptUploads(tab);
+    const found = await stored.takeOver((other) => adopts(other, tab));
+    await uploads.restore(found);
+    kept = stored;
+    // Without storage nothing goes on.
+  })().catch(() => {});
+  return taking;
+}
 
 /** Files chosen before sign-in or while the server is away. */
 let held: File[] = [];
@@ -100,7 +125,7 @@ export function startUploads(): void {
   });
   let wasIn = false;
   session.subscribe((now) => {
-    if (now === 'in') void take([]);
+    if (now === 'in') void takeOver().then(() => take([]));
     // A session that ended by itself leaves the list, to go on with after signing in again.
     else if (wasIn && sessionProblem.value) uploads.stop();
     else if (wasIn) uploads.clear();
@@ -111,7 +136,8 @@ export function startUploads(): void {
     void take([]);
   });
   addEventListener('beforeunload', (event) => {
-    if (held.length || uploads.unfinished.some(({ state }) => state === 'waiting' || state === 'init')) event.preventDefault();
+    const isLost = ({ id, state }: Upload) => (state === 'waiting' || state === 'init') && !kept?.has(id);
+    if (held.length || uploads.unfinished.some(isLost)) event.preventDefault();
   });
   void poll();
 }

@@ -4,11 +4,12 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { wordsOf } from '../api/index.js';
 import { ago, time } from '../lib/format.js';
-import { attempt, dismiss, notices } from '../state/notices.js';
+import { act, attempt, dismiss, hold, notices, type Hold } from '../state/notices.js';
 import { words } from '../words/index.js';
 import { Icon } from './icons.js';
 
 export { Icon } from './icons.js';
+export { Table, type Column } from './table.js';
 
 /** A modal dialog; `onClose` is called by Escape, the close button and a click beside it. */
 export function Dialog({ title, onClose, wide, children }: { title: string; onClose: () => void; wide?: boolean; children: ComponentChildren }) {
@@ -134,43 +135,19 @@ export function Copyable({ text, label, block }: { text: string; label: string; 
   );
 }
 
-export interface Column<Row> {
-  title: string;
-  /** Numbers stand at the right. */
-  isNumber?: boolean;
-  cell: (row: Row) => ComponentChildren;
-}
-
-/** A table that scrolls sideways within itself; `more` reads the next rows. */
-export function Table<Row>({ caption, columns, rows, rowKey, more, empty }: { caption: string; columns: Column<Row>[]; rows: Row[]; rowKey: (row: Row, index: number) => string | number; more?: (() => Promise<void>) | null; empty?: string }) {
-  if (rows.length === 0 && empty) return <p class="none">{empty}</p>;
-  return (
-    <>
-      <div class="table" tabIndex={0} role="region" aria-label={caption}>
-        <table>
-          <caption class="spoken">{caption}</caption>
-          <thead><tr>{columns.map(({ title, isNumber }) => <th key={title} scope="col" class={isNumber ? 'number' : undefined}>{title}</th>)}</tr></thead>
-          <tbody>
-            {rows.map((row, index) => (
-              <tr key={rowKey(row, index)}>{columns.map(({ title, isNumber, cell }) => <td key={title} class={isNumber ? 'number' : undefined}>{cell(row)}</td>)}</tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {more && <p class="more"><Action run={more}>{words.more}</Action></p>}
-    </>
-  );
-}
-
 /** Messages at the foot of the page. */
 export function Notices() {
+  const holdsOf = (id: number) => {
+    const by = (kind: Hold, isHeld: boolean) => () => hold(id, kind, isHeld);
+    return { onPointerEnter: by('pointer', true), onPointerLeave: by('pointer', false), onFocusIn: by('focus', true), onFocusOut: by('focus', false) };
+  };
   return (
     <div class="notices" role="status">
-      {notices.value.map(({ id, text, isProblem, action }) => (
-        <div key={id} class={isProblem ? 'notice bad' : 'notice'}>
-          <span>{text}</span>
-          {action && <button type="button" class="quiet" onClick={() => (dismiss(id), action.run())}>{action.label}</button>}
-          <button type="button" class="icon-button" aria-label={words.close} onClick={() => dismiss(id)}><Icon name="close" /></button>
+      {notices.value.map((notice) => (
+        <div key={notice.id} class={notice.isProblem ? 'notice bad' : 'notice'} {...holdsOf(notice.id)}>
+          <span>{notice.text}</span>
+          {notice.action && <button type="button" class="quiet" onClick={() => act(notice)}>{notice.action.label}</button>}
+          <button type="button" class="icon-button" aria-label={words.close} onClick={() => dismiss(notice.id)}><Icon name="close" /></button>
         </div>
       ))}
     </div>

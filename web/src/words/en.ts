@@ -24,6 +24,19 @@ export const en = {
     label: 'Pages', gallery: 'Gallery', images: 'Images', insight: 'Insight', events: 'Events', settings: 'Settings',
     docs: 'API', signOut: 'Sign out', more: 'More',
   },
+  search: {
+    title: 'Search', open: 'Search (key /)', placeholder: 'Pages, galleries, events, images by name', results: 'Results',
+    pages: 'Pages', galleries: 'Galleries', types: 'Types of events', images: 'Images',
+    keys: '↑ and ↓ choose, Enter opens, Escape closes.', none: 'Nothing has this name.', failed: 'Images and events could not be searched. Try again.',
+  },
+  keys: {
+    title: 'Keys', open: 'Keys (key ?)',
+    list: [
+      ['/', 'Search'], ['?', 'This list'], ['← ↑ → ↓', 'Walk through the photos of a gallery; in an open photo, the one before and after'],
+      ['x', 'Select the photo'], ['Shift + arrow', 'Select up to there'], ['Enter', 'Open the photo'],
+      ['Escape', 'Close, or clear the selection'], ['Ctrl + Enter', 'Run the SQL query'],
+    ] as [key: string, does: string][],
+  },
   theme: { label: 'Colours', auto: 'Automatic', light: 'Light', dark: 'Dark' },
   connection: {
     live: 'Live',
@@ -120,6 +133,11 @@ export const en = {
       failed ? `${number(done)} of ${number(total)} added · ${number(failed)} failed` : `${number(done)} of ${number(total)} added`,
     finished: (done: number, failed: number) => (failed ? `${number(done)} added · ${number(failed)} failed` : `${number(done)} added`),
     elsewhere: 'another project',
+    stateMissing: 'File needed', stateDuplicate: 'Was there already',
+    missing: 'The page was loaded again and has the file no more. Choose the same file again.',
+    toAllow: 'The page was loaded again. Press Go on, and allow it to open the file.',
+    missingNote: (count: number) => `${plural(count, 'file')} of this queue wait since the page was loaded again: the list says which.`,
+    goOn: 'Go on',
     stop: 'Stop',
     retry: 'Retry',
     retryOne: (name: string) => `Retry ${name}`,
@@ -353,6 +371,10 @@ export const en = {
     states: { init: 'Waiting for the file', uploaded: 'Waiting', processing: 'Preparing', done: 'Ready', error: 'Failed' },
     failedTitle: (count: number, hasMore: boolean) => `${number(count)}${hasMore ? ' and more' : ''} failed`,
     none: 'No images yet',
+    journey: {
+      title: 'From link to first click', notYet: 'not yet',
+      steps: { link: 'Upload link or feed row', view: 'First view', click: 'First click' },
+    },
     noneFiltered: 'No image passes these filters',
   },
 

@@ -75,7 +75,7 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
   );
 }
 
-function Details({ image, onSaved }: { image: Image; onSaved: (image: Image) => void }) {
+export function Details({ image, onSaved }: { image: Image; onSaved: (image: Image) => void }) {
   const save = async ({ link, tags, visibility, access_tier }: Record<string, string>) => {
     const body = {
       link: link!.trim() || null,

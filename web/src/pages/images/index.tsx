@@ -1,37 +1,39 @@
-/** All images of a project, by state and tag; failed ones say why, and are retried where it can help. */
+/** All images of a project, by state, tag and name; failed ones say why, and are retried where it can help. */
 
 import { useEffect, useState } from 'preact/hooks';
-import { api, type Schemas } from '../api/index.js';
-import { bytes } from '../lib/format.js';
-import { isMendable } from '../lib/upload.js';
-import { onNews } from '../state/live.js';
-import { attempt, notify, undoable } from '../state/notices.js';
-import { go, href, hrefWith, param, projectId } from '../state/route.js';
-import { FilterField } from '../ui/form.js';
-import { Action, Empty, Icon, Loaded, Segments, Table, Time } from '../ui/index.js';
-import { useList } from '../ui/load.js';
-import { words } from '../words/index.js';
+import { api, type Schemas } from '../../api/index.js';
+import { bytes } from '../../lib/format.js';
+import { onNews } from '../../state/live.js';
+import { attempt, undoable } from '../../state/notices.js';
+import { go, href, hrefWith, param, projectId } from '../../state/route.js';
+import { FilterField } from '../../ui/form.js';
+import { Empty, Icon, Loaded, Segments, Table, Time } from '../../ui/index.js';
+import { useList } from '../../ui/load.js';
+import { words } from '../../words/index.js';
+import { ImageDialog, isRetried, Retry } from './image.js';
 
 type Image = Schemas['Image'];
 
 const text = words.images;
+const PAGE = 100;
 const STATES = ['error', 'processing', 'uploaded', 'init', 'done'] as const;
 
 export function ImagesPage() {
   const state = STATES.find((each) => each === param('state'));
   const tag = param('tag');
+  const name = param('name');
   const path = { project_id: projectId.value! };
   const read = async (cursor: string | undefined, only = state) => {
-    const page = await api.get('/projects/{project_id}/images', { path, query: { state: only, tag: tag ?? undefined, cursor, limit: 50 } });
+    const page = await api.get('/projects/{project_id}/images', { path, query: { state: only, tag: tag ?? undefined, name: name ?? undefined, cursor, limit: PAGE } });
     return { entries: page.images, next: page.next_cursor };
   };
-  const list = useList<Image>(`${projectId.value} ${state} ${tag}`, read);
-  const failed = useList<Image>(state ? null : `${projectId.value} failed ${tag}`, (cursor) => read(cursor, 'error'));
+  const list = useList<Image>(JSON.stringify([projectId.value, state, tag, name]), read);
+  const failed = useList<Image>(state ? null : JSON.stringify([projectId.value, 'failed', tag, name]), (cursor) => read(cursor, 'error'));
   const [gone, setGone] = useState<Set<string>>(new Set());
   const reload = () => (list.reload(), state || failed.reload());
   useEffect(() => onNews((message) => {
     if (message.type === 'image.state' && (message.state === 'done' || message.state === 'error')) reload();
-  }, reload), [state, tag]);
+  }, reload), [state, tag, name]);
   const remove = (image: Image) => {
     setGone(new Set([...gone, image.image_id]));
     const restore = () => setGone((before) => new Set([...before].filter((id) => id !== image.image_id)));
@@ -46,6 +48,7 @@ export function ImagesPage() {
       <div class="bar filters">
         <Segments label={text.state} name="state" value={state ?? ''} onChange={(value) => go(hrefWith({ state: value || null }))} options={[['', text.all], ...STATES.map((each): [string, string] => [each, text.states[each]])]} />
         <FilterField label={text.tag} value={tag ?? ''} maxLength={100} onChange={(wanted) => go(hrefWith({ tag: wanted || null }))} />
+        <FilterField label={text.name} value={name ?? ''} maxLength={100} onChange={(wanted) => go(hrefWith({ name: wanted || null }))} />
       </div>
       {!state && failures.length > 0 && (
         <section class="page">
@@ -57,10 +60,11 @@ export function ImagesPage() {
         {() => {
           const images = shown(list.entries).filter((image) => state || image.state !== 'error');
           if (images.length === 0 && failures.length > 0) return null;
-          if (images.length === 0) return <Empty title={state || tag ? text.noneFiltered : text.none}><p>{words.gallery.emptyText}</p></Empty>;
+          if (images.length === 0) return <Empty title={state || tag || name ? text.noneFiltered : text.none}><p>{words.gallery.emptyText}</p></Empty>;
           return <Rows caption={words.nav.images} images={images} more={list.more} onRemove={remove} onChanged={reload} />;
         }}
       </Loaded>
+      {param('image') && <ImageDialog id={param('image')!} onRemove={remove} onChanged={reload} onClose={() => go(hrefWith({ image: null }))} />}
     </div>
   );
 }
@@ -74,25 +78,20 @@ interface RowsProps {
 }
 
 function Rows({ caption, images, more, onRemove, onChanged }: RowsProps) {
-  const retry = async ({ image_id }: Image) => {
-    await api.post('/images/{image_id}/reprocess', { path: { image_id } });
-    notify(words.photo.reprocessing);
-    onChanged();
-  };
   return (
     <Table
-      caption={caption} rows={images} more={more} rowKey={({ image_id }) => image_id}
+      caption={caption} rows={images} more={more} isLong rowKey={({ image_id }) => image_id}
       columns={[
-        { title: text.picture, cell: (image) => <Thumb image={image} /> },
-        { title: text.name, cell: ({ filename, tags }) => <>{filename}<span class="tags">{tags.map((each) => <a key={each} href={href(['images'], { tag: each })}>{each}</a>)}</span></> },
-        { title: text.state, cell: ({ state, error }) => <><span class={`state ${state}`}>{text.states[state]}</span>{error && <p class="problem">{error}</p>}</> },
-        { title: text.size, cell: ({ width, height, bytes: size }) => [width && height ? `${width} × ${height}` : '', size ? bytes(size) : ''].filter(Boolean).join(' · ') || '–' },
-        { title: text.added, cell: ({ created_at }) => <Time at={created_at} relative /> },
+        { title: text.picture, width: '84px', cell: (image) => <Thumb image={image} /> },
+        { title: text.name, cell: ({ image_id, filename, tags }) => <><a class="name" href={hrefWith({ image: image_id })}>{filename}</a><span class="tags">{tags.map((each) => <a key={each} href={href(['images'], { tag: each })}>{each}</a>)}</span></> },
+        { title: text.state, width: '26%', cell: ({ state, error }) => <><span class={`state ${state}`}>{text.states[state]}</span>{error && <p class="problem">{error}</p>}</> },
+        { title: text.size, width: '16%', cell: ({ width, height, bytes: size }) => [width && height ? `${width} × ${height}` : '', size ? bytes(size) : ''].filter(Boolean).join(' · ') || '–' },
+        { title: text.added, width: '13%', cell: ({ created_at }) => <Time at={created_at} relative /> },
         {
-          title: text.actions,
+          title: text.actions, width: '190px',
           cell: (image) => (
             <div class="line tight">
-              {image.state === 'error' && isMendable(image.error_code) && image.versions.original && <Action class="quiet" run={() => retry(image)}><Icon name="reprocess" />{words.upload.retry}</Action>}
+              {isRetried(image) && <Retry image={image} onChanged={onChanged} />}
               {image.versions.original && <a class="icon-button button" href={image.versions.original} aria-label={`${words.photo.download}: ${image.filename}`}><Icon name="download" /></a>}
               <button type="button" class="icon-button" aria-label={`${words.delete}: ${image.filename}`} onClick={() => onRemove(image)}><Icon name="trash" /></button>
             </div>

@@ -1,0 +1,40 @@
+/** Tells the tabs of one browser apart, also over a reload. */
+
+const KEY = 'eyeline.tab';
+/** A page that is being left gives its lock back within moments. */
+const PATIENCE_MS = 1500;
+
+const lockOf = (tab: string) => `eyeline.tab.${tab}`;
+
+/** Holds a lock until the page is left. False if another tab holds it. Without locks every tab is taken for gone. */
+function hold(tab: string, options: LockOptions): Promise<boolean> {
+  if (!navigator.locks) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const kept = (lock: Lock | null) => {
+      resolve(lock !== null);
+      return lock ? new Promise<void>(() => {}) : undefined;
+    };
+    navigator.locks.request(lockOf(tab), options, kept).catch(() => resolve(false));
+  });
+}
+
+/** The name of this tab: the one it had before a reload, unless the tab was duplicated. */
+export async function thisTab(fresh: () => string): Promise<string> {
+  let tab: string | null = null;
+  try {
+    tab = sessionStorage.getItem(KEY);
+    if (tab && !(await hold(tab, { signal: AbortSignal.timeout(PATIENCE_MS) }))) tab = null;
+    if (!tab) {
+      tab = fresh();
+      sessionStorage.setItem(KEY, tab);
+      await hold(tab, {});
+    }
+  } catch {
+    // Without storage a reload makes a new tab.
+  }
+  return tab ?? fresh();
+}
+
+/** True if the tab of this name is gone; it is this tab's from now on. */
+export const adopts = (tab: string, own: string): Promise<boolean> =>
+  tab === own ? Promise.resolve(true) : navigator.locks ? hold(tab, { ifAvailable: true }) : Promise.resolve(false);

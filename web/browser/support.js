@@ -31,6 +31,8 @@ export async function startApp(settings = {}) {
 /** A page that fails the test on errors in its console. `signedIn` pages carry a session. */
 export async function openPage(browser, app, { path = '/', signedIn = true, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
+  // Other work may slow the machine.
+  opened.setDefaultTimeout(90_000);
   const page = await opened.newPage();
   page.problems = [];
   page.on('console', (message) => {

@@ -1,11 +1,12 @@
 /** A line chart over time, with its numbers as a table. */
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import UPlot from 'uplot';
 import { number, time } from '../lib/format.js';
+import { marksWithin, type Mark } from '../lib/marks.js';
 import { theme } from '../state/theme.js';
 import { words } from '../words/index.js';
-import { Table } from './index.js';
+import { Table, Time } from './index.js';
 
 export interface Series {
   label: string;
@@ -21,8 +22,31 @@ const stampOf = (times: string[]): Intl.DateTimeFormatOptions =>
 
 const COLOURS = ['--accent', '--second'];
 
-export function Chart({ label, times, series }: { label: string; times: string[]; series: Series[] }) {
+/** Draws a line and its number for each mark. */
+function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string): void {
+  ctx.save();
+  Object.assign(ctx, { strokeStyle: colour, fillStyle: colour, textAlign: 'center', lineWidth: devicePixelRatio, font: `${11 * devicePixelRatio}px sans-serif` });
+  ctx.setLineDash([4, 4].map((length) => length * devicePixelRatio));
+  marks.forEach(({ at }, index) => {
+    const x = Math.max(bbox.left, Math.min(bbox.left + bbox.width, valToPos(Date.parse(at) / 1000, 'x', true)));
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top + 14 * devicePixelRatio);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.fillText(String(index + 1), x, bbox.top + 10 * devicePixelRatio);
+  });
+  ctx.restore();
+}
+
+/** `marks`: what happened meanwhile, drawn with numbers that the list below explains. */
+export function Chart({ label, times, series, marks: all }: { label: string; times: string[]; series: Series[]; marks?: Mark[] | null }) {
   const box = useRef<HTMLDivElement>(null);
+  const marks = useMemo(() => {
+    const stamps = times.map((at) => Date.parse(at));
+    // The last point stands for the time up to where the next one would be.
+    const step = stamps.length > 1 ? stamps[1]! - stamps[0]! : 86_400_000;
+    return marksWithin(all ?? [], stamps[0]!, stamps.at(-1)! + step);
+  }, [all, times]);
   const shownTheme = theme.value;
   useEffect(() => {
     const element = box.current!;
@@ -42,6 +66,7 @@ export function Chart({ label, times, series }: { label: string; times: string[]
         height: HEIGHT,
         cursor: { y: false, drag: { x: false, y: false } },
         axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(times))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        hooks: { draw: [(plotted) => drawMarks(plotted, marks, colour('--muted'))] },
         scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [
           { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
@@ -60,11 +85,12 @@ export function Chart({ label, times, series }: { label: string; times: string[]
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
     return () => (observer.disconnect(), plot.destroy());
-  }, [times, series, shownTheme]);
+  }, [times, series, marks, shownTheme]);
   const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index] ?? null) }));
   return (
     <figure class="chart">
       <div ref={box} role="img" aria-label={label} />
+      {marks.length > 0 && <ol class="marks" aria-label={words.insight.marks.title}>{marks.map((mark) => <li key={`${mark.at} ${mark.text}`}><Time at={mark.at} /> · {mark.text}</li>)}</ol>}
       <details>
         <summary>{words.insight.asTable}</summary>
         <Table

@@ -307,7 +307,7 @@ export const en = {
   },
 
   settings: {
-    tabs: { label: 'Settings', applications: 'Applications', project: 'Project', erasures: 'Erasures', jobs: 'Jobs', system: 'System' },
+    tabs: { label: 'Settings', applications: 'Applications', project: 'Project', uploads: 'Visitors’ uploads', erasures: 'Erasures', jobs: 'Jobs', system: 'System' },
     applications: {
       hint: 'An application sends events and reads public galleries with its id, and does everything in its project with its secret key.',
       new: 'New application',
@@ -340,6 +340,11 @@ export const en = {
       delete: 'Delete the project',
       deleteText: (name: string) => `This deletes “${name}” with all photos, galleries, events and keys. Type its name to go on.`,
       deleteMismatch: 'This is not the name of the project.',
+    },
+    uploads: {
+      hint: 'Visitors who are signed in at your site upload with a user token, or your server does it for them. Each upload is private to its visitor. There is nothing to approve: the server shows it to nobody else.',
+      limits: 'The tier in the token is the limit. Default: free 10 MB a file and 50 images, premium 10 MB and 1,000, business 50 MB and 100,000.',
+      noApplication: 'No application yet. Create one first: visitors upload through it.', visitor: 'The visitor’s user id', none: 'This visitor has no uploads.',
     },
     erasures: {
       hint: 'Erases the events of one session. They are hidden from every list and report at once; counters of galleries stay.',
@@ -379,7 +384,7 @@ export const en = {
   },
 
   insight: {
-    tabs: { label: 'Reports', dashboard: 'Dashboard', features: 'Features', paths: 'Paths', funnel: 'Funnel', retention: 'Retention', sql: 'SQL' },
+    tabs: { label: 'Reports', dashboard: 'Dashboard', pictures: 'Pictures', features: 'Features', paths: 'Paths', funnel: 'Funnel', retention: 'Retention', sql: 'SQL' },
     range: 'Span', days: (count: number) => `${count} days`, own: 'Own', zone: 'Time zone', compare: 'Compare with the period before',
     asTable: 'Show as a table', when: 'When', nothing: 'Nothing in this span', overTime: 'Views and clicks over time',
     visits: 'Visits', visitsHint: 'Different sessions with any event of the project.',
@@ -402,6 +407,17 @@ export const en = {
     noVisitors: 'No visitors are known', noVisitorsText: 'Retention needs events with a visitor_id, because a session does not tell who comes back.',
     query: 'SQL query', run: 'Run', runKey: 'or Ctrl+Enter. One SELECT over the table events, in the span above.', example: 'Examples', history: 'History',
     examples: { hours: 'Events by hour', types: 'Events by type', pictures: 'Views and clicks by picture', long: 'The longest sessions' },
+    saved: {
+      title: 'Saved questions', save: 'Save this question', name: 'Name of the question', pin: 'On the dashboard', nameNeeded: 'Give the question a name.',
+      where: 'Saved questions are kept in this browser, not on the server: other people and other browsers do not see them.',
+      noStorage: 'This browser stores nothing for this page, so the question cannot be saved.', deleted: (name: string) => `The question “${name}” was deleted.`,
+      pinnedHint: 'Your pinned questions, kept in this browser.',
+    },
+    marks: {
+      title: 'Marks', created: 'The gallery was made', added: (count: number, hasMore: boolean) => `${hasMore ? `${number(count)} or more images` : plural(count, 'image')} added`,
+      begins: (rule: string) => `Rule begins: ${rule}`, ends: (rule: string) => `Rule ends: ${rule}`,
+    },
+    byImage: 'By picture', byPlace: 'By place', place: 'Place', placeHint: 'Places as the senders of the events told them. Events without a place are left out.',
     answer: 'Answer', csv: 'Download CSV', rows: (count: number) => `${plural(count, 'row')}.`,
     truncated: (most: number) => `There are more; ${number(most)} were read.`, firstShown: (count: number) => `The first ${number(count)} are shown.`,
   },

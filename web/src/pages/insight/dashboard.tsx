@@ -5,13 +5,15 @@ import { api, type Schemas } from '../../api/index.js';
 import { change, number, percent } from '../../lib/format.js';
 import { bestAndWorst, changeOf } from '../../lib/insight.js';
 import { intervalOf, spanBefore, type Span } from '../../lib/range.js';
-import { galleries, gallery } from '../../state/project.js';
-import { go, href, hrefWith, projectId } from '../../state/route.js';
+import { galleries, gallery, type Gallery } from '../../state/project.js';
+import { href, projectId } from '../../state/route.js';
 import { Chart, type Series } from '../../ui/chart.js';
 import { Empty, Loaded, Loading } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
-import { isCompared, RangeBar, scope, span } from './range.js';
+import { readMarks } from './marks.js';
+import { Pinned } from './pinned.js';
+import { GalleryPicker, isCompared, RangeBar, scope, span } from './range.js';
 
 type Usage = Schemas['GalleryUsage'];
 type ImageRow = Schemas['GalleryUsageImage'];
@@ -42,23 +44,20 @@ export function Dashboard() {
   });
   if (galleries.value === null) return <Loading />;
   if (!shown) return <Empty title={words.gallery.noGallery}><p>{words.gallery.noGalleryText}</p></Empty>;
-  const pick = (event: { currentTarget: HTMLSelectElement }) => go(hrefWith({ gallery: event.currentTarget.value }));
   return (
     <>
       <div class="bar">
-        {galleries.value.length > 1 && (
-          <select aria-label={words.gallery.pick} value={shown.gallery_id} onChange={pick}>
-            {galleries.value.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
-          </select>
-        )}
+        <GalleryPicker />
         <RangeBar canCompare />
       </div>
-      <Loaded load={load}>{({ now, before }) => <Answers galleryId={shown.gallery_id} now={now} before={before} />}</Loaded>
+      <Loaded load={load}>{({ now, before }) => <Answers shown={shown} now={now} before={before} />}</Loaded>
+      <Pinned />
     </>
   );
 }
 
-function Answers({ galleryId, now, before }: { galleryId: string; now: Numbers; before: Numbers }) {
+function Answers({ shown, now, before }: { shown: Gallery; now: Numbers; before: Numbers }) {
+  const galleryId = shown.gallery_id;
   const [total, old] = [now.usage.total, before.usage.total];
   const { best, worst } = useMemo(() => bestAndWorst(now.usage.rows, PICTURES), [now]);
   return (
@@ -70,7 +69,7 @@ function Answers({ galleryId, now, before }: { galleryId: string; now: Numbers; 
         <Answer label={text.rate} hint={text.rateHint} value={total.click_rate === null ? '–' : percent(total.click_rate)} change={changeOf(total.click_rate, old.click_rate)} />
       </div>
       <p class="card"><Lift galleryId={galleryId} experiment={now.usage.experiment} /></p>
-      <section class="card"><h3>{text.overTime}</h3><OverTime now={now.usage} before={before.usage} /></section>
+      <section class="card"><h3>{text.overTime}</h3><OverTime shown={shown} now={now.usage} before={before.usage} /></section>
       <div class="cards">
         <section class="card"><h3>{text.best}</h3><Pictures galleryId={galleryId} rows={best} /></section>
         <section class="card"><h3>{text.worst}</h3><Pictures galleryId={galleryId} rows={worst} /></section>
@@ -98,8 +97,10 @@ function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage[
 }
 
 /** Views and clicks; with a comparison, those of the period before at the same distance from its beginning. */
-function OverTime({ now, before }: { now: Usage; before: Usage }) {
+function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: Usage }) {
   const compared = isCompared();
+  const { from } = span();
+  const marks = useLoad(JSON.stringify([shown.gallery_id, from]), () => readMarks(shown, from));
   const { times, series } = useMemo(() => {
     const shift = Date.parse(`${span().from}T00:00:00Z`) - Date.parse(`${spanBefore(span()).from}T00:00:00Z`);
     const shifted = before.over_time.map((row) => ({ ...row, bucket: new Date(Date.parse(row.bucket) + shift).toISOString() }));
@@ -113,7 +114,7 @@ function OverTime({ now, before }: { now: Usage; before: Usage }) {
     return { times: stamps.map((stamp) => new Date(stamp).toISOString()), series: lines };
   }, [now, before, compared]);
   if (times.length === 0) return <p class="none">{text.nothing}</p>;
-  return <Chart label={text.overTime} times={times} series={series} />;
+  return <Chart label={text.overTime} times={times} series={series} marks={marks.data} />;
 }
 
 function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {

@@ -9,6 +9,7 @@ import { Dashboard } from './dashboard.js';
 import { Features } from './features.js';
 import { Funnel } from './funnel.js';
 import { Paths } from './paths.js';
+import { Pictures } from './pictures.js';
 import { Retention } from './retention.js';
 
 const text = words.insight;
@@ -22,7 +23,7 @@ function LaterSql() {
   return error ? <Problem error={error} /> : <Loading />;
 }
 
-const TABS = { dashboard: Dashboard, features: Features, paths: Paths, funnel: Funnel, retention: Retention, sql: LaterSql };
+const TABS = { dashboard: Dashboard, pictures: Pictures, features: Features, paths: Paths, funnel: Funnel, retention: Retention, sql: LaterSql };
 /** What stays in the address from one report to the next. */
 const KEPT = ['days', 'from', 'to', 'timezone', 'compare', 'gallery'];
 

@@ -1,6 +1,7 @@
 /** The span that all reports are about: in the address, by the clocks of a time zone. */
 
 import { addDays, spanOf, today, type Span } from '../../lib/range.js';
+import { galleries, gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';
 import { Segments } from '../../ui/index.js';
 import { words } from '../../words/index.js';
@@ -42,5 +43,16 @@ export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
       </label>
       {canCompare && <label class="check"><input type="checkbox" checked={isCompared()} onChange={() => go(hrefWith({ compare: isCompared() ? null : '1' }))} />{text.compare}</label>}
     </div>
+  );
+}
+
+/** Chooses the gallery that a report is about, if there are several. */
+export function GalleryPicker() {
+  const all = galleries.value ?? [];
+  if (all.length < 2) return null;
+  return (
+    <select aria-label={words.gallery.pick} value={gallery.value?.gallery_id} onChange={(event) => go(hrefWith({ gallery: event.currentTarget.value }))}>
+      {all.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
+    </select>
   );
 }

@@ -1,19 +1,19 @@
-/** Questions in SQL: an editor, examples, a history, the answer as a table and a chart, and as CSV. */
+/** Questions in SQL: an editor, examples, a history, saved questions, the answer as a table and a chart, and as CSV. */
 
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api, type Schemas } from '../../api/index.js';
-import { number } from '../../lib/format.js';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api } from '../../api/index.js';
 import { csv } from '../../lib/insight.js';
+import type { Question } from '../../lib/questions.js';
+import { attempt, notify } from '../../state/notices.js';
+import { dropQuestion, questions, saveQuestion } from '../../state/questions.js';
 import { go, hrefWith, param, projectId } from '../../state/route.js';
-import { Chart } from '../../ui/chart.js';
-import { Icon, Loaded, Table } from '../../ui/index.js';
+import { Form, TextField } from '../../ui/form.js';
+import { Action, Dialog, Icon, Loaded } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
+import { AnswerChart, AnswerTable, type Report, type Row } from './answer.js';
 import { createEditor, type Editor } from './editor.js';
 import { RangeBar, span, zone } from './range.js';
-
-type Report = Schemas['SqlReport'];
-type Row = Record<string, unknown>;
 
 const text = words.insight;
 const LIMIT = 1000;
@@ -52,6 +52,7 @@ export function Sql() {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
   const [past, setPast] = useState(readHistory);
+  const [toSave, setToSave] = useState<string | null>(null);
   const asked = param('q');
   const { from, to } = span();
   const body = { query: asked ?? '', project_id: projectId.value!, from, to, timezone: zone(), limit: LIMIT };
@@ -88,6 +89,7 @@ export function Sql() {
       <div class="editor" ref={host} />
       <div class="bar">
         <button type="button" class="primary" disabled={isBusy} onClick={run}><Icon name="play" />{text.run}</button>
+        <button type="button" onClick={() => setToSave(editor.current!.text().trim() || null)}>{text.saved.save}</button>
         <span class="hint">{text.runKey}</span>
         <div class="right">
           <select aria-label={text.example} onChange={pick}><option value="">{text.example}</option>{EXAMPLES.map(([title, query]) => <option key={title} value={query}>{title}</option>)}</select>
@@ -95,6 +97,8 @@ export function Sql() {
         </div>
       </div>
       {asked && <Loaded load={load}>{(report) => <Answer report={report} />}</Loaded>}
+      <SavedQuestions />
+      {toSave && <SaveQuestion query={toSave} onClose={() => setToSave(null)} />}
     </>
   );
 }
@@ -107,37 +111,58 @@ function Answer({ report }: { report: Report }) {
     Object.assign(document.createElement('a'), { href: url, download: 'eyeline.csv' }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   };
-  const told = (value: unknown) => (value === null || value === undefined ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value));
   return (
     <>
       <div class="bar">
         <p role="status">{text.rows(rows.length)}{report.truncated && ` ${text.truncated(LIMIT)}`}{rows.length > SHOWN && ` ${text.firstShown(SHOWN)}`}</p>
         {rows.length > 0 && <button type="button" class="right" onClick={download}><Icon name="download" />{text.csv}</button>}
       </div>
-      <AnswerChart report={report} />
-      <Table
-        caption={text.answer} rows={rows.slice(0, SHOWN)} rowKey={(_, index) => index}
-        columns={report.columns.map(({ name, type }) => {
-          const isNumber = type === 'integer' || type === 'number';
-          const shown = (value: unknown) => (type === 'timestamp' ? told(value).replace(/\.0+(?=Z?$)/, '') : told(value));
-          return { title: name, isNumber, cell: (row: Row) => (isNumber && typeof row[name] === 'number' ? number(row[name]) : shown(row[name])) };
-        })}
-      />
+      <AnswerChart report={report} label={text.answer} />
+      <AnswerTable report={report} count={SHOWN} caption={text.answer} />
     </>
   );
 }
 
-/** A chart of the first time column and the numbers beside it, if there are some. */
-function AnswerChart({ report }: { report: Report }) {
-  const chart = useMemo(() => chartOf(report), [report]);
-  return chart && <div class="card"><Chart label={text.answer} {...chart} /></div>;
+/** The saved questions, each with an address, a switch for the dashboard, and its end. */
+function SavedQuestions() {
+  if (questions.value.length === 0) return null;
+  return (
+    <section class="card">
+      <h3>{text.saved.title}</h3>
+      <p class="hint">{text.saved.where}</p>
+      <ul class="strategies">
+        {questions.value.map((question) => (
+          <li key={question.name}>
+            <a href={hrefWith({ q: question.query })}>{question.name}</a>
+            <div class="line end">
+              <label class="check"><input type="checkbox" checked={question.isPinned} onChange={(event) => void attempt(async () => saveQuestion({ ...question, isPinned: event.currentTarget.checked }))} />{text.saved.pin}</label>
+              <Action class="icon-button" aria-label={`${words.delete}: ${question.name}`} run={async () => remove(question)}><Icon name="trash" /></Action>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }
 
-function chartOf({ columns, rows }: Report) {
-  const at = columns.find(({ type }) => type === 'timestamp' || type === 'date')?.name;
-  const figures = columns.filter(({ type }) => type === 'integer' || type === 'number').slice(0, 2);
-  if (!at || figures.length === 0 || rows.length < 2) return null;
-  const sorted = (rows as Row[]).filter((row) => typeof row[at] === 'string').sort((a, b) => Date.parse(a[at] as string) - Date.parse(b[at] as string));
-  const series = figures.map(({ name }) => ({ label: name, values: sorted.map((row) => row[name] as number | null) }));
-  return { times: sorted.map((row) => new Date(row[at] as string).toISOString()), series };
+function remove(question: Question): void {
+  dropQuestion(question.name);
+  notify(text.saved.deleted(question.name), { action: { label: words.undo, run: () => void attempt(async () => saveQuestion(question)) } });
+}
+
+function SaveQuestion({ query, onClose }: { query: string; onClose: () => void }) {
+  const known = questions.value.find((each) => each.query === query);
+  const save = async ({ name, pinned }: Record<string, string>) => {
+    if (!name!.trim()) throw new Error(text.saved.nameNeeded);
+    saveQuestion({ name: name!.trim(), query, isPinned: pinned === 'on' });
+    onClose();
+  };
+  return (
+    <Dialog title={text.saved.save} onClose={onClose}>
+      <Form onSubmit={save} submit={words.save} onCancel={onClose}>
+        <TextField name="name" label={text.saved.name} hint={text.saved.where} maxLength={100} defaultValue={known?.name} autofocus />
+        <label class="check"><input type="checkbox" name="pinned" defaultChecked={known?.isPinned} />{text.saved.pin}</label>
+      </Form>
+    </Dialog>
+  );
 }

@@ -1,4 +1,4 @@
-/** The settings: applications and keys, the project, erasures, failed jobs, the system. */
+/** The settings: applications and keys, the project, visitors' uploads, erasures, failed jobs, the system. */
 
 import { href, projectId, route } from '../../state/route.js';
 import { Tabs } from '../../ui/index.js';
@@ -8,9 +8,10 @@ import { Erasures } from './erasures.js';
 import { Jobs } from './jobs.js';
 import { ProjectSettings } from './project.js';
 import { System } from './system.js';
+import { Uploads } from './uploads.js';
 
 const text = words.settings;
-const TABS = { applications: Applications, project: ProjectSettings, erasures: Erasures, jobs: Jobs, system: System };
+const TABS = { applications: Applications, project: ProjectSettings, uploads: Uploads, erasures: Erasures, jobs: Jobs, system: System };
 
 export function SettingsPage() {
   const tab = (route.value.path[1] ?? 'applications') as keyof typeof TABS;

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { marksWithin, ruleMarks, uploadMarks } from '../src/lib/marks.js';
+import { QUESTIONS_MAX, readQuestions, withQuestion } from '../src/lib/questions.js';
+
+test('images added on one day of the zone are one mark, at the first of them', () => {
+  const created = ['2026-03-02T23:30:00Z', '2026-03-02T08:00:00Z', '2026-03-01T23:30:00Z'];
+  assert.deepEqual(uploadMarks(created, false, 'UTC').map(({ at, text }) => [at, text]), [
+    ['2026-03-01T23:30:00Z', '1 image added'], ['2026-03-02T08:00:00Z', '2 images added'],
+  ]);
+  assert.deepEqual(uploadMarks(created, true, 'Europe/Berlin').map(({ text }) => text), ['2 or more images added', '1 image added']);
+});
+
+test('a rule marks its beginning and its end; a rule without times marks nothing', () => {
+  const marks = ruleMarks([{ rule: { from: '2026-03-01T00:00:00Z', until: '2026-03-05T00:00:00Z' }, does: 'Hide' }, { rule: {}, does: 'Pin' }]);
+  assert.deepEqual(marks.map(({ text }) => text), ['Rule begins: Hide', 'Rule ends: Hide']);
+  assert.deepEqual(marksWithin(marks, Date.parse('2026-03-02'), Date.parse('2026-03-06')).map(({ text }) => text), ['Rule ends: Hide']);
+});
+
+test('stored questions are read as far as they are some, and one of a name replaces another', () => {
+  assert.deepEqual([readQuestions(null), readQuestions('{'), readQuestions('{"name": 1}')], [[], [], []]);
+  const question = (name, query = 'SELECT 1') => ({ name, query, isPinned: false });
+  assert.deepEqual(readQuestions(JSON.stringify([question('a'), { name: 'b' }, null, question('')])), [question('a')]);
+  let list = [];
+  for (let at = 0; at < QUESTIONS_MAX + 5; at++) list = withQuestion(list, question(`q${at}`));
+  assert.deepEqual([list.length, list[0].name], [QUESTIONS_MAX, `q${QUESTIONS_MAX + 4}`]);
+  list = withQuestion(list, question('q20', 'SELECT 2'));
+  assert.deepEqual(list.filter(({ name }) => name === 'q20').map(({ query }) => query), ['SELECT 2']);
+});

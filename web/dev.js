@@ -3,6 +3,7 @@
  * Every load of the page builds anew. Start the server with `EYELINE_PUBLIC_URL=http://localhost:5173`.
  */
 
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -10,17 +11,20 @@ import { bundle } from './build.js';
 
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', json: 'application/json' };
 
+/** What clients/js has built, under the addresses of the server. */
+const elements = () => ['/eyeline.js', '/eyeline-gallery.js'].map((path) => [path, readFileSync(new URL(`dist${path}`, import.meta.url), 'utf8')]);
+
 /** Starts the front of the server at `target()`, with the files of `build()`; gives the HTTP server. */
 export function front(target, port, build) {
   const onwardTo = () => {
     const { hostname, port: targetPort } = new URL(target());
     return { hostname, port: targetPort };
   };
-  let files = new Map();
+  let files = null;
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://front');
     const isPage = pathname === '/';
-    if (isPage) files = await build();
+    if (isPage || !files) files = new Map([...(await build()), ...elements()]);
     const name = isPage ? 'index.html' : pathname.replace('/assets/', 'bundle/');
     if (files.has(name)) {
       return response.writeHead(200, { 'Content-Type': TYPES[name.split('.').pop()] }).end(files.get(name));

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findings, openPage, startApp, startBrowser, until } from './browser/support.js';
+import { findings, isDrawn, openPage, startApp, startBrowser, until } from './browser/support.js';
 import { fillShop } from './browser/shop.js';
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), 'screenshots');
@@ -14,17 +14,6 @@ const WIDE = { width: 1360, height: 850 };
 const PHONE = { width: 390, height: 844 };
 const LOOKS = [['wide-light', WIDE, 'light'], ['phone-dark', PHONE, 'dark'], ['wide-dark', WIDE, 'dark'], ['phone-light', PHONE, 'light']];
 const wanted = process.argv.slice(2);
-
-/** Two frames after the last change: whether nothing is being loaded, and every picture on the screen is drawn. */
-async function isDrawn() {
-  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-  const shown = [...document.images].filter((image) => {
-    const { top, bottom, width } = image.getBoundingClientRect();
-    return width > 0 && bottom > 0 && top < innerHeight;
-  });
-  return !document.querySelector('main .loading, .panel .loading')
-    && shown.every((image) => image.complete && getComputedStyle(image).opacity === '1');
-}
 
 const [app, browser] = await Promise.all([startApp(), startBrowser()]);
 mkdirSync(FOLDER, { recursive: true });

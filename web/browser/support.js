@@ -62,3 +62,14 @@ export const noFindings = async (page, what) => assert.deepEqual(await findings(
 /** The pictures as files for a file field. */
 export const pictures = (count, from = 0) =>
   Array.from({ length: count }, (_, at) => ({ name: `picture ${from + at + 1}.png`, mimeType: 'image/png', buffer: png(240 + ((at * 53) % 160), 200, from + at) }));
+
+/** Two frames after the last change: whether nothing is being loaded, and every picture on the screen is drawn. */
+export async function isDrawn() {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const shown = [...document.images].filter((image) => {
+    const { top, bottom, width } = image.getBoundingClientRect();
+    return width > 0 && bottom > 0 && top < innerHeight;
+  });
+  return !document.querySelector('main .loading, .panel .loading, .grid:empty')
+    && shown.every((image) => image.complete && getComputedStyle(image).opacity === '1');
+}

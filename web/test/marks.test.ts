@@ -14,7 +14,10 @@ test('images added on one day of the zone are one mark, at the first of them', (
 test('a rule marks its beginning and its end; a rule without times marks nothing', () => {
   const marks = ruleMarks([{ rule: { from: '2026-03-01T00:00:00Z', until: '2026-03-05T00:00:00Z' }, does: 'Hide' }, { rule: {}, does: 'Pin' }]);
   assert.deepEqual(marks.map(({ text }) => text), ['Rule begins: Hide', 'Rule ends: Hide']);
-  assert.deepEqual(marksWithin(marks, Date.parse('2026-03-02'), Date.parse('2026-03-06')).map(({ text }) => text), ['Rule ends: Hide']);
+  const within = (from, to, zone = 'UTC') => marksWithin(marks, { from, to }, zone).map(({ text }) => text);
+  assert.deepEqual(within('2026-03-02', '2026-03-06'), ['Rule ends: Hide']);
+  assert.deepEqual(within('2026-03-01', '2026-03-05'), ['Rule begins: Hide']);
+  assert.deepEqual(within('2026-02-28', '2026-03-01', 'America/New_York'), ['Rule begins: Hide']);
 });
 
 test('stored questions are read as far as they are some, and one of a name replaces another', () => {

@@ -4,7 +4,7 @@ import { make, webAddress } from './dom.js';
 import { Grid, TILES_MAX } from './grid.js';
 import { createTracker, type Consent, type Tracker } from './index.js';
 import { Lightbox } from './lightbox.js';
-import { LIMIT_MAX, Pages, readPage, type Item } from './pages.js';
+import { broughtPage, LIMIT_MAX, Pages, readPage, type Item } from './pages.js';
 import { sleep, withRetry } from './shared/backoff.js';
 import { adoptStyle } from './style.js';
 import { wordsFor, type Words } from './words.js';
@@ -125,6 +125,7 @@ class Show {
     this.#words = wordsFor(host.closest<HTMLElement>('[lang]')?.lang || navigator.language);
     const url = `${tracker.host}/api/v1/galleries/${encodeURIComponent(gallery)}/images`;
     const order = host.getAttribute('order');
+    const limit = Math.min(LIMIT_MAX, Number(host.getAttribute('page-size')) || 0) || undefined;
     const { signal } = this.#abort;
     this.#pages = new Pages(
       ({ fresh, ...page }) => {
@@ -132,7 +133,9 @@ class Show {
         const cache = fresh ? 'no-cache' : 'default';
         return readPage(url, { application, session_id, order, ...page }, { signal, cache });
       },
-      Math.min(LIMIT_MAX, Number(host.getAttribute('page-size')) || 0) || undefined,
+      limit,
+      // The server writes the gallery's own order and page size.
+      order || limit ? null : broughtPage(host, gallery),
     );
     this.#grid = new Grid(this.#words, {
       watch: (tile, { image_id, place, position, order_id }) =>

@@ -22,6 +22,7 @@ export interface Item {
 }
 
 export interface Page {
+  gallery_id: string;
   order_id: string;
   items: Omit<Item, 'order_id'>[];
   next_cursor: string | null;
@@ -72,11 +73,14 @@ export class Pages {
   #limit: number | undefined;
   #cursor: string | null = null;
   #begun = false;
+  #brought: Page | null;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(read: Read, limit?: number) {
+  /** `brought`: the first page, if it is known without a request. */
+  constructor(read: Read, limit?: number, brought: Page | null = null) {
     this.#read = read;
     this.#limit = limit;
+    this.#brought = brought;
   }
 
   get hasMore(): boolean {
@@ -87,7 +91,8 @@ export class Pages {
   more(): Promise<Item[]> {
     return this.#inTurn(async () => {
       if (!this.hasMore) return [];
-      const page = await this.#read({ limit: this.#limit, cursor: this.#cursor, fresh: false });
+      const page = this.#brought ?? (await this.#read({ limit: this.#limit, cursor: this.#cursor, fresh: false }));
+      this.#brought = null;
       this.#begun = true;
       // A cursor that has outlived its order goes on in the newest one, which may repeat items.
       const known = new Set(this.items.map(({ image_id }) => image_id));
@@ -115,6 +120,18 @@ export class Pages {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+}
+
+/** The first page of a gallery that the server wrote into the element as JSON. It is taken once, because it ages. */
+export function broughtPage(element: Element, gallery: string): Page | null {
+  const script = element.querySelector(':scope > script[type="application/json"]');
+  script?.remove();
+  try {
+    const page = JSON.parse(script?.textContent ?? 'null') as Page | null;
+    return page?.gallery_id === gallery ? page : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,6 +1,6 @@
 /** What happened to a gallery while its figures were made, as marks on a chart. */
 
-import { today } from './range.js';
+import { today, type Span } from './range.js';
 import { words } from '../words/index.js';
 
 export interface Mark {
@@ -32,6 +32,8 @@ export const ruleMarks = (rules: { rule: Dated; does: string }[]): Mark[] =>
     ...(until ? [{ at: until, text: text.ends(does) }] : []),
   ]);
 
-/** The marks within a span of times, the oldest first. */
-export const marksWithin = (marks: Mark[], from: number, to: number): Mark[] =>
-  marks.filter(({ at }) => Date.parse(at) >= from && Date.parse(at) <= to).sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+/** The marks on the days of a span, the oldest first. */
+export const marksWithin = (marks: Mark[], { from, to }: Span, timeZone: string): Mark[] => {
+  const isWithin = (day: string) => day >= from && day < to;
+  return marks.filter(({ at }) => isWithin(today(timeZone, new Date(at)))).sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+};

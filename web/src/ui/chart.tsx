@@ -1,9 +1,9 @@
 /** A line chart over time, with its numbers as a table. */
 
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import UPlot from 'uplot';
 import { number, time } from '../lib/format.js';
-import { marksWithin, type Mark } from '../lib/marks.js';
+import type { Mark } from '../lib/marks.js';
 import { theme } from '../state/theme.js';
 import { words } from '../words/index.js';
 import { Table, Time } from './index.js';
@@ -22,7 +22,9 @@ const stampOf = (times: string[]): Intl.DateTimeFormatOptions =>
 
 const COLOURS = ['--accent', '--second'];
 
-/** Draws a line and its number for each mark. */
+const NO_MARKS: Mark[] = [];
+
+/** Draws a line and its number for each mark; one outside the plotted times stands at their edge. */
 function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string): void {
   ctx.save();
   Object.assign(ctx, { strokeStyle: colour, fillStyle: colour, textAlign: 'center', lineWidth: devicePixelRatio, font: `${11 * devicePixelRatio}px sans-serif` });
@@ -39,14 +41,8 @@ function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string
 }
 
 /** `marks`: what happened meanwhile, drawn with numbers that the list below explains. */
-export function Chart({ label, times, series, marks: all }: { label: string; times: string[]; series: Series[]; marks?: Mark[] | null }) {
+export function Chart({ label, times, series, marks = NO_MARKS }: { label: string; times: string[]; series: Series[]; marks?: Mark[] | undefined }) {
   const box = useRef<HTMLDivElement>(null);
-  const marks = useMemo(() => {
-    const stamps = times.map((at) => Date.parse(at));
-    // The last point stands for the time up to where the next one would be.
-    const step = stamps.length > 1 ? stamps[1]! - stamps[0]! : 86_400_000;
-    return marksWithin(all ?? [], stamps[0]!, stamps.at(-1)! + step);
-  }, [all, times]);
   const shownTheme = theme.value;
   useEffect(() => {
     const element = box.current!;

@@ -385,7 +385,7 @@ export const en = {
 
   insight: {
     tabs: { label: 'Reports', dashboard: 'Dashboard', pictures: 'Pictures', features: 'Features', paths: 'Paths', funnel: 'Funnel', retention: 'Retention', sql: 'SQL' },
-    range: 'Span', days: (count: number) => `${count} days`, own: 'Own', zone: 'Time zone', compare: 'Compare with the period before',
+    range: 'Span', days: (count: number) => `${count} days`, own: 'Own', yesterday: 'Yesterday', zone: 'Time zone', compare: 'Compare with the period before',
     asTable: 'Show as a table', when: 'When', nothing: 'Nothing in this span', overTime: 'Views and clicks over time',
     visits: 'Visits', visitsHint: 'Different sessions with any event of the project.',
     rate: 'Click rate', rateHint: 'Clicks for each view.',

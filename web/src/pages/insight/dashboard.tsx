@@ -99,8 +99,8 @@ function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage[
 /** Views and clicks; with a comparison, those of the period before at the same distance from its beginning. */
 function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: Usage }) {
   const compared = isCompared();
-  const { from } = span();
-  const marks = useLoad(JSON.stringify([shown.gallery_id, from]), () => readMarks(shown, from));
+  const shownSpan = span();
+  const marks = useLoad(JSON.stringify([shown.gallery_id, scope('')]), () => readMarks(shown, shownSpan));
   const { times, series } = useMemo(() => {
     const shift = Date.parse(`${span().from}T00:00:00Z`) - Date.parse(`${spanBefore(span()).from}T00:00:00Z`);
     const shifted = before.over_time.map((row) => ({ ...row, bucket: new Date(Date.parse(row.bucket) + shift).toISOString() }));
@@ -114,7 +114,7 @@ function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: 
     return { times: stamps.map((stamp) => new Date(stamp).toISOString()), series: lines };
   }, [now, before, compared]);
   if (times.length === 0) return <p class="none">{text.nothing}</p>;
-  return <Chart label={text.overTime} times={times} series={series} marks={marks.data} />;
+  return <Chart label={text.overTime} times={times} series={series} marks={marks.data ?? undefined} />;
 }
 
 function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {

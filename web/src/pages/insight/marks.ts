@@ -1,7 +1,8 @@
 /** Reads what the API tells of a gallery's past: when it was made, its dated rules, and images by day. */
 
 import { api } from '../../api/index.js';
-import { ruleMarks, uploadMarks, type Mark } from '../../lib/marks.js';
+import { marksWithin, ruleMarks, uploadMarks, type Mark } from '../../lib/marks.js';
+import { addDays, type Span } from '../../lib/range.js';
 import type { Gallery } from '../../state/project.js';
 import { words } from '../../words/index.js';
 import { readRules } from '../gallery/actions.js';
@@ -10,8 +11,10 @@ import { zone } from './range.js';
 /** Pages of 100 images that are read at most. */
 const PAGES_MAX = 5;
 
-async function imagesSince(project_id: string, from: string): Promise<{ created: string[]; hasMore: boolean }> {
+/** Images from a day on; a day more is read, because the day is one of the viewer's zone. */
+async function imagesSince(project_id: string, day: string): Promise<{ created: string[]; hasMore: boolean }> {
   const created: string[] = [];
+  const from = addDays(day, -1);
   let cursor: string | undefined;
   for (let page = 0; page < PAGES_MAX; page++) {
     const { images, next_cursor } = await api.get('/projects/{project_id}/images', { path: { project_id }, query: { limit: 100, cursor } });
@@ -23,11 +26,11 @@ async function imagesSince(project_id: string, from: string): Promise<{ created:
   return { created, hasMore: true };
 }
 
-/** `from`: the first day of the span. */
-export async function readMarks({ gallery_id, project_id, created_at }: Gallery, from: string): Promise<Mark[]> {
-  const [rules, { created, hasMore }] = await Promise.all([readRules(gallery_id), imagesSince(project_id, from)]);
+export async function readMarks({ gallery_id, project_id, created_at }: Gallery, span: Span): Promise<Mark[]> {
+  const [rules, { created, hasMore }] = await Promise.all([readRules(gallery_id), imagesSince(project_id, span.from)]);
   const dated = (['pin', 'boost', 'exclude'] as const).flatMap((kind) =>
     rules[kind].map((rule: { position?: number; factor?: number; from?: string | null; until?: string | null }) =>
       ({ rule, does: words.rules.does[kind](String(rule.position ?? rule.factor ?? '')) })));
-  return [{ at: created_at, text: words.insight.marks.created }, ...ruleMarks(dated), ...uploadMarks(created, hasMore, zone())];
+  const all = [{ at: created_at, text: words.insight.marks.created }, ...ruleMarks(dated), ...uploadMarks(created, hasMore, zone())];
+  return marksWithin(all, span, zone());
 }

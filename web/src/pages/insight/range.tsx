@@ -20,16 +20,19 @@ export const scope = (project_id: string, of = span()) => ({ project_id, from: o
 export const isCompared = (): boolean => param('compare') === '1';
 
 export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
-  const isOwn = param('from') !== null;
   const { from, to } = span();
+  const yesterday = addDays(today(zone()), -1);
+  const isYesterday = param('from') === yesterday && param('to') === yesterday;
+  const isOwn = param('from') !== null && !isYesterday;
   const choose = (value: string) => {
-    if (value === 'own') go(hrefWith({ from, to: addDays(to, -1), days: null }));
+    if (value === 'yesterday') go(hrefWith({ from: yesterday, to: yesterday, days: null }));
+    else if (value === 'own') go(hrefWith({ from, to: addDays(to, -1), days: null }));
     else go(hrefWith({ days: value === '7' ? null : value, from: null, to: null }));
   };
   const zones = [...new Set([OWN_ZONE, 'UTC', zone()])];
   return (
     <div class="bar filters">
-      <Segments label={text.range} name="range" value={isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
+      <Segments label={text.range} name="range" value={isYesterday ? 'yesterday' : isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['yesterday', text.yesterday], ['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
       {isOwn && (
         <>
           <label><span>{words.from}</span><input type="date" value={from} max={today(zone())} onChange={(event) => go(hrefWith({ from: event.currentTarget.value }))} /></label>

@@ -18,10 +18,19 @@ export const galleries = signal<Gallery[] | null>(null);
 export const demoApplication = signal<string | null>(null);
 
 export const project = computed(() => projects.value?.find((each) => each.project_id === projectId.value) ?? null);
-export const gallery = computed(() => {
+/** The gallery that the address names. */
+const wanted = computed(() => {
   const [first, id] = route.value.path;
-  const wanted = first === 'gallery' || first === undefined ? id : route.value.params['gallery'];
-  return galleries.value?.find((each) => each.gallery_id === wanted) ?? galleries.value?.[0] ?? null;
+  return first === 'gallery' || first === undefined ? id : route.value.params['gallery'];
+});
+export const gallery = computed(() => galleries.value?.find((each) => each.gallery_id === wanted.value) ?? galleries.value?.[0] ?? null);
+
+// The address may name a gallery that was made elsewhere since the list was read.
+effect(() => {
+  const gallery_id = wanted.value;
+  if (!gallery_id || !galleries.value || galleries.value.some((each) => each.gallery_id === gallery_id)) return;
+  const keep = (found: Gallery) => found.project_id === projectId.value && keepGallery(found);
+  api.get('/galleries/{gallery_id}', { path: { gallery_id } }).then(keep, () => {});
 });
 
 /** Reads the projects, and opens one if the address names none that exists. */

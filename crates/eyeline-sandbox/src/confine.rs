@@ -1,4 +1,4 @@
-//! Giving up everything that a worker does not need, for good.
+//! Permanently gives up everything that a worker does not need.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,27 +13,28 @@ use seccompiler::{
 
 use super::{Confinement, Enforcement};
 
-/// What one kind of worker may use.
+/// The bounds of one kind of worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Addresses beside those of its program.
+    /// Bytes of address space, in addition to the program.
     pub memory_bytes: u64,
-    /// How far it may fill the memory that it shares with its server.
+    /// The most bytes of the memory that it shares with its server.
     pub shared_bytes: u64,
-    /// It may start threads, and wait for its line with a deadline. Processes are refused to every worker.
+    /// True if it may start threads, and wait for its connection with a deadline. No worker may start processes.
     pub threads: bool,
 }
 
 impl Bounds {
-    /// Numbers of files that it may have: fewer than it has, so that it opens none. To wait for one file takes one.
+    /// The limit on open files: below the number of its open files, so that it opens none. Waiting for a file needs
+    /// one.
     pub fn files(&self) -> u64 {
         self.threads.into()
     }
 }
 
-/// Confines this process, from now on and for ever, to its memory and the files it has open. Call it before any thread
-/// starts: threads that exist already are not confined. What the kernel does not know is left out and told in the answer; an
-/// error means that a bound which every kernel knows could not be set.
+/// Permanently confines this process to its memory and its open files. Call it before any thread starts, because
+/// existing threads are not confined. Restrictions that the kernel does not support are reported in the result. Fails
+/// if a bound that every kernel supports cannot be set.
 pub fn confine(bounds: &Bounds) -> io::Result<Confinement> {
     limit(Resource::As, bounds.memory_bytes.saturating_add(mapped_bytes("self")))?;
     limit(Resource::Core, 0)?;
@@ -44,7 +45,7 @@ pub fn confine(bounds: &Bounds) -> io::Result<Confinement> {
     Ok(Confinement { landlock, seccomp })
 }
 
-/// Addresses that a process has taken, with those of its program; 0 where the system does not tell. `process` is its number
+/// The mapped bytes of a process, its program included; 0 if the system does not report them. `process` is its number
 /// or `self`.
 pub fn mapped_bytes(process: &str) -> u64 {
     let table = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
@@ -52,8 +53,8 @@ pub fn mapped_bytes(process: &str) -> u64 {
     pages.unwrap_or_default().saturating_mul(rustix::param::page_size() as u64)
 }
 
-/// Lets this process compute for so much longer and then die. The server's clock is the first to kill a worker that
-/// hangs; this one does so when the server is gone.
+/// Allows this process `more` CPU time, after which it is killed. The server kills a worker that hangs earlier; this
+/// limit applies once the server is gone.
 pub fn allow_cpu_time(more: Duration) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
     let maximum = getrlimit(Resource::Cpu).maximum;
@@ -65,7 +66,7 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
 
-/// No file, no port, no process outside: a Landlock ruleset that handles everything and allows nothing.
+/// Denies files, ports and outside processes: a Landlock ruleset that handles everything and allows nothing.
 fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
     const NEWEST: ABI = ABI::V6;
     let status = Ruleset::default()
@@ -81,7 +82,7 @@ fn restrict_access() -> Result<Enforcement, landlock::RulesetError> {
     })
 }
 
-/// System calls that work on memory, the line to the server and the process itself.
+/// System calls for memory, the connection to the server and the process itself.
 const CALLS: [i64; 27] = [
     libc::SYS_read,
     libc::SYS_readv,
@@ -112,8 +113,8 @@ const CALLS: [i64; 27] = [
     libc::SYS_exit_group,
 ];
 
-/// Further ones of a worker with threads. `clone3` is answered as by a kernel without it, since the flags in its argument
-/// cannot be looked at: the C library then calls `clone`.
+/// Further calls of a worker with threads. `clone3` fails as on a kernel without it, because a filter cannot read the
+/// flags in its argument. The C library then calls `clone`.
 const CALLS_OF_THREADS: &[i64] = &[
     libc::SYS_ppoll,
     libc::SYS_clone3,
@@ -121,26 +122,26 @@ const CALLS_OF_THREADS: &[i64] = &[
     libc::SYS_poll,
 ];
 
-/// Refuses every system call that is not needed, as if this process had no permission.
+/// Refuses every system call that is not needed, with the error of a missing permission.
 fn restrict_calls(threads: bool) -> Result<(), Box<dyn std::error::Error>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.into_iter().map(|call| (call, Vec::new())).collect();
-    // Memory, but none that can be executed.
+    // Memory that is not executable.
     let executable = libc::PROT_EXEC as u64;
     let protection = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![SeccompRule::new(vec![protection.clone()])?]);
     }
-    // Not to the standard error: C libraries write there about each fault of a file, as often as it has one.
+    // Not to the standard error, where C libraries report every fault of a file.
     let log = libc::STDERR_FILENO as u64;
     let elsewhere = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, log)?;
     for call in [libc::SYS_write, libc::SYS_writev] {
         rules.insert(call, vec![SeccompRule::new(vec![elsewhere.clone()])?]);
     }
-    // Its own limits, but only that of CPU time.
+    // Its own limits, and only that of CPU time.
     let own = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
     let cpu = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CPU))?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own, cpu])?]);
-    // Signals, but only to itself: this is how a process aborts.
+    // Signals only to itself, which is how a process aborts.
     let myself = u64::from(std::process::id());
     let to_self = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, myself)?;
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![to_self])?]);
@@ -157,8 +158,8 @@ fn restrict_calls(threads: bool) -> Result<(), Box<dyn std::error::Error>> {
         let filter: BpfProgram = SeccompFilter::new(rules, otherwise, then, architecture)?.try_into()?;
         Ok(seccompiler::apply_filter(&filter)?)
     };
-    // The set of processors stays as empty as it was asked with, so that decoders start no threads. Where two filters
-    // answer, the stricter one does.
+    // The set of processors stays empty, so that decoders start no threads. If two filters match, the stricter one
+    // applies.
     let processors = BTreeMap::from([(libc::SYS_sched_getaffinity, Vec::new())]);
     apply(processors, SeccompAction::Allow, SeccompAction::Errno(0))?;
     let unknown = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);

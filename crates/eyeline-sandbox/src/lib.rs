@@ -1,8 +1,8 @@
 //! Worker processes. Hostile input can at most break the process that reads it.
 //!
-//! A server starts a [`Process`] of its own program. The process [confines](confine) itself before it reads any input, and
-//! then answers messages over its line. It has no network, no files, no environment and no way to start a program. Its memory
-//! and CPU time are bounded. The server kills it when it takes too long.
+//! A server starts a [`Process`] of its own program. The process [confines](confine) itself before it reads any input,
+//! and then answers messages over its connection. It has no network, files or environment, and cannot start a program.
+//! Its memory and CPU time are bounded. The server kills it if it takes too long.
 
 mod confine;
 mod log;
@@ -20,33 +20,33 @@ pub use message::{MESSAGE_BYTES_MAX, read, read_bytes, write};
 pub use process::{Process, Timed, until};
 pub use worker::{lower_priority, wait_for_hang_up};
 
-/// How far the kernel holds a worker to its bounds.
+/// The kernel's enforcement of a worker's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {
     /// No file can be opened and no connection made (Landlock).
     pub landlock: Enforcement,
-    /// Every system call but the few that the worker needs is refused (seccomp).
+    /// Every system call is refused except the few that the worker needs (seccomp).
     pub seccomp: Enforcement,
 }
 
 impl Confinement {
-    /// What holds before a worker has confined itself.
+    /// The confinement of a worker before it has confined itself.
     pub const NONE: Confinement = Confinement { landlock: Enforcement::None, seccomp: Enforcement::None };
 
-    /// Whether nothing is missing.
+    /// True if nothing is missing.
     pub fn is_full(&self) -> bool {
         self.landlock == Enforcement::Full && self.seccomp == Enforcement::Full
     }
 }
 
-/// How much of a restriction the kernel enforces.
+/// The degree to which the kernel enforces a restriction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
-    /// All that was asked for.
+    /// The whole restriction.
     Full,
-    /// What this kernel's version knows.
+    /// The part that this kernel's version supports.
     Partial,
-    /// Nothing: the kernel lacks it or has it switched off.
+    /// Nothing: the kernel lacks the feature or has disabled it.
     None,
 }

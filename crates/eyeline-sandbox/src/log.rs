@@ -1,12 +1,12 @@
-//! The worker's way to tell the server's log why it stops.
+//! The worker's access to the server's log, where it reports why it stops.
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 
-/// Opens the server's log, and sends panics there. The log gets another descriptor than the standard error, to which the
-/// sandbox refuses to write.
+/// Opens the server's log, and sends panics there. The log gets another descriptor than the standard error, to which
+/// the sandbox refuses to write.
 pub fn open_log(worker: &'static str) -> io::Result<File> {
     let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let of_panics = log.try_clone()?;
@@ -14,7 +14,7 @@ pub fn open_log(worker: &'static str) -> io::Result<File> {
     Ok(log)
 }
 
-/// Writes a line to the log. A worker that cannot tell why it stops still stops.
+/// Writes a line to the log. Ignores errors, because the worker stops anyway.
 pub fn say(mut log: &File, worker: &str, why: impl Display) {
     let _ = writeln!(log, "the {worker} worker stops: {why}");
 }

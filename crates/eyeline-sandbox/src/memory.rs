@@ -1,5 +1,5 @@
-//! Memory that a server and its worker share. Large data passes through it whole. A pipe would take it in small pieces, with
-//! a change of process for each.
+//! Memory that a server and its worker share. Large data passes through it in one piece. A pipe would split it into
+//! small pieces, with a process switch for each.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,40 +8,40 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// Server and worker use it in turns: one writes and sends a message, and the other reads before it answers. A worker that
-/// was taken over may change it at any time: the server copies what it reads.
+/// Server and worker take turns: one writes and sends a message, and the other reads before it answers. A hijacked
+/// worker may change the memory at any time, so the server copies what it reads.
 #[derive(Debug)]
 pub struct SharedMemory {
     file: File,
-    /// Bytes that stay when the rest is given back.
+    /// Bytes that stay when the rest is freed.
     kept: u64,
 }
 
 impl SharedMemory {
     pub(crate) fn create(kept: u64) -> io::Result<Self> {
         let create = |flags| memfd_create("eyeline-worker", MemfdFlags::CLOEXEC | flags);
-        // Older kernels do not know that this memory will never be a program.
+        // Older kernels do not support this flag, which forbids executing the memory.
         let file = File::from(create(MemfdFlags::NOEXEC_SEAL).or_else(|_| create(MemfdFlags::empty()))?);
         file.set_len(kept)?;
         Ok(Self { file, kept })
     }
 
-    /// A descriptor for the worker, which takes the memory by [`From`].
+    /// A descriptor for the worker, which opens the memory through [`From`].
     pub(crate) fn share(&self) -> io::Result<OwnedFd> {
         Ok(self.file.try_clone()?.into())
     }
 
-    /// For views of the memory.
+    /// The file, for mapping the memory.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Reads or writes from the first byte on.
+    /// Starts reading or writing at the first byte.
     pub fn begin(&self) -> Pass<'_> {
         Pass { memory: &self.file, at: 0 }
     }
 
-    /// Gives back what large data took.
+    /// Frees the memory of large data.
     pub fn shrink(&self) -> io::Result<()> {
         if self.file.metadata()?.len() > self.kept { self.file.set_len(self.kept) } else { Ok(()) }
     }
@@ -53,7 +53,7 @@ impl From<OwnedFd> for SharedMemory {
     }
 }
 
-/// One way through the memory. It keeps its own position: that of the descriptor is the other side's too.
+/// A pass through the memory with its own position, because the other side shares that of the descriptor.
 #[derive(Debug)]
 pub struct Pass<'a> {
     memory: &'a File,

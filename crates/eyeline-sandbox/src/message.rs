@@ -1,11 +1,11 @@
-//! Messages between a server and its worker: JSON, each behind its length. Large data goes through the shared memory.
+//! Messages between a server and its worker: JSON after its length. Large data goes through the shared memory.
 
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// More than the longest message takes: a query of 16 KiB in JSON, each byte escaped.
+/// More than the longest message: a query of 16 KiB in JSON, with each byte escaped.
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// Sends a message.
@@ -15,7 +15,7 @@ pub fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
     to.write_all(&[length.to_le_bytes().as_slice(), &text].concat())
 }
 
-/// Receives a message; `None` when the other side has hung up.
+/// Receives a message; `None` if the other side has hung up.
 pub fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {

@@ -1,4 +1,4 @@
-//! The server's side of a worker: start, talk, wait no longer than allowed, kill.
+//! The server's side of a worker: start it, exchange messages, wait within the limits, kill it.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -13,10 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{SharedMemory, message};
 
-/// Seconds that a worker may take from its start to its first message.
+/// The longest time from a worker's start to its first message, in seconds.
 const START_SECONDS_MAX: u64 = 10;
 
-/// A worker process. Killed when dropped.
+/// A worker process. Killed on drop.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -25,9 +25,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` with `args` and an `environment` of its own, and does not wait until it is ready. Its standard input
-    /// is the line, its standard output the memory, its standard error this process's. `kept_bytes` of the memory stay
-    /// between two uses.
+    /// Starts `program` with `args` and only the given `environment`. Does not wait until it is ready. Its standard
+    /// input is the connection, its standard output the shared memory, its standard error this process's. `kept_bytes`
+    /// of the memory stay between two uses.
     pub fn start<S: AsRef<OsStr>>(
         program: &Path,
         args: &[S],
@@ -48,7 +48,7 @@ impl Process {
         Ok(Self { child, line, memory })
     }
 
-    /// The line, on which `patience` tells how long the next wait may take, or fails when there is none left.
+    /// The connection. `patience` returns the longest time of the next wait, or fails if none is left.
     pub fn line<P: FnMut() -> io::Result<Duration>>(&self, patience: P) -> Timed<'_, P> {
         Timed { line: &self.line, patience }
     }
@@ -69,14 +69,14 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has not ended yet.
+    /// True if it has not ended yet.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Ends the process, and tells how it ended: by this kill or before.
+    /// Ends the process. Returns its exit status, by this kill or an earlier end.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
-        // Fails only if the process has been waited for already.
+        // Fails only if the process was already waited for.
         let _ = self.child.kill();
         self.child.wait()
     }
@@ -88,7 +88,7 @@ impl Drop for Process {
     }
 }
 
-/// Patience up to a deadline.
+/// A patience that ends at a deadline.
 pub fn until(deadline: Instant) -> impl FnMut() -> io::Result<Duration> {
     move || {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -96,7 +96,7 @@ pub fn until(deadline: Instant) -> impl FnMut() -> io::Result<Duration> {
     }
 }
 
-/// A line that does not block, read from and written to as long as there is patience.
+/// A non-blocking connection that is read and written while there is patience.
 #[derive(Debug)]
 pub struct Timed<'a, P> {
     line: &'a UnixStream,
@@ -104,7 +104,7 @@ pub struct Timed<'a, P> {
 }
 
 impl<P: FnMut() -> io::Result<Duration>> Timed<'_, P> {
-    /// Returns at the latest when the time is over, to be asked again.
+    /// Returns when the connection is ready or the time is over, to be called again.
     fn wait(&mut self, events: PollFlags) -> io::Result<()> {
         let timeout = Timespec::try_from((self.patience)()?).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(self.line, events)], Some(&timeout)) {

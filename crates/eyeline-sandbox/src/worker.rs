@@ -1,4 +1,4 @@
-//! What a worker does for the machine that it shares.
+//! A worker's consideration for its machine.
 
 use std::fs;
 use std::io;
@@ -7,18 +7,18 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::nice;
 
-/// The server and its other work come first.
+/// Gives the server and its other work precedence.
 const NICE: i32 = 10;
-/// A machine without memory ends this process before any other.
+/// If memory is short, the kernel kills this process before any other.
 const OUT_OF_MEMORY_SCORE: &str = "1000";
 
-/// Has everything else come first, for the processor and when memory is short. A system that refuses is used as it is.
+/// Gives all other processes precedence for the processor and for memory. Ignores a system that refuses.
 pub fn lower_priority() {
     let _ = nice(NICE);
     let _ = fs::write("/proc/self/oom_score_adj", OUT_OF_MEMORY_SCORE);
 }
 
-/// Returns when the other side of the line has hung up, whatever lies in it.
+/// Returns when the other side of the connection has hung up, even if data is unread.
 pub fn wait_for_hang_up(line: impl AsFd) -> io::Result<()> {
     loop {
         match poll(&mut [PollFd::new(&line, PollFlags::empty())], None) {

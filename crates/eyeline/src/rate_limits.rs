@@ -1,5 +1,5 @@
-//! How many events the public credential may send, by application and by address. In process and bounded: a limit is a
-//! guard against a flood, not a meter.
+//! Rate limits of events with a public id, by application and by address. They are kept in this process and bounded,
+//! because they guard against floods and are no meter.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use eyeline_core::ApplicationId;
 
-/// Senders remembered; beyond it those in credit are forgotten, which changes nothing for them.
+/// The most senders that are kept. Beyond it senders without debt are dropped, which does not affect them.
 const SENDERS_MAX: usize = 100_000;
 
-/// A sender in debt for a second's worth or more has to wait. A batch larger than that is still taken, once, and paid
-/// off before the next one: so no batch is ever too large to be sent at all.
+/// A sender in debt for at least this time must wait. A larger batch is accepted once and paid off before the next one,
+/// so that no batch is too large to send.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Cheap to clone; clones share what was sent.
+/// Cheap to clone; clones share the state.
 #[derive(Clone)]
 pub struct RateLimits {
     per_application: u32,
     per_address: u32,
-    /// When what a sender has sent so far will be paid off.
+    /// The time at which each sender's debt is paid off.
     senders: Arc<Mutex<HashMap<Sender, Instant>>>,
 }
 
@@ -30,33 +30,33 @@ enum Sender {
     Address(IpAddr),
 }
 
-/// What is left to a sender.
+/// The remaining allowance of a sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Events a second.
     pub limit: u32,
-    /// Events that may be sent at once.
+    /// Events that may be sent now.
     pub remaining: u32,
-    /// Until all of `limit` is there again.
+    /// The time until all of `limit` is available again.
     pub reset: Duration,
 }
 
-/// Too many events: how long to wait.
+/// The limit is reached. Says how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
     pub retry_after: Duration,
-    /// Of the limit that was reached; nothing remains.
+    /// The allowance of the reached limit, of which nothing remains.
     pub allowance: Allowance,
 }
 
 impl RateLimits {
-    /// Both in events a second, at least 1.
+    /// Both limits in events a second, at least 1.
     pub fn new(per_application: u32, per_address: u32) -> Self {
         RateLimits { per_application, per_address, senders: Arc::default() }
     }
 
-    /// Counts `events` of an application, sent from `address` (`None`, and loopback: not limited by address), or counts
-    /// nothing when a limit is reached.
+    /// Counts `events` of an application from `address`, or counts nothing if a limit is reached. `None` and loopback
+    /// are not limited by address.
     pub fn take(
         &self,
         application_id: ApplicationId,
@@ -91,7 +91,7 @@ impl RateLimits {
             senders.retain(|_, paid| *paid > now);
         }
         if senders.len() + wanted.len() > SENDERS_MAX {
-            // More senders in debt than are remembered: starting anew is better than refusing all.
+            // More senders are in debt than are kept: starting again is better than refusing all.
             senders.clear();
         }
         let mut least = None;
@@ -99,7 +99,7 @@ impl RateLimits {
             let owed = debt(&senders, &sender) + Duration::from_secs(1) * events / limit;
             senders.insert(sender, now + owed);
             let left = WINDOW.saturating_sub(owed).as_secs_f64() * f64::from(limit);
-            // Whole events; the value lies between 0 and `limit`.
+            // Whole events, between 0 and `limit`.
             let allowance = Allowance { limit, remaining: left as u32, reset: owed };
             if least.is_none_or(|least: Allowance| allowance.remaining < least.remaining) {
                 least = Some(allowance);
@@ -109,7 +109,7 @@ impl RateLimits {
     }
 }
 
-/// The network of one customer, who has 2^64 addresses of IPv6.
+/// The network of one customer, who has 2^64 IPv6 addresses.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         address @ IpAddr::V4(_) => address,

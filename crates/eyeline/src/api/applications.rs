@@ -366,7 +366,7 @@ fn read_origin(text: &str) -> Option<String> {
 
 /// Base64url of the key's 32 bytes. Refuses a key of small order, for which one signature fits every message.
 fn read_public_key(text: &str) -> Option<String> {
-    /// What stands before the 32 bytes of an Ed25519 key in a PEM (SubjectPublicKeyInfo, RFC 8410).
+    /// The bytes before the 32 bytes of an Ed25519 key in a PEM (SubjectPublicKeyInfo, RFC 8410).
     const PEM_START: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));

@@ -195,7 +195,7 @@ mod tests {
         }
         let found = client(ip("10.0.0.1"), &headers(&[(FORWARDED, "for=198.51.100.9, by=10.0.0.1")]), trusted);
         assert_eq!((found.address, found.unreadable.as_deref()), (ip("10.0.0.1"), Some("by=10.0.0.1")));
-        // What an untrusted party wrote is not looked at.
+        // Text from an untrusted party is ignored.
         let found = client(ip("192.0.2.1"), &headers(&[(FORWARDED_FOR, "unknown")]), trusted);
         assert_eq!((found.address, found.unreadable), (ip("192.0.2.1"), None));
     }

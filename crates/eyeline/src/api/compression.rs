@@ -30,7 +30,7 @@ pub async fn wrap(request: Request, next: impl AsyncFnOnce(Request) -> Response)
     if takes_gzip && is_text && is_plain && !is_small && !is_part { compressed(response) } else { response }
 }
 
-/// Whether `Accept-Encoding` names gzip, or everything, without ruling it out by `q=0`.
+/// True if `Accept-Encoding` names gzip or `*` without `q=0`.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let named = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let codings: Vec<(String, bool)> = named.flat_map(|names| names.split(',')).map(read_coding).collect();

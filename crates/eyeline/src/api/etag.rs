@@ -41,7 +41,7 @@ pub async fn wrap(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Whether `If-None-Match` names this tag; weak ones count (RFC 9110, 13.1.2).
+/// True if `If-None-Match` names this tag; weak tags match too (RFC 9110, 13.1.2).
 pub fn matches(asked: &HeaderValue, tag: &str) -> bool {
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let asked = asked.to_str().unwrap_or_default();

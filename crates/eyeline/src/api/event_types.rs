@@ -128,7 +128,7 @@ struct TypePath {
     name: String,
 }
 
-/// What a path and its query name: a type of a project.
+/// The event type in a request's path and query.
 struct Named {
     project_id: ProjectId,
     category: String,

@@ -43,7 +43,7 @@ where
 pub(super) struct Unread(Arc<Mutex<dyn Arrival + Send>>);
 
 impl Unread {
-    /// Whether the body ended because the client was silent. A handler only finds a body that broke.
+    /// True if the body ended because the client was silent. A handler only sees that the body broke.
     pub(super) fn was_silent(&self) -> bool {
         lock(&self.0).end() == Some(End::Silent)
     }

@@ -44,8 +44,9 @@ pub struct ProjectParameter {
     project_id: Option<ProjectId>,
 }
 
-/// Handlers take `Query` as an argument and read it like a body, so that everything wrong with it is told at once.
-/// A parameter that the operation's description does not name is an error, and so is one that the handler does not read.
+/// The query of a request. Handlers take it as an argument and read it like a body, so that all its errors are reported
+/// together. A parameter that the operation does not describe is an error, and so is one that the handler does not
+/// read.
 pub struct Query {
     fields: Fields,
     uri: Uri,
@@ -105,7 +106,7 @@ impl Query {
         self.id("project_id").or(credential.project())
     }
 
-    /// What spells the address of the page after this one.
+    /// Builds the address of the next page.
     pub fn links(&self, app: &App) -> Links {
         Links { public_url: app.settings.public_url(), uri: self.uri.clone() }
     }
@@ -166,7 +167,7 @@ impl<K: Serialize> Paging<K> {
         (rows, self.next(last))
     }
 
-    /// Where the next page begins, for a list that knows it by itself: after the row with this key.
+    /// The next page of a list that knows its last key: it begins after the row with this key.
     pub fn next(self, after: Option<K>) -> Next {
         let cursor = after.map(|key| self.secrets.seal(&self.purpose, &serde_json::to_vec(&key).unwrap_or_default()));
         let link = cursor.as_deref().and_then(|cursor| self.links.next(cursor));
@@ -174,7 +175,7 @@ impl<K: Serialize> Paging<K> {
     }
 }
 
-/// Where a list goes on: `next_cursor` for the answer, and (as a part of the response) its `Link` header.
+/// The continuation of a list: `next_cursor` for the answer, and its `Link` header as a part of the response.
 pub struct Next {
     pub cursor: Option<String>,
     link: Option<HeaderValue>,

@@ -102,7 +102,7 @@ async fn create_upload(
     }
     let mut form = Form::of(request, &app).await?;
     let (project_id, image_id) = take_form(&app, announced, sender, idempotency.key(), &mut form).await?;
-    // Taken once the file is there: who sends slowly keeps nobody from waiting.
+    // Taken once the file has arrived, so that slow senders do not use up waiting places.
     let place = app.admission.enter(project_id);
     let image = user_upload::wait_until_final(&app, project_id, image_id, place).await?;
     let status = if image.state.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
@@ -115,7 +115,7 @@ fn full() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(FULL_PAUSE)
 }
 
-/// Who sends, as far as it is known before the form is read.
+/// The sender, as far as it is known before the form is read.
 enum Sender {
     User(Owner),
     Key { project_id: ProjectId, user_id: Option<String>, tier: Option<String> },

@@ -1,4 +1,4 @@
-//! The connections that are held, and which of them goes when another one comes and there is no place left.
+//! The open connections, and the choice of the one that is closed when a new one finds no place.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rate_limits::network;
 use crate::shares::{Share, Shares};
 
-/// The step of a connection. A connection at an earlier step goes first; one that gets its answer never goes.
+/// The step of a connection. Connections at earlier steps are closed first; one that gets its answer is never closed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Doing {
@@ -31,18 +31,18 @@ pub struct Held {
     places: Shares<Address>,
 }
 
-/// Whose share a connection counts in.
+/// The address in whose share a connection counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Address {
-    /// Of IPv6, the network of 64 bits that one customer has.
+    /// A client. Of IPv6, the network of 64 bits that one customer has.
     Client(IpAddr),
-    /// This machine, or a proxy that is trusted: it speaks for many, each of which has a share.
+    /// This machine, or a trusted proxy, which forwards for many clients. Each connection has its own share.
     Ours(u64),
 }
 
 #[derive(Default)]
 struct Connections {
-    /// By the order in which they came.
+    /// In the order of their arrival.
     open: BTreeMap<u64, Open>,
     next: u64,
 }
@@ -67,8 +67,8 @@ impl Held {
         Held { connections: Arc::default(), places: Shares::new(places_max as u64) }
     }
 
-    /// A place for a connection from `address`, or from this machine or a trusted proxy. Another connection may have to
-    /// go for it; `None` if nobody can.
+    /// Takes a place for a connection from `address`; `None` stands for this machine or a trusted proxy. Another
+    /// connection may be closed for it. Returns `None` if none can be.
     pub fn take(&self, address: Option<IpAddr>) -> Option<Place> {
         let mut connections = self.lock();
         let number = connections.next;
@@ -76,7 +76,7 @@ impl Held {
         let place = match self.places.take(address, 1) {
             Some(place) => place,
             None => {
-                // One of its own if it holds more than its share, else whoever goes first of all.
+                // The first of all if every place is taken, else one of the address's own, which exceeds its share.
                 let is_full = !self.places.has(&Address::Ours(number), 1);
                 let first = connections.first_to_go(|open| is_full || open.address == address)?;
                 if let Some(gone) = connections.open.remove(&first) {
@@ -99,7 +99,7 @@ impl Held {
 }
 
 impl Connections {
-    /// The oldest of those that do the least.
+    /// The oldest connection at the earliest step.
     fn first_to_go(&self, may_go: impl Fn(&Open) -> bool) -> Option<u64> {
         let mut first = None;
         for (number, open) in self.open.iter().filter(|(_, open)| may_go(open)) {
@@ -116,12 +116,12 @@ impl Connections {
 }
 
 impl Place {
-    /// To be told at each step of a request.
+    /// The step of the connection, for the caller to update.
     pub fn doing(&self) -> Arc<AtomicU8> {
         self.doing.clone()
     }
 
-    /// Ends when the connection has to go.
+    /// Cancelled when the connection must close.
     pub fn end(&self) -> CancellationToken {
         self.end.clone()
     }
@@ -174,7 +174,7 @@ mod tests {
         let open = flood.iter().filter(|place| !place.end.is_cancelled()).count();
         assert!((60..=85).contains(&open), "{open}");
         assert!(!other.end.is_cancelled());
-        // An address of IPv6 is its whole network.
+        // All addresses of an IPv6 network count as one.
         let networks =
             ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| network(text.parse().expect("one")));
         assert!(networks[0] == networks[1] && networks[1] != networks[2]);

@@ -1,5 +1,5 @@
-//! Connections: how many are held, and how long a silent one is waited for. A client that opens many and says nothing
-//! must not keep the others out.
+//! Connections: their number, and the longest wait for a silent one. A client that opens many and stays silent must not
+//! keep others out.
 
 mod held;
 mod written;
@@ -30,25 +30,25 @@ use self::written::Written;
 use crate::api::limit_silence;
 use crate::patience::Patience;
 
-/// Connections held at once. For one more, one that waits for nothing goes.
+/// The most open connections. A further one replaces one that waits for nothing.
 const CONNECTIONS_MAX: usize = 10_000;
-/// Open files that the rest of the process needs beside its connections.
+/// Open files that the rest of the process needs.
 const FILES_BESIDE: u64 = 256;
-/// How long the head of a request may take, and a connection may be idle between two requests.
+/// The longest time for the head of a request, and between two requests.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
-/// How long a body may be silent before the request ends.
+/// The longest silence of a body.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// How long nothing of an answer may be taken before the connection ends.
+/// The longest time in which nothing of an answer is read.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
-/// An answer of so many bytes is written at once; a longer one is under way until its last byte is.
+/// An answer of at most this many bytes is written without waiting. A longer one is under way until its last byte.
 const AT_ONCE_BYTES: u64 = 64 * 1024;
-/// Bytes of the head of a request; a longer one is 431. Also how much of a body is read at once.
+/// The most bytes of a request's head; a longer one gets 431. Also the size of one read of a body.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// How long to wait after the kernel refused a connection, for lack of files or memory, or while no place is free.
+/// The pause after the kernel refused a connection for lack of files or memory, and while no place is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then ends what is idle and waits for what is open. Connections of this machine and of those that
-/// `is_proxy` knows have no bound but that of all.
+/// Serves until `stop`, then closes idle connections and waits for the others. Connections of this machine, and of
+/// addresses accepted by `is_proxy`, are bounded only by the total.
 pub async fn serve<S>(
     listener: TcpListener,
     answers: S,
@@ -100,7 +100,7 @@ where
     Ok(())
 }
 
-/// Has the connection rest once the answer is written.
+/// Sets the step to resting once the answer is written.
 fn until_written(answer: Response, doing: Arc<AtomicU8>) -> Response {
     if answer.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES) {
         doing.store(Doing::Resting as u8, Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The next connection with its place among those that are held; `None` once the server stops.
+/// The next connection with its place; `None` once the server stops.
 async fn next(
     listener: &TcpListener,
     held: &Held,
@@ -136,7 +136,7 @@ async fn next(
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    // Answers are written whole: waiting for more of them would only make them late.
+                    // Answers are written as a whole, so waiting for more data would only delay them.
                     let _works_without = stream.set_nodelay(true);
                     let address = peer.ip().to_canonical();
                     let address = (!address.is_loopback() && !is_proxy(address)).then_some(address);
@@ -144,7 +144,7 @@ async fn next(
                         if let Some(place) = held.take(address) {
                             return (place, stream, peer);
                         }
-                        // All are answered; the next ones wait in the kernel's queue.
+                        // All connections get an answer now; further ones wait in the kernel's queue.
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
@@ -161,20 +161,20 @@ async fn next(
     }
 }
 
-/// As many as the process may have open files for, after asking the system for all that it gives.
+/// The number of connections for which the process may have open files, after raising its soft limit.
 fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     places(if raised.is_ok() { limit.maximum } else { limit.current })
 }
 
-/// Connections that can be held at once on this machine, and those that would be with open files enough.
+/// The connections that this machine allows, and the number wanted.
 pub fn possible_and_wanted() -> (usize, usize) {
     (places(getrlimit(Resource::Nofile).maximum), CONNECTIONS_MAX)
 }
 
 fn places(files: Option<u64>) -> usize {
-    // No limit given: none in force.
+    // No limit means that none is in force.
     let places = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_BESIDE).max(FILES_BESIDE));
     usize::try_from(places).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)
 }

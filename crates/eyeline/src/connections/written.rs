@@ -1,4 +1,4 @@
-//! Answers as they are read by the other side: who takes none of it for long is not waited for.
+//! Writes of answers, which end if the other side reads too slowly.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::patience::Patience;
 
-/// A connection whose writes end with [`ErrorKind::TimedOut`] when the patience is over.
+/// A connection whose writes fail with [`ErrorKind::TimedOut`] when the patience ends.
 pub struct Written<S> {
     stream: S,
     patience: Patience,

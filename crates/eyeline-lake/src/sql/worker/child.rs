@@ -1,4 +1,4 @@
-//! The worker's side: confine, answer one query, end.
+//! The worker's side: it confines itself, answers one query, and ends.
 
 use std::fmt;
 use std::fs::File;
@@ -18,17 +18,16 @@ use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::sql::{EventSource, Rows, ScanRequest, SqlQuestion, answer, on_deep_stack};
 
-/// CPU time beside that of the question. The server's clock is the first to end a worker.
+/// CPU time in addition to that of the query. The server's deadline normally ends a worker earlier.
 const SPARE_TIME: Duration = Duration::from_secs(5);
-/// Bytes of a sentence about a query.
+/// The most bytes of an error sentence.
 const SENTENCE_BYTES_MAX: usize = 4 * 1024;
-/// Touches most of what planning and computing need.
+/// A query that uses most of what planning and computing need.
 const WARM_UP: &str = "SELECT name, count(*) AS n, max(data->>'a') AS a FROM events \
                        WHERE timestamp >= now() - INTERVAL '1 day' GROUP BY name ORDER BY n DESC LIMIT 5";
 
-/// The life of a worker process, from its start to its end; its standard input is the line to the server, its standard output
-/// the memory that they share. Call it first thing in `main`, before any thread starts: threads that exist already would not
-/// be confined.
+/// Runs a worker process until its end. Its standard input is the connection to the server, its standard output the
+/// shared memory. Call it first in `main`, because threads that already run would not be confined.
 pub fn run() -> ExitCode {
     let stopped =
         sandbox::open_log(WORKER).and_then(|log| serve().inspect_err(|error| sandbox::say(&log, WORKER, error)));
@@ -37,7 +36,7 @@ pub fn run() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     sandbox::lower_priority();
-    // A plain file, since the standard stream would read ahead.
+    // A plain file, because the standard stream would read ahead.
     let line = Arc::new(File::from(io::stdin().as_fd().try_clone_to_owned()?));
     let memory = SharedMemory::from(io::stdout().as_fd().try_clone_to_owned()?);
     warm_up();
@@ -48,16 +47,16 @@ fn serve() -> io::Result<()> {
     sandbox::allow_cpu_time(time + SPARE_TIME)?;
     let link = Link(Arc::new(Mutex::new(Line { line: line.clone(), memory, scans: 0 })));
     let answering = on_deep_stack(move || answer_to(&question, time, &link))?;
-    // Planning looks at no line: this ends the process when the server is gone or gives up.
+    // Planning does not read the connection, so this ends the process if the server is gone or cancels.
     sandbox::wait_for_hang_up(&*line)?;
     if answering.is_finished() { answering.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))) } else { Ok(()) }
 }
 
-/// Makes the first use of the engine, before a question waits for it.
+/// Runs the engine once before a query waits for it.
 fn warm_up() {
     let question = SqlQuestion { query: WARM_UP.to_owned(), rows_max: 1, now: Timestamp::from_micros(0) };
     let budget = Budget::new(64 << 20, Duration::from_secs(5));
-    // If it failed, a question would tell.
+    // A failure would recur with the real query.
     let _ = answer(Arc::new(Nothing), &question, &budget);
 }
 
@@ -96,14 +95,14 @@ fn shortened(mut sentence: String) -> String {
     sentence
 }
 
-/// The line to the server, over which all walks go.
+/// The connection to the server, shared by all scans.
 #[derive(Clone)]
 struct Link(Arc<Mutex<Line>>);
 
 struct Line {
     line: Arc<File>,
     memory: SharedMemory,
-    /// Number of walks so far.
+    /// The number of scans so far.
     scans: u32,
 }
 
@@ -133,7 +132,7 @@ impl EventSource for Link {
     }
 }
 
-/// An open walk.
+/// An open scan.
 struct Walk {
     link: Link,
     scan: u32,
@@ -152,7 +151,7 @@ impl Walk {
 
 impl Drop for Walk {
     fn drop(&mut self) {
-        // A server that is gone needs no word.
+        // Needs no message if the server is gone.
         let _ = self.link.with(|line| sandbox::write(&*line.line, &Said::Close { scan: self.scan }));
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of a server and its SQL worker. The server believes nothing that a worker says without checking it.
+//! The messages between a server and its SQL worker. The server checks everything that a worker sends.
 
 use eyeline_sandbox::Confinement;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub(super) struct Hello {
     pub confinement: Confinement,
 }
 
-/// What the worker is asked, once.
+/// The only request to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Question {
     pub query: String,
@@ -25,25 +25,25 @@ pub(super) struct Question {
 /// The answer to [`Said::Next`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Batch {
-    /// Of the next batch; `None` at the end of the walk.
+    /// The rows of the next batch; `None` at the end of the scan.
     pub rows: Option<usize>,
-    /// The batch as the next piece of the walk's Arrow stream, which is in the shared memory.
+    /// The bytes of the batch in the shared memory: the next piece of the scan's Arrow stream.
     pub bytes: usize,
 }
 
-/// What a worker says while it answers.
+/// A message of the worker while it computes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Said {
-    /// Begins a walk. There is no answer.
+    /// Opens a scan. There is no answer.
     Open { scan: u32, request: ScanRequest },
-    /// Asks for the next batch of a walk.
+    /// Requests the next batch of a scan.
     Next { scan: u32 },
-    /// Ends a walk. There is no answer.
+    /// Closes a scan. There is no answer.
     Close { scan: u32 },
     /// The Arrow stream of the answer is in the shared memory.
     Answer { bytes: usize, truncated: bool },
-    /// What is wrong with the query.
+    /// The query is wrong.
     Wrong { sentence: String },
-    /// What the query takes too much of.
+    /// The query exceeds a bound.
     TooMuch { sentence: String },
 }

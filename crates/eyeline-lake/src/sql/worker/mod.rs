@@ -1,8 +1,8 @@
-//! Queries in a process of their own, which is killed when it takes too long or too much.
+//! Runs queries in a separate process, which is killed if it takes too much time or memory.
 //!
-//! A [`SqlWorker`] answers one query and ends. It is confined as an image worker is: no network, no files, no credentials. It
-//! asks its server for columns of the events that a part of the query wants. The server adds the project and what the
-//! question is limited to, and answers with Arrow IPC through the memory that they share.
+//! A [`SqlWorker`] answers one query and ends. It is confined like an image worker: no network, no files, no
+//! credentials. It asks its server for the columns and events that a part of the query needs. The server adds the
+//! project and the query's limits, and answers with Arrow IPC through the shared memory.
 
 mod child;
 mod message;
@@ -16,9 +16,9 @@ pub use parent::SqlWorker;
 
 /// The worker's name in the log.
 const WORKER: &str = "SQL";
-/// Addresses of a worker beside those of its program: what a query may take, whatever it does.
+/// Bytes of a worker's address space in addition to its program: the most memory of any query.
 const MEMORY_BYTES_MAX: u64 = 768 << 20;
-/// More than an answer takes.
+/// More bytes than any answer takes.
 const SHARED_BYTES_MAX: u64 = 64 << 20;
 
 /// The bounds of a worker.

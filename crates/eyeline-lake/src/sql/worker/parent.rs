@@ -1,4 +1,4 @@
-//! The server's side of a worker: ask, give rows, wait no longer than allowed, kill.
+//! The server's side of a worker: send the query, supply rows, wait within the limits, kill it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -17,27 +17,27 @@ use crate::budget::{Budget, too_large, too_long};
 use crate::error::{Error, Result};
 use crate::sql::{ProjectEvents, SqlAnswer, SqlQuestion};
 
-/// How a worker's allocator takes memory: from one place for both of its threads, and large pieces from there too, so that
-/// they are not cleared anew each time.
+/// Settings of a worker's allocator: one arena for both of its threads, which also holds large blocks, so that they are
+/// not cleared again each time.
 const ALLOCATOR: [(&str, &str); 3] =
     [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLOC_TRIM_THRESHOLD_", "268435456"), ("MALLOC_ARENA_MAX", "1")];
-/// How long a worker may go on after the budget's time, in which it may say so itself.
+/// The time after the budget's end in which a worker may still report it itself.
 const GRACE: Duration = Duration::from_millis(250);
-/// How soon a question is ended that nobody waits for any more.
+/// The interval at which a cancelled query is noticed.
 const LOOK: Duration = Duration::from_millis(50);
-/// Walks over the table that may be open at once.
+/// The most open scans of a query.
 const SCANS_MAX: usize = 1_000;
 
-/// A worker process that answers one query. Killed when dropped. All methods block.
+/// A worker process that answers one query. Killed on drop. All methods block.
 #[derive(Debug)]
 pub struct SqlWorker {
     process: Process,
     confinement: Option<Confinement>,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 enum Failure {
-    /// The line to the worker broke, or nobody waits any more.
+    /// The connection to the worker broke, or the query was cancelled.
     Line(io::Error),
     Told(Error),
 }
@@ -61,8 +61,8 @@ impl From<Error> for Failure {
 }
 
 impl SqlWorker {
-    /// Starts `program` with `args`, which must end in [`run`](super::run), and does not wait until it is ready. It gets no
-    /// environment but for its allocator; its standard error is this process's.
+    /// Starts `program` with `args`, which must call [`run`](super::run). Does not wait until it is ready. It gets no
+    /// environment except for its allocator, and shares this process's standard error.
     pub fn start<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> io::Result<Self> {
         Ok(SqlWorker { process: Process::start(program, args, &ALLOCATOR, 0)?, confinement: None })
     }
@@ -72,12 +72,12 @@ impl SqlWorker {
         self.process.id()
     }
 
-    /// Whether it has not ended yet.
+    /// True if it has not ended yet.
     pub fn is_alive(&mut self) -> bool {
         self.process.is_alive()
     }
 
-    /// Waits until it is confined, and tells how far the kernel confines it.
+    /// Waits until it is confined. Returns the kernel's confinement of it.
     pub fn ready(&mut self) -> io::Result<Confinement> {
         if let Some(confinement) = self.confinement {
             return Ok(confinement);
@@ -87,8 +87,8 @@ impl SqlWorker {
         Ok(confinement)
     }
 
-    /// Answers a query over these events and ends. A query that takes more time or memory than the budget and the worker's
-    /// own bounds is [`Error::TooMuch`]; a worker that somebody else ended is [`Error::WorkerGone`].
+    /// Answers a query over these events, and ends. Returns [`Error::TooMuch`] if the query exceeds the budget or the
+    /// worker's bounds, and [`Error::WorkerGone`] if something else killed the worker.
     pub fn answer(mut self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
         self.ready().map_err(Error::WorkerGone)?;
         match self.serve(events, question, budget) {
@@ -153,7 +153,7 @@ impl SqlWorker {
     }
 }
 
-/// What the end of a worker tells of its query. Memory that is refused aborts it, and so does a stack that is used up.
+/// The error that the end of a worker implies. Refused memory and an exhausted stack both abort it.
 fn reason(ended: ExitStatus) -> Option<Error> {
     const ABORTED: i32 = 6;
     const NO_PAGE: i32 = 7;

@@ -1,4 +1,4 @@
-//! Batches of rows on their way to a worker: each walk over the table is an Arrow stream, cut into pieces of one batch.
+//! Batches of rows for a worker: each scan of the table is an Arrow stream, split into pieces of one batch.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::sql::{EventSource, ProjectEvents, Rows, ScanRequest};
 /// One batch.
 pub(super) struct Piece {
     pub rows: usize,
-    /// Empty when the batch has no columns.
+    /// Empty if the batch has no columns.
     pub stream: Vec<u8>,
 }
 
-/// The server's side of a walk.
+/// The server's side of a scan.
 pub(super) struct Outgoing {
     rows: Rows,
     writer: Option<StreamWriter<Vec<u8>>>,
-    /// The next piece, if it was made ahead.
+    /// The next piece, if it was prepared.
     ready: Option<Result<Option<Piece>>>,
 }
 
@@ -31,7 +31,7 @@ impl Outgoing {
         Ok(Outgoing { rows: events.open(request)?, writer: None, ready: None })
     }
 
-    /// Makes the next piece while the worker computes.
+    /// Prepares the next piece while the worker computes.
     pub(super) fn prepare(&mut self) {
         if self.ready.is_none() {
             self.ready = Some(self.read());
@@ -58,7 +58,7 @@ impl Outgoing {
     }
 }
 
-/// The worker's side of a walk.
+/// The worker's side of a scan.
 #[derive(Default)]
 pub(super) struct Incoming(StreamDecoder);
 

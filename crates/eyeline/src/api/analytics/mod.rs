@@ -1,4 +1,4 @@
-//! Analysts' questions about a project's events.
+//! Queries of analysts over a project's events.
 
 mod counts;
 mod features;
@@ -135,7 +135,7 @@ struct RowsParameter {
 struct Scope {
     project_id: Option<ProjectId>,
     filter: Filter,
-    /// Whose clocks tell days and hours: UTC unless `timezone` names another one.
+    /// The zone of days and hours: UTC, unless `timezone` names another one.
     zone: Zone,
 }
 
@@ -205,7 +205,7 @@ async fn ask<T: Send + 'static>(
     Ok((asked.answer, Basis { as_of: asked.as_of, served_from: ServedFrom::Raw, complete_from }))
 }
 
-/// How many rows are wanted.
+/// The wanted number of rows.
 fn rows_max(query: &mut Query) -> usize {
     let limit = query.integer("limit", 1..=ROWS_MAX).unwrap_or(ROWS_DEFAULT);
     usize::try_from(limit).unwrap_or(usize::MAX)

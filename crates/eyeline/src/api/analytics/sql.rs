@@ -1,4 +1,4 @@
-//! Questions in SQL.
+//! Queries in SQL.
 
 use axum::Json;
 use axum::extract::State;

@@ -20,17 +20,17 @@ const SEARCHES_MAX: usize = 16;
 #[derive(Default)]
 pub struct ArrayCutter {
     place: Place,
-    /// From the beginning of the element under way.
+    /// The bytes from the start of the present element.
     buffer: Vec<u8>,
-    /// What of the buffer was looked at.
+    /// The number of buffered bytes that were scanned.
     scanned: usize,
-    /// The brackets of the element that are open.
+    /// The open brackets of the element.
     open: Vec<u8>,
     is_in_string: bool,
     is_escaped: bool,
-    /// A bracket of the element was closed by the wrong one.
+    /// True if a bracket of the element was closed by the wrong one.
     is_mismatched: bool,
-    /// The beginning of the element was dropped.
+    /// True if the start of the element was dropped.
     is_too_long: bool,
     number: u64,
     /// The last row: what follows may show that it was damaged.
@@ -91,7 +91,7 @@ impl ArrayCutter {
     }
 
     fn scan(&mut self, map: &ColumnMap, rows: &mut VecDeque<ReadRow>) -> Result<(), FieldErrors> {
-        // Where the element under way begins.
+        // The start of the present element.
         let mut start = 0;
         while let Some(byte) = self.buffer.get(self.scanned).copied() {
             let at = self.scanned;
@@ -192,7 +192,7 @@ impl ArrayCutter {
         (self.is_in_string, self.is_escaped, self.is_mismatched, self.is_too_long) = (false, false, false, false);
     }
 
-    /// Where the next whole row begins inside of a broken element: behind a comma, or behind what is left of an object.
+    /// The start of the next whole row within a broken element: after a comma, or after the rest of an object.
     fn next_row(&self, start: usize, end: usize, map: &ColumnMap) -> Option<usize> {
         let (mut at, mut broken) = (start, 0);
         while broken < SEARCHES_MAX {

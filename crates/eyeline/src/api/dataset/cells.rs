@@ -87,7 +87,7 @@ struct Column {
 }
 
 impl Header {
-    /// Everything that is wrong with the header, by column. Only names that mean something have to be unique.
+    /// Reads the header. The error holds all mistakes by column. Only mapped names must be unique.
     pub fn read(cells: &[Cow<'_, [u8]>], map: &ColumnMap) -> Result<Self, FieldErrors> {
         let mut columns: Vec<Column> = Vec::with_capacity(cells.len());
         let mut errors = FieldErrors::new();

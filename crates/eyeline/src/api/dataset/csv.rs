@@ -11,7 +11,7 @@ use super::cells::{Header, separator_of, split};
 use super::map::ColumnMap;
 use super::rows::{ROW_BYTES_MAX, ReadRow, row_error, too_long};
 
-/// Where the reader is within a record.
+/// The state of the reader within a record.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum State {
     /// At the beginning of a cell.
@@ -19,9 +19,9 @@ enum State {
     Begin,
     Plain,
     Quoted,
-    /// Behind a quote within a quoted cell: it closes the cell, or another one follows.
+    /// After a quote within a quoted cell: it closes the cell, or another quote follows.
     Quote,
-    /// Behind the closing quote and a space.
+    /// After the closing quote and a space.
     Closed,
     /// A text follows the closing quote. The record ends with its line.
     Broken,
@@ -30,25 +30,25 @@ enum State {
 #[derive(Default)]
 pub struct CsvReader {
     separator: Option<u8>,
-    /// The first line was looked at for the separator.
+    /// True if the first line was searched for the separator.
     has_begun: bool,
     header: Option<Header>,
-    /// From the beginning of the record under way, or, of one over the bound, of its last line.
+    /// The bytes from the start of the present record. For a record over the bound, from the start of its last line.
     buffer: Vec<u8>,
-    /// What of the buffer was looked at.
+    /// The number of buffered bytes that were scanned.
     scanned: usize,
     state: State,
-    /// The number of the cell under way, from 0.
+    /// The number of the present cell, from 0.
     cell: usize,
-    /// Where the lines of the record after its first one begin, counted from its beginning: they begin within quotes.
+    /// The starts of the record's further lines, which begin within quotes, counted from its own start.
     lines: Vec<usize>,
     /// The cell with the first line break.
     long_cell: usize,
-    /// The record is over the bound and its beginning was dropped: so many of its lines have begun after the first one.
+    /// Set if the record exceeds the bound and its start was dropped: the number of its further lines so far.
     dropped: Option<u64>,
-    /// The beginning of the line under way was dropped.
+    /// True if the start of the present line was dropped.
     is_partial: bool,
-    /// Of the last row.
+    /// The number of the last row.
     number: u64,
 }
 
@@ -285,7 +285,7 @@ impl CsvReader {
     }
 }
 
-/// Where the next line begins, behind the LF, CR LF or CR at `end`; `None` if that cannot be known yet.
+/// The start of the next line, after the LF, CR LF or CR at `end`. `None` if it is not known yet.
 fn line_end(buffer: &[u8], end: usize, at_end: bool) -> Option<usize> {
     match (buffer[end], buffer.get(end + 1)) {
         (b'\r', Some(b'\n')) => Some(end + 2),

@@ -9,10 +9,10 @@ pub type RowObject = Map<String, Value>;
 const TEXT_CHARS_MAX: usize = 4_000;
 const ENTRIES_MAX: usize = 100;
 
-/// What a column says of its row.
+/// The meaning of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// The field of this name, as it is.
+    /// The field of this name, unchanged.
     Same(&'static str),
     /// Whole numbers.
     Number(&'static str),
@@ -132,7 +132,7 @@ struct Entry {
     /// Normalised.
     column: String,
     field: Field,
-    /// The client named the column, so that it has to be there.
+    /// True if the client named the column, which must then exist.
     is_stated: bool,
 }
 
@@ -189,7 +189,7 @@ impl ColumnMap {
         Ok(ColumnMap::with(entries, preset.joins_rows))
     }
 
-    /// Adds the columns that have the name of a field which the entries do not speak of.
+    /// Adds the columns whose names are fields that no entry maps.
     fn with(mut entries: Vec<Entry>, joins_rows: bool) -> Self {
         for (name, field) in &FIELDS[..PLAIN] {
             if !entries.iter().any(|entry| entry.field.target() == *name) {
@@ -217,7 +217,7 @@ impl ColumnMap {
         self.entries.iter().filter(move |entry| entry.field.target() == name).map(|entry| entry.column.as_str())
     }
 
-    /// Whether the object has the columns that every row needs.
+    /// True if the object has the columns that every row needs.
     pub fn is_row(&self, object: &RowObject) -> bool {
         let has = |needed: &str| {
             object

@@ -15,7 +15,7 @@ const TAGS_MAX: usize = 50;
 const TAG_CHARS_MAX: usize = 100;
 const SIDE_MAX: u64 = 100_000;
 
-/// Everything that is wrong with the row, by field, and the `external_id` that it names all the same.
+/// Checks a row. The error holds all mistakes by field, and the row's `external_id` if it has one.
 pub fn dataset_row(mut object: RowObject, new_image_id: ImageId) -> Result<DatasetRow, BadRow> {
     // Shops number their products; a number stands for its digits.
     if let Some(id) = object.get_mut("external_id").filter(|id| id.is_u64() || id.is_i64()) {

@@ -16,14 +16,14 @@ use super::map::{ColumnMap, RowObject};
 /// Bytes of one row.
 pub const ROW_BYTES_MAX: usize = 64 * 1024;
 
-/// What was read of a row.
+/// A row that was read.
 #[derive(Debug, PartialEq)]
 pub struct ReadRow {
     /// From 1: the element of the array, the line, or the record after the header.
     pub number: u64,
-    /// How many rows of the stream it stands for, itself included.
+    /// The number of stream rows that it stands for, itself included.
     pub rows: u64,
-    /// `None` for a row that has nothing of its own to show.
+    /// `None` for a row without content of its own.
     pub read: Result<Option<RowObject>, FieldErrors>,
 }
 

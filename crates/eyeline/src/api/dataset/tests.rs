@@ -339,7 +339,7 @@ fn any_object() -> impl Strategy<Value = Value> {
     prop::collection::hash_map(text, value, 0..4).prop_map(Value::from_iter)
 }
 
-/// What a row may hold besides its id and its address, and how it is damaged.
+/// The content of a row in addition to its id and address, and its damage.
 type Planted = Vec<(String, Option<Damage>)>;
 
 #[derive(Clone, Copy, Debug)]

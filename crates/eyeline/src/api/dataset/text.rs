@@ -23,7 +23,7 @@ pub enum TextReader {
 }
 
 impl TextReader {
-    /// The error names an encoding that nobody knows.
+    /// The error names an unknown encoding.
     pub fn new(charset: Option<&str>) -> Result<Self, String> {
         let Some(charset) = charset else { return Ok(TextReader::utf8()) };
         match Encoding::for_label(charset.as_bytes()) {

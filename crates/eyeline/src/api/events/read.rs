@@ -19,7 +19,7 @@ use crate::api::{Answer, Credential, PagingParameters, Problem, ProjectParameter
 use crate::app::App;
 use crate::flow::event::receipt::{self, CountedIn, Fate};
 
-/// How long a list waits until earlier events are counted.
+/// The longest time that a list waits until earlier events are counted.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TEXT_CHARS_MAX: usize = eyeline_core::event::TEXT_CHARS_MAX;
 const TIME: &str = "a time such as 2021-01-01T09:15:27.243860Z";

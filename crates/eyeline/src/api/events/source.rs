@@ -21,7 +21,7 @@ pub(super) struct Sources<'a> {
 enum SentBy {
     /// A visitor's own browser, which has one source.
     Visitor(Option<Source>),
-    /// Whoever holds a key: it says with each event which visitor's it is, or does not.
+    /// A holder of a key, who may state the visitor's source with each event.
     Server,
 }
 

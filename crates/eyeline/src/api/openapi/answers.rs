@@ -27,7 +27,7 @@ pub fn complete(operation: &mut Value, method: &str, path: &str, components: &Va
     }
 }
 
-/// What the rules ask of an operation.
+/// The facts about an operation that the rules need.
 struct Facts {
     is_api: bool,
     is_alive_check: bool,

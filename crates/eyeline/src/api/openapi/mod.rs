@@ -90,7 +90,7 @@ impl Modify for Credentials {
     }
 }
 
-/// What stands around the descriptions of the routes.
+/// The description of the API without its routes.
 pub fn frame() -> OpenApi {
     Frame::openapi()
 }
@@ -159,7 +159,7 @@ fn operations_mut(document: &mut Value) -> impl Iterator<Item = (&str, &str, &mu
     })
 }
 
-/// What a credential requirement of the operation may be: its own list, else the document's.
+/// The alternative credentials of the operation: its own list, else the document's.
 fn security<'a>(operation: &'a Value, default: &'a Value) -> impl Iterator<Item = &'a Map<String, Value>> {
     let own = operation["security"].as_array();
     own.or(default.as_array()).into_iter().flatten().filter_map(Value::as_object)

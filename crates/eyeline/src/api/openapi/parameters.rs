@@ -14,7 +14,7 @@ use crate::api::Problem;
 
 const PREFIX: &str = "/api/v1/";
 
-/// What the operations below `/api/v1` take in the query of their address.
+/// The query parameters of the operations below `/api/v1`.
 pub struct Parameters {
     /// By path, then by method.
     operations: Router<HashMap<Method, Operation>>,
@@ -51,8 +51,8 @@ impl Parameters {
         Parameters { operations }
     }
 
-    /// Looks at the query of a request. A parameter that its operation does not know is an error: [`Query`] tells it with
-    /// all others, and where the handler reads no query it is told here.
+    /// Checks the query of a request for unknown parameters. [`Query`] reports them with all other errors. If the
+    /// handler reads no query, they are reported here.
     ///
     /// [`Query`]: crate::api::Query
     pub fn check<B>(&self, request: &mut Request<B>) -> Result<(), Problem> {

@@ -43,7 +43,7 @@ fn parts_mut(value: &mut Value) -> Box<dyn Iterator<Item = &mut Value> + '_> {
     }
 }
 
-/// An object whose fields nobody names may have any.
+/// Allows any fields in an object whose schema names none.
 fn open_free_objects(part: &mut Value) {
     const NAMES: [&str; 5] = ["properties", "additionalProperties", "allOf", "oneOf", "anyOf"];
     if let Value::Object(fields) = part {

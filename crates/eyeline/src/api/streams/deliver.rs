@@ -36,7 +36,7 @@ const EVENTS_WAITING_MAX: usize = 16;
 /// Pause before a browser reconnects.
 const RECONNECT: Duration = Duration::from_secs(2);
 
-/// What a listener is told, and what its stream needs besides.
+/// A stream with its listener and timers.
 pub(super) struct Stream {
     app: App,
     listener: Listener,
@@ -52,7 +52,7 @@ enum Next {
     End(End),
 }
 
-/// Why the server ends a stream.
+/// The reason why the server ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Stopping,

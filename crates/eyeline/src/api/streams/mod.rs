@@ -32,9 +32,9 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(open_stream)).routes(routes!(create_stream_ticket))
 }
 
-/// Who opened a stream: asked again and again whether that still holds.
+/// The holder of a stream, whose credential is checked repeatedly.
 enum Holder {
-    /// Whoever sent the request.
+    /// The sender of the request.
     Sender { headers: HeaderMap, uri: Uri },
     /// The holder of the key, given by its hash, that the ticket was made with.
     Key([u8; 32]),

@@ -28,7 +28,7 @@ pub fn add(operation: &mut Value, method: &str, path: &str, components: &Value, 
     operation["x-codeSamples"] = samples.into();
 }
 
-/// What the examples of an operation have in common.
+/// The common parts of an operation's examples.
 struct Sample<'a> {
     id: &'a str,
     method: String,

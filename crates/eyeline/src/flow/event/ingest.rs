@@ -233,7 +233,7 @@ impl Ingest {
         Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
-    /// Deletes guard state older than [`GUARDED_KEPT`]. True if there may be more. While events wait it deletes
+    /// Deletes guard state older than `GUARDED_KEPT`. True if there may be more. While events wait it deletes
     /// nothing, because they may be as old as that state.
     pub async fn forget_guarded(&self) -> Result<bool> {
         for partition in 0..self.inbox.partitions() {

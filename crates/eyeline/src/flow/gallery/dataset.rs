@@ -35,7 +35,7 @@ pub struct LoadSummary {
     pub removed: u64,
     /// One sentence that says why a full feed removed nothing.
     pub not_removed: Option<&'static str>,
-    /// The first [`REJECTED_LISTED_MAX`], in row order.
+    /// The first `REJECTED_LISTED_MAX`, in row order.
     pub rejected: Vec<RejectedRow>,
     pub rejected_count: u64,
 }

@@ -1333,19 +1333,22 @@ class RankingChange:
 @dataclass(kw_only=True)
 class RankingSettings:
     click_weight: int
-    guard: bool
-    """It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told."""
     half_life: float | None
     """Days; null: 14."""
-    holdout_control: Literal["newest", "weight"]
-    """What the visitors of the control group see."""
-    holdout_percent: int
-    """The share of visitors who see the control order."""
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
     """A way to order a gallery. Without any event every one of them is exactly newest first."""
     view_weight: int
+    guard: bool | None = None
+    """
+    It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told. With a key
+    only.
+    """
+    holdout_control: Literal["newest", "weight"] | None = None
+    """With a key only."""
+    holdout_percent: int | None = None
+    """The share of visitors who see the control order. With a key only."""
 
 
 @dataclass(kw_only=True)
@@ -1564,14 +1567,10 @@ class Experiment:
 class Gallery:
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
-    applied_events: int
-    """View and click events counted so far."""
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     gallery_id: str
     """A set of images with an order."""
-    ignored_events: int
-    """Of these, those that the guard left out of the ranking."""
     name: str
     page: PublicPage
     page_size: int
@@ -1583,6 +1582,10 @@ class Gallery:
     """A time: RFC 3339, answered in UTC with microseconds."""
     visibility: Literal["public", "private"]
     """Whether everybody may see it."""
+    applied_events: int | None = None
+    """View and click events counted so far. With a key only."""
+    ignored_events: int | None = None
+    """Of these, those that the guard left out of the ranking. With a key only."""
 
 
 @dataclass(kw_only=True)
@@ -1609,14 +1612,10 @@ class GalleryPublished:
 
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
-    applied_events: int
-    """View and click events counted so far."""
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     gallery_id: str
     """A set of images with an order."""
-    ignored_events: int
-    """Of these, those that the guard left out of the ranking."""
     name: str
     page: PublicPage
     page_size: int
@@ -1630,6 +1629,10 @@ class GalleryPublished:
     """Whether everybody may see it."""
     published: bool
     """False if the gallery's orders are still being made."""
+    applied_events: int | None = None
+    """View and click events counted so far. With a key only."""
+    ignored_events: int | None = None
+    """Of these, those that the guard left out of the ranking. With a key only."""
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use eyeline_core::ranking::RankingPatch;
 use eyeline_core::ranking::experiment::Control;
-use eyeline_core::{ApplicationId, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility};
+use eyeline_core::{
+    AccessClass, ApplicationId, GalleryId, ImageId, ProjectId, Ranking, Strategy, Tier, Timestamp, Visibility,
+};
 use eyeline_store::catalog::galleries::{Gallery, GalleryPatch};
 use eyeline_store::catalog::public_pages::{PublicPage, PublicPagePatch};
 use http::StatusCode;
@@ -48,10 +50,14 @@ pub struct GalleryAnswer {
     access_tier: Tier,
     ranking: RankingAnswer,
     page: PageAnswer,
-    /// View and click events counted so far.
-    applied_events: u64,
-    /// Of these, those that the guard left out of the ranking.
-    ignored_events: u64,
+    /// View and click events counted so far. With a key only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    applied_events: Option<u64>,
+    /// Of these, those that the guard left out of the ranking. With a key only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ignored_events: Option<u64>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -64,12 +70,19 @@ struct RankingAnswer {
     click_weight: u32,
     /// Days; null: 14.
     half_life: Option<f64>,
-    /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told.
-    guard: bool,
-    /// The share of visitors who see the control order.
-    #[schema(maximum = 50)]
-    holdout_percent: u8,
-    holdout_control: Control,
+    /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told. With a key
+    /// only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    guard: Option<bool>,
+    /// The share of visitors who see the control order. With a key only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, maximum = 50)]
+    holdout_percent: Option<u8>,
+    /// With a key only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    holdout_control: Option<Control>,
 }
 
 /// The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public and
@@ -94,6 +107,15 @@ impl From<PublicPage> for PageAnswer {
 impl From<Gallery> for GalleryAnswer {
     fn from(gallery: Gallery) -> Self {
         let Ranking { strategy, factors, .. } = gallery.ranking;
+        let ranking = RankingAnswer {
+            strategy,
+            view_weight: factors.view_weight,
+            click_weight: factors.click_weight,
+            half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
+            guard: Some(gallery.ranking.guard),
+            holdout_percent: Some(gallery.ranking.holdout_percent),
+            holdout_control: Some(gallery.ranking.holdout_control),
+        };
         GalleryAnswer {
             gallery_id: gallery.gallery_id,
             project_id: gallery.project_id,
@@ -101,21 +123,22 @@ impl From<Gallery> for GalleryAnswer {
             page_size: gallery.page_size,
             visibility: gallery.visibility,
             access_tier: gallery.access_tier,
-            ranking: RankingAnswer {
-                strategy,
-                view_weight: factors.view_weight,
-                click_weight: factors.click_weight,
-                half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
-                guard: gallery.ranking.guard,
-                holdout_percent: gallery.ranking.holdout_percent,
-                holdout_control: gallery.ranking.holdout_control,
-            },
+            ranking,
             page: gallery.page.into(),
-            applied_events: gallery.applied_events,
-            ignored_events: gallery.ignored_events,
+            applied_events: Some(gallery.applied_events),
+            ignored_events: Some(gallery.ignored_events),
             created_at: gallery.created_at,
             updated_at: gallery.updated_at,
         }
+    }
+}
+
+impl GalleryAnswer {
+    /// Without what is for keys.
+    fn for_readers(mut self) -> Self {
+        let RankingAnswer { guard, holdout_percent, holdout_control, .. } = &mut self.ranking;
+        (*guard, *holdout_percent, *holdout_control) = (None, None, None);
+        GalleryAnswer { applied_events: None, ignored_events: None, ..self }
     }
 }
 
@@ -275,8 +298,9 @@ async fn show(
     Path(gallery_id): Path<GalleryId>,
 ) -> Answer<Json<GalleryAnswer>> {
     let gallery = objects::gallery(&app, &credential, gallery_id).await?;
-    objects::reader(&credential, &gallery)?;
-    Ok(Json(gallery.into()))
+    let class = objects::reader(&credential, &gallery)?;
+    let answer = GalleryAnswer::from(gallery);
+    Ok(Json(if class == AccessClass::Project { answer } else { answer.for_readers() }))
 }
 
 /// Change a gallery

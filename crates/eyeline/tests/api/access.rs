@@ -363,3 +363,82 @@ async fn what_another_project_has_is_answered_as_what_nobody_has() {
     assert_eq!(image.status, StatusCode::OK);
     assert_eq!(server.get("/api/v1/event-types/theirs/it", &other.secret_key).await.json()["version"], 1);
 }
+
+/// The names of members, at any depth.
+fn names(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| names(value).into_iter().chain([name.as_str()])).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(names).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What tells how the owner tests and guards the order, and how much is looked at.
+const FIGURES: [&str; 12] = [
+    "guard",
+    "holdout_percent",
+    "holdout_control",
+    "applied_events",
+    "ignored_events",
+    "weight",
+    "views",
+    "clicks",
+    "counted_views",
+    "counted_clicks",
+    "count",
+    "sessions",
+];
+
+#[tokio::test]
+async fn the_figures_of_the_owner_are_for_keys() {
+    let server = Server::start().await;
+    let own = server.tenant("own").await;
+    let key = &own.secret_key;
+    let mut objects = Objects::of(&server, &own).await;
+    let body = json!({"project_id": own.project_id, "name": "open", "page": {"enabled": true},
+                      "ranking": {"holdout_percent": 20, "guard": true}});
+    objects.gallery_id = text(&server.post("/api/v1/galleries", key, &body).await.json(), "gallery_id");
+    let gallery = format!("/api/v1/galleries/{}", objects.gallery_id);
+    let row = json!([{"external_id": "a", "url": "https://pictures.example/a.jpg"}]);
+    assert_eq!(server.post(&format!("{gallery}/dataset"), key, &row).await.status, StatusCode::OK);
+    let refreshed = server.post(&format!("{gallery}/refresh"), key, &json!({})).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
+    let page = server.get(&format!("{gallery}/images"), key).await.json();
+    objects.image_id = text(&page["items"][0], "image_id");
+    let shown = server.get(&gallery, key).await.json();
+    for figure in &FIGURES[..8] {
+        assert!(names(&shown).contains(figure) || names(&page).contains(figure), "{figure}: {shown} {page}");
+    }
+
+    let later = server.app.clock.now().micros() / 1_000_000 + 3_600;
+    let by_key = |name, key| Sender { name, key, header: None, parameter: None };
+    let public = Sender { header: Some(own.application_id.clone()), ..by_key("own public id", String::new()) };
+    let user = by_key("a user", token(&own, &own.signing_secret, "business", later));
+    let document = server.get("/api/v1/openapi.json", "").await.json();
+    let questions = questions();
+    for (sender, answers_min) in [(public, 6), (user, 6)] {
+        let mut answers = 0;
+        for (path, operations) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let id = operation["operationId"].as_str().expect("an id");
+                // The description itself names every member.
+                for question in questions[id].iter().filter(|_| id != "get_openapi") {
+                    let answer = server.send(ask(&sender, method, path, question, &objects)).await;
+                    let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else { continue };
+                    answers += usize::from(answer.status.is_success());
+                    let told: Vec<&str> = names(&value).into_iter().filter(|name| FIGURES.contains(name)).collect();
+                    assert!(told.is_empty(), "{id} with {}: {told:?} in {value}", sender.name);
+                }
+            }
+        }
+        eprintln!("{answers} answers to {}", sender.name);
+        assert!(answers >= answers_min, "{answers} answers to {}", sender.name);
+    }
+    let page = server.get(&format!("/g/{}", objects.gallery_id), "").await;
+    let html = String::from_utf8(page.body).expect("text");
+    for figure in ["holdout", "applied_events", "ignored_events"] {
+        assert!(!html.contains(figure), "{html}");
+    }
+}

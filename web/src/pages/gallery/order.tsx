@@ -11,7 +11,8 @@ import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
 import { RulesEditor } from './rules.js';
 
-type Ranking = Gallery['ranking'];
+/** The application has a key: it gets every field. */
+type Ranking = Required<Gallery['ranking']>;
 type Strategy = Ranking['strategy'];
 
 const text = words.order;
@@ -90,7 +91,7 @@ function estimateWords({ enough_data, lift, interval, message }: Schemas['OrderE
 }
 
 function HoldoutCard({ shown, onSave }: CardProps) {
-  const { holdout_percent, holdout_control, guard } = shown.ranking;
+  const { holdout_percent, holdout_control, guard } = shown.ranking as Ranking;
   const path = { gallery_id: shown.gallery_id };
   const load = useLoad(shown.gallery_id, () => api.get('/galleries/{gallery_id}/experiment', { path }));
   const save = (values: Record<string, string>) => onSave({

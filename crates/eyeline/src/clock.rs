@@ -31,8 +31,7 @@ struct Began {
 
 impl Default for Clock {
     fn default() -> Self {
-        let began = Began { real: real_now(), running: running() };
-        Clock { offset: Arc::default(), ids: Arc::default(), began }
+        Clock::begun_at(real_now())
     }
 }
 
@@ -45,6 +44,12 @@ struct Ids {
 }
 
 impl Clock {
+    /// A clock that is made when real time is `real`: from then on, more than what passes is a jump.
+    pub fn begun_at(real: Timestamp) -> Self {
+        let began = Began { real, running: running() };
+        Clock { offset: Arc::default(), ids: Arc::default(), began }
+    }
+
     /// The time of the product's rules, for stamps, ages, windows and cursors.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.real_now().micros().saturating_add(self.offset.load(Ordering::Relaxed)))
@@ -64,6 +69,11 @@ impl Clock {
     /// by such a clock.
     pub fn jump(&self) -> Option<Duration> {
         jump(self.began.real.plus(self.age()), self.real_now())
+    }
+
+    /// The time before which everything is older than `age` and may be deleted. `None` while the clock may be wrong.
+    pub fn older_than(&self, age: Duration) -> Option<Timestamp> {
+        self.jump().is_none().then(|| self.now().minus(age))
     }
 
     /// Sets [`Clock::now`] to `now`; time runs on from there.

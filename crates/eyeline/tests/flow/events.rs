@@ -86,12 +86,17 @@ impl Installation {
 
     /// Starts a process with this node name.
     pub async fn start_as(&self, node: &str) -> Process {
+        self.start_at(node, Clock::default()).await
+    }
+
+    /// A process with this clock.
+    pub async fn start_at(&self, node: &str, clock: Clock) -> Process {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
         let pubsub = pubsub::open("memory:").await.expect("fan-out");
         let objects = format!("file:{}", self.folder.path().join("objects").display());
         let objects = Objects::open(&objects).await.expect("open objects");
-        let (catalog, clock) = (Catalog::from(self.db.clone()), Clock::default());
+        let catalog = Catalog::from(self.db.clone());
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), Duration::from_secs(30))
             .expect("usage");
         let event_types = EventTypes::new(catalog.clone());
@@ -478,4 +483,25 @@ async fn an_event_is_found_by_its_id_before_and_after_it_is_applied_and_written_
     let other = ApplicationId(Uuid::from_u128(99));
     assert_eq!(process.history.find(None, other, ids[0]).await.expect("an answer"), None);
     process.end(worker).await;
+}
+
+#[tokio::test]
+async fn ids_are_forgotten_after_a_week_but_not_by_a_clock_that_was_set_forward() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let now = Clock::default().real_now();
+    for (clock, kept) in [(Clock::begun_at(now.minus(DAY * 8)), 1), (Clock::begun_at(now), 0)] {
+        let installation = Installation::new().await;
+        let process = installation.start_at("node", clock.clone()).await;
+        let worker = process.work();
+        let id = Uuid::from_u128(77);
+        process.collect(vec![envelope(|event| event["event_id"] = json!(id))]).await;
+        process.ingest.caught_up().await.expect("applied");
+        clock.set(now.plus(DAY * 8));
+        assert!(!process.ingest.forget_ids().await.expect("an answer"));
+        let sql = "SELECT count(*) AS known FROM event_ids";
+        let row = installation.db.read(move |tx| async move { tx.query_one(sql, &[]).await }.boxed()).await;
+        let known: i64 = row.expect("an answer").expect("a row").take("known").expect("a number");
+        assert_eq!(known, kept);
+        process.end(worker).await;
+    }
 }

@@ -24,8 +24,9 @@ pub const IDS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The time for which guard state is stored: the day that guards look back on, plus one hour for delayed events.
 const GUARDED_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
 
-/// Owners of a partition that may die while they apply one event alone. The next one quarantines it unread.
-const DEATHS_ALONE_MAX: u32 = 2;
+/// Owners of a partition that may die while they apply one event alone, after two that died over its batch. The next one
+/// quarantines it unread: an event causes at most three deaths.
+const DEATHS_ALONE_MAX: u32 = 1;
 
 /// Ids that one transaction deletes.
 const FORGET_MAX: u32 = 2_000;
@@ -133,7 +134,7 @@ impl Ingest {
     }
 
     /// Applies the events before the first one that must be judged, else that one alone. An attempt is noted before it
-    /// starts. After two deaths the event is quarantined unread.
+    /// starts. If its owner dies, the next one quarantines the event unread.
     async fn step_with_care(&self, partition: u32, mark: Offset, mut deliveries: Vec<Delivery>) -> Result<Step> {
         let is_judged = |delivery: &Delivery| {
             let event = Event::decode(&delivery.event);
@@ -229,7 +230,7 @@ impl Ingest {
 
     /// Deletes event ids older than [`IDS_KEPT`]. True if there may be more of them.
     pub async fn forget_ids(&self) -> Result<bool> {
-        let before = self.clock.now().minus(IDS_KEPT);
+        let Some(before) = self.clock.older_than(IDS_KEPT) else { return Ok(false) };
         Ok(self.catalog.forget_event_ids(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 
@@ -241,7 +242,7 @@ impl Ingest {
                 return Ok(false);
             }
         }
-        let before = self.clock.now().minus(GUARDED_KEPT);
+        let Some(before) = self.clock.older_than(GUARDED_KEPT) else { return Ok(false) };
         Ok(self.catalog.forget_guarded(before, FORGET_MAX).await? == u64::from(FORGET_MAX))
     }
 

@@ -76,10 +76,8 @@ impl Cut {
     /// requested meanwhile.
     pub async fn step(&self) -> Result<Option<Committed>> {
         let Some(keep) = self.keep else { return Ok(None) };
-        if self.clock.jump().is_some() {
-            return Ok(None);
-        }
-        let before = Interval::Day.begin(Interval::Day.number(self.clock.now().minus(keep)));
+        let Some(before) = self.clock.older_than(keep) else { return Ok(None) };
+        let before = Interval::Day.begin(Interval::Day.number(before));
         let manifest = self.catalog.manifest().await?;
         // An erasure looks for its events in files only. Events deleted by a cut would be missing from its count and
         // remain in the roll-ups.

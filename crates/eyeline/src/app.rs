@@ -185,7 +185,7 @@ impl App {
             catalog,
             objects,
             waiting_jobs: Arc::default(),
-            sql_workers: SqlWorkers::new(program.clone()),
+            sql_workers: SqlWorkers::new(program.clone(), settings.allow_unconfined),
             makers: Makers::new(program, settings.webp.presets(), settings.allow_unconfined),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             transfers: Transfers::default(),

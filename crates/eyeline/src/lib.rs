@@ -23,4 +23,5 @@ pub mod settings;
 mod shares;
 pub mod supervisor;
 mod web_address;
+mod walls;
 pub mod workers;

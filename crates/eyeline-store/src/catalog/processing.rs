@@ -31,6 +31,7 @@ pub struct Hints {
 #[derive(Clone, Debug)]
 pub struct Work {
     pub job: Job,
+    pub project_id: ProjectId,
     pub image_id: ImageId,
     pub original_key: ObjectKey,
     /// The client's statements about the file before the upload.
@@ -147,11 +148,13 @@ async fn claim(tx: &mut Tx, node: &str, max: u32, now: Timestamp) -> Result<(Vec
         let image_id: ImageId = row.take("image_id")?;
         let Some(job) = claimed.iter().find(|job| job.subject == image_id.0) else { continue };
         let (visibility, access_tier) = (row.take("visibility")?, row.take("access_tier")?);
+        let project_id = row.take("project_id")?;
         if row.take::<ImageState>("state")? == ImageState::Uploaded {
-            started.push(news::Item::image(row.take("project_id")?, image_id, ImageState::Processing));
+            started.push(news::Item::image(project_id, image_id, ImageState::Processing));
         }
         work.push(Work {
             job: job.clone(),
+            project_id,
             image_id,
             original_key: row.take("original_key")?,
             stated_bytes: row.take("stated_bytes")?,

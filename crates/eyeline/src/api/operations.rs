@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
-use eyeline_sandbox::Enforcement;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::app::App;
 use crate::flow::photo::admission;
 use crate::metrics::Text;
 use crate::settings::MetricsOpen;
+use crate::walls::Walls;
 
 pub fn root_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
@@ -52,7 +52,7 @@ struct Readiness {
     /// What else keeps it from its work, in sentences.
     troubles: Vec<String>,
     /// What an operator should mend, although the server works.
-    warnings: Vec<&'static str>,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -63,8 +63,8 @@ struct Engine {
 
 /// Check that the server is ready
 ///
-/// Ready means: every engine answers, no other process has claimed this one's partitions, photos can be decoded, and no stop
-/// was asked for.
+/// Ready means: every engine answers, no other process has claimed this one's partitions, photos can be decoded, questions in
+/// SQL be answered, and no stop was asked for.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "The server is not ready."))
@@ -74,10 +74,12 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let engines: Vec<Engine> = engines.into_iter().map(|(name, reachable)| Engine { name, reachable }).collect();
     let stopping = app.stop.is_cancelled();
     let mut troubles = app.partitions.troubles();
-    troubles.extend(app.makers.trouble().map(str::to_owned));
+    let walls = [app.makers.walls(), app.sql_workers.walls()];
+    troubles.extend(walls.into_iter().filter_map(Walls::trouble));
     let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, stopping, engines, troubles, warnings: app.makers.warnings() }))
+    let warnings = walls.into_iter().flat_map(Walls::warnings).collect();
+    (status, Json(Readiness { ready, stopping, engines, troubles, warnings }))
 }
 
 /// Get metrics
@@ -118,12 +120,8 @@ async fn metrics(
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
     }
-    if let Some(confinement) = app.makers.confinement() {
-        text.family("eyeline_worker_confined", "gauge", "Whether the kernel confines decoders, by the wall.");
-        for (wall, enforcement) in [("landlock", confinement.landlock), ("seccomp", confinement.seccomp)] {
-            let is_there = f64::from(u8::from(enforcement != Enforcement::None));
-            text.sample("eyeline_worker_confined", &format!("{{wall=\"{wall}\"}}"), is_there);
-        }
+    for walls in [app.makers.walls(), app.sql_workers.walls()] {
+        write_walls(&mut text, walls);
     }
     text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
     text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());
@@ -145,6 +143,19 @@ async fn metrics(
 
 fn write_lake(text: &mut Text, manifest: &Manifest) {
     text.family("eyeline_lake_waiting", "gauge", "Offsets between the last event counted and the last one in a file.");
+fn write_walls(text: &mut Text, walls: &Walls) {
+    let standing = walls.standing();
+    if standing.is_empty() {
+        return;
+    }
+    let kind = walls.kind();
+    let name = format!("eyeline_{}_confined", kind.name);
+    text.family(&name, "gauge", &format!("Whether the kernel confines {}, by the wall.", kind.plural));
+    for (wall, stands) in standing {
+        text.sample(&name, &format!("{{wall=\"{wall}\"}}"), f64::from(u8::from(stands)));
+    }
+}
+
     for marks in &manifest.partitions {
         let labels = format!("{{partition=\"{}\"}}", marks.partition);
         text.sample("eyeline_lake_waiting", &labels, marks.applied.abs_diff(marks.flushed) as f64);

@@ -62,7 +62,7 @@ pub struct Settings {
     /// Bytes of memory for photos that are processed concurrently. If unset, a quarter of the memory of the machine or
     /// its control group, and at least the memory for the largest picture.
     pub decode_bytes_max: Option<u64>,
-    /// Decode photos even where the kernel or the container denies seccomp.
+    /// Decode photos and compute SQL even where the kernel or the container denies seccomp.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub allow_unconfined: bool,
     /// The most `POST /uploads` requests that wait for their versions. Further ones are refused with 503.

@@ -6,6 +6,7 @@ pub mod forget;
 pub mod ingest;
 pub mod process;
 pub mod rank;
+pub mod sql;
 pub mod sweep;
 
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::supervisor::Supervisor;
 pub fn spawn(app: &App, supervisor: &mut Supervisor) {
     supervisor.spawn("clear", clear::run(app.clone()));
     supervisor.spawn("process", process::run(app.clone()));
+    supervisor.spawn("sql", sql::run(app.clone()));
     supervisor.spawn("sweep", sweep::run(app.clone()));
     supervisor.spawn("forget", forget::run(app.catalog.clone(), app.clock.clone(), app.stop.clone()));
     supervisor.spawn("streams", wait_for_streams(app.newsroom.clone(), app.stop.clone()));

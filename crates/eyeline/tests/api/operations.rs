@@ -1,4 +1,7 @@
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -110,4 +113,52 @@ async fn the_test_clock_is_set_by_the_admin_and_shows_in_stamps() {
     assert!(project["created_at"].as_str().is_some_and(|at| at.starts_with("2031-05-01T12:00")), "{project}");
     let offset = server.app.catalog.clock_offset().await.expect("an offset");
     assert_eq!(offset, server.app.clock.offset());
+}
+
+/// A program that greets as a worker without any wall does, and then ends.
+fn unconfined_worker(folder: &Path) -> PathBuf {
+    let hello = r#"{"confinement":{"landlock":"none","seccomp":"none"},"heif":{"version":null,"trouble":null,"heic":false,"avif":false}}"#;
+    let length = u32::try_from(hello.len()).expect("a length").to_le_bytes();
+    let bytes: String = [&length, hello.as_bytes()].concat().iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let path = folder.join("worker");
+    fs::write(&path, format!("#!/bin/sh\nprintf '{bytes}' >&0\n")).expect("a program");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+    path
+}
+
+#[tokio::test]
+async fn without_seccomp_no_worker_gets_work_unless_that_is_allowed_and_both_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = unconfined_worker(folder.path());
+    for (allowed, ready, told) in
+        [(false, StatusCode::SERVICE_UNAVAILABLE, "troubles"), (true, StatusCode::OK, "warnings")]
+    {
+        let server = Server::start_with_workers(&program, |settings| settings.allow_unconfined = allowed).await;
+        let tenant = server.tenant("shop").await;
+        let asked =
+            server.post("/api/v1/analytics/sql", &tenant.secret_key, &json!({"query": "SELECT 1 AS one"})).await;
+        assert_eq!(asked.status, StatusCode::SERVICE_UNAVAILABLE, "nobody computes an answer: {asked:?}");
+        assert_eq!(server.app.makers.warm_up().is_ok(), allowed);
+        assert_eq!(server.app.sql_workers.try_out().is_ok(), allowed);
+        let readiness = server.get("/readyz", "").await;
+        assert_eq!(readiness.status, ready, "{readiness:?}");
+        let sentences: Vec<String> = readiness.json()[told]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|told| told.as_str().expect("a sentence").to_owned())
+            .collect();
+        for what in ["Photos", "Questions in SQL"] {
+            let is_told =
+                |sentence: &String| sentence.starts_with(what) && sentence.contains("EYELINE_ALLOW_UNCONFINED");
+            assert_eq!(sentences.iter().filter(|sentence| is_told(sentence)).count(), 1, "{sentences:?}");
+        }
+        let metrics = String::from_utf8(server.get("/metrics", ADMIN_KEY).await.body).expect("text");
+        for worker in ["worker", "sql_worker"] {
+            for wall in ["landlock", "seccomp"] {
+                let line = format!("eyeline_{worker}_confined{{wall=\"{wall}\"}} 0\n");
+                assert!(metrics.contains(&line), "{line} in {metrics}");
+            }
+        }
+    }
 }

@@ -1,12 +1,17 @@
 //! Processing: from a stored file to versions with links.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use eyeline::flow::photo::makers::Makers;
 use eyeline::workers::process;
+use eyeline_core::{ProjectId, Webp};
 use http::StatusCode;
 use jpeg_encoder::{ColorType, Encoder};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::images::{link, path_of, send};
 use crate::support::{Answer, Server, Tenant, request, text};
@@ -170,4 +175,33 @@ async fn a_photo_that_was_being_made_when_the_server_was_killed_is_made_at_the_n
     tokio::spawn(process::run(server.app.clone()));
     let image = until_final(&server, &tenant, &image_id).await;
     assert_eq!(image["state"], "done", "{image}");
+}
+
+#[tokio::test]
+async fn a_worker_is_replaced_between_projects_where_that_costs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, starts) = (folder.path().join("worker"), folder.path().join("starts"));
+    let lines =
+        format!("#!/bin/sh\necho start >>{}\nexec {} \"$@\"\n", starts.display(), env!("CARGO_BIN_EXE_eyeline"));
+    fs::write(&program, lines).expect("a program");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    let makers = Makers::new(program, Webp::Off.presets(), true);
+    let projects: Vec<ProjectId> = (1..=4).map(|number| ProjectId(Uuid::from_u128(number))).collect();
+    let photo = photo(40, 30);
+    for (project, renews, has_read_others, started) in [
+        (0, true, false, 1),
+        (0, true, false, 1),
+        (1, false, true, 1),
+        (1, true, false, 1),
+        (2, true, true, 2),
+        (2, true, false, 2),
+    ] {
+        assert_eq!(makers.has_read_others(projects[project]), has_read_others);
+        makers.make(projects[project], renews, &photo).expect("versions");
+        assert_eq!(fs::read_to_string(&starts).expect("a log").lines().count(), started, "project {project}");
+    }
+    makers.warm_up().expect("a second idle worker");
+    makers.make(projects[3], false, &photo).expect("versions");
+    makers.make(projects[0], false, &photo).expect("versions");
+    assert_eq!(fs::read_to_string(&starts).expect("a log").lines().count(), 4, "two were idle, one of them renewed");
 }

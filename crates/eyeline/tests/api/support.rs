@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -48,7 +49,12 @@ impl Server {
 
     /// With other settings than a test usually has.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        Server::open(tempfile::tempdir().expect("a temporary folder"), change).await
+        Server::start_with_workers(env!("CARGO_BIN_EXE_eyeline").as_ref(), change).await
+    }
+
+    /// With another program for its workers.
+    pub async fn start_with_workers(program: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        Server::open(tempfile::tempdir().expect("a temporary folder"), program, change).await
     }
 
     /// Stops and opens again on the same data folder.
@@ -61,10 +67,10 @@ impl Server {
         let Server { app, service, _folder: folder } = self;
         app.stop.cancel();
         drop((app, service));
-        Server::open(folder, change).await
+        Server::open(folder, env!("CARGO_BIN_EXE_eyeline").as_ref(), change).await
     }
 
-    async fn open(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn open(folder: TempDir, program: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             data: folder.path().to_owned(),
             admin_key: Some(ADMIN_KEY.to_owned()),
@@ -72,7 +78,7 @@ impl Server {
             ..Settings::default()
         };
         change(&mut settings);
-        let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
+        let app = App::open(settings, program.to_owned()).await.expect("an open app");
         app.partitions.take().await.expect("the only process");
         let service = BoxCloneSyncService::new(eyeline::api::service(app.clone()));
         Server { service, app, _folder: folder }

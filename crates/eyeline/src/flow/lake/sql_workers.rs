@@ -6,8 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eyeline_lake::{Budget, Error, ProjectEvents, Result, SqlAnswer, SqlQuestion, SqlWorker};
 
+use crate::walls::{Kind, Walls};
+
 /// The hidden command that makes this program a worker.
 pub const SQL_WORKER_COMMAND: &str = "sql-worker";
+
+const KIND: Kind = Kind {
+    name: "sql_worker",
+    plural: "SQL workers",
+    waits: "Questions in SQL are refused",
+    goes_on: "Questions in SQL are answered",
+    danger: "a query could break out of its worker",
+};
 
 /// How questions ended.
 const OUTCOMES: [&str; 5] = ["answered", "wrong", "too_much", "given_up", "failed"];
@@ -16,19 +26,22 @@ const OUTCOMES: [&str; 5] = ["answered", "wrong", "too_much", "given_up", "faile
 #[derive(Clone)]
 pub struct SqlWorkers {
     program: PathBuf,
+    walls: Walls,
     spare: Arc<Mutex<Option<SqlWorker>>>,
     outcomes: Arc<[AtomicU64; OUTCOMES.len()]>,
 }
 
 impl SqlWorkers {
-    /// `program` is this product's binary.
-    pub fn new(program: PathBuf) -> Self {
-        SqlWorkers { program, spare: Arc::default(), outcomes: Arc::default() }
+    /// `program` is this product's binary. Without seccomp no question is answered unless `allow_unconfined`.
+    pub fn new(program: PathBuf, allow_unconfined: bool) -> Self {
+        let walls = Walls::new(KIND, allow_unconfined);
+        SqlWorkers { program, walls, spare: Arc::default(), outcomes: Arc::default() }
     }
 
     /// Blocks until the question is answered, at most until the budget's time is over and the worker has ended.
     pub fn answer(&self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
-        let answer = self.worker().and_then(|worker| worker.answer(events, question, budget));
+        let worker = self.worker().and_then(|worker| self.confined(worker));
+        let answer = worker.and_then(|worker| worker.answer(events, question, budget));
         let outcome = match &answer {
             Ok(_) => 0,
             Err(Error::Query(_)) => 1,
@@ -49,6 +62,23 @@ impl SqlWorkers {
         let alive = spare.take().and_then(|mut worker| worker.is_alive().then_some(worker));
         let worker = alive.map_or_else(|| self.start(), Ok)?;
         *spare = self.start().ok();
+        Ok(worker)
+    }
+
+    /// Starts a worker and ends it, so that the log tells before any question comes whether it is confined.
+    pub fn try_out(&self) -> Result<()> {
+        self.start().and_then(|worker| self.confined(worker)).map(drop)
+    }
+
+    /// How far workers are confined.
+    pub fn walls(&self) -> &Walls {
+        &self.walls
+    }
+
+    /// The worker, once it is known to be confined.
+    fn confined(&self, mut worker: SqlWorker) -> Result<SqlWorker> {
+        let confinement = worker.ready().map_err(Error::WorkerGone)?;
+        self.walls.check(confinement).map_err(Error::WorkerGone)?;
         Ok(worker)
     }
 

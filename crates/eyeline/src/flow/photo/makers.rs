@@ -1,13 +1,15 @@
-//! The worker processes that decode: kept warm, one file at a time each, replaced when they die and after so many files.
+//! The worker processes that decode: kept warm, one file at a time each, replaced when they die, after
+//! so many files, and between projects where that costs nothing.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use eyeline_core::Preset;
+use eyeline_core::{Preset, ProjectId};
 use eyeline_image::worker::{WorkerFailure, WorkerProcess};
 use eyeline_image::{Limits, Made};
-use eyeline_sandbox::{Confinement, Enforcement};
+
+use crate::walls::{Kind, Walls};
 
 /// The hidden command that makes this program a worker.
 pub const WORKER_COMMAND: &str = "image-worker";
@@ -15,30 +17,28 @@ pub const WORKER_COMMAND: &str = "image-worker";
 /// Files that a worker reads before another takes its place: what one of them may have done to it ends there.
 const FILES_MAX: u32 = 500;
 
-const NO_SECCOMP: &str = "Photos wait: the kernel, or the container, denies seccomp, so that a photo could break out of its \
-                          decoder. Allow seccomp, or set EYELINE_ALLOW_UNCONFINED=1.";
-const NO_SECCOMP_ALLOWED: &str = "Photos are decoded without seccomp, since EYELINE_ALLOW_UNCONFINED is set: a photo could break out of its decoder.";
-const NO_LANDLOCK: &str = "Photos are decoded without Landlock: the kernel lacks it or has it switched off.";
+const KIND: Kind = Kind {
+    name: "worker",
+    plural: "decoders",
+    waits: "Photos wait",
+    goes_on: "Photos are decoded",
+    danger: "a photo could break out of its decoder",
+};
 
 /// Cheap to clone. Holds as many processes as files were worked on at once.
 #[derive(Clone)]
 pub struct Makers {
     program: PathBuf,
     presets: [Preset; 4],
-    allow_unconfined: bool,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    idle: Mutex<Vec<Warm>>,
-    /// Of the newest worker.
-    confinement: Mutex<Option<Confinement>>,
+    walls: Walls,
+    idle: Arc<Mutex<Vec<Warm>>>,
 }
 
 struct Warm {
     worker: WorkerProcess,
     files: u32,
+    /// Whose photo it has read last.
+    project_id: Option<ProjectId>,
 }
 
 /// Why there are no versions.
@@ -53,20 +53,27 @@ impl Makers {
     /// `program` is this product's binary; `presets` are the versions to make. Without seccomp no photo is decoded unless
     /// `allow_unconfined`.
     pub fn new(program: PathBuf, presets: [Preset; 4], allow_unconfined: bool) -> Self {
-        Makers { program, presets, allow_unconfined, shared: Arc::default() }
+        Makers { program, presets, walls: Walls::new(KIND, allow_unconfined), idle: Arc::default() }
     }
 
-    /// Blocks until the versions are made, at most for the seconds of the limits.
-    pub fn make(&self, original: &[u8]) -> Result<Made, MakeError> {
-        let warm = lock(&self.shared.idle).pop();
-        let mut warm = match warm {
+    /// Whether all idle workers have read photos of other projects.
+    pub fn has_read_others(&self, project_id: ProjectId) -> bool {
+        let idle = self.lock();
+        !idle.is_empty() && !idle.iter().any(|warm| warm.is_for(project_id))
+    }
+
+    /// Blocks until the versions are made, at most for the seconds of the limits. A worker that has read photos of another
+    /// project is replaced if `renews`, or if a further worker is idle.
+    pub fn make(&self, project_id: ProjectId, renews: bool, original: &[u8]) -> Result<Made, MakeError> {
+        let mut warm = match self.idle_worker(project_id, renews) {
             Some(warm) => warm,
             None => self.start().map_err(MakeError::NotStarted)?,
         };
         let outcome = warm.worker.make_versions(original, &self.presets, &Limits::default());
         warm.files += 1;
+        warm.project_id = Some(project_id);
         if !matches!(outcome, Err(WorkerFailure::Gone(_))) && warm.files < FILES_MAX {
-            lock(&self.shared.idle).push(warm);
+            self.lock().push(warm);
         }
         outcome.map_err(MakeError::Worker)
     }
@@ -74,77 +81,41 @@ impl Makers {
     /// Starts the first worker, so that the log tells before any photo comes whether it is confined.
     pub fn warm_up(&self) -> io::Result<()> {
         let warm = self.start()?;
-        lock(&self.shared.idle).push(warm);
+        self.lock().push(warm);
         Ok(())
     }
 
-    /// Whether the kernel confines workers, by the newest one; `None` before the first.
-    pub fn confinement(&self) -> Option<Confinement> {
-        *lock(&self.shared.confinement)
+    /// How far workers are confined.
+    pub fn walls(&self) -> &Walls {
+        &self.walls
     }
 
-    /// Why no photo is decoded, if that is so.
-    pub fn trouble(&self) -> Option<&'static str> {
-        let without_seccomp = self.confinement()?.seccomp == Enforcement::None;
-        (without_seccomp && !self.allow_unconfined).then_some(NO_SECCOMP)
-    }
-
-    /// Walls that are missing around photos that are decoded all the same.
-    pub fn warnings(&self) -> Vec<&'static str> {
-        let Some(confinement) = self.confinement() else { return Vec::new() };
-        let walls = [
-            (confinement.seccomp == Enforcement::None && self.allow_unconfined, NO_SECCOMP_ALLOWED),
-            (confinement.landlock == Enforcement::None, NO_LANDLOCK),
-        ];
-        walls.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, warning)| warning).collect()
+    fn idle_worker(&self, project_id: ProjectId, renews: bool) -> Option<Warm> {
+        let mut idle = self.lock();
+        if let Some(at) = idle.iter().rposition(|warm| warm.is_for(project_id)) {
+            return Some(idle.swap_remove(at));
+        }
+        let other = idle.pop();
+        let renews = renews || !idle.is_empty();
+        // It is ended without the lock.
+        drop(idle);
+        other.filter(|_| !renews)
     }
 
     fn start(&self) -> io::Result<Warm> {
         let worker = WorkerProcess::spawn(&self.program, &[WORKER_COMMAND])?;
-        let before = lock(&self.shared.confinement).replace(worker.confinement());
-        if before != Some(worker.confinement()) {
-            self.warnings().into_iter().for_each(|warning| tracing::warn!("{warning}"));
-        }
-        match self.trouble() {
-            None => Ok(Warm { worker, files: 0 }),
-            Some(trouble) => Err(io::Error::other(trouble)),
-        }
+        self.walls.check(worker.confinement())?;
+        Ok(Warm { worker, files: 0, project_id: None })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Warm>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use eyeline_core::Webp;
-
-    use super::*;
-
-    fn makers(confinement: Confinement, allow_unconfined: bool) -> Makers {
-        let makers = Makers::new("eyeline".into(), Webp::Off.presets(), allow_unconfined);
-        *lock(&makers.shared.confinement) = Some(confinement);
-        makers
-    }
-
-    #[test]
-    fn without_seccomp_nothing_is_decoded_unless_that_is_allowed() {
-        use Enforcement::{Full, None as Nothing, Partial};
-        for (landlock, seccomp, allowed, is_refused, warnings) in [
-            (Full, Full, false, false, 0),
-            (Partial, Full, false, false, 0),
-            (Nothing, Full, false, false, 1),
-            (Full, Nothing, false, true, 0),
-            (Full, Nothing, true, false, 1),
-            (Nothing, Nothing, false, true, 1),
-            (Nothing, Nothing, true, false, 2),
-        ] {
-            let makers = makers(Confinement { landlock, seccomp }, allowed);
-            let told = (makers.trouble().is_some(), makers.warnings().len());
-            assert_eq!(told, (is_refused, warnings), "{landlock:?} {seccomp:?} {allowed}");
-        }
-        let unknown = Makers::new("eyeline".into(), Webp::Off.presets(), false);
-        assert_eq!((unknown.trouble(), unknown.warnings().len()), (None, 0));
+impl Warm {
+    /// Whether it has read no other project's photo.
+    fn is_for(&self, project_id: ProjectId) -> bool {
+        self.project_id.is_none_or(|own| own == project_id)
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use eyeline_core::ImageErrorCode;
 use eyeline_image::worker::WorkerFailure;
 use eyeline_image::{Limits, START_BYTES, memory_needed};
-use eyeline_store::catalog::jobs::Failure;
+use eyeline_store::catalog::jobs::{Failure, PROCESS_IMAGE};
 use eyeline_store::catalog::processing::{Hints, Made, MadeVersion, Refusal, Work};
 use eyeline_store::{Error, ObjectKey};
 use futures::TryStreamExt as _;
@@ -107,13 +107,15 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
     };
     let Some(original) = app.objects.get(&work.original_key).await? else { return missing() };
     let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
-    let (bytes, makers) = (original.len() as u64, app.makers.clone());
+    let (bytes, makers, project_id) = (original.len() as u64, app.makers.clone(), work.project_id);
+    // A new worker takes a moment, which costs nothing while no other photo waits.
+    let renews = makers.has_read_others(project_id) && !app.catalog.has_jobs(PROCESS_IMAGE).await?;
     let task = tokio::task::spawn_blocking(move || {
         let found = sha256(&original);
         if stated_bytes.is_some_and(|stated| stated != bytes) || stated_sha256.is_some_and(|stated| stated != found) {
             return (found, None);
         }
-        (found, Some(makers.make(&original)))
+        (found, Some(makers.make(project_id, renews, &original)))
     });
     let (sha256, made) = task.await.map_err(|error| Error::internal("making versions", error))?;
     let Some(made) = made else {

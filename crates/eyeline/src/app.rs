@@ -10,6 +10,7 @@ use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, pubsub
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub admission: Admission,
     /// Files being received.
     pub transfers: Transfers,
+    /// What bodies of requests may take of memory.
+    pub bodies: Bodies,
     pub credentials: Credentials,
     /// The rate limits of public ids.
     pub rate_limits: RateLimits,
@@ -189,6 +192,7 @@ impl App {
             makers: Makers::new(program, settings.webp.presets(), settings.allow_unconfined),
             admission: Admission::new(settings.decode_bytes_max(), settings.uploads_waiting_max),
             transfers: Transfers::default(),
+            bodies: Bodies::new(settings.body_bytes_max),
             cache,
             pubsub,
             settings: Arc::new(settings),

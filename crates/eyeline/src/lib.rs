@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+mod bodies;
 pub mod cli;
 pub mod clock;
 mod connections;
@@ -22,6 +23,6 @@ pub mod server;
 pub mod settings;
 mod shares;
 pub mod supervisor;
-mod web_address;
 mod walls;
+mod web_address;
 pub mod workers;

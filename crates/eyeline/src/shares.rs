@@ -58,6 +58,11 @@ impl<K: Eq + Hash + Clone> Shares<K> {
         fits(&self.lock(), self.0.all, holder, amount)
     }
 
+    /// Whether so much is not free at all, whoever asks.
+    pub fn is_full(&self, amount: u64) -> bool {
+        amount > self.0.all.saturating_sub(self.lock().sum)
+    }
+
     pub fn taken(&self) -> u64 {
         self.lock().sum
     }
@@ -73,17 +78,38 @@ fn fits<K: Eq + Hash>(taken: &Taken<K>, all: u64, holder: &K, amount: u64) -> bo
     amount <= free && own.saturating_add(amount) <= free.saturating_mul(TIMES_FREE)
 }
 
-impl<K: Eq + Hash + Clone> Drop for Share<K> {
-    fn drop(&mut self) {
+impl<K: Eq + Hash + Clone> Share<K> {
+    /// Takes more for the same holder; false, and nothing is taken, under the conditions of [`Shares::take`].
+    pub fn grow(&mut self, amount: u64) -> bool {
         let mut taken = self.shares.lock();
-        taken.sum -= self.amount;
+        let fits = fits(&taken, self.shares.0.all, &self.holder, amount);
+        if fits {
+            taken.sum += amount;
+            *taken.by_holder.entry(self.holder.clone()).or_default() += amount;
+            self.amount += amount;
+        }
+        fits
+    }
+
+    /// Gives back all but `amount`.
+    pub fn shrink(&mut self, amount: u64) {
+        let back = self.amount.saturating_sub(amount);
+        let mut taken = self.shares.lock();
+        taken.sum -= back;
         let left = taken.by_holder.get_mut(&self.holder).map(|own| {
-            *own -= self.amount;
+            *own -= back;
             *own
         });
         if left == Some(0) {
             taken.by_holder.remove(&self.holder);
         }
+        self.amount -= back;
+    }
+}
+
+impl<K: Eq + Hash + Clone> Drop for Share<K> {
+    fn drop(&mut self) {
+        self.shrink(0);
     }
 }
 
@@ -113,6 +139,20 @@ mod tests {
         assert!(shares.take(2, 1).is_none());
         drop(most);
         assert!(shares.take(2, 1).is_some());
+    }
+
+    #[test]
+    fn a_share_grows_within_the_bound_and_shrinks() {
+        let shares = Shares::new(100);
+        let mut share = shares.take("anna", 10).expect("a share");
+        assert!(share.grow(70) && !share.grow(1), "four times what is free");
+        let other = shares.take("bert", 15).expect("a share");
+        assert!(shares.is_full(6) && !shares.is_full(5));
+        share.shrink(30);
+        assert_eq!(shares.taken(), 45);
+        drop((share, other));
+        assert_eq!(shares.taken(), 0);
+        assert!(shares.lock().by_holder.is_empty());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
+use axum::extract::{FromRequest as _, Request};
 use axum::response::{IntoResponseParts, ResponseParts};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::client_address::ClientAddress;
-use super::{Answer, Credential, Problem};
+use super::unpacked::Unpacked;
+use super::{Answer, Credential, Problem, room};
 use crate::app::App;
 use crate::rate_limits::Allowance;
 
@@ -34,6 +36,24 @@ pub fn take_events(
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, sentence).retry_after(too_many.retry_after);
         headers(too_many.allowance).fold(problem, |problem, (name, value)| problem.header(name, value))
     })
+}
+
+/// Reads the body of a request that sends events. A body that cannot be read counts by its bytes; that of another one is
+/// still to be counted.
+pub async fn read_events<const MAX: usize>(
+    app: &App,
+    credential: &Credential,
+    client: ClientAddress,
+    request: Request,
+) -> Answer<Unpacked<MAX>> {
+    // A sender at the limit is refused before anything is read.
+    take_events(app, credential, client, 0, 0)?;
+    let room = room::of(request.extensions());
+    let read = Unpacked::from_request(request, app).await;
+    if read.is_err() {
+        take_events(app, credential, client, 1, room.bytes_seen())?;
+    }
+    read
 }
 
 fn headers(Allowance { limit, remaining, reset }: Allowance) -> impl Iterator<Item = (HeaderName, HeaderValue)> {

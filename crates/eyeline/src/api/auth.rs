@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 
 use super::problem::{Answer, Problem};
-use super::{session, user_token};
+use super::{room, session, user_token};
 use crate::app::App;
 use crate::secrets::{same, sha256};
 
@@ -92,6 +92,7 @@ impl FromRequestParts<App> for Credential {
             return Ok(known.clone());
         }
         let credential = identify(parts, app).await?;
+        room::of(&parts.extensions).belongs_to(credential.project());
         parts.extensions.insert(credential.clone());
         Ok(credential)
     }

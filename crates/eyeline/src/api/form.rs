@@ -13,8 +13,9 @@ use eyeline_core::FieldErrors;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
 
-use super::{Answer, Problem};
+use super::{Answer, Problem, room};
 use crate::app::App;
+use crate::bodies::Room;
 use crate::file_name;
 
 /// Fields of a form before the file.
@@ -29,6 +30,7 @@ const NAME_CHARS_SHOWN: usize = 100;
 pub struct Form {
     fields: Multipart,
     progress: Arc<Progress>,
+    room: Room,
 }
 
 #[derive(Default)]
@@ -40,13 +42,14 @@ struct Progress {
 impl Form {
     pub async fn of(request: Request, app: &App) -> Answer<Self> {
         let progress = Arc::new(Progress::default());
+        let room = room::of(request.extensions());
         let request = request.map(|body| {
             let left = FORM_BYTES_MAX;
             Body::new(BeforeFile { body, left, pauses: false, progress: progress.clone() })
         });
         let fields = Multipart::from_request(request, app).await;
         let fields = fields.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-        Ok(Form { fields, progress })
+        Ok(Form { fields, progress, room })
     }
 
     /// The next field; the file is the one of the name `file`. 413 if it does not come within bounds.
@@ -60,6 +63,7 @@ impl Form {
         })?;
         if field.as_ref().is_some_and(|field| field.name() == Some(file)) {
             self.progress.file_begins.store(true, Ordering::Relaxed);
+            self.room.pass_on();
         }
         Ok(field)
     }

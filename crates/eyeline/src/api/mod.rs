@@ -36,6 +36,7 @@ pub mod problem;
 mod projects;
 mod public_page;
 pub mod query;
+mod room;
 mod rules;
 pub mod session;
 mod streams;
@@ -91,6 +92,7 @@ pub fn service(
                 Ok(()) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
                 Err(problem) => problem.into_response(),
             };
+            let answer = async |request| room::wrap(&app, request, answer).await;
             let answer = async |request| cors::wrap(&app, request, answer).await;
             let answer = async |request| envelope::wrap(&app, request, answer).await;
             let answer = async |request| compression::wrap(request, answer).await;

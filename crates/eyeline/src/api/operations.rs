@@ -125,6 +125,8 @@ async fn metrics(
     }
     text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
     text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());
+    text.family("eyeline_body_bytes", "gauge", "Bytes of memory that the bodies of requests take.");
+    text.sample("eyeline_body_bytes", "", app.bodies.taken() as f64);
     write_admission(&mut text, app.admission.state());
     text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by how they ended.");
     for (outcome, count) in app.sql_workers.outcomes() {
@@ -141,8 +143,6 @@ async fn metrics(
     Ok(([(header::CONTENT_TYPE, kind)], text.finish()).into_response())
 }
 
-fn write_lake(text: &mut Text, manifest: &Manifest) {
-    text.family("eyeline_lake_waiting", "gauge", "Offsets between the last event counted and the last one in a file.");
 fn write_walls(text: &mut Text, walls: &Walls) {
     let standing = walls.standing();
     if standing.is_empty() {
@@ -156,6 +156,8 @@ fn write_walls(text: &mut Text, walls: &Walls) {
     }
 }
 
+fn write_lake(text: &mut Text, manifest: &Manifest) {
+    text.family("eyeline_lake_waiting", "gauge", "Offsets between the last event counted and the last one in a file.");
     for marks in &manifest.partitions {
         let labels = format!("{{partition=\"{}\"}}", marks.partition);
         text.sample("eyeline_lake_waiting", &labels, marks.applied.abs_diff(marks.flushed) as f64);

@@ -11,8 +11,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use zstd::Decoder;
 
 use super::encoding::utf8;
-use super::{Answer, Problem};
+use super::{Answer, Problem, room};
 use crate::app::App;
+use crate::bodies::Room;
 
 /// The largest window of a zstd frame, as a power of two: memory of the decompression besides the body.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -32,7 +33,7 @@ impl<const MAX: usize> FromRequest<App> for Unpacked<MAX> {
         let body = collect(body, MAX).await?;
         let body = match Packing::of(&parts.headers)? {
             None => body,
-            Some(packing) => unpack(body, packing, MAX).await?,
+            Some(packing) => unpack(body, packing, MAX, room::of(&parts.extensions)).await?,
         };
         let body = utf8(body)?;
         Ok(Unpacked { headers: parts.headers, body })
@@ -91,15 +92,16 @@ impl Packing {
     }
 }
 
-async fn unpack(packed: Bytes, packing: Packing, bytes_max: usize) -> Answer<Bytes> {
+async fn unpack(packed: Bytes, packing: Packing, bytes_max: usize, room: Room) -> Answer<Bytes> {
     let unpacking = tokio::task::spawn_blocking(move || {
         let packed = packed.reader();
         match packing {
-            Packing::Gzip => read_at_most(MultiGzDecoder::new(packed), bytes_max),
+            Packing::Gzip => read_at_most(MultiGzDecoder::new(packed), bytes_max, room),
+            // The window of the decompression holds a part of what is unpacked: no more than its second copy.
             Packing::Zstd => {
                 let mut decoder = Decoder::with_buffer(packed)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                read_at_most(decoder, bytes_max)
+                read_at_most(decoder, bytes_max, room)
             }
         }
     });
@@ -118,8 +120,22 @@ pub(super) fn broken(error: io::Error) -> Problem {
 }
 
 /// Reads one byte over the limit, which detects that there was more.
-fn read_at_most(unpacking: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
+fn read_at_most(unpacking: impl Read, bytes_max: usize, room: Room) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    unpacking.take(bytes_max as u64 + 1).read_to_end(&mut body)?;
+    Counted { unpacking, room }.take(bytes_max as u64 + 1).read_to_end(&mut body)?;
     Ok(body)
+}
+
+/// A decompression whose bytes take room.
+struct Counted<R> {
+    unpacking: R,
+    room: Room,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.unpacking.read(buffer)?;
+        self.room.take(bytes).map_err(|no_room| io::Error::other(Problem::from(no_room).to_string()))?;
+        Ok(bytes)
+    }
 }

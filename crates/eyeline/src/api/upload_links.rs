@@ -1,7 +1,6 @@
 //! The local form of upload links: the server itself takes what a bucket would, in the same two forms and within the
 //! same limits. The signature is the credential.
 
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use eyeline_core::FieldErrors;
 use eyeline_store::objects::Area;
@@ -13,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::form::{FIELDS_MAX, FORM_BYTES_MAX, Form, skip, text, without_file};
 use super::openapi::FileBytes;
+use super::room::PassedOn;
 use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
@@ -46,7 +46,7 @@ async fn put(
     Path(name): Path<String>,
     mut query: Query,
     headers: HeaderMap,
-    body: Body,
+    PassedOn(body): PassedOn,
 ) -> Answer<StatusCode> {
     let (policy, signature) = (query.required_text("policy", 4_096), query.required_text("signature", 256));
     query.finish()?;

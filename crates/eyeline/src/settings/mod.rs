@@ -65,6 +65,9 @@ pub struct Settings {
     /// Decode photos and compute SQL even where the kernel or the container denies seccomp.
     #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub allow_unconfined: bool,
+    /// Bytes of memory that bodies of requests may take at the same time. Each byte counts twice: as it arrives or is
+    /// unpacked, and as it is read.
+    pub body_bytes_max: u64,
     /// The most `POST /uploads` requests that wait for their versions. Further ones are refused with 503.
     pub uploads_waiting_max: usize,
     /// The versions that are also made as WebP: `off`, `small` (thumb and big_thumb) or `all`.
@@ -159,6 +162,7 @@ impl Default for Settings {
             workers: None,
             decode_bytes_max: None,
             allow_unconfined: false,
+            body_bytes_max: 256 * 1024 * 1024,
             uploads_waiting_max: 256,
             webp: Webp::Off,
             trusted_proxies: Networks::default(),

@@ -6,6 +6,9 @@ use crate::secrets::Secrets;
 /// Event ids are known for 7 days, and guards look back one day.
 const EVENTS_KEEP_DAYS_MIN: u32 = 8;
 
+/// The rows of a dataset that are not stored yet, packed and unpacked, within the share of one sender.
+const BODY_BYTES_MAX_MIN: u64 = 64 * 1024 * 1024;
+
 impl Settings {
     /// All mistakes, each with the setting's name and a sentence.
     pub(super) fn validate(&self) -> Vec<(String, String)> {
@@ -35,6 +38,10 @@ impl Settings {
         check(
             self.decode_bytes_max.is_none_or(|bytes| bytes >= self.largest_picture_bytes()),
             &format!("decode_bytes_max has to be at least {}, for the largest picture", self.largest_picture_bytes()),
+        );
+        check(
+            self.body_bytes_max >= BODY_BYTES_MAX_MIN,
+            &format!("body_bytes_max has to be at least {BODY_BYTES_MAX_MIN}, for the largest body of one sender"),
         );
         check(self.uploads_waiting_max > 0, "uploads_waiting_max has to be at least 1");
         check(self.application_events_per_second > 0, "application_events_per_second has to be at least 1");

@@ -109,3 +109,47 @@ async fn a_large_body_of_the_public_id_counts_as_many_events() {
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 2), "{refused:?}");
     assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("bytes")), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_refused_body_of_the_public_id_counts_like_a_good_one() {
+    const TEXT: &str = "application/json";
+    const LINES: &str = "application/x-ndjson";
+    let good = event("view", json!({})).to_string();
+    let (one, batch) = ("/api/v1/events", "/api/v1/events/batch");
+    let not_json = "x".repeat(100_000).into_bytes();
+    let unpacked = zstd::encode_all(vec![b' '; 6 << 20].as_slice(), 1).expect("memory");
+    for (path, kind, headers, body, status, seconds) in [
+        (one, TEXT, [("x-a", "a")], not_json.clone(), 400, 90),
+        (batch, TEXT, [("x-a", "a")], not_json.clone(), 400, 90),
+        (batch, TEXT, [("x-a", "a")], [b"[".as_slice(), &not_json].concat(), 400, 90),
+        (batch, TEXT, [("x-a", "a")], json!({"event": "x".repeat(100_000)}).to_string().into_bytes(), 400, 90),
+        (batch, LINES, [("x-a", "a")], not_json.clone(), 400, 90),
+        (batch, LINES, [("x-a", "a")], b"1\n".repeat(10_001), 413, 9_000),
+        (batch, TEXT, [("x-a", "a")], format!("[{}1]", "1,".repeat(10_000)).into_bytes(), 413, 9_000),
+        (batch, TEXT, [("x-a", "a")], format!("[{}1]", "1,".repeat(99)).into_bytes(), 400, 90),
+        (batch, LINES, [("idempotency-key", "")], format!("{good}\n").repeat(100).into_bytes(), 400, 90),
+        (batch, "image/jpeg", [("x-a", "a")], not_json.clone(), 415, 90),
+        (one, "image/jpeg", [("x-a", "a")], not_json.clone(), 415, 90),
+        (one, TEXT, [("content-encoding", "gzip")], not_json.clone(), 400, 90),
+        (batch, TEXT, [("content-encoding", "br")], not_json.clone(), 415, 90),
+        (batch, TEXT, [("content-encoding", "zstd")], unpacked, 413, 5_000),
+        (batch, TEXT, [("x-a", "a")], "\u{feff}a\0".repeat(20_000).into_bytes(), 400, 90),
+        (batch, TEXT, [("x-a", "a")], [0xFF, 0xFE, b'[', 0].repeat(30_000), 400, 90),
+        (one, TEXT, [("x-a", "a")], vec![b' '; 300_000], 413, 200),
+    ] {
+        let server = Server::start_with(|settings| settings.application_events_per_second = 1).await;
+        let tenant = server.tenant("shop").await;
+        let send = async |kind: &str, (name, value): (&str, &str), body: Vec<u8>| {
+            let sent = request("POST", path, "").header("application", &tenant.application_id);
+            let sent = sent.header("content-type", kind).header(name, value).body(Body::from(body));
+            server.send(sent.expect("a request")).await
+        };
+        let what = format!("{path} {kind} {headers:?} {} bytes", body.len());
+        let refused = send(kind, headers[0], body).await;
+        assert_eq!(refused.status.as_u16(), status, "{what}: {refused:?}");
+        let next = send(TEXT, ("x-a", "a"), good.clone().into_bytes()).await;
+        assert_eq!(next.status, StatusCode::TOO_MANY_REQUESTS, "{what}: {next:?}");
+        let wait: u64 = next.header("retry-after").parse().expect("seconds");
+        assert!((seconds..seconds * 2).contains(&wait), "{what}: {wait} s");
+    }
+}

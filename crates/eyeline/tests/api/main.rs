@@ -3,6 +3,7 @@
 mod access;
 mod analytics;
 mod applications;
+mod bodies;
 mod cors;
 mod credentials;
 mod cuts;

@@ -15,7 +15,7 @@ mod unpacking;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, BodyDataStream};
+use axum::body::BodyDataStream;
 use axum::extract::{Path, State};
 use eyeline_core::{FieldErrors, GalleryId, Tier, Visibility};
 use futures::StreamExt as _;
@@ -31,12 +31,16 @@ use self::rows::{Format, RowReader};
 use self::text::TextReader;
 use self::unpacking::Unpacking;
 use super::objects::managed_gallery;
+use super::room::Streamed;
 use super::{Answer, Credential, Problem, Query};
 use crate::app::App;
+use crate::bodies::Room;
 use crate::flow::gallery::dataset::{BadRow, Load, LoadInto};
 use crate::flow::photo::upload::ProjectLimits;
 
 const ROWS_MAX: u64 = 1_000_000;
+/// Bytes of rows after which they are stored, however few they are.
+const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A client that sends nothing for this long is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -142,7 +146,7 @@ async fn load(
     Path(gallery_id): Path<GalleryId>,
     headers: HeaderMap,
     mut query: Query,
-    body: Body,
+    Streamed { body, room }: Streamed,
 ) -> Answer<Json<LoadAnswer>> {
     let gallery = managed_gallery(&app, &credential, gallery_id).await?;
     let fetch = query.parsed("fetch", "true or false", |text| text.parse::<bool>().ok());
@@ -158,7 +162,7 @@ async fn load(
     let tier = app.catalog.project_tier(gallery.project_id).await?;
     let into = LoadInto { gallery_id, images_max: ProjectLimits::of(&app.settings, tier).images_max, is_full };
     let mut load = Load::begin(&app.catalog, &*app.pubsub, into, app.clock.now()).await?;
-    let mut reading = Reading { unpacking, text, rows: RowReader::new(format, map) };
+    let mut reading = Reading { unpacking, text, rows: RowReader::new(format, map), room, bytes_pending: 0 };
     reading.read_all(&app, body.into_data_stream(), &mut load).await?;
     let summary = load.finish().await?;
     let rejected = summary.rejected.into_iter();
@@ -215,10 +219,14 @@ struct Reading {
     unpacking: Unpacking,
     text: TextReader,
     rows: RowReader,
+    /// Counts what came and was not stored yet.
+    room: Room,
+    bytes_pending: usize,
 }
 
 impl Reading {
     async fn read_all(&mut self, app: &App, mut body: BodyDataStream, load: &mut Load<'_>) -> Answer<()> {
+        self.room.take(self.unpacking.memory())?;
         loop {
             let sent = tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| {
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped coming; the rows before may be stored.")
@@ -227,6 +235,10 @@ impl Reading {
             let broke_off = |error| Problem::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}."));
             self.unpacking.put(sent.map_err(broke_off)?)?;
             while let Some(piece) = self.unpacking.next()? {
+                if self.unpacking.is_packed() {
+                    self.room.take(piece.len())?;
+                }
+                self.bytes_pending += piece.len();
                 self.rows.feed(&self.text.read(&piece, false)?)?;
                 self.store(app, load).await?;
                 // A small input that expands to much would otherwise block the thread.
@@ -251,6 +263,13 @@ impl Reading {
                 Err(errors) => Err(BadRow { external_id: None, errors }),
             };
             load.push(row.number, row.rows, read).await?;
+        }
+        if self.bytes_pending > PENDING_BYTES_MAX {
+            load.store().await?;
+        }
+        if load.is_stored() {
+            self.bytes_pending = 0;
+            self.room.keep(self.unpacking.memory() as u64);
         }
         Ok(())
     }

@@ -53,6 +53,18 @@ impl Unpacking {
         Ok(Unpacking { packed: Bytes::new(), packing, bytes_in: 0, bytes_out: 0 })
     }
 
+    pub fn is_packed(&self) -> bool {
+        !matches!(self.packing, Packing::None)
+    }
+
+    /// Bytes of memory that it takes beside the pieces.
+    pub fn memory(&self) -> usize {
+        match self.packing {
+            Packing::None | Packing::Gzip(_) => PIECE_BYTES,
+            Packing::Zstd { .. } => 1 << ZSTD_WINDOW_LOG_MAX,
+        }
+    }
+
     /// Only after [`Unpacking::next`] has given `None`.
     pub fn put(&mut self, packed: Bytes) -> Answer<()> {
         self.bytes_in += packed.len() as u64;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{Envelope, FieldErrors, Timestamp};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -98,16 +98,15 @@ async fn collect_batch(
     request: Request,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
-    allowance::take_events(&app, &credential, client, 0, 0)?;
-    let Unpacked { headers, body } = Unpacked::<BATCH_BYTES_MAX>::from_request(request, &app).await?;
+    let read = allowance::read_events::<BATCH_BYTES_MAX>(&app, &credential, client, request).await;
+    let Unpacked { headers, body } = read?;
+    let elements = Elements::of(&body, &headers);
+    // A batch that is refused counts like another one.
+    let events = elements.as_ref().map_or(1, |elements| elements.events.len());
+    let rate_limit = allowance::take_events(&app, &credential, client, events, body.len())?;
     let key = event_key(&headers)?;
-    let kind = Kind::of(&headers).ok_or_else(|| {
-        let sentence = "Events are sent as application/json, application/x-ndjson or text/plain.";
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
-    })?;
+    let sent = elements?.read(app.clock.now())?;
     let mut rejected = Vec::new();
-    let sent = read(&body, kind, app.clock.now())?;
-    let rate_limit = allowance::take_events(&app, &credential, client, sent.len(), body.len())?;
     let sources = Sources::new(&app.secrets, sender, &credential, client, &headers);
     let mut envelopes = Vec::with_capacity(sent.len());
     let mut indices = Vec::with_capacity(sent.len());
@@ -139,43 +138,8 @@ async fn collect_batch(
     Ok((status, rate_limit, Json(answer)).into_response())
 }
 
-/// Reads each event separately, so that an invalid one does not affect the others.
-fn read(body: &[u8], kind: Kind, now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
-    let first = body.trim_ascii_start().first();
-    match (kind, first) {
-        (Kind::Json | Kind::Text, Some(b'[')) => {
-            let elements: Elements<'_> = serde_json::from_slice(body).map_err(not_json)?;
-            elements.read(now)
-        }
-        (Kind::Json, _) => {
-            let sent: SentObject<'_> = serde_json::from_slice(body).map_err(not_json)?;
-            let mut errors = FieldErrors::new();
-            errors.required("events");
-            sent.events.ok_or(errors)?.read(now)
-        }
-        (Kind::Text, Some(b'{')) => match serde_json::from_slice(body) {
-            Ok(SentObject { events: Some(elements) }) => elements.read(now),
-            _ => read_lines(body, now),
-        },
-        (Kind::Lines | Kind::Text, _) => read_lines(body, now),
-    }
-}
-
-fn read_lines(body: &[u8], now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
-    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let lines: Vec<&[u8]> = lines.take(BATCH_EVENTS_MAX + 1).collect();
-    if lines.len() > BATCH_EVENTS_MAX {
-        return Err(too_many());
-    }
-    Ok(lines.into_iter().map(|line| Envelope::parse(line, now)).collect())
-}
-
 fn not_json(error: serde_json::Error) -> Problem {
     FieldErrors::one("", format!("The body is not JSON of events: {error}.")).into()
-}
-
-fn too_many() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("At most {BATCH_EVENTS_MAX} events are taken in one batch."))
 }
 
 #[derive(Deserialize)]
@@ -184,18 +148,48 @@ struct SentObject<'a> {
     events: Option<Elements<'a>>,
 }
 
-/// The events of an array as raw text, at most as many as a batch may have.
+/// The events of a batch as raw text, at most as many as it may have.
 struct Elements<'a> {
-    events: Vec<&'a RawValue>,
+    events: Vec<&'a [u8]>,
     too_many: bool,
 }
 
-impl Elements<'_> {
+impl<'a> Elements<'a> {
+    /// Finds the events without reading them.
+    fn of(body: &'a [u8], headers: &HeaderMap) -> Answer<Self> {
+        let kind = Kind::of(headers).ok_or_else(|| {
+            let sentence = "Events are sent as application/json, application/x-ndjson or text/plain.";
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+        })?;
+        match (kind, body.trim_ascii_start().first()) {
+            (Kind::Json | Kind::Text, Some(b'[')) => serde_json::from_slice(body).map_err(not_json),
+            (Kind::Json, _) => {
+                let sent: SentObject<'_> = serde_json::from_slice(body).map_err(not_json)?;
+                let mut errors = FieldErrors::new();
+                errors.required("events");
+                Ok(sent.events.ok_or(errors)?)
+            }
+            (Kind::Text, Some(b'{')) => match serde_json::from_slice(body) {
+                Ok(SentObject { events: Some(elements) }) => Ok(elements),
+                _ => Ok(Elements::of_lines(body)),
+            },
+            (Kind::Lines | Kind::Text, _) => Ok(Elements::of_lines(body)),
+        }
+    }
+
+    fn of_lines(body: &'a [u8]) -> Self {
+        let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        let events = lines.by_ref().take(BATCH_EVENTS_MAX).collect();
+        Elements { events, too_many: lines.next().is_some() }
+    }
+
+    /// Reads each event separately, so that an invalid one does not affect the others.
     fn read(self, now: Timestamp) -> Answer<Vec<Result<Envelope, FieldErrors>>> {
         if self.too_many {
-            return Err(too_many());
+            let sentence = format!("At most {BATCH_EVENTS_MAX} events are taken in one batch.");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
         }
-        Ok(self.events.into_iter().map(|event| Envelope::parse(event.get().as_bytes(), now)).collect())
+        Ok(self.events.into_iter().map(|event| Envelope::parse(event, now)).collect())
     }
 }
 
@@ -217,9 +211,9 @@ impl<'de> Visitor<'de> for ElementsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Elements<'de>, A::Error> {
         let mut events = Vec::new();
         while events.len() < BATCH_EVENTS_MAX
-            && let Some(event) = sequence.next_element()?
+            && let Some(event) = sequence.next_element::<&RawValue>()?
         {
-            events.push(event);
+            events.push(event.get().as_bytes());
         }
         let mut too_many = false;
         while sequence.next_element::<IgnoredAny>()?.is_some() {

@@ -5,7 +5,7 @@ mod quarantine;
 mod read;
 mod source;
 
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, SessionId, Timestamp};
 use eyeline_store::Error;
@@ -167,9 +167,8 @@ async fn collect(
     request: Request,
 ) -> Answer<Response> {
     let sender = sender(&credential)?;
-    // Whoever is at the limit already is refused before anything is read.
-    allowance::take_events(&app, &credential, client, 0, 0)?;
-    let Unpacked { headers, body } = Unpacked::<EVENT_BYTES_MAX>::from_request(request, &app).await?;
+    let read = allowance::read_events::<EVENT_BYTES_MAX>(&app, &credential, client, request).await;
+    let Unpacked { headers, body } = read?;
     let rate_limit = allowance::take_events(&app, &credential, client, 1, body.len())?;
     let key = event_key(&headers)?;
     if !matches!(Kind::of(&headers), Some(Kind::Json | Kind::Text)) {

@@ -80,6 +80,7 @@ impl Facts {
             (self.takes_body, "413", "The body is too large."),
             (self.takes_body, "415", "The body has a media type or an encoding that is not taken."),
             (self.is_question, "422", "The answer would be too large, or take too much time or memory."),
+            (self.takes_body, "429", "The bodies of the sender's requests take as much memory as one sender may."),
             (can_conflict, "422", "This `Idempotency-Key` was used with another body."),
             (!self.is_alive_check, "500", "The server failed; the log has the cause."),
             (!self.is_alive_check, "503", "A part of the server is out of reach; send the request again later."),

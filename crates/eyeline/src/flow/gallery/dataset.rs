@@ -120,7 +120,13 @@ impl<'a> Load<'a> {
         }
     }
 
-    async fn store(&mut self) -> Result<()> {
+    /// Whether no row is in memory.
+    pub fn is_stored(&self) -> bool {
+        self.chunk.is_empty() && self.full.as_ref().is_none_or(|full| full.rejected.is_empty())
+    }
+
+    /// Stores the rows that are in memory.
+    pub async fn store(&mut self) -> Result<()> {
         let LoadInto { gallery_id, images_max, .. } = self.into;
         if let Some(full) = &mut self.full {
             let rejected = std::mem::take(&mut full.rejected);

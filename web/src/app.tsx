@@ -12,7 +12,7 @@ import { Welcome } from './pages/welcome.js';
 import { wordsOf } from './api/index.js';
 import { isAway, isLive } from './state/live.js';
 import { notify } from './state/notices.js';
-import { openProject, project, projects } from './state/project.js';
+import { gallery, openProject, project, projects } from './state/project.js';
 import { go, href, page, projectId } from './state/route.js';
 import { otherPublicUrl, session, signOut } from './state/session.js';
 import { theme, type Theme } from './state/theme.js';
@@ -102,6 +102,13 @@ function Opened({ load }: { load: () => Promise<Overlay> }) {
   return Shown && <Shown onClose={close} />;
 }
 
+/** The gallery that is shown stays the one that Gallery and Insight are about. */
+function addressOf(id: (typeof NAV)[number][0]): string {
+  const shown = gallery.value?.gallery_id;
+  if (id === 'gallery' && shown) return href(['gallery', shown]);
+  return href([id], id === 'insight' ? { gallery: shown } : {});
+}
+
 function Top() {
   const [isMaking, setMaking] = useState(false);
   return (
@@ -111,7 +118,7 @@ function Top() {
       {projectId.value && (
         <nav class="pages" aria-label={words.nav.label}>
           {NAV.map(([id, icon]) => (
-            <a key={id} href={href([id])} aria-current={page.value === id ? 'page' : undefined}><Icon name={icon} /><span>{words.nav[id]}</span></a>
+            <a key={id} href={addressOf(id)} aria-current={page.value === id ? 'page' : undefined}><Icon name={icon} /><span>{words.nav[id]}</span></a>
           ))}
         </nav>
       )}

@@ -1,0 +1,102 @@
+/** Search, long lists, and what waits for people: undo offers and sign-in links. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { fillShop } from './shop.js';
+import { noFindings, openPage, startApp, startBrowser, until } from './support.js';
+
+describe('finding things', { concurrency: false }, () => {
+  let app;
+  let browser;
+  let shop;
+  let page;
+  const open = (path) => page.goto(`${app.host}/#/${path}${path.includes('?') ? '&' : '?'}project=${shop.project_id}`);
+  const option = (name) => page.getByRole('option', { name });
+  before(async () => {
+    [app, browser] = await Promise.all([startApp(), startBrowser()]);
+    shop = await fillShop(app, 6);
+    page = await openPage(browser, app);
+  });
+  after(async () => {
+    await browser?.close();
+    await app?.stop();
+  });
+
+  test('the key / opens a search of pages, galleries, events and images, which the keyboard walks', async () => {
+    await open('events');
+    await page.getByRole('button', { name: 'Search (key /)' }).waitFor();
+    await page.keyboard.press('/');
+    const field = page.getByRole('combobox', { name: 'Search' });
+    await field.waitFor();
+    await noFindings(page, 'search');
+    await page.keyboard.type('sql');
+    await option('Insight · SQL').waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Run' }).waitFor();
+    assert.ok(page.url().includes('#/insight/sql'), page.url());
+
+    await page.getByLabel('SQL query').focus();
+    await page.keyboard.type('/');
+    assert.equal(await field.count(), 0, 'where text is written, the key writes');
+    await open('images');
+    await page.locator('tbody tr').first().waitFor();
+    await page.keyboard.press('/');
+    await field.fill('shoes');
+    await option('shoes').first().waitFor();
+    await field.fill('cart');
+    await option('shop / cart').click();
+    await until(() => page.url().includes('category=shop') && page.url().includes('name=cart'), 'the events of the type');
+    await page.keyboard.press('/');
+    await field.fill('BROK');
+    await option('broken.jpg').waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'broken.jpg' }).getByText('The file is not a picture').waitFor();
+    await page.goBack();
+    await until(async () => (await page.getByRole('dialog').count()) === 0, 'Back closes the image');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('Search').waitFor();
+    await page.keyboard.press('Escape');
+    assert.deepEqual(page.problems, []);
+  });
+
+  test('images are filtered by name, and one tells its way to the first click', async () => {
+    await open('images');
+    await page.getByLabel('Name', { exact: true }).fill('broken');
+    await page.keyboard.press('Enter');
+    await until(async () => (await page.locator('tbody tr').count()) === 1, 'one image');
+    await open(`images?image=${shop.images[0]}`);
+    const journey = page.locator('.journey li');
+    await until(async () => (await journey.count()) === 3, 'three steps');
+    await journey.nth(2).locator('time').waitFor();
+    await noFindings(page, 'an image');
+  });
+
+  test('an offer to undo stays while it has the focus or the pointer, and then the work is done', async () => {
+    const { page_size, ...made } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'Undo' });
+    assert.ok(page_size);
+    await app.api('PUT', `/galleries/${made.gallery_id}/images/${shop.images[0]}`);
+    const own = await openPage(browser, app);
+    await own.clock.install();
+    await own.goto(`${app.host}/#/gallery/${made.gallery_id}?project=${shop.project_id}`);
+    await own.locator('.tile a').first().click();
+    await own.locator('.panel').getByRole('button', { name: 'Delete' }).click();
+    const undo = own.locator('.notice').getByRole('button', { name: 'Undo' });
+    const isThere = () => app.api('GET', `/images/${shop.images[0]}`).then(() => true, () => false);
+    await undo.focus();
+    await own.clock.fastForward(60_000);
+    await undo.hover();
+    await undo.evaluate((button) => button.blur());
+    await own.clock.fastForward(60_000);
+    assert.equal(await undo.count(), 1);
+    assert.ok(await isThere());
+    await own.mouse.move(5, 5);
+    await own.clock.fastForward(7000);
+    assert.equal(await undo.count(), 1, 'the whole time again');
+    await own.clock.fastForward(2000);
+    await until(async () => (await undo.count()) === 0, 'an end of the offer');
+    await until(async () => !(await isThere()), 'a deleted image');
+    await own.context().close();
+  });
+});

@@ -1,7 +1,7 @@
 //! Acceptance of events: valid ones, invalid ones, and the stored form.
 
 use eyeline_core::event::{
-    ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, Source, TEXT_CHARS_MAX,
+    ActKind, DATA_BYTES_MAX, DATA_DEPTH_MAX, GalleryAct, ImageRef, Replay, SchemaMark, Served, Source, TEXT_CHARS_MAX,
 };
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Timestamp};
 use proptest::prelude::*;
@@ -97,7 +97,7 @@ fn data_is_kept_byte_for_byte() {
 
 #[test]
 fn text_that_postgresql_cannot_keep_is_refused_wherever_it_stands() {
-    for field in ["category", "name", "visitor_id"] {
+    for field in ["category", "name", "visitor_id", "place"] {
         assert_eq!(refused(&with(field, json!("a\0b"))), [field]);
     }
     for data in [json!({"a": "\0"}), json!({"\0": 1}), json!({"a": [{"b": "x\0"}]})] {
@@ -173,24 +173,11 @@ fn a_view_and_a_click_of_a_gallery_are_read() {
     let act = parse(&gallery_event("view", by_id)).expect("a view").act.expect("an act");
     let gallery_id: GalleryId = GALLERY.parse().expect("an id");
     let image_id: ImageId = IMAGE.parse().expect("an id");
-    let order_id = IMAGE.parse().ok();
-    assert_eq!(
-        act,
-        GalleryAct { kind: ActKind::View, gallery_id, image: ImageRef::Id(image_id), order_id, place: None }
-    );
+    assert_eq!(act, GalleryAct { kind: ActKind::View, gallery_id, image: ImageRef::Id(image_id) });
 
     let by_external_id = json!({"gallery_id": GALLERY, "external_id": "sku-1"});
     let act = parse(&gallery_event("click", by_external_id)).expect("a click").act.expect("an act");
-    assert_eq!(
-        act,
-        GalleryAct {
-            kind: ActKind::Click,
-            gallery_id,
-            image: ImageRef::External("sku-1".to_owned()),
-            order_id: None,
-            place: None
-        }
-    );
+    assert_eq!(act, GalleryAct { kind: ActKind::Click, gallery_id, image: ImageRef::External("sku-1".to_owned()) });
 }
 
 #[test]
@@ -243,8 +230,9 @@ fn events() -> impl Strategy<Value = Event> {
     }));
     let times = prop::array::uniform2(any::<i64>());
     let source = prop::option::of(any::<u64>().prop_map(Source::from_bits));
-    (ids, any::<bool>(), times, texts, json_values(), (schema, replay, source)).prop_map(
-        |(ids, id_given, [received, stamped], (category, name, visitor_id), data, (schema, replay, source))| {
+    let served = prop::option::of((any::<u32>(), any::<u16>()).prop_map(|(ordinal, rank)| Served { ordinal, rank }));
+    (ids, any::<bool>(), times, texts, json_values(), (schema, replay, source, served)).prop_map(
+        |(ids, id_given, [received, stamped], (category, name, visitor_id), data, (schema, replay, source, served))| {
             let [event, project, application, session] = ids;
             Event {
                 event_id: EventId(event),
@@ -260,6 +248,7 @@ fn events() -> impl Strategy<Value = Event> {
                 timestamp: Timestamp::from_micros(stamped),
                 source,
                 schema,
+                served,
                 replay,
             }
         },
@@ -329,6 +318,7 @@ fn recorded() -> Event {
         timestamp: Timestamp::from_micros(6),
         source: None,
         schema: None,
+        served: None,
         replay: None,
     }
 }
@@ -360,6 +350,10 @@ fn a_record_of_each_layout_stays_readable() {
     let source = Some(Source::from_bits(0x0807_0605_0403_0201));
     let sent = Event { source, ..recorded() };
     assert_eq!(Event::decode(&record(3, 35, &[1, 2, 3, 4, 5, 6, 7, 8])), Some(sent.clone()));
-    assert_eq!(sent.encode(), record(3, 35, &[1, 2, 3, 4, 5, 6, 7, 8]));
+    assert_eq!(Event::decode(&record(3, 67, &[1; 6])), None, "the third layout had no place receipts");
+    let served = Some(Served { ordinal: 0x0403_0201, rank: 0x0605 });
+    let placed = Event { served, ..recorded() };
+    assert_eq!(Event::decode(&record(4, 67, &[1, 2, 3, 4, 5, 6])), Some(placed.clone()));
+    assert_eq!(placed.encode(), record(4, 67, &[1, 2, 3, 4, 5, 6]));
     assert_eq!((event.arrived_at(), recorded().arrived_at()), (Timestamp::from_micros(9), Timestamp::from_micros(5)));
 }

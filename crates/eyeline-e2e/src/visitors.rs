@@ -1,5 +1,6 @@
 //! Simulated visitors of galleries on a server: they scroll through pages and send their acts.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use eyeline_simulation::{Actor, CLICKS_OF_BOT, Crowd, GalleryId, Report, Scenario, Visit, at};
@@ -43,7 +44,7 @@ pub async fn play(server: &Server, scenario: Scenario, ranking: &Value, seeds: &
         let sessions = session..scenario.sessions.min(session + scenario.refresh);
         let came = galleries.iter().flat_map(|gallery| sessions.clone().map(move |session| (gallery, session)));
         let coming = stream::iter(came).map(|(gallery, session)| gallery.visit(&project, session));
-        let visits: Vec<(Visit, String)> = coming.buffered(AT_ONCE).collect().await;
+        let visits: Vec<(Visit, Places)> = coming.buffered(AT_ONCE).collect().await;
         let of_galleries = galleries.iter_mut().zip(visits.chunks(sessions.len()));
         join_all(of_galleries.map(|(gallery, visits)| gallery.send(&project, visits, &now))).await;
     }
@@ -63,7 +64,6 @@ struct Gallery {
 
 #[derive(Deserialize)]
 struct Page<'a> {
-    order_id: &'a str,
     #[serde(borrow)]
     items: Vec<Item<'a>>,
     next_cursor: Option<&'a str>,
@@ -74,7 +74,11 @@ struct Page<'a> {
 #[derive(Deserialize)]
 struct Item<'a> {
     external_id: &'a str,
+    place: &'a str,
 }
+
+/// The place receipts of the images that a visit looked at.
+type Places = HashMap<usize, String>;
 
 impl Gallery {
     /// Loads the images that exist by then, and publishes the order.
@@ -97,9 +101,9 @@ impl Gallery {
         project.refresh(&self.id).await;
     }
 
-    /// One session, with the order that it saw.
-    async fn visit(&self, project: &Project, session: usize) -> (Visit, String) {
-        let mut visit = self.crowd.visit(session);
+    /// One session, with the place receipts of what it saw.
+    async fn visit(&self, project: &Project, session: usize) -> (Visit, Places) {
+        let (mut visit, mut places) = (self.crowd.visit(session), Places::new());
         let path = format!("/galleries/{}/images?limit={PAGE}", self.id);
         let mut place = format!("session_id={}", visit.actor.session_id);
         loop {
@@ -107,24 +111,27 @@ impl Gallery {
             let page: Page<'_> =
                 serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("no page ({error}) in {answer}"));
             assert!(!page.restarted, "{answer}");
-            let mut images = page.items.iter().map(|item| item.external_id.parse().expect("a number"));
-            let goes_on = images.all(|image| self.crowd.look(&mut visit, image));
+            let goes_on = page.items.iter().all(|item| {
+                let image = item.external_id.parse().expect("a number");
+                places.insert(image, item.place.to_owned());
+                self.crowd.look(&mut visit, image)
+            });
             match page.next_cursor {
                 Some(cursor) if goes_on => place = format!("cursor={cursor}"),
-                _ => return (visit, page.order_id.to_owned()),
+                _ => return (visit, places),
             }
         }
     }
 
     /// Sends the acts of visitors, and of the bots that came in their time.
-    async fn send(&mut self, project: &Project, visits: &[(Visit, String)], now: &str) {
+    async fn send(&mut self, project: &Project, visits: &[(Visit, Places)], now: &str) {
         let mut events = Vec::new();
-        for (visit, order_id) in visits {
-            let order_id = Some(order_id.as_str());
+        for (visit, places) in visits {
             for look in &visit.looks {
-                events.push(self.event(visit.actor, "view", look.image, order_id, now));
+                let place = places.get(&look.image).map(String::as_str);
+                events.push(self.event(visit.actor, "view", look.image, place, now));
                 if look.clicked {
-                    events.push(self.event(visit.actor, "click", look.image, order_id, now));
+                    events.push(self.event(visit.actor, "click", look.image, place, now));
                 }
             }
             self.crowd.take_in(visit);
@@ -143,11 +150,11 @@ impl Gallery {
     }
 
     /// A line of a batch.
-    fn event(&self, actor: Actor, name: &str, image: usize, order_id: Option<&str>, now: &str) -> String {
+    fn event(&self, actor: Actor, name: &str, image: usize, place: Option<&str>, now: &str) -> String {
         let (gallery_id, session_id, ip) = (&self.id, actor.session_id, actor.address());
-        let order = order_id.map(|order_id| format!(r#","order_id":"{order_id}""#)).unwrap_or_default();
+        let place = place.map(|place| format!(r#","place":"{place}""#)).unwrap_or_default();
         format!(
-            r#"{{"session_id":"{session_id}","category":"gallery","name":"{name}","data":{{"gallery_id":"{gallery_id}","external_id":"{image}"{order}}},"timestamp":"{now}","client":{{"ip":"{ip}","user_agent":"Firefox"}}}}
+            r#"{{"session_id":"{session_id}","category":"gallery","name":"{name}","data":{{"gallery_id":"{gallery_id}","external_id":"{image}"}}{place},"timestamp":"{now}","client":{{"ip":"{ip}","user_agent":"Firefox"}}}}
 "#
         )
     }

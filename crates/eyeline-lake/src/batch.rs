@@ -28,7 +28,7 @@ pub struct Record {
     pub partition: u32,
     pub offset: i64,
     pub event: Event,
-    /// The index, from 0, at which the server had served the event's image. Stored in files.
+    /// The rank, from 0, at which a page had served the image; `None` if the event came without a valid place receipt.
     pub place: Option<u32>,
 }
 
@@ -148,6 +148,11 @@ impl<'a> Columns<'a> {
         self.column(column)?.as_string_opt::<i32>().ok_or_else(|| wrong(column))
     }
 
+    /// The ranks at which pages had served the images; null where none is known.
+    pub(crate) fn served_places(&self) -> Result<&'a UInt32Array> {
+        self.numbers(Column::Place)
+    }
+
     pub(crate) fn partitions(&self) -> Result<&'a UInt32Array> {
         self.numbers(Column::Partition)
     }
@@ -195,6 +200,7 @@ impl<'a> Columns<'a> {
                 source: sources.is_valid(row).then(|| Source::from_bits(sources.value(row))),
                 // An event in the lake counts, so it fits its schema.
                 schema: number(Column::SchemaVersion)?.map(|version| SchemaMark { version, checked: true }),
+                served: None,
                 replay: None,
             },
             place: number(Column::Place)?,

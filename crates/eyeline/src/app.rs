@@ -138,7 +138,6 @@ impl App {
             event_types.clone(),
             pubsub.clone(),
             clock.clone(),
-            orders.clone(),
             partitions.clone(),
             settings.event_bounds(),
         );

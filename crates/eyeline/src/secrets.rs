@@ -59,6 +59,11 @@ impl Secrets {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// Returns true if [`Secrets::hash`] gave `hash` under any of the secrets. The comparison takes constant time.
+    pub fn verify_hash(&self, purpose: &str, message: &[u8], hash: u64) -> bool {
+        self.keys.iter().any(|key| mac(key, purpose, message)[..8].ct_eq(&hash.to_le_bytes()).into())
+    }
+
     /// Encrypts a value with AES-256-GCM.
     pub fn encrypt(&self, purpose: &str, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; 12] = random();

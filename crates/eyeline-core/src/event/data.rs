@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{ActKind, GALLERY_CATEGORY, GalleryAct, ImageRef};
 use crate::text::check_text;
-use crate::{FieldErrors, GalleryId, ImageId, OrderId};
+use crate::{FieldErrors, GalleryId, ImageId};
 
 /// Bytes of one event's `data`.
 pub const DATA_BYTES_MAX: usize = 64 * 1024;
@@ -126,7 +126,7 @@ struct SentAct<'a> {
 }
 
 /// Reads `data` of `gallery/view` and `gallery/click`; `None` for every other event. `image_id` has priority over
-/// `external_id`. `position` and `order_id` are checked for shape.
+/// `external_id`. `position` and `order_id` are only checked for shape.
 pub fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<GalleryAct>, FieldErrors> {
     let kind = match (category, name) {
         (GALLERY_CATEGORY, "view") => ActKind::View,
@@ -146,7 +146,7 @@ pub fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<Gall
     };
     let gallery_id = read_uuid("data.gallery_id", sent.gallery_id);
     let image_id = read_uuid("data.image_id", sent.image_id);
-    let order_id = read_uuid("data.order_id", sent.order_id).map(OrderId);
+    read_uuid("data.order_id", sent.order_id);
     if sent.gallery_id.is_none() {
         errors.required("data.gallery_id");
     }
@@ -174,7 +174,7 @@ pub fn gallery_act(category: &str, name: &str, data: &str) -> Result<Option<Gall
     let image = image_id.map(|id| ImageRef::Id(ImageId(id))).or(external_id.map(ImageRef::External));
     let act = gallery_id.zip(image).map(|(gallery_id, image)| {
         let gallery_id = GalleryId(gallery_id);
-        GalleryAct { kind, gallery_id, image, order_id, place: None }
+        GalleryAct { kind, gallery_id, image }
     });
     errors.or(act)
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::data::{check_data, gallery_act, text, uuid};
-use super::{Client, Event, GalleryAct, SchemaMark, Source};
+use super::{Client, Event, GalleryAct, SchemaMark, Served, Source};
 use crate::text::check_text;
 use crate::{ApplicationId, EventId, FieldErrors, ProjectId, SessionId, Timestamp};
 
@@ -36,8 +36,11 @@ pub struct Envelope {
     pub act: Option<GalleryAct>,
     /// The visitor's network and browser, as the sender says.
     pub client: Option<Client>,
-    /// Added by the server on receipt: the source, and the schema of the event's type.
+    /// The place receipt of the image, as the sender returns it.
+    pub place: Option<String>,
+    /// Added by the server on receipt: the source, the contents of a valid place receipt, and the schema of the type.
     pub source: Option<Source>,
+    pub served: Option<Served>,
     pub schema: Option<SchemaMark>,
 }
 
@@ -60,6 +63,8 @@ struct Sent<'a> {
     timestamp: Option<&'a RawValue>,
     #[serde(borrow)]
     client: Option<&'a RawValue>,
+    #[serde(borrow)]
+    place: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +97,7 @@ impl Envelope {
             reading.errors.add("timestamp", "This is more than 24 hours ahead of the server's clock.");
         }
         let client = sent.client.and_then(|sent| reading.client(sent));
+        let place = reading.text("place", sent.place);
         let mut act = None;
         if let (Some(category), Some(name), Some(data)) = (&category, &name, &data) {
             match gallery_act(category, name, data) {
@@ -104,7 +110,7 @@ impl Envelope {
         else {
             return Err(reading.errors);
         };
-        let (source, schema) = (None, None);
+        let (source, served, schema) = (None, None, None);
         reading.errors.or(Envelope {
             event_id,
             session_id,
@@ -115,7 +121,9 @@ impl Envelope {
             timestamp,
             act,
             client,
+            place,
             source,
+            served,
             schema,
         })
     }
@@ -134,7 +142,7 @@ impl Envelope {
         application_id: ApplicationId,
         received_at: Timestamp,
     ) -> Event {
-        let Envelope { session_id, visitor_id, category, name, data, timestamp, source, schema, .. } = self;
+        let Envelope { session_id, visitor_id, category, name, data, timestamp, source, served, schema, .. } = self;
         Event {
             event_id,
             id_given,
@@ -149,6 +157,7 @@ impl Envelope {
             timestamp,
             source,
             schema,
+            served,
             replay: None,
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use source::{Client, Source, declares_robot, network_of};
 use utoipa::ToSchema;
 
-use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, OrderId, ProjectId, SessionId, Timestamp};
+use crate::{ApplicationId, EventId, FieldErrors, GalleryId, ImageId, ProjectId, SessionId, Timestamp};
 
 /// The category of events that count for images of galleries.
 pub const GALLERY_CATEGORY: &str = "gallery";
@@ -36,8 +36,29 @@ pub struct Event {
     pub source: Option<Source>,
     /// The version of the type's schema at the time of receipt; `None` if the type had none.
     pub schema: Option<SchemaMark>,
+    /// The contents of the place receipt that came with a view or click; `None` without one, or with one that is not valid.
+    pub served: Option<Served>,
     /// Set when the event returns from quarantine.
     pub replay: Option<Replay>,
+}
+
+/// Where a page had served an image: the contents of a place receipt. The server signs it, so nobody invents one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The image's number in its gallery.
+    pub ordinal: u32,
+    /// From 0; the ranks after [`u16::MAX`] count as that one.
+    pub rank: u16,
+}
+
+impl Served {
+    /// Ranks from here on teach nothing: too few visitors get there.
+    pub const RANKS_TAUGHT: u16 = 1_000;
+
+    /// The rank that ranking may learn for the image with this ordinal; `None` if the receipt is another image's.
+    pub fn rank_of(self, ordinal: u32) -> Option<u32> {
+        (self.ordinal == ordinal && self.rank < Served::RANKS_TAUGHT).then_some(self.rank.into())
+    }
 }
 
 /// The version of a schema that judges an event.
@@ -90,11 +111,6 @@ pub struct GalleryAct {
     pub kind: ActKind,
     pub gallery_id: GalleryId,
     pub image: ImageRef,
-    /// The order that the sender says the visitor saw.
-    pub order_id: Option<OrderId>,
-    /// The rank in that order at which the server had served the image, from 0. It is looked up when the event is
-    /// applied; the sender has no influence on it.
-    pub place: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@
 
 use uuid::Uuid;
 
-use super::{Event, Replay, SchemaMark, Source};
+use super::{Event, Replay, SchemaMark, Served, Source};
 use crate::{ApplicationId, EventId, ProjectId, SessionId, Timestamp};
 
-/// The layouts before schemas and before sources: the same without the fields of the later flags.
+/// The layouts before schemas, sources and place receipts: the same without the fields of the later flags.
 const LAYOUT_1: u8 = 1;
 const LAYOUT_2: u8 = 2;
-const LAYOUT: u8 = 3;
+const LAYOUT_3: u8 = 3;
+const LAYOUT: u8 = 4;
 const ID_GIVEN: u8 = 1;
 const HAS_VISITOR: u8 = 2;
 const SCHEMA_CHECKED: u8 = 4;
@@ -20,13 +21,15 @@ const HAS_SCHEMA: u8 = 8;
 const IS_REPLAY: u8 = 16;
 /// Next: the source.
 const HAS_SOURCE: u8 = 32;
+/// Next: the ordinal and the rank of a place receipt.
+const HAS_PLACE: u8 = 64;
 
 impl Event {
     /// Bytes that [`Event::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let visitor_id = self.visitor_id.as_deref().unwrap_or_default();
         let texts = [self.category.as_str(), self.name.as_str(), visitor_id, &self.data];
-        let length = 134 + texts.iter().map(|text| text.len()).sum::<usize>();
+        let length = 140 + texts.iter().map(|text| text.len()).sum::<usize>();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend([LAYOUT, self.flags()]);
         for id in [self.event_id.0, self.project_id.0, self.application_id.0, self.session_id.0] {
@@ -45,6 +48,10 @@ impl Event {
         if let Some(source) = self.source {
             bytes.extend(source.to_bits().to_le_bytes());
         }
+        if let Some(served) = self.served {
+            bytes.extend(served.ordinal.to_le_bytes());
+            bytes.extend(served.rank.to_le_bytes());
+        }
         for text in texts {
             // The limits on receipt keep every text far below 4 GiB.
             bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -61,6 +68,7 @@ impl Event {
             | flag(self.schema.is_some_and(|schema| schema.checked), SCHEMA_CHECKED)
             | flag(self.replay.is_some(), IS_REPLAY)
             | flag(self.source.is_some(), HAS_SOURCE)
+            | flag(self.served.is_some(), HAS_PLACE)
     }
 
     /// `None` for bytes of an unknown layout.
@@ -70,7 +78,8 @@ impl Event {
         let known = match layout {
             LAYOUT_1 => ID_GIVEN | HAS_VISITOR,
             LAYOUT_2 => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY,
-            LAYOUT => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY | HAS_SOURCE,
+            LAYOUT_3 => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY | HAS_SOURCE,
+            LAYOUT => ID_GIVEN | HAS_VISITOR | HAS_SCHEMA | SCHEMA_CHECKED | IS_REPLAY | HAS_SOURCE | HAS_PLACE,
             _ => return None,
         };
         if flags & !known != 0 {
@@ -97,6 +106,11 @@ impl Event {
         if flags & HAS_SOURCE != 0 {
             source = Some(Source::from_bits(u64::from_le_bytes(reader.take()?)));
         }
+        let mut served = None;
+        if flags & HAS_PLACE != 0 {
+            let ordinal = u32::from_le_bytes(reader.take()?);
+            served = Some(Served { ordinal, rank: u16::from_le_bytes(reader.take()?) });
+        }
         let category = reader.text()?.to_owned();
         let name = reader.text()?.to_owned();
         let visitor_id = Some(reader.text()?.to_owned()).filter(|_| flags & HAS_VISITOR != 0);
@@ -116,6 +130,7 @@ impl Event {
             timestamp,
             source,
             schema,
+            served,
             replay,
         })
     }

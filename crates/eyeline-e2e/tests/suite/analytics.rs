@@ -107,7 +107,7 @@ pub async fn visit(project: &Project, gallery_id: &str, visitors: u32) -> u32 {
         let act = |name: &str, item: &Value| {
             json!({
                 "session_id": session_id, "category": "gallery", "name": name, "timestamp": "2024-06-01T12:00:00Z",
-                "data": {"gallery_id": gallery_id, "image_id": item["image_id"], "order_id": page["order_id"]},
+                "data": {"gallery_id": gallery_id, "image_id": item["image_id"]}, "place": item["place"],
             })
         };
         let items = page["items"].as_array().expect("items");

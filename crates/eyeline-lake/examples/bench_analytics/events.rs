@@ -46,10 +46,12 @@ pub fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, vi
         received.unsigned_abs() / 1_000_000,
         (received.unsigned_abs() % 1_000_000 * 1_000) as u32,
     );
+    let mut place = None;
     let (category, name, data) = if draws.next().is_multiple_of(4) {
         let image = Uuid::from_u128(1_000 + u128::from(draws.zipf(IMAGES)));
         let name = if draws.next().is_multiple_of(8) { "click" } else { "view" };
         let position = 1 + draws.zipf(60);
+        place = Some(position as u32 - 1);
         let data = serde_json::json!({"gallery_id": GALLERY, "image_id": image, "position": position});
         ("gallery".to_owned(), name.to_owned(), data)
     } else {
@@ -74,8 +76,9 @@ pub fn record(draws: &mut Draws, context: &uuid::ContextV7, session_id: Uuid, vi
             timestamp: Timestamp::from_micros(at),
             source: None,
             schema: None,
+            served: None,
             replay: None,
         },
-        place: None,
+        place,
     }
 }

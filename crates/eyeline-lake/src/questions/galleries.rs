@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow_array::Array as _;
 use eyeline_core::event::ImageRef;
 use eyeline_core::{GalleryId, ImageId, Timestamp};
 use hashbrown::HashMap;
@@ -29,7 +30,7 @@ pub struct GalleryReport {
     pub total: Acts,
     /// By the name that the sender used.
     pub images: Vec<(ImageRef, Acts)>,
-    /// By the position on the page that the sender reported, from 1.
+    /// By the position at which a page had served the image, from 1; acts without a valid place receipt are in none.
     pub positions: BTreeMap<u32, Acts>,
     pub buckets: BTreeMap<Timestamp, Acts>,
 }
@@ -41,7 +42,6 @@ struct Data<'a> {
     image_id: Option<Uuid>,
     #[serde(borrow)]
     external_id: Option<std::borrow::Cow<'a, str>>,
-    position: Option<u32>,
 }
 
 /// Views and clicks of one gallery. Ignores the filter's category and name.
@@ -56,11 +56,11 @@ pub fn gallery(
     let filter = Filter { category: Some("gallery".to_owned()), name: None, ..filter.clone() };
     let mut report = GalleryReport::default();
     let mut images: HashMap<ImageRef, Acts> = HashMap::new();
-    let columns = [Column::Timestamp, Column::Name, Column::Data];
+    let columns = [Column::Timestamp, Column::Name, Column::Data, Column::Place];
     scan(files, snapshot, &filter, &columns, budget, |batch, rows| {
         let columns = Columns(batch);
         let (times, texts) = (columns.times(Column::Timestamp)?, columns.texts(Column::Data)?);
-        let names = columns.words(Column::Name)?;
+        let (names, places) = (columns.words(Column::Name)?, columns.served_places()?);
         for row in rows.iter().map(|row| *row as usize) {
             let act = match names.at(row) {
                 "view" => Acts { views: 1, clicks: 0 },
@@ -75,8 +75,8 @@ pub fn gallery(
             let Some(image) = data.image_id.map(|id| ImageRef::Id(ImageId(id))).or_else(by_name) else { continue };
             images.entry(image).or_default().add(act);
             report.total.add(act);
-            if let Some(position) = data.position {
-                report.positions.entry(position).or_default().add(act);
+            if !places.is_null(row) {
+                report.positions.entry(places.value(row).saturating_add(1)).or_default().add(act);
             }
             let bucket = buckets.begin_of(Timestamp::from_micros(times.value(row)));
             report.buckets.entry(bucket).or_default().add(act);

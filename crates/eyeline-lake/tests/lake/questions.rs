@@ -196,9 +196,9 @@ proptest! {
         for (record, (kind, of, image, position)) in records.iter_mut().zip(acts) {
             record.event.category = "gallery".to_owned();
             record.event.name = ["view", "click", "other"][usize::from(kind)].to_owned();
-            let place = if position > 0 { format!(r#","position":{position}"#) } else { String::new() };
+            record.place = position.checked_sub(1);
             let (gallery_id, image_id) = (Uuid::from_u128(of), Uuid::from_u128(image));
-            record.event.data = format!(r#"{{"gallery_id":"{gallery_id}","image_id":"{image_id}"{place}}}"#).into();
+            record.event.data = format!(r#"{{"gallery_id":"{gallery_id}","image_id":"{image_id}","position":7}}"#).into();
             if kind == 2 || of != 1 || record.event.project_id != PROJECT {
                 continue;
             }

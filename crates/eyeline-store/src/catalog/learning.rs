@@ -1,10 +1,9 @@
 //! Stores what counted acts teach ranking: the evidence of each image and the gallery's learnt state, in the
-//! transaction that counts them. Also stores the place at which the server had served the image, so that a recount
-//! learns the same.
+//! transaction that counts them. Also stores the rank of each act's place receipt, so that a recount learns the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use eyeline_core::event::{ActKind, GalleryAct, ImageRef, Source};
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef, Served, Source};
 use eyeline_core::ranking::{Act, Counts, Deed, Evidence, Learnt, Taught, Undone, Verdict};
 use eyeline_core::{Event, GalleryId, ImageId, Ranking, SessionId, Timestamp};
 use futures::FutureExt as _;
@@ -24,7 +23,7 @@ pub(super) struct CountedAct {
     pub gallery_id: GalleryId,
     pub image_id: ImageId,
     pub kind: ActKind,
-    pub place: Option<u32>,
+    pub served: Option<Served>,
     pub received_at: Timestamp,
     pub session_id: SessionId,
     pub visitor_id: Option<String>,
@@ -33,10 +32,15 @@ pub(super) struct CountedAct {
 
 impl CountedAct {
     pub(super) fn new(offset: Offset, event: &Event, act: &GalleryAct, image_id: ImageId) -> Self {
-        let (kind, gallery_id, place) = (act.kind, act.gallery_id, act.place);
-        let Event { received_at, session_id, source, .. } = *event;
+        let (kind, gallery_id) = (act.kind, act.gallery_id);
+        let Event { received_at, session_id, source, served, .. } = *event;
         let visitor_id = event.visitor_id.clone();
-        CountedAct { offset, gallery_id, image_id, kind, place, received_at, session_id, visitor_id, source }
+        CountedAct { offset, gallery_id, image_id, kind, served, received_at, session_id, visitor_id, source }
+    }
+
+    /// The rank at which a page had served the image; `None` without a receipt for it.
+    fn place(&self, ordinal: u32) -> Option<u32> {
+        self.served?.rank_of(ordinal)
     }
 
     /// The act as a guard sees it.
@@ -144,10 +148,12 @@ pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> R
     let mut images = read_images(tx, acts).await?;
     let mut galleries = read_galleries(tx, acts).await?;
     let mut holdouts = HoldoutDeltas::default();
+    let mut places = Vec::new();
     for act in acts {
         // Neither can be missing: this transaction found and locked the rows.
         let Some(gallery) = galleries.get_mut(&act.gallery_id) else { continue };
         let Some(known) = images.get_mut(&(act.gallery_id, act.image_id)) else { continue };
+        places.extend(act.place(known.ordinal).map(|place| (act.offset, place)));
         let Some(guarded) = &mut gallery.guarded else {
             teach(act, known, gallery.ranking, &mut gallery.learnt);
             holdouts.add(act.gallery_id, gallery.ranking, act.session_id, act.visitor_id.as_deref(), act.kind);
@@ -179,12 +185,12 @@ pub(super) async fn learn(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> R
                WHERE galleries.gallery_id = v.column1";
     tx.execute_rows(sql, &rows).await?;
     holdouts.write(tx).await?;
-    note_places(tx, partition, acts).await
+    note_places(tx, partition, &places).await
 }
 
 fn teach(act: &CountedAct, known: &mut Known, ranking: Ranking, learnt: &mut Learnt) -> Taught {
     let age = act.received_at.micros().saturating_sub(known.created_at.micros());
-    let act = Act { kind: act.kind, place: act.place, age, minute: act.received_at.minute() };
+    let act = Act { kind: act.kind, place: act.place(known.ordinal), age, minute: act.received_at.minute() };
     learnt.take_in(&mut known.evidence, act, ranking.half_life_minutes())
 }
 
@@ -299,18 +305,16 @@ pub(super) fn read_learnt(row: &mut Row) -> Result<Learnt> {
 
 /// Stores one row for each batch: for each act with a known place, its distance from the act before and its place, as
 /// LEB128.
-async fn note_places(tx: &mut Tx, partition: u32, acts: &[CountedAct]) -> Result<()> {
-    let mut places = Vec::new();
-    let mut ends = None;
-    for (act, place) in acts.iter().filter_map(|act| Some((act, act.place?))) {
-        let (first, last) = ends.unwrap_or((act.offset, act.offset));
-        push_number(&mut places, act.offset.abs_diff(last));
-        push_number(&mut places, u64::from(place));
-        ends = Some((first, act.offset));
+async fn note_places(tx: &mut Tx, partition: u32, served: &[(Offset, u32)]) -> Result<()> {
+    let (Some((first, _)), Some((last, _))) = (served.first(), served.last()) else { return Ok(()) };
+    let (mut places, mut before) = (Vec::new(), *first);
+    for (offset, place) in served {
+        push_number(&mut places, offset.abs_diff(before));
+        push_number(&mut places, u64::from(*place));
+        before = *offset;
     }
-    let Some((first, last)) = ends else { return Ok(()) };
     let sql = "INSERT INTO served_places (partition, first_offset, last_offset, places) VALUES ($1, $2, $3, $4)";
-    tx.execute(sql, params![partition, first, last, places]).await.map(drop)
+    tx.execute(sql, params![partition, *first, *last, places]).await.map(drop)
 }
 
 fn push_number(bytes: &mut Vec<u8>, mut number: u64) {

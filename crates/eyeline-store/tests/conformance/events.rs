@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyeline_core::event::{ActKind, GalleryAct, ImageRef};
+use eyeline_core::event::{ActKind, GalleryAct, ImageRef, Served};
 use eyeline_core::ranking::{Act, Evidence, Learnt};
 use eyeline_core::{ApplicationId, Event, EventId, FieldErrors, GalleryId, ImageId, ProjectId, Ranking, Timestamp};
 use eyeline_store::Catalog;
@@ -116,9 +116,10 @@ fn view(offset: i64, image: ImageRef) -> BatchEvent {
         timestamp: at(0),
         source: None,
         schema: None,
+        served: None,
         replay: None,
     };
-    let act = GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image, order_id: None, place: None };
+    let act = GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image };
     BatchEvent { offset, event, act: Some(act), misfit: None }
 }
 
@@ -387,12 +388,10 @@ proptest! {
 }
 
 /// An act on one of the gallery's images, so many minutes after the first.
-fn placed(offset: i64, number: u128, minutes: i64, click: bool, place: Option<u32>) -> BatchEvent {
-    let mut event = view_of(offset, number);
+fn placed(offset: i64, number: u32, minutes: i64, click: bool, served: Option<Served>) -> BatchEvent {
+    let mut event = view_of(offset, number.into());
     event.event.received_at = at(minutes * 60 + 600);
-    if let Some(act) = &mut event.act {
-        act.place = place;
-    }
+    event.event.served = served;
     if click { clicked(event) } else { event }
 }
 
@@ -400,17 +399,28 @@ fn placed(offset: i64, number: u128, minutes: i64, click: bool, place: Option<u3
 async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
     let acts: Vec<BatchEvent> = (1..=60)
         .map(|offset| {
-            let place = (offset % 7 != 0).then_some(u32::try_from(offset % 5).expect("small"));
-            placed(offset, offset.unsigned_abs() as u128 % 2, offset / 9, offset % 4 == 0, place)
+            let (number, rank) = (u32::try_from(offset % 2).expect("small"), u16::try_from(offset % 5).expect("small"));
+            let served = match offset % 7 {
+                0 => None,
+                // Neither the receipt of another image nor a deep place teaches anything.
+                1 => Some(Served { ordinal: 1 - number, rank }),
+                2 => Some(Served { ordinal: number, rank: Served::RANKS_TAUGHT }),
+                _ => Some(Served { ordinal: number, rank }),
+            };
+            placed(offset, number, offset / 9, offset % 4 == 0, served)
         })
         .collect();
+    let place_of = |act: &BatchEvent| {
+        let rank = act.event.served?.rank;
+        (act.offset % 7 > 2).then_some(u32::from(rank))
+    };
     let mut learnt = Learnt::default();
     let mut evidence = [Evidence::default(); 2];
     for act in &acts {
         let said = act.act.as_ref().expect("an act");
         let number = usize::from(said.image == ImageRef::Id(image(1)));
         let (minute, age) = (act.event.received_at.minute(), act.event.received_at.micros() - at(0).micros());
-        let act = Act { kind: said.kind, place: said.place, age, minute };
+        let act = Act { kind: said.kind, place: place_of(act), age, minute };
         learnt.take_in(&mut evidence[number], act, Ranking::default().half_life_minutes());
     }
     on_every_database(async |db| {
@@ -432,8 +442,8 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
                 assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
             }
             let served = catalog.served_places(0, flushed + 1, 60).await.expect("places");
-            for BatchEvent { offset, act, .. } in acts.iter().filter(|act| act.offset > flushed) {
-                assert_eq!(served.get(offset), act.as_ref().and_then(|act| act.place).as_ref(), "{offset}");
+            for act in acts.iter().filter(|act| act.offset > flushed) {
+                assert_eq!(served.get(&act.offset).copied(), place_of(act), "{}", act.offset);
             }
         }
         let rest = rows(&db, "SELECT first_offset FROM served_places").await;

@@ -119,15 +119,10 @@ pub async fn view(catalog: &Catalog, images: &[ImageId]) {
             timestamp: at(0),
             source: None,
             schema: None,
+            served: None,
             replay: None,
         },
-        act: Some(GalleryAct {
-            kind: ActKind::View,
-            gallery_id: GALLERY,
-            image: ImageRef::Id(*image_id),
-            order_id: None,
-            place: None,
-        }),
+        act: Some(GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image: ImageRef::Id(*image_id) }),
         misfit: None,
     });
     let events: Vec<BatchEvent> = events.collect();

@@ -1,7 +1,7 @@
 //! Guarded galleries: what counts for their ranking is kept beside the exact numbers, the same however events are cut into
 //! batches.
 
-use eyeline_core::event::{ImageRef, Source};
+use eyeline_core::event::{ImageRef, Served, Source};
 use eyeline_core::ranking::{Guard, RankedImage, RankingPatch, Reckoned, Reckoner, SOURCES_MAX, SourceState};
 use eyeline_core::{Ranking, SessionId};
 use eyeline_store::Catalog;
@@ -37,10 +37,16 @@ fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u32>) 
     event.event.received_at = at(minute * 60);
     event.event.session_id = SessionId(Uuid::from_u128(session));
     event.event.source = source.map(source_of);
-    if let Some(act) = &mut event.act {
-        act.place = Some(u32::try_from(event.offset % 5).expect("small"));
-    }
+    let rank = u16::try_from(event.offset % 5).expect("small");
+    event.event.served = Some(Served { ordinal: number_of(&event), rank });
     event
+}
+
+/// The ordinal of the image that the event names.
+fn number_of(event: &BatchEvent) -> u32 {
+    let said = &event.act.as_ref().expect("an act").image;
+    let number = (0..IMAGES).position(|number| *said == ImageRef::Id(image(number))).expect("an image");
+    u32::try_from(number).expect("small")
 }
 
 /// What these acts come to in memory, each under the settings of its offset.
@@ -54,11 +60,10 @@ pub fn reckoned(acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) -> Rec
 pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) {
     for act in acts {
         let said = act.act.as_ref().expect("an act");
-        let number = (0..IMAGES).position(|number| said.image == ImageRef::Id(image(number))).expect("an image");
         let reckoned = Reckoned {
-            image: u32::try_from(number).expect("small"),
+            image: number_of(act),
             kind: said.kind,
-            place: said.place,
+            place: act.event.served.map(|served| served.rank.into()),
             session_id: act.event.session_id,
             source: act.event.source,
             received_at: act.event.received_at,

@@ -48,14 +48,13 @@ async fn apply(catalog: &Catalog, after: i64, reached: i64, unknown: &[i64]) {
         timestamp: at(offset),
         source: None,
         schema: None,
+        served: None,
         replay: None,
     };
     let act = GalleryAct {
         kind: ActKind::View,
         gallery_id: Uuid::from_u128(4).into(),
         image: ImageRef::Id(Uuid::from_u128(5).into()),
-        order_id: None,
-        place: None,
     };
     let events = unknown.iter().map(|offset| BatchEvent {
         offset: *offset,

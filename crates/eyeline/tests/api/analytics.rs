@@ -273,18 +273,24 @@ async fn a_gallery_is_told_by_image_position_and_time() {
         .catalog
         .image_ids_by_external_ids(gallery_id.parse().expect("an id"), vec!["sku-0".to_owned(), "sku-1".to_owned()]);
     let ids = ids.await.expect("ids");
-    let act = |name: &str, image: Value, time: &str| {
+    let page = server.get(&format!("/api/v1/galleries/{gallery_id}/images"), &tenant.secret_key).await.json();
+    let items = page["items"].as_array().expect("items");
+    let item = items.iter().find(|item| item["external_id"] == "sku-0").expect("an item");
+    let act = |name: &str, image: Value, place: &Value, time: &str| {
         let mut event = event(1, name, time);
         event["category"] = json!("gallery");
+        event["place"] = place.clone();
         event["data"] = image;
         event["data"]["gallery_id"] = json!(gallery_id);
         event
     };
     let events = [
-        act("view", json!({"external_id": "sku-0", "position": 1}), "02T10:00"),
-        act("view", json!({"image_id": ids["sku-0"], "position": 2}), "02T10:01"),
-        act("click", json!({"image_id": ids["sku-0"], "position": 2}), "02T10:02"),
-        act("view", json!({"external_id": "sku-1"}), "03T10:00"),
+        act("view", json!({"external_id": "sku-0", "position": 9}), &item["place"], "02T10:00"),
+        act("view", json!({"image_id": ids["sku-0"], "position": 9}), &item["place"], "02T10:01"),
+        act("click", json!({"image_id": ids["sku-0"], "position": 9}), &item["place"], "02T10:02"),
+        // The receipt of another image, and none.
+        act("view", json!({"external_id": "sku-1", "position": 1}), &item["place"], "03T10:00"),
+        act("view", json!({"external_id": "sku-1", "position": 1}), &Value::Null, "03T10:00"),
     ];
     let sent = server.post("/api/v1/events/batch", &tenant.secret_key, &json!(events)).await;
     assert_eq!(sent.json()["accepted"], events.len(), "{sent:?}");
@@ -299,14 +305,13 @@ async fn a_gallery_is_told_by_image_position_and_time() {
     };
     let expected = json!([
         with(numbers(2, 1, 0.5), json!({"image_id": ids["sku-0"], "external_id": "sku-0"})),
-        with(numbers(1, 0, 0.0), json!({"image_id": ids["sku-1"], "external_id": "sku-1"})),
+        with(numbers(2, 0, 0.0), json!({"image_id": ids["sku-1"], "external_id": "sku-1"})),
     ]);
     assert_eq!(report["rows"], expected);
-    assert_eq!((&report["total"]["views"], &report["experiment"]), (&json!(3), &Value::Null));
-    let positions =
-        json!([with(numbers(1, 0, 0.0), json!({"position": 1})), with(numbers(1, 1, 1.0), json!({"position": 2})),]);
-    assert_eq!(report["positions"], positions);
-    assert_eq!(report["over_time"][1], with(numbers(1, 0, 0.0), json!({"bucket": "2026-11-03T00:00:00.000000Z"})));
+    assert_eq!((&report["total"]["views"], &report["experiment"]), (&json!(4), &Value::Null));
+    let positions = json!([with(numbers(2, 1, 0.5), json!({"position": item["position"]}))]);
+    assert_eq!((&report["positions"], &report["placed_share"]), (&positions, &json!(0.5)));
+    assert_eq!(report["over_time"][1], with(numbers(2, 0, 0.0), json!({"bucket": "2026-11-03T00:00:00.000000Z"})));
 
     let stranger = server.tenant("stranger").await;
     let path = format!("/api/v1/analytics/galleries/{gallery_id}");

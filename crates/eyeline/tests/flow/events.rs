@@ -9,7 +9,6 @@ use eyeline::flow::event::collect::{Collector, First, Receipt, Sender, event_id_
 use eyeline::flow::event::event_types::EventTypes;
 use eyeline::flow::event::ingest::Ingest;
 use eyeline::flow::event::replay::Replays;
-use eyeline::flow::gallery::rank::Orders;
 use eyeline::flow::lake::files::LakeFiles;
 use eyeline::flow::lake::flush::Flush;
 use eyeline::flow::lake::history::{History, Page};
@@ -100,7 +99,6 @@ impl Installation {
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), Duration::from_secs(30))
             .expect("usage");
         let event_types = EventTypes::new(catalog.clone());
-        let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
         let partitions = Partitions::new(catalog.clone(), node.into(), inbox.partitions());
         let ingest = Ingest::new(
             inbox.clone(),
@@ -108,7 +106,6 @@ impl Installation {
             event_types.clone(),
             pubsub.clone(),
             clock.clone(),
-            orders,
             partitions.clone(),
             Settings::default().event_bounds(),
         );

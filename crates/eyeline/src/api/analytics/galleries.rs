@@ -52,7 +52,7 @@ struct ImageRow {
 #[derive(Serialize, ToSchema)]
 #[schema(as = GalleryUsagePosition)]
 struct PositionRow {
-    /// As the sender told it, from 1.
+    /// The position at which a page had served the image, from 1.
     position: u32,
     #[serde(flatten)]
     numbers: UsageNumbers,
@@ -72,8 +72,10 @@ struct GalleryUsageAnswer {
     /// Images, the most viewed first.
     rows: Vec<ImageRow>,
     total: UsageNumbers,
-    /// Of the events that tell a position.
+    /// Of the events with a valid place receipt.
     positions: Vec<PositionRow>,
+    /// The share of views with a valid place receipt, from 0 to 1; null without views.
+    placed_share: Option<f64>,
     over_time: Vec<BucketRow>,
     /// The lift against the hold-out, since that began; null for a gallery without one.
     experiment: Option<ExperimentAnswer>,
@@ -119,6 +121,8 @@ async fn show(
         gallery(files, snapshot, filter, gallery_id, &buckets, budget)
     })
     .await?;
+    let placed_views: u64 = found.positions.values().map(|acts| acts.views).sum();
+    let placed_share = (found.total.views > 0).then(|| placed_views as f64 / found.total.views as f64);
     let positions = found.positions.into_iter().take(POSITIONS_MAX);
     let over_time = found.buckets.into_iter();
     let experiment = match known.ranking.holdout_percent {
@@ -129,6 +133,7 @@ async fn show(
         rows: images(&app, gallery_id, found.images, limit).await?,
         total: found.total.into(),
         positions: positions.map(|(position, acts)| PositionRow { position, numbers: acts.into() }).collect(),
+        placed_share,
         over_time: over_time.map(|(bucket, acts)| BucketRow { bucket, numbers: acts.into() }).collect(),
         experiment,
         basis,

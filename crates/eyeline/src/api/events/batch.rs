@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::source::Sources;
+use super::source::Marks;
 use super::{EncodingHeader, Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
 use crate::api::unpacked::Unpacked;
@@ -107,13 +107,13 @@ async fn collect_batch(
     let key = event_key(&headers)?;
     let sent = elements?.read(app.clock.now())?;
     let mut rejected = Vec::new();
-    let sources = Sources::new(&app.secrets, sender, &credential, client, &headers);
+    let marks = Marks::new(&app, sender, &credential, client, &headers);
     let mut envelopes = Vec::with_capacity(sent.len());
     let mut indices = Vec::with_capacity(sent.len());
     for (index, parsed) in sent.into_iter().enumerate() {
         match parsed {
             Ok(mut envelope) => {
-                sources.mark(&mut envelope);
+                marks.mark(&mut envelope);
                 if let Some(key) = key {
                     let id = || event_id_of_key(sender.application_id, key, Some(index));
                     envelope.event_id.get_or_insert_with(id);

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::source::Sources;
+use self::source::Marks;
 use super::allowance::{self, RateLimit};
 use super::body::JSON;
 use super::client_address::ClientAddress;
@@ -125,6 +125,10 @@ struct SentEvent {
     /// The visitor of an event that a key sends, for galleries with a guard. It is stored as a salted hash of the network
     /// and the browser.
     client: Option<SentClient>,
+    /// The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where the
+    /// image was seen. One that is not valid is ignored.
+    #[schema(min_length = 1, max_length = 200)]
+    place: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -175,7 +179,7 @@ async fn collect(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "An event is sent as application/json."));
     }
     let mut envelope = Envelope::parse(&body, app.clock.now())?;
-    Sources::new(&app.secrets, sender, &credential, client, &headers).mark(&mut envelope);
+    Marks::new(&app, sender, &credential, client, &headers).mark(&mut envelope);
     if let Some(key) = key {
         envelope.event_id.get_or_insert_with(|| event_id_of_key(sender.application_id, key, None));
     }

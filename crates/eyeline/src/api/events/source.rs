@@ -1,4 +1,4 @@
-//! The sources of events, which the server adds on receipt.
+//! What the server adds to an event on receipt: its source, and where the image was served.
 
 use std::net::IpAddr;
 
@@ -8,14 +8,18 @@ use http::{HeaderMap, header};
 
 use crate::api::Credential;
 use crate::api::client_address::ClientAddress;
+use crate::app::App;
 use crate::flow::event::collect::Sender;
+use crate::flow::gallery::page::receipt;
 use crate::secrets::Secrets;
 
-/// Finds the sources of the events of one request.
-pub(super) struct Sources<'a> {
+/// Marks the events of one request.
+pub(super) struct Marks<'a> {
     secrets: &'a Secrets,
     project_id: ProjectId,
     sent_by: SentBy,
+    /// Of place receipts.
+    hour: u32,
 }
 
 enum SentBy {
@@ -25,15 +29,16 @@ enum SentBy {
     Server,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> Marks<'a> {
     pub fn new(
-        secrets: &'a Secrets,
+        app: &'a App,
         sender: Sender,
         credential: &Credential,
         client: ClientAddress,
         headers: &HeaderMap,
     ) -> Self {
-        let project_id = sender.project_id;
+        let (secrets, project_id) = (&app.secrets, sender.project_id);
+        let hour = receipt::hour_of(app.clock.real_now());
         let sent_by = match credential {
             Credential::Application { .. } | Credential::User { .. } => {
                 let user_agent = headers.get(header::USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
@@ -42,11 +47,16 @@ impl<'a> Sources<'a> {
             }
             Credential::Key { .. } | Credential::Admin { .. } => SentBy::Server,
         };
-        Sources { secrets, project_id, sent_by }
+        Marks { secrets, project_id, sent_by, hour }
     }
 
-    /// A visitor's own `client` field is ignored.
+    /// A visitor's own `client` field is ignored, and so is a place receipt that is not valid for the gallery.
     pub fn mark(&self, envelope: &mut Envelope) {
+        envelope.served = envelope
+            .act
+            .as_ref()
+            .zip(envelope.place.take())
+            .and_then(|(act, place)| receipt::unseal(self.secrets, act.gallery_id, &place, self.hour));
         envelope.source = match (&self.sent_by, envelope.client.take()) {
             (SentBy::Visitor(source), _) => *source,
             (SentBy::Server, Some(Client { address, user_agent })) => {

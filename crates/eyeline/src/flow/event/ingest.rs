@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::event_types::EventTypes;
 use super::judge::{FAILED, Verdict};
 use crate::clock::Clock;
-use crate::flow::gallery::rank::Orders;
 use crate::flow::hints;
 use crate::flow::lake::partitions::Partitions;
 use crate::settings::EventBounds;
@@ -43,8 +42,6 @@ pub struct Ingest {
     event_types: EventTypes,
     pubsub: Arc<dyn PubSub>,
     clock: Clock,
-    /// The served orders, which tell the ranks at which images were shown.
-    orders: Orders,
     partitions: Partitions,
     bounds: EventBounds,
     /// A caller waits for events to be applied.
@@ -75,19 +72,17 @@ pub enum Step {
 }
 
 impl Ingest {
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the application that it works with")]
     pub fn new(
         inbox: Arc<dyn Inbox>,
         catalog: Catalog,
         event_types: EventTypes,
         pubsub: Arc<dyn PubSub>,
         clock: Clock,
-        orders: Orders,
         partitions: Partitions,
         bounds: EventBounds,
     ) -> Self {
         let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
-        Ingest { inbox, catalog, event_types, pubsub, clock, orders, partitions, bounds, hurry, moved }
+        Ingest { inbox, catalog, event_types, pubsub, clock, partitions, bounds, hurry, moved }
     }
 
     pub fn partitions(&self) -> u32 {
@@ -168,10 +163,7 @@ impl Ingest {
         let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let Some(Delivery { offset: last, .. }) = deliveries.last() else { return Ok(Step::Idle) };
         let last = *last;
-        let Read { mut events, aside, reached } = self.read(deliveries).await?;
-        for act in events.iter_mut().filter_map(|event| event.act.as_mut()) {
-            act.place = act.order_id.and_then(|id| self.orders.served_place(act.gallery_id, id, &act.image));
-        }
+        let Read { events, aside, reached } = self.read(deliveries).await?;
         let reached = reached.unwrap_or(last);
         let (now, hour_rows_max) = (self.clock.now(), self.bounds.hour_rows_a_day);
         let batch = EventBatch { partition, fence, after: mark, reached, events, aside, now, hour_rows_max };

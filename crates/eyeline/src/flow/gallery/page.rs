@@ -1,6 +1,7 @@
 //! From a published order to a page of the gallery.
 
 mod cursor;
+pub mod receipt;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use eyeline_core::event::ImageRef;
+use eyeline_core::event::Served;
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
 use eyeline_store::catalog::galleries::Gallery;
 use eyeline_store::catalog::orders::GalleryItem;
@@ -57,6 +58,8 @@ pub struct Placed {
     limit: usize,
     restarted: bool,
     window: Window,
+    /// Of the place receipts.
+    hour: u32,
 }
 
 /// One page of a gallery in its order.
@@ -99,6 +102,10 @@ pub struct Item {
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub thumbhash: Option<String>,
+    /// The place receipt. A view or click that returns it in its envelope tells ranking where the image was seen. Null
+    /// outside of a page.
+    #[schema(max_length = 24)]
+    pub place: Option<String>,
     #[serde(flatten)]
     numbers: Numbers,
 }
@@ -148,15 +155,15 @@ pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Place
         None => app.orders.current(&ranked, wanted).await?,
     };
     order.mark_served(app.clock.now());
-    let window = Window::at(app, class);
-    Ok(Placed { ranked, head, order, class, start, limit, restarted, window })
+    let (window, hour) = (Window::at(app, class), receipt::hour_of(app.clock.real_now()));
+    Ok(Placed { ranked, head, order, class, start, limit, restarted, window, hour })
 }
 
 impl Placed {
     /// The content of an `ETag`. Equal bytes have equal validators.
     pub fn validator(&self) -> String {
         let parts = format!(
-            "{} {} {:?} {:?} {} {} {} {}",
+            "{} {} {:?} {:?} {} {} {} {} {}",
             self.order.order_id,
             self.head.item_revision,
             self.head.rules_since,
@@ -164,7 +171,8 @@ impl Placed {
             self.window,
             self.start,
             self.limit,
-            self.restarted
+            self.restarted,
+            self.hour
         );
         URL_SAFE_NO_PAD.encode(&sha256(parts.as_bytes())[..15])
     }
@@ -225,15 +233,12 @@ impl Placed {
         let ordinals: Vec<u32> = shown.iter().map(|(_, ordinal)| *ordinal).collect();
         let read = app.catalog.gallery_items(self.order.gallery_id, &ordinals).await?;
         let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
-        let named = shown.iter().filter_map(|(place, ordinal)| Some((read.get(ordinal)?, *place)));
-        self.order.note_served(named.flat_map(|(item, place)| {
-            let names = [Some(ImageRef::Id(item.image_id)), item.external_id.clone().map(ImageRef::External)];
-            names.into_iter().flatten().map(move |name| (name, place))
-        }));
         let links = Links::at(app);
-        let items = shown
-            .into_iter()
-            .filter_map(|(place, ordinal)| Some(item(&links, &self.order, Some(place), read.remove(&ordinal)?)));
+        let items = shown.into_iter().filter_map(|(rank, ordinal)| {
+            let served = Served { ordinal, rank: u16::try_from(rank).unwrap_or(u16::MAX) };
+            let place = receipt::seal(&app.secrets, self.order.gallery_id, served, self.hour);
+            Some(Item { place: Some(place), ..item(&links, &self.order, Some(rank), read.remove(&ordinal)?) })
+        });
         Ok(Page {
             gallery_id: self.order.gallery_id,
             order_id: self.order.order_id,
@@ -362,6 +367,7 @@ fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -
         width: item.width,
         height: item.height,
         thumbhash: item.thumbhash.map(|hash| STANDARD.encode(hash)),
+        place: None,
         numbers,
     }
 }

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eyeline_core::event::ImageRef;
 use eyeline_core::{GalleryId, OrderId};
 use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::{Catalog, Error, PubSub, Result};
@@ -82,14 +81,6 @@ impl Orders {
     /// Explains the rank of an image in an order of the gallery.
     pub fn explain(&self, ranked: &Ranked, order: &Order, ordinal: u32) -> Result<Explanation> {
         ranked.explain(order, ordinal)
-    }
-
-    /// The index, from 0, at which this process served the image in the order. `None` if the order is of another
-    /// gallery or no longer held, or if no page held the image.
-    pub fn served_place(&self, gallery_id: GalleryId, order_id: OrderId, image: &ImageRef) -> Option<u32> {
-        let current = lock(&self.0.galleries).get(&gallery_id).and_then(|ranked| ranked.current_by_id(order_id));
-        let order = current.or_else(|| lock(&self.0.replaced).get(order_id))?;
-        (order.gallery_id == gallery_id).then(|| order.served_place(image))?
     }
 
     /// An order of the gallery from which pages may still be served.

@@ -1,20 +1,13 @@
 //! A published order. It never changes, so that a visitor who scrolls sees every image exactly once.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use eyeline_core::event::ImageRef;
 use eyeline_core::ranking::{Counts, CountsSnapshot};
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Timestamp};
 
 use super::ranked::lock;
-
-/// Deeper places are not recorded: too few visitors reach them to learn from.
-const PLACES_NOTED_MAX: usize = 1_000;
-/// The approximate bytes of a recorded place with its name.
-const PLACE_BYTES: usize = 64;
 
 pub struct Order {
     pub order_id: OrderId,
@@ -29,15 +22,8 @@ pub struct Order {
     pub(super) ordinals: Vec<u32>,
     pub(super) counts: CountsSnapshot,
     served_at: AtomicI64,
-    served: Mutex<Served>,
-}
-
-/// The images of an order that pages held.
-struct Served {
-    /// In real time, which tests cannot shift: events about an order arrive in real time too.
-    last: Instant,
-    /// The places of the served images, by each of their names.
-    places: HashMap<ImageRef, u32>,
+    /// In real time, which tests cannot shift: visitors scroll in real time too.
+    last_served: Mutex<Instant>,
 }
 
 /// Stands for a time while no page was served.
@@ -54,8 +40,8 @@ impl Order {
         counts: CountsSnapshot,
     ) -> Self {
         let served_at = AtomicI64::new(NEVER);
-        let served = Mutex::new(Served { last: Instant::now(), places: HashMap::new() });
-        Order { order_id, gallery_id, class, ranking, snapshot, published_at, ordinals, counts, served_at, served }
+        let last_served = Mutex::new(Instant::now());
+        Order { order_id, gallery_id, class, ranking, snapshot, published_at, ordinals, counts, served_at, last_served }
     }
 
     /// The number of its images, those hidden since included.
@@ -90,24 +76,12 @@ impl Order {
 
     pub fn mark_served(&self, now: Timestamp) {
         self.served_at.store(now.micros(), Ordering::Relaxed);
-        lock(&self.served).last = Instant::now();
-    }
-
-    /// Records the images that a page held, each with its index.
-    pub fn note_served(&self, images: impl Iterator<Item = (ImageRef, usize)>) {
-        let mut served = lock(&self.served);
-        let noted = images.filter(|(_, place)| *place < PLACES_NOTED_MAX);
-        served.places.extend(noted.map(|(image, place)| (image, place as u32)));
-    }
-
-    /// The index at which a page held the image, from 0; `None` if no page did.
-    pub fn served_place(&self, image: &ImageRef) -> Option<u32> {
-        lock(&self.served).places.get(image).copied()
+        *lock(&self.last_served) = Instant::now();
     }
 
     /// Real time since the last page was served from it, or since its creation.
     pub(super) fn idle(&self) -> Duration {
-        lock(&self.served).last.elapsed()
+        lock(&self.last_served).elapsed()
     }
 
     /// The time when the last page was served from it.
@@ -120,7 +94,6 @@ impl Order {
 
     /// The bytes it holds if it shares no numbers with another order.
     pub fn bytes_at_most(&self) -> usize {
-        let places = self.len().min(PLACES_NOTED_MAX) * 2 * PLACE_BYTES;
-        size_of::<Order>() + self.ordinals.capacity() * size_of::<u32>() + self.counts.bytes_at_most() + places
+        size_of::<Order>() + self.ordinals.capacity() * size_of::<u32>() + self.counts.bytes_at_most()
     }
 }

@@ -53,6 +53,7 @@ impl Usage {
             while reached < marks.applied {
                 let deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
                 let Some(last) = deliveries.last() else { break };
+                let places = self.catalog.served_places(partition, reached.saturating_add(1), last.offset).await?;
                 reached = last.offset;
                 for delivery in deliveries {
                     let offset = delivery.offset;
@@ -63,8 +64,7 @@ impl Usage {
                     let Some(event) = Event::decode(&delivery.event) else { continue };
                     if is_wanted(&event) {
                         bytes += delivery.event.len();
-                        // No question asks where the image was served.
-                        records.push(Record { partition, offset, event, place: None });
+                        records.push(Record { partition, offset, event, place: places.get(&offset).copied() });
                     }
                 }
                 if bytes > TAIL_BYTES_MAX {

@@ -218,6 +218,8 @@ async fn events_without_a_valid_place_receipt_count_in_weights_and_teach_nothing
     assert_eq!((&why["views"], &why["clicks"], &why["weight"]), (&json!(20), &json!(6), &json!(62)));
     assert_eq!((number(&why["hits"]), number(&why["exposure"])), (0.0, 0.0));
 
+    // A valid one does, also in a process that served no page.
+    let shop = Shop { server: shop.server.restart().await, ..shop };
     shop.send_all(&[click(&own, json!(receipt))]).await;
     shop.refresh().await;
     let why = shop.why(&image_id, "order=interest").await;

@@ -91,7 +91,7 @@ class GalleryUsagePosition:
     clicks: int
     views: int
     position: int
-    """As the sender told it, from 1."""
+    """The position at which a page had served the image, from 1."""
 
 
 @dataclass(kw_only=True)
@@ -833,6 +833,11 @@ class GalleryItem:
     """One picture with its original and its versions."""
     link: str | None
     name: str | None
+    place: str | None
+    """
+    The place receipt. A view or click that returns it in its envelope tells ranking where the image was seen. Null
+    outside of a page.
+    """
     position: int | None
     """From 1; null for an image that the order does not have yet."""
     preview: str | None
@@ -1023,6 +1028,11 @@ class NewEvent:
     """At most 24 hours ahead of the server's clock."""
     client: EventClient | None = None
     event_id: str | None = None
+    place: str | None = None
+    """
+    The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where the
+    image was seen. One that is not valid is ignored.
+    """
     visitor_id: str | None = None
 
 
@@ -1661,8 +1671,10 @@ class GalleryUsage:
     """Where the numbers come from."""
     experiment: Experiment | None
     over_time: list[GalleryUsageBucket]
+    placed_share: float | None
+    """The share of views with a valid place receipt, from 0 to 1; null without views."""
     positions: list[GalleryUsagePosition]
-    """Of the events that tell a position."""
+    """Of the events with a valid place receipt."""
     rows: list[GalleryUsageImage]
     """Images, the most viewed first."""
     total: UsageNumbers

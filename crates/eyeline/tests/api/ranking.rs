@@ -193,11 +193,10 @@ async fn events_without_a_valid_place_receipt_count_in_weights_and_teach_nothing
     shop.load_pictures(3).await;
     let page = shop.page("").await;
     let (image_id, receipt) = (column(&page, "image_id")[2].to_owned(), column(&page, "place")[2].to_owned());
-    let elsewhere = shop.server.post("/api/v1/galleries", &shop.key, &json!({"name": "other"})).await.json();
-    let click = |gallery_id: &Value, place: Value| {
+    let click = |place: Value| {
         json!({
             "session_id": Uuid::from_u128(1), "category": "gallery", "name": "click",
-            "data": {"gallery_id": gallery_id, "external_id": "sku-0", "position": 1, "order_id": page["order_id"]},
+            "data": {"gallery_id": shop.gallery_id, "external_id": "sku-0", "position": 1, "order_id": page["order_id"]},
             "place": place, "timestamp": "2021-01-01 09:15:27.243860",
         })
     };
@@ -207,28 +206,23 @@ async fn events_without_a_valid_place_receipt_count_in_weights_and_teach_nothing
         json!(String::from_utf8(text).expect("ASCII"))
     };
     let forged = [Value::Null, json!("x"), json!(column(&page, "place")[0]), changed(0), changed(7), changed(23)];
-    let own = json!(shop.gallery_id);
-    let mut events: Vec<Value> = forged.into_iter().map(|place| click(&own, place)).collect();
-    // The receipt of one gallery says nothing in another one.
-    events.push(click(&elsewhere["gallery_id"], json!(receipt)));
-    shop.send_all(&events).await;
+    shop.send_all(&forged.map(click)).await;
     shop.send("view", "sku-0", 20).await;
     shop.refresh().await;
     let why = shop.why(&image_id, "order=interest").await;
     assert_eq!((&why["views"], &why["clicks"], &why["weight"]), (&json!(20), &json!(6), &json!(62)));
     assert_eq!((number(&why["hits"]), number(&why["exposure"])), (0.0, 0.0));
 
+    let valid = click(json!(receipt));
+    let wrong = shop.server.post("/api/v1/events", &shop.key, &click(json!(7))).await;
+    let sentence = json!("This has to be a text.");
+    assert_eq!((wrong.status, &wrong.json()["errors"]["place"][0]), (StatusCode::BAD_REQUEST, &sentence));
     // A valid one does, also in a process that served no page.
     let shop = Shop { server: shop.server.restart().await, ..shop };
-    shop.send_all(&[click(&own, json!(receipt))]).await;
+    shop.send_all(&[valid]).await;
     shop.refresh().await;
     let why = shop.why(&image_id, "order=interest").await;
     assert!(number(&why["hits"]) > 0.0, "{why}");
-    let wrong = shop.server.post("/api/v1/events", &shop.key, &click(&own, json!(7))).await;
-    assert_eq!(
-        (wrong.status, &wrong.json()["errors"]["place"][0]),
-        (StatusCode::BAD_REQUEST, &json!("This has to be a text."))
-    );
 }
 
 #[tokio::test]

@@ -66,6 +66,12 @@ impl Timestamp {
         if text.len() > 40 || !text.contains([':']) {
             return None;
         }
+        // The parser takes offsets of up to 25 hours; RFC 3339 has none of a day or more.
+        let offset = text.get(10..).and_then(|clock| clock.rsplit_once(['+', '-']));
+        let hours = offset.and_then(|(_, offset)| offset.get(..2)?.parse::<u8>().ok());
+        if hours.is_some_and(|hours| hours > 23) {
+            return None;
+        }
         let instant = match text.parse::<jiff::Timestamp>() {
             Ok(instant) => Timestamp(instant.as_microsecond()),
             // Instants of jiff end a day before its dates do.
@@ -122,6 +128,9 @@ mod tests {
 
     #[test]
     fn an_offset_is_turned_into_utc() {
+        for wrong in ["2021-01-01T10:15:27+24:00", "2021-01-01T10:15:27-25:00", "2021-01-01T10:15:27+99:00"] {
+            assert_eq!(Timestamp::parse(wrong), None, "{wrong}");
+        }
         let time = Timestamp::parse("2021-01-01T10:15:27+01:00").expect("offset form");
         assert_eq!(time.to_string(), "2021-01-01T09:15:27.000000Z");
     }

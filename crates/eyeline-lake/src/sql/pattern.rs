@@ -7,9 +7,14 @@ use regex_syntax::ast::{Ast, GroupKind};
 
 use super::own::refused;
 
+pub(super) const NOT_CONSTANT: &str = "A regular expression has to be a constant here.";
+
 /// The pattern of a match, in which a point matches any letter, also a line break.
 pub(super) fn of_match(pattern: Expr) -> Result<Expr> {
-    let Some(text) = constant(&pattern) else { return Ok(pattern) };
+    if matches!(&pattern, Expr::Literal(value, _) if value.is_null()) {
+        return Ok(pattern);
+    }
+    let Some(text) = constant(&pattern) else { return refused(NOT_CONSTANT) };
     check(text, false)?;
     Ok(lit(format!("(?s){text}")))
 }

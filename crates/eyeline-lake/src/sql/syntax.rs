@@ -105,6 +105,13 @@ impl VisitorMut for Calls {
             let text = if let Expr::Value(value) = &*interval.value { value.value.clone().into_string() } else { None };
             interval.leading_field.is_none() && text.is_some_and(|text| text.contains(':'))
         };
+        // The parser has `^` before a minus, PostgreSQL the minus before `^`.
+        if let Expr::UnaryOp { op: UnaryOperator::Minus, expr } = &*expression
+            && matches!(**expr, Expr::BinaryOp { op: BinaryOperator::PGExp | BinaryOperator::BitwiseXor, .. })
+        {
+            let sentence = "A minus before ^ can be read in two ways: write (-2) ^ 2 or -(2 ^ 2).";
+            return ControlFlow::Break(sentence.to_owned());
+        }
         let placeholder = Expr::Value(Value::Null.into());
         let call = match std::mem::replace(expression, placeholder) {
             Expr::Cast {

@@ -233,8 +233,12 @@ fn check_call(call: &ScalarFunction) -> Result<()> {
     if !name.starts_with("regexp_") {
         return Ok(());
     }
-    if let Some(text) = text(1) {
-        if name == "regexp_like" { pattern::check(text, false)? } else { pattern::check(text, true)? }
+    match text(1) {
+        Some(text) => pattern::check(text, name != "regexp_like")?,
+        None if !matches!(call.args.get(1), Some(Expr::Literal(value, _)) if value.is_null()) => {
+            return refused(pattern::NOT_CONSTANT);
+        }
+        None => {}
     }
     let flags = match name {
         "regexp_replace" => 3,
@@ -246,6 +250,12 @@ fn check_call(call: &ScalarFunction) -> Result<()> {
             && !text(flags).is_some_and(|flags| flags.chars().all(|flag| "gi".contains(flag)))
     {
         return refused(format!("{name} takes the flags g and i here, and no place to begin at."));
+    }
+    let replaces_all = || text(3).is_some_and(|flags| flags.contains('g'));
+    if let Some(pattern) = text(1)
+        && (matches!(name, "regexp_count" | "regexp_instr") || name == "regexp_replace" && replaces_all())
+    {
+        pattern::check_repeated(pattern)?;
     }
     if name == "regexp_replace"
         && !text(2).is_some_and(|with| {

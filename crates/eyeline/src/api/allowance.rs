@@ -29,7 +29,7 @@ pub fn take_events(
 ) -> Answer<RateLimit> {
     let Credential::Application { application_id, .. } = credential else { return Ok(RateLimit(None)) };
     let events = u32::try_from(events.max(bytes.div_ceil(EVENT_BYTES))).unwrap_or(u32::MAX);
-    let taken = app.rate_limits.take(*application_id, client.address, events);
+    let taken = app.rate_limits.take(*application_id, client.limited(), events);
     taken.map(|allowance| RateLimit(Some(allowance))).map_err(|too_many| {
         let sentence =
             "The public credential has sent too many events, or too many bytes, a second; try again after Retry-After.";

@@ -25,6 +25,16 @@ pub struct ClientAddress {
     pub address: Option<IpAddr>,
     /// The request came straight from this machine: through no proxy, trusted or not.
     pub is_local: bool,
+    /// A trusted proxy names a client that is no address: `address` is the proxy's.
+    pub is_unnamed: bool,
+}
+
+impl ClientAddress {
+    /// The address whose rate limit counts the request: `None` on this machine. All clients that a proxy does not name
+    /// count as one, also if the proxy is on this machine.
+    pub fn limited(&self) -> Option<IpAddr> {
+        self.address.filter(|address| self.is_unnamed || !address.is_loopback())
+    }
 }
 
 impl FromRequestParts<App> for ClientAddress {
@@ -33,9 +43,11 @@ impl FromRequestParts<App> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
         let is_forwarded = parts.headers.contains_key(FORWARDED_FOR) || parts.headers.contains_key(FORWARDED);
+        let mut is_unnamed = false;
         let address = peer.map(|peer| {
             let found = client(peer, &parts.headers, |address| app.settings.is_trusted_proxy(address));
             if let Some(hop) = found.unreadable {
+                is_unnamed = true;
                 app.unreadable_hop.call_once(|| {
                     let hop: String = hop.chars().take(LOGGED_CHARS_MAX).collect();
                     tracing::warn!(%hop, proxy = %found.address, "a trusted proxy names a client that is no address: \
@@ -44,7 +56,11 @@ impl FromRequestParts<App> for ClientAddress {
             }
             found.address
         });
-        Ok(ClientAddress { address, is_local: peer.is_some_and(|peer| peer.is_loopback()) && !is_forwarded })
+        Ok(ClientAddress {
+            address,
+            is_local: peer.is_some_and(|peer| peer.is_loopback()) && !is_forwarded,
+            is_unnamed,
+        })
     }
 }
 
@@ -198,5 +214,16 @@ mod tests {
         // Text from an untrusted party is ignored.
         let found = client(ip("192.0.2.1"), &headers(&[(FORWARDED_FOR, "unknown")]), trusted);
         assert_eq!((found.address, found.unreadable), (ip("192.0.2.1"), None));
+    }
+
+    #[test]
+    fn this_machine_has_no_rate_limit_but_clients_without_a_name_behind_its_proxy_have() {
+        let client = |address: &str, is_unnamed| {
+            ClientAddress { address: Some(ip(address)), is_local: false, is_unnamed }.limited()
+        };
+        assert_eq!(client("127.0.0.1", false), None);
+        assert_eq!(client("::1", false), None);
+        assert_eq!(client("127.0.0.1", true), Some(ip("127.0.0.1")));
+        assert_eq!(client("203.0.113.7", false), Some(ip("203.0.113.7")));
     }
 }

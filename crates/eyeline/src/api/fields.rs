@@ -37,8 +37,13 @@ impl Fields {
 
     /// The parameters of a URL as fields, all of them texts. The last of a repeated one counts.
     pub fn parse_query(query: &str) -> Self {
-        let pairs = url::form_urlencoded::parse(query.as_bytes());
-        Fields::new(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+        let mut fields = Fields::new(Map::new());
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if fields.object.insert(name.clone().into_owned(), Value::String(value.into_owned())).is_some() {
+                fields.errors.add(&name, "This parameter is given more than once.");
+            }
+        }
+        fields
     }
 
     /// Keeps the wanted fields. A message about one of the others becomes an error.

@@ -297,8 +297,8 @@ async fn only_a_file_that_arrived_makes_another_a_duplicate() {
     assert_eq!(ask().await.1, ["created", "repeated"], "the file is gone");
 }
 
-/// Declared types that are empty, spelt differently, or of another image format.
-const HONEST_TYPES: [&str; 14] = [
+/// Declared types that are empty or unknown, spelt differently, or of another image format.
+const HONEST_TYPES: [&str; 20] = [
     "image/jpg",
     "image/pjpeg",
     "image/x-png",
@@ -311,10 +311,25 @@ const HONEST_TYPES: [&str; 14] = [
     "application/octet-stream",
     "Binary/Octet-Stream",
     "application/x-www-form-urlencoded",
+    "application/octetstream",
+    "application/x-download",
+    "application/force-download",
+    "application/x-unknown",
+    "text/plain",
+    "unknown/unknown",
     "jpg",
     "undefined",
 ];
-const OTHER_TYPES: [&str; 4] = ["text/html; charset=utf-8", "application/pdf", "image/svg+xml", "VIDEO/MP4"];
+const OTHER_TYPES: [&str; 8] = [
+    "text/html; charset=utf-8",
+    "application/pdf",
+    "application/ld+json",
+    "application/vnd.ms-excel",
+    "application/zip",
+    "image/svg+xml",
+    "VIDEO/MP4",
+    "audio/mpeg",
+];
 
 #[tokio::test]
 async fn a_declared_type_of_any_image_leaves_the_decision_to_the_bytes() {

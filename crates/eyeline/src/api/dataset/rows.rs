@@ -49,7 +49,10 @@ impl Format {
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
                 Some(Format::Ndjson)
             }
-            "text/csv" | "application/csv" | "text/comma-separated-values" => Some(Format::Csv(None)),
+            // Windows gives CSV the type of Excel.
+            "text/csv" | "application/csv" | "text/comma-separated-values" | "application/vnd.ms-excel" => {
+                Some(Format::Csv(None))
+            }
             "text/tab-separated-values" | "text/tsv" => Some(Format::Csv(Some(b'\t'))),
             _ => None,
         }

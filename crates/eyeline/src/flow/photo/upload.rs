@@ -35,28 +35,30 @@ pub const CONTENT_TYPES: [&str; 9] = [
 
 const PURPOSE: &str = "upload link";
 
-/// Declared types that say nothing about the bytes. Clients send them when they do not know the type; curl sends the
-/// form's type with any file.
-const UNTYPED: [&str; 7] = [
-    "",
-    "*/*",
-    "application/octet-stream",
-    "application/x-octet-stream",
-    "binary/octet-stream",
-    "application/binary",
-    "application/x-www-form-urlencoded",
-];
+/// Types below `application/` that are clearly no image. Others say nothing about the bytes: clients send many spellings of
+/// `application/octet-stream`, and the type of a form is what curl sends with any file.
+const OTHER_APPLICATIONS: [&str; 12] =
+    ["gzip", "javascript", "json", "msword", "ogg", "pdf", "postscript", "rtf", "wasm", "x-tar", "xml", "zip"];
 
-/// Reads a declared media type, in lower case and without parameters. `None` if it says nothing about the bytes.
+/// Reads a declared media type: in lower case and without its parameters. `None` if it says nothing about the bytes.
 pub fn declared_type(text: &str) -> Option<String> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    (essence.contains('/') && !UNTYPED.contains(&essence.as_str())).then_some(essence)
+    (essence.starts_with("image/") || !may_be_photo(&essence)).then_some(essence)
 }
 
-/// True if the bytes decide about a file of this declared type. Many clients declare a wrong image type, so only a type
-/// that cannot be a photo is refused before the file is read.
+/// Returns whether the bytes decide about a file of this declared type. Many clients declare a wrong type of image; only
+/// what is clearly none is refused before it is read.
 pub fn may_be_photo(declared: &str) -> bool {
-    declared.starts_with("image/") && declared != "image/svg+xml"
+    match declared.split_once('/') {
+        Some(("application", kind)) => {
+            let is_document = kind.starts_with("vnd.") || kind.ends_with("+json") || kind.ends_with("+xml");
+            !is_document && !OTHER_APPLICATIONS.contains(&kind)
+        }
+        Some(("text", kind)) => kind == "plain",
+        Some(("image", kind)) => kind != "svg+xml",
+        Some((kind, _)) => !matches!(kind, "audio" | "font" | "message" | "model" | "multipart" | "video"),
+        None => true,
+    }
 }
 
 /// The reason, in one sentence, why a file of this declared type is refused; `None` if it is accepted.

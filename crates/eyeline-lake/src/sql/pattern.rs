@@ -26,6 +26,16 @@ pub(super) fn constant(pattern: &Expr) -> Option<&str> {
     }
 }
 
+/// Rejects a pattern that matches the empty text, where one match follows another: PostgreSQL takes an empty match right
+/// behind another match, the engine does not.
+pub(super) fn check_repeated(pattern: &str) -> Result<()> {
+    let matches_nothing = regex_syntax::parse(pattern).is_ok_and(|hir| hir.properties().minimum_len() == Some(0));
+    if matches_nothing {
+        return refused("This regular expression also matches the empty text: write it with + in place of * or ?.");
+    }
+    Ok(())
+}
+
 /// Rejects ambiguous patterns: of several matches PostgreSQL takes the longest, the engine the first.
 pub(super) fn check(pattern: &str, is_found: bool) -> Result<()> {
     let ast = match Parser::new().parse(pattern) {

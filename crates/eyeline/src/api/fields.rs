@@ -40,7 +40,7 @@ impl Fields {
         let mut fields = Fields::new(Map::new());
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if fields.object.insert(name.clone().into_owned(), Value::String(value.into_owned())).is_some() {
-                fields.errors.add(&name, "This parameter is given more than once.");
+                fields.errors.add(&*name, "This parameter is given more than once.");
             }
         }
         fields

@@ -180,7 +180,7 @@ fn the_arrows_between_the_wings_of_flow_are_those_of_the_map() {
         ("notify", &["hints", "photo"]),
         ("gallery", &["hints", "photo"]),
         ("lake", &["turns"]),
-        ("event", &["gallery", "hints", "lake", "turns"]),
+        ("event", &["hints", "lake", "turns"]),
         ("hints", &[]),
         ("turns", &[]),
         ("mod", &[]),

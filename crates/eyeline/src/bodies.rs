@@ -1,7 +1,8 @@
-//! The memory of bodies: one budget for the bodies of all requests, so that many large ones together never take more.
+//! The memory of bodies: one budget for the bodies of all requests and for large answers, so that many of them together
+//! never take more.
 //!
-//! A body counts from its first byte until its request is answered, unless its handler keeps less of it. A project at one
-//! address has a share, so that nobody keeps the others from sending.
+//! A body counts from its first byte until its request is answered, unless its handler keeps less of it. A large answer
+//! counts until it is written. A project at one address has a share, so that nobody keeps the others from sending.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -102,6 +103,11 @@ impl Room {
         self.lock().map_or(0, |state| usize::try_from(state.bytes_seen).unwrap_or(usize::MAX))
     }
 
+    /// Takes memory for an answer of so many bytes, until the room is dropped.
+    pub fn answer(&self, bytes: u64) -> Result<(), NoRoom> {
+        self.lock().map_or(Ok(()), |mut state| state.take(bytes))
+    }
+
     /// Gives back all memory. Returns why there was no room, if that is so.
     pub fn end(&self) -> Option<NoRoom> {
         self.pass_on();
@@ -176,5 +182,19 @@ mod tests {
         refused.take(1).expect_err("there was no room before");
         assert_eq!((refused.end(), bodies.taken()), (Some(NoRoom::ForAnybody), 0));
         Room::default().take(1_000_000).expect("an empty body has room");
+    }
+
+    #[test]
+    fn an_answer_counts_until_it_is_written() {
+        let bodies = Bodies::new(1_000);
+        let room = bodies.room(None);
+        room.take(100).expect("room");
+        room.end();
+        room.answer(500).expect("room");
+        assert_eq!(bodies.taken(), 500);
+        assert_eq!(bodies.room(None).answer(400), Err(NoRoom::ForTheSender));
+        assert_eq!(bodies.room(address("192.0.2.1")).answer(400), Ok(()));
+        drop(room);
+        assert_eq!(bodies.taken(), 0);
     }
 }

@@ -195,3 +195,36 @@ async fn rows_of_a_dataset_count_until_they_are_stored() {
     let refused = small.load("application/json", rows[..200 * KIB].to_owned()).await;
     assert_no_room(&refused, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn answers_that_nobody_reads_have_a_bound_and_leave_room_for_others() {
+    let server = with_memory(1_000 * KIB).await;
+    let (greedy, other) = (server.tenant("greedy").await, server.tenant("other").await);
+    for tenant in [&greedy, &other] {
+        for _ in 0..3 {
+            let mut large = event();
+            large["data"] = json!({"text": "x".repeat(50 * KIB)});
+            let sent = server.post("/api/v1/events", &tenant.secret_key, &large).await;
+            assert_eq!(sent.status, StatusCode::CREATED, "{sent:?}");
+        }
+    }
+    server.apply_events().await;
+    let ask = async |tenant: &Tenant| {
+        let request = request("GET", "/api/v1/events", &tenant.secret_key).body(Body::empty()).expect("a request");
+        server.begin(request).await
+    };
+    let mut unread = Vec::new();
+    let refused = loop {
+        let answer = ask(&greedy).await;
+        if answer.status() != StatusCode::OK {
+            break answer.status();
+        }
+        unread.push(answer);
+    };
+    assert_eq!((refused, unread.len()), (StatusCode::TOO_MANY_REQUESTS, 5), "four fifths of 1,000 KiB");
+    assert!(server.app.bodies.taken() > 750 * KIB as u64);
+    assert_eq!(ask(&other).await.status(), StatusCode::OK);
+    drop(unread);
+    assert_eq!(server.app.bodies.taken(), 0);
+    assert_eq!(ask(&greedy).await.status(), StatusCode::OK);
+}

@@ -153,3 +153,24 @@ fn start_log(settings: &Settings) -> Result<(), String> {
     }
     .map_err(|error| format!("the log cannot be started: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_warns_of_links_that_lead_other_machines_to_themselves() {
+        let warning = |listen: &str, url: &str| unreachable_links(listen.parse().expect("an address"), url);
+        for (listen, url) in [
+            ("0.0.0.0:8009", "http://localhost:8009"),
+            ("[::]:80", "http://127.0.0.1"),
+            ("192.0.2.1:8009", "http://[::1]:8009"),
+            ("0.0.0.0:8009", "http://photos.localhost:8009"),
+        ] {
+            let told = warning(listen, url).unwrap_or_else(|| panic!("{listen} {url}"));
+            assert!(told.contains("EYELINE_PUBLIC_URL") && told.contains(url), "{told}");
+        }
+        assert_eq!(warning("127.0.0.1:8009", "http://localhost:8009"), None);
+        assert_eq!(warning("0.0.0.0:8009", "https://photos.example.com"), None);
+    }
+}

@@ -100,6 +100,15 @@ async fn every_text_door_takes_a_byte_order_mark_and_refuses_wide_encodings_by_n
         assert!(plain.status.is_success(), "{method} {path}: {plain:?}");
         let marked = send(format!("\u{feff}{text}").into_bytes()).await;
         assert!(marked.status.is_success(), "{method} {path} with a mark: {marked:?}");
+        if content_type.contains("ndjson") {
+            let joined = send(format!("\u{feff}{text}\n\u{feff}{text}").into_bytes()).await;
+            let sums = ["rejected", "rejected_count"].map(|sum| joined.json()[sum].clone());
+            assert!(
+                joined.status.is_success()
+                    && sums.iter().all(|sum| *sum == Value::Null || *sum == json!([]) || *sum == json!(0)),
+                "{path}: {joined:?}"
+            );
+        }
         let marked = format!("\u{feff}{text}");
         for (body, name) in [
             (utf16(&text), "UTF-16 (little-endian)"),

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::source::Marks;
 use super::{EncodingHeader, Kind, SentEvent, event_key, sender};
 use crate::api::client_address::ClientAddress;
+use crate::api::encoding::UTF8_MARK;
 use crate::api::unpacked::Unpacked;
 use crate::api::{Answer, Credential, Problem, allowance};
 use crate::app::App;
@@ -178,7 +179,9 @@ impl<'a> Elements<'a> {
     }
 
     fn of_lines(body: &'a [u8]) -> Self {
-        let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        // Each of several joined files has a byte order mark.
+        let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_prefix(UTF8_MARK).unwrap_or(line));
+        let mut lines = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
         let events = lines.by_ref().take(BATCH_EVENTS_MAX).collect();
         Elements { events, too_many: lines.next().is_some() }
     }

@@ -39,6 +39,13 @@ impl Shop {
         Shop { server, project_id, application_id, key, gallery_id }
     }
 
+    /// The same shop on a server that was restarted.
+    pub async fn restart(self) -> Self {
+        let server = self.server.restart().await;
+        tokio::spawn(workers::ingest::run(server.app.ingest.clone(), server.app.stop.clone()));
+        Shop { server, ..self }
+    }
+
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/galleries/{}{rest}", self.gallery_id)
     }

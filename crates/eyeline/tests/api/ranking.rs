@@ -218,7 +218,7 @@ async fn events_without_a_valid_place_receipt_count_in_weights_and_teach_nothing
     let sentence = json!("This has to be a text.");
     assert_eq!((wrong.status, &wrong.json()["errors"]["place"][0]), (StatusCode::BAD_REQUEST, &sentence));
     // A valid one does, also in a process that served no page.
-    let shop = Shop { server: shop.server.restart().await, ..shop };
+    let shop = shop.restart().await;
     shop.send_all(&[valid]).await;
     shop.refresh().await;
     let why = shop.why(&image_id, "order=interest").await;

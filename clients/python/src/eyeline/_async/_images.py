@@ -308,7 +308,7 @@ class AsyncImages(AsyncResource):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> AsyncItems[models.ImageList, models.Image]:
-        """Lists the images of a project, the newest first, or those in a state, with a tag, or with a part of a name."""
+        """Lists the images of a project, the newest first; also by state, tag or a part of the name."""
         path = {"project_id": project_id}
         return AsyncItems(
             lambda query: self._http.call("list_images", models.ImageList, path=path, query=query),

@@ -42,7 +42,7 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.getByText('not the admin key of this server').waitFor();
     await page.getByLabel('Admin key').fill(app.key);
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByText('2 added').waitFor();
+    await page.getByRole('button', { name: '2 added' }).waitFor();
     await until(async () => (await tiles(page).count()) === 2, 'two tiles');
     assert.deepEqual(page.problems, []);
     await page.context().close();
@@ -67,7 +67,7 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.getByRole('heading', { name: 'Three ways to begin' }).waitFor();
     await noFindings(page, 'first run');
     await page.getByRole('button', { name: 'Start the demo' }).click();
-    await page.getByText('12 added').waitFor();
+    await page.getByRole('button', { name: '12 added' }).waitFor();
     await until(async () => (await tiles(page).count()) === 12, 'twelve tiles');
     const placeOf = async (name) => (await names(page)).indexOf(name);
     const first = await placeOf('Golden hour.jpg');

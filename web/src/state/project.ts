@@ -36,7 +36,11 @@ effect(() => {
 /** Reads the projects, and opens one if the address names none that exists. */
 export async function loadProjects(): Promise<void> {
   const read = (cursor?: string) => api.get('/projects', { query: { limit: 100, cursor } });
+  const before = projects.value ?? [];
   const found = await readAll(read, (list) => list.projects);
+  // One that was made meanwhile may be missing in the list.
+  const isNew = (made: Project) => !before.includes(made) && !found.some((each) => each.project_id === made.project_id);
+  found.unshift(...(projects.value ?? []).filter(isNew));
   const asked = projectId.value;
   if (asked && !found.some((each) => each.project_id === asked)) {
     const one = await api.get('/projects/{project_id}', { path: { project_id: asked } }).catch(() => null);
@@ -45,7 +49,8 @@ export async function loadProjects(): Promise<void> {
   projects.value = found;
   if (project.value || found.length === 0) return;
   const last = found.find((each) => each.project_id === remembered());
-  openProject((last ?? found[0]!).project_id, { replace: true });
+  // The page that was asked for stays.
+  go(href(route.value.path.length ? route.value.path : ['gallery'], { project: (last ?? found[0]!).project_id }), { replace: true });
 }
 
 function remembered(): string | null {

@@ -298,7 +298,7 @@ async fn only_a_file_that_arrived_makes_another_a_duplicate() {
 }
 
 /// Declared types that are empty or unknown, spelt differently, or of another image format.
-const HONEST_TYPES: [&str; 20] = [
+const HONEST_TYPES: [&str; 19] = [
     "image/jpg",
     "image/pjpeg",
     "image/x-png",
@@ -315,13 +315,13 @@ const HONEST_TYPES: [&str; 20] = [
     "application/x-download",
     "application/force-download",
     "application/x-unknown",
-    "text/plain",
     "unknown/unknown",
     "jpg",
     "undefined",
 ];
-const OTHER_TYPES: [&str; 8] = [
+const OTHER_TYPES: [&str; 9] = [
     "text/html; charset=utf-8",
+    "text/plain",
     "application/pdf",
     "application/ld+json",
     "application/vnd.ms-excel",

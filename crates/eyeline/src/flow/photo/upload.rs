@@ -54,9 +54,8 @@ pub fn may_be_photo(declared: &str) -> bool {
             let is_document = kind.starts_with("vnd.") || kind.ends_with("+json") || kind.ends_with("+xml");
             !is_document && !OTHER_APPLICATIONS.contains(&kind)
         }
-        Some(("text", kind)) => kind == "plain",
         Some(("image", kind)) => kind != "svg+xml",
-        Some((kind, _)) => !matches!(kind, "audio" | "font" | "message" | "model" | "multipart" | "video"),
+        Some((kind, _)) => !matches!(kind, "audio" | "font" | "message" | "model" | "multipart" | "text" | "video"),
         None => true,
     }
 }

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findings, isDrawn, openPage, startApp, startBrowser, until } from './browser/support.js';
-import { fillShop } from './browser/shop.js';
+import { fillShop, pagesOf } from './browser/shop.js';
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), 'screenshots');
 const WIDE = { width: 1360, height: 850 };
@@ -21,31 +21,7 @@ try {
   const signedOut = await openPage(browser, app, { signedIn: false });
   await signedOut.getByRole('button', { name: 'Sign in' }).waitFor();
   const shop = await fillShop(app);
-  const open = `project=${shop.project_id}`;
-  const pages = {
-    welcome: '#/welcome',
-    gallery: `#/gallery?${open}`,
-    photo: `#/gallery?${open}&photo=${shop.images[0]}`,
-    order: `#/gallery/${shop.gallery_id}/order?${open}`,
-    share: `#/gallery/${shop.gallery_id}/share?${open}`,
-    images: `#/images?${open}`,
-    dashboard: `#/insight?${open}&compare=1`,
-    features: `#/insight/features?${open}`,
-    paths: `#/insight/paths?${open}`,
-    funnel: `#/insight/funnel?${open}&steps=shop%2Fvisit,shop%2Fcart,shop%2Fpay`,
-    retention: `#/insight/retention?${open}&period=day`,
-    sql: `#/insight/sql?${open}&q=${encodeURIComponent("SELECT date_trunc('hour', timestamp) AS hour, count(*) AS events FROM events GROUP BY 1 ORDER BY 1")}`,
-    events: `#/events?${open}`,
-    types: `#/events/types?${open}`,
-    type: `#/events/types/shop/pay?${open}`,
-    quarantine: `#/events/quarantine?${open}`,
-    cause: `#/events/quarantine?${open}&category=shop&name=pay&reason=schema`,
-    applications: `#/settings?${open}`,
-    project: `#/settings/project?${open}`,
-    erasures: `#/settings/erasures?${open}`,
-    jobs: `#/settings/jobs?${open}`,
-    system: `#/settings/system?${open}`,
-  };
+  const pages = pagesOf(shop);
   for (const [look, viewport, colorScheme] of LOOKS) {
     const page = await openPage(browser, app, { viewport, colorScheme, reducedMotion: 'reduce' });
     let pending = 0;

@@ -47,3 +47,32 @@ export async function fillShop(app, pictures = 12) {
   await app.api('POST', `/projects/${project_id}/erasures`, { session_id: events[0].session_id });
   return { ...shop, gallery_id: gallery.gallery_id, images: gallery.ids, events };
 }
+
+/** The address of every page, by its name, with the data of `fillShop`. */
+export function pagesOf(shop) {
+  const open = `project=${shop.project_id}`;
+  return {
+    welcome: '#/welcome',
+    gallery: `#/gallery?${open}`,
+    photo: `#/gallery?${open}&photo=${shop.images[0]}`,
+    order: `#/gallery/${shop.gallery_id}/order?${open}`,
+    share: `#/gallery/${shop.gallery_id}/share?${open}`,
+    images: `#/images?${open}`,
+    dashboard: `#/insight?${open}&compare=1`,
+    features: `#/insight/features?${open}`,
+    paths: `#/insight/paths?${open}`,
+    funnel: `#/insight/funnel?${open}&steps=shop%2Fvisit,shop%2Fcart,shop%2Fpay`,
+    retention: `#/insight/retention?${open}&period=day`,
+    sql: `#/insight/sql?${open}&q=${encodeURIComponent("SELECT date_trunc('hour', timestamp) AS hour, count(*) AS events FROM events GROUP BY 1 ORDER BY 1")}`,
+    events: `#/events?${open}`,
+    types: `#/events/types?${open}`,
+    type: `#/events/types/shop/pay?${open}`,
+    quarantine: `#/events/quarantine?${open}`,
+    cause: `#/events/quarantine?${open}&category=shop&name=pay&reason=schema`,
+    applications: `#/settings?${open}`,
+    project: `#/settings/project?${open}`,
+    erasures: `#/settings/erasures?${open}`,
+    jobs: `#/settings/jobs?${open}`,
+    system: `#/settings/system?${open}`,
+  };
+}

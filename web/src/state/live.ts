@@ -1,15 +1,18 @@
 /** The live news of the open project, and whether the server is reached. */
 
-import { effect, signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { api } from '../api/index.js';
 import { serverNews } from '../api/http.js';
 import { Stream, type News } from '../lib/stream.js';
 import { projectId } from './route.js';
 import { session } from './session.js';
+import { watch } from './watch.js';
 
 /** A connection that is away for less than this is not told. */
 const PATIENCE_MS = 2000;
 
+/** The project whose data is read: none before sign-in. */
+export const openId = computed(() => (session.value === 'in' ? projectId.value : null));
 export const isLive = signal(false);
 /** True while neither requests nor the live connection reach the server. */
 export const isAway = signal(false);
@@ -48,10 +51,7 @@ serverNews.addEventListener('answered', () => {
 
 /** Follows the open project from now on. */
 export function startLive(): void {
-  effect(() => {
-    if (session.value !== 'in' || !projectId.value) return;
-    return listen(projectId.value);
-  });
+  watch(openId, (id) => (id ? listen(id) : undefined));
 }
 
 /** Calls `onNews` for each message until the given function is called. */

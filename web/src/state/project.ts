@@ -3,6 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { api, readAll, type Schemas } from '../api/index.js';
 import { go, href, page, projectId, route } from './route.js';
+import { watch } from './watch.js';
 
 export type Project = Schemas['Project'];
 export type Gallery = Schemas['Gallery'];
@@ -26,9 +27,12 @@ const wanted = computed(() => {
 export const gallery = computed(() => galleries.value?.find((each) => each.gallery_id === wanted.value) ?? galleries.value?.[0] ?? null);
 
 // The address may name a gallery that was made elsewhere since the list was read.
-effect(() => {
-  const gallery_id = wanted.value;
-  if (!gallery_id || !galleries.value || galleries.value.some((each) => each.gallery_id === gallery_id)) return;
+const missing = computed(() => {
+  const isKnown = !galleries.value || galleries.value.some((each) => each.gallery_id === wanted.value);
+  return isKnown ? null : wanted.value;
+});
+watch(missing, (gallery_id) => {
+  if (!gallery_id) return;
   const keep = (found: Gallery) => found.project_id === projectId.value && keepGallery(found);
   api.get('/galleries/{gallery_id}', { path: { gallery_id } }).then(keep, () => {});
 });

@@ -1,9 +1,10 @@
 /** The saved questions of the open project. The server has no place for them, so this browser keeps them. */
 
-import { effect, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { readQuestions, withQuestion, type Question } from '../lib/questions.js';
 import { words } from '../words/index.js';
 import { projectId } from './route.js';
+import { watch } from './watch.js';
 
 export const questions = signal<Question[]>([]);
 
@@ -17,7 +18,7 @@ function load(): void {
   }
 }
 
-effect(load);
+watch(projectId, load);
 addEventListener('storage', ({ key }) => key === keyOf(projectId.peek()) && load());
 
 /** Throws a sentence where the browser stores nothing. */

@@ -39,11 +39,39 @@ function frequencies(nx: number, ny: number): [number, number][] {
   return list;
 }
 
-/** `cos(π/n · (i + ½) · f)` for every pixel i and frequency f below `count`. */
+const known = new Map<number, number[][]>();
+
+/** `cos(π/n · (i + ½) · f)` for every pixel i and frequency f below `count`. There are few of both, so they are kept. */
 function cosines(n: number, count: number): number[][] {
-  return Array.from({ length: n }, (_, i) =>
-    Array.from({ length: count }, (_, f) => Math.cos((Math.PI / n) * (i + 0.5) * f)),
-  );
+  const key = n * 8 + count;
+  let table = known.get(key);
+  if (!table) {
+    table = Array.from({ length: n }, (_, i) => Array.from({ length: count }, (_, f) => Math.cos((Math.PI / n) * (i + 0.5) * f)));
+    known.set(key, table);
+  }
+  return table;
+}
+
+interface Wave {
+  x: number;
+  y: number;
+  value: number;
+}
+
+/** The values of a channel, row by row. The waves of a row are summed up once for all of its pixels. */
+function plane(waves: Wave[], average: number, across: number[][], down: number[][]): Float64Array {
+  const values = new Float64Array(across.length * down.length);
+  let at = 0;
+  for (const vertical of down) {
+    const row = across[0]!.map(() => 0);
+    for (const { x, y, value } of waves) row[x]! += value * vertical[y]! * 2;
+    for (const horizontal of across) {
+      let sum = average;
+      for (let x = 0; x < row.length; x++) sum += row[x]! * horizontal[x]!;
+      values[at++] = sum;
+    }
+  }
+  return values;
 }
 
 /**
@@ -72,19 +100,19 @@ export function decode(hash: Uint8Array): { width: number; height: number; rgba:
 
   const width = Math.round(head.aspect > 1 ? 32 : 32 * head.aspect);
   const height = Math.round(head.aspect > 1 ? 32 / head.aspect : 32);
+  const averages = [...head.average, head.alphaAverage];
   const across = cosines(width, Math.max(head.nx, 5));
   const down = cosines(height, Math.max(head.ny, 5));
+  const [ls, ps, qs, as] = waves.map((list, index) => plane(list, averages[index]!, across, down)) as
+    [Float64Array, Float64Array, Float64Array, Float64Array?];
   const rgba = new Uint8ClampedArray(width * height * 4);
-  const averages = [...head.average, head.alphaAverage];
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at += 4) {
-      const [l, p, q, a = 1] = waves.map((list, index) =>
-        list.reduce((sum, wave) => sum + wave.value * across[x]![wave.x]! * down[y]![wave.y]! * 2, averages[index]!),
-      ) as [number, number, number, number?];
-      const b = l - (2 / 3) * p;
-      const r = (3 * l - b + q) / 2;
-      rgba.set([r * 255, (r - q) * 255, b * 255, a * 255], at);
-    }
+  for (let at = 0, to = 0; at < width * height; at++) {
+    const b = ls[at]! - (2 / 3) * ps[at]!;
+    const r = (3 * ls[at]! - b + qs[at]!) / 2;
+    rgba[to++] = r * 255;
+    rgba[to++] = (r - qs[at]!) * 255;
+    rgba[to++] = b * 255;
+    rgba[to++] = as ? as[at]! * 255 : 255;
   }
   return { width, height, rgba };
 }

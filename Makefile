@@ -10,7 +10,7 @@ help:
 	@echo "make install put eyeline on the PATH, with manual pages and completions (PREFIX=/usr/local)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make test-browser   only those in Chromium: the clients, the printed examples and the web application"
-	@echo "make check   format, lints, documentation, licences"
+	@echo "make check   format, lints, documentation and its computed tables, licences"
 	@echo "make format  format the code"
 	@echo "make packages         build the clients' packages into target/packages: npm tarball and Python wheel"
 	@echo "make fuzz    fuzz the image pipeline and every parser (RUNS=1000000 or SECONDS_EACH=60, TARGETS=\"pipeline jpeg\")"
@@ -56,7 +56,8 @@ test-browser: build
 	scripts/test-browser $(TARGET)/release/eyeline
 
 check:
-	@scripts/install-deps
+	@scripts/install-deps check
+	python3 scripts/scaling --check
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings

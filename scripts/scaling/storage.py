@@ -113,8 +113,12 @@ def capacity():
                   "10+4: raw TB / disks"], rows)
 
 
-# Name, index into SCHEMES, hours of an operator a month: assumed.
-PRODUCTS = (("Garage, 3 copies", 1, 6), ("SeaweedFS, 10+4", 5, 12), ("Ceph, 4+2", 3, 24))
+# Name, index into SCHEMES, hours of an operator a month.
+PRODUCTS = (
+    ("Garage, 3 copies", 1, A["garage"]),
+    ("SeaweedFS, 10+4", 5, A["seaweedfs"]),
+    ("Ceph, 4+2", 3, A["ceph"]),
+)
 
 
 def cost():

@@ -69,6 +69,23 @@ pub enum AccessClass {
 }
 
 impl AccessClass {
+    /// In the order of their numbers in order records. A new one goes to the end.
+    pub const ALL: [AccessClass; 4] =
+        [AccessClass::Public, AccessClass::Premium, AccessClass::Business, AccessClass::Project];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AccessClass::Public => "public",
+            AccessClass::Premium => "premium",
+            AccessClass::Business => "business",
+            AccessClass::Project => "project",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        AccessClass::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
     /// The lowest class whose order contains an image of this visibility and tier. Every higher class sees it too.
     pub fn least(visibility: Visibility, access_tier: Tier) -> Self {
         match visibility {

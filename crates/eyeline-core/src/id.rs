@@ -56,3 +56,14 @@ ids! {
     /// A request to erase what a session did.
     ErasureId;
 }
+
+impl OrderId {
+    /// The id of the order with this number, published by the owner of a partition under the fencing token `fence`. Ids
+    /// of one gallery sort by fence, then by number: the greatest one is the newest order. It is a UUIDv8 of 48 bits of
+    /// the fence, 12 of the partition and 62 of the number.
+    pub fn new(partition: u32, fence: i64, number: u64) -> Self {
+        let high = u128::from(fence.max(0).unsigned_abs() & 0xffff_ffff_ffff) << 16 | u128::from(partition & 0xfff);
+        let bits = high << 64 | u128::from(number & (u64::MAX >> 2));
+        OrderId(uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid())
+    }
+}

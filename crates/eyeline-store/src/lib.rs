@@ -6,6 +6,7 @@ pub mod checks;
 pub mod error;
 pub mod inbox;
 pub mod objects;
+pub mod orders;
 pub mod pubsub;
 pub mod sql;
 
@@ -15,4 +16,5 @@ pub use checks::Check;
 pub use error::{Error, Result};
 pub use inbox::Inbox;
 pub use objects::{ObjectKey, Objects};
+pub use orders::OrderRecords;
 pub use pubsub::PubSub;

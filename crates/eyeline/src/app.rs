@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, pubsub};
+use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, orders, pubsub};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -123,6 +123,7 @@ impl App {
         let objects = Objects::open(&settings.objects_url()).await.map_err(|error| format!("the objects: {error}"))?;
         let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
         let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
+        let records = orders::open(&settings.orders_url()).await.map_err(|error| format!("the orders: {error}"))?;
         let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
 
         let clock = Clock::default();
@@ -130,8 +131,9 @@ impl App {
             clock.set_offset(catalog.clock_offset().await.map_err(|error| format!("the catalog: {error}"))?);
         }
         let event_types = EventTypes::new(catalog.clone());
-        let orders = Orders::new(catalog.clone(), pubsub.clone(), clock.clone());
         let partitions = Partitions::new(catalog.clone(), node.clone(), inbox.partitions());
+        let records = (records, cache.clone());
+        let orders = Orders::new(catalog.clone(), pubsub.clone(), records, partitions.clone(), clock.clone());
         let ingest = Ingest::new(
             inbox.clone(),
             catalog.clone(),

@@ -170,9 +170,10 @@ impl CountsSnapshot {
         self.get(ordinal).without(self.ignored.get(ordinal))
     }
 
-    /// Size of the snapshot in bytes if no block is shared.
-    pub fn bytes_at_most(&self) -> usize {
-        self.counts.bytes_at_most() + self.ignored.bytes_at_most()
+    /// The largest counter. Reads all of them.
+    pub fn largest(&self) -> u64 {
+        let counts = self.counts.0.iter().flat_map(|block| block.iter());
+        counts.map(|counts| counts.views.max(counts.clicks)).max().unwrap_or_default()
     }
 }
 

@@ -18,6 +18,7 @@ mod jobs;
 mod lake;
 mod news;
 mod objects;
+mod orders;
 mod partitions;
 mod projects;
 mod public_pages;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
+use eyeline_store::orders::Usage;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Fields, JsonBody, Problem};
 use crate::app::App;
+use crate::flow::gallery::rank::ORDER_KEPT;
 use crate::flow::photo::admission;
 use crate::metrics::Text;
 use crate::settings::MetricsOpen;
@@ -128,6 +130,7 @@ async fn metrics(
     text.family("eyeline_body_bytes", "gauge", "Bytes of memory that the bodies of requests take.");
     text.sample("eyeline_body_bytes", "", app.bodies.taken() as f64);
     write_admission(&mut text, app.admission.state());
+    write_orders(&mut text, app.orders.usage());
     text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by how they ended.");
     for (outcome, count) in app.sql_workers.outcomes() {
         text.sample("eyeline_sql_questions_total", &format!("{{outcome=\"{outcome}\"}}"), count as f64);
@@ -173,6 +176,18 @@ fn write_lake(text: &mut Text, manifest: &Manifest) {
         ("eyeline_lake_events", "Events in them.", sum(|file| file.rows)),
         ("eyeline_lake_bytes", "Bytes that they take.", sum(|file| file.bytes)),
         ("eyeline_erasures_under_way", "Sessions to be erased that files still have.", manifest.hidden.len() as f64),
+    ] {
+        text.family(name, "gauge", help);
+        text.sample(name, "", value);
+    }
+}
+
+fn write_orders(text: &mut Text, usage: Usage) {
+    let kept = usage.shortest_kept.map_or(ORDER_KEPT, |shortest| shortest.min(ORDER_KEPT));
+    for (name, help, value) in [
+        ("eyeline_orders_stored", "Published orders that cursors may point into.", usage.records as f64),
+        ("eyeline_orders_bytes", "Bytes of disk that they take.", usage.bytes as f64),
+        ("eyeline_orders_kept_seconds", "How long orders are kept after their last page at least.", kept.as_secs_f64()),
     ] {
         text.family(name, "gauge", help);
         text.sample(name, "", value);

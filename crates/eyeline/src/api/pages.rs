@@ -237,7 +237,7 @@ async fn refresh(
     app.ingest.caught_up().await?;
     let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
     app.orders.publish(&ranked).await?;
-    let order = app.orders.current(&ranked, Wanted { class, strategy: None, snapshot: 0 }).await?;
+    let newest = app.orders.newest_slice(&ranked, Wanted { class, strategy: None, snapshot: 0 }, 0, 0).await?;
     let applied_events = ranked.head().map_or(0, |head| head.gallery.applied_events);
-    Ok(Json(Refreshed { order_id: order.order_id, applied_events }))
+    Ok(Json(Refreshed { order_id: newest.head.order_id, applied_events }))
 }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub objects_url: Option<String>,
     /// `sqlite:PATH`. A file in the data folder if unset.
     pub inbox_url: Option<String>,
+    /// `file:PATH`, or `file:PATH?mb=256` with a bound. A folder in the data folder if unset.
+    pub orders_url: Option<String>,
     /// `memory:`.
     pub cache_url: String,
     /// The lifetime of an upload link, in seconds.
@@ -149,6 +151,7 @@ impl Default for Settings {
             catalog_url: None,
             objects_url: None,
             inbox_url: None,
+            orders_url: None,
             cache_url: "memory:".to_owned(),
             upload_link_seconds: 15 * 60,
             upload_grace_seconds: 60 * 60,
@@ -213,6 +216,7 @@ impl Settings {
             catalog_url: Some(without_password(&self.catalog_url())),
             objects_url: Some(self.objects_url()),
             inbox_url: Some(without_password(&self.inbox_url())),
+            orders_url: Some(self.orders_url()),
             workers: Some(self.workers()),
             decode_bytes_max: Some(self.decode_bytes_max()),
             ..self.clone()
@@ -248,6 +252,10 @@ impl Settings {
 
     pub fn inbox_url(&self) -> String {
         self.inbox_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.data.join("inbox.sqlite").display()))
+    }
+
+    pub fn orders_url(&self) -> String {
+        self.orders_url.clone().unwrap_or_else(|| format!("file:{}", self.data.join("orders").display()))
     }
 
     pub fn tier(&self, tier: Tier) -> TierLimits {

@@ -59,6 +59,7 @@ impl Settings {
         );
         check(scheme_is(&self.objects_url(), &["file:"]), "objects_url has to start with file:");
         check(scheme_is(&self.inbox_url(), &["sqlite:"]), "inbox_url has to start with sqlite:");
+        check(scheme_is(&self.orders_url(), &["file:"]), "orders_url has to start with file:");
         check(scheme_is(&self.cache_url, &["memory:"]), "cache_url has to start with memory:");
         check(
             self.public_url.as_ref().is_none_or(|url| read_origin(url).is_some()),

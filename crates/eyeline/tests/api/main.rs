@@ -27,6 +27,7 @@ mod previews;
 mod processing;
 mod projects;
 mod public_pages;
+mod published;
 mod ranking;
 mod requests;
 mod session;

@@ -351,6 +351,7 @@ fn an_order_is_kept_for_a_quarter_of_an_hour_after_its_last_page_and_then_gives_
                 }
                 Visit::Sweep => {
                     orders.sweep();
+                    orders.sweep_records().await.expect("swept");
                     continue;
                 }
             };

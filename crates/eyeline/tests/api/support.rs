@@ -70,6 +70,21 @@ impl Server {
         Server::open(folder, env!("CARGO_BIN_EXE_eyeline").as_ref(), change).await
     }
 
+    /// Opens another process on the catalog, the orders and the secret of this one, which must be in its settings. It
+    /// owns no partition.
+    pub async fn beside(&self) -> Self {
+        let (folder, ours) = (tempfile::tempdir().expect("a temporary folder"), &self.app.settings);
+        let settings = Settings {
+            data: folder.path().to_owned(),
+            catalog_url: Some(ours.catalog_url()),
+            orders_url: Some(ours.orders_url()),
+            ..Settings::clone(ours)
+        };
+        let app = App::open(settings, env!("CARGO_BIN_EXE_eyeline").into()).await.expect("an open app");
+        let service = BoxCloneSyncService::new(eyeline::api::service(app.clone()));
+        Server { service, app, _folder: folder }
+    }
+
     async fn open(folder: TempDir, program: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             data: folder.path().to_owned(),

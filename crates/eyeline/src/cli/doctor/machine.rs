@@ -176,7 +176,7 @@ fn open_files((possible, wanted): (usize, usize)) -> Check {
 fn folders(settings: &Settings) -> Vec<Check> {
     let data = &settings.data;
     let mut checks = vec![writable(data)];
-    let urls = [settings.catalog_url(), settings.objects_url(), settings.inbox_url()];
+    let urls = [settings.catalog_url(), settings.objects_url(), settings.inbox_url(), settings.orders_url()];
     let local = urls.iter().filter_map(|url| url.strip_prefix("sqlite:").or_else(|| url.strip_prefix("file:")));
     let paths = std::iter::once(data.clone()).chain(local.map(|path| path.trim_start_matches("//").into()));
     let mut seen: Vec<PathBuf> = Vec::new();

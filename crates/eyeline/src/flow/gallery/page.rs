@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use eyeline_core::event::Served;
+use eyeline_core::ranking::{OrderEntry, OrderHead};
 use eyeline_core::{AccessClass, GalleryId, ImageId, OrderId, Strategy, Timestamp, Webp};
 use eyeline_store::catalog::galleries::Gallery;
 use eyeline_store::catalog::orders::GalleryItem;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::cursor::Cursor;
-use super::rank::{Head, Order, Ranked, Wanted};
+use super::rank::{Head, Ranked, Slice, Wanted};
 use crate::app::App;
 use crate::flow::photo::links::{Links, Window};
 use crate::secrets::{Secrets, sha256};
@@ -52,8 +53,7 @@ pub enum Start {
 pub struct Placed {
     ranked: Arc<Ranked>,
     head: Head,
-    order: Arc<Order>,
-    class: AccessClass,
+    slice: Slice,
     start: usize,
     limit: usize,
     restarted: bool,
@@ -137,26 +137,28 @@ pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Place
     let head = ranked.head().ok_or(Error::NotFound("gallery"))?;
     let limit = asked.limit.unwrap_or(head.gallery.page_size as usize).max(1);
     let class = asked.wanted.class;
-    let of_class = |order_id| app.orders.kept(&ranked, order_id).filter(|order| order.class == class);
-    let (kept, named, wanted, start) = match asked.start {
-        Start::First => (None, None, asked.wanted, 0),
+    let (named, wanted, start) = match asked.start {
+        Start::First => (None, asked.wanted, 0),
         Start::Cursor(Cursor { order_id, strategy, snapshot, place, .. }) => {
             let wanted = Wanted { class, strategy: Some(strategy), snapshot };
-            (of_class(order_id), Some(order_id), wanted, place as usize)
+            (Some(order_id), wanted, place as usize)
         }
         Start::Page { number, order_id } => {
             let start = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX).saturating_mul(limit);
-            (order_id.and_then(of_class), order_id, asked.wanted, start)
+            (order_id, asked.wanted, start)
         }
     };
-    let restarted = named.is_some() && kept.is_none();
-    let order = match kept {
-        Some(order) => order,
-        None => app.orders.current(&ranked, wanted).await?,
+    let kept = match named {
+        Some(order_id) => app.orders.kept_slice(&ranked, (class, order_id), start, limit).await,
+        None => None,
     };
-    order.mark_served(app.clock.now());
+    let restarted = named.is_some() && kept.is_none();
+    let slice = match kept {
+        Some(slice) => slice,
+        None => app.orders.newest_slice(&ranked, wanted, start, limit).await?,
+    };
     let (window, hour) = (Window::at(app, class), receipt::hour_of(app.clock.real_now()));
-    Ok(Placed { ranked, head, order, class, start, limit, restarted, window, hour })
+    Ok(Placed { ranked, head, slice, start, limit, restarted, window, hour })
 }
 
 impl Placed {
@@ -164,10 +166,10 @@ impl Placed {
     pub fn validator(&self) -> String {
         let parts = format!(
             "{} {} {:?} {:?} {} {} {} {} {}",
-            self.order.order_id,
+            self.slice.head.order_id,
             self.head.item_revision,
             self.head.rules_since,
-            self.class,
+            self.slice.head.class,
             self.window,
             self.start,
             self.limit,
@@ -179,14 +181,9 @@ impl Placed {
 
     /// The sealed cursor of the next page; `None` at the end.
     pub fn next(&self, secrets: &Secrets) -> Option<String> {
-        let place = self.start.checked_add(self.limit).filter(|place| *place < self.order.len())?;
-        let cursor = Cursor {
-            gallery_id: self.order.gallery_id,
-            order_id: self.order.order_id,
-            strategy: self.order.ranking.strategy,
-            snapshot: self.order.snapshot,
-            place: u32::try_from(place).ok()?,
-        };
+        let place = self.start.checked_add(self.limit).filter(|place| *place < self.images())?;
+        let OrderHead { gallery_id, order_id, strategy, snapshot, .. } = self.slice.head;
+        let cursor = Cursor { gallery_id, order_id, strategy, snapshot, place: u32::try_from(place).ok()? };
         Some(cursor.seal(secrets))
     }
 
@@ -197,7 +194,7 @@ impl Placed {
 
     /// Images in the whole order.
     pub fn images(&self) -> usize {
-        self.order.len()
+        self.slice.head.images as usize
     }
 
     /// The page as JSON.
@@ -222,28 +219,26 @@ impl Placed {
     }
 
     async fn read(&self, app: &App) -> Result<Page> {
-        let (places, ordinals): (Vec<usize>, Vec<u32>) = self.order.slice(self.start, self.limit).unzip();
-        let shown = self.ranked.shows(&ordinals, self.class);
-        let shown: Vec<(usize, u32)> = places
-            .into_iter()
-            .zip(ordinals)
-            .zip(shown)
-            .filter_map(|(place_and_ordinal, shown)| shown.then_some(place_and_ordinal))
-            .collect();
-        let ordinals: Vec<u32> = shown.iter().map(|(_, ordinal)| *ordinal).collect();
-        let read = app.catalog.gallery_items(self.order.gallery_id, &ordinals).await?;
+        let Slice { head, start, entries } = &self.slice;
+        let ordinals: Vec<u32> = entries.iter().map(|entry| entry.ordinal).collect();
+        let shown = self.ranked.shows(&ordinals, head.class);
+        let shown: Vec<(usize, &OrderEntry)> =
+            (*start..).zip(entries).zip(shown).filter_map(|(placed, shown)| shown.then_some(placed)).collect();
+        let ordinals: Vec<u32> = shown.iter().map(|(_, entry)| entry.ordinal).collect();
+        let read = app.catalog.gallery_items(head.gallery_id, &ordinals).await?;
         let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
         let links = Links::at(app);
-        let items = shown.into_iter().filter_map(|(rank, ordinal)| {
-            let served = Served { ordinal, rank: u16::try_from(rank).unwrap_or(u16::MAX) };
-            let place = receipt::seal(&app.secrets, self.order.gallery_id, served, self.hour);
-            Some(Item { place: Some(place), ..item(&links, &self.order, Some(rank), read.remove(&ordinal)?) })
+        let items = shown.into_iter().filter_map(|(rank, entry)| {
+            let served = Served { ordinal: entry.ordinal, rank: u16::try_from(rank).unwrap_or(u16::MAX) };
+            let place = receipt::seal(&app.secrets, head.gallery_id, served, self.hour);
+            let read = read.remove(&entry.ordinal)?;
+            Some(Item { place: Some(place), ..item(&links, head, (Some(rank), entry), read) })
         });
         Ok(Page {
-            gallery_id: self.order.gallery_id,
-            order_id: self.order.order_id,
-            strategy: self.order.ranking.strategy,
-            published_at: self.order.published_at,
+            gallery_id: head.gallery_id,
+            order_id: head.order_id,
+            strategy: head.strategy,
+            published_at: head.published_at,
             restarted: self.restarted,
             items: items.collect(),
             next_cursor: self.next(&app.secrets),
@@ -255,8 +250,9 @@ impl Placed {
 /// class does not see it.
 pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
     let read = read_one(app, ranked, class, image_id).await?;
-    let order = app.orders.current(ranked, Wanted { class, strategy: None, snapshot: 0 }).await?;
-    Ok(item(&Links::at(app), &order, order.place_of(read.ordinal), read))
+    let wanted = Wanted { class, strategy: None, snapshot: 0 };
+    let (head, place, entry) = app.orders.find(ranked, wanted, read.ordinal).await?;
+    Ok(item(&Links::at(app), &head, (place, &entry), read))
 }
 
 async fn read_one(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<GalleryItem> {
@@ -340,14 +336,14 @@ async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<
     Ok(known)
 }
 
-fn item(links: &Links, order: &Order, place: Option<usize>, item: GalleryItem) -> Item {
-    let counts = order.counts(item.ordinal);
-    let counted = order.ranking.guard.then(|| order.counted(item.ordinal));
+/// An item with its index and numbers in an order.
+fn item(links: &Links, order: &OrderHead, (place, entry): (Option<usize>, &OrderEntry), item: GalleryItem) -> Item {
+    let counted = order.guard.then_some(entry.counted);
     let numbers = match order.class {
         AccessClass::Project => Numbers {
-            weight: Some(order.ranking.factors.weight(counts.views, counts.clicks)),
-            views: Some(counts.views),
-            clicks: Some(counts.clicks),
+            weight: Some(order.factors.weight(entry.counts.views, entry.counts.clicks)),
+            views: Some(entry.counts.views),
+            clicks: Some(entry.counts.clicks),
             counted_views: counted.map(|counted| counted.views),
             counted_clicks: counted.map(|counted| counted.clicks),
         },

@@ -9,6 +9,7 @@ use std::time::Duration;
 use eyeline_store::catalog::partitions::{Claim, Claimant};
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Result};
+use uuid::Uuid;
 
 /// Events of one transaction, and so the most events that a batch had over which a process died.
 pub const BATCH_EVENTS_MAX: usize = 4_096;
@@ -76,6 +77,12 @@ impl Partitions {
             Some(Holding::Held { fence, .. }) => Some(*fence),
             _ => None,
         }
+    }
+
+    /// The partition of a key, such as a gallery's id, with its fencing token; `None` if this process does not hold it.
+    pub fn owned(&self, key: Uuid) -> Option<(u32, i64)> {
+        let partition = u32::try_from(key.as_u128() % u128::from(self.count().max(1))).unwrap_or(0);
+        Some((partition, self.fence(partition)?))
     }
 
     /// True if the partition's next unjudged event must be applied alone.

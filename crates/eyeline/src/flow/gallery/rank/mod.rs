@@ -1,29 +1,35 @@
 //! From counters to published orders.
 //!
 //! A requested gallery is held in memory as flat columns, read once and then updated with what changed. Each access
-//! class and strategy in use has one current order. Replaced orders are kept for visitors who still scroll through
-//! them. All of this is a cache of the catalog: a restart reads it again.
+//! class and strategy in use has one current order. All of this is a cache of the catalog: a restart reads it again.
+//!
+//! An order from which a page is served is stored as a record. Cursors go on in the record after the order was
+//! replaced, after a restart, and in every process that shares the records.
 
 mod order;
 mod ranked;
-mod replaced;
 mod schedule;
+mod stored;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eyeline_core::{GalleryId, OrderId};
+use eyeline_core::ranking::{OrderEntry, OrderHead};
+use eyeline_core::{AccessClass, GalleryId, OrderId};
 use eyeline_store::catalog::orders::Revisions;
-use eyeline_store::{Catalog, Error, PubSub, Result};
+use eyeline_store::orders::{OrderKey, Usage};
+use eyeline_store::{Cache, Catalog, Error, OrderRecords, PubSub, Result};
 
-pub use order::Order;
+pub use order::{Order, Slice};
 pub use ranked::{Explanation, Head, Ranked, Wanted};
 
 use crate::clock::Clock;
 use crate::flow::hints;
+use crate::flow::lake::partitions::Partitions;
 use ranked::lock;
-use replaced::Replaced;
+use stored::Stored;
 
 /// The time for which an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
@@ -31,8 +37,9 @@ pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
 /// The longest time that a change of rules or settings waits for the resulting orders.
 const PUBLISHING_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes of replaced orders. Beyond it the oldest are dropped, even if cursors still point into them.
-const REPLACED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The longest time that a page waits for the record of its order. The record is written on then.
+const STORING_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Bytes of galleries in memory. Beyond it the least recently requested are dropped.
 const GALLERIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 const GALLERIES_MAX: usize = 10_000;
@@ -48,13 +55,48 @@ struct Inner {
     pubsub: Arc<dyn PubSub>,
     clock: Clock,
     galleries: Mutex<HashMap<GalleryId, Arc<Ranked>>>,
-    replaced: Mutex<Replaced>,
+    stored: Stored,
+    ids: Ids,
+}
+
+/// Makes the ids of orders.
+struct Ids {
+    partitions: Partitions,
+    /// The number of the next order of this process.
+    next: AtomicU64,
+}
+
+impl Ids {
+    /// An id that is greater than those of the gallery's earlier orders, whichever process published them. Fails if
+    /// another process owns the gallery's partition: then that one publishes its orders.
+    fn new_id(&self, gallery_id: GalleryId) -> Result<OrderId> {
+        let (partition, fence) = self.partitions.owned(gallery_id.0).ok_or_else(pending)?;
+        Ok(OrderId::new(partition, fence, self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Ids {
+    fn owns(&self, gallery_id: GalleryId) -> bool {
+        self.partitions.owned(gallery_id.0).is_some()
+    }
+}
+
+/// The gallery's orders are published by another process, which has not done so.
+fn pending() -> Error {
+    Error::unavailable("the process that owns the gallery's partition has not published this order yet")
 }
 
 impl Orders {
-    pub fn new(catalog: Catalog, pubsub: Arc<dyn PubSub>, clock: Clock) -> Self {
-        let (galleries, replaced) = (Mutex::default(), Mutex::new(Replaced::new(REPLACED_BYTES_MAX)));
-        Orders(Arc::new(Inner { catalog, pubsub, clock, galleries, replaced }))
+    pub fn new(
+        catalog: Catalog,
+        pubsub: Arc<dyn PubSub>,
+        (records, cache): (Arc<dyn OrderRecords>, Arc<dyn Cache>),
+        partitions: Partitions,
+        clock: Clock,
+    ) -> Self {
+        let stored = Stored::new(records, cache, clock.clone());
+        let ids = Ids { partitions, next: AtomicU64::new(0) };
+        Orders(Arc::new(Inner { catalog, pubsub, clock, galleries: Mutex::default(), stored, ids }))
     }
 
     /// The gallery, read again if a hint of a change was published before this call. `NotFound` if it does not exist.
@@ -75,7 +117,108 @@ impl Orders {
 
     /// The newest of the wanted orders.
     pub async fn current(&self, ranked: &Arc<Ranked>, wanted: Wanted) -> Result<Arc<Order>> {
-        ranked.current(wanted, &self.0.clock).await
+        ranked.current(wanted, &self.0.clock, &self.0.ids).await
+    }
+
+    /// Serves up to `limit` images of the newest of the wanted orders, from index `start`.
+    pub async fn newest_slice(
+        &self,
+        ranked: &Arc<Ranked>,
+        wanted: Wanted,
+        start: usize,
+        limit: usize,
+    ) -> Result<Slice> {
+        if self.0.ids.owns(ranked.gallery_id()) {
+            let order = self.current(ranked, wanted).await?;
+            return Ok(self.serve(&order, start, limit).await);
+        }
+        let variant = ranked.name_of(wanted)?;
+        let newest = self.0.stored.newest(ranked.gallery_id(), &variant, PUBLISHING_PATIENCE).await?;
+        if let Some(key) = newest
+            && let Some(slice) = self.0.stored.slice(key, wanted.class, start, limit).await
+        {
+            return Ok(slice);
+        }
+        // An order of the time when this process was the owner.
+        match ranked.held(wanted) {
+            Some(order) => Ok(self.serve(&order, start, limit).await),
+            None => Err(pending()),
+        }
+    }
+
+    /// An image in the newest of the wanted orders: the order's head, the image's index, and its numbers, also if the
+    /// order lacks it.
+    pub async fn find(
+        &self,
+        ranked: &Arc<Ranked>,
+        wanted: Wanted,
+        ordinal: u32,
+    ) -> Result<(OrderHead, Option<usize>, OrderEntry)> {
+        if self.0.ids.owns(ranked.gallery_id()) {
+            return Ok(self.current(ranked, wanted).await?.find(ordinal));
+        }
+        let variant = ranked.name_of(wanted)?;
+        let newest = self.0.stored.newest(ranked.gallery_id(), &variant, PUBLISHING_PATIENCE).await?;
+        let found = match newest {
+            Some(key) => self.0.stored.find_image(key, wanted.class, ordinal).await?,
+            None => None,
+        };
+        let (head, found) = found.ok_or_else(pending)?;
+        let (place, entry) = found.unzip();
+        Ok((head, place, entry.unwrap_or_else(|| ranked.entry(&head, ordinal))))
+    }
+
+    /// Publishes the orders of own galleries for which other processes ask. A question that fails stays open.
+    pub async fn answer(&self) -> Result<()> {
+        for (gallery_id, variant) in self.0.stored.asked().await? {
+            if !self.0.ids.owns(gallery_id) {
+                continue;
+            }
+            match self.publish_for_others(gallery_id, &variant).await {
+                Ok(()) | Err(Error::NotFound(_)) => self.0.stored.answer(gallery_id, &variant).await?,
+                Err(error) => tracing::warn!(%error, gallery.id = %gallery_id, "an order could not be made for others"),
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "no handler: it publishes and answers nobody")]
+    async fn publish_for_others(&self, gallery_id: GalleryId, variant: &str) -> Result<()> {
+        let Some(wanted) = Wanted::parse(variant) else { return Ok(()) };
+        let ranked = self.gallery(gallery_id).await?;
+        let order = self.current(&ranked, wanted).await?;
+        order.mark_asked(self.0.clock.now());
+        self.0.stored.publish(&order, variant).await
+    }
+
+    /// Serves up to `limit` images of an order of the gallery, from index `start`. `None` if the order is not kept any
+    /// more or is of another class.
+    pub async fn kept_slice(
+        &self,
+        ranked: &Ranked,
+        (class, order_id): (AccessClass, OrderId),
+        start: usize,
+        limit: usize,
+    ) -> Option<Slice> {
+        if let Some(order) = ranked.current_by_id(order_id) {
+            return if order.class == class { Some(self.serve(&order, start, limit).await) } else { None };
+        }
+        let key = OrderKey { gallery_id: ranked.gallery_id(), order_id };
+        self.0.stored.slice(key, class, start, limit).await
+    }
+
+    /// A page's cursor must outlive this process, so its order is stored before the page is sent.
+    async fn serve(&self, order: &Arc<Order>, start: usize, limit: usize) -> Slice {
+        let now = self.0.clock.now();
+        order.mark_served(now);
+        if !order.is_noted(now) {
+            let (orders, kept) = (self.clone(), order.clone());
+            let keeping = tokio::spawn(async move { orders.0.stored.keep(&kept).await });
+            if tokio::time::timeout(STORING_PATIENCE, keeping).await.is_err() {
+                tracing::debug!(order.id = %order.order_id, "a page does not wait for the record of its order");
+            }
+        }
+        order.slice(start, limit)
     }
 
     /// Explains the rank of an image in an order of the gallery.
@@ -83,21 +226,19 @@ impl Orders {
         ranked.explain(order, ordinal)
     }
 
-    /// An order of the gallery from which pages may still be served.
-    pub fn kept(&self, ranked: &Ranked, order_id: OrderId) -> Option<Arc<Order>> {
-        if let Some(order) = ranked.current_by_id(order_id) {
-            return Some(order);
-        }
-        let order = lock(&self.0.replaced).get(order_id)?;
-        (order.gallery_id == ranked.gallery_id() && ranked::in_use(&order, self.0.clock.now())).then_some(order)
-    }
-
     /// Reads what changed. If anything did, publishes new versions of the orders in use.
     pub async fn publish(&self, ranked: &Arc<Ranked>) -> Result<()> {
-        let publication = ranked.publish(&self.0.catalog, &self.0.clock).await;
-        let publication = self.unless_gone(ranked, publication)?;
-        lock(&self.0.replaced).keep(publication.replaced);
-        if publication.published > 0
+        if !self.0.ids.owns(ranked.gallery_id()) {
+            return self.unless_gone(ranked, ranked.stand_by(&self.0.catalog, &self.0.clock).await);
+        }
+        let published = ranked.publish(&self.0.catalog, &self.0.clock, &self.0.ids).await;
+        let published = self.unless_gone(ranked, published)?;
+        for order in ranked.followed(self.0.clock.now()) {
+            let wanted =
+                Wanted { class: order.class, strategy: Some(order.ranking.strategy), snapshot: order.snapshot };
+            self.0.stored.publish(&order, &ranked.name_of(wanted)?).await?;
+        }
+        if published > 0
             && let Some(head) = ranked.head()
         {
             hints::order_published(&*self.0.pubsub, head.gallery.project_id, ranked.gallery_id()).await;
@@ -108,6 +249,9 @@ impl Orders {
     /// Publishes the orders in use that this process holds, after a change of the gallery's rules or settings. Returns
     /// false if that fails or takes longer than `PUBLISHING_PATIENCE`; the background publishes them then.
     pub async fn publish_soon(&self, gallery_id: GalleryId) -> bool {
+        if !self.0.ids.owns(gallery_id) {
+            return false;
+        }
         let Some(ranked) = lock(&self.0.galleries).get(&gallery_id).cloned() else { return true };
         let orders = self.clone();
         let publishing = tokio::spawn(async move { orders.publish(&ranked).await });
@@ -145,7 +289,17 @@ impl Orders {
         Ok(())
     }
 
-    /// Drops galleries and orders that are unused, and the oldest beyond the bounds.
+    /// Removes the records of orders that no cursor may point into any more.
+    pub async fn sweep_records(&self) -> Result<()> {
+        self.0.stored.sweep().await
+    }
+
+    /// The state of the records.
+    pub fn usage(&self) -> Usage {
+        self.0.stored.usage()
+    }
+
+    /// Drops galleries that are unused, and the least recently requested beyond the bounds.
     pub fn sweep(&self) {
         let mut held = self.held();
         held.sort_by_key(|ranked| ranked.used());
@@ -161,7 +315,6 @@ impl Orders {
             count -= 1;
             self.let_go(&ranked);
         }
-        lock(&self.0.replaced).forget_unused(self.0.clock.now());
     }
 
     fn held(&self) -> Vec<Arc<Ranked>> {
@@ -180,7 +333,5 @@ impl Orders {
         if galleries.get(&ranked.gallery_id()).is_some_and(|held| Arc::ptr_eq(held, ranked)) {
             galleries.remove(&ranked.gallery_id());
         }
-        drop(galleries);
-        lock(&self.0.replaced).keep(ranked.let_go());
     }
 }

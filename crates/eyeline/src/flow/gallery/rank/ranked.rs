@@ -7,7 +7,8 @@ use std::time::Instant;
 use eyeline_core::ranking::estimate::{Estimate, estimate};
 use eyeline_core::ranking::rules::Period;
 use eyeline_core::ranking::{
-    Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, Prior, RulesInForce, Scorer, resequence, sequence,
+    Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, OrderEntry, OrderHead, Prior, RulesInForce, Scorer,
+    resequence, sequence,
 };
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::galleries::Gallery;
@@ -16,9 +17,9 @@ use eyeline_store::pubsub::Hint;
 use eyeline_store::{Catalog, Error, Result};
 use futures::stream::BoxStream;
 
-use super::ORDER_KEPT;
 use super::order::Order;
 use super::schedule::Schedule;
+use super::{Ids, ORDER_KEPT};
 use crate::clock::Clock;
 
 /// Images read by one query.
@@ -34,6 +35,15 @@ pub struct Wanted {
     pub strategy: Option<Strategy>,
     /// Taken modulo the number of the strategy's concurrent orders.
     pub snapshot: u8,
+}
+
+impl Wanted {
+    /// Reads the name of a variant.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.split('-');
+        let (class, strategy) = (AccessClass::parse(parts.next()?)?, Strategy::parse(parts.next()?)?);
+        Some(Wanted { class, strategy: Some(strategy), snapshot: parts.next()?.parse().ok()? })
+    }
 }
 
 /// Class, strategy and snapshot of an order.
@@ -164,6 +174,13 @@ impl Ranked {
             .collect()
     }
 
+    /// An image with its present numbers.
+    pub(super) fn entry(&self, head: &OrderHead, ordinal: u32) -> OrderEntry {
+        let state = read(&self.state);
+        let counts = state.as_ref().map(|state| state.columns.snapshot()).unwrap_or_default();
+        head.entry(ordinal, &counts)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         size_of::<Ranked>() + read(&self.state).as_ref().map_or(0, |state| state.columns.bytes())
     }
@@ -282,24 +299,37 @@ impl Ranked {
     }
 
     /// The newest order of the variant, made now if it was not in use.
-    pub(super) async fn current(self: &Arc<Self>, wanted: Wanted, clock: &Clock) -> Result<Arc<Order>> {
-        let find = || {
-            let variant = self.variant(wanted)?;
-            Ok(read(&self.current).get(&variant).cloned())
-        };
-        if let Some(order) = find()? {
+    pub(super) async fn current(self: &Arc<Self>, wanted: Wanted, clock: &Clock, ids: &Ids) -> Result<Arc<Order>> {
+        if let Some(order) = self.held(wanted) {
             return Ok(order);
         }
         let _one_at_a_time = self.work.lock().await;
-        if let Some(order) = find()? {
+        if let Some(order) = self.held(wanted) {
             return Ok(order);
         }
         let variant = self.variant(wanted)?;
-        let order = Arc::new(self.make(variant, None, clock).await?);
+        let order = Arc::new(self.make(variant, None, (clock, ids)).await?);
         // Marked before others see it, because a publication drops orders that were never served.
         order.mark_served(clock.now());
         self.current.write().unwrap_or_else(PoisonError::into_inner).insert(variant, order.clone());
         Ok(order)
+    }
+
+    /// The name of the variant among the gallery's published orders.
+    pub(super) fn name_of(&self, wanted: Wanted) -> Result<String> {
+        let (class, strategy, snapshot) = self.variant(wanted)?;
+        Ok(format!("{}-{}-{snapshot}", class.as_str(), strategy.as_str()))
+    }
+
+    /// The newest order of the variant, if this process has made one.
+    pub(super) fn held(&self, wanted: Wanted) -> Option<Arc<Order>> {
+        let variant = self.variant(wanted).ok()?;
+        read(&self.current).get(&variant).cloned()
+    }
+
+    /// The newest orders that other processes serve.
+    pub(super) fn followed(&self, now: Timestamp) -> Vec<Arc<Order>> {
+        read(&self.current).values().filter(|order| order.is_asked(now)).cloned().collect()
     }
 
     fn variant(&self, Wanted { class, strategy, snapshot }: Wanted) -> Result<Variant> {
@@ -313,22 +343,33 @@ impl Ranked {
         read(&self.current).values().find(|order| order.order_id == order_id).cloned()
     }
 
-    /// Reads what changed and, if anything did, publishes new versions of the orders in use. Returns the replaced
-    /// orders and the number of new ones.
-    pub(super) async fn publish(self: &Arc<Self>, catalog: &Catalog, clock: &Clock) -> Result<Publication> {
+    /// Reads what changed and, if anything did, publishes new versions of the orders in use. Returns their number.
+    pub(super) async fn publish(self: &Arc<Self>, catalog: &Catalog, clock: &Clock, ids: &Ids) -> Result<usize> {
         let mut work = self.work.lock().await;
         let publishing = self.schedule.publish();
         self.read_changes(catalog, &mut work, clock.now()).await?;
-        let publication = self.replace(&mut work, clock).await?;
+        let published = self.replace(&mut work, clock, ids).await?;
         publishing.done();
-        Ok(publication)
+        Ok(published)
     }
 
-    async fn replace(self: &Arc<Self>, work: &mut Work, clock: &Clock) -> Result<Publication> {
-        let mut publication = Publication { published: 0, replaced: Vec::new() };
+    /// Reads what changed while another process publishes the orders.
+    pub(super) async fn stand_by(&self, catalog: &Catalog, clock: &Clock) -> Result<()> {
+        let mut work = self.work.lock().await;
+        let publishing = self.schedule.publish();
+        self.read_changes(catalog, &mut work, clock.now()).await?;
+        // Should this process own the gallery later, it makes each order anew.
+        work.changed.clear();
+        work.all_changed = true;
+        self.current.write().unwrap_or_else(PoisonError::into_inner).clear();
+        publishing.done();
+        Ok(())
+    }
+
+    async fn replace(self: &Arc<Self>, work: &mut Work, clock: &Clock, ids: &Ids) -> Result<usize> {
         let now = clock.now();
         if work.changed.is_empty() && !work.all_changed && !self.has_learnt_since(now) {
-            return Ok(publication);
+            return Ok(0);
         }
         let before: Vec<(Variant, Arc<Order>)> =
             read(&self.current).iter().map(|(variant, order)| (*variant, order.clone())).collect();
@@ -336,16 +377,16 @@ impl Ranked {
         for (variant, order) in before {
             if in_use(&order, now) {
                 let carried_on = (!work.all_changed).then(|| (order.clone(), work.changed.clone()));
-                let next = self.make(variant, carried_on, clock).await?;
+                let next = self.make(variant, carried_on, (clock, ids)).await?;
+                next.follow(&order);
                 current.insert(variant, Arc::new(next));
-                publication.published += 1;
             }
-            publication.replaced.push(order);
         }
+        let published = current.len();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         work.changed.clear();
         work.all_changed = false;
-        Ok(publication)
+        Ok(published)
     }
 
     /// True if the minute of the last acts has ended, so that they are learnt, and an order is older than that.
@@ -362,9 +403,9 @@ impl Ranked {
         self: &Arc<Self>,
         (class, strategy, snapshot): Variant,
         carried_on: Option<(Arc<Order>, Vec<u32>)>,
-        clock: &Clock,
+        (clock, ids): (&Clock, &Ids),
     ) -> Result<Order> {
-        let (order_id, now) = (clock.new_id(), clock.now());
+        let (order_id, now) = (ids.new_id(self.gallery_id)?, clock.now());
         let ranked = self.clone();
         let make = move || {
             let state = read(&ranked.state);
@@ -394,8 +435,8 @@ impl Ranked {
         let scorer = Scorer::new(state.basis(&learnt, order.ranking, order.snapshot, now));
         let place = order.place_of(ordinal);
         let neighbour = |place: Option<usize>| {
-            let (place, ordinal) = order.slice(place?, 1).next()?;
-            Some((place, ordinal, scorer.score(ordinal)))
+            let ordinal = order.ordinal_at(place?)?;
+            Some((place?, ordinal, scorer.score(ordinal)))
         };
         Ok(Explanation {
             place,
@@ -422,21 +463,10 @@ impl Ranked {
         let scorer = Scorer::new(state.basis(&learnt, shown.ranking, shown.snapshot, now));
         Ok(estimate(&scorer, shown.ordinals.iter().copied(), other.ordinals.iter().copied()))
     }
-
-    /// Removes and returns the newest orders, when the gallery is dropped from memory.
-    pub(super) fn let_go(&self) -> Vec<Arc<Order>> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *current).into_values().collect()
-    }
 }
 
-pub(super) struct Publication {
-    pub published: usize,
-    pub replaced: Vec<Arc<Order>>,
-}
-
-/// True if the order was requested recently, or a cursor may still point into it.
-pub(super) fn in_use(order: &Order, now: Timestamp) -> bool {
+/// True if a page of the order was requested recently.
+fn in_use(order: &Order, now: Timestamp) -> bool {
     order.served_at().is_some_and(|served_at| now.since(served_at) <= ORDER_KEPT)
 }
 

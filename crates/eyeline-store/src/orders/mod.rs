@@ -1,0 +1,104 @@
+//! Records of published orders, so that every process serves the same order, also after a restart.
+//!
+//! A record is written once and never changed. It is a copy of what can be made again, so it is not on stable storage:
+//! after a power cut it may be missing or damaged. Readers check what they read and treat a damaged record as missing.
+//! A record is kept until a while after its last page, or until all records take more bytes than the engine's bound;
+//! then the one whose last page is the oldest goes first.
+
+mod file;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use eyeline_core::{GalleryId, OrderId, Timestamp};
+
+use crate::error::{Error, Result};
+
+/// The name of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderKey {
+    pub gallery_id: GalleryId,
+    pub order_id: OrderId,
+}
+
+/// The bytes of a record in pieces, made while they are written. The iterator may compute for a while.
+pub type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
+
+/// A part of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The requested range, cut to the record's length.
+    pub bytes: Bytes,
+    /// The time of the last page, as [`OrderRecords::put`] or [`OrderRecords::mark_served`] was told.
+    pub served_at: Timestamp,
+}
+
+/// The state of the records that this process knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub records: u64,
+    /// What they count towards the bound.
+    pub bytes: u64,
+    /// The shortest time from its last page for which a record was kept, among those that the bound removed since the
+    /// last sweep but one; `None` if it removed none.
+    pub shortest_kept: Option<Duration>,
+}
+
+#[async_trait]
+pub trait OrderRecords: Send + Sync + 'static {
+    /// Stores a record whose last page is served at `served_at`, then removes others beyond the bound. A record that
+    /// exceeds the bound alone is refused. A reader sees the whole record or none.
+    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Pieces) -> Result<()>;
+
+    /// Reads `range` of a record. `None` if it is missing.
+    async fn read(&self, key: OrderKey, range: Range<u64>) -> Result<Option<Part>>;
+
+    /// Notes that a page was served. False if the record is missing.
+    async fn mark_served(&self, key: OrderKey, served_at: Timestamp) -> Result<bool>;
+
+    /// Makes `order_id` the newest order of a variant of the gallery, at `now`. False if a greater id is the newest; then
+    /// that one stays. `variant` has letters, digits, `_` and `-`.
+    async fn set_newest(&self, gallery_id: GalleryId, variant: &str, order_id: OrderId, now: Timestamp)
+    -> Result<bool>;
+
+    /// The greatest id that was set. Its record may be missing.
+    async fn newest(&self, gallery_id: GalleryId, variant: &str) -> Result<Option<OrderId>>;
+
+    /// Asks the owner of the gallery to publish a variant. An open question is not asked twice.
+    async fn ask(&self, gallery_id: GalleryId, variant: &str, now: Timestamp) -> Result<()>;
+
+    /// Open questions, at most 1,000.
+    async fn asked(&self) -> Result<Vec<(GalleryId, String)>>;
+
+    /// True if the question is open.
+    async fn is_asked(&self, gallery_id: GalleryId, variant: &str) -> Result<bool>;
+
+    /// Closes a question, once the newest order of the variant is stored and set.
+    async fn answer(&self, gallery_id: GalleryId, variant: &str) -> Result<()>;
+
+    /// Removes the records whose last page is older than `unused_since`, questions older than that, and records beyond
+    /// the bound. A newest id is forgotten a day later.
+    async fn sweep(&self, unused_since: Timestamp) -> Result<()>;
+
+    fn usage(&self) -> Usage;
+}
+
+/// Opens `file:PATH`, with a bound of 256 MiB, or as in `file:PATH?mb=256`. Creates the folder if it is missing. Several
+/// processes may share it.
+pub async fn open(url: &str) -> Result<Arc<dyn OrderRecords>> {
+    let Some(rest) = url.strip_prefix("file:") else {
+        return Err(Error::Conflict("the URL of the orders has to start with file:".to_owned()));
+    };
+    let (path, megabytes) = match rest.rsplit_once("?mb=") {
+        None => (rest, 256),
+        Some((path, text)) => {
+            let wrong = |_| Error::Conflict("the number of the orders' ?mb= has to be a whole one".to_owned());
+            (path, text.parse::<u32>().map_err(wrong)?)
+        }
+    };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Ok(Arc::new(file::Folder::open(path.into(), u64::from(megabytes) * 1024 * 1024).await?))
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { aspectOf, select, stepTo, touching, withoutQuery } from '../src/lib/pictures.js';
+import { aspectOf, select, stepTo, withoutQuery } from '../src/lib/pictures.js';
 
 test('a tile has the photo’s shape within bounds, and is square when the shape is unknown', () => {
   assert.equal(aspectOf({ width: 4000, height: 3000 }), 4 / 3);
@@ -17,13 +17,6 @@ test('a fresh signature on the same bytes is the same address', () => {
 
 /** Rows of three boxes, each 100 by 100 with a gap of 10. */
 const rows = (count) => Array.from({ length: count }, (_, at) => ({ left: (at % 3) * 110, top: Math.floor(at / 3) * 110, width: 100, height: 100 }));
-
-test('only boxes that touch the screen are found, whole rows at a time', () => {
-  assert.deepEqual(touching(rows(9), 105, 215), { first: 3, end: 6 });
-  assert.deepEqual(touching(rows(9), -500, 50), { first: 0, end: 3 });
-  assert.deepEqual(touching(rows(9), 5000, 6000), { first: 9, end: 9 });
-  assert.deepEqual(touching([], 0, 100), { first: 0, end: 0 });
-});
 
 test('arrows walk along rows, up and down to the nearest box, and stop at the ends', () => {
   const boxes = rows(8);

@@ -8,6 +8,7 @@ import { html, makeGallery, makeShop, png, startBrowser, startEyeline, startSite
 let eyeline, site, feed, browser, shop, few, many;
 const TIMEOUT_MS = 900_000;
 const MANY = 130;
+const LARGE = 1_000;
 
 before(async () => {
   [eyeline, site, feed, browser] = await Promise.all([startEyeline(), startSite(), startSite(), startBrowser()]);
@@ -32,8 +33,9 @@ async function feedGallery(count) {
   const { gallery_id } = await eyeline.api('POST', '/galleries', { project_id: shop.project_id, name: 'feed' });
   const rows = [];
   for (let number = 0; number < count; number++) {
-    feed.pages[`/${number}.png`] = { type: 'image/png', body: png(120, 90, number) };
-    rows.push(JSON.stringify({ external_id: `sku-${number}`, name: `Shoe ${number}`, url: `${feed.origin}/${number}.png` }));
+    const path = `/${number % MANY}.png`;
+    feed.pages[path] ??= { type: 'image/png', body: png(120, 90, number) };
+    rows.push(JSON.stringify({ external_id: `sku-${count}-${number}`, name: `Shoe ${number}`, url: `${feed.origin}${path}?${number}` }));
   }
   await eyeline.api('POST', `/galleries/${gallery_id}/dataset`, rows.join('\n'), { 'Content-Type': 'application/x-ndjson' });
   await eyeline.api('POST', `/galleries/${gallery_id}/refresh`);
@@ -179,17 +181,57 @@ describe('the element on a page of another origin', { timeout: TIMEOUT_MS }, () 
     const page = await open({ gallery: many, attributes: 'page-size="30"' });
     await shown(page, 30);
     await loaded(page);
-    for (let step = 0; step < 200 && (await tiles(page).count()) < MANY; step++) {
+    const met = new Set();
+    for (let step = 0; step < 200 && met.size < MANY; step++) {
       await page.mouse.wheel(0, 400);
       await sleep(80);
+      const now = await names(page);
+      assert.equal(new Set(now).size, now.length, 'no picture twice');
+      for (const name of now) met.add(name);
     }
-    await shown(page, MANY);
-    const all = await names(page);
-    assert.deepEqual([all.length, new Set(all).size], [MANY, MANY]);
+    assert.equal(met.size, MANY);
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await sleep(500);
     assert.deepEqual(await page.evaluate(() => window.shifts), []);
     assert.deepEqual(page.errors, []);
+  });
+
+  test('of 1,000 images those near the screen are in the document; the tile with the focus stays, and End and Home reach all', async () => {
+    const page = await open({ gallery: await feedGallery(LARGE), attributes: 'page-size="100"' });
+    const at = (position) => page.locator(`eyeline-gallery [part=tile][aria-posinset="${position}"]`);
+    const hasFocus = (position) => at(position).locator('a').evaluate((link) => link.matches(':focus'));
+    await shown(page, 10);
+    await page.keyboard.press('Tab');
+    let most = 0;
+    const isEnd = async () => {
+      most = Math.max(most, await tiles(page).count());
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      return (await at(LARGE).count()) === 1;
+    };
+    await until(isEnd, async () => `the last tile: ${await tiles(page).last().getAttribute('aria-posinset')} of ${await tiles(page).last().getAttribute('aria-setsize')}`, 300_000);
+    assert.ok(most <= 150, `${most} tiles`);
+    assert.ok(await hasFocus(1), 'the focus is where it was');
+    await page.keyboard.press('End');
+    await until(() => hasFocus(LARGE), 'the focus on the last tile');
+    await page.keyboard.press('Home');
+    await until(() => hasFocus(1), 'the focus on the first tile');
+    assert.ok(await at(1).evaluate((tile) => tile.getBoundingClientRect().top >= 0), 'in sight');
+    await until(async () => (await tiles(page).count()) > 10, 'its neighbours');
+    assert.deepEqual(page.errors, []);
+  });
+
+  test('in a scroller within the page the tiles come as they do in the page itself', async () => {
+    site.pages['/scroller.css'] = { type: 'text/css', body: 'html{overflow:hidden}body{height:100vh;overflow:auto}' };
+    const page = await open({ gallery: many, attributes: 'page-size="50"', head: '<link rel="stylesheet" href="/scroller.css">' });
+    await shown(page, 10);
+    const last = page.locator(`eyeline-gallery [part=tile][aria-posinset="${MANY}"]`);
+    const isEnd = async () => {
+      await page.evaluate(() => document.body.scrollTo(0, document.body.scrollHeight));
+      return (await last.count()) === 1;
+    };
+    await until(isEnd, async () => `the last tile: ${await tiles(page).last().getAttribute('aria-posinset')} of ${await tiles(page).last().getAttribute('aria-setsize')}`, 300_000);
+    await page.evaluate(() => document.body.scrollTo(0, 0));
+    await until(async () => (await tiles(page).first().getAttribute('aria-posinset')) === '1' && (await last.count()) === 0, 'the first tiles alone');
   });
 
   test('a strict Content-Security-Policy is enough', async () => {

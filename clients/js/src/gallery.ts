@@ -1,7 +1,7 @@
 /** `<eyeline-gallery>`: a gallery in the order that its visitors give it. Importing this defines the element. */
 
 import { make, webAddress } from './dom.js';
-import { Grid, TILES_MAX } from './grid.js';
+import { Grid } from './grid.js';
 import { createTracker, type Consent, type Tracker } from './index.js';
 import { Lightbox } from './lightbox.js';
 import { broughtPage, LIMIT_MAX, Pages, readPage, type Item } from './pages.js';
@@ -33,6 +33,8 @@ const TAG = 'eyeline-gallery';
 const ATTRIBUTES = ['gallery', 'application', 'host', 'order', 'page-size', 'lang'];
 /** The next page is read when the end is this near. */
 const AHEAD_PX = 1500;
+/** Items that are kept in memory. After them no more pages are read. */
+const ITEMS_MAX = 20_000;
 /** When the order is read again after a click. The server applies an event within a second. */
 const AGAIN_MS = [400, 1100, 2500];
 const READ = { attempts: 4, baseMs: 1000, maxMs: 10_000 };
@@ -166,7 +168,7 @@ class Show {
   }
 
   async #more(): Promise<void> {
-    if (this.#isLoading || !this.#pages.hasMore || this.#grid.size >= TILES_MAX) return;
+    if (this.#isLoading || !this.#pages.hasMore || this.#pages.items.length >= ITEMS_MAX) return;
     this.#isLoading = true;
     this.#status.replaceChildren();
     const { signal } = this.#abort;

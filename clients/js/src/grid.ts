@@ -1,17 +1,23 @@
-/** The grid: justified rows in rank order, one tab stop, tiles that glide when the order moves. */
+/**
+ * The grid: justified rows in rank order, one tab stop, tiles that glide when the order moves. Only tiles near the visible
+ * part are in the document.
+ */
 
 import { make, setOrRemove, webAddress } from './dom.js';
 import type { Item } from './pages.js';
 import { moves } from './shared/flip.js';
-import { justify, type Box } from './shared/justify.js';
+import { justify, touching, type Box } from './shared/justify.js';
 import { paint } from './shared/thumbhash.js';
 import type { Words } from './words.js';
 
 /** Very wide and very tall pictures are cropped to these in the grid, never in the lightbox. */
 const ASPECT_MIN = 0.5;
 const ASPECT_MAX = 3;
-/** More tiles would make any browser slow. */
-export const TILES_MAX = 2000;
+/** Pixels above and below the visible part in which tiles are in the document. */
+const MARGIN = 1200;
+/** Tiles in the document, unless a screen shows more; and the fewest before and after the visible ones. */
+const TILES_MAX = 600;
+const SPARE_MIN = 50;
 const GLIDE = { duration: 450, easing: 'cubic-bezier(.2,.7,.2,1)' };
 
 interface Tile {
@@ -42,105 +48,186 @@ export class Grid {
   readonly element: HTMLElement;
   #words: Words;
   #events: GridEvents;
+  #items: Item[] = [];
+  /** One for each item, once the width is known. */
+  #boxes: Box[] = [];
+  /** The tiles in the document, by image. */
   #tiles = new Map<string, Tile>();
-  #order: Tile[] = [];
+  /** The image whose tile the tab key comes to. That tile stays in the document. */
+  #stop: string | undefined;
   #width = 0;
-  #resize = new ResizeObserver(() => this.element.clientWidth !== this.#width && this.#arrange());
+  /** The part of the grid that can be seen, in pixels from its top. */
+  #visible: { top: number; bottom: number } | undefined;
+  /** Two spans without tiles, above and below. Each ends halfway between the nearest tile of it and the visible part. */
+  #gaps = [0, 1].map(() => make('div', '', { class: 'gap', 'aria-hidden': 'true' }));
+  /** Measures what can be seen, in any scroller and any frame, when a gap comes into sight. */
+  #sight = new IntersectionObserver((entries) => this.#sighted(entries));
+  #resize = new ResizeObserver(() => {
+    if (this.element.clientWidth === this.#width) return;
+    this.#visible = undefined;
+    this.#arrange();
+  });
 
   constructor(words: Words, events: GridEvents) {
     this.#words = words;
     this.#events = events;
-    this.element = make('div', 'grid', { role: 'list', 'aria-label': words.gallery });
+    this.element = make('div', 'grid', { role: 'list', 'aria-label': words.gallery }, ...this.#gaps);
     this.element.addEventListener('keydown', (event) => this.#key(event));
-    this.element.addEventListener('focusin', ({ target }) => this.#stopAt(target as Element));
+    this.element.addEventListener('focusin', ({ target }) => this.#focused(target));
     this.#resize.observe(this.element);
-  }
-
-  get size(): number {
-    return this.#order.length;
   }
 
   /** Shows these items in this order. */
   show(items: Item[]): void {
-    const focused = this.#order.find(({ link }) => link.matches(':focus'));
-    const before = new Map(this.#order.map(({ item, box }) => [item.image_id, box]));
-    this.#order = items.slice(0, TILES_MAX).map((item) => this.#tile(item));
-    const kept = new Set(this.#order);
+    const focused = this.#stopTile?.link.matches(':focus') && this.#stop;
+    const before = new Map(this.#boxes.map((box, index) => [this.#items[index]!.image_id, box]));
+    this.#items = [...items];
+    this.#arrange();
+    if (focused && focused === this.#stop) this.#stopTile!.link.focus({ preventScroll: true });
+    this.#glide(before);
+  }
+
+  focus(imageId: string): void {
+    this.#stop = imageId;
+    this.#draw();
+    if (this.#stop === imageId) this.#stopTile?.link.focus();
+  }
+
+  /** True while no tile beyond the first `count` is on screen. */
+  isWithin(count: number): boolean {
+    const beyond = this.#boxes[count];
+    return !beyond || this.element.getBoundingClientRect().top + beyond.top > innerHeight;
+  }
+
+  end(): void {
+    this.#resize.disconnect();
+    this.#sight.disconnect();
+    for (const { end } of this.#tiles.values()) end();
+  }
+
+  get #stopTile(): Tile | undefined {
+    return this.#tiles.get(this.#stop ?? '');
+  }
+
+  get #height(): number {
+    const last = this.#boxes.at(-1);
+    return last ? last.top + last.height : 0;
+  }
+
+  /** Gives every item its place. */
+  #arrange(): void {
+    const width = (this.#width = this.element.clientWidth);
+    const style = getComputedStyle(this.element);
+    const measures = { width, row: parseFloat(style.rowGap) || 220, gap: parseFloat(style.columnGap) || 0 };
+    // A grid that is not displayed has no width.
+    this.#boxes = width ? justify(this.#items.map(aspectOf), measures) : [];
+    if (style.direction === 'rtl') for (const box of this.#boxes) box.left = width - box.left - box.width;
+    this.element.style.height = `${this.#height}px`;
+    this.#draw();
+    this.#look(this.element);
+  }
+
+  /** Asks what can be seen; an observer speaks of a new target at the next frame. */
+  #look(...targets: Element[]): void {
+    for (const target of targets) {
+      this.#sight.unobserve(target);
+      this.#sight.observe(target);
+    }
+  }
+
+  #sighted(entries: IntersectionObserverEntry[]): void {
+    const whole = entries.findLast(({ target }) => target === this.element);
+    if (whole?.isIntersecting) {
+      const { intersectionRect: seen, boundingClientRect: { top } } = whole;
+      this.#visible = { top: seen.top - top, bottom: seen.bottom - top };
+      this.#draw();
+    } else if (entries.some(({ isIntersecting }) => isIntersecting)) this.#look(this.element);
+  }
+
+  /** Brings the tiles around the visible part into the document, and removes the others. */
+  #draw(): void {
+    const { top, bottom } = (this.#visible ??= this.#screen());
+    const seen = touching(this.#boxes, top, bottom);
+    const near = touching(this.#boxes, top - MARGIN, bottom + MARGIN);
+    const spare = Math.max(SPARE_MIN, (TILES_MAX - seen.end + seen.first) >> 1);
+    const first = Math.max(near.first, seen.first - spare);
+    const end = Math.min(near.end, seen.end + spare);
+    const stop = Math.max(0, this.#indexOf(this.#stop));
+    this.#stop = this.#items[stop]?.image_id;
+    const shown = Array.from({ length: end - first }, (_, at) => first + at);
+    if (stop < first) shown.unshift(stop);
+    if (stop >= end && this.#boxes[stop]) shown.push(stop);
+
+    const kept = new Set(shown.map((index) => this.#items[index]!.image_id));
     for (const [id, tile] of this.#tiles) {
-      if (kept.has(tile)) continue;
+      if (kept.has(id)) continue;
       tile.end();
       tile.element.remove();
       this.#tiles.delete(id);
     }
     // The order of the elements is that of the keyboard and of screen readers.
     let next = this.element.firstElementChild;
-    for (const { element } of this.#order) {
+    for (const index of shown) {
+      const { element } = this.#tile(index);
       if (element === next) next = next.nextElementSibling;
       else this.element.insertBefore(element, next);
     }
-    this.#arrange();
-    if (focused && kept.has(focused)) focused.link.focus({ preventScroll: true });
-    else if (!this.#order.some(({ link }) => link.tabIndex === 0)) this.#order[0]?.link.setAttribute('tabindex', '0');
-    this.#glide(before);
+    const [above, below] = [this.#boxes[first - 1], this.#boxes[end]];
+    const middle = [above ? (above.top + above.height + top) / 2 : 0, below ? (below.top + bottom) / 2 : this.#height];
+    this.#gaps.forEach((gap, at) => {
+      gap.hidden = !(at ? below : above);
+      gap.style.top = `${at ? middle[1] : 0}px`;
+      gap.style.height = `${at ? this.#height - middle[1]! : middle[0]}px`;
+    });
+    this.#look(...this.#gaps);
   }
 
-  focus(imageId: string): void {
-    this.#tiles.get(imageId)?.link.focus();
+  /** What a screen shows of the grid, as far as that is known without an observer. */
+  #screen(): { top: number; bottom: number } {
+    const { top } = this.element.getBoundingClientRect();
+    const seen = Math.max(0, Math.min(-top, this.#height - innerHeight));
+    return { top: seen, bottom: seen + innerHeight };
   }
 
-  /** True while no tile beyond the first `count` is on screen. */
-  isWithin(count: number): boolean {
-    const beyond = this.#order[count];
-    return !beyond || beyond.element.getBoundingClientRect().top > innerHeight;
+  #indexOf(imageId: string | undefined): number {
+    return this.#items.findIndex(({ image_id }) => image_id === imageId);
   }
 
-  end(): void {
-    this.#resize.disconnect();
-    for (const { end } of this.#tiles.values()) end();
-  }
-
-  #tile(item: Item): Tile {
+  /** The tile of an item, at its place and with its picture. */
+  #tile(index: number): Tile {
+    const [item, box] = [this.#items[index]!, this.#boxes[index]!];
     let tile = this.#tiles.get(item.image_id);
-    if (!tile) {
-      const image = make('img', 'image', { decoding: 'async' });
-      const canvas = make('canvas', 'placeholder', { 'aria-hidden': 'true' });
-      const picture = make('picture', '', {}, make('source', '', { type: 'image/webp' }), image);
-      const link = make('a', 'link', { tabindex: '-1' }, canvas, picture, make('span', 'name', { 'aria-hidden': 'true' }));
-      const element = make('div', 'tile', { role: 'listitem' }, link);
-      const made: Tile = { item, element, link, image, files: '', box: { left: 0, top: 0, width: 0, height: 0 }, end: () => {} };
-      image.addEventListener('load', () => element.classList.add('loaded'));
-      image.addEventListener('error', () => element.classList.add('broken'));
-      link.addEventListener('click', (event) => this.#events.chosen(event, made.item));
-      paint(canvas, item.thumbhash);
-      this.#tiles.set(item.image_id, made);
-      tile = made;
-    }
-    tile.item = item;
-    tile.link.href = webAddress(item.link) ?? item.url ?? item.preview ?? '';
-    tile.image.alt = tile.link.querySelector('span')!.textContent = nameOf(item, this.#words);
-    tile.end = this.#events.watch(tile.element, item);
+    if (!tile) this.#tiles.set(item.image_id, (tile = this.#newTile(item, box)));
+    const { element, link, image } = tile;
+    element.setAttribute('aria-posinset', String(index + 1));
+    element.setAttribute('aria-setsize', String(this.#items.length));
+    link.tabIndex = item.image_id === this.#stop ? 0 : -1;
+    if (tile.item === item && tile.box === box && tile.files) return tile;
+    Object.assign(tile, { item, box });
+    link.href = webAddress(item.link) ?? item.url ?? item.preview ?? '';
+    image.alt = link.lastElementChild!.textContent = nameOf(item, this.#words);
+    // A transform, since no browser counts it as a shift of the layout.
+    const { style } = element;
+    style.width = `${box.width}px`;
+    style.height = `${box.height}px`;
+    style.transform = `translate(${box.left}px,${box.top}px)`;
+    this.#load(tile);
+    tile.end = this.#events.watch(element, item);
     return tile;
   }
 
-  /** Gives every tile its place by a transform, which no browser counts as a shift of the layout. */
-  #arrange(): void {
-    const width = (this.#width = this.element.clientWidth);
-    if (!width) return;
-    const style = getComputedStyle(this.element);
-    const measures = { width, row: parseFloat(style.rowGap) || 220, gap: parseFloat(style.columnGap) || 0 };
-    const boxes = justify(this.#order.map(({ item }) => aspectOf(item)), measures);
-    const last = boxes.at(-1);
-    this.element.style.height = `${last ? last.top + last.height : 0}px`;
-    this.#order.forEach((tile, index) => {
-      const box = boxes[index]!;
-      if (style.direction === 'rtl') box.left = width - box.left - box.width;
-      tile.box = box;
-      const { style: own } = tile.element;
-      own.width = `${box.width}px`;
-      own.height = `${box.height}px`;
-      own.transform = `translate(${box.left}px,${box.top}px)`;
-      this.#load(tile);
-    });
+  #newTile(item: Item, box: Box): Tile {
+    const image = make('img', 'image', { decoding: 'async' });
+    const canvas = make('canvas', 'placeholder', { 'aria-hidden': 'true' });
+    const picture = make('picture', '', {}, make('source', '', { type: 'image/webp' }), image);
+    const link = make('a', 'link', {}, canvas, picture, make('span', 'name', { 'aria-hidden': 'true' }));
+    const element = make('div', 'tile', { role: 'listitem' }, link);
+    const tile: Tile = { item, box, element, link, image, files: '', end: () => {} };
+    image.addEventListener('load', () => element.classList.add('loaded'));
+    image.addEventListener('error', () => element.classList.add('broken'));
+    link.addEventListener('click', (event) => this.#events.chosen(event, tile.item));
+    paint(canvas, item.thumbhash);
+    return tile;
   }
 
   /** Sets which files show the item. The size on screen is known by now, so the browser takes the right one. */
@@ -162,11 +249,11 @@ export class Grid {
   }
 
   #glide(before: Map<string, Box>): void {
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
-    const { top } = this.element.getBoundingClientRect();
-    const view = { top: -top - innerHeight / 2, bottom: -top + innerHeight * 1.5 };
-    const after = new Map(this.#order.map(({ item, box }) => [item.image_id, box]));
-    for (const { id, dx, dy, sx, sy } of moves(before, after, view)) {
+    if (!this.#visible || matchMedia('(prefers-reduced-motion: reduce)').matches) return;
+    const { top, bottom } = this.#visible;
+    const half = (bottom - top) / 2;
+    const after = new Map([...this.#tiles].map(([id, { box }]) => [id, box]));
+    for (const { id, dx, dy, sx, sy } of moves(before, after, { top: top - half, bottom: bottom + half })) {
       const { element, box } = this.#tiles.get(id)!;
       for (const animation of element.getAnimations()) animation.cancel();
       const from = `translate(${box.left + dx}px,${box.top + dy}px) scale(${sx},${sy})`;
@@ -175,13 +262,16 @@ export class Grid {
   }
 
   /** The tab key comes back to the tile that had the focus last. */
-  #stopAt(target: Element): void {
-    for (const { link } of this.#order) link.tabIndex = link === target ? 0 : -1;
+  #focused(target: EventTarget | null): void {
+    for (const [id, { link }] of this.#tiles) {
+      if (link === target) this.#stop = id;
+      link.tabIndex = link === target ? 0 : -1;
+    }
   }
 
   #key(event: KeyboardEvent): void {
-    const index = this.#order.findIndex(({ link }) => link === event.target);
-    if (index < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    const index = this.#indexOf(this.#stop);
+    if (event.target !== this.#stopTile?.link || event.altKey || event.ctrlKey || event.metaKey) return;
     const forward = getComputedStyle(this.element).direction === 'rtl' ? 'ArrowLeft' : 'ArrowRight';
     const target = {
       [forward]: index + 1,
@@ -189,27 +279,27 @@ export class Grid {
       ArrowDown: this.#beside(index, 1),
       ArrowUp: this.#beside(index, -1),
       Home: 0,
-      End: this.#order.length - 1,
+      End: this.#items.length - 1,
     }[event.key];
-    const tile = target === undefined ? undefined : this.#order[target];
-    if (!tile) return;
+    const item = target === undefined ? undefined : this.#items[target];
+    if (!item) return;
     event.preventDefault();
-    tile.link.focus();
+    this.focus(item.image_id);
   }
 
   /** The tile of the next row in this direction that is nearest across. */
   #beside(index: number, direction: 1 | -1): number {
-    const { box } = this.#order[index]!;
+    const box = this.#boxes[index]!;
     const middle = ({ left, width }: Box) => left + width / 2;
     let best = -1;
     let row: number | undefined;
-    for (let at = index + direction; this.#order[at]; at += direction) {
-      const other = this.#order[at]!.box;
+    for (let at = index + direction; this.#boxes[at]; at += direction) {
+      const other = this.#boxes[at]!;
       if (other.top === box.top) continue;
       row ??= other.top;
       if (other.top !== row) break;
       const distance = Math.abs(middle(other) - middle(box));
-      if (best < 0 || distance < Math.abs(middle(this.#order[best]!.box) - middle(box))) best = at;
+      if (best < 0 || distance < Math.abs(middle(this.#boxes[best]!) - middle(box))) best = at;
     }
     return best;
   }

@@ -7,6 +7,7 @@ const CSS = `
 .grid{position:relative;column-gap:var(--eyeline-gap,6px);row-gap:var(--eyeline-row-height,220px)}
 @media (max-width:600px){.grid{row-gap:var(--eyeline-row-height,140px)}}
 .tile{box-sizing:border-box;position:absolute;left:0;top:0;overflow:hidden;border-radius:var(--eyeline-radius,4px);background:var(--eyeline-placeholder,#8883)}
+.gap{position:absolute;left:0;width:1px;visibility:hidden}
 .tile a{position:absolute;inset:0;color:inherit;outline:none}
 .tile a:focus-visible::after{content:'';position:absolute;inset:0;border:3px solid var(--_accent);outline:2px solid Canvas;outline-offset:-5px;border-radius:inherit}
 .tile img,canvas{position:absolute;inset:0;width:100%;height:100%;object-fit:cover}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { justify } from '../dist/shared/justify.js';
+import { justify, touching } from '../dist/shared/justify.js';
 
 /** Puts sizes into rows as the browser wraps them. */
 function wrapped(sizes, { width, gap }) {
@@ -78,4 +78,14 @@ test('rows are as wide as the grid, keep the order, and never overlap', () => {
       }
     });
   }
+});
+
+/** Rows of three boxes, each 100 by 100 with a gap of 10. */
+const rows = (count) => Array.from({ length: count }, (_, at) => ({ top: Math.floor(at / 3) * 110, height: 100 }));
+
+test('only boxes that touch the screen are found, whole rows at a time', () => {
+  assert.deepEqual(touching(rows(9), 105, 215), { first: 3, end: 6 });
+  assert.deepEqual(touching(rows(9), -500, 50), { first: 0, end: 3 });
+  assert.deepEqual(touching(rows(9), 5000, 6000), { first: 9, end: 9 });
+  assert.deepEqual(touching([], 0, 100), { first: 0, end: 0 });
 });

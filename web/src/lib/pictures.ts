@@ -18,21 +18,6 @@ export function aspectOf({ width, height }: Size): number {
 /** The address without its query: signed links to the same bytes differ in nothing else. */
 export const withoutQuery = (text: string | null | undefined): string => (text ?? '').replace(/\?[^\s]*/g, '');
 
-/** The boxes from `first` up to, not including, `end` that touch the span from `top` to `bottom`. Boxes lie in rows. */
-export function touching(boxes: { top: number; height: number }[], top: number, bottom: number): { first: number; end: number } {
-  const firstWhere = (test: (box: { top: number; height: number }) => boolean) => {
-    let low = 0;
-    let high = boxes.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (test(boxes[middle]!)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  };
-  return { first: firstWhere((box) => box.top + box.height > top), end: firstWhere((box) => box.top >= bottom) };
-}
-
 /** The index that an arrow key leads to, in rows of boxes; null for other keys. */
 export function stepTo(key: string, index: number, boxes: { left: number; top: number; width: number }[]): number | null {
   if (key === 'ArrowRight') return Math.min(boxes.length - 1, index + 1);

@@ -43,3 +43,18 @@ export function justify(aspects: number[], { width, row, gap }: { width: number;
   if (line.length) close(Math.min(row, heightOf(line)));
   return boxes;
 }
+
+/** The boxes from `first` up to, not including, `end` that touch the span from `top` to `bottom`. Boxes lie in rows. */
+export function touching(boxes: { top: number; height: number }[], top: number, bottom: number): { first: number; end: number } {
+  const firstWhere = (test: (box: { top: number; height: number }) => boolean) => {
+    let low = 0;
+    let high = boxes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (test(boxes[middle]!)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  return { first: firstWhere((box) => box.top + box.height > top), end: firstWhere((box) => box.top >= bottom) };
+}

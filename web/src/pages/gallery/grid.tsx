@@ -1,8 +1,8 @@
 /** Justified rows in rank order. Only tiles near the screen are in the document; they glide when the order moves. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { justify, moves, type Box } from '../../../../clients/js/src/shared/index.js';
-import { aspectOf, select, stepTo, touching } from '../../lib/pictures.js';
+import { justify, moves, touching, type Box } from '../../../../clients/js/src/shared/index.js';
+import { aspectOf, select, stepTo } from '../../lib/pictures.js';
 import { Tile } from './tile.js';
 import type { Item } from './model.js';
 

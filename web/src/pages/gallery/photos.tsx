@@ -1,7 +1,7 @@
 /** The photos of a gallery in their order, moving live; selecting them; and one of them, large. */
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { touching } from '../../lib/pictures.js';
+import { touching } from '../../../../clients/js/src/shared/index.js';
 import { PAGE } from '../../lib/order.js';
 import { demoApplication, type Gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';

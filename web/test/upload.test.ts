@@ -87,6 +87,16 @@ test('three files at a time, links for fifty in a call', async () => {
   assert.deepEqual(calls.batches[0].files[0], { filename: '0.jpg', size: 100, content_type: 'image/jpeg' });
 });
 
+test('news of links that were given leaves files in the queue', async () => {
+  const { uploads, calls, sendAll } = setUp();
+  uploads.add(Array.from({ length: 5 }, (_, index) => photo(`${index}.jpg`)), PLACE);
+  await later();
+  for (let image = 1; image <= 5; image++) uploads.news({ type: 'image.state', image_id: `image-${image}`, state: 'init' });
+  assert.deepEqual(states(uploads), ['init', 'init', 'init', 'waiting', 'waiting']);
+  await sendAll();
+  assert.equal(calls.completed.length, 5);
+});
+
 test('what cannot be taken is told before a byte moves', async () => {
   assert.match(refusal(photo('a', 0), LIMITS), /empty/);
   assert.match(refusal(photo('a', 1001), LIMITS), /at most 1 KB/);

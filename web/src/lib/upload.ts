@@ -262,7 +262,8 @@ export class Uploads extends EventTarget {
   }
 
   #advance(item: Upload, state: UploadState, image?: { error?: string | null; error_code?: string | null }): void {
-    if (!advances(item.state, state)) return;
+    // The server says `init` of every link. Only the queue knows which files are being sent.
+    if (state === 'init' || !advances(item.state, state)) return;
     if (state === 'error') return this.#fail(item, image?.error ?? words.upload.failed, !isMendable(image?.error_code));
     item.state = state;
     if (state === 'done') item.file = null;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { fillShop } from './shop.js';
-import { noFindings, openPage, startApp, startBrowser, until } from './support.js';
+import { noFindings, openPage, pictures, startApp, startBrowser, until } from './support.js';
 
 describe('events, insight, images and settings', { concurrency: false }, () => {
   let app;
@@ -41,7 +41,7 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     await page.getByRole('link', { name: 'Open the type' }).click();
     await page.getByLabel('Schema').fill('{"type": ');
     await page.getByRole('button', { name: 'Save' }).click();
-    await page.getByText('This is no JSON').waitFor();
+    await page.getByText('This is not JSON').waitFor();
     await page.getByLabel('Schema').fill('{"type": "object", "required": ["amount"]}');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Version 2').waitFor();
@@ -134,6 +134,54 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     await noFindings(page, 'sql');
   });
 
+  test('a question is saved by name and pinned; the dashboard asks it, in this browser', async () => {
+    await open(`insight/sql?q=${encodeURIComponent('SELECT category, count(*) AS events FROM events GROUP BY 1 ORDER BY 2 DESC')}`);
+    await page.locator('tbody tr').first().waitFor();
+    await page.getByRole('button', { name: 'Save this question' }).click();
+    await page.getByRole('dialog').getByText('kept in this browser, not on the server').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByText('Give the question a name.').waitFor();
+    await page.getByLabel('Name of the question').fill('Events by category');
+    await page.getByLabel('On the dashboard').check();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('link', { name: 'Events by category' }).waitFor();
+    await noFindings(page, 'saved questions');
+    await open('insight');
+    await page.getByRole('region', { name: 'Events by category' }).getByRole('cell', { name: 'gallery' }).waitFor();
+    await page.locator('.marks').getByText('images added').waitFor();
+    await noFindings(page, 'a dashboard with a question and marks');
+    await page.getByRole('link', { name: 'Events by category' }).click();
+    await page.getByRole('button', { name: 'Delete: Events by category' }).click();
+    await until(async () => (await page.getByRole('heading', { name: 'Saved questions' }).count()) === 0, 'no question');
+  });
+
+  test('a gallery is told by picture and by rank', async () => {
+    await open('insight/pictures');
+    const usage = await report(`galleries/${shop.gallery_id}`);
+    const rows = page.getByRole('region', { name: 'By picture' }).locator('tbody tr');
+    await until(async () => (await rows.count()) === Math.min(25, usage.rows.length), 'a row for each picture');
+    assert.ok((await rows.first().innerText()).includes(usage.rows[0].views.toLocaleString('en')));
+    await page.getByRole('heading', { name: 'By rank' }).waitFor();
+    await noFindings(page, 'pictures');
+  });
+
+  test('a visitor\u2019s uploads are found by the visitor\u2019s id and deleted', async () => {
+    const form = new FormData();
+    form.append('user_id', 'anna');
+    form.append('data', new Blob([pictures(1, 77)[0].buffer], { type: 'image/png' }), 'own.png');
+    const sent = await fetch(`${app.host}/api/v1/uploads`, { method: 'POST', headers: { Authorization: `Bearer ${shop.secret_key}` }, body: form });
+    assert.ok(sent.ok, String(sent.status));
+    const { image_id } = await sent.json();
+    await open('settings/uploads');
+    await page.getByLabel('The visitor’s user id').fill('anna');
+    await page.keyboard.press('Enter');
+    await page.getByRole('cell', { name: 'own.png', exact: true }).waitFor();
+    await noFindings(page, 'visitors’ uploads');
+    await page.getByRole('button', { name: 'Delete: own.png' }).click();
+    await page.locator('.notice').getByRole('button', { name: 'Close' }).last().click();
+    await until(() => app.api('GET', `/images/${image_id}`).then(() => false, () => true), 'a deleted upload');
+  });
+
   test('failed images come first with their reason, and are retried only where it can help', async () => {
     await open('images');
     const first = page.locator('tbody tr').first();
@@ -196,10 +244,10 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
     const first = async () => (await app.api('GET', `/galleries/${shop.gallery_id}/images?limit=1`)).items[0].image_id;
     await until(async () => (await first()) === shop.images[5], 'the pinned image first');
-    await page.getByText('Pin to place 1').waitFor();
+    await page.getByText('Pin to rank 1').waitFor();
     await noFindings(page, 'order');
     await page.getByRole('button', { name: 'Undo' }).last().click();
-    await page.getByText('No rule.').waitFor();
+    await page.getByText('No rules.').waitFor();
     await open(`gallery/${shop.gallery_id}/share`);
     await page.getByText(`<eyeline-gallery gallery="${shop.gallery_id}" application="${shop.application_id}">`).waitFor();
     await noFindings(page, 'share');

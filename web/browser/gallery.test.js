@@ -106,17 +106,62 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('a photo that the project has is not sent again, and the gallery gets it', async () => {
+    const { page, shop } = await shopPage(0);
+    await choose(page, pictures(1));
+    await page.getByText('1 added').first().waitFor();
+    const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'Second' });
+    await page.goto(`${app.host}/#/gallery/${gallery_id}?project=${shop.project_id}`);
+    await page.reload();
+    await page.getByRole('heading', { name: 'No photos yet' }).waitFor();
+    const sent = [];
+    page.on('request', (request) => request.url().includes('/incoming') && sent.push(request.url()));
+    await choose(page, [{ ...pictures(1)[0], name: 'another name.png' }]);
+    await page.getByRole('button', { name: '1 added' }).click();
+    await page.getByText('Already in the project').waitFor();
+    await until(async () => (await tiles(page).count()) === 1, 'the photo in the second gallery');
+    assert.deepEqual(sent, []);
+    assert.equal((await app.api('GET', `/projects/${shop.project_id}/images`)).images.length, 1);
+    await page.context().close();
+  });
+
+  test('an upload goes on after a reload, and nothing is sent twice', async () => {
+    const { page, shop } = await shopPage(0);
+    const hold = () => page.route('**/incoming**', () => new Promise(() => {}));
+    const images = async () => (await app.api('GET', `/projects/${shop.project_id}/images`)).images;
+    const isKept = (count) => until(() => page.evaluate(async (wanted) => {
+      const opened = indexedDB.open('eyeline.uploads');
+      const database = await new Promise((resolve) => (opened.onsuccess = () => resolve(opened.result)));
+      const counted = database.transaction('files').objectStore('files').count();
+      const found = await new Promise((resolve) => (counted.onsuccess = () => resolve(counted.result)));
+      database.close();
+      return found === wanted;
+    }, count), `${count} files kept`);
+    await hold();
+    await choose(page, pictures(4));
+    await isKept(4);
+    await until(async () => (await images()).length === 4, 'four links');
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await page.reload();
+    await page.getByRole('button', { name: '4 added' }).waitFor();
+    await until(async () => (await tiles(page).count()) === 4, 'four tiles');
+    assert.equal((await images()).length, 4, 'each was sent once');
+    await isKept(0);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
   test('pin, hide and delete hold on the server, and each can be undone', async () => {
     const { page, gallery } = await shopPage(6);
     const first = async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images?limit=1`)).items[0].name;
     const wanted = (await names(page))[4];
     await photo(page, wanted).locator('a').click();
     await panel(page).getByRole('button', { name: 'Pin…' }).click();
-    await page.getByLabel('Place', { exact: true }).fill('1');
+    await page.getByLabel('Rank', { exact: true }).fill('1');
     await page.getByRole('button', { name: 'Pin', exact: true }).click();
-    await panel(page).getByText('Pinned to place 1').waitFor();
+    await panel(page).getByText('Pinned to rank 1').waitFor();
     await until(async () => (await first()) === wanted, 'the pinned photo first');
-    await panel(page).getByText('A rule pins it to place 1.').or(panel(page).getByText('It stands at')).first().waitFor();
+    await panel(page).getByText('A rule pins it to rank 1.').or(panel(page).getByText('It has rank')).first().waitFor();
     await noFindings(page, 'a photo');
     await panel(page).getByRole('button', { name: 'Unpin' }).click();
     await until(async () => (await first()) !== wanted, 'the photo back');

@@ -46,7 +46,7 @@ describe('the tasks of an owner', { concurrency: false }, () => {
     const name = (await names()).at(-1);
     await open(name);
     await click(page.locator('.panel').getByRole('button', { name: 'Pin…' }));
-    await page.getByLabel('Place', { exact: true }).fill('1');
+    await page.getByLabel('Rank', { exact: true }).fill('1');
     await click(button('Pin'));
     await until(async () => (await items())[0].name === name, 'the pinned picture first');
     took(3);

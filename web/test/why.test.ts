@@ -8,11 +8,11 @@ const base = {
 };
 
 test('a rule that pins has the last word', () => {
-  assert.equal(whySentence({ ...base, pin: 1 }), 'A rule pins it to place 1.');
+  assert.equal(whySentence({ ...base, pin: 1 }), 'A rule pins it to rank 1.');
 });
 
 test('the sentence gives the numbers that the strategy counts', () => {
-  assert.equal(whySentence(base), 'It stands at place 3: 40 views, and 2 clicks that count 7 times as much.');
+  assert.equal(whySentence(base), 'It has rank 3: 40 views, and 2 clicks that count 7 times as much.');
   assert.match(whySentence({ ...base, guard: true }), /30 views, and 1 click /);
   assert.match(whySentence({ ...base, strategy: 'ctr', score: 0.06 }), /2 clicks of 40 views .* 6 %/);
   assert.match(whySentence({ ...base, strategy: 'interest' }), /20 %.* 5 %/);

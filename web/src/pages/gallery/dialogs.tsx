@@ -88,7 +88,7 @@ export function PinImage({ id, galleryId, position, onClose, onPinned }: { id: s
   return (
     <Dialog title={words.photo.pinTitle} onClose={onClose}>
       <Form onSubmit={go} submit={words.photo.pin.replace('…', '')} onCancel={onClose}>
-        <TextField name="position" label={words.photo.pinPlace} hint={words.photo.pinHint} type="number" min={1} max={1_000_000} defaultValue={String(position)} autofocus />
+        <TextField name="position" label={words.photo.pinRank} hint={words.photo.pinHint} type="number" min={1} max={1_000_000} defaultValue={String(position)} autofocus />
       </Form>
     </Dialog>
   );

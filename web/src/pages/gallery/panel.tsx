@@ -45,7 +45,7 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
     <>
       <header>
         <h2>{nameOf(item) ?? words.gallery.unnamed}</h2>
-        <p class="hint">{item.position ? text.place(item.position) : text.unpublished}{pinned && ` · ${text.pinned(pinned.position)}`}</p>
+        <p class="hint">{item.position ? text.rank(item.position) : text.unpublished}{pinned && ` · ${text.pinned(pinned.position)}`}</p>
         {isWebAddress(link) && <p><a href={link} target="_blank" rel="noopener noreferrer">{text.openLink}</a></p>}
       </header>
       <div class="figures">

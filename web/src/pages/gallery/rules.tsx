@@ -91,7 +91,7 @@ function AddRule({ onClose, onAdd }: { onClose: () => void; onAdd: (kind: Kind, 
     <Dialog title={text.add} onClose={onClose}>
       <Form onSubmit={add} submit={words.save} onCancel={onClose}>
         <SelectField name="kind" label={text.what} value={kind} options={KINDS} onChange={(value) => setKind(value as Kind)} />
-        {kind === 'pin' && <TextField name="amount" label={words.photo.pinPlace} type="number" min={1} defaultValue="1" />}
+        {kind === 'pin' && <TextField name="amount" label={words.photo.pinRank} type="number" min={1} defaultValue="1" />}
         {kind === 'boost' && <TextField name="amount" label={text.factor} hint={text.factorHint} type="number" min={0.1} max={10} step="0.1" defaultValue="2" />}
         <SelectField name="selector" label={text.by} options={Object.entries(text.selectors)} />
         <TextField name="value" label={text.value} />

@@ -1,4 +1,4 @@
-/** A gallery's views and clicks by picture and by place. */
+/** A gallery's views and clicks by picture and by rank. */
 
 import { useState } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
@@ -42,11 +42,11 @@ export function Pictures() {
           <>
             <h3>{text.byImage}</h3>
             <ByPicture key={JSON.stringify(query)} galleryId={shown.gallery_id} rows={rows} />
-            <h3>{text.byPlace}</h3>
-            <p class="hint">{text.placeHint}</p>
+            <h3>{text.byRank}</h3>
+            <p class="hint">{text.rankHint}</p>
             <Table
-              caption={text.byPlace} rows={positions} rowKey={({ position }) => position} empty={text.nothing}
-              columns={[{ title: text.place, isNumber: true, cell: ({ position }) => number(position) }, ...(numbers(Math.max(...positions.map(({ views }) => views))) as Column<Schemas['GalleryUsagePosition']>[])]}
+              caption={text.byRank} rows={positions} rowKey={({ position }) => position} empty={text.nothing}
+              columns={[{ title: text.rank, isNumber: true, cell: ({ position }) => number(position) }, ...(numbers(Math.max(...positions.map(({ views }) => views))) as Column<Schemas['GalleryUsagePosition']>[])]}
             />
           </>
         ))}

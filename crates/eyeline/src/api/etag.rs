@@ -7,12 +7,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use eyeline_store::Error;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use super::Problem;
 use crate::secrets::sha256;
 
-/// Bytes of the largest answer that is hashed.
-const BODY_MAX: u64 = 1024 * 1024;
+/// Bytes of the largest answer that is hashed at once. A larger one is hashed away from the tasks that answer requests.
+const AT_ONCE_BYTES: usize = 256 * 1024;
 
 pub async fn wrap(request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
@@ -24,14 +26,23 @@ pub async fn wrap(request: Request, next: Next) -> Response {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     let headers = response.headers();
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
-    let is_whole = response.body().size_hint().exact().is_some_and(|bytes| bytes <= BODY_MAX);
+    // JSON whose length is known is in memory already.
+    let is_whole = response.body().size_hint().exact().is_some();
     if response.status() != StatusCode::OK || !is_json || !is_whole || headers.contains_key(header::ETAG) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // The body is in memory and within the bound, so reading it cannot fail.
-    let body = to_bytes(body, BODY_MAX as usize).await.unwrap_or_default();
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&body)[..16]));
+    let Ok(body) = to_bytes(body, usize::MAX).await else { return Problem::from(unread()).into_response() };
+    let hash = if body.len() <= AT_ONCE_BYTES {
+        sha256(&body)
+    } else {
+        let body = body.clone();
+        match tokio::task::spawn_blocking(move || sha256(&body)).await {
+            Ok(hash) => hash,
+            Err(_) => return Problem::from(unread()).into_response(),
+        }
+    };
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash[..16]));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }
@@ -39,6 +50,10 @@ pub async fn wrap(request: Request, next: Next) -> Response {
         return not_modified(&parts.headers);
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+fn unread() -> Error {
+    Error::internal("tagging an answer", "it could not be read")
 }
 
 /// True if `If-None-Match` names this tag; weak tags match too (RFC 9110, 13.1.2).
@@ -57,4 +72,29 @@ pub fn not_modified(headers: &HeaderMap) -> Response {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::middleware::from_fn;
+    use axum::{Json, Router, routing};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_of_any_size_has_a_tag() {
+        for bytes in [10, AT_ONCE_BYTES, 3 << 20] {
+            let answer = routing::get(move || async move { Json("x".repeat(bytes)) });
+            let routes: Router = Router::new().route("/", answer).layer(from_fn(wrap));
+            let ask = async |tag: &str| {
+                let request = Request::get("/").header(header::IF_NONE_MATCH, tag).body(Body::empty());
+                routes.clone().oneshot(request.expect("a request")).await.unwrap_or_else(|never| match never {})
+            };
+            let first = ask("\"other\"").await;
+            let tag = first.headers().get(header::ETAG).expect("a tag").to_str().expect("text").to_owned();
+            assert_eq!(to_bytes(first.into_body(), usize::MAX).await.expect("a body").len(), bytes + 2);
+            assert_eq!(ask(&tag).await.status(), StatusCode::NOT_MODIFIED, "{bytes}");
+        }
+    }
 }

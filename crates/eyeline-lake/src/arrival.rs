@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::batch::{BATCH_ROWS, Columns, Record};
+use crate::batch::{Columns, Record};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Footer};
@@ -28,7 +28,7 @@ pub fn in_order_of_arrival<T>(
         let groups: Vec<usize> = groups.map(|group| group.index).collect();
         for group in groups {
             let rows = rows_in_range(files, file, &footer, group, offsets, category, budget)?;
-            visit_rows_of_group(files, file, &footer, group, &rows, |record| {
+            visit_rows_of_group(files, file, &footer, group, &rows, budget, |record| {
                 let offset = record.offset;
                 found.extend(read(record).map(|made| (offset, made)));
             })?;
@@ -49,7 +49,7 @@ fn rows_in_range(
     budget: &Budget,
 ) -> Result<Vec<usize>> {
     let columns = [Column::Offset, Column::Category];
-    let mut reading = files.read(file, footer, vec![group], &columns, BATCH_ROWS, None)?;
+    let mut reading = files.read(file, footer, vec![group], &columns, None, budget)?;
     let (mut rows, mut at) = (Vec::new(), 0);
     while let Some(batch) = reading.next()? {
         budget.check()?;

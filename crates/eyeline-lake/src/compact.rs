@@ -12,10 +12,12 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Reading};
 use crate::schema::{Column, ROW_GROUP_ROWS};
-use crate::write::{Facts, FileWriter};
+use crate::write::{Facts, FileWriter, bytes_of};
 
 /// The most bytes in memory for all files of a merge.
-const MERGE_BYTES_MAX: u64 = 96 * 1024 * 1024;
+pub const MERGE_BYTES_MAX: u64 = 96 * 1024 * 1024;
+/// Bytes of the rows that are written together.
+const WRITE_BYTES: usize = 8 * 1024 * 1024;
 /// The most bytes of a row while its row group is read: fetched, decompressed, and in a batch.
 const ROW_BYTES: u64 = 192;
 
@@ -33,6 +35,22 @@ pub fn merge_at_once(files: &[FileRef]) -> usize {
         .min(files.len())
 }
 
+/// The number of files, counted from the first, that a merge can read together, by what their footers say. Long events
+/// take more memory than [`merge_at_once`] expects.
+pub fn fit_together(files: &Files, inputs: &[FileRef]) -> Result<usize> {
+    let (mut bytes, mut fitting) = (0, 0);
+    for input in inputs {
+        let footer = files.footer(input)?;
+        let groups: Vec<usize> = footer.row_groups().map(|group| group.index).collect();
+        bytes += footer.bytes_to_read(&groups, &Column::ALL) as u64;
+        if bytes > MERGE_BYTES_MAX {
+            break;
+        }
+        fitting += 1;
+    }
+    Ok(fitting.max(2).min(inputs.len()))
+}
+
 /// Writes all rows of `files` into `sink`, in the sort order of files. `None` if there are no rows.
 pub fn compact<W: Write + Send>(
     files: &Files,
@@ -46,7 +64,7 @@ pub fn compact<W: Write + Send>(
     for input in inputs {
         let footer = files.footer(input)?;
         let groups = footer.row_groups().map(|group| group.index).collect();
-        let mut cursor = Cursor::new(files.read(input, &footer, groups, &Column::ALL, BATCH_ROWS, None)?);
+        let mut cursor = Cursor::new(files.read(input, &footer, groups, &Column::ALL, None, budget)?);
         if cursor.next_batch()? {
             waiting.push(Reverse((cursor.key()?, cursors.len())));
         }
@@ -56,6 +74,7 @@ pub fn compact<W: Write + Send>(
     // alternate with others, because the cost of combining grows with the number of batches.
     let mut held: Vec<RecordBatch> = Vec::new();
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(BATCH_ROWS);
+    let mut bytes = 0;
     while let Some(Reverse((_, index))) = waiting.pop() {
         let cursor = &mut cursors[index];
         let Some(batch) = &cursor.batch else { continue };
@@ -68,10 +87,12 @@ pub fn compact<W: Write + Send>(
             held.len() - 1
         });
         rows.extend((cursor.at..end).map(|row| (place, row)));
+        bytes += (end - cursor.at) * cursor.row_bytes;
         cursor.at = end;
-        if rows.len() >= BATCH_ROWS {
+        if rows.len() >= BATCH_ROWS || bytes >= WRITE_BYTES {
             budget.check()?;
             write(&mut writer, &mut held, &mut rows)?;
+            bytes = 0;
             cursors.iter_mut().for_each(|cursor| cursor.held_at = None);
         }
         let cursor = &mut cursors[index];
@@ -102,6 +123,8 @@ type Key = (u128, i64, u32, i64);
 struct Cursor {
     reading: Reading,
     batch: Option<RecordBatch>,
+    /// The mean bytes of the batch's rows.
+    row_bytes: usize,
     at: usize,
     /// The batch's index among the held batches.
     held_at: Option<usize>,
@@ -109,7 +132,7 @@ struct Cursor {
 
 impl Cursor {
     fn new(reading: Reading) -> Self {
-        Cursor { reading, batch: None, at: 0, held_at: None }
+        Cursor { reading, batch: None, row_bytes: 0, at: 0, held_at: None }
     }
 
     /// False at the end.
@@ -117,6 +140,7 @@ impl Cursor {
         self.at = 0;
         self.held_at = None;
         self.batch = self.reading.next()?;
+        self.row_bytes = self.batch.as_ref().map_or(0, |batch| bytes_of(batch) / batch.num_rows().max(1));
         Ok(self.batch.is_some())
     }
 

@@ -8,7 +8,7 @@ use arrow_select::filter::filter_record_batch;
 use eyeline_core::event::gallery_act;
 use eyeline_core::{ApplicationId, GalleryId, Timestamp};
 
-use crate::batch::{BATCH_ROWS, Columns, id_at};
+use crate::batch::{Columns, id_at};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Footer};
@@ -40,7 +40,7 @@ pub fn count_hidden(files: &Files, file: &FileRef, hidden: &Hidden, budget: &Bud
         Column::Category,
         Column::Name,
     ];
-    let mut reading = files.read(file, &footer, groups, &columns, BATCH_ROWS, None)?;
+    let mut reading = files.read(file, &footer, groups, &columns, None, budget)?;
     let mut counts = BTreeMap::<(i64, u128, String, String), u64>::new();
     while let Some(batch) = reading.next()? {
         budget.check()?;
@@ -79,7 +79,7 @@ pub fn count_hidden_acts(
     let groups = groups_of(&footer, hidden);
     let columns =
         [Column::ProjectId, Column::SessionId, Column::ReceivedAt, Column::Category, Column::Name, Column::Data];
-    let mut reading = files.read(file, &footer, groups, &columns, BATCH_ROWS, None)?;
+    let mut reading = files.read(file, &footer, groups, &columns, None, budget)?;
     let mut acts = BTreeMap::new();
     while let Some(batch) = reading.next()? {
         budget.check()?;
@@ -142,7 +142,7 @@ fn write_kept<W: Write + Send>(
 ) -> Result<Option<(W, Facts)>> {
     let footer = files.footer(file)?;
     let groups = footer.row_groups().map(|group| group.index).collect();
-    let mut reading = files.read(file, &footer, groups, &Column::ALL, BATCH_ROWS, None)?;
+    let mut reading = files.read(file, &footer, groups, &Column::ALL, None, budget)?;
     let mut writer = FileWriter::new(sink)?;
     while let Some(batch) = reading.next()? {
         budget.check()?;

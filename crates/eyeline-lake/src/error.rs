@@ -10,6 +10,9 @@ pub enum Error {
     /// The query exceeds its budget. The sentence says how to reduce it.
     #[error("{0}")]
     TooMuch(String),
+    /// Other queries use the server's memory for queries. The same query may succeed later.
+    #[error("{0}")]
+    Busy(String),
     /// The process that computed the answer could not start or was killed. The same query may succeed later.
     #[error("the process that answers queries stopped: {0}")]
     WorkerGone(std::io::Error),

@@ -18,6 +18,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, RowGro
 use tokio::runtime::Handle;
 
 use crate::batch::{BATCH_ROWS, with_nulls};
+use crate::budget::{Budget, Held};
 use crate::error::{Error, Result};
 use crate::schema::Column;
 use crate::write::Facts;
@@ -25,10 +26,10 @@ use crate::write::Facts;
 /// Bytes from the end of a file that the first read fetches. Most footers, and whole files of a flush, are smaller.
 const FOOTER_BYTES: u64 = 64 * 1024;
 /// The target size of a batch. Typical batches are far below it; batches of long rows have fewer rows.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
-const BATCH_ROWS_MIN: usize = 64;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+const BATCH_ROWS_MIN: usize = 16;
 /// The most bytes of cached footers.
-const FOOTERS_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const FOOTERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A lake file, as listed in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,16 +92,19 @@ impl Files {
         Ok(footer)
     }
 
-    /// Reads `columns` of the row groups, or of their rows in `only`, in batches of at most `batch_rows`.
+    /// Reads `columns` of the row groups, or of their rows in `only`, in batches of at most `BATCH_ROWS` rows and about
+    /// `BATCH_BYTES`. The memory is the budget's.
     pub(crate) fn read(
         &self,
         file: &FileRef,
         footer: &Footer,
         row_groups: Vec<usize>,
         columns: &[Column],
-        batch_rows: usize,
         only: Option<RowSelection>,
+        budget: &Budget,
     ) -> Result<Reading> {
+        let batch_rows = footer.batch_rows(&row_groups, columns);
+        let held = budget.hold(footer.bytes_to_read(&row_groups, columns))?;
         let parquet_schema = footer.metadata.parquet_schema();
         let known = parquet_schema.root_schema().get_fields().len();
         let (there, lacking): (Vec<usize>, Vec<usize>) =
@@ -114,7 +118,8 @@ impl Files {
             decoder = decoder.with_row_selection(only);
         }
         let lacks_some_of = (!lacking.is_empty()).then(|| columns.to_vec());
-        Ok(Reading { files: self.clone(), file: file.clone(), decoder: decoder.build()?, lacks_some_of })
+        let decoder = decoder.build()?;
+        Ok(Reading { files: self.clone(), file: file.clone(), decoder, lacks_some_of, _held: held })
     }
 
     fn fetch(&self, file: &FileRef, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -153,8 +158,15 @@ impl Footer {
         self.sum_of(group, columns, |column| column.compressed_size())
     }
 
+    /// The most bytes in memory while these columns are read, one row group at a time. A batch may hold all of a row
+    /// group's long events.
+    pub(crate) fn bytes_to_read(&self, groups: &[usize], columns: &[Column]) -> usize {
+        let unpacked = |group: usize| self.sum_of(group, columns, |column| column.uncompressed_size());
+        groups.iter().map(|group| self.bytes_of(*group, columns) + unpacked(*group)).max().unwrap_or(0)
+    }
+
     /// The number of rows of these columns in a batch within `BATCH_BYTES`, because events may be long.
-    pub(crate) fn batch_rows(&self, groups: &[usize], columns: &[Column]) -> usize {
+    fn batch_rows(&self, groups: &[usize], columns: &[Column]) -> usize {
         let rows: usize = groups.iter().map(|group| self.rows_of(*group)).sum();
         let bytes = |group: &usize| self.sum_of(*group, columns, |column| column.uncompressed_size());
         let bytes_of_row = groups.iter().map(bytes).sum::<usize>() / rows.max(1);
@@ -211,6 +223,7 @@ pub(crate) struct Reading {
     decoder: ParquetPushDecoder,
     /// The requested columns, if the file is older than some of them.
     lacks_some_of: Option<Vec<Column>>,
+    _held: Held,
 }
 
 impl Reading {

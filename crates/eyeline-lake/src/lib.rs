@@ -28,11 +28,11 @@ mod zone;
 
 pub use arrival::in_order_of_arrival;
 pub use batch::{Record, tail};
-pub use budget::Budget;
-pub use compact::{compact, merge_at_once};
+pub use budget::{Budget, Held, Memory};
+pub use compact::{MERGE_BYTES_MAX, compact, fit_together, merge_at_once};
 pub use erase::{HiddenEvents, count_hidden, count_hidden_acts, write_after, write_without};
 pub use error::{Error, Result};
-pub use file::{FileRef, Files};
+pub use file::{FOOTERS_BYTES_MAX, FileRef, Files};
 pub use list::{Found, Order, Place, find, list};
 pub use questions::buckets::Buckets;
 pub use questions::counts::{Count, CountQuestion, Group, counts};

@@ -10,7 +10,7 @@ use eyeline_core::{ApplicationId, EventId, ProjectId, Timestamp};
 use parquet::arrow::arrow_reader::RowSelection;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{BATCH_ROWS, Columns, Record, id_at};
+use crate::batch::{Columns, Record, id_at};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::file::{FileRef, Files, Footer};
@@ -155,8 +155,7 @@ pub fn list(
                 columns.extend([order.column(), Column::Partition, Column::Offset]);
                 columns.sort();
                 columns.dedup();
-                let mut reading =
-                    files.read(&snapshot.files[*file], footer, vec![*index], &columns, BATCH_ROWS, None)?;
+                let mut reading = files.read(&snapshot.files[*file], footer, vec![*index], &columns, None, budget)?;
                 let mut at = 0;
                 while let Some(batch) = reading.next()? {
                     look(&batch, *only_project, at)?;
@@ -176,7 +175,7 @@ pub fn list(
     let goes_on = newest.len() > limit;
     newest.truncate(limit);
     let next = if goes_on { newest.last().map(|(place, ..)| *place) } else { stopped_at };
-    let records = read_rows(files, snapshot, &parts, &newest)?;
+    let records = read_rows(files, snapshot, &parts, &newest, budget)?;
     Ok(Found { records, next })
 }
 
@@ -186,6 +185,7 @@ fn read_rows(
     snapshot: &Snapshot,
     parts: &[(i64, Part)],
     wanted: &[(Place, usize, usize)],
+    budget: &Budget,
 ) -> Result<Vec<Record>> {
     let mut records: Vec<(usize, Record)> = Vec::with_capacity(wanted.len());
     for (number, (_, part)) in parts.iter().enumerate() {
@@ -207,7 +207,7 @@ fn read_rows(
             }
             Part::Group { file, footer, index, .. } => {
                 let only: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
-                let found = rows_of_group(files, &snapshot.files[*file], footer, *index, &only)?;
+                let found = rows_of_group(files, &snapshot.files[*file], footer, *index, &only, budget)?;
                 records.extend(rows.into_iter().map(|(_, place)| place).zip(found));
             }
         }
@@ -223,9 +223,10 @@ pub(crate) fn rows_of_group(
     footer: &Footer,
     group: usize,
     rows: &[usize],
+    budget: &Budget,
 ) -> Result<Vec<Record>> {
     let mut records = Vec::with_capacity(rows.len());
-    visit_rows_of_group(files, file, footer, group, rows, |record| records.push(record))?;
+    visit_rows_of_group(files, file, footer, group, rows, budget, |record| records.push(record))?;
     Ok(records)
 }
 
@@ -236,12 +237,13 @@ pub(crate) fn visit_rows_of_group(
     footer: &Footer,
     group: usize,
     rows: &[usize],
+    budget: &Budget,
     mut visit: impl FnMut(Record),
 ) -> Result<()> {
     let ranges = rows.iter().map(|row| Range { start: *row, end: *row + 1 });
     let total = footer.rows_of(group);
     let selection = RowSelection::from_consecutive_ranges(ranges, total);
-    let mut reading = files.read(file, footer, vec![group], &Column::ALL, BATCH_ROWS, Some(selection))?;
+    let mut reading = files.read(file, footer, vec![group], &Column::ALL, Some(selection), budget)?;
     while let Some(batch) = reading.next()? {
         for row in 0..batch.num_rows() {
             visit(Columns(&batch).record(row)?);
@@ -289,12 +291,12 @@ pub fn find(
                 continue;
             }
             let columns = [Column::EventId, Column::ApplicationId];
-            let mut reading = files.read(file, &footer, vec![group.index], &columns, BATCH_ROWS, None)?;
+            let mut reading = files.read(file, &footer, vec![group.index], &columns, None, budget)?;
             let mut at = 0;
             while let Some(batch) = reading.next()? {
                 budget.check()?;
                 if let Some(row) = row_in(&batch)? {
-                    let found = rows_of_group(files, file, &footer, group.index, &[at + row])?;
+                    let found = rows_of_group(files, file, &footer, group.index, &[at + row], budget)?;
                     return Ok(found.into_iter().next().and_then(shown));
                 }
                 at += batch.num_rows();

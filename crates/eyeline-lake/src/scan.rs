@@ -209,9 +209,20 @@ pub(crate) struct Source {
 }
 
 enum RowsOf {
-    File { files: Files, file: FileRef, footer: Arc<Footer>, groups: Vec<usize>, columns: Vec<Column> },
+    File {
+        files: Files,
+        file: FileRef,
+        footer: Arc<Footer>,
+        groups: Vec<usize>,
+        columns: Vec<Column>,
+    },
     Reading(Reading),
-    Tail { batches: Arc<[RecordBatch]>, next: usize },
+    Tail {
+        batches: Arc<[RecordBatch]>,
+        next: usize,
+    },
+    /// All were read, and their memory is given back.
+    End,
 }
 
 impl Source {
@@ -259,7 +270,7 @@ impl Source {
             RowsOf::File { footer, groups, columns, .. } => {
                 groups.iter().map(|group| footer.bytes_of(*group, columns)).max().unwrap_or(0)
             }
-            RowsOf::Reading(_) | RowsOf::Tail { .. } => 0,
+            RowsOf::Reading(_) | RowsOf::Tail { .. } | RowsOf::End => 0,
         }
     }
 
@@ -267,7 +278,10 @@ impl Source {
     pub(crate) fn next(&mut self, budget: &Budget) -> Result<Option<(RecordBatch, Vec<u32>)>> {
         loop {
             budget.check()?;
-            let Some(batch) = self.rows_of.next()? else { return Ok(None) };
+            let Some(batch) = self.rows_of.next(budget)? else {
+                self.rows_of = RowsOf::End;
+                return Ok(None);
+            };
             let rows = self.wanted.of(&batch, self.only_project)?;
             if !rows.is_empty() {
                 return Ok(Some((batch, rows)));
@@ -277,11 +291,11 @@ impl Source {
 }
 
 impl RowsOf {
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
+    fn next(&mut self, budget: &Budget) -> Result<Option<RecordBatch>> {
         if let RowsOf::File { files, file, footer, groups, columns } = self {
             // Opened only when its time has come, so that few files are open together.
-            let batch_rows = footer.batch_rows(groups, columns);
-            *self = RowsOf::Reading(files.read(file, footer, std::mem::take(groups), columns, batch_rows, None)?);
+            let reading = files.read(file, footer, std::mem::take(groups), columns, None, budget)?;
+            *self = RowsOf::Reading(reading);
         }
         match self {
             RowsOf::Reading(reading) => reading.next(),
@@ -289,7 +303,7 @@ impl RowsOf {
                 *next += 1;
                 Ok(batches.get(*next - 1).cloned())
             }
-            RowsOf::File { .. } => Ok(None),
+            RowsOf::File { .. } | RowsOf::End => Ok(None),
         }
     }
 }

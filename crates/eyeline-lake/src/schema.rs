@@ -102,6 +102,11 @@ pub(crate) fn schema() -> SchemaRef {
 /// Rows of a row group, which one read fetches for each requested column.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
 
+/// Bytes of a row group in the file, which a reader of all columns has in memory at once. Short events take fewer.
+const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a row group's rows in memory. `ROW_GROUP_ROWS` short events take fewer.
+pub(crate) const UNPACKED_BYTES: usize = 48 * 1024 * 1024;
+
 /// The Parquet settings of files. Sorted numbers are stored as small differences, ids byte by byte, because ids of one
 /// time share their leading bytes. Statistics are stored where they let a reader skip row groups.
 pub(crate) fn properties() -> Result<WriterProperties, parquet::errors::ParquetError> {
@@ -113,6 +118,7 @@ pub(crate) fn properties() -> Result<WriterProperties, parquet::errors::ParquetE
         .set_created_by("eyeline".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         .set_sorting_columns(Some(sorted.to_vec()));

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 
-use arrow_array::RecordBatch;
-use arrow_select::concat::concat_batches;
+use arrow_array::{Array as _, RecordBatch};
 use eyeline_core::Timestamp;
 use parquet::arrow::ArrowWriter;
 
 use crate::batch::{Columns, Record, tail};
 use crate::error::Result;
-use crate::schema::{Column, properties, schema};
+use crate::schema::{Column, UNPACKED_BYTES, properties, schema};
 
 /// Facts about a file that are known without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +27,8 @@ pub struct Facts {
 pub struct FileWriter<W: Write + Send> {
     writer: ArrowWriter<Counted<W>>,
     facts: Option<Facts>,
+    /// Bytes of the present row group's rows in memory.
+    unpacked: usize,
 }
 
 /// Counts the bytes written to the sink.
@@ -51,13 +52,19 @@ impl<W: Write> Write for Counted<W> {
 impl<W: Write + Send> FileWriter<W> {
     pub fn new(sink: W) -> Result<Self> {
         let sink = Counted { sink, bytes: 0 };
-        Ok(FileWriter { writer: ArrowWriter::try_new(sink, schema(), Some(properties()?))?, facts: None })
+        Ok(FileWriter { writer: ArrowWriter::try_new(sink, schema(), Some(properties()?))?, facts: None, unpacked: 0 })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if let Some(facts) = facts_of(batch)? {
             self.facts = Some(self.facts.map_or(facts, |before| before.and(facts)));
         }
+        let bytes = bytes_of(batch);
+        if self.unpacked > 0 && self.unpacked + bytes > UNPACKED_BYTES {
+            self.writer.flush()?;
+            self.unpacked = 0;
+        }
+        self.unpacked += bytes;
         Ok(self.writer.write(batch)?)
     }
 
@@ -71,8 +78,15 @@ impl<W: Write + Send> FileWriter<W> {
 /// A file of these events, which are sorted here; `None` without events.
 pub fn write_records(records: Vec<Record>) -> Result<Option<(Vec<u8>, Facts)>> {
     let mut writer = FileWriter::new(Vec::new())?;
-    writer.write(&concat_batches(&schema(), &tail(records)?)?)?;
+    for batch in tail(records)? {
+        writer.write(&batch)?;
+    }
     writer.finish()
+}
+
+/// The bytes of the rows in memory.
+pub(crate) fn bytes_of(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }
 
 impl Facts {

@@ -18,7 +18,7 @@ pub use log::{open_log, say};
 pub use memory::{Pass, SharedMemory};
 pub use message::{MESSAGE_BYTES_MAX, read, read_bytes, write};
 pub use process::{Process, Timed, until};
-pub use worker::{lower_priority, wait_for_hang_up};
+pub use worker::{lower_priority, wait_for_hang_up, yield_cores};
 
 /// The kernel's enforcement of a worker's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, getpriority_process, setpriority_process};
 use serde::de::DeserializeOwned;
 
 use crate::{SharedMemory, message};
@@ -62,6 +63,18 @@ impl Process {
 
     pub fn memory(&self) -> &SharedMemory {
         &self.memory
+    }
+
+    /// Lowers the worker's priority to that of the calling thread, if that is lower. Call it before the worker starts a
+    /// thread.
+    pub fn yield_as_caller(&self) {
+        let Some(worker) = i32::try_from(self.id()).ok().and_then(Pid::from_raw) else { return };
+        if let (Ok(own), Ok(of_worker)) = (getpriority_process(None), getpriority_process(Some(worker)))
+            && own > of_worker
+        {
+            // A system that refuses gives the worker more, and nobody less than it does now.
+            let _ = setpriority_process(Some(worker), own);
+        }
     }
 
     /// The worker's process id.

@@ -10,6 +10,7 @@ use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, orders
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
@@ -130,7 +131,8 @@ impl App {
         if settings.test_clock {
             clock.set_offset(catalog.clock_offset().await.map_err(|error| format!("the catalog: {error}"))?);
         }
-        let event_types = EventTypes::new(catalog.clone());
+        let background = Background::new().map_err(|error| format!("the threads in the background: {error}"))?;
+        let event_types = EventTypes::new(catalog.clone(), background.clone());
         let partitions = Partitions::new(catalog.clone(), node.clone(), inbox.partitions());
         let records = (records, cache.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), records, partitions.clone(), clock.clone());
@@ -152,7 +154,7 @@ impl App {
             turn: Arc::default(),
         };
         let time_max = settings.question_time_max();
-        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), time_max);
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), background, time_max);
         let usage = usage.map_err(|error| format!("the objects: {error}"))?;
         let files = LakeFiles::new(catalog.clone(), objects.clone(), usage.clone(), clock.clone());
         Ok(App(Arc::new(Parts {

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod app;
+pub mod background;
 mod bodies;
 pub mod cli;
 pub mod clock;

@@ -10,6 +10,9 @@ use eyeline_core::ApplicationId;
 
 /// The most senders that are kept. Beyond it senders without debt are dropped, which does not affect them.
 const SENDERS_MAX: usize = 100_000;
+/// Of each sender, in a map that has grown.
+const SENDER_BYTES: usize = 80;
+pub const MEMORY_BYTES: usize = SENDERS_MAX * SENDER_BYTES;
 
 /// A sender in debt for at least this time must wait. A larger batch is accepted once and paid off before the next one,
 /// so that no batch is too large to send.

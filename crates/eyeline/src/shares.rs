@@ -91,6 +91,17 @@ impl<K: Eq + Hash + Clone> Share<K> {
         fits
     }
 
+    /// Takes or gives back until it is `amount`; false, and nothing changes, if so much cannot be had.
+    pub fn set(&mut self, amount: u64) -> bool {
+        match amount.checked_sub(self.amount) {
+            Some(more) if more > 0 => self.grow(more),
+            _ => {
+                self.shrink(amount);
+                true
+            }
+        }
+    }
+
     /// Gives back all but `amount`.
     pub fn shrink(&mut self, amount: u64) {
         let back = self.amount.saturating_sub(amount);
@@ -148,7 +159,7 @@ mod tests {
         assert!(share.grow(70) && !share.grow(1), "four times what is free");
         let other = shares.take("bert", 15).expect("a share");
         assert!(shares.is_full(6) && !shares.is_full(5));
-        share.shrink(30);
+        assert!(share.set(30) && !share.set(90));
         assert_eq!(shares.taken(), 45);
         drop((share, other));
         assert_eq!(shares.taken(), 0);

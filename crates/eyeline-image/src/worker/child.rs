@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    sandbox::lower_priority();
     // A plain file, because the standard stream would read ahead.
     let mut server = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let memory = SharedMemory::from(io::stdout().as_fd().try_clone_to_owned()?);

@@ -161,7 +161,7 @@ impl<'a> Counting<'a> {
                 }
                 let answer = tallies.capacity() * ROW_BYTES / 2;
                 budget.check_bytes(answer)?;
-                too_many = answer + seen.bytes() > budget.bytes_max;
+                too_many = budget.check_bytes(answer + seen.bytes()).is_err();
                 Ok(if too_many { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             },
         )?;

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 use super::EventType;
 use crate::batch::Columns;
-use crate::budget::Budget;
+use crate::budget::{Budget, Held};
 use crate::error::Result;
 use crate::schema::Column;
 
@@ -15,6 +15,7 @@ pub(crate) struct Types {
     numbers: HashMap<EventType, u32>,
     types: Vec<EventType>,
     bytes: usize,
+    held: Option<Held>,
 }
 
 impl Types {
@@ -46,7 +47,10 @@ impl Types {
             }
             numbers.push(number);
         }
-        budget.check_bytes(self.bytes)?;
+        match &mut self.held {
+            Some(held) => held.set(self.bytes)?,
+            None => self.held = Some(budget.hold(self.bytes)?),
+        }
         Ok(numbers)
     }
 

@@ -1,11 +1,14 @@
 //! Files: written events are read by this crate and by an independent reader.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Filter, Hidden, Order, Record, compact, count_hidden, count_hidden_acts, in_order_of_arrival, list, merge_at_once,
-    tail, write_after, write_records, write_without,
+    Budget, Filter, Hidden, MERGE_BYTES_MAX, Memory, Order, Record, compact, count_hidden, count_hidden_acts,
+    fit_together, in_order_of_arrival, list, merge_at_once, tail, write_after, write_records, write_without,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -25,6 +28,62 @@ fn offsets(bytes: bytes::Bytes) -> Vec<i64> {
 fn sorted(mut records: Vec<Record>) -> Vec<Record> {
     records.sort_by_key(|record| (record.event.project_id, record.event.timestamp, record.offset));
     records
+}
+
+/// Remembers the most that a query had.
+struct Most(Arc<AtomicUsize>);
+
+impl Memory for Most {
+    fn set(&mut self, bytes: usize) -> bool {
+        self.0.fetch_max(bytes, Ordering::Relaxed);
+        true
+    }
+}
+
+#[test]
+fn long_events_are_read_in_bounded_memory() {
+    const LENGTH: usize = 60_000;
+    const FILES: usize = 5;
+    let lake = Lake::new();
+    // Among short events, so that the mean says little: those that compress well, and those that do not.
+    let packed = |offset: i64| "x".repeat(LENGTH + offset as usize % 7);
+    let unpacked = |offset: i64| {
+        let bits = |at: u64| (offset as u64 * LENGTH as u64 + at).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
+        (0..LENGTH as u64).map(|at| char::from(b'@' + bits(at) as u8 % 63 % 28)).collect::<String>()
+    };
+    for (kind, text) in [&packed as &dyn Fn(i64) -> String, &unpacked].into_iter().enumerate() {
+        let of_file = |file: usize| {
+            let offsets = (file as i64 * 10_000..).take(5_000);
+            let records = offsets.map(|offset| {
+                let mut record = record(offset);
+                if offset % 10_000 < 350 {
+                    record.event.data = format!("{{\"a\":\"{}\"}}", text(offset)).into();
+                }
+                record
+            });
+            records.collect::<Vec<_>>()
+        };
+        let files: Vec<_> =
+            (0..FILES).filter_map(|file| lake.file(&format!("lake/{kind}-{file}"), &of_file(file))).collect();
+        assert_eq!(merge_at_once(&files), FILES, "by their numbers of events they are small");
+        let fitting = fit_together(&lake.files, &files).expect("footers");
+        assert!((2..FILES).contains(&fitting), "{fitting}");
+        let most = Arc::new(AtomicUsize::new(0));
+        let budget = || Budget::within(Box::new(Most(most.clone())), usize::MAX, Duration::from_secs(600));
+        let merged = compact(&lake.files, &files[..fitting], Vec::new(), &budget()).expect("a merge");
+        let (bytes, facts) = merged.expect("a file");
+        assert_eq!(facts.rows, 5_000 * fitting as u64);
+        assert!(most.swap(0, Ordering::Relaxed) as u64 <= MERGE_BYTES_MAX);
+        // What a merge wrote is read with no more memory than what it had read.
+        let key = format!("lake/{kind}-merged");
+        lake.put(&key, bytes);
+        let merged = eyeline_lake::FileRef { key, partition: 0, facts };
+        let snapshot = eyeline_lake::Snapshot { files: vec![merged], ..Default::default() };
+        let found = list(&lake.files, &snapshot, &Filter::of(PROJECT), Order::Timestamp, None, 10, &budget());
+        assert_eq!(found.expect("events").records.len(), 10);
+        let most = most.load(Ordering::Relaxed);
+        assert!(most <= 65 << 20, "{most}");
+    }
 }
 
 #[test]

@@ -20,11 +20,18 @@ pub trait Cache: Send + Sync + 'static {
     async fn remove(&self, key: &str) -> Result<()>;
 }
 
-/// Opens `memory:`, with a bound of 64 MiB, or as in `memory:?mb=64`.
+/// The bound of a cache in memory, in MiB.
+const MEGABYTES: u64 = 48;
+
+/// Opens `memory:`, with a bound of 48 MiB, or as in `memory:?mb=48`.
 pub async fn open(url: &str) -> Result<Arc<dyn Cache>> {
-    if let Some(rest) = url.strip_prefix("memory:") {
-        let megabytes = rest.strip_prefix("?mb=").and_then(|text| text.parse().ok()).unwrap_or(64);
-        return Ok(Arc::new(memory::MemoryCache::new(megabytes * 1024 * 1024)));
-    }
-    Err(Error::Conflict("the cache's URL has to start with memory:".to_owned()))
+    let unknown = || Error::Conflict("the cache's URL has to start with memory:".to_owned());
+    Ok(Arc::new(memory::MemoryCache::new(bytes_max(url).ok_or_else(unknown)?)))
+}
+
+/// The most bytes that a cache with this URL takes in this process; `None` for an unknown URL.
+pub fn bytes_max(url: &str) -> Option<u64> {
+    let rest = url.strip_prefix("memory:")?;
+    let megabytes = rest.strip_prefix("?mb=").and_then(|text| text.parse().ok()).unwrap_or(MEGABYTES);
+    Some(megabytes.saturating_mul(1024 * 1024))
 }

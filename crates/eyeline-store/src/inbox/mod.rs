@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub(crate) use sqlite::prepare as prepare_sqlite;
+pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
 
@@ -20,6 +20,8 @@ pub type Offset = i64;
 
 /// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most memory of an inbox: its queue, one commit, and the pull of one reader.
+pub const MEMORY_BYTES: usize = sqlite::QUEUE_BYTES_MAX + sqlite::GROUP_BYTES_MAX + PULL_BYTES_MAX;
 
 /// An event to append. The inbox does not interpret its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 
 pub use migrate::Migrated;
 pub(crate) use migrate::NEWEST_VERSION;
+pub use sqlite::CACHE_BYTES;
 pub(crate) use sqlite::is_failed_fsync;
 pub use value::{Column, Kind, Row, Value};
 

@@ -20,7 +20,12 @@ const GROUP_MAX: usize = 256;
 const QUEUE_MAX: usize = 1_024;
 const READERS: usize = 4;
 /// The size of the writer's page cache, in KiB.
-const WRITER_CACHE_KIB: i64 = 64 * 1024;
+const WRITER_CACHE_KIB: i64 = 48 * 1024;
+/// Bytes of pages of a connection that reads: SQLite's default.
+const READER_CACHE_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of pages of all connections, those of the inbox included: one more that writes, and its readers.
+pub const CACHE_BYTES: u64 =
+    WRITER_CACHE_KIB.unsigned_abs() * 1024 + (READERS + 1 + crate::inbox::READERS) as u64 * READER_CACHE_BYTES;
 
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,

@@ -18,8 +18,8 @@ use crate::bodies::{NoRoom, Room};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Smaller answers do not count: a connection has buffers of that size anyway.
-const ANSWER_MIN: u64 = 64 * 1024;
+/// Smaller answers do not count: they are part of their connection's memory.
+const ANSWER_MIN: u64 = 8 * 1024;
 
 /// Counts the bytes of the body until the request is answered, and those of a large answer until it is written or given
 /// up. A body without room breaks off, and the answer says why.

@@ -29,6 +29,7 @@ pub enum Doing {
 pub struct Held {
     connections: Arc<Mutex<Connections>>,
     places: Shares<Address>,
+    bytes_max: u64,
 }
 
 /// The address in whose share a connection counts.
@@ -45,12 +46,16 @@ struct Connections {
     /// In the order of their arrival.
     open: BTreeMap<u64, Open>,
     next: u64,
+    /// Bytes of memory of all.
+    bytes: u64,
 }
 
 struct Open {
     doing: Arc<AtomicU8>,
     end: CancellationToken,
     address: Address,
+    /// Bytes of memory, once it has sent something.
+    bytes: u64,
     _place: Share<Address>,
 }
 
@@ -62,9 +67,16 @@ pub struct Place {
     end: CancellationToken,
 }
 
+/// The memory of a connection.
+pub struct Memory {
+    held: Held,
+    number: u64,
+}
+
 impl Held {
-    pub fn new(places_max: usize) -> Self {
-        Held { connections: Arc::default(), places: Shares::new(places_max as u64) }
+    /// At most `places_max` connections, with `bytes_max` of memory together.
+    pub fn new(places_max: usize, bytes_max: u64) -> Self {
+        Held { connections: Arc::default(), places: Shares::new(places_max as u64), bytes_max }
     }
 
     /// Takes a place for a connection from `address`; `None` stands for this machine or a trusted proxy. Another
@@ -78,17 +90,15 @@ impl Held {
             None => {
                 // The first of all if every place is taken, else one of the address's own, which exceeds its share.
                 let is_full = !self.places.has(&Address::Ours(number), 1);
-                let first = connections.first_to_go(|open| is_full || open.address == address)?;
-                if let Some(gone) = connections.open.remove(&first) {
-                    gone.end.cancel();
-                }
+                let first = connections.first_to_go(|_, open| is_full || open.address == address)?;
+                connections.close(first);
                 self.places.take(address, 1)?
             }
         };
         connections.next += 1;
         let doing = Arc::new(AtomicU8::new(Doing::Nothing as u8));
         let end = CancellationToken::new();
-        let open = Open { doing: doing.clone(), end: end.clone(), address, _place: place };
+        let open = Open { doing: doing.clone(), end: end.clone(), address, bytes: 0, _place: place };
         connections.open.insert(number, open);
         Some(Place { held: self.clone(), number, doing, end })
     }
@@ -99,10 +109,22 @@ impl Held {
 }
 
 impl Connections {
+    fn close(&mut self, number: u64) {
+        if let Some(gone) = self.remove(number) {
+            gone.end.cancel();
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Open> {
+        let gone = self.open.remove(&number)?;
+        self.bytes -= gone.bytes;
+        Some(gone)
+    }
+
     /// The oldest connection at the earliest step.
-    fn first_to_go(&self, may_go: impl Fn(&Open) -> bool) -> Option<u64> {
+    fn first_to_go(&self, may_go: impl Fn(u64, &Open) -> bool) -> Option<u64> {
         let mut first = None;
-        for (number, open) in self.open.iter().filter(|(_, open)| may_go(open)) {
+        for (number, open) in self.open.iter().filter(|(number, open)| may_go(**number, open)) {
             let doing = open.doing.load(Ordering::Relaxed);
             if doing == Doing::Nothing as u8 {
                 return Some(*number);
@@ -121,6 +143,11 @@ impl Place {
         self.doing.clone()
     }
 
+    /// The memory of the connection, for the caller to count.
+    pub fn memory(&self) -> Memory {
+        Memory { held: self.held.clone(), number: self.number }
+    }
+
     /// Cancelled when the connection must close.
     pub fn end(&self) -> CancellationToken {
         self.end.clone()
@@ -129,7 +156,32 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.held.lock().open.remove(&self.number);
+        self.held.lock().remove(self.number);
+    }
+}
+
+impl Memory {
+    /// Bytes of a connection: its task, its answer, and the first buffer for requests.
+    pub const SMALL: u64 = 24 * 1024;
+    /// The same with a buffer for the largest head.
+    pub const LARGE: u64 = 56 * 1024;
+
+    /// Counts so many bytes for the connection, instead of those before. Others that use memory and wait for nothing
+    /// are closed for them. Returns false if none can be. Always true once the connection has no place: it ends, or its
+    /// stream became a WebSocket, which counts elsewhere.
+    pub fn take(&self, bytes: u64) -> bool {
+        let mut connections = self.held.lock();
+        let Some(before) = connections.open.get(&self.number).map(|open| open.bytes) else { return true };
+        while connections.bytes - before + bytes > self.held.bytes_max {
+            let first = connections.first_to_go(|number, open| number != self.number && open.bytes > 0);
+            let Some(first) = first else { return false };
+            connections.close(first);
+        }
+        connections.bytes = connections.bytes - before + bytes;
+        if let Some(own) = connections.open.get_mut(&self.number) {
+            own.bytes = bytes;
+        }
+        true
     }
 }
 
@@ -147,7 +199,7 @@ mod tests {
 
     #[test]
     fn who_does_the_least_goes_first_and_the_oldest_of_those() {
-        let held = Held::new(5);
+        let held = Held::new(5, u64::MAX);
         let places: Vec<Place> = (1..=5).map(|number| held.take(address(number)).expect("a place")).collect();
         let states = [Doing::Answered, Doing::Sending, Doing::Resting, Doing::Nothing, Doing::Nothing];
         places.iter().zip(states).for_each(|(place, doing)| set(place, doing));
@@ -168,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_address_with_more_than_its_share_makes_room_among_its_own() {
-        let held = Held::new(100);
+        let held = Held::new(100, u64::MAX);
         let other = held.take(address(2)).expect("a place");
         let flood: Vec<Place> = (0..200).map(|_| held.take(address(1)).expect("a place")).collect();
         let open = flood.iter().filter(|place| !place.end.is_cancelled()).count();
@@ -181,8 +233,31 @@ mod tests {
     }
 
     #[test]
+    fn connections_that_say_something_have_a_bound_in_bytes() {
+        let held = Held::new(100, 10 * Memory::SMALL);
+        let places: Vec<Place> = (0..30).map(|_| held.take(None).expect("a place")).collect();
+        let is_open = |number: usize| !places[number].end.is_cancelled();
+        set(&places[0], Doing::Answered);
+        set(&places[1], Doing::Resting);
+        assert!(places[..10].iter().all(|place| place.memory().take(Memory::SMALL)));
+        assert!((0..30).all(is_open));
+        assert!(places[10].memory().take(Memory::SMALL));
+        assert!(!is_open(2) && is_open(3), "the oldest that has not sent a whole head");
+        assert!(places[10].memory().take(Memory::LARGE));
+        assert!(!is_open(3) && !is_open(4) && is_open(5), "as many as it needs, and none that has no memory");
+        assert!((11..30).all(is_open));
+        places[5..11].iter().for_each(|place| set(place, Doing::Answered));
+        assert!(places[11].memory().take(Memory::SMALL) && !is_open(1), "then those that rest");
+        set(&places[11], Doing::Answered);
+        assert!(!places[12].memory().take(Memory::LARGE), "all are answered now");
+        assert!(places[4].memory().take(Memory::LARGE), "it is ending, and has no place");
+        drop(places);
+        assert_eq!(held.lock().bytes, 0);
+    }
+
+    #[test]
     fn this_machine_and_proxies_may_hold_all() {
-        let held = Held::new(100);
+        let held = Held::new(100, u64::MAX);
         let places: Vec<Place> = (0..100).map(|_| held.take(None).expect("a place")).collect();
         assert!(places.iter().all(|place| !place.end.is_cancelled()));
         let _one_more = held.take(None).expect("a place");

@@ -1,6 +1,7 @@
 //! Connections: their number, and the longest wait for a silent one. A client that opens many and stays silent must not
 //! keep others out.
 
+mod heard;
 mod held;
 mod written;
 
@@ -21,10 +22,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt as _};
 
+use self::heard::Heard;
 use self::held::{Doing, Held, Place};
 use self::written::Written;
 use crate::api::limit_silence;
@@ -32,6 +35,8 @@ use crate::patience::Patience;
 
 /// The most open connections. A further one replaces one that waits for nothing.
 const CONNECTIONS_MAX: usize = 10_000;
+/// The most memory of connections that have sent something. For a further one another is closed, as above.
+pub const MEMORY_BYTES: u64 = 80 * 1024 * 1024;
 /// Open files that the rest of the process needs.
 const FILES_BESIDE: u64 = 256;
 /// The longest time for the head of a request, and between two requests.
@@ -58,46 +63,69 @@ pub async fn serve<S>(
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let held = Held::new(connections_max());
+    let held = Held::new(connections_max(), MEMORY_BYTES);
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(HEAD_BYTES_MAX);
     let open = TaskTracker::new();
     while let Some((place, stream, peer)) = next(&listener, &held, &is_proxy, &stop).await {
-        let (asked, answered) = (place.doing(), place.doing());
-        let service = answers.clone().map_response(move |answer| until_written(answer, answered)).map_request(
-            move |mut request: http::Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                let is_whole = request.body().is_end_stream();
-                asked.store(if is_whole { Doing::Answered } else { Doing::Sending } as u8, Ordering::Relaxed);
-                limit_silence(request, BODY_PATIENCE)
-            },
-        );
-        let stream = Written::new(stream, Patience::new(ANSWER_PATIENCE));
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let (stop, end) = (stop.clone(), place.end());
+        let (answers, builder, stop) = (answers.clone(), builder.clone(), stop.clone());
         open.spawn(async move {
-            let mut connection = pin!(connection.with_upgrades());
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = end.cancelled() => {
-                    tracing::debug!(%peer, "a connection had to make room for another");
-                    Ok(())
-                }
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let end = place.end();
+            // A silent connection has no buffers yet.
+            let said = tokio::select! {
+                said = timeout(HEAD_PATIENCE, stream.readable()) => matches!(said, Ok(Ok(()))),
+                () = end.cancelled() => false,
+                () = stop.cancelled() => false,
             };
-            if let Err(error) = ended {
-                tracing::debug!(%error, %peer, "a connection ended early");
+            if said && let Some(stream) = Heard::new(stream, place.memory()) {
+                Box::pin(answer(stream, peer, answers, &builder, &place, &stop)).await;
             }
-            drop(place);
         });
     }
     drop(listener);
     open.close();
     open.wait().await;
     Ok(())
+}
+
+/// Answers the requests of a connection.
+async fn answer<S>(
+    stream: Heard<TcpStream>,
+    peer: SocketAddr,
+    answers: S,
+    builder: &Builder,
+    place: &Place,
+    stop: &CancellationToken,
+) where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    let (asked, answered) = (place.doing(), place.doing());
+    let service = answers.map_response(move |answer| until_written(answer, answered)).map_request(
+        move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let is_whole = request.body().is_end_stream();
+            asked.store(if is_whole { Doing::Answered } else { Doing::Sending } as u8, Ordering::Relaxed);
+            limit_silence(request, BODY_PATIENCE)
+        },
+    );
+    let stream = Written::new(stream, Patience::new(ANSWER_PATIENCE));
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = pin!(connection.with_upgrades());
+    let end = place.end();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = end.cancelled() => {
+            tracing::debug!(%peer, "a connection had to make room for another");
+            Ok(())
+        }
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "a connection ended early");
+    }
 }
 
 /// Sets the step to resting once the answer is written.

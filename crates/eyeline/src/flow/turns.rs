@@ -34,14 +34,22 @@ pub struct Turns {
 struct State {
     taken: usize,
     /// Running requests by project. A project without any is absent.
-    working: HashMap<ProjectId, usize>,
+    working: HashMap<ProjectId, Working>,
     /// Projects with waiting requests. A project moves to the end when one of its turns ends.
     waiting: Vec<(ProjectId, VecDeque<oneshot::Sender<Turn>>)>,
+}
+
+/// The running requests of a project.
+#[derive(Clone, Copy, Default)]
+struct Working {
+    places: usize,
+    has_first: bool,
 }
 
 /// A place. It becomes free when this is dropped.
 pub struct Turn {
     project_id: ProjectId,
+    is_first: bool,
     turns: Turns,
 }
 
@@ -68,9 +76,9 @@ impl Turns {
                 let mut state = self.lock();
                 if state.taken >= self.places.all { None } else { state.next(self.places.share) }
             };
-            let Some((project_id, waiter)) = next else { return };
+            let Some((project_id, is_first, waiter)) = next else { return };
             // Outside the lock: if the waiter is gone, the turn is dropped here, and its drop takes the lock.
-            drop(waiter.send(Turn { project_id, turns: self.clone() }));
+            drop(waiter.send(Turn { project_id, is_first, turns: self.clone() }));
         }
     }
 
@@ -96,25 +104,29 @@ impl State {
         Some(granted)
     }
 
-    /// Takes a place for the waiting project with the fewest places. Of equals, the first in the list wins.
-    fn next(&mut self, share: usize) -> Option<(ProjectId, oneshot::Sender<Turn>)> {
+    /// Takes a place for the waiting project with the fewest places, and tells whether it is the project's first. Of
+    /// equals, the first in the list wins.
+    fn next(&mut self, share: usize) -> Option<(ProjectId, bool, oneshot::Sender<Turn>)> {
         self.forget_gone();
-        let working = |project_id: &ProjectId| self.working.get(project_id).copied().unwrap_or(0);
+        let working = |project_id: &ProjectId| self.working.get(project_id).map_or(0, |working| working.places);
         let fewest = self.waiting.iter().enumerate().map(|(at, (project_id, _))| (working(project_id), at)).min();
         let (_, at) = fewest.filter(|(working, _)| *working < share)?;
         let (project_id, waiters) = &mut self.waiting[at];
         let waiter = waiters.pop_front()?;
         self.taken += 1;
-        *self.working.entry(*project_id).or_default() += 1;
-        Some((*project_id, waiter))
+        let working = self.working.entry(*project_id).or_default();
+        working.places += 1;
+        let is_first = !std::mem::replace(&mut working.has_first, true);
+        Some((*project_id, is_first, waiter))
     }
 
     /// Frees a place of the project and moves the project behind all others that wait.
-    fn end(&mut self, project_id: ProjectId) {
+    fn end(&mut self, project_id: ProjectId, is_first: bool) {
         self.taken -= 1;
         if let Some(working) = self.working.get_mut(&project_id) {
-            *working -= 1;
-            if *working == 0 {
+            working.places -= 1;
+            working.has_first &= !is_first;
+            if working.places == 0 {
                 self.working.remove(&project_id);
             }
         }
@@ -129,9 +141,17 @@ impl State {
     }
 }
 
+impl Turn {
+    /// True if no other request of the project had this precedence when it got its place. One request of each project
+    /// goes before the further ones of all.
+    pub fn is_first(&self) -> bool {
+        self.is_first
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.lock().end(self.project_id);
+        self.turns.lock().end(self.project_id, self.is_first);
         self.turns.grant();
     }
 }
@@ -159,6 +179,18 @@ mod tests {
         let _other = turns.take(project(2)).await.expect("the place that is left");
         drop(first);
         third.await.expect("a place of its own share");
+    }
+
+    #[tokio::test]
+    async fn one_request_of_each_project_is_its_first() {
+        let turns = Turns::new(PLACES);
+        let (first, second) = (turns.take(project(1)).await.expect("a place"), turns.take(project(1)).await);
+        let other = turns.take(project(2)).await.expect("a place");
+        let second = second.expect("a place");
+        assert!(first.is_first() && !second.is_first() && other.is_first());
+        drop(first);
+        assert!(turns.take(project(1)).await.expect("a place").is_first(), "the other one is not");
+        drop(second);
     }
 
     #[tokio::test]

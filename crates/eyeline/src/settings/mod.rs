@@ -165,7 +165,7 @@ impl Default for Settings {
             workers: None,
             decode_bytes_max: None,
             allow_unconfined: false,
-            body_bytes_max: 256 * 1024 * 1024,
+            body_bytes_max: 128 * 1024 * 1024,
             uploads_waiting_max: 256,
             webp: Webp::Off,
             trusted_proxies: Networks::default(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eyeline::background::Background;
 use eyeline::clock::Clock;
 use eyeline::flow::event::collect::{Collector, First, Receipt, Sender, event_id_of_key};
 use eyeline::flow::event::event_types::EventTypes;
@@ -96,9 +97,11 @@ impl Installation {
         let objects = format!("file:{}", self.folder.path().join("objects").display());
         let objects = Objects::open(&objects).await.expect("open objects");
         let catalog = Catalog::from(self.db.clone());
-        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), Duration::from_secs(30))
+        let background = Background::new().expect("threads");
+        let time_max = Duration::from_secs(30);
+        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), background.clone(), time_max)
             .expect("usage");
-        let event_types = EventTypes::new(catalog.clone());
+        let event_types = EventTypes::new(catalog.clone(), background);
         let partitions = Partitions::new(catalog.clone(), node.into(), inbox.partitions());
         let ingest = Ingest::new(
             inbox.clone(),

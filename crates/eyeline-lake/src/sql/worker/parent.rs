@@ -91,6 +91,7 @@ impl SqlWorker {
     /// worker's bounds, and [`Error::WorkerGone`] if something else killed the worker.
     pub fn answer(mut self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
         self.ready().map_err(Error::WorkerGone)?;
+        self.process.yield_as_caller();
         match self.serve(events, question, budget) {
             Ok(answer) => Ok(answer),
             Err(Failure::Told(error)) => Err(error),
@@ -143,6 +144,7 @@ impl SqlWorker {
                     if bytes as u64 > SHARED_BYTES_MAX {
                         return Err(io::ErrorKind::InvalidData.into());
                     }
+                    let _held = budget.hold(bytes)?;
                     let stream = sandbox::read_bytes(memory.begin(), bytes)?;
                     return Ok(SqlAnswer { stream, truncated });
                 }

@@ -21,14 +21,15 @@ use super::{Delivery, Entry, Inbox, Offset, PULL_BYTES_MAX};
 use crate::error::{Error, Result};
 use chunk::Piece;
 use writer::Command;
+pub(super) use writer::GROUP_BYTES_MAX;
 
 /// The most bytes that wait for the writer. Further calls get `Unavailable`.
-const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The most calls that wait for the writer.
 const QUEUE_CALLS_MAX: usize = 8 * 1024;
 /// The initial capacity of a pull, in events.
 const PULL_EVENTS_USUAL: usize = 10_000;
-const READERS: usize = 3;
+pub(crate) const READERS: usize = 3;
 /// The version of the file's layout, stored in `user_version`.
 const LAYOUT: i64 = 1;
 

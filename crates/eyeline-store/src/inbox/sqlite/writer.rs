@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::sql::is_failed_fsync;
 
 /// The most bytes of one commit, so that a commit stays short.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(in crate::inbox) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A call of fewer bytes yields once before committing if it has fewer than `COMPANY` others, so that concurrent
 /// appends can join the same fsync. An idle core does not wait. A larger batch is worth its own commit, and waiting for
 /// more calls would leave cores idle.

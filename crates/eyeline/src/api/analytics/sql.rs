@@ -150,7 +150,10 @@ async fn run(
         return Ok(arrow(answer, &basis));
     }
     let table = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
-        answer(files, snapshot, filter, budget)?.into_table()
+        let answer = answer(files, snapshot, filter, budget)?;
+        // The rows as they came, as JSON, and in the body of the answer.
+        let _held = budget.hold(3 * answer.stream.len())?;
+        answer.into_table()
     };
     let (table, basis) = ask(&app, filter, table).await?;
     let report = SqlReport {

@@ -31,6 +31,9 @@ const SEND_MAX: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_secs(1);
 /// Bytes of a client's message; its content is ignored.
 const HEARD_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of messages that are sent together, and the most that wait: more than any message has.
+const SAID_BYTES: usize = 8 * 1024;
+const SAID_BYTES_MAX: usize = 256 * 1024;
 /// Events on their way to the connection.
 const EVENTS_WAITING_MAX: usize = 16;
 /// Pause before a browser reconnects.
@@ -122,7 +125,9 @@ fn every(span: Duration) -> Interval {
 }
 
 pub(super) fn over_socket(upgrade: WebSocketUpgrade, stream: Stream) -> Response {
-    upgrade.max_message_size(HEARD_BYTES_MAX).max_frame_size(HEARD_BYTES_MAX).on_upgrade(|socket| async move {
+    let upgrade = upgrade.max_message_size(HEARD_BYTES_MAX).max_frame_size(HEARD_BYTES_MAX);
+    let upgrade = upgrade.read_buffer_size(HEARD_BYTES_MAX).write_buffer_size(SAID_BYTES);
+    upgrade.max_write_buffer_size(SAID_BYTES_MAX).on_upgrade(|socket| async move {
         let (sink, heard) = socket.split();
         // Both concurrently: a client that accepts nothing may still say goodbye.
         tokio::select! {

@@ -9,6 +9,7 @@ use eyeline_sandbox::{Bounds, Confinement, Enforcement, mapped_bytes};
 use eyeline_store::checks::Check;
 use rustix::fs::{Access, access, statvfs};
 
+use super::budgets;
 use super::mounts::Mount;
 use crate::flow::lake::sql_workers::SQL_WORKER_COMMAND;
 use crate::flow::photo::makers::WORKER_COMMAND;
@@ -22,7 +23,7 @@ const MIB: u64 = 1 << 20;
 
 pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     let mut checks = tokio::task::spawn_blocking(|| [image_worker(), sql_worker()].concat()).await.unwrap_or_default();
-    checks.push(memory_of(memory::available(), settings.decode_bytes_max()));
+    checks.push(memory_of(memory::available(), budgets::all(settings), settings.decode_bytes_max()));
     checks.push(open_files(connections::possible_and_wanted()));
     checks.extend(folders(settings));
     checks
@@ -146,17 +147,21 @@ fn worker_limits(kind: Kind, table: &str, bounds: &Bounds, mapped_bytes: u64) ->
     Check::of(missing.is_empty(), format!("{name}.limits"), found, remedy)
 }
 
-fn memory_of(available: Option<u64>, decode_bytes_max: u64) -> Check {
+fn memory_of(available: Option<u64>, server_bytes_max: u64, decode_bytes_max: u64) -> Check {
     const NAME: &str = "memory";
     let Some(available) = available else {
         return Check::noted(NAME, "this system does not report its memory", "Watch it.");
     };
-    let found = format!("{} MiB may be used, up to {} MiB of it for decoding", available / MIB, decode_bytes_max / MIB);
-    let remedy = "Huge pictures could use all of it and have the server killed: add memory, or lower \
+    let [available_mib, server_mib, decode_mib] =
+        [available, server_bytes_max, decode_bytes_max].map(|bytes| bytes / MIB);
+    let found = format!(
+        "{available_mib} MiB may be used, up to {server_mib} MiB of it by the server itself and {decode_mib} MiB for decoding"
+    );
+    let remedy = "Huge pictures beside many requests could use all of it and have the server killed: add memory, or lower \
                   EYELINE_DECODE_BYTES_MAX.";
     if decode_bytes_max > available {
         Check::broken(NAME, found, remedy)
-    } else if decode_bytes_max > available / 2 {
+    } else if decode_bytes_max > available / 2 || server_bytes_max.saturating_add(decode_bytes_max) > available {
         Check::noted(NAME, found, remedy)
     } else {
         Check::holds(NAME, found)
@@ -296,9 +301,10 @@ mod tests {
 
     #[test]
     fn decoding_that_may_take_all_of_the_memory_breaks_the_promise() {
-        let verdict = |gib: u64| memory_of(Some(gib << 30), 1 << 30).verdict;
-        assert_eq!((verdict(4), verdict(1)), (Verdict::Holds, Verdict::Noted));
-        assert_eq!(memory_of(Some(512 << 20), 1 << 30).verdict, Verdict::Broken);
+        let verdict = |gib: u64, server: u64| memory_of(Some(gib << 30), server << 30, 1 << 30).verdict;
+        assert_eq!((verdict(4, 1), verdict(1, 0), verdict(3, 2)), (Verdict::Holds, Verdict::Noted, Verdict::Holds));
+        assert_eq!(verdict(2, 2), Verdict::Noted, "the server takes the rest");
+        assert_eq!(memory_of(Some(512 << 20), 0, 1 << 30).verdict, Verdict::Broken);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `eyeline doctor`: checks the preconditions of the product's promises, one by one.
 
+mod budgets;
 mod machine;
 mod mounts;
 mod settings;

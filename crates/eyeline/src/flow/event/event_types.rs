@@ -14,12 +14,19 @@ use eyeline_store::{Catalog, Error, Result};
 use serde_json::Value;
 
 use super::compiled::Compiled;
-use super::judge::{self, Judged, apart};
+use super::judge::{self, Judged};
+use crate::background::{Background, Yields};
 use crate::flow::turns::{Places, Turns};
 use crate::remembered::Remembered;
 
-/// Bytes of the compiled schemas that are cached, and of those that one call may hold.
-const COMPILED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of the compiled schemas that are cached.
+const COMPILED_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Bytes of the compiled schemas that one call may hold: as many as the largest one takes.
+const CALL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Requests that judge at once; fewer on a machine with less than four cores.
+const PLACES_MAX: usize = 2;
+/// The calls are those of requests, of the ingest, and of one replay.
+pub const MEMORY_BYTES: u64 = COMPILED_BYTES_MAX + (PLACES_MAX as u64 + 2) * CALL_BYTES_MAX;
 /// The longest time that a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of one project that may wait.
@@ -34,6 +41,7 @@ pub struct EventTypes {
     in_force: Arc<Remembered<ProjectId, Arc<InForce>>>,
     compiled: Arc<Compiled<Version>>,
     turns: Turns,
+    background: Background,
 }
 
 /// A version of a schema. It never changes.
@@ -64,18 +72,18 @@ struct Case {
 }
 
 impl EventTypes {
-    pub fn new(catalog: Catalog) -> Self {
+    pub fn new(catalog: Catalog, background: Background) -> Self {
         let compiled = Arc::new(Compiled::new(COMPILED_BYTES_MAX));
         // Judging keeps a core busy, so half of the cores stay free for other work.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let turns = Turns::new(Places {
-            all: cores.div_ceil(2),
+            all: cores.div_ceil(2).min(PLACES_MAX),
             share: 1,
             waiting: WAITING_MAX,
             patience: PATIENCE,
             taken: "the events and schemas of other requests are being judged",
         });
-        EventTypes { catalog, in_force: Arc::default(), compiled, turns }
+        EventTypes { catalog, in_force: Arc::default(), compiled, turns, background }
     }
 
     /// Drops the cached types. Call it after every change of a type, so that later events are judged by the new schema.
@@ -120,7 +128,7 @@ impl EventTypes {
                 let schema = self.schema(project_id, &envelope.category, &envelope.name, known.version).await?;
                 if schema.as_ref().is_some_and(|schema| !held.hold(schema)) {
                     let pending = std::mem::take(&mut cases);
-                    judge_at_the_door(pending, envelopes, &mut rejected, &mut time).await?;
+                    judge_at_the_door(&self.background, pending, envelopes, &mut rejected, &mut time).await?;
                     schemas.clear();
                     held = Held::default();
                     held.bytes = schema.as_ref().map_or(0, |schema| schema.bytes());
@@ -131,7 +139,7 @@ impl EventTypes {
             cases.push(Case { index, data: std::mem::take(&mut envelopes[index].data), schema: schema.clone() });
         }
         if !cases.is_empty() {
-            judge_at_the_door(cases, envelopes, &mut rejected, &mut time).await?;
+            judge_at_the_door(&self.background, cases, envelopes, &mut rejected, &mut time).await?;
         }
         Ok(rejected)
     }
@@ -178,7 +186,7 @@ impl EventTypes {
         }
         drop(known);
         let beyond = events.split_off(schemas.len());
-        let mut judged = judge::judge(events.into_iter().zip(schemas).collect()).await?;
+        let mut judged = judge::judge(&self.background, events.into_iter().zip(schemas).collect()).await?;
         judged.rest.extend(beyond);
         Ok(judged)
     }
@@ -196,7 +204,7 @@ impl EventTypes {
         let Some(schema) = self.schema(project_id, category, name, version).await? else {
             return Ok(FieldErrors::new());
         };
-        apart(move || judge::errors(|| schema.check_value(&data))).await
+        self.background.run(Yields::Much, move || judge::errors(|| schema.check_value(&data))).await
     }
 
     /// The compiled schema of a version; `None` if it takes any object.
@@ -216,7 +224,7 @@ impl EventTypes {
         if let Some(text) = text {
             let corrupt = |error: String| Error::Corrupt(format!("schema {version} of {category} {name}: {error}"));
             let schema = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
-            let schema = apart(move || Schema::compile(&schema)).await?.unwrap_or_else(|errors| {
+            let schema = self.background.run(Yields::Much, move || Schema::compile(&schema)).await?.unwrap_or_else(|errors| {
                 tracing::warn!(project.id = %project_id, category, name, version, ?errors, "a stored schema is no longer valid");
                 Schema::refused()
             });
@@ -226,19 +234,20 @@ impl EventTypes {
         Ok(compiled)
     }
 
-    /// Compiles a schema from a client, on a blocking thread. The inner error lists what is wrong with it.
+    /// Compiles a schema from a client, in the background. The inner error lists what is wrong with it.
     pub async fn compile(
         &self,
         project_id: ProjectId,
         schema: Value,
     ) -> Result<std::result::Result<Schema, FieldErrors>> {
         let _turn = self.turns.take(project_id).await?;
-        apart(move || Schema::compile(&schema)).await
+        self.background.run(Yields::Much, move || Schema::compile(&schema)).await
     }
 }
 
 /// Judges events of a call and returns their data to them. Subtracts the time taken from `time`.
 async fn judge_at_the_door(
+    background: &Background,
     cases: Vec<Case>,
     envelopes: &mut [Envelope],
     rejected: &mut HashMap<usize, FieldErrors>,
@@ -254,7 +263,8 @@ async fn judge_at_the_door(
         };
         (index, data, errors)
     };
-    for (index, data, errors) in apart(move || cases.into_iter().map(judge).collect::<Vec<_>>()).await? {
+    let judged = background.run(Yields::Much, move || cases.into_iter().map(judge).collect::<Vec<_>>()).await?;
+    for (index, data, errors) in judged {
         envelopes[index].data = data;
         if !errors.is_empty() {
             rejected.insert(index, errors);
@@ -282,7 +292,7 @@ impl Held {
             return true;
         }
         let bytes = self.bytes + schema.bytes();
-        if !self.schemas.is_empty() && bytes > COMPILED_BYTES_MAX {
+        if !self.schemas.is_empty() && bytes > CALL_BYTES_MAX {
             return false;
         }
         self.schemas.insert(address);

@@ -1,4 +1,4 @@
-//! Judging events by the schemas of their types, on blocking threads: a judgement takes up to some 30 ms.
+//! Judging events by the schemas of their types, on threads in the background: a judgement takes up to some 30 ms.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use eyeline_core::event::GalleryAct;
 use eyeline_core::{Event, FieldErrors, Schema};
 use eyeline_store::catalog::events::Misfit;
 use eyeline_store::{Error, Result};
+
+use crate::background::{Background, Yields};
 
 /// Why an event is quarantined that does not fit the schema of its type.
 pub const SCHEMA: &str = "schema";
@@ -33,9 +35,10 @@ pub struct Judged {
     pub rest: Vec<Event>,
 }
 
-/// Judges stored events, for `PIECE_TIME`.
-pub async fn judge(cases: Cases) -> Result<Judged> {
-    apart(move || {
+/// Judges stored events, for `PIECE_TIME`. Those without a schema take no time, so that they are not held up.
+pub async fn judge(background: &Background, cases: Cases) -> Result<Judged> {
+    let takes_time = cases.iter().any(|(_, schema)| schema.is_some());
+    let judge = move || {
         let start = Instant::now();
         let mut events = Vec::with_capacity(cases.len());
         let mut cases = cases.into_iter();
@@ -47,8 +50,11 @@ pub async fn judge(cases: Cases) -> Result<Judged> {
             }
         }
         Judged { events, rest: cases.map(|(event, _)| event).collect() }
-    })
-    .await
+    };
+    if takes_time {
+        return background.run(Yields::Much, judge).await;
+    }
+    tokio::task::spawn_blocking(judge).await.map_err(|error| Error::internal("judging events", error))
 }
 
 fn verdict(event: &Event, schema: Option<&Schema>) -> Verdict {
@@ -73,11 +79,6 @@ fn caught<T>(judge: impl FnOnce() -> T) -> std::result::Result<T, Misfit> {
         tracing::error!(reason, "judging an event panicked");
         Misfit { reason: FAILED, errors: FieldErrors::one("", "The server could not judge this event; it was logged.") }
     })
-}
-
-/// Runs work on a thread where it holds nobody up.
-pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("judging events", error))
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eyeline_core::Timestamp;
-use eyeline_lake::{FileRef, Interval, compact, merge_at_once};
+use eyeline_lake::{FileRef, Interval, compact, fit_together, merge_at_once};
 use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::{Catalog, Error, Result};
 
 use super::files::{LakeFiles, file_ref, lake_file};
 use super::partitions::Partitions;
+use super::usage::failure;
+use crate::background::Yields;
 use crate::clock::Clock;
 
 /// The wait after the end of an hour or a day, because its last events may not be flushed yet.
@@ -46,11 +48,15 @@ impl Compact {
     pub async fn step(&self) -> Result<bool> {
         let mut files = self.catalog.manifest().await?.files;
         files.retain(|file| self.partitions.fence(file.partition).is_some());
-        let Some(Plan { inputs, level }) = plan(&files, self.clock.now()) else { return Ok(false) };
+        let Some(Plan { mut inputs, level }) = plan(&files, self.clock.now()) else { return Ok(false) };
         let Some(partition) = inputs.first().map(|file| file.partition) else { return Ok(false) };
         let Some(fence) = self.partitions.fence(partition) else { return Ok(false) };
         let first = inputs.iter().map(|file| file.first_received_at).min().unwrap_or_default();
-        let refs: Vec<FileRef> = inputs.iter().map(file_ref).collect();
+        let mut refs: Vec<FileRef> = inputs.iter().map(file_ref).collect();
+        let (reader, planned) = (self.files.reader().clone(), refs.clone());
+        let fitting = self.files.background().run(Yields::Much, move || fit_together(&reader, &planned)).await?;
+        inputs.truncate(fitting.map_err(failure)?);
+        refs.truncate(inputs.len());
         let made = self.files.write(first, move |files, sink, budget| compact(files, &refs, sink, budget)).await?;
         let rows: u64 = inputs.iter().map(|file| file.rows).sum();
         let Some((key, facts)) = made.filter(|(_, facts)| facts.rows == rows) else {

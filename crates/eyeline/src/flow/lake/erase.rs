@@ -17,6 +17,7 @@ use eyeline_store::{Catalog, Error, Inbox, Result};
 use super::files::{LakeFiles, file_ref, lake_file};
 use super::partitions::Partitions;
 use super::usage::{Usage, failure};
+use crate::background::Yields;
 use crate::clock::Clock;
 
 const ROWS_MAX: u32 = 500;
@@ -113,15 +114,14 @@ impl Erase {
         let fence = fence.ok_or_else(|| Error::unavailable("another process has claimed the partition"))?;
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
         let input = reference.clone();
-        let counting = tokio::task::spawn_blocking(move || {
+        let counting = self.usage.background().run(Yields::Much, move || {
             let budget = Budget::new(usize::MAX, LOOK_TIME_MAX);
             let found = count_hidden(&files, &input, &hidden, &budget)?;
             let has_acts = found.iter().any(|found| found.category == GALLERY_CATEGORY);
             let acts = if has_acts { count_hidden_acts(&files, &input, &hidden, &budget)? } else { BTreeMap::new() };
             Ok::<_, eyeline_lake::Error>((found, acts))
         });
-        let counted = counting.await.map_err(|error| Error::internal("looking for events", error))?;
-        let (found, acts) = counted.map_err(failure)?;
+        let (found, acts) = counting.await?.map_err(failure)?;
         let events: u64 = found.iter().map(|found| found.events).sum();
         if events == 0 {
             return Ok(false);

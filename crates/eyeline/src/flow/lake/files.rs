@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::usage::{Usage, failure};
+use crate::background::{Background, Yields};
 use crate::clock::Clock;
 
 /// The longest time for making one file from others.
@@ -49,16 +50,16 @@ impl LakeFiles {
         self.catalog.note_unwanted(key.clone(), self.clock.real_now().plus(TIME_MAX + TAKEN_IN_WITHIN)).await?;
         let (sink, pieces) = Sink::new();
         let files = self.usage.files().clone();
-        let making = tokio::task::spawn_blocking(move || {
+        let making = self.usage.background().run(Yields::Much, move || {
             let Some((mut sink, facts)) = make(&files, sink, &Budget::new(usize::MAX, TIME_MAX))? else {
                 return Ok(None);
             };
             sink.hand_on()?;
             Ok::<_, eyeline_lake::Error>(Some(facts))
         });
-        let received = self.objects.receive(ReceiverStream::new(pieces), u64::MAX).await;
-        let facts = making.await.map_err(|error| Error::internal("writing a file of events", error))?;
-        let Some(facts) = facts.map_err(failure)? else { return Ok(None) };
+        let receiving = self.objects.receive(ReceiverStream::new(pieces), u64::MAX);
+        let (facts, received) = tokio::join!(making, receiving);
+        let Some(facts) = facts?.map_err(failure)? else { return Ok(None) };
         let received = received.map_err(|error| match error {
             ReceiveError::Store(error) => error,
             error => Error::internal("writing a file of events", error),
@@ -68,6 +69,16 @@ impl LakeFiles {
         }
         self.objects.keep(received, &key).await?;
         Ok(Some((key, facts)))
+    }
+
+    /// The threads that make files.
+    pub(super) fn background(&self) -> &Background {
+        self.usage.background()
+    }
+
+    /// Opens files.
+    pub(super) fn reader(&self) -> &Files {
+        self.usage.files()
     }
 
     /// The time from which a file replaced now may be deleted.

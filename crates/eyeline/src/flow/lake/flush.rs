@@ -10,16 +10,22 @@ use std::sync::Arc;
 use eyeline_core::Event;
 use eyeline_lake::{Interval, Record, write_records};
 use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile, Marks};
-use eyeline_store::inbox::Offset;
+use eyeline_store::inbox::{Offset, PULL_BYTES_MAX};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 
 use super::files::{LakeFiles, lake_file};
 use super::partitions::Partitions;
 use super::usage::failure;
+use crate::background::Yields;
 
-/// The events and bytes of one batch, which is held in memory.
+/// The events of one batch, which is held in memory.
 const EVENTS_MAX: usize = 200_000;
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one batch: those of the events as they were stored, and `EVENT_BYTES` for each.
+const BYTES_MAX: usize = 24 * 1024 * 1024;
+/// What an event takes in memory beyond its stored bytes.
+const EVENT_BYTES: usize = size_of::<Record>();
+/// Memory of a batch with its last pull: its events, and as many bytes while they become rows of a file.
+pub const MEMORY_BYTES: usize = 2 * (BYTES_MAX + PULL_BYTES_MAX);
 /// Events of one pull.
 const PULL_MAX: usize = 8 * 1024;
 
@@ -107,7 +113,7 @@ impl Flush {
             let served = self.catalog.served_places(partition, reached + 1, last.offset).await?;
             reached = last.offset;
             for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
-                bytes += delivery.event.len();
+                bytes += delivery.event.len() + EVENT_BYTES;
                 // An unreadable record is in quarantine, so it is skipped.
                 let Some(event) = Event::decode(&delivery.event) else { continue };
                 let place = served.get(&delivery.offset).copied();
@@ -127,9 +133,8 @@ impl Flush {
     async fn write(&self, partition: u32, by_hour: ByHour) -> Result<Vec<LakeFile>> {
         let mut files = Vec::with_capacity(by_hour.len());
         for (hour, records) in by_hour {
-            let written = tokio::task::spawn_blocking(move || write_records(records)).await;
-            let written = written.map_err(|error| Error::internal("writing events", error))?.map_err(failure)?;
-            let Some((bytes, facts)) = written else { continue };
+            let written = self.files.background().run(Yields::Little, move || write_records(records)).await?;
+            let Some((bytes, facts)) = written.map_err(failure)? else { continue };
             let key = self.files.new_key(Interval::Hour.begin(hour)).await?;
             self.objects.put(&key, bytes.into()).await?;
             files.push(lake_file(key, partition, 0, &facts));

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eyeline_lake::{Budget, Error, ProjectEvents, Result, SqlAnswer, SqlQuestion, SqlWorker};
 
+use tokio::sync::Notify;
+
 use crate::walls::{Kind, Walls};
 
 /// The hidden command that makes this program a worker.
@@ -28,6 +30,8 @@ pub struct SqlWorkers {
     program: PathBuf,
     walls: Walls,
     spare: Arc<Mutex<Option<SqlWorker>>>,
+    /// Notified when the spare worker was taken.
+    taken: Arc<Notify>,
     outcomes: Arc<[AtomicU64; OUTCOMES.len()]>,
 }
 
@@ -35,7 +39,7 @@ impl SqlWorkers {
     /// `program` is this product's binary. Without seccomp no question is answered unless `allow_unconfined`.
     pub fn new(program: PathBuf, allow_unconfined: bool) -> Self {
         let walls = Walls::new(KIND, allow_unconfined);
-        SqlWorkers { program, walls, spare: Arc::default(), outcomes: Arc::default() }
+        SqlWorkers { program, walls, spare: Arc::default(), taken: Arc::default(), outcomes: Arc::default() }
     }
 
     /// Blocks until the question is answered, at most until the budget's time is over and the worker has ended.
@@ -45,7 +49,7 @@ impl SqlWorkers {
         let outcome = match &answer {
             Ok(_) => 0,
             Err(Error::Query(_)) => 1,
-            Err(Error::TooMuch(_)) => 2,
+            Err(Error::TooMuch(_) | Error::Busy(_)) => 2,
             Err(Error::Cancelled) => 3,
             Err(error) => {
                 tracing::warn!(%error, "a query was not answered");
@@ -56,13 +60,24 @@ impl SqlWorkers {
         answer
     }
 
-    /// The spare worker, or a new one. From the first question on the next spare one gets ready meanwhile.
+    /// The spare worker, or a new one.
     fn worker(&self) -> Result<SqlWorker> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let alive = spare.take().and_then(|mut worker| worker.is_alive().then_some(worker));
-        let worker = alive.map_or_else(|| self.start(), Ok)?;
-        *spare = self.start().ok();
-        Ok(worker)
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.taken.notify_one();
+        let alive = spare.and_then(|mut worker| worker.is_alive().then_some(worker));
+        alive.map_or_else(|| self.start(), Ok)
+    }
+
+    /// Returns when the spare worker was taken: from the first question on.
+    pub async fn spare_taken(&self) {
+        self.taken.notified().await;
+    }
+
+    /// Starts the next spare worker. The calling thread's priority is the best that the worker can have.
+    pub fn start_spare(&self) -> Result<()> {
+        let worker = self.start()?;
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
+        Ok(())
     }
 
     /// Starts a worker and ends it, so that the log tells before any question comes whether it is confined.

@@ -33,7 +33,10 @@ const PAGE: u32 = 100;
 /// News whose hint was lost is found after this time, or at most half as much later.
 const POLL: Duration = Duration::from_secs(4);
 /// The most listeners of this process.
-const LISTENERS_MAX: u64 = 10_000;
+const LISTENERS_MAX: u64 = 2_500;
+/// Bytes of a listener: its tasks, its timers, its buffers, and the head of its request.
+const LISTENER_BYTES: u64 = 16 * 1024;
+pub const MEMORY_BYTES: u64 = LISTENERS_MAX * LISTENER_BYTES;
 
 /// The listeners of this process. Cheap to clone.
 #[derive(Clone, Default)]

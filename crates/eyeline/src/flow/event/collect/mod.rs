@@ -18,6 +18,7 @@ use eyeline_store::{Catalog, Inbox, Result};
 use uuid::Uuid;
 
 use self::lookups::Lookups;
+pub use self::recent::MEMORY_BYTES;
 use self::recent::{Claim, Recent};
 use super::event_types::EventTypes;
 use crate::clock::Clock;

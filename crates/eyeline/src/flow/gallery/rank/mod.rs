@@ -41,7 +41,7 @@ const PUBLISHING_PATIENCE: Duration = Duration::from_secs(2);
 const STORING_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Bytes of galleries in memory. Beyond it the least recently requested are dropped.
-const GALLERIES_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const GALLERIES_BYTES_MAX: usize = 160 * 1024 * 1024;
 const GALLERIES_MAX: usize = 10_000;
 /// A gallery that is not requested is dropped after this time.
 const GALLERY_KEPT: Duration = Duration::from_secs(20 * 60);

@@ -8,23 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::{Event, FieldErrors, ProjectId, Timestamp};
-use eyeline_lake::{Budget, Files, Filter, Snapshot};
+use eyeline_lake::{Budget, Files, Filter, Memory, Snapshot};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::background::{Background, Yields};
 use crate::clock::Clock;
 use crate::flow::turns::{Places, Turns};
+use crate::shares::{Share, Shares};
 
 pub use counts::{CountedRow, Counts};
 
+/// Memory of all queries and lookups. A project has at most four times what is free: alone, `QUESTION_BYTES_MAX`.
+pub const MEMORY_BYTES: usize = 320 * 1024 * 1024;
 /// The most memory of one query.
 const QUESTION_BYTES_MAX: usize = 256 * 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// As long as a query may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 const TAKEN: &str = "too many questions are asked at once";
-/// Places for queries. Their memory together leaves room for other work.
-const QUESTIONS: Places = Places { all: 3, share: 2, waiting: 32, patience: PATIENCE, taken: TAKEN };
-/// Places for lookups of single events, which take little memory.
+/// Places for queries: an SQL query has a worker process.
+const QUESTIONS: Places = Places { all: 4, share: 2, waiting: 32, patience: PATIENCE, taken: TAKEN };
+/// Places for lookups of single events.
 const LOOKS: Places = Places { all: 8, share: 4, waiting: 64, patience: PATIENCE, taken: TAKEN };
 
 /// Cheap to clone.
@@ -36,7 +41,18 @@ pub struct Usage {
     clock: Clock,
     questions: Turns,
     looks: Turns,
+    memory: Shares<ProjectId>,
+    background: Background,
     time_max: Duration,
+}
+
+/// A query's memory is a part of its project's share.
+struct OfProject(Share<ProjectId>);
+
+impl Memory for OfProject {
+    fn set(&mut self, bytes: usize) -> bool {
+        self.0.set(bytes as u64)
+    }
 }
 
 /// The expected cost of a query.
@@ -85,6 +101,7 @@ impl Usage {
         catalog: Catalog,
         objects: &Objects,
         clock: Clock,
+        background: Background,
         time_max: Duration,
     ) -> Result<Self> {
         Ok(Usage {
@@ -94,6 +111,8 @@ impl Usage {
             clock,
             questions: Turns::new(QUESTIONS),
             looks: Turns::new(LOOKS),
+            memory: Shares::new(MEMORY_BYTES as u64),
+            background,
             time_max,
         })
     }
@@ -104,6 +123,15 @@ impl Usage {
 
     pub(super) fn files(&self) -> &Files {
         &self.files
+    }
+
+    pub(super) fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Bytes of memory that queries take now.
+    pub fn memory_taken(&self) -> u64 {
+        self.memory.taken()
     }
 
     /// Runs a query over the applied events that the filter wants. Returns `Refused` if it exceeds its time or memory.
@@ -129,19 +157,23 @@ impl Usage {
             Weight::Look => &self.looks,
         };
         // The operator's queries over all projects have the share of one project.
-        let turn = turns.take(project_id.unwrap_or(ProjectId(Uuid::nil()))).await?;
+        let holder = project_id.unwrap_or(ProjectId(Uuid::nil()));
+        let turn = turns.take(holder).await?;
+        let memory = self.memory.take(holder, 0).ok_or_else(|| Error::unavailable(TAKEN))?;
+        let budget = Budget::within(Box::new(OfProject(memory)), QUESTION_BYTES_MAX, self.time_max);
         let as_of = self.clock.now();
         let is_own = |event: &Event| project_id.is_none_or(|project_id| event.project_id == project_id);
-        let (snapshot, complete_from) = self.snapshot(|event| is_own(event) && is_wanted(event)).await?;
-        let budget = Budget::new(QUESTION_BYTES_MAX, self.time_max);
+        let found = self.snapshot(|event| is_own(event) && is_wanted(event), &budget).await?;
+        let (snapshot, held, complete_from) = found;
         let _give_up = GiveUp(budget.clone());
         let files = self.files.clone();
-        let answer = tokio::task::spawn_blocking(move || {
-            // Held until the work ends, even if the caller is gone.
-            let _turn = turn;
+        let yields = if turn.is_first() { Yields::Little } else { Yields::Most };
+        let answer = self.background.run(yields, move || {
+            // Both last until the work ends, even if the caller is gone.
+            let _held = (turn, held);
             question(&files, &snapshot, &budget)
         });
-        let answer = answer.await.map_err(|error| Error::internal("answering a question", error))?;
+        let answer = answer.await?;
         Ok(Asked { answer: answer.map_err(failure)?, as_of, complete_from })
     }
 }
@@ -151,6 +183,7 @@ pub(super) fn failure(error: eyeline_lake::Error) -> Error {
     match error {
         eyeline_lake::Error::Away(error) => Error::unavailable(format!("the lake files cannot be read: {error}")),
         eyeline_lake::Error::TooMuch(sentence) | eyeline_lake::Error::Refused(sentence) => Error::Refused(sentence),
+        eyeline_lake::Error::Busy(sentence) => Error::unavailable(sentence),
         eyeline_lake::Error::Query(sentence) => Error::Invalid(FieldErrors::one("query", sentence)),
         eyeline_lake::Error::WorkerGone(_) => {
             Error::unavailable("the process that computed the answer stopped: ask again")
@@ -158,5 +191,23 @@ pub(super) fn failure(error: eyeline_lake::Error) -> Error {
         eyeline_lake::Error::Cancelled => Error::unavailable("the question was cancelled"),
         eyeline_lake::Error::Broken(what) => Error::Corrupt(what),
         eyeline_lake::Error::Write(error) => Error::unavailable(format!("a lake file was not written: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_question_has_room_and_leaves_some_for_the_next_project() {
+        let memory = Shares::new(MEMORY_BYTES as u64);
+        let of = |number: u128| OfProject(memory.take(ProjectId(Uuid::from_u128(number)), 0).expect("a share"));
+        let (mut first, mut second, mut other) = (of(1), of(1), of(2));
+        assert!(first.set(QUESTION_BYTES_MAX), "alone");
+        assert!(!second.set(1 << 20), "its project has its share");
+        assert!(other.set(48 << 20));
+        assert!(!other.set(65 << 20) && first.set(0) && other.set(65 << 20), "once there is room");
+        drop((first, second, other));
+        assert_eq!(memory.taken(), 0);
     }
 }

@@ -9,8 +9,12 @@ pub const CHARS_MAX: usize = 2_048;
 /// with the host as in DNS. Accepts only http and https, because other sites show it and `javascript:` would run there.
 /// The error is one sentence for the user.
 pub fn parse(text: &str) -> Result<String, String> {
+    let of_web = |scheme: &str| matches!(scheme.trim().to_ascii_lowercase().as_str(), "http" | "https");
     let url = match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        Ok(url) if of_web(url.scheme()) => url,
+        Err(error) if text.split_once(':').is_some_and(|(scheme, _)| of_web(scheme)) => {
+            return Err(format!("This is no address of the web: {error}."));
+        }
         _ => return Err("This has to be an address that starts with http:// or https://.".to_owned()),
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -81,5 +85,6 @@ mod tests {
         ] {
             assert!(parse(typed).is_err_and(|sentence| sentence.ends_with('.')), "{typed:?}");
         }
+        assert!(parse("https://cdn.example:99999/a").is_err_and(|sentence| sentence.contains("port")));
     }
 }

@@ -58,6 +58,7 @@ pub struct Settings {
     /// The most bytes of one photo sent with a key.
     pub upload_bytes_max: u64,
     /// The limits of users by tier, and of projects of the lower two tiers.
+    #[serde(deserialize_with = "sources::by_name")]
     pub tiers: Tiers,
     /// Photos processed concurrently. The number of cores if unset.
     pub workers: Option<usize>,
@@ -110,8 +111,11 @@ pub struct TierLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tiers {
+    #[serde(deserialize_with = "sources::by_name")]
     pub free: TierLimits,
+    #[serde(deserialize_with = "sources::by_name")]
     pub premium: TierLimits,
+    #[serde(deserialize_with = "sources::by_name")]
     pub business: TierLimits,
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
 
 use super::Settings;
 use super::validate::read_origin;
@@ -14,6 +16,12 @@ pub(super) const PREFIX: &str = "EYELINE_";
 /// Environment variables of clients and documentation examples. They are not settings of the server, which may be
 /// started from the same shell.
 pub(super) const NOT_SETTINGS: [&str; 6] = ["url", "key", "project", "application", "gallery", "signing_secret"];
+
+/// Reads a struct whose fields are named. What serde derives takes a list of their values as well, even an empty one.
+pub(super) fn by_name<'de, D: Deserializer<'de>, T: DeserializeOwned>(source: D) -> Result<T, D::Error> {
+    let fields = serde_json::Map::deserialize(source)?;
+    T::deserialize(serde_json::Value::Object(fields)).map_err(D::Error::custom)
+}
 
 impl Settings {
     /// Reads the file, if it exists, and the environment, `.env` included. The error lists every mistake on its own

@@ -147,6 +147,7 @@ fn the_public_address_is_an_origin_and_nothing_more() {
         "https://me:secret@host",
         "https://:@host:x",
         "https://host:99999",
+        "https://host:0",
         "https://ho st",
         "https:host",
         "https:\\\\host",
@@ -170,7 +171,14 @@ fn the_limits_of_tiers_are_given_as_json_or_as_figment_writes_them() {
         assert_eq!((tiers.business.images_max, tiers.business.file_bytes_max), (1, 9_000_000_000));
         assert_eq!(tiers.premium, Tiers::default().premium);
     }
-    for wrong in [r#"{"gold": {"images_max": 7}}"#, r#"{"free": {"images_max": "x"}}"#, r#"{"free": 7"#, "free"] {
+    for wrong in [
+        r#"{"gold": {"images_max": 7}}"#,
+        r#"{"free": {"images_max": "x"}}"#,
+        r#"{"free": 7"#,
+        "free",
+        "[]",
+        r#"{"free": [1, 2]}"#,
+    ] {
         let error = read(&[("EYELINE_TIERS", wrong)]).expect_err(wrong);
         assert!(error.to_ascii_uppercase().contains("TIERS"), "{error}");
     }

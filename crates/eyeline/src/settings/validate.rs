@@ -85,6 +85,7 @@ pub(super) fn read_origin(text: &str) -> Option<String> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none()
+        && url.port() != Some(0)
         && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control());
     (is_spelt_out && is_bare).then(|| url.origin().ascii_serialization())
 }

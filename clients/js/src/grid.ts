@@ -18,6 +18,8 @@ const MARGIN = 1200;
 /** Tiles in the document, unless a screen shows more; and the fewest before and after the visible ones. */
 const TILES_MAX = 600;
 const SPARE_MIN = 50;
+/** Making tiles gives way to the visitor after this time, and goes on in a task of its own. */
+const SLICE_MS = 5;
 const GLIDE = { duration: 450, easing: 'cubic-bezier(.2,.7,.2,1)' };
 
 interface Tile {
@@ -56,6 +58,7 @@ export class Grid {
   /** The image whose tile the tab key comes to. That tile stays in the document. */
   #stop: string | undefined;
   #width = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** The part of the grid that can be seen, in pixels from its top. */
   #visible: { top: number; bottom: number } | undefined;
   /** Two spans without tiles, above and below. Each ends halfway between the nearest tile of it and the visible part. */
@@ -100,6 +103,7 @@ export class Grid {
   }
 
   end(): void {
+    clearTimeout(this.#timer);
     this.#resize.disconnect();
     this.#sight.disconnect();
     for (const { end } of this.#tiles.values()) end();
@@ -167,7 +171,15 @@ export class Grid {
     }
     // The order of the elements is that of the keyboard and of screen readers.
     let next = this.element.firstElementChild;
+    const begin = performance.now();
+    clearTimeout(this.#timer);
     for (const index of shown) {
+      const isLate = index !== stop && performance.now() - begin > SLICE_MS;
+      if (isLate && !this.#tiles.has(this.#items[index]!.image_id)) {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#draw());
+        continue;
+      }
       const { element } = this.#tile(index);
       if (element === next) next = next.nextElementSibling;
       else this.element.insertBefore(element, next);
@@ -241,7 +253,7 @@ export class Grid {
     if (tile.files === files) return;
     tile.files = files;
     element.classList.remove('loaded', 'broken');
-    image.loading = box.top < innerHeight ? 'eager' : 'lazy';
+    image.loading = box.top < this.#visible!.bottom ? 'eager' : 'lazy';
     image.fetchPriority = box.top ? 'auto' : 'high';
     setOrRemove(source, 'srcset', item.srcset_webp);
     setOrRemove(image, 'srcset', item.srcset);

@@ -101,7 +101,8 @@ async fn a_server_whose_lease_was_taken_says_so_keeps_what_it_takes_in_and_count
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("server.partitions"), "{doctor:?}");
     assert_eq!(readiness(&other).await.0, 200);
     let page = format!("/galleries/{gallery_id}/images");
-    assert_eq!(project.key.get(&page).await.expect(200).json()["items"][0]["views"], 0, "it is not the owner's event");
+    // The owner publishes the orders, and this installation has no folder of records in common with it.
+    project.key.get(&page).await.expect(503);
 
     other.stop().await;
     assert_eq!(views(&project, &gallery_id).await, 1);

@@ -100,7 +100,7 @@ describe('the element on a page of another origin', { timeout: TIMEOUT_MS }, () 
 
   test('tells a view of each image once, with its place, when half of its tile is on screen', async () => {
     const page = await open({ gallery: many, attributes: 'page-size="40"' });
-    await shown(page, 40);
+    await shown(page, 30);
     await loaded(page);
     const seen = () => shop.events({ session_id: id, category: 'gallery', name: 'view' });
     const id = await session(page);

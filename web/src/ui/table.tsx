@@ -58,7 +58,11 @@ function Chunk({ columns, children }: { columns: number; children: () => Compone
   const body = useRef<HTMLTableSectionElement>(null);
   const [height, setHeight] = useState<number | null>(null);
   useEffect(() => {
-    const look = ([entry]: IntersectionObserverEntry[]) => setHeight((before) => (entry!.isIntersecting ? null : (before ?? body.current!.offsetHeight)));
+    const look = ([entry]: IntersectionObserverEntry[]) => {
+      // The rows may leave the page before a change of state is applied.
+      const now = body.current?.offsetHeight ?? null;
+      setHeight((before) => (entry!.isIntersecting ? null : (before ?? now)));
+    };
     const observer = new IntersectionObserver(look, { rootMargin: MARGIN });
     observer.observe(body.current!);
     return () => observer.disconnect();
@@ -70,7 +74,7 @@ function More({ run, isAutomatic }: { run: () => Promise<void>; isAutomatic: boo
   const line = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
     if (!isAutomatic) return;
-    const observer = new IntersectionObserver(([entry]) => entry!.isIntersecting && line.current!.querySelector('button')!.click(), { rootMargin: MARGIN });
+    const observer = new IntersectionObserver(([entry]) => entry!.isIntersecting && line.current?.querySelector('button')?.click(), { rootMargin: MARGIN });
     observer.observe(line.current!);
     return () => observer.disconnect();
   }, [isAutomatic]);

@@ -2,28 +2,25 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startSite } from '../../clients/js/support/eyeline.js';
 import { fillShop } from './shop.js';
 import { noFindings, openPage, startApp, startBrowser, until } from './support.js';
 
-const MANY = 1_200;
 
 describe('finding things', { concurrency: false }, () => {
   let app;
   let browser;
   let shop;
   let page;
-  let site;
   const open = (path) => page.goto(`${app.host}/#/${path}${path.includes('?') ? '&' : '?'}project=${shop.project_id}`);
   const option = (name) => page.getByRole('option', { name });
   before(async () => {
-    [app, browser, site] = await Promise.all([startApp(), startBrowser(), startSite()]);
+    [app, browser] = await Promise.all([startApp(), startBrowser()]);
     shop = await fillShop(app, 6);
     page = await openPage(browser, app);
   });
   after(async () => {
     await browser?.close();
-    await Promise.all([site?.stop(), app?.stop()]);
+    await app?.stop();
   });
 
   test('the key / opens a search of pages, galleries, events and images, which the keyboard walks', async () => {
@@ -75,36 +72,6 @@ describe('finding things', { concurrency: false }, () => {
     await until(async () => (await journey.count()) === 3, 'three steps');
     await journey.nth(2).locator('time').waitFor();
     await noFindings(page, 'an image');
-  });
-
-  test('of 1,200 images at most 600 are in the document, in a gallery and in the list', async () => {
-    const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'Everything' });
-    site.pages['/picture.svg'] = { type: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"/>', headers: { 'Cache-Control': 'max-age=3600' } };
-    const row = (at) => JSON.stringify({ external_id: `sku-${at}`, name: `Product ${at}`, url: `${site.origin}/picture.svg?${at}`, width: 300 + ((at * 37) % 300), height: 300 });
-    const rows = Array.from({ length: MANY }, (_, at) => row(at)).join('\n');
-    const loaded = await app.api('POST', `/galleries/${gallery_id}/dataset`, rows, { 'Content-Type': 'application/x-ndjson' });
-    assert.equal(loaded.created, MANY);
-    let most = 0;
-    /** Scrolls down until `isEnough` holds, and notes how many elements there are at most. */
-    const scroll = async (selector, isEnough) => {
-      await until(async () => {
-        most = Math.max(most, await page.locator(selector).count());
-        await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
-        return isEnough();
-      }, () => `the end of ${selector}; ${most} were there`, 300_000);
-      assert.ok(most > 20 && most <= 600, `${most} ${selector}`);
-      most = 0;
-    };
-    await open(`gallery/${gallery_id}`);
-    await page.locator('.tile').first().waitFor();
-    await scroll('.tile', async () => (await page.locator(`.tile[data-index="${MANY - 1}"]`).count()) === 1);
-    await open('images?state=done');
-    await page.locator('tbody tr').first().waitFor();
-    await scroll('tbody tr', async () => page.evaluate(() => !document.querySelector('p.more')));
-    await page.evaluate(() => scrollTo(0, 0));
-    await page.getByText(`Product ${MANY - 1}`).first().waitFor();
-    await open('gallery');
-    await page.locator('.tile').first().waitFor();
   });
 
   test('an offer to undo stays while it has the focus or the pointer, and then the work is done', async () => {

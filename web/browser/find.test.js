@@ -1,10 +1,9 @@
-/** Search, long lists, and what waits for people: undo offers and sign-in links. */
+/** Search, and what waits for people: undo offers and sign-in links. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fillShop } from './shop.js';
 import { noFindings, openPage, startApp, startBrowser, until } from './support.js';
-
 
 describe('finding things', { concurrency: false }, () => {
   let app;

@@ -194,7 +194,7 @@ export class Grid {
     this.#look(...this.#gaps);
   }
 
-  /** What a screen shows of the grid, as far as that is known without an observer. */
+  /** The part of the grid on the screen, as far as that is known without an observer. */
   #screen(): { top: number; bottom: number } {
     const { top } = this.element.getBoundingClientRect();
     const seen = Math.max(0, Math.min(-top, this.#height - innerHeight));

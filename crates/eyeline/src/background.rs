@@ -6,7 +6,7 @@ use std::sync::Arc;
 use eyeline_store::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// How far a computation yields: added to the priority of its threads (`nice`), which the kernel never lowers again.
+/// The precedence that a computation gives others. Its number is the `nice` value of the threads, which only rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yields {
     /// To requests: the first question of a project.

@@ -10,7 +10,7 @@ use eyeline_core::ApplicationId;
 
 /// The most senders that are kept. Beyond it senders without debt are dropped, which does not affect them.
 const SENDERS_MAX: usize = 100_000;
-/// Of each sender, in a map that has grown.
+/// Bytes of a sender in a map that has grown.
 const SENDER_BYTES: usize = 80;
 pub const MEMORY_BYTES: usize = SENDERS_MAX * SENDER_BYTES;
 

@@ -37,7 +37,7 @@ pub struct OrderEntry {
     pub counted: Counts,
 }
 
-/// Where the images of an order are in its record.
+/// The layout of an order's record: its head, and the places of its images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderRecord {
     pub head: OrderHead,

@@ -74,7 +74,7 @@ fn long_events_are_read_in_bounded_memory() {
         let (bytes, facts) = merged.expect("a file");
         assert_eq!(facts.rows, 5_000 * fitting as u64);
         assert!(most.swap(0, Ordering::Relaxed) as u64 <= MERGE_BYTES_MAX);
-        // What a merge wrote is read with no more memory than what it had read.
+        // The output of a merge needs no more memory to read than its inputs.
         let key = format!("lake/{kind}-merged");
         lake.put(&key, bytes);
         let merged = eyeline_lake::FileRef { key, partition: 0, facts };

@@ -40,7 +40,7 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub records: u64,
-    /// What they count towards the bound.
+    /// Their bytes on disk as the bound counts them.
     pub bytes: u64,
     /// The shortest time from its last page for which a record was kept, among those that the bound removed since the
     /// last sweep but one; `None` if it removed none.

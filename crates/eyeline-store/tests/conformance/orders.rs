@@ -269,7 +269,7 @@ async fn the_newest_order_never_goes_back() {
             assert_eq!(reader.newest(gallery_id, "project-weight-0").await.expect("the records"), None);
         }
     }
-    // Of many that are set concurrently the greatest stays.
+    // Many ids are set concurrently; the greatest one stays.
     let sets = (0..64u64).rev().map(|number| {
         let writer = if number % 2 == 0 { ours.clone() } else { theirs.clone() };
         tokio::spawn(async move {

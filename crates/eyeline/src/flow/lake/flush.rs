@@ -22,7 +22,7 @@ use crate::background::Yields;
 const EVENTS_MAX: usize = 200_000;
 /// Bytes of one batch: those of the events as they were stored, and `EVENT_BYTES` for each.
 const BYTES_MAX: usize = 24 * 1024 * 1024;
-/// What an event takes in memory beyond its stored bytes.
+/// Bytes of an event in memory beyond its stored bytes.
 const EVENT_BYTES: usize = size_of::<Record>();
 /// Memory of a batch with its last pull: its events, and as many bytes while they become rows of a file.
 pub const MEMORY_BYTES: usize = 2 * (BYTES_MAX + PULL_BYTES_MAX);

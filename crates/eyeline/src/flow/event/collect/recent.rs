@@ -9,7 +9,7 @@ use super::Id;
 
 const KEPT_MAX: usize = 64 * 1024;
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Of each kept id: its entries in the map and in the order.
+/// Bytes of a kept id: its entries in the map and in the order.
 const ENTRY_BYTES: usize = 128;
 pub const MEMORY_BYTES: usize = KEPT_BYTES_MAX + KEPT_MAX * ENTRY_BYTES;
 

@@ -73,9 +73,7 @@ impl Ids {
         let (partition, fence) = self.partitions.owned(gallery_id.0).ok_or_else(pending)?;
         Ok(OrderId::new(partition, fence, self.next.fetch_add(1, Ordering::Relaxed)))
     }
-}
 
-impl Ids {
     fn owns(&self, gallery_id: GalleryId) -> bool {
         self.partitions.owned(gallery_id.0).is_some()
     }

@@ -6,7 +6,7 @@
 import { make, setOrRemove, webAddress } from './dom.js';
 import type { Item } from './pages.js';
 import { moves } from './shared/flip.js';
-import { justify, touching, type Box } from './shared/justify.js';
+import { isWithin, justify, lastRow, touching, type Box } from './shared/justify.js';
 import { paint } from './shared/thumbhash.js';
 import type { Words } from './words.js';
 
@@ -82,6 +82,11 @@ export class Grid {
 
   /** Shows these items in this order. */
   show(items: Item[]): void {
+    if (this.#items.length > 0 && this.#items.every((item, at) => item === items[at])) {
+      this.#items = [...items];
+      this.#arrange(lastRow(this.#boxes));
+      return;
+    }
     const focused = this.#stopTile?.link.matches(':focus') && this.#stop;
     const before = new Map(this.#boxes.map((box, index) => [this.#items[index]!.image_id, box]));
     this.#items = [...items];
@@ -98,8 +103,7 @@ export class Grid {
 
   /** True while no tile beyond the first `count` is on screen. */
   isWithin(count: number): boolean {
-    const beyond = this.#boxes[count];
-    return !beyond || this.element.getBoundingClientRect().top + beyond.top > innerHeight;
+    return isWithin(this.#boxes, count, innerHeight - this.element.getBoundingClientRect().top);
   }
 
   end(): void {
@@ -118,14 +122,21 @@ export class Grid {
     return last ? last.top + last.height : 0;
   }
 
-  /** Gives every item its place. */
-  #arrange(): void {
-    const width = (this.#width = this.element.clientWidth);
+  /** Gives every item its place; those before `from` have it, unless the width changed. */
+  #arrange(from = 0): void {
+    const width = this.element.clientWidth;
+    if (width !== this.#width) from = 0;
+    this.#width = width;
     const style = getComputedStyle(this.element);
     const measures = { width, row: parseFloat(style.rowGap) || 220, gap: parseFloat(style.columnGap) || 0 };
     // A grid that is not displayed has no width.
-    this.#boxes = width ? justify(this.#items.map(aspectOf), measures) : [];
-    if (style.direction === 'rtl') for (const box of this.#boxes) box.left = width - box.left - box.width;
+    const added = width ? justify(this.#items.slice(from).map(aspectOf), measures) : [];
+    const top = from > 0 ? this.#boxes[from]!.top : 0;
+    for (const box of added) {
+      box.top += top;
+      if (style.direction === 'rtl') box.left = width - box.left - box.width;
+    }
+    this.#boxes = [...this.#boxes.slice(0, from), ...added];
     this.element.style.height = `${this.#height}px`;
     this.#draw();
     this.#look(this.element);

@@ -1,12 +1,13 @@
 /** The element's style, as a constructed sheet: a page's Content-Security-Policy need not allow inline styles. */
 
 // `row-gap` only carries the height of a row, so that any unit is allowed and the browser computes pixels.
+// Pictures appear without fading: each that fades is a layer of its own, and fast scrolling brings many in one frame.
 const CSS = `
 :host{display:block;--_accent:var(--eyeline-accent,Highlight)}
 [hidden]{display:none!important}
 .grid{position:relative;column-gap:var(--eyeline-gap,6px);row-gap:var(--eyeline-row-height,220px)}
 @media (max-width:600px){.grid{row-gap:var(--eyeline-row-height,140px)}}
-.tile{box-sizing:border-box;position:absolute;left:0;top:0;overflow:hidden;border-radius:var(--eyeline-radius,4px);background:var(--eyeline-placeholder,#8883)}
+.tile{box-sizing:border-box;contain:strict;position:absolute;left:0;top:0;overflow:hidden;border-radius:var(--eyeline-radius,4px);background:var(--eyeline-placeholder,#8883)}
 .gap{position:absolute;left:0;width:1px;visibility:hidden}
 .tile a{position:absolute;inset:0;color:inherit;outline:none}
 .tile a:focus-visible::after{content:'';position:absolute;inset:0;border:3px solid var(--_accent);outline:2px solid Canvas;outline-offset:-5px;border-radius:inherit}
@@ -29,7 +30,7 @@ dialog img{grid-area:2/1/3/4;width:100%;height:100%;min-height:0;object-fit:cont
 .next{grid-area:3/3}
 .caption{grid-area:3/2;margin:0;text-align:center;overflow-wrap:anywhere}
 dialog button:disabled{opacity:.3;cursor:default}
-@media (prefers-reduced-motion:no-preference){.tile img,.name{transition:opacity .2s}}
+@media (prefers-reduced-motion:no-preference){.name{transition:opacity .2s}}
 `;
 
 let sheet: CSSStyleSheet | undefined;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { justify, touching } from '../dist/shared/justify.js';
+import { isWithin, justify, lastRow, touching } from '../dist/shared/justify.js';
 
 /** Puts sizes into rows as the browser wraps them. */
 function wrapped(sizes, { width, gap }) {
@@ -88,4 +88,24 @@ test('only boxes that touch the screen are found, whole rows at a time', () => {
   assert.deepEqual(touching(rows(9), -500, 50), { first: 0, end: 3 });
   assert.deepEqual(touching(rows(9), 5000, 6000), { first: 9, end: 9 });
   assert.deepEqual(touching([], 0, 100), { first: 0, end: 0 });
+});
+
+test('the first tiles fill the screen until one after them begins above its end', () => {
+  assert.equal(isWithin(rows(9), 6, 220), true, 'the third row begins at the end');
+  assert.equal(isWithin(rows(9), 6, 221), false);
+  assert.equal(isWithin(rows(9), 6, 50_000), false, 'far below, after a jump');
+  assert.equal(isWithin(rows(9), 9, 50_000), true, 'there are no more');
+});
+
+test('tiles that are added change the last row alone', () => {
+  const aspects = Array.from({ length: 60 }, (_, at) => 0.5 + ((at * 37) % 25) / 10);
+  const measures = { width: 900, row: 220, gap: 6 };
+  const all = justify(aspects, measures);
+  assert.equal(lastRow([]), 0);
+  for (let count = 1; count < aspects.length; count++) {
+    const before = justify(aspects.slice(0, count), measures);
+    const from = lastRow(before);
+    const rest = justify(aspects.slice(from), measures).map((box) => ({ ...box, top: box.top + before[from].top }));
+    assert.deepEqual([...before.slice(0, from), ...rest], all, `after ${count} tiles`);
+  }
 });

@@ -44,6 +44,16 @@ export function justify(aspects: number[], { width, row, gap }: { width: number;
   return boxes;
 }
 
+/** The index at which the last row begins. Tiles that are added later change no row before it. */
+export function lastRow(boxes: { top: number }[]): number {
+  let first = boxes.length;
+  while (first > 0 && boxes[first - 1]!.top === boxes.at(-1)!.top) first--;
+  return first;
+}
+
+/** True if no box after the first `count` begins above `bottom`. */
+export const isWithin = (boxes: { top: number }[], count: number, bottom: number): boolean => (boxes[count]?.top ?? Infinity) >= bottom;
+
 /** The boxes from `first` up to, not including, `end` that touch the span from `top` to `bottom`. Boxes lie in rows. */
 export function touching(boxes: { top: number; height: number }[], top: number, bottom: number): { first: number; end: number } {
   const firstWhere = (test: (box: { top: number; height: number }) => boolean) => {

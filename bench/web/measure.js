@@ -3,8 +3,9 @@
  * galleries of 10,000 images. Ends with the medians, and fails when one of them is beyond its bound.
  */
 
-import { html, makeGallery, makeShop, png, startBrowser, startEyeline, startSite } from '../../clients/js/support/eyeline.js';
+import { html, makeGallery, makeShop, png, startBrowser, startSite } from '../../clients/js/support/eyeline.js';
 import { fillShop } from '../../web/browser/shop.js';
+import { startApp } from '../../web/browser/support.js';
 import { look } from './lighthouse.js';
 import { scroll } from './scroll.js';
 
@@ -67,7 +68,7 @@ async function manyImages(eyeline, site) {
   return { ...shop, gallery_id };
 }
 
-const [eyeline, site] = await Promise.all([startEyeline(), startSite()]);
+const [eyeline, site] = await Promise.all([startApp(), startSite()]);
 const browser = await startBrowser();
 try {
   await shopPages(eyeline, site);

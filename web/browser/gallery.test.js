@@ -297,6 +297,27 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('right after a jump below the first page, a new order waits for its button', async () => {
+    const shop = await makeShop(app, [app.host]);
+    const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'long' });
+    const row = (at) => JSON.stringify({ external_id: `shoe-${at}`, name: `Shoe ${at}`, url: `${app.host}/app/icon.svg?${at}`, width: 300, height: 200 });
+    await app.api('POST', `/galleries/${gallery_id}/dataset`, Array.from({ length: 150 }, (_, at) => row(at)).join('\n'), { 'Content-Type': 'application/x-ndjson' });
+    await app.api('POST', `/galleries/${gallery_id}/refresh`);
+    const page = await openPage(browser, app, { path: `/#/gallery/${gallery_id}?project=${shop.project_id}` });
+    await tiles(page).first().waitFor();
+    const jump = (top) => page.evaluate((to) => scrollTo({ top: to, behavior: 'instant' }), top);
+    await until(async () => (await jump(1e6), page.locator('.tile[data-index="149"]').isVisible()), 'the last photo');
+    await jump(0);
+    await page.locator('.tile[data-index="3"]').waitFor();
+    // No tile follows the next jump, so the page stays as it is in the moment after one.
+    await page.evaluate(() => addEventListener('scroll', (event) => event.stopImmediatePropagation(), { capture: true }));
+    await jump(1e6);
+    await app.api('PATCH', `/galleries/${gallery_id}`, { ranking: { strategy: 'newest' } });
+    await app.api('PUT', `/galleries/${gallery_id}/rules`, { pin: [{ external_id: 'shoe-70', position: 1 }] });
+    await page.getByRole('button', { name: 'The order changed. Show it' }).waitFor();
+    await page.context().close();
+  });
+
   test('on a phone in the dark nothing is wider than the screen, and axe finds nothing', async () => {
     const { page } = await shopPage(6, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);

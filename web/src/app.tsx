@@ -5,10 +5,8 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { acceptDrops } from './lib/drop.js';
 import { writes } from './lib/search.js';
-import { GalleryPage } from './pages/gallery/index.js';
 import { SignIn } from './pages/sign-in.js';
 import { UploadPanel } from './pages/uploads.js';
-import { Welcome } from './pages/welcome.js';
 import { wordsOf } from './api/index.js';
 import { isAway, isLive } from './state/live.js';
 import { notify } from './state/notices.js';
@@ -17,7 +15,8 @@ import { go, href, page, projectId } from './state/route.js';
 import { otherPublicUrl, session, signOut } from './state/session.js';
 import { theme, type Theme } from './state/theme.js';
 import { take } from './state/uploads.js';
-import { Icon, Loading, Notices, Problem, Segments } from './ui/index.js';
+import { Icon, Loading, Notices, Segments } from './ui/index.js';
+import { later } from './ui/later.js';
 import { Brand, type IconName } from './ui/icons.js';
 import { NewProject } from './pages/new-project.js';
 import { words } from './words/index.js';
@@ -25,15 +24,18 @@ import { words } from './words/index.js';
 /** True while files are held over the window. */
 const isOver = signal(false);
 
-type Page = ComponentType;
-
-/** Pages that are loaded when they are first opened. */
-const LATER: Record<string, () => Promise<Page>> = {
-  images: async () => (await import('./pages/images/index.js')).ImagesPage,
-  insight: async () => (await import('./pages/insight/index.js')).InsightPage,
-  events: async () => (await import('./pages/events/index.js')).EventsPage,
-  settings: async () => (await import('./pages/settings/index.js')).SettingsPage,
+const PAGES = {
+  gallery: later(async () => (await import('./pages/gallery/index.js')).GalleryPage),
+  images: later(async () => (await import('./pages/images/index.js')).ImagesPage),
+  insight: later(async () => (await import('./pages/insight/index.js')).InsightPage),
+  events: later(async () => (await import('./pages/events/index.js')).EventsPage),
+  settings: later(async () => (await import('./pages/settings/index.js')).SettingsPage),
+  welcome: later(async () => (await import('./pages/welcome.js')).Welcome),
 };
+
+const pageOf = (name: string) => PAGES[name as keyof typeof PAGES] ?? PAGES.gallery;
+// Its script comes while the session is asked for.
+void pageOf(page.peek()).preload().catch(() => {});
 
 const NAV: [id: 'gallery' | 'images' | 'insight' | 'events' | 'settings', icon: IconName][] = [
   ['gallery', 'gallery'], ['images', 'images'], ['insight', 'insight'], ['events', 'events'], ['settings', 'settings'],
@@ -187,10 +189,10 @@ function Banner() {
 
 function Content({ name }: { name: string }) {
   if (projects.value === null) return <Loading />;
-  if (name === 'welcome' || (projects.value.length === 0 && !projectId.value)) return <Welcome />;
+  if (name === 'welcome' || (projects.value.length === 0 && !projectId.value)) return <PAGES.welcome />;
   if (!project.value) return <MissingProject />;
-  const load = LATER[name];
-  return load ? <Later key={name} load={load} /> : <GalleryPage />;
+  const Shown = pageOf(name);
+  return <Shown />;
 }
 
 function MissingProject() {
@@ -201,14 +203,4 @@ function MissingProject() {
       {first ? <button type="button" class="primary" onClick={() => openProject(first.project_id)}>{words.project.first}</button> : <button type="button" class="primary" onClick={() => go('#/')}>{words.tryAgain}</button>}
     </div>
   );
-}
-
-/** Shows a page as soon as its script is there. */
-function Later({ load }: { load: () => Promise<Page> }) {
-  const [Shown, setShown] = useState<Page | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const start = () => void load().then((found) => setShown(() => found), setError);
-  useEffect(start, [load]);
-  if (Shown) return <Shown />;
-  return error ? <Problem error={error} retry={start} /> : <Loading />;
 }

@@ -1,33 +1,9 @@
-/** Starts the application. */
+/** The entry of the build. All that the start needs is one file, see `build.js`. */
 
-import { render } from 'preact';
-import { App } from './app.js';
-import { loadProject, loadProjects } from './state/project.js';
-import { attempt } from './state/notices.js';
-import { live, openId, startLive } from './state/live.js';
-import { projectId } from './state/route.js';
-import { session, startSession } from './state/session.js';
-import { startUploads } from './state/uploads.js';
-import { watch } from './state/watch.js';
-import { startTheme } from './state/theme.js';
+import './start.js';
 import './styles/base.css';
 import './styles/controls.css';
 import './styles/shell.css';
 import './styles/gallery.css';
 import './styles/data.css';
 import 'uplot/dist/uPlot.min.css';
-
-startTheme();
-render(<App />, document.getElementById('app')!);
-startLive();
-startUploads();
-watch(session, (state) => {
-  if (state === 'in') void attempt(loadProjects);
-});
-watch(openId, (id) => {
-  if (id) void attempt(() => loadProject(id));
-});
-live.addEventListener('gap', () => {
-  if (projectId.value) void loadProject(projectId.value).catch(() => {});
-});
-void startSession();

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { Debounce, OrderedItems, unknownItems } from '../src/lib/order.js';
+import { Debounce, keepSame, OrderedItems, unknownItems } from '../src/lib/order.js';
 
 test('a page that repeats images after an expired cursor adds only the new ones', () => {
   const page = { items: [{ image_id: 'a' }, { image_id: 'b' }] };
   assert.deepEqual(unknownItems(new Set(['a']), page), [{ image_id: 'b' }]);
+});
+
+test('a refresh keeps the objects of items that did not change, and the list if none did', () => {
+  const before = [{ image_id: 'a', weight: 1 }, { image_id: 'b', weight: 2 }];
+  assert.equal(keepSame(before, structuredClone(before)), before);
+  const changed = keepSame(before, [{ image_id: 'b', weight: 2 }, { image_id: 'a', weight: 9 }]);
+  assert.deepEqual(changed.map(({ image_id, weight }) => [image_id, weight]), [['b', 2], ['a', 9]]);
+  assert.deepEqual([changed[0] === before[1], changed[1] === before[0]], [true, false]);
+  assert.equal(keepSame(before, before.slice(0, 1)).length, 1);
 });
 
 const page = (ids, next_cursor = null) => ({ items: [...ids].map((image_id) => ({ image_id })), strategy: 'weight', next_cursor });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatRoute, parseRoute, ticketIn } from '../src/lib/route.js';
+import { formatRoute, openedBy, parseRoute, ticketIn } from '../src/lib/route.js';
 
 test('an address leads back to the same page and the same state of it', () => {
   const route = { path: ['gallery', 'g-1', 'order'], params: { project: 'p-1', photo: 'a b&c' } };
@@ -19,4 +19,10 @@ test('an address that was cut or damaged is still read', () => {
 test('a ticket is read from a sign-in link and from no other address', () => {
   assert.equal(ticketIn('#ticket=abc%2Fd'), 'abc/d');
   assert.equal(ticketIn('#/gallery?project=ticket'), null);
+});
+
+test('a sign-in link opens the gallery that it names, and without one the start', () => {
+  assert.equal(openedBy('#ticket=abc&p=one&g=two'), '#/gallery/two?project=one');
+  assert.equal(openedBy('#ticket=abc&p=one'), '#/gallery?project=one');
+  assert.equal(openedBy('#ticket=abc'), '#/');
 });

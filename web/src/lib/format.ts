@@ -1,4 +1,4 @@
-/** Numbers, sizes and times as people read them. Numbers and dates follow the browser's language. */
+/** Numbers, sizes and times as people read them. Separators and dates follow the browser's language, digits the page's. */
 
 const UNITS = ['bytes', 'KB', 'MB', 'GB'];
 
@@ -15,7 +15,29 @@ export function bytes(count: number): string {
   return `${text} ${UNITS[unit]}`;
 }
 
-export const number = (value: number): string => value.toLocaleString();
+/** Makes a formatter for each of its options once, when it is first used, because that is slow. */
+export function formatters<Options, Formatter>(make: (options: Options) => Formatter): (options: Options) => Formatter {
+  const made = new Map<string, Formatter>();
+  return (options) => {
+    const key = JSON.stringify(options);
+    if (!made.has(key)) made.set(key, make(options));
+    return made.get(key)!;
+  };
+}
+
+const numbers = formatters((maximumFractionDigits: number) => new Intl.NumberFormat(undefined, { maximumFractionDigits, numberingSystem: 'latn' }));
+const times = formatters((options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(undefined, options));
+
+let zone: string | undefined;
+/** The viewer's time zone. */
+export const ownZone = (): string => (zone ??= Intl.DateTimeFormat().resolvedOptions().timeZone);
+
+/** Loads the browser's data of the locale, for which the first use of each kind of formatter waits. */
+export const warmUps = [() => numbers(3), ownZone, () => times(TIME)];
+
+/** Small counts need no separator, and a page of those alone loads no data of the locale. */
+export const number = (value: number): string =>
+  Number.isInteger(value) && Math.abs(value) < 1000 ? String(value) : numbers(3).format(value);
 
 /** `1 photo`, `2 photos`. */
 export const plural = (count: number, word: string): string => `${number(count)} ${word}${count === 1 ? '' : 's'}`;
@@ -31,7 +53,7 @@ export function short(count: number): string {
 /** A share as a percentage: `12 %`, `0.4 %`. */
 export function percent(share: number): string {
   const value = share * 100;
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) < 10 ? 1 : 0 })} %`;
+  return `${numbers(Math.abs(value) < 10 ? 1 : 0).format(value)} %`;
 }
 
 /** A change with its sign: `+12 %`. */
@@ -39,7 +61,7 @@ export const change = (share: number): string => (share > 0 ? '+' : '') + percen
 
 const TIME: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
 
-export const time = (text: string, options = TIME): string => new Date(text).toLocaleString(undefined, options);
+export const time = (text: string, options = TIME): string => times(options).format(new Date(text));
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3600], ['minute', 60]];
 

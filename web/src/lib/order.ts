@@ -13,6 +13,14 @@ export interface OrderedPage<Item> {
 export const unknownItems = <Item extends { image_id: string }>(known: Set<string>, page: { items: Item[] }): Item[] =>
   page.items.filter((item) => !known.has(item.image_id));
 
+/** `items` with the objects of `before` where nothing changed, so that what is drawn of them stays. */
+export function keepSame<Item extends { image_id: string }>(before: Item[], items: Item[]): Item[] {
+  const known = new Map(before.map((item) => [item.image_id, item]));
+  const isSame = (item: Item, other: Item | undefined) => JSON.stringify(item) === JSON.stringify(other);
+  const kept = items.map((item) => (isSame(item, known.get(item.image_id)) ? known.get(item.image_id)! : item));
+  return kept.length === before.length && kept.every((item, at) => item === before[at]) ? before : kept;
+}
+
 type Read<Item> = (cursor: string | undefined, signal: AbortSignal) => Promise<OrderedPage<Item>>;
 
 /** Event: `changed`, after any change of `items`, `strategy`, `loaded` or `error`. */
@@ -41,7 +49,7 @@ export class OrderedItems<Item extends { image_id: string }> extends EventTarget
   refresh(): Promise<void> {
     return this.#inTurn('refresh', async () => {
       const page = await this.#read(undefined, this.#abort.signal);
-      this.items = page.items;
+      this.items = keepSame(this.items, page.items);
       this.#cursor = page.next_cursor;
       this.strategy = page.strategy;
       this.loaded = true;

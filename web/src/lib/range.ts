@@ -1,5 +1,7 @@
 /** Spans of days by the clocks of a time zone, and the span of the same length before. */
 
+import { formatters } from './format.js';
+
 export interface Span {
   /** The first day. */
   from: string;
@@ -13,9 +15,11 @@ const DAY_MS = 86_400_000;
 export const addDays = (date: string, days: number): string =>
   new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 
+const calendars = formatters((timeZone: string) => new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }));
+
 /** The day it is in a time zone. */
 export function today(timeZone: string, now = new Date()): string {
-  const parts = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(now);
+  const parts = calendars(timeZone).formatToParts(now);
   const part = (type: string) => parts.find((each) => each.type === type)!.value;
   return `${part('year')}-${part('month')}-${part('day')}`;
 }

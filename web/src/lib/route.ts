@@ -27,3 +27,11 @@ export function formatRoute({ path, params }: Route): string {
 
 /** The one-time ticket of a sign-in link, `#ticket=…`; null in any other address. */
 export const ticketIn = (hash: string): string | null => new URLSearchParams(hash.replace(/^#/, '')).get('ticket');
+
+/** What a sign-in link opens: the gallery `g` of the project `p`, as `eyeline demo` prints them, or the start. */
+export function openedBy(link: string): string {
+  const given = new URLSearchParams(link.replace(/^#/, ''));
+  const [project, gallery] = [given.get('p'), given.get('g')];
+  if (!project) return '#/';
+  return formatRoute({ path: gallery ? ['gallery', gallery] : ['gallery'], params: { project } });
+}

@@ -3,6 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { api } from '../api/index.js';
 import { serverNews } from '../api/http.js';
+import { soon } from '../lib/soon.js';
 import { Stream, type News } from '../lib/stream.js';
 import { projectId } from './route.js';
 import { session } from './session.js';
@@ -36,7 +37,8 @@ function listen(id: string): () => void {
   });
   opened.addEventListener('news', (event) => live.dispatchEvent(new CustomEvent<News>('news', { detail: (event as CustomEvent<News>).detail })));
   opened.addEventListener('gap', () => live.dispatchEvent(new Event('gap')));
-  void opened.run();
+  // What the page shows is asked for first.
+  soon(() => void opened.run());
   return () => {
     clearTimeout(timer);
     opened.close();

@@ -115,7 +115,8 @@ export async function loadProject(id: string): Promise<void> {
   rememberProject(id);
   const [found, applications] = await Promise.all([listGalleries(id), listApplications(id)]);
   if (id !== projectId.value) return;
-  galleries.value = found;
+  // The same list leaves the page as it is.
+  if (JSON.stringify(found) !== JSON.stringify(galleries.value)) galleries.value = found;
   demoApplication.value = applications.find(({ name }) => name === DEMO_APPLICATION)?.application_id ?? null;
 }
 

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { api, wordsOf } from '../api/index.js';
 import { openedAt, serverNews } from '../api/http.js';
-import { ticketIn } from '../lib/route.js';
+import { openedBy, ticketIn } from '../lib/route.js';
 import { words } from '../words/index.js';
 import { go } from './route.js';
 
@@ -21,7 +21,7 @@ export async function startSession(): Promise<void> {
   try {
     if (ticket) {
       // Taken out of the address first: a reload or a copied address must not carry it.
-      go('#/', { replace: true });
+      go(openedBy(location.hash), { replace: true });
       await redeem(ticket);
     }
     const answer = await api.get('/session');

@@ -6,6 +6,7 @@ import { backoffMs } from '../../../clients/js/src/shared/index.js';
 import { uuid7 } from '../../../clients/js/src/shared/uuid.js';
 import { sha256Of } from '../lib/hash.js';
 import { KeptUploads } from '../lib/kept.js';
+import { soon } from '../lib/soon.js';
 import { adopts, thisTab } from '../lib/tab.js';
 import { UNFINISHED_MAX, Uploads, type Upload, type UploadClient } from '../lib/upload.js';
 import { words } from '../words/index.js';
@@ -125,7 +126,7 @@ export function startUploads(): void {
   });
   let wasIn = false;
   session.subscribe((now) => {
-    if (now === 'in') void takeOver().then(() => take([]));
+    if (now === 'in') soon(() => void takeOver().then(() => take([])));
     // A session that ended by itself leaves the list, to go on with after signing in again.
     else if (wasIn && sessionProblem.value) uploads.stop();
     else if (wasIn) uploads.clear();

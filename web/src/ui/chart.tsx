@@ -1,12 +1,13 @@
 /** A line chart over time, with its numbers as a table. */
 
-import { useEffect, useRef } from 'preact/hooks';
-import UPlot from 'uplot';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type UPlot from 'uplot';
 import { number, time } from '../lib/format.js';
 import type { Mark } from '../lib/marks.js';
 import { theme } from '../state/theme.js';
 import { words } from '../words/index.js';
 import { Table, Time } from './index.js';
+import { useSeen } from './seen.js';
 
 export interface Series {
   label: string;
@@ -23,6 +24,10 @@ const stampOf = (times: string[]): Intl.DateTimeFormatOptions =>
 const COLOURS = ['--accent', '--second'];
 
 const NO_MARKS: Mark[] = [];
+
+let known: typeof UPlot | undefined;
+/** The library is loaded with the first chart. */
+const loadPlot = async () => (known ??= (await import('uplot')).default);
 
 /** Draws a line and its number for each mark; one outside the plotted times stands at their edge. */
 function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string): void {
@@ -43,8 +48,16 @@ function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string
 /** `marks`: what happened meanwhile, drawn with numbers that the list below explains. */
 export function Chart({ label, times, series, marks = NO_MARKS }: { label: string; times: string[]; series: Series[]; marks?: Mark[] | undefined }) {
   const box = useRef<HTMLDivElement>(null);
+  const plotted = useRef<UPlot | null>(null);
+  const shownMarks = useRef(marks);
+  shownMarks.current = marks;
   const shownTheme = theme.value;
+  const [Plot, setPlot] = useState(() => known);
+  // A chart that cannot be loaded leaves its table.
+  const isSeen = useSeen(box);
+  useEffect(() => void (isSeen && loadPlot().then((found) => setPlot(() => found), () => {})), [isSeen]);
   useEffect(() => {
+    if (!Plot) return;
     const element = box.current!;
     const style = getComputedStyle(element);
     // A canvas takes no `light-dark()`; the property of an element is already one colour.
@@ -56,13 +69,13 @@ export function Chart({ label, times, series, marks = NO_MARKS }: { label: strin
     };
     const [grid, muted] = [colour('--line'), colour('--muted')];
     const axis = { stroke: muted, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
-    const plot = new UPlot(
+    const plot = new Plot(
       {
         width: element.clientWidth,
         height: HEIGHT,
         cursor: { y: false, drag: { x: false, y: false } },
         axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(times))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
-        hooks: { draw: [(plotted) => drawMarks(plotted, marks, colour('--muted'))] },
+        hooks: { draw: [(plot) => drawMarks(plot, shownMarks.current, muted)] },
         scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [
           { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
@@ -78,14 +91,16 @@ export function Chart({ label, times, series, marks = NO_MARKS }: { label: strin
       [times.map((at) => Date.parse(at) / 1000), ...series.map(({ values }) => values)] as UPlot.AlignedData,
       element,
     );
+    plotted.current = plot;
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
-    return () => (observer.disconnect(), plot.destroy());
-  }, [times, series, marks, shownTheme]);
+    return () => (observer.disconnect(), plot.destroy(), (plotted.current = null));
+  }, [Plot, times, series, shownTheme]);
+  useEffect(() => plotted.current?.redraw(false), [marks]);
   const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index] ?? null) }));
   return (
     <figure class="chart">
-      <div ref={box} role="img" aria-label={label} />
+      <div ref={box} class="plot" role="img" aria-label={label} />
       {marks.length > 0 && <ol class="marks" aria-label={words.insight.marks.title}>{marks.map((mark) => <li key={`${mark.at} ${mark.text}`}><Time at={mark.at} /> · {mark.text}</li>)}</ol>}
       <details>
         <summary>{words.insight.asTable}</summary>

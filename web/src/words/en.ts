@@ -365,7 +365,7 @@ export const en = {
       ready: 'The server is ready.', notReady: 'The server is not ready.', stopping: 'The server is stopping.',
       engines: 'Engines', reachable: 'reachable', unreachable: 'not reachable',
       link: 'Sign-in link',
-      linkHint: 'Signs one browser in as the operator, once, within 30 minutes. It replaces the previous link.',
+      linkHint: 'Signs one browser in as the operator, once, within 30 minutes.',
       linkMake: 'Make a sign-in link',
       linkUntil: 'Works until',
     },

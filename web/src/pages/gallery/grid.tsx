@@ -1,12 +1,12 @@
 /** Justified rows in rank order. Only tiles near the screen are in the document; they glide when the order moves. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { justify, moves, touching, type Box } from '../../../../clients/js/src/shared/index.js';
+import { isWithin, justify, moves, touching, type Box } from '../../../../clients/js/src/shared/index.js';
 import { aspectOf, select, stepTo } from '../../lib/pictures.js';
 import { Tile } from './tile.js';
 import type { Item } from './model.js';
 
-/** Pixels above and below the screen in which tiles are in the document. */
+/** Pixels above and below the screen in which tiles are in the document. At first they grow by a step in each task, from the top. */
 const MARGIN = 900;
 /** The scroll position is looked at in steps of this many pixels. */
 const STEP = 300;
@@ -22,12 +22,15 @@ interface GridProps {
   selected: Set<string>;
   onSelect: (selected: Set<string>) => void;
   hrefOf: (item: Item) => string;
+  /** Called with a function that tells whether no tile after the first `count` is on screen. */
+  onPlaced: (isWithinFirst: (count: number) => boolean) => void;
 }
 
-export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf }: GridProps) {
+export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf, onPlaced }: GridProps) {
   const list = useRef<HTMLUListElement>(null);
   const [width, setWidth] = useState(0);
   const [scroll, setScroll] = useState(0);
+  const [margin, setMargin] = useState(() => STEP - innerHeight);
   const [focused, setFocused] = useState(0);
   const lastPicked = useRef<number | null>(null);
   const before = useRef(new Map<string, Box>());
@@ -52,8 +55,16 @@ export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf
   );
   const last = boxes.at(-1);
   const height = last ? last.top + last.height : 0;
-  const { first, end } = touching(boxes, scroll - MARGIN, scroll + innerHeight + MARGIN);
+  const { first, end } = touching(boxes, scroll - Math.max(0, margin), scroll + innerHeight + margin);
 
+  // Boxes know the place of every tile. After a jump the document has none of the tiles on screen yet.
+  onPlaced((count) => !list.current || isWithin(boxes, count, innerHeight - list.current.getBoundingClientRect().top));
+
+  useEffect(() => {
+    if (boxes.length === 0 || margin >= MARGIN) return;
+    const timer = setTimeout(() => setMargin(Math.min(MARGIN, margin + STEP)));
+    return () => clearTimeout(timer);
+  }, [boxes.length === 0, margin]);
   useEffect(() => {
     if (hasMore && scroll + innerHeight + MORE_WITHIN > height) onMore();
   }, [hasMore, scroll, height, items]);
@@ -72,6 +83,9 @@ export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf
     onSelect(select(selected, items.map(({ image_id }) => image_id), index, lastPicked.current, isRange));
     lastPicked.current = index;
   };
+  const latestPick = useRef(pick);
+  latestPick.current = pick;
+  const [onPick] = useState(() => (index: number, isRange: boolean) => latestPick.current(index, isRange));
   const onKeyDown = (event: KeyboardEvent) => {
     const index = Math.min(focused, items.length - 1);
     if (event.key === 'x' || event.key === ' ') {
@@ -104,7 +118,7 @@ export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf
           <Tile
             key={item.image_id} item={item} box={boxes[index]!} index={index} count={items.length} href={hrefOf(item)}
             isTabStop={index === tabStop} isSelected={selected.has(item.image_id)} isEager={index < 8}
-            onFocus={() => setFocused(index)} onPick={(isRange) => pick(index, isRange)}
+            onFocus={setFocused} onPick={onPick}
           />
         );
       })}

@@ -4,12 +4,14 @@ import { useState } from 'preact/hooks';
 import { galleries, gallery, demoApplication } from '../../state/project.js';
 import { go, href, route } from '../../state/route.js';
 import { Empty, Icon, Loading, Tabs } from '../../ui/index.js';
+import { later } from '../../ui/later.js';
 import { words } from '../../words/index.js';
 import { DemoPanel } from '../demo.js';
 import { EditGallery, NewGallery } from './dialogs.js';
-import { Order } from './order.js';
 import { Photos } from './photos.js';
-import { Share } from './share.js';
+
+const Order = later(async () => (await import('./order.js')).Order);
+const Share = later(async () => (await import('./share.js')).Share);
 
 const TABS = ['photos', 'order', 'share'] as const;
 const text = words.gallery;

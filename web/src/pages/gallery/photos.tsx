@@ -1,7 +1,6 @@
 /** The photos of a gallery in their order, moving live; selecting them; and one of them, large. */
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { touching } from '../../../../clients/js/src/shared/index.js';
 import { PAGE } from '../../lib/order.js';
 import { demoApplication, type Gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';
@@ -23,11 +22,7 @@ export function Photos({ shown }: { shown: Gallery }) {
   const items = open.shown;
   const { items: list } = open;
   // The order is followed as long as nothing beyond the first page is on screen.
-  open.isNearTop = () => {
-    const tiles = [...document.querySelectorAll<HTMLElement>('.grid > .tile')].map((tile) => ({ top: tile.getBoundingClientRect().top, height: tile.offsetHeight, index: Number(tile.dataset['index']) }));
-    const { first, end } = touching(tiles, 0, innerHeight);
-    return tiles.slice(first, end).every(({ index }) => index < PAGE);
-  };
+  const follow = (isWithin: (count: number) => boolean) => (open.isNearTop = () => isWithin(PAGE));
   const photo = param('photo');
   useEffect(() => open.hold(photo !== null), [open, photo]);
   const orders = Object.entries(text.orders);
@@ -51,7 +46,7 @@ export function Photos({ shown }: { shown: Gallery }) {
       <Grid
         label={shown.name} items={items} hasMore={list.hasMore} onMore={() => void list.more()}
         selected={open.selected.value} onSelect={(selected) => (open.selected.value = selected)}
-        hrefOf={({ image_id }) => hrefWith({ photo: image_id })}
+        hrefOf={({ image_id }) => hrefWith({ photo: image_id })} onPlaced={follow}
       />
       {open.hasNewer.value && <button type="button" class="primary newer" onClick={() => open.showNewest()}>{text.moved}</button>}
       {items.length > 0 && <Code shown={shown} />}

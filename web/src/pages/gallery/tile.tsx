@@ -1,9 +1,15 @@
+import { Component } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { paint, type Box } from '../../../../clients/js/src/shared/index.js';
 import { short } from '../../lib/format.js';
 import { withoutQuery } from '../../lib/pictures.js';
+import { soon } from '../../lib/soon.js';
 import { words } from '../../words/index.js';
 import { nameOf, type Item } from './model.js';
+
+/** Pixels below which the numbers stand closer, and below which the weight stands alone. */
+const NARROW = 150;
+const TINY = 115;
 
 interface TileProps {
   item: Item;
@@ -14,27 +20,41 @@ interface TileProps {
   isTabStop: boolean;
   isSelected: boolean;
   isEager: boolean;
-  onFocus: () => void;
-  onPick: (isRange: boolean) => void;
+  onFocus: (index: number) => void;
+  onPick: (index: number, isRange: boolean) => void;
 }
 
-export function Tile({ item, box, index, count, href, isTabStop, isSelected, isEager, onFocus, onPick }: TileProps) {
+const isSame = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other);
+
+/** A tile is drawn again only if one of its properties changed, because thousands pass by. */
+export class Tile extends Component<TileProps> {
+  override shouldComponentUpdate(next: TileProps): boolean {
+    return (Object.keys(next) as (keyof TileProps)[]).some((name) => (name === 'box' ? !isSame(next.box, this.props.box) : next[name] !== this.props[name]));
+  }
+
+  override render(props: TileProps) {
+    return <Drawn {...props} />;
+  }
+}
+
+function Drawn({ item, box, index, count, href, isTabStop, isSelected, isEager, onFocus, onPick }: TileProps) {
   const name = nameOf(item) ?? words.gallery.unnamed;
   const onClick = (event: MouseEvent) => {
     if (!event.shiftKey) return;
     event.preventDefault();
-    onPick(true);
+    onPick(index, true);
   };
   const style = { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` };
+  const room = box.width < TINY ? ' tiny' : box.width < NARROW ? ' narrow' : '';
   return (
-    <li class={isSelected ? 'tile selected' : 'tile'} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
-      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} onFocus={onFocus} onClick={onClick}>
+    <li class={`tile${room}${isSelected ? ' selected' : ''}`} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
+      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} onFocus={() => onFocus(index)} onClick={onClick}>
         <Picture item={item} name={name} sizes={`${Math.ceil(box.width)}px`} isEager={isEager} />
         <Numbers item={item} />
       </a>
       <input
         type="checkbox" class="pick" tabIndex={-1} checked={isSelected} aria-label={words.gallery.select(name)}
-        onClick={(event) => (event.preventDefault(), onPick(event.shiftKey))}
+        onClick={(event) => (event.preventDefault(), onPick(index, event.shiftKey))}
       />
     </li>
   );
@@ -45,7 +65,7 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   const canvas = useRef<HTMLCanvasElement>(null);
   const wanted = item.srcset ?? item.url ?? item.preview;
   const [settled, setSettled] = useState<{ source: string; isBroken: boolean } | null>(null);
-  useEffect(() => void paint(canvas.current!, item.thumbhash), [item.thumbhash]);
+  useEffect(() => soon(() => canvas.current && paint(canvas.current, item.thumbhash)), [item.thumbhash]);
   // A fresh signature on the same bytes loads nothing again: the addresses of the first one stay.
   const kept = useRef(item);
   if (withoutQuery(kept.current.srcset ?? kept.current.url) !== withoutQuery(item.srcset ?? item.url) || settled?.isBroken) kept.current = item;
@@ -63,7 +83,7 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
           onLoad={() => setSettled({ source, isBroken: false })} onError={() => setSettled({ source, isBroken: true })}
         />
       </picture>
-      <span class="picture-name" aria-hidden="true">{name}</span>
+      {settled?.isBroken && <span class="picture-name" aria-hidden="true">{name}</span>}
     </span>
   );
 }
@@ -74,9 +94,9 @@ function Numbers({ item }: { item: Item }) {
   return (
     <span class="numbers">
       <span class="spoken">{words.gallery.numbers(weight, views, clicks)}</span>
-      <span aria-hidden="true" key={weight} class="fresh"><Glyph name="weight" />{short(weight)}</span>
-      <span aria-hidden="true"><Glyph name="eye" />{short(views)}</span>
-      <span aria-hidden="true"><Glyph name="click" />{short(clicks)}</span>
+      <span aria-hidden="true" key={weight} class="weight fresh">{short(weight)}</span>
+      <span aria-hidden="true" class="views">{short(views)}</span>
+      <span aria-hidden="true" class="clicks">{short(clicks)}</span>
     </span>
   );
 }

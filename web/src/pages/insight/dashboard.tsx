@@ -1,6 +1,6 @@
 /** Answers first: visits, views, clicks and their rate, the best and worst pictures, and what the order brings. */
 
-import { useMemo } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
 import { change, number, percent } from '../../lib/format.js';
 import { bestAndWorst, changeOf } from '../../lib/insight.js';
@@ -10,6 +10,7 @@ import { href, projectId } from '../../state/route.js';
 import { Chart, type Series } from '../../ui/chart.js';
 import { Empty, Loaded, Loading } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
+import { useSeen } from '../../ui/seen.js';
 import { words } from '../../words/index.js';
 import { readMarks } from './marks.js';
 import { Pinned } from './pinned.js';
@@ -26,11 +27,12 @@ interface Numbers {
   usage: Usage;
 }
 
-async function read(project_id: string, gallery_id: string, of: Span): Promise<Numbers> {
+/** `limit`: how many of the images are told by themselves. */
+async function read(project_id: string, gallery_id: string, of: Span, limit: number): Promise<Numbers> {
   const query = scope(project_id, of);
   const [counts, usage] = await Promise.all([
     api.get('/analytics/counts', { query: { ...query, interval: 'all' } }),
-    api.get('/analytics/galleries/{gallery_id}', { path: { gallery_id }, query: { ...query, interval: intervalOf(of), limit: 1000 } }),
+    api.get('/analytics/galleries/{gallery_id}', { path: { gallery_id }, query: { ...query, interval: intervalOf(of), limit } }),
   ]);
   return { visits: counts.rows[0]?.sessions ?? 0, usage };
 }
@@ -39,8 +41,8 @@ export function Dashboard() {
   const shown = gallery.value;
   const key = shown && JSON.stringify([shown.gallery_id, scope(''), isCompared()]);
   const load = useLoad(key, async () => {
-    const [now, before] = await Promise.all([span(), spanBefore(span())].map((of) => read(projectId.value!, shown!.gallery_id, of)));
-    return { now: now!, before: before! };
+    const [now, before] = await Promise.all([read(projectId.value!, shown!.gallery_id, span(), 1000), read(projectId.value!, shown!.gallery_id, spanBefore(span()), 1)]);
+    return { now, before };
   });
   if (galleries.value === null) return <Loading />;
   if (!shown) return <Empty title={words.gallery.noGallery}><p>{words.gallery.noGalleryText}</p></Empty>;
@@ -119,14 +121,16 @@ function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: 
 
 function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {
   const ids = rows.map(({ image_id }) => image_id!);
-  const load = useLoad(JSON.stringify(ids), () => Promise.all(ids.map(async (image_id) => {
+  const list = useRef<HTMLOListElement>(null);
+  const isSeen = useSeen(list);
+  const load = useLoad(isSeen ? JSON.stringify(ids) : null, () => Promise.all(ids.map(async (image_id) => {
     // A picture that left the gallery keeps its figures and has no item.
     const item = await api.get('/galleries/{gallery_id}/images/{image_id}', { path: { gallery_id: galleryId, image_id } }).catch(() => null);
     return item;
   })));
   if (rows.length === 0) return <p class="none">{text.nothing}</p>;
   return (
-    <ol class="pictures">
+    <ol ref={list} class="pictures">
       {rows.map(({ image_id, external_id, views, clicks, click_rate }, at) => {
         const item = load.data?.[at];
         const name = item?.name ?? external_id ?? image_id!;

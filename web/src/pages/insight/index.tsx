@@ -1,29 +1,27 @@
 /** The insight page: a dashboard that answers first, and the reports. */
 
-import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { warmUps } from '../../lib/format.js';
+import { soon } from '../../lib/soon.js';
 import { href, route } from '../../state/route.js';
-import { Loading, Problem, Tabs } from '../../ui/index.js';
+import { Tabs } from '../../ui/index.js';
+import { later } from '../../ui/later.js';
 import { words } from '../../words/index.js';
 import { Dashboard } from './dashboard.js';
-import { Features } from './features.js';
-import { Funnel } from './funnel.js';
-import { Paths } from './paths.js';
-import { Pictures } from './pictures.js';
-import { Retention } from './retention.js';
+
+// While the server answers.
+for (const warmUp of warmUps) soon(warmUp);
 
 const text = words.insight;
 
-/** The editor of the SQL page is large, and is loaded when the page is opened. */
-function LaterSql() {
-  const [Shown, setShown] = useState<ComponentType | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => void import('./sql.js').then(({ Sql }) => setShown(() => Sql), setError), []);
-  if (Shown) return <Shown />;
-  return error ? <Problem error={error} /> : <Loading />;
-}
-
-const TABS = { dashboard: Dashboard, pictures: Pictures, features: Features, paths: Paths, funnel: Funnel, retention: Retention, sql: LaterSql };
+const TABS = {
+  dashboard: Dashboard,
+  pictures: later(async () => (await import('./pictures.js')).Pictures),
+  features: later(async () => (await import('./features.js')).Features),
+  paths: later(async () => (await import('./paths.js')).Paths),
+  funnel: later(async () => (await import('./funnel.js')).Funnel),
+  retention: later(async () => (await import('./retention.js')).Retention),
+  sql: later(async () => (await import('./sql.js')).Sql),
+};
 /** What stays in the address from one report to the next. */
 const KEPT = ['days', 'from', 'to', 'timezone', 'compare', 'gallery'];
 

@@ -1,5 +1,6 @@
 /** The span that all reports are about: in the address, by the clocks of a time zone. */
 
+import { ownZone } from '../../lib/format.js';
 import { addDays, spanOf, today, type Span } from '../../lib/range.js';
 import { galleries, gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';
@@ -7,9 +8,7 @@ import { Segments } from '../../ui/index.js';
 import { words } from '../../words/index.js';
 
 const text = words.insight;
-const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-export const zone = (): string => param('timezone') ?? OWN_ZONE;
+export const zone = (): string => param('timezone') ?? ownZone();
 
 export const span = (): Span =>
   spanOf(Number(param('days') ?? 7) || 7, zone(), { from: param('from'), to: param('to') });
@@ -29,7 +28,7 @@ export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
     else if (value === 'own') go(hrefWith({ from, to: addDays(to, -1), days: null }));
     else go(hrefWith({ days: value === '7' ? null : value, from: null, to: null }));
   };
-  const zones = [...new Set([OWN_ZONE, 'UTC', zone()])];
+  const zones = [...new Set([ownZone(), 'UTC', zone()])];
   return (
     <div class="bar filters">
       <Segments label={text.range} name="range" value={isYesterday ? 'yesterday' : isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['yesterday', text.yesterday], ['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
@@ -40,7 +39,7 @@ export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
         </>
       )}
       <label><span>{text.zone}</span>
-        <select value={zone()} onChange={(event) => go(hrefWith({ timezone: event.currentTarget.value === OWN_ZONE ? null : event.currentTarget.value }))}>
+        <select value={zone()} onChange={(event) => go(hrefWith({ timezone: event.currentTarget.value === ownZone() ? null : event.currentTarget.value }))}>
           {zones.map((each) => <option key={each} value={each}>{each}</option>)}
         </select>
       </label>

@@ -1,1 +1,0 @@
-import{l as o,n as a}from"./chunk-4VGW4RJX.js";var c="eyeline.theme",t=o("auto");function r(){try{let e=localStorage.getItem(c);(e==="light"||e==="dark")&&(t.value=e)}catch{}a(()=>{document.documentElement.dataset.theme=t.value;try{localStorage.setItem(c,t.value)}catch{}})}export{t as a,r as b};

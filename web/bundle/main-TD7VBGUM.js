@@ -1,0 +1,1 @@
+import"./chunk-GJ4W5M43.js";

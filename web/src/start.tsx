@@ -1,0 +1,27 @@
+/** Starts the application. */
+
+import { render } from 'preact';
+import { App } from './app.js';
+import { loadProject, loadProjects } from './state/project.js';
+import { attempt } from './state/notices.js';
+import { live, openId, startLive } from './state/live.js';
+import { projectId } from './state/route.js';
+import { session, startSession } from './state/session.js';
+import { startUploads } from './state/uploads.js';
+import { watch } from './state/watch.js';
+import { startTheme } from './state/theme.js';
+
+startTheme();
+render(<App />, document.getElementById('app')!);
+startLive();
+startUploads();
+watch(session, (state) => {
+  if (state === 'in') void attempt(loadProjects);
+});
+watch(openId, (id) => {
+  if (id) void attempt(() => loadProject(id));
+});
+live.addEventListener('gap', () => {
+  if (projectId.value) void loadProject(projectId.value).catch(() => {});
+});
+void startSession();

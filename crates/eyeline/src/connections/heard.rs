@@ -11,7 +11,8 @@ use super::held::Memory;
 /// Bytes of a request that are read into the first buffer. A larger request makes it grow.
 const FIRST_BYTES: usize = 8 * 1024;
 
-/// A connection whose memory counts from here on. Reads fail with [`ErrorKind::ConnectionAborted`] if none is left.
+/// A connection that counts more memory for a long request. Reads fail with [`ErrorKind::ConnectionAborted`] if none is
+/// left.
 pub struct Heard<S> {
     stream: S,
     memory: Memory,
@@ -21,15 +22,14 @@ pub struct Heard<S> {
 }
 
 impl<S> Heard<S> {
-    /// `None` if no memory is left.
-    pub fn new(stream: S, memory: Memory) -> Option<Self> {
-        memory.take(Memory::SMALL).then_some(Heard { stream, memory, bytes: 0, is_large: false })
+    pub fn new(stream: S, memory: Memory) -> Self {
+        Heard { stream, memory, bytes: 0, is_large: false }
     }
 
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.bytes += bytes;
         if self.bytes > FIRST_BYTES && !self.is_large {
-            if !self.memory.take(Memory::LARGE) {
+            if !self.memory.enlarge() {
                 return Err(ErrorKind::ConnectionAborted.into());
             }
             // Buffers rarely shrink.

@@ -54,7 +54,7 @@ struct Open {
     doing: Arc<AtomicU8>,
     end: CancellationToken,
     address: Address,
-    /// Bytes of memory, once it has sent something.
+    /// Bytes of memory.
     bytes: u64,
     _place: Share<Address>,
 }
@@ -74,13 +74,13 @@ pub struct Memory {
 }
 
 impl Held {
-    /// At most `places_max` connections, with `bytes_max` of memory together.
+    /// At most `places_max` connections, with `bytes_max` bytes of memory together.
     pub fn new(places_max: usize, bytes_max: u64) -> Self {
         Held { connections: Arc::default(), places: Shares::new(places_max as u64), bytes_max }
     }
 
-    /// Takes a place for a connection from `address`; `None` stands for this machine or a trusted proxy. Another
-    /// connection may be closed for it. Returns `None` if none can be.
+    /// Takes a place, and the memory of a small connection, for `address`; `None` stands for this machine or a trusted
+    /// proxy. Others may be closed for it. Returns `None` if there is no room and none can be closed.
     pub fn take(&self, address: Option<IpAddr>) -> Option<Place> {
         let mut connections = self.lock();
         let number = connections.next;
@@ -95,11 +95,16 @@ impl Held {
                 self.places.take(address, 1)?
             }
         };
+        if !connections.make_room(number, Memory::SMALL, self.bytes_max) {
+            return None;
+        }
         connections.next += 1;
         let doing = Arc::new(AtomicU8::new(Doing::Nothing as u8));
         let end = CancellationToken::new();
-        let open = Open { doing: doing.clone(), end: end.clone(), address, bytes: 0, _place: place };
+        let bytes = Memory::SMALL;
+        let open = Open { doing: doing.clone(), end: end.clone(), address, bytes, _place: place };
         connections.open.insert(number, open);
+        connections.bytes += bytes;
         Some(Place { held: self.clone(), number, doing, end })
     }
 
@@ -119,6 +124,15 @@ impl Connections {
         let gone = self.open.remove(&number)?;
         self.bytes -= gone.bytes;
         Some(gone)
+    }
+
+    /// Closes others than `number` until `more` bytes have room. Returns false if too few can be closed.
+    fn make_room(&mut self, number: u64, more: u64, bytes_max: u64) -> bool {
+        while self.bytes + more > bytes_max {
+            let Some(first) = self.first_to_go(|other, _| other != number) else { return false };
+            self.close(first);
+        }
+        true
     }
 
     /// The oldest connection at the earliest step.
@@ -166,20 +180,19 @@ impl Memory {
     /// The same with a buffer for the largest head.
     pub const LARGE: u64 = 56 * 1024;
 
-    /// Counts so many bytes for the connection, instead of those before. Others that use memory and wait for nothing
-    /// are closed for them. Returns false if none can be. Always true once the connection has no place: it ends, or its
-    /// stream became a WebSocket, which counts elsewhere.
-    pub fn take(&self, bytes: u64) -> bool {
+    /// Counts [`Memory::LARGE`] for the connection. Others that wait for nothing are closed for it. Returns false if too
+    /// few can be closed. Always true once the connection has no place: it ends, or its stream became a WebSocket, which
+    /// counts elsewhere.
+    pub fn enlarge(&self) -> bool {
         let mut connections = self.held.lock();
         let Some(before) = connections.open.get(&self.number).map(|open| open.bytes) else { return true };
-        while connections.bytes - before + bytes > self.held.bytes_max {
-            let first = connections.first_to_go(|number, open| number != self.number && open.bytes > 0);
-            let Some(first) = first else { return false };
-            connections.close(first);
+        let more = Self::LARGE - before;
+        if !connections.make_room(self.number, more, self.held.bytes_max) {
+            return false;
         }
-        connections.bytes = connections.bytes - before + bytes;
+        connections.bytes += more;
         if let Some(own) = connections.open.get_mut(&self.number) {
-            own.bytes = bytes;
+            own.bytes = Self::LARGE;
         }
         true
     }
@@ -233,24 +246,26 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_say_something_have_a_bound_in_bytes() {
+    fn connections_have_a_bound_in_bytes_from_their_first_moment() {
         let held = Held::new(100, 10 * Memory::SMALL);
-        let places: Vec<Place> = (0..30).map(|_| held.take(None).expect("a place")).collect();
-        let is_open = |number: usize| !places[number].end.is_cancelled();
+        let take = || held.take(None).expect("a place");
+        let mut places: Vec<Place> = (0..10).map(|_| take()).collect();
         set(&places[0], Doing::Answered);
         set(&places[1], Doing::Resting);
-        assert!(places[..10].iter().all(|place| place.memory().take(Memory::SMALL)));
-        assert!((0..30).all(is_open));
-        assert!(places[10].memory().take(Memory::SMALL));
-        assert!(!is_open(2) && is_open(3), "the oldest that has not sent a whole head");
-        assert!(places[10].memory().take(Memory::LARGE));
-        assert!(!is_open(3) && !is_open(4) && is_open(5), "as many as it needs, and none that has no memory");
-        assert!((11..30).all(is_open));
+        places.push(take());
+        let closed = |places: &[Place]| {
+            (0..places.len()).filter(|number| places[*number].end.is_cancelled()).collect::<Vec<_>>()
+        };
+        assert_eq!(closed(&places), [2], "the oldest that has not sent a whole head");
+        assert!(places[10].memory().enlarge());
+        assert_eq!(closed(&places), [2, 3, 4], "as many as it needs");
         places[5..11].iter().for_each(|place| set(place, Doing::Answered));
-        assert!(places[11].memory().take(Memory::SMALL) && !is_open(1), "then those that rest");
+        places.push(take());
+        assert_eq!(closed(&places), [1, 2, 3, 4], "then those that rest");
         set(&places[11], Doing::Answered);
-        assert!(!places[12].memory().take(Memory::LARGE), "all are answered now");
-        assert!(places[4].memory().take(Memory::LARGE), "it is ending, and has no place");
+        assert!(!places[5].memory().enlarge(), "all get an answer");
+        assert!(places[4].memory().enlarge(), "it is ending, and has no place");
+        assert!(held.take(None).is_none(), "a further one waits");
         drop(places);
         assert_eq!(held.lock().bytes, 0);
     }

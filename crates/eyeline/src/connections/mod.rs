@@ -28,15 +28,15 @@ use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt as _};
 
 use self::heard::Heard;
-use self::held::{Doing, Held, Place};
+use self::held::{Doing, Held, Memory, Place};
 use self::written::Written;
 use crate::api::limit_silence;
 use crate::patience::Patience;
 
-/// The most open connections. A further one replaces one that waits for nothing.
-const CONNECTIONS_MAX: usize = 10_000;
-/// The most memory of connections that have sent something. For a further one another is closed, as above.
+/// The most memory of connections, silent ones included. For a further one another that waits for nothing is closed.
 pub const MEMORY_BYTES: u64 = 80 * 1024 * 1024;
+/// The most open connections: as many small ones as have memory.
+const CONNECTIONS_MAX: usize = (MEMORY_BYTES / Memory::SMALL) as usize;
 /// Open files that the rest of the process needs.
 const FILES_BESIDE: u64 = 256;
 /// The longest time for the head of a request, and between two requests.
@@ -77,7 +77,8 @@ where
                 () = end.cancelled() => false,
                 () = stop.cancelled() => false,
             };
-            if said && let Some(stream) = Heard::new(stream, place.memory()) {
+            if said {
+                let stream = Heard::new(stream, place.memory());
                 Box::pin(answer(stream, peer, answers, &builder, &place, &stop)).await;
             }
         });
@@ -205,4 +206,16 @@ fn places(files: Option<u64>) -> usize {
     // No limit means that none is in force.
     let places = files.map_or(u64::MAX, |files| files.saturating_sub(FILES_BESIDE).max(FILES_BESIDE));
     usize::try_from(places).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_md_states_the_most_connections() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../SECURITY.md"));
+        let text = text.expect("SECURITY.md").replace(',', "");
+        assert!(text.contains(&format!("\n| connections | {CONNECTIONS_MAX} small ones")), "{CONNECTIONS_MAX}");
+    }
 }

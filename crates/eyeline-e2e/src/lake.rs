@@ -62,18 +62,18 @@ impl Lake {
 
     /// True once every applied event is in a file, or does not count.
     pub async fn has_everything_applied(server: &Server) -> bool {
-        List::read(server).await.waiting == 0
+        !List::read(server).await.is_waiting
     }
 }
 
 struct List {
     keys: BTreeSet<String>,
-    /// Offsets of the inbox that are applied and not in files.
-    waiting: i64,
+    /// True if an applied event is in no file yet.
+    is_waiting: bool,
 }
 
 const KEYS: &str = "SELECT object_key FROM lake_files";
-const WAITING: &str = "SELECT applied - flushed FROM partitions WHERE partition = 0";
+const IS_WAITING: &str = "SELECT applied > flushed FROM partitions WHERE partition = 0";
 
 impl List {
     async fn read(server: &Server) -> Self {
@@ -83,13 +83,13 @@ impl List {
             let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the catalog");
             let mut statement = database.prepare(KEYS).expect("a list of files");
             let keys = statement.query_map([], |row| row.get(0)).expect("files").collect::<Result<_, _>>();
-            let waiting = database.query_row(WAITING, [], |row| row.get(0)).unwrap_or(0);
-            return List { keys: keys.expect("keys"), waiting };
+            let is_waiting = database.query_row(IS_WAITING, [], |row| row.get(0)).unwrap_or(false);
+            return List { keys: keys.expect("keys"), is_waiting };
         };
         let mut database = sqlx::PgConnection::connect(&url).await.expect("the catalog");
         let keys = sqlx::query_scalar(KEYS).fetch_all(&mut database).await.expect("a list of files");
-        let waiting = sqlx::query_scalar(WAITING).fetch_optional(&mut database).await.expect("the marks");
-        List { keys: keys.into_iter().collect(), waiting: waiting.unwrap_or(0) }
+        let is_waiting = sqlx::query_scalar(IS_WAITING).fetch_optional(&mut database).await.expect("the marks");
+        List { keys: keys.into_iter().collect(), is_waiting: is_waiting.unwrap_or(false) }
     }
 }
 

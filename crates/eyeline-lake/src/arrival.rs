@@ -1,7 +1,5 @@
 //! Reads events in the order of their offsets, whatever the sort order of the files.
 
-use std::ops::RangeInclusive;
-
 use crate::batch::{Columns, Record};
 use crate::budget::Budget;
 use crate::error::Result;
@@ -10,42 +8,82 @@ use crate::list::visit_rows_of_group;
 use crate::scan::fitting;
 use crate::schema::Column;
 
-/// Applies `read` to the events of a category whose offsets are in the range, and returns the results by offset. The
-/// files are of one partition. Memory: one batch, and the results.
+/// The first events of a category after the offset `after`, up to and including `up_to`.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrivals<'a> {
+    pub after: i64,
+    pub up_to: i64,
+    pub category: &'a str,
+    /// The most results; above zero.
+    pub rows_max: usize,
+}
+
+impl Arrivals<'_> {
+    fn may_be_in(&self, (first, last): (i64, i64)) -> bool {
+        first <= self.up_to && last > self.after
+    }
+}
+
+/// Applies `read` to the wanted events, and returns the first results by offset. Also returns the offset after which
+/// there may be more; `None` at the end. The files are of one partition. Memory: one batch, and some more results than
+/// are returned.
 pub fn in_order_of_arrival<T>(
     files: &Files,
-    wanted: &[FileRef],
-    offsets: &RangeInclusive<i64>,
-    category: &str,
+    of_partition: &[FileRef],
+    mut wanted: Arrivals<'_>,
     budget: &Budget,
     mut read: impl FnMut(Record) -> Option<T>,
-) -> Result<Vec<T>> {
-    let overlaps = |(first, last): (i64, i64)| first <= *offsets.end() && last >= *offsets.start();
+) -> Result<(Vec<T>, Option<i64>)> {
+    let (end, held_max) = (wanted.up_to, wanted.rows_max.saturating_add(wanted.rows_max / 8));
+    // Files with early events come first, so that the others soon need not be read.
+    let mut by_offset: Vec<&FileRef> = of_partition.iter().collect();
+    by_offset.sort_unstable_by_key(|file| file.facts.first_offset);
     let mut found = Vec::new();
-    for file in wanted.iter().filter(|file| overlaps((file.facts.first_offset, file.facts.last_offset))) {
+    for file in by_offset {
+        if !wanted.may_be_in((file.facts.first_offset, file.facts.last_offset)) {
+            continue;
+        }
         let footer = files.footer(file)?;
-        let groups = footer.row_groups().filter(|group| group.numbers(Column::Offset).is_none_or(overlaps));
-        let groups: Vec<usize> = groups.map(|group| group.index).collect();
-        for group in groups {
-            let rows = rows_in_range(files, file, &footer, group, offsets, category, budget)?;
-            visit_rows_of_group(files, file, &footer, group, &rows, budget, |record| {
+        for group in footer.row_groups() {
+            if group.numbers(Column::Offset).is_some_and(|span| !wanted.may_be_in(span)) {
+                continue;
+            }
+            let rows = rows_of(wanted, files, file, &footer, group.index, budget)?;
+            visit_rows_of_group(files, file, &footer, group.index, &rows, budget, |record| {
                 let offset = record.offset;
-                found.extend(read(record).map(|made| (offset, made)));
+                if offset <= wanted.up_to {
+                    found.extend(read(record).map(|made| (offset, made)));
+                }
+                if found.len() > held_max {
+                    wanted.up_to = keep_first(&mut found, wanted.rows_max).unwrap_or(wanted.up_to);
+                }
             })?;
         }
     }
+    wanted.up_to = keep_first(&mut found, wanted.rows_max).unwrap_or(wanted.up_to);
     found.sort_unstable_by_key(|(offset, _)| *offset);
-    Ok(found.into_iter().map(|(_, made)| made).collect())
+    let rest_after = Some(wanted.up_to).filter(|reached| *reached < end);
+    Ok((found.into_iter().map(|(_, made)| made).collect(), rest_after))
 }
 
-/// The sorted rows of a row group that are in the range.
-fn rows_in_range(
+/// Drops all results but the first ones by offset. Returns the last offset that is left, if any result was dropped.
+fn keep_first<T>(found: &mut Vec<(i64, T)>, rows_max: usize) -> Option<i64> {
+    if found.len() <= rows_max {
+        return None;
+    }
+    let (_, (last, _), _) = found.select_nth_unstable_by_key(rows_max - 1, |(offset, _)| *offset);
+    let last = *last;
+    found.truncate(rows_max);
+    Some(last)
+}
+
+/// The sorted rows of a row group that are wanted.
+fn rows_of(
+    wanted: Arrivals<'_>,
     files: &Files,
     file: &FileRef,
     footer: &Footer,
     group: usize,
-    offsets: &RangeInclusive<i64>,
-    category: &str,
     budget: &Budget,
 ) -> Result<Vec<usize>> {
     let columns = [Column::Offset, Column::Category];
@@ -55,8 +93,9 @@ fn rows_in_range(
         budget.check()?;
         let columns = Columns(&batch);
         let (of_rows, words) = (columns.offsets()?.values(), columns.words(Column::Category)?);
-        let fits = fitting(&words, category);
-        let meant = (0..of_rows.len()).filter(|row| offsets.contains(&of_rows[*row]) && fits[words.key(*row)]);
+        let fits = fitting(&words, wanted.category);
+        let is_in_span = |offset: i64| wanted.after < offset && offset <= wanted.up_to;
+        let meant = (0..of_rows.len()).filter(|row| is_in_span(of_rows[*row]) && fits[words.key(*row)]);
         rows.extend(meant.map(|row| at + row));
         at += batch.num_rows();
     }

@@ -26,7 +26,7 @@ mod sql;
 mod write;
 mod zone;
 
-pub use arrival::in_order_of_arrival;
+pub use arrival::{Arrivals, in_order_of_arrival};
 pub use batch::{Record, tail};
 pub use budget::{Budget, Held, Memory};
 pub use compact::{MERGE_BYTES_MAX, compact, fit_together, merge_at_once};

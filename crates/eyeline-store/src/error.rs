@@ -29,6 +29,9 @@ pub enum Error {
     /// The lease is lost, and another process may do the job. The holder must discard its result.
     #[error("the lease on job {0} is lost")]
     LeaseLost(eyeline_core::JobId),
+    /// Another process was faster. Rolls the transaction back; its use case answers with an outcome of its own.
+    #[error("another process has changed it meanwhile")]
+    Moved,
     /// Stored data does not read back as it was written.
     #[error("corrupt: {0}")]
     Corrupt(String),

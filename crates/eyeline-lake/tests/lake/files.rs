@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eyeline_core::Timestamp;
 use eyeline_lake::{
-    Budget, Filter, Hidden, MERGE_BYTES_MAX, Memory, Order, Record, compact, count_hidden, count_hidden_acts,
+    Arrivals, Budget, Filter, Hidden, MERGE_BYTES_MAX, Memory, Order, Record, compact, count_hidden, count_hidden_acts,
     fit_together, in_order_of_arrival, list, merge_at_once, tail, write_after, write_records, write_without,
 };
 use parquet::arrow::ArrowWriter;
@@ -141,6 +141,7 @@ proptest! {
     #[test]
     fn events_of_a_category_come_in_the_order_of_their_arrival_from_files_of_any_grouping(
         records in any_records(200), pieces in 1usize..9, merged in 0usize..5, begin in 0i64..200, length in 0i64..400,
+        rows_max in 1usize..40,
     ) {
         let lake = Lake::new();
         // Like files of hours, each holds every n-th event.
@@ -156,10 +157,17 @@ proptest! {
             lake.put("lake/merged", bytes);
             files.push(eyeline_lake::FileRef { key: "lake/merged".to_owned(), partition: 0, facts });
         }
-        let (category, offsets) = ("category 1", begin..=begin + length);
+        let (category, offsets) = ("category 1", begin + 1..=begin + length);
         let meant = |record: &&Record| offsets.contains(&record.offset) && record.event.category == category;
         let expected: Vec<Record> = records.iter().filter(meant).cloned().collect();
-        let found = in_order_of_arrival(&lake.files, &files, &offsets, category, &budget(), Some).expect("events");
+        let (mut found, mut after) = (Vec::new(), Some(begin));
+        while let Some(begin_of_piece) = after {
+            let wanted = Arrivals { after: begin_of_piece, up_to: begin + length, category, rows_max };
+            let piece = in_order_of_arrival(&lake.files, &files, wanted, &budget(), Some).expect("events");
+            prop_assert!(piece.0.len() == rows_max || piece.1.is_none());
+            found.extend(piece.0);
+            after = piece.1;
+        }
         prop_assert_eq!(found, expected);
     }
 }
@@ -295,7 +303,8 @@ fn a_file_of_before_a_column_came_is_read_merged_and_written_anew() {
     let expected: Vec<Record> = old.iter().map(without).chain(new.iter().cloned()).collect();
     let everything = |files: &[eyeline_lake::FileRef]| {
         let read = |category: &str| {
-            in_order_of_arrival(&lake.files, files, &(0..=i64::MAX), category, &budget(), Some).expect("events")
+            let wanted = Arrivals { after: 0, up_to: i64::MAX, category, rows_max: usize::MAX };
+            in_order_of_arrival(&lake.files, files, wanted, &budget(), Some).expect("events").0
         };
         let mut found: Vec<Record> = ["category 0", "category 1"].into_iter().flat_map(read).collect();
         found.sort_by_key(|record| record.offset);

@@ -131,12 +131,12 @@ async fn make(tx: &mut Tx, cut: Cut) -> Result<()> {
     let Cut { partition, fence, after, cut, complete_from, galleries, inputs, outputs, unwanted_from } = cut;
     // An erasure must find its events in files.
     if !erasures::under_way(tx).await?.is_empty() {
-        return Err(super::lake::moved());
+        return Err(Error::Moved);
     }
     let sql = "UPDATE partitions SET cut = $3, complete_from = $4
                WHERE partition = $1 AND cut = $2 AND flushed >= $3 AND fence = $5";
     if tx.execute(sql, params![partition, after, cut, complete_from, fence]).await? == 0 {
-        return Err(super::lake::moved());
+        return Err(Error::Moved);
     }
     replace(tx, &inputs, &outputs, unwanted_from).await?;
     galleries::lock(tx, galleries.iter().copied()).await?;

@@ -12,7 +12,7 @@ use super::galleries::{self, CountDelta};
 use super::learning::{self, CountedAct};
 use super::{Catalog, distinct, partitions, quarantine, rollups};
 use crate::error::Result;
-use crate::inbox::Offset;
+use crate::inbox::{Offset, Span};
 use crate::params;
 use crate::sql::{Tx, Value};
 
@@ -108,7 +108,7 @@ impl Catalog {
             .read(move |tx| {
                 async move {
                     let row = tx.query_one(sql, params![partition]).await?;
-                    row.map_or(Ok(0), |mut row| row.take("applied"))
+                    row.map_or(Ok(Offset::START), |mut row| row.take("applied"))
                 }
                 .boxed()
             })
@@ -150,15 +150,15 @@ impl Catalog {
             .await
     }
 
-    /// The offsets from `from` to `to`, both included, whose events do not count: duplicates and quarantined events. A
-    /// replayed event has a later offset.
-    pub async fn dropped_events(&self, partition: u32, from: Offset, to: Offset) -> Result<BTreeSet<Offset>> {
+    /// The offsets of the span whose events do not count: duplicates and quarantined events. A replayed event has a
+    /// later offset.
+    pub async fn dropped_events(&self, partition: u32, span: Span) -> Result<BTreeSet<Offset>> {
         let sql = "SELECT event_offset FROM dropped_events
-                   WHERE partition = $1 AND event_offset >= $2 AND event_offset <= $3";
+                   WHERE partition = $1 AND event_offset > $2 AND event_offset <= $3";
         self.db
             .read(move |tx| {
                 async move {
-                    let rows = tx.query(sql, params![partition, from, to]).await?;
+                    let rows = tx.query(sql, params![partition, span.after, span.up_to]).await?;
                     rows.into_iter().map(|mut row| row.take("event_offset")).collect()
                 }
                 .boxed()
@@ -259,8 +259,10 @@ impl<'a> Counted<'a> {
 /// and then finds it moved.
 async fn move_mark(tx: &mut Tx, batch: &EventBatch) -> Result<Option<Applied>> {
     let EventBatch { partition, fence, after, reached, .. } = *batch;
-    let sql = "UPDATE partitions SET applied = $3 WHERE partition = $1 AND applied = $2 AND fence = $4";
-    if tx.execute(sql, params![partition, after, reached, fence]).await? == 1 {
+    let sql = "UPDATE partitions SET applied = $3, waiting = waiting + $5
+               WHERE partition = $1 AND applied = $2 AND fence = $4";
+    let records = batch.events.len() + batch.aside.len();
+    if tx.execute(sql, params![partition, after, reached, fence, records as u64]).await? == 1 {
         return Ok(None);
     }
     Ok(Some(if partitions::holds(tx, partition, fence).await? { Applied::MarkMoved } else { Applied::LeaseLost }))

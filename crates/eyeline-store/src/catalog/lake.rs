@@ -12,7 +12,7 @@ use super::erasures::{self, Erased, Erasure};
 use super::objects::unwanted;
 use super::{Catalog, partitions, rollups};
 use crate::error::{Error, Result};
-use crate::inbox::Offset;
+use crate::inbox::{Offset, Span};
 use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Row, Tx, Value};
@@ -46,6 +46,15 @@ pub struct Marks {
     pub cut: Offset,
     /// Every event with a timestamp from then on is kept; `None` before the first cut.
     pub complete_from: Option<Timestamp>,
+    /// Events between flushed and applied, including those that do not count.
+    pub waiting: u64,
+}
+
+impl Marks {
+    /// The events that are applied and not in files.
+    pub fn unflushed(&self) -> Span {
+        Span { after: self.flushed, up_to: self.applied }
+    }
 }
 
 /// All events at one moment: those in the files, and those of the inbox between flushed and applied that were not
@@ -74,6 +83,8 @@ pub struct FlushBatch {
     /// The watermark before the batch, and the one after it.
     pub after: Offset,
     pub reached: Offset,
+    /// The records of the inbox that the batch holds, including those that do not count.
+    pub records: u64,
     /// Files under keys noted as unwanted from a future time; `Conflict` if that time has passed.
     pub files: Vec<LakeFile>,
 }
@@ -110,10 +121,12 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
-                    let sql = "UPDATE partitions SET flushed = $3, trimmed = $2
+                    // A partition with unflushed events never counts none, even if an older binary applied some.
+                    let sql = "UPDATE partitions SET flushed = $3, trimmed = $2,
+                                   waiting = CASE WHEN applied = $3 THEN 0 WHEN waiting > $5 THEN waiting - $5 ELSE 1 END
                                WHERE partition = $1 AND flushed = $2 AND applied >= $3 AND fence = $4";
-                    let FlushBatch { partition, fence, after, reached, files } = batch;
-                    if tx.execute(sql, params![partition, after, reached, fence]).await? == 0 {
+                    let FlushBatch { partition, fence, after, reached, records, files } = batch;
+                    if tx.execute(sql, params![partition, after, reached, fence, records]).await? == 0 {
                         return Ok(Committed::Moved);
                     }
                     add(tx, &files).await?;
@@ -157,15 +170,15 @@ impl Catalog {
         self.replace_files(input.partition, fence, vec![input.key.clone()], output, unwanted_from, erased).await
     }
 
-    /// Moves the trimmed watermark to the flushed one and returns it; 0 if another process owns the partition. A reader
-    /// between them notices and starts again.
+    /// Moves the trimmed watermark to the flushed one and returns it; the start if another process owns the partition.
+    /// A reader between them notices and starts again.
     pub async fn trim(&self, partition: u32, fence: i64) -> Result<Offset> {
         let sql = "UPDATE partitions SET trimmed = flushed WHERE partition = $1 AND fence = $2 RETURNING flushed";
         self.db
             .write(move |tx| {
                 async move {
                     let row = tx.query_one(sql, params![partition, fence]).await?;
-                    row.map_or(Ok(0), |mut row| row.take("flushed"))
+                    row.map_or(Ok(Offset::START), |mut row| row.take("flushed"))
                 }
                 .boxed()
             })
@@ -186,7 +199,7 @@ impl Catalog {
             .write(move |tx| {
                 async move {
                     if !partitions::holds(tx, partition, fence).await? {
-                        return Err(moved());
+                        return Err(Error::Moved);
                     }
                     replace(tx, &inputs, output.as_slice(), unwanted_from).await?;
                     if let Some((erasure_id, project_id, erased)) = erased {
@@ -204,23 +217,16 @@ impl Catalog {
     }
 }
 
-const MOVED: &str = "somebody else has merged the files or owns their partition";
-
-/// The error that rolls the transaction back.
-pub(super) fn moved() -> Error {
-    Error::Conflict(MOVED.to_owned())
-}
-
 pub(super) fn moved_or(replaced: Result<()>) -> Result<Committed> {
     match replaced {
         Ok(()) => Ok(Committed::Done),
-        Err(Error::Conflict(sentence)) if sentence == MOVED => Ok(Committed::Moved),
+        Err(Error::Moved) => Ok(Committed::Moved),
         Err(error) => Err(error),
     }
 }
 
-/// Replaces `inputs` by `outputs`. The objects of the inputs are deleted at `unwanted_from`. Returns [`moved`] if one
-/// of them is gone.
+/// Replaces `inputs` by `outputs`. The objects of the inputs are deleted at `unwanted_from`. Returns `Moved` if one of
+/// them is gone.
 pub(super) async fn replace(
     tx: &mut Tx,
     inputs: &[ObjectKey],
@@ -230,7 +236,7 @@ pub(super) async fn replace(
     let rows: Vec<Vec<Value>> = inputs.iter().map(|key| vec![key.clone().into()]).collect();
     let sql = "DELETE FROM lake_files WHERE object_key IN (VALUES {rows})";
     if tx.execute_rows(sql, &rows).await? != inputs.len() as u64 {
-        return Err(moved());
+        return Err(Error::Moved);
     }
     add(tx, outputs).await?;
     unwanted(tx, inputs, unwanted_from).await
@@ -253,7 +259,9 @@ async fn manifest(tx: &mut Tx) -> Result<Manifest> {
 }
 
 async fn marks(tx: &mut Tx) -> Result<Vec<Marks>> {
-    let sql = "SELECT partition, applied, flushed, cut, complete_from FROM partitions ORDER BY partition";
+    let sql = "SELECT partition, applied, flushed, cut, complete_from,
+                      CASE WHEN applied > flushed AND waiting = 0 THEN 1 ELSE waiting END AS waiting
+               FROM partitions ORDER BY partition";
     let read = |mut row: Row| {
         Ok(Marks {
             partition: row.take("partition")?,
@@ -261,6 +269,7 @@ async fn marks(tx: &mut Tx) -> Result<Vec<Marks>> {
             flushed: row.take("flushed")?,
             cut: row.take("cut")?,
             complete_from: row.take("complete_from")?,
+            waiting: row.take("waiting")?,
         })
     };
     tx.query(sql, &[]).await?.into_iter().map(read).collect()

@@ -12,7 +12,7 @@ use super::experiments::HoldoutDeltas;
 use super::guard::Guarded;
 use super::{Catalog, distinct};
 use crate::error::{Error, Result};
-use crate::inbox::Offset;
+use crate::inbox::{Offset, Span};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
@@ -103,23 +103,23 @@ impl Catalog {
             .await
     }
 
-    /// The places at which the server had served the images of the partition's events from `from` to `to`, both
-    /// included, by offset. Kept only until the events are flushed.
-    pub async fn served_places(&self, partition: u32, from: Offset, to: Offset) -> Result<HashMap<Offset, u32>> {
+    /// The places at which the server had served the images of the span's events, by offset; also some of events around
+    /// it. Kept only until the events are flushed.
+    pub async fn served_places(&self, partition: u32, span: Span) -> Result<HashMap<Offset, u32>> {
         let sql = "SELECT first_offset, places FROM served_places
-                   WHERE partition = $1 AND last_offset >= $2 AND first_offset <= $3";
+                   WHERE partition = $1 AND last_offset > $2 AND first_offset <= $3";
         self.db
             .read(move |tx| {
                 async move {
                     let mut served = HashMap::new();
-                    for mut row in tx.query(sql, params![partition, from, to]).await? {
-                        let (mut offset, bytes): (Offset, Vec<u8>) = (row.take("first_offset")?, row.take("places")?);
+                    for mut row in tx.query(sql, params![partition, span.after, span.up_to]).await? {
+                        let (mut number, bytes): (i64, Vec<u8>) = (row.take("first_offset")?, row.take("places")?);
                         let mut rest = bytes.as_slice();
                         while let Some(distance) = take_number(&mut rest) {
                             let place = take_number(&mut rest).and_then(|place| u32::try_from(place).ok());
                             let corrupt = || Error::Corrupt("places that were served cannot be read".to_owned());
-                            offset = offset.saturating_add_unsigned(distance);
-                            served.insert(offset, place.ok_or_else(corrupt)?);
+                            number = number.saturating_add_unsigned(distance);
+                            served.insert(Offset::from_number(number), place.ok_or_else(corrupt)?);
                         }
                     }
                     Ok(served)
@@ -303,15 +303,15 @@ pub(super) fn read_learnt(row: &mut Row) -> Result<Learnt> {
     Learnt::from_bytes(&bytes).ok_or_else(|| Error::Corrupt("what a gallery has learnt cannot be read".to_owned()))
 }
 
-/// Stores one row for each batch: for each act with a known place, its distance from the act before and its place, as
-/// LEB128.
+/// Stores one row for each batch: for each act with a known place, the difference of its offset's number from the one
+/// before, and its place, as LEB128.
 async fn note_places(tx: &mut Tx, partition: u32, served: &[(Offset, u32)]) -> Result<()> {
     let (Some((first, _)), Some((last, _))) = (served.first(), served.last()) else { return Ok(()) };
-    let (mut places, mut before) = (Vec::new(), *first);
+    let (mut places, mut before) = (Vec::new(), first.number());
     for (offset, place) in served {
-        push_number(&mut places, offset.abs_diff(before));
+        push_number(&mut places, offset.number().abs_diff(before));
         push_number(&mut places, u64::from(*place));
-        before = *offset;
+        before = offset.number();
     }
     let sql = "INSERT INTO served_places (partition, first_offset, last_offset, places) VALUES ($1, $2, $3, $4)";
     tx.execute(sql, params![partition, *first, *last, places]).await.map(drop)

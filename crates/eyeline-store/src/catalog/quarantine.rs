@@ -318,7 +318,7 @@ pub(super) async fn claim(tx: &mut Tx, batch: &EventBatch) -> Result<BTreeSet<Of
     let mut lost = BTreeSet::new();
     for event in &batch.events {
         let Some(replay) = event.event.replay else { continue };
-        match firsts.entry((replay.partition, replay.offset)) {
+        match firsts.entry((replay.partition, Offset::from_number(replay.offset))) {
             std::collections::btree_map::Entry::Vacant(first) => drop(first.insert(event)),
             std::collections::btree_map::Entry::Occupied(_) => drop(lost.insert(event.offset)),
         }

@@ -1,8 +1,10 @@
 //! The inbox: events on stable storage, from acceptance until they are flushed.
 //!
 //! An inbox has a fixed number of partitions. Each event gets an offset in its partition, in the order in which events
-//! became durable. A reader that has reached an offset never finds a new event at or before it.
+//! became durable. A reader that has reached an offset never finds a new event at or before it. Offsets have gaps:
+//! [`Inbox::waiting`] counts events.
 
+mod offset;
 mod sqlite;
 
 use std::path::PathBuf;
@@ -15,8 +17,7 @@ pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
 
-/// The position of an event in its partition: above zero, rising in the order of durability, possibly with gaps.
-pub type Offset = i64;
+pub use offset::{Offset, Span};
 
 /// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -51,8 +52,11 @@ pub trait Inbox: Send + Sync + 'static {
     /// least one if there is one.
     async fn pull(&self, partition: u32, after: Offset, events_max: usize) -> Result<Vec<Delivery>>;
 
-    /// The offset of the newest event; 0 if there never was one. It never falls.
+    /// The offset of the newest event; [`Offset::START`] if there never was one. It never falls.
     async fn head(&self, partition: u32) -> Result<Offset>;
+
+    /// The number of kept events after `after`.
+    async fn waiting(&self, partition: u32, after: Offset) -> Result<u64>;
 
     /// Succeeds if the inbox would accept an event. `Unavailable` if not, as after a failed fsync.
     async fn ping(&self) -> Result<()>;

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order of application. A released one never changes; corrections get a new one.
-const MIGRATIONS: [Migration; 22] = [
+const MIGRATIONS: [Migration; 23] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -48,6 +48,7 @@ const MIGRATIONS: [Migration; 22] = [
     migration!(20, "0020_turns"),
     migration!(21, "0021_project_erasures"),
     migration!(22, "0022_public_pages"),
+    migration!(23, "0023_counted_waiting"),
 ];
 
 /// The version to which this binary migrates a catalog.

@@ -8,6 +8,7 @@ use eyeline_core::{
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::inbox::Offset;
 
 /// The type of a value. PostgreSQL needs it even for a NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,18 @@ impl Column for i64 {
             Value::Int(value) => Some(value),
             _ => None,
         }
+    }
+}
+
+impl Column for Offset {
+    const KIND: Kind = Kind::Int;
+
+    fn into_value(self) -> Value {
+        Value::Int(self.number())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        i64::from_value(value).map(Offset::from_number)
     }
 }
 

@@ -9,11 +9,12 @@ use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::events::BatchEvent;
 use eyeline_store::catalog::galleries::GalleryPatch;
 use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
+use eyeline_store::inbox::Offset;
 use eyeline_store::sql::Db;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{FIRST_FENCE, GALLERY, PROJECT, at, batch, catalog_with_a_gallery, rows};
+use crate::events::{FIRST_FENCE, GALLERY, PROJECT, at, batch, catalog_with_a_gallery, offset, rows};
 use crate::guard::{acts, assert_ranks_as, reckon, reckoned};
 use crate::lake::{commit, file, flush, note};
 
@@ -41,8 +42,8 @@ fn cut(inputs: &[&LakeFile], outputs: &[LakeFile]) -> Cut {
     Cut {
         partition: 0,
         fence: FIRST_FENCE,
-        after: 0,
-        cut: FIRST,
+        after: Offset::START,
+        cut: offset(FIRST),
         complete_from: at(77),
         galleries: vec![GALLERY],
         inputs: inputs.iter().map(|file| file.key.clone()).collect(),
@@ -55,7 +56,7 @@ async fn store(catalog: &Catalog, fence: i64, of: i64, reckoner: &Reckoner) -> C
     let mut outcome = Committed::Done;
     let pieces: Vec<Piece> = reckoner.pieces().collect();
     for some in pieces.chunks(7) {
-        outcome = catalog.store_base(0, fence, of, GALLERY, some.to_vec()).await.expect("an answer");
+        outcome = catalog.store_base(0, fence, offset(of), GALLERY, some.to_vec()).await.expect("an answer");
     }
     outcome
 }
@@ -95,7 +96,9 @@ async fn counting_goes_on_from_a_stored_base_as_if_nothing_had_gone() {
 
         let manifest = catalog.manifest().await.expect("a manifest");
         assert_eq!(manifest.files, [second]);
-        let marks = Marks { partition: 0, applied: ALL, flushed: ALL, cut: FIRST, complete_from: Some(at(77)) };
+        let (applied, cut) = (offset(ALL), offset(FIRST));
+        let complete_from = Some(at(77));
+        let marks = Marks { partition: 0, applied, flushed: applied, cut, complete_from, waiting: 0 };
         assert_eq!(manifest.partitions, [marks]);
         assert_eq!(catalog.unwanted_objects(9).await.expect("keys"), [first.key]);
         let stored = base(&catalog).await;
@@ -121,8 +124,8 @@ async fn a_cut_that_somebody_was_before_changes_nothing() {
         let sound = cut(&[&first], &[]);
         let refused = [
             Cut { fence: FIRST_FENCE + 1, ..sound.clone() },
-            Cut { after: 7, ..sound.clone() },
-            Cut { cut: ALL + 1, ..sound.clone() },
+            Cut { after: offset(7), ..sound.clone() },
+            Cut { cut: offset(ALL + 1), ..sound.clone() },
             Cut { inputs: vec![first.key.clone(), gone.key], ..sound.clone() },
         ];
         for other in refused {
@@ -156,7 +159,7 @@ async fn a_newer_base_takes_the_place_of_the_old_one_and_what_is_left_of_others_
         catalog.commit_cut(cut(&[&first], &[])).await.expect("made");
         let all = reckoned(&acts, |_| guarded());
         store(&catalog, FIRST_FENCE, ALL, &all).await;
-        let next = Cut { after: FIRST, cut: ALL, ..cut(&[&second], &[]) };
+        let next = Cut { after: offset(FIRST), cut: offset(ALL), ..cut(&[&second], &[]) };
         assert_eq!(catalog.commit_cut(next).await.expect("an answer"), Committed::Done);
         assert_eq!(base(&catalog).await, sorted(&all));
 
@@ -188,7 +191,7 @@ async fn events_behind_a_cut_are_known_to_be_counted_under_the_settings_of_their
         catalog.commit_cut(Cut { galleries: Vec::new(), ..cut(&[&first], &[]) }).await.expect("made");
         let history = catalog.ranking_history(GALLERY, 0).await.expect("a history");
         assert_eq!(history.changes.len(), 1);
-        for offset in [401, 450, 500, 501, 600] {
+        for offset in [401, 450, 500, 501, 600].map(offset) {
             assert_eq!(history.at(offset), before.at(offset), "{offset}");
         }
     })

@@ -10,6 +10,7 @@ use eyeline_store::catalog::events::{Applied, Aside, BatchEvent, EventBatch, Mis
 use eyeline_store::catalog::lake::{Committed, FlushBatch};
 use eyeline_store::catalog::orders::ChangeMark;
 use eyeline_store::catalog::partitions::{Claim, Claimant};
+use eyeline_store::inbox::{Offset, Span};
 use eyeline_store::params;
 use eyeline_store::sql::{Db, Row};
 use futures::FutureExt as _;
@@ -97,17 +98,28 @@ pub async fn applied_events(db: &Db) -> i64 {
 
 async fn quarantined(db: &Db) -> Vec<(i64, String)> {
     let sql = "SELECT event_offset, reason FROM quarantine ORDER BY event_offset";
-    let read = |mut row: Row| (row.take("event_offset").expect("an offset"), row.take("reason").expect("a reason"));
+    let read =
+        |mut row: Row| (number(row.take("event_offset").expect("an offset")), row.take("reason").expect("a reason"));
     rows(db, sql).await.into_iter().map(read).collect()
 }
 
-fn view(offset: i64, image: ImageRef) -> BatchEvent {
+/// The offset of an event by its number: offsets have gaps.
+pub fn offset(number: i64) -> Offset {
+    Offset::from_number(number << 16)
+}
+
+/// The number of the event at the offset.
+pub fn number(offset: Offset) -> i64 {
+    offset.number() >> 16
+}
+
+fn view(number: i64, image: ImageRef) -> BatchEvent {
     let event = Event {
-        event_id: EventId(Uuid::from_u128(1_000 + offset.unsigned_abs() as u128)),
+        event_id: EventId(Uuid::from_u128(1_000 + number.unsigned_abs() as u128)),
         id_given: false,
         project_id: PROJECT,
         application_id: APPLICATION,
-        received_at: at(offset),
+        received_at: at(number),
         session_id: Uuid::from_u128(5).into(),
         visitor_id: None,
         category: "gallery".to_owned(),
@@ -120,11 +132,11 @@ fn view(offset: i64, image: ImageRef) -> BatchEvent {
         replay: None,
     };
     let act = GalleryAct { kind: ActKind::View, gallery_id: GALLERY, image };
-    BatchEvent { offset, event, act: Some(act), misfit: None }
+    BatchEvent { offset: offset(number), event, act: Some(act), misfit: None }
 }
 
-pub fn view_of(offset: i64, number: u128) -> BatchEvent {
-    view(offset, ImageRef::Id(image(number)))
+pub fn view_of(number: i64, of_image: u128) -> BatchEvent {
+    view(number, ImageRef::Id(image(of_image)))
 }
 
 pub fn named(mut event: BatchEvent, id: u128) -> BatchEvent {
@@ -144,8 +156,8 @@ pub fn batch(after: i64, reached: i64, events: Vec<BatchEvent>) -> EventBatch {
     EventBatch {
         partition: 0,
         fence: FIRST_FENCE,
-        after,
-        reached,
+        after: offset(after),
+        reached: offset(reached),
         events,
         aside: Vec::new(),
         now: at(1_000),
@@ -161,13 +173,13 @@ pub fn done(galleries: &[GalleryId], duplicates: usize, quarantined: usize) -> A
 async fn views_and_clicks_are_counted_by_image_under_either_name() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
-        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), 0);
+        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), Offset::START);
         let sku = |number: u128| ImageRef::External(format!("sku-{number}"));
         let events = vec![view_of(1, 0), view(2, sku(0)), clicked(view(3, sku(1))), clicked(view_of(4, 0))];
         assert_eq!(catalog.apply_events(batch(0, 4, events)).await.expect("applied"), done(&[GALLERY], 0, 0));
         assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (2, 1)), (image(1), (0, 1))]));
         assert_eq!(applied_events(&db).await, 4);
-        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), 4);
+        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(4));
     })
     .await;
 }
@@ -182,7 +194,7 @@ async fn a_batch_that_was_applied_is_refused_by_the_mark() {
         let ahead = batch(7, 8, vec![view_of(8, 0)]);
         assert_eq!(catalog.apply_events(ahead).await.expect("no error"), Applied::MarkMoved);
         assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0)), (image(1), (1, 0))]));
-        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), 2);
+        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(2));
     })
     .await;
 }
@@ -216,16 +228,16 @@ async fn an_event_sent_again_counts_once_within_a_batch_and_across_batches() {
         elsewhere.event.application_id = ApplicationId(Uuid::from_u128(33));
         assert_eq!(catalog.apply_events(batch(3, 4, vec![elsewhere])).await.expect("applied"), done(&[GALLERY], 0, 0));
 
-        let dropped: Vec<i64> = rows(&db, "SELECT event_offset FROM dropped_events ORDER BY event_offset")
+        let dropped: Vec<Offset> = rows(&db, "SELECT event_offset FROM dropped_events ORDER BY event_offset")
             .await
             .into_iter()
             .map(|mut row| row.take("event_offset").expect("an offset"))
             .collect();
-        assert_eq!(dropped, [2, 3]);
+        assert_eq!(dropped, [offset(2), offset(3)]);
         let key = (APPLICATION, EventId(Uuid::from_u128(9)));
         let places = catalog.event_places(vec![key, (APPLICATION, EventId(Uuid::nil()))]).await.expect("places");
         assert_eq!(places.len(), 1);
-        assert_eq!((places[&key].partition, places[&key].offset), (0, 1));
+        assert_eq!((places[&key].partition, places[&key].offset), (0, offset(1)));
     })
     .await;
 }
@@ -241,7 +253,10 @@ async fn ids_are_forgotten_by_age_and_a_few_at_a_time() {
         assert_eq!(catalog.forget_event_ids(at(9), 5).await.expect("forgotten"), 0);
         let ids = (1..=10).map(|id| (APPLICATION, EventId(Uuid::from_u128(id)))).collect();
         let left = catalog.event_places(ids).await.expect("places");
-        assert_eq!(left.values().map(|place| place.offset).collect::<BTreeSet<_>>(), BTreeSet::from([9, 10]));
+        assert_eq!(
+            left.values().map(|place| place.offset).collect::<BTreeSet<_>>(),
+            BTreeSet::from([offset(9), offset(10)])
+        );
     })
     .await;
 }
@@ -272,8 +287,8 @@ async fn what_names_no_image_of_the_senders_project_is_kept_apart() {
         let record: Vec<u8> =
             rows(&db, "SELECT event FROM quarantine ORDER BY event_offset").await[0].take("event").expect("bytes");
         assert_eq!(Event::decode(&record), Some(view_of(1, 77).event), "it can be tried again as it was");
-        let dropped = catalog.dropped_events(0, 1, 7).await.expect("places");
-        assert_eq!(dropped, BTreeSet::from([1, 2, 3, 4, 5, 6]), "none of them counts");
+        let dropped = catalog.dropped_events(0, Span { after: Offset::START, up_to: offset(7) }).await.expect("places");
+        assert_eq!(dropped, (1..=6).map(offset).collect(), "none of them counts");
     })
     .await;
 }
@@ -283,7 +298,7 @@ async fn a_record_that_cannot_be_read_is_kept_apart_and_the_line_goes_on() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         let unreadable = Aside {
-            offset: 1,
+            offset: offset(1),
             event: None,
             record: vec![0, 255, 7],
             misfit: Misfit { reason: "unreadable", errors: FieldErrors::one("", "No layout.") },
@@ -291,7 +306,7 @@ async fn a_record_that_cannot_be_read_is_kept_apart_and_the_line_goes_on() {
         let batch = EventBatch { aside: vec![unreadable], ..batch(0, 2, vec![view_of(2, 0)]) };
         assert_eq!(catalog.apply_events(batch).await.expect("applied"), done(&[GALLERY], 0, 1));
         assert_eq!(quarantined(&db).await, [(1, "unreadable".to_owned())]);
-        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), 2);
+        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(2));
     })
     .await;
 }
@@ -314,8 +329,8 @@ async fn partitions_are_marked_apart() {
         let in_partition = |partition, batch| EventBatch { partition, ..batch };
         catalog.apply_events(in_partition(1, batch(0, 5, vec![named(view_of(5, 0), 9)]))).await.expect("applied");
         catalog.apply_events(in_partition(0, batch(0, 3, vec![named(view_of(3, 0), 9)]))).await.expect("applied");
-        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), 3);
-        assert_eq!(catalog.applied_mark(1).await.expect("a mark"), 5);
+        assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(3));
+        assert_eq!(catalog.applied_mark(1).await.expect("a mark"), offset(5));
         assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]), "an id counts once over all partitions");
     })
     .await;
@@ -351,13 +366,14 @@ proptest! {
         runtime.block_on(on_every_database(async |db| {
             let catalog = catalog_with_a_gallery(&db).await;
             let (mut seen, mut expected, mut expected_aside) = (BTreeSet::new(), BTreeMap::new(), 0);
-            let mut offset = 0;
+            let mut last = 0;
             for (events, tries) in &history {
-                let after = offset;
+                let after = last;
                 let mut sent = Vec::new();
                 for (number, click, id) in events {
-                    offset += 1;
-                    let event = if *click { clicked(view_of(offset, *number)) } else { view_of(offset, *number) };
+                    last += 1;
+                    let event = view_of(last, *number);
+                    let event = if *click { clicked(event) } else { event };
                     sent.push(match id {
                         Some(id) => named(event, *id),
                         None => event,
@@ -374,7 +390,7 @@ proptest! {
                 }
                 // An empty batch has nothing to try; a worker never makes one.
                 for attempt in 0..if events.is_empty() { 0 } else { *tries } {
-                    let outcome = catalog.apply_events(batch(after, offset, sent.clone())).await.expect("applied");
+                    let outcome = catalog.apply_events(batch(after, last, sent.clone())).await.expect("applied");
                     assert_eq!(outcome == Applied::MarkMoved, attempt > 0);
                 }
             }
@@ -382,14 +398,14 @@ proptest! {
             assert_eq!(quarantined(&db).await.len(), expected_aside);
             let counted: u64 = expected.values().map(|(views, clicks)| views + clicks).sum();
             assert_eq!(applied_events(&db).await as u64, counted);
-            assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset);
+            assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(last));
         }));
     }
 }
 
 /// An act on one of the gallery's images, so many minutes after the first.
-fn placed(offset: i64, number: u32, minutes: i64, click: bool, served: Option<Served>) -> BatchEvent {
-    let mut event = view_of(offset, number.into());
+fn placed(number: i64, of_image: u32, minutes: i64, click: bool, served: Option<Served>) -> BatchEvent {
+    let mut event = view_of(number, of_image.into());
     event.event.received_at = at(minutes * 60 + 600);
     event.event.served = served;
     if click { clicked(event) } else { event }
@@ -412,7 +428,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         .collect();
     let place_of = |act: &BatchEvent| {
         let rank = act.event.served?.rank;
-        (act.offset % 7 > 2).then_some(u32::from(rank))
+        (number(act.offset) % 7 > 2).then_some(u32::from(rank))
     };
     let mut learnt = Learnt::default();
     let mut evidence = [Evidence::default(); 2];
@@ -426,7 +442,11 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         for (after, reached) in [(0, 1), (1, 25), (25, 60)] {
-            let some = acts.iter().filter(|act| act.offset > after && act.offset <= reached).cloned().collect();
+            let some = acts
+                .iter()
+                .filter(|act| number(act.offset) > after && number(act.offset) <= reached)
+                .cloned()
+                .collect();
             catalog.apply_events(batch(after, reached, some)).await.expect("applied");
         }
         let changes =
@@ -438,11 +458,14 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         for flushed in [0, 20, 25] {
             if flushed > 0 {
                 let after = catalog.marks().await.expect("marks")[0].flushed;
-                let flush = FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached: flushed, files: Vec::new() };
+                let reached = offset(flushed);
+                let flush =
+                    FlushBatch { partition: 0, fence: FIRST_FENCE, after, reached, records: 1, files: Vec::new() };
                 assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
             }
-            let served = catalog.served_places(0, flushed + 1, 60).await.expect("places");
-            for act in acts.iter().filter(|act| act.offset > flushed) {
+            let served =
+                catalog.served_places(0, Span { after: offset(flushed), up_to: offset(60) }).await.expect("places");
+            for act in acts.iter().filter(|act| act.offset > offset(flushed)) {
                 assert_eq!(served.get(&act.offset).copied(), place_of(act), "{}", act.offset);
             }
         }

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{GALLERY, PROJECT, at, batch, catalog_with_a_gallery, clicked, make_gallery, view_of};
+use crate::events::{GALLERY, PROJECT, at, batch, catalog_with_a_gallery, clicked, make_gallery, number, view_of};
 
 const BY_INTEREST: Ranking = Ranking {
     strategy: Strategy::Interest,
@@ -33,7 +33,7 @@ fn session(number: usize) -> SessionId {
 
 /// A view and a click of each session, after the applied events.
 async fn visit(catalog: &Catalog) {
-    let mark = catalog.applied_mark(0).await.expect("a mark");
+    let mark = number(catalog.applied_mark(0).await.expect("a mark"));
     let of = |number: usize, event: BatchEvent| {
         let mut event = event;
         event.event.session_id = session(number);
@@ -41,8 +41,8 @@ async fn visit(catalog: &Catalog) {
     };
     let events: Vec<BatchEvent> = (0..SESSIONS)
         .flat_map(|number| {
-            let offset = mark + 1 + 2 * number as i64;
-            [of(number, view_of(offset, 0)), of(number, clicked(view_of(offset + 1, 0)))]
+            let first = mark + 1 + 2 * number as i64;
+            [of(number, view_of(first, 0)), of(number, clicked(view_of(first + 1, 0)))]
         })
         .collect();
     let reached = mark + events.len() as i64;

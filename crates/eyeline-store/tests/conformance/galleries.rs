@@ -20,7 +20,7 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{batch, claim_first};
+use crate::events::{batch, claim_first, number, offset};
 
 pub const PROJECT: ProjectId = ProjectId(Uuid::from_u128(1));
 const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(2));
@@ -102,11 +102,11 @@ pub async fn insert_upload(db: &Db, project_id: ProjectId, image_id: ImageId) {
 
 /// Counts one view of each of the images.
 pub async fn view(catalog: &Catalog, images: &[ImageId]) {
-    let after = catalog.applied_mark(0).await.expect("a mark");
-    let events = (after + 1..).zip(images).map(|(offset, image_id)| BatchEvent {
-        offset,
+    let after = number(catalog.applied_mark(0).await.expect("a mark"));
+    let events = (after + 1..).zip(images).map(|(number, image_id)| BatchEvent {
+        offset: offset(number),
         event: Event {
-            event_id: EventId(Uuid::from_u128(offset.unsigned_abs().into())),
+            event_id: EventId(Uuid::from_u128(number.unsigned_abs().into())),
             id_given: false,
             project_id: PROJECT,
             application_id: ApplicationId(Uuid::from_u128(9)),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::engines::on_every_database;
 use crate::events::{
-    GALLERY, IMAGES, applied_events, at, batch, catalog_with_a_gallery, clicked, image, rows, view_of,
+    GALLERY, IMAGES, applied_events, at, batch, catalog_with_a_gallery, clicked, image, number, rows, view_of,
 };
 
 /// A person's source, unlike those of the tests' robots.
@@ -37,7 +37,7 @@ fn sent(mut event: BatchEvent, minute: i64, session: u128, source: Option<u32>) 
     event.event.received_at = at(minute * 60);
     event.event.session_id = SessionId(Uuid::from_u128(session));
     event.event.source = source.map(source_of);
-    let rank = u16::try_from(event.offset % 5).expect("small");
+    let rank = u16::try_from(number(event.offset) % 5).expect("small");
     event.event.served = Some(Served { ordinal: number_of(&event), rank });
     event
 }
@@ -122,7 +122,11 @@ async fn a_guarded_gallery_counts_the_same_however_its_acts_are_cut_into_batches
         let catalog = catalog_with_a_gallery(&db).await;
         set_guard(&catalog, true).await;
         for (after, reached) in [(0, 1), (1, 40), (40, 300), (300, 301), (301, 600)] {
-            let some = acts.iter().filter(|act| act.offset > after && act.offset <= reached).cloned().collect();
+            let some = acts
+                .iter()
+                .filter(|act| number(act.offset) > after && number(act.offset) <= reached)
+                .cloned()
+                .collect();
             catalog.apply_events(batch(after, reached, some)).await.expect("applied");
         }
         assert_ranks_as(&catalog, &expected).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_store::inbox::{self, Delivery, Entry, Inbox};
+use eyeline_store::inbox::{self, Delivery, Entry, Inbox, Offset};
 use proptest::prelude::*;
 
 /// Opens an inbox, and the same one again after a restart.
@@ -35,10 +35,10 @@ fn texts(deliveries: &[Delivery]) -> Vec<String> {
 async fn an_empty_inbox_has_nothing_to_give() {
     let engine = Engine::new();
     let inbox = engine.open().await;
-    assert_eq!(inbox.head(0).await.expect("a head"), 0);
-    assert_eq!(inbox.pull(0, 0, 10).await.expect("a pull"), []);
+    assert_eq!(inbox.head(0).await.expect("a head"), Offset::START);
+    assert_eq!(inbox.pull(0, Offset::START, 10).await.expect("a pull"), []);
     inbox.append(&[]).await.expect("nothing is easily kept");
-    assert_eq!(inbox.head(0).await.expect("a head"), 0);
+    assert_eq!(inbox.head(0).await.expect("a head"), Offset::START);
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn what_was_appended_is_pulled_in_order_and_again_after_a_restart() {
     let inbox = engine.open().await;
     inbox.append(&entries(&["a", "b"])).await.expect("durable");
     inbox.append(&entries(&["", "d"])).await.expect("durable");
-    let before = inbox.pull(0, 0, 10).await.expect("a pull");
+    let before = inbox.pull(0, Offset::START, 10).await.expect("a pull");
     assert_eq!(texts(&before), ["a", "b", "", "d"]);
     assert!(before.is_sorted_by(|one, next| one.offset < next.offset));
     assert_eq!(before[3].offset, inbox.head(0).await.expect("a head"));
@@ -56,7 +56,7 @@ async fn what_was_appended_is_pulled_in_order_and_again_after_a_restart() {
     let inbox = engine.open().await;
     assert_eq!(inbox.head(0).await.expect("a head"), before[3].offset);
     inbox.append(&entries(&["e"])).await.expect("durable");
-    let after = inbox.pull(0, 0, 10).await.expect("a pull");
+    let after = inbox.pull(0, Offset::START, 10).await.expect("a pull");
     assert_eq!(after[..4], before[..]);
     assert_eq!(texts(&after[4..]), ["e"]);
     assert!(after[4].offset > before[3].offset);
@@ -70,7 +70,7 @@ async fn a_reader_finds_each_event_once_by_the_offset_it_has_reached() {
     for part in all.chunks(7) {
         inbox.append(&entries(&part.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("durable");
     }
-    let (mut reached, mut read) = (0, Vec::new());
+    let (mut reached, mut read) = (Offset::START, Vec::new());
     loop {
         let deliveries = inbox.pull(0, reached, 9).await.expect("a pull");
         assert!(deliveries.len() <= 9);
@@ -79,6 +79,47 @@ async fn a_reader_finds_each_event_once_by_the_offset_it_has_reached() {
         read.extend(texts(&deliveries));
     }
     assert_eq!(read, all);
+}
+
+#[tokio::test]
+async fn events_are_counted_from_any_offset_and_offsets_do_not_count_them() {
+    let engine = Engine::new();
+    let inbox = engine.open().await;
+    assert_eq!(inbox.waiting(0, Offset::START).await.expect("a number"), 0);
+    for texts in [&["a", "b", "c"][..], &["d"], &["e", "f"]] {
+        inbox.append(&entries(texts)).await.expect("durable");
+    }
+    let all = inbox.pull(0, Offset::START, 10).await.expect("a pull");
+    assert_eq!(inbox.waiting(0, Offset::START).await.expect("a number"), 6);
+    for (Delivery { offset, .. }, left) in all.iter().zip((0..6u64).rev()) {
+        assert_eq!(inbox.waiting(0, *offset).await.expect("a number"), left);
+        assert_eq!(inbox.pull(0, offset.before(), 1).await.expect("a pull")[0].offset, *offset, "it comes next");
+    }
+    let head = inbox.head(0).await.expect("a head");
+    assert!(head.number() > 6, "offsets have gaps, so that nobody counts by them: {head}");
+}
+
+#[tokio::test]
+async fn a_file_numbered_without_gaps_goes_on_with_later_offsets() {
+    let engine = Engine::new();
+    drop(engine.open().await);
+    let path = engine.url.strip_prefix("sqlite:").expect("a path").to_owned();
+    let file = rusqlite::Connection::open(&path).expect("the file");
+    // Three events of the first numbering, in two chunks: `a` and `b`, then `c`.
+    for (first, count, events) in [(1, 2, "\u{1}\0\0\0a\u{1}\0\0\0b"), (3, 1, "\u{1}\0\0\0c")] {
+        let sql = "INSERT INTO chunks (first_offset, count, events) VALUES (?1, ?2, ?3)";
+        file.execute(sql, (first, count, events.as_bytes())).expect("a chunk of then");
+    }
+    drop(file);
+    let inbox = engine.open().await;
+    assert_eq!(inbox.head(0).await.expect("a head"), Offset::from_number(3));
+    inbox.append(&entries(&["d", "e"])).await.expect("durable");
+    let all = inbox.pull(0, Offset::START, 10).await.expect("a pull");
+    assert_eq!(texts(&all), ["a", "b", "c", "d", "e"]);
+    assert!(all.is_sorted_by(|one, next| one.offset < next.offset));
+    assert_eq!(inbox.waiting(0, all[0].offset).await.expect("a number"), 4);
+    inbox.forget(0, all[2].offset).await.expect("room");
+    assert_eq!(inbox.pull(0, Offset::START, 10).await.expect("a pull"), all[3..]);
 }
 
 #[tokio::test]
@@ -93,7 +134,7 @@ async fn appends_at_the_same_time_are_all_kept_and_each_call_keeps_its_order() {
         }
     });
     futures::future::join_all(calls).await;
-    let read = texts(&inbox.pull(0, 0, 10_000).await.expect("a pull"));
+    let read = texts(&inbox.pull(0, Offset::START, 10_000).await.expect("a pull"));
     assert_eq!(read.len(), 1_000);
     for call in 0..200 {
         let of_call: Vec<&String> = read.iter().filter(|text| text.starts_with(&format!("{call}-"))).collect();
@@ -106,14 +147,17 @@ async fn appends_at_the_same_time_are_all_kept_and_each_call_keeps_its_order() {
 async fn an_arrival_is_noticed() {
     let engine = Engine::new();
     let inbox = engine.open().await;
-    assert!(tokio::time::timeout(Duration::from_millis(20), inbox.arrived(0, 0)).await.is_err(), "nothing is there");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), inbox.arrived(0, Offset::START)).await.is_err(),
+        "nothing is there"
+    );
     let waiting = tokio::spawn({
         let inbox = inbox.clone();
-        async move { inbox.arrived(0, 0).await }
+        async move { inbox.arrived(0, Offset::START).await }
     });
     inbox.append(&entries(&["a"])).await.expect("durable");
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("noticed").expect("no panic");
-    inbox.arrived(0, 0).await;
+    inbox.arrived(0, Offset::START).await;
 }
 
 #[tokio::test]
@@ -123,7 +167,7 @@ async fn what_is_forgotten_makes_room_and_the_numbering_goes_on() {
     for text in ["a", "b", "c"] {
         inbox.append(&entries(&[text])).await.expect("durable");
     }
-    let all = inbox.pull(0, 0, 10).await.expect("a pull");
+    let all = inbox.pull(0, Offset::START, 10).await.expect("a pull");
     inbox.forget(0, all[1].offset).await.expect("room");
     assert_eq!(inbox.pull(0, all[1].offset, 10).await.expect("a pull"), all[2..]);
     inbox.forget(0, all[2].offset).await.expect("room");
@@ -143,7 +187,7 @@ async fn a_pull_is_bounded_in_bytes_and_still_gets_on() {
     for _ in 0..3 {
         inbox.append(&[Entry { partition: 0, event: vec![1; 4 * 1024 * 1024] }]).await.expect("durable");
     }
-    let first = inbox.pull(0, 0, 10).await.expect("a pull");
+    let first = inbox.pull(0, Offset::START, 10).await.expect("a pull");
     assert_eq!(first.len(), 2);
     assert_eq!(inbox.pull(0, first[1].offset, 10).await.expect("a pull").len(), 1);
 }
@@ -170,7 +214,7 @@ proptest! {
                 sent.extend(entries.iter().map(|entry| entry.event.clone()));
                 inbox.append(&entries).await.expect("durable");
             }
-            let (mut reached, mut read) = (0, Vec::new());
+            let (mut reached, mut read) = (Offset::START, Vec::new());
             loop {
                 let deliveries = inbox.pull(0, reached, events_max).await.expect("a pull");
                 let Some(last) = deliveries.last() else { break };

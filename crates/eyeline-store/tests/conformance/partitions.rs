@@ -9,6 +9,7 @@ use eyeline_store::catalog::events::{Applied, EventBatch};
 use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::catalog::lake::{Committed, FlushBatch};
 use eyeline_store::catalog::partitions::{Claim, Claimant};
+use eyeline_store::inbox::Offset;
 use eyeline_store::params;
 use eyeline_store::sql::Db;
 use futures::FutureExt as _;
@@ -16,8 +17,8 @@ use futures::future::join_all;
 use uuid::Uuid;
 
 use crate::engines::on_every_database;
-use crate::events::{PROJECT, at, batch, catalog_with_a_gallery, view_of};
-use crate::lake::file;
+use crate::events::{PROJECT, at, batch, catalog_with_a_gallery, offset, view_of};
+use crate::lake::{self, file};
 
 async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
     on_every_database(async |db| {
@@ -58,7 +59,7 @@ async fn of_many_that_claim_one_owns_the_partition_until_its_lease_ends() {
             .map(|(node, _)| node)
             .collect();
         let [winner] = winners[..] else { panic!("{claims:?}") };
-        assert_eq!(catalog.partition_owner(0).await.expect("an answer"), Some((winner.clone(), 0)));
+        assert_eq!(catalog.partition_owner(0).await.expect("an answer"), Some((winner.clone(), Offset::START)));
 
         expect_taken(&catalog, "other", true, winner).await;
         assert!(catalog.renew_partition(0, 1).await.expect("an answer"));
@@ -109,7 +110,7 @@ async fn a_partition_that_was_released_is_free_at_once() {
 async fn what_comes_from_an_earlier_owner_changes_nothing() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
-        let flush = |fence, after, reached, files| FlushBatch { partition: 0, fence, after, reached, files };
+        let flush = |fence, after, reached, files| FlushBatch { fence, ..lake::flush(after, reached, files) };
         let note = async |key| catalog.note_unwanted(key, Timestamp::from_micros(i64::MAX)).await.expect("noted");
         let (one, two, merged) = (file(0, 1, 2), file(0, 3, 4), file(1, 1, 4));
         for file in [&one, &two, &merged] {
@@ -145,7 +146,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
             catalog.commit_erasure(&erasure, fence, &one, None, Erased::default(), at(0)).await.expect("an answer")
         };
         assert_eq!(erase(1).await, Committed::Moved);
-        assert_eq!(catalog.trim(0, 1).await.expect("an answer"), 0);
+        assert_eq!(catalog.trim(0, 1).await.expect("an answer"), Offset::START);
         assert_eq!(catalog.manifest().await.expect("a manifest"), before);
         assert_eq!(catalog.trimmed_marks().await.expect("marks"), trimmed);
 
@@ -153,7 +154,7 @@ async fn what_comes_from_an_earlier_owner_changes_nothing() {
         let owned = EventBatch { fence: 2, ..batch(4, 5, next()) };
         assert!(matches!(catalog.apply_events(owned).await.expect("an answer"), Applied::Done { .. }));
         assert_eq!(merge(2).await, Committed::Done);
-        assert_eq!(catalog.trim(0, 2).await.expect("an answer"), 4);
+        assert_eq!(catalog.trim(0, 2).await.expect("an answer"), offset(4));
     })
     .await;
 }
@@ -175,11 +176,15 @@ async fn after_two_deaths_without_progress_the_events_are_suspect() {
         assert_eq!(claimed().await, (4, true));
         run("UPDATE partitions SET applied = 11").await;
         assert_eq!(claimed().await, (5, true), "until the suspicion is ended");
-        assert_eq!(catalog.note_trial(0, 5, 12).await.expect("an answer"), Some(1));
+        assert_eq!(catalog.note_trial(0, 5, offset(12)).await.expect("an answer"), Some(1));
         assert_eq!(claimed().await, (6, true));
-        assert_eq!(catalog.note_trial(0, 5, 12).await.expect("an answer"), None, "somebody else has claimed it");
-        assert_eq!(catalog.note_trial(0, 6, 12).await.expect("an answer"), Some(2));
-        assert_eq!(catalog.note_trial(0, 6, 13).await.expect("an answer"), Some(1));
+        assert_eq!(
+            catalog.note_trial(0, 5, offset(12)).await.expect("an answer"),
+            None,
+            "somebody else has claimed it"
+        );
+        assert_eq!(catalog.note_trial(0, 6, offset(12)).await.expect("an answer"), Some(2));
+        assert_eq!(catalog.note_trial(0, 6, offset(13)).await.expect("an answer"), Some(1));
         catalog.end_trials(0, 6).await.expect("an answer");
         run("UPDATE partitions SET applied = 14").await;
         assert_eq!(claimed().await, (7, false));

@@ -8,6 +8,7 @@ use eyeline_store::Catalog;
 use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::events::{BatchEvent, EventBatch, Misfit};
 use eyeline_store::catalog::quarantine::{Age, Filter, Order, QuarantineTotals};
+use eyeline_store::inbox::{Offset, Span};
 use eyeline_store::params;
 use eyeline_store::sql::Db;
 use futures::FutureExt as _;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::engines::on_every_database;
 use crate::events::{
     APPLICATION, GALLERY, PROJECT, applied_events, at, batch, catalog_with_a_gallery, clicked, counts, done, image,
-    named, rows, view_of,
+    named, number, offset, rows, view_of,
 };
 
 /// An image that is not in the gallery at first.
@@ -29,9 +30,9 @@ fn misfit(mut event: BatchEvent, reason: &'static str) -> BatchEvent {
 }
 
 /// The replayed event, with its place in quarantine.
-fn back(mut event: BatchEvent, from: i64, offset: i64) -> BatchEvent {
-    event.event.replay = Some(Replay { partition: 0, offset: from, at: at(5_000) });
-    event.offset = offset;
+fn back(mut event: BatchEvent, from: i64, to: i64) -> BatchEvent {
+    event.event.replay = Some(Replay { partition: 0, offset: offset(from).number(), at: at(5_000) });
+    event.offset = offset(to);
     event.misfit = None;
     event
 }
@@ -51,7 +52,7 @@ async fn add_late_image(db: &Db) {
 
 async fn kept_apart(catalog: &Catalog) -> Vec<(i64, String)> {
     let found = catalog.quarantined(PROJECT, Filter::default(), Order::FirstFirst, None, 100).await.expect("a list");
-    found.into_iter().map(|quarantined| (quarantined.age.offset, quarantined.reason)).collect()
+    found.into_iter().map(|quarantined| (number(quarantined.age.offset), quarantined.reason)).collect()
 }
 
 #[tokio::test]
@@ -68,8 +69,9 @@ async fn an_event_that_comes_back_many_times_counts_once() {
         assert_eq!(counts(&db).await, BTreeMap::from([(image(LATE), (1, 0))]));
         assert_eq!(applied_events(&db).await, 1);
         assert_eq!(kept_apart(&catalog).await, []);
-        let dropped = catalog.dropped_events(0, 0, 10).await.expect("places");
-        assert_eq!(dropped.into_iter().collect::<Vec<_>>(), [1, 3, 4], "one place of the event counts");
+        let dropped =
+            catalog.dropped_events(0, Span { after: Offset::START, up_to: offset(10) }).await.expect("places");
+        assert_eq!(dropped, [1, 3, 4].map(offset).into(), "one place of the event counts");
     })
     .await;
 }
@@ -98,7 +100,8 @@ async fn one_whose_session_was_erased_meanwhile_does_not_come_back() {
         assert_eq!(catalog.apply_events(batch(2, 4, copies)).await.expect("applied"), done(&[GALLERY], 1, 0));
         assert_eq!(counts(&db).await, BTreeMap::from([(image(LATE), (1, 0))]));
         assert_eq!(kept_apart(&catalog).await, []);
-        assert!(catalog.dropped_events(0, 3, 4).await.expect("places").contains(&3), "no file gets it");
+        let span = Span { after: offset(2), up_to: offset(4) };
+        assert!(catalog.dropped_events(0, span).await.expect("places").contains(&offset(3)), "no file gets it");
     })
     .await;
 }
@@ -132,14 +135,14 @@ async fn an_event_in_quarantine_is_found_when_it_is_sent_again_and_its_id_goes_w
         assert_eq!(outcome, done(&[], 1, 1), "the first body wins, right or wrong");
         let key = (APPLICATION, EventId(Uuid::from_u128(9)));
         let found = catalog.quarantined_event(key.0, key.1).await.expect("an answer").expect("an event");
-        assert_eq!((found.age.offset, found.reason.as_str(), &found.event), (1, "schema", &wrong.event));
+        assert_eq!((found.age.offset, found.reason.as_str(), &found.event), (offset(1), "schema", &wrong.event));
         assert_eq!(found.errors, r#"{"data.n":["This is wrong."]}"#);
 
         let act = view_of(1, 0).act;
         let comes_back = BatchEvent { act, ..back(wrong, 1, 3) };
         catalog.apply_events(batch(2, 3, vec![comes_back])).await.expect("applied");
         assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]));
-        assert_eq!(catalog.event_places(vec![key]).await.expect("places")[&key].offset, 3);
+        assert_eq!(catalog.event_places(vec![key]).await.expect("places")[&key].offset, offset(3));
         assert!(catalog.quarantined_event(key.0, key.1).await.expect("an answer").is_none());
     })
     .await;
@@ -185,12 +188,12 @@ async fn the_quarantine_is_listed_filtered_and_counted_by_cause() {
             found.into_iter().map(|quarantined| quarantined.age).collect::<Vec<Age>>()
         };
         let first = offsets(Filter::default(), None).await;
-        assert_eq!(first.iter().map(|age| age.offset).collect::<Vec<_>>(), [9, 8, 7, 6]);
+        assert_eq!(first.iter().map(|age| number(age.offset)).collect::<Vec<_>>(), [9, 8, 7, 6]);
         let next = offsets(Filter::default(), first.last().copied()).await;
-        assert_eq!(next.iter().map(|age| age.offset).collect::<Vec<_>>(), [5, 4, 3, 2]);
+        assert_eq!(next.iter().map(|age| number(age.offset)).collect::<Vec<_>>(), [5, 4, 3, 2]);
         let filter = Filter { name: Some("late".to_owned()), reason: Some("schema".to_owned()), ..Filter::default() };
         let late = offsets(filter.clone(), None).await;
-        assert_eq!(late.iter().map(|age| age.offset).collect::<Vec<_>>(), [8, 7, 5]);
+        assert_eq!(late.iter().map(|age| number(age.offset)).collect::<Vec<_>>(), [8, 7, 5]);
         let causes = catalog.quarantine_causes(PROJECT, Filter::default(), 10).await.expect("causes");
         let told: Vec<_> = causes.iter().map(|cause| (&cause.name[..], &cause.reason[..], cause.events)).collect();
         assert_eq!(
@@ -260,7 +263,7 @@ async fn a_quarantine_has_bounds_and_its_totals_are_right_whatever_changes_it() 
         assert_eq!(catalog.trim_quarantine(PROJECT, 30, bytes / 2).await.expect("trimmed"), 15);
         let left: Vec<i64> = kept_apart(&catalog).await.into_iter().map(|(offset, _)| offset).collect();
         assert_eq!(left, (26..=40).collect::<Vec<i64>>());
-        let age = Age { quarantined_at: at(1_000), partition: 0, offset: 30 };
+        let age = Age { quarantined_at: at(1_000), partition: 0, offset: offset(30) };
         let longer =
             Misfit { reason: "schema", errors: FieldErrors::one("data.n", "This is wrong for another reason.") };
         catalog.renew_misfits(vec![(age, longer)]).await.expect("renewed");

@@ -8,11 +8,12 @@ use eyeline_core::{Ranking, Strategy, WeightFactors};
 use eyeline_store::Catalog;
 use eyeline_store::catalog::galleries::GalleryPatch;
 use eyeline_store::catalog::ranking_history::RankingChange;
+use eyeline_store::inbox::Offset;
 use eyeline_store::params;
 use futures::FutureExt as _;
 
 use crate::engines::on_every_database;
-use crate::events::{GALLERY, at, batch, catalog_with_a_gallery, make_gallery, view_of};
+use crate::events::{GALLERY, at, batch, catalog_with_a_gallery, make_gallery, offset, view_of};
 use crate::guard::{acts, assert_ranks_as, reckoned};
 
 async fn set(catalog: &Catalog, ranking: Ranking) {
@@ -39,11 +40,11 @@ async fn it_is_noted_from_which_event_on_events_are_counted_in_another_way() {
             set(&catalog, ranking).await;
         }
         let expected = [
-            RankingChange { after: 1, was: guarded, is: Ranking::default() },
-            RankingChange { after: 2, was: Ranking::default(), is: half_life(6) },
+            RankingChange { after: offset(1), was: guarded, is: Ranking::default() },
+            RankingChange { after: offset(2), was: Ranking::default(), is: half_life(6) },
         ];
         assert_eq!(history().await.changes, expected);
-        let at_offset = [1, 2, 3, 4].map(async |offset| history().await.at(offset));
+        let at_offset = [1, 2, 3, 4].map(async |number| history().await.at(offset(number)));
         let found = futures::future::join_all(at_offset).await;
         assert_eq!(found, [guarded, Ranking::default(), half_life(6), half_life(6)]);
 
@@ -121,9 +122,13 @@ async fn what_was_noted_of_guards_alone_is_kept() {
         let off = Ranking { strategy: Strategy::Trending, ..half_life(1) };
         let on = Ranking { guard: true, ..off };
         let history = catalog.ranking_history(GALLERY, 0).await.expect("a history");
-        let changes = [RankingChange { after: 7, was: off, is: on }, RankingChange { after: 9, was: on, is: off }];
+        let changes = [(7, off, on), (9, on, off)].map(|(after, was, is)| RankingChange {
+            after: Offset::from_number(after),
+            was,
+            is,
+        });
         assert_eq!((history.present, &history.changes[..]), (on, &changes[..]));
-        assert_eq!([7, 8, 9, 10].map(|offset| history.at(offset)), [off, on, on, off]);
+        assert_eq!([7, 8, 9, 10].map(|number| history.at(Offset::from_number(number))), [off, on, on, off]);
     })
     .await;
 }

@@ -7,7 +7,7 @@ use eyeline_store::catalog::events::BatchEvent;
 
 use eyeline_store::ObjectKey;
 use eyeline_store::catalog::erasures::{Erased, Erasure};
-use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile};
+use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::catalog::rollups::{CountsQuery, CountsRow, ErasedEvents, Group, KnownSessions, Level};
 use eyeline_store::sql::{Db, Row};
 use proptest::prelude::*;
@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use crate::engines::on_every_database;
 use crate::events::{
-    APPLICATION, FIRST_FENCE, IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, rows,
-    view_of,
+    APPLICATION, FIRST_FENCE, IMAGES, OTHER_PROJECT, PROJECT, batch, catalog_with_a_gallery, image, named, offset,
+    rows, view_of,
 };
+use crate::lake::flush;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -96,15 +97,14 @@ async fn sessions_are_known_of_a_row_until_it_changes_and_what_is_erased_is_take
             level: 0,
             rows: 5,
             bytes: 100,
-            first_offset: 1,
-            last_offset: 5,
+            first_offset: offset(1),
+            last_offset: offset(5),
             first_timestamp: as_of,
             last_timestamp: as_of,
             first_received_at: as_of,
             last_received_at: as_of,
         };
-        let flush = FlushBatch { partition: 0, fence: FIRST_FENCE, after: 0, reached: 5, files: vec![file.clone()] };
-        assert_eq!(catalog.commit_flush(flush).await.expect("an answer"), Committed::Done);
+        assert_eq!(catalog.commit_flush(flush(0, 5, vec![file.clone()])).await.expect("an answer"), Committed::Done);
         let erased = |name: &str, hour: i64, events| ErasedEvents {
             hour: Timestamp::from_micros(hour * HOUR),
             application_id: APPLICATION,

@@ -135,11 +135,11 @@ async fn metrics(
     for (outcome, count) in app.sql_workers.outcomes() {
         text.sample("eyeline_sql_questions_total", &format!("{{outcome=\"{outcome}\"}}"), count as f64);
     }
-    text.family("eyeline_inbox_waiting", "gauge", "Offsets between the newest event and the last one counted.");
+    text.family("eyeline_inbox_waiting", "gauge", "Events that are not counted yet.");
     for partition in 0..app.inbox.partitions() {
-        let (head, applied) = (app.inbox.head(partition).await?, app.catalog.applied_mark(partition).await?);
+        let waiting = app.inbox.waiting(partition, app.catalog.applied_mark(partition).await?).await?;
         let labels = format!("{{partition=\"{partition}\"}}");
-        text.sample("eyeline_inbox_waiting", &labels, head.saturating_sub(applied).max(0) as f64);
+        text.sample("eyeline_inbox_waiting", &labels, waiting as f64);
     }
     write_lake(&mut text, &app.catalog.manifest().await?);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -160,10 +160,10 @@ fn write_walls(text: &mut Text, walls: &Walls) {
 }
 
 fn write_lake(text: &mut Text, manifest: &Manifest) {
-    text.family("eyeline_lake_waiting", "gauge", "Offsets between the last event counted and the last one in a file.");
+    text.family("eyeline_lake_waiting", "gauge", "Counted events that are in no file yet.");
     for marks in &manifest.partitions {
         let labels = format!("{{partition=\"{}\"}}", marks.partition);
-        text.sample("eyeline_lake_waiting", &labels, marks.applied.abs_diff(marks.flushed) as f64);
+        text.sample("eyeline_lake_waiting", &labels, marks.waiting as f64);
     }
     let sum = |number: fn(&LakeFile) -> u64| manifest.files.iter().map(number).sum::<u64>() as f64;
     if let Some(oldest) = manifest.files.iter().map(|file| file.first_received_at).min() {

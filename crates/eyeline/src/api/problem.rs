@@ -124,7 +124,7 @@ impl From<eyeline_store::Error> for Problem {
                 )
                 .retry_after(retry_after)
             }
-            Error::LeaseLost(_) | Error::Corrupt(_) | Error::Internal { .. } => {
+            Error::LeaseLost(_) | Error::Moved | Error::Corrupt(_) | Error::Internal { .. } => {
                 // Logged once, here; the source is never sent.
                 tracing::error!(%error, "a request failed");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the server; it was logged.")

@@ -203,7 +203,7 @@ impl Follower {
                 let _ = tokio::time::timeout(PACE, hurried.changed()).await;
             }
             Pause::Arrival => {
-                let arrived = self.ingest.arrived(self.partition, mark.unwrap_or(0));
+                let arrived = self.ingest.arrived(self.partition, mark.unwrap_or_default());
                 let _ = tokio::time::timeout(POLL, arrived).await;
             }
             Pause::BackOff(pause) => tokio::time::sleep(pause).await,

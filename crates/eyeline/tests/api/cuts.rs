@@ -6,6 +6,7 @@ use eyeline::flow::lake::rebuild;
 use eyeline::flow::photo::sweep;
 use eyeline_core::Timestamp;
 use eyeline_store::catalog::lake::{Committed, LakeFile};
+use eyeline_store::inbox::Offset;
 use eyeline_store::sql::Db;
 use eyeline_store::{ObjectKey, params};
 use futures::FutureExt as _;
@@ -131,7 +132,7 @@ async fn whole_days_of_events_go_from_disk_and_what_they_came_to_stays() {
     assert_eq!(early.iter().map(|file| file.rows).sum::<u64>(), late, "what was applied behind a later event");
     let offsets = |file: &LakeFile| (file.first_offset, file.last_offset);
     let marks = app.catalog.marks().await.expect("marks")[0];
-    assert!(marks.cut > 0 && files.iter().all(|file| offsets(file).0 > marks.cut));
+    assert!(marks.cut > Offset::START && files.iter().all(|file| offsets(file).0 > marks.cut));
     assert_eq!(marks.complete_from, Some(begin_of(3)));
 
     // Readers that have begun can still read them; later they are deleted.
@@ -277,7 +278,9 @@ async fn events_are_counted_again_from_a_base_under_the_settings_of_their_time()
     }
     let history = shop.server.app.catalog.ranking_history(gallery_id, 0).await.expect("a history");
     let cut = shop.server.app.catalog.marks().await.expect("marks")[0].cut;
-    assert!(cut > 0 && history.changes.len() < 5 && history.changes.iter().all(|change| change.after > cut));
+    assert!(
+        cut > Offset::START && history.changes.len() < 5 && history.changes.iter().all(|change| change.after > cut)
+    );
 }
 
 #[tokio::test]
@@ -325,7 +328,7 @@ async fn an_event_out_of_quarantine_that_is_older_than_the_cut_counts_and_goes_w
     }
     shop.keep_house().await;
     let cut = shop.server.app.catalog.marks().await.expect("marks")[0].cut;
-    assert!(cut > 0);
+    assert!(cut > Offset::START);
 
     let row = json!([{"external_id": "sku-99", "url": "https://cdn.example/99.jpg"}]);
     assert_eq!(shop.load("application/json", row.to_string()).await.status, StatusCode::OK);

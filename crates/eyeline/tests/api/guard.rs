@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use eyeline_core::Event;
+use eyeline_store::inbox::Offset;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -155,7 +156,7 @@ async fn a_server_names_its_visitors_and_a_visitor_cannot_name_itself() {
 async fn addresses_are_kept_nowhere() {
     let shop = guarded_shop().await;
     shop.send_from("198.51.100.77", "Rare-Browser/1.0", &[shop.act("view", 1, 9)]).await;
-    let stored = shop.server.app.inbox.pull(0, 0, 10_000).await.expect("events");
+    let stored = shop.server.app.inbox.pull(0, Offset::START, 10_000).await.expect("events");
     let event = stored.last().and_then(|stored| Event::decode(&stored.event)).expect("an event");
     assert!(event.source.is_some_and(|source| !source.is_robot()));
     let record = String::from_utf8_lossy(&stored.last().expect("an event").event).into_owned();

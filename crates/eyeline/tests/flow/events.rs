@@ -19,7 +19,7 @@ use eyeline::settings::Settings;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
 use eyeline_lake::{Filter, Order};
-use eyeline_store::inbox::{self, Entry};
+use eyeline_store::inbox::{self, Entry, Offset};
 use eyeline_store::pubsub::{self, Hint};
 use eyeline_store::sql::Db;
 use eyeline_store::{Catalog, Inbox, Objects, PubSub, params};
@@ -171,7 +171,7 @@ impl Process {
     }
 
     async fn stored(&self) -> Vec<Event> {
-        let deliveries = self.inbox.pull(0, 0, 100_000).await.expect("events");
+        let deliveries = self.inbox.pull(0, Offset::START, 100_000).await.expect("events");
         deliveries.iter().map(|delivery| Event::decode(&delivery.event).expect("an event")).collect()
     }
 }

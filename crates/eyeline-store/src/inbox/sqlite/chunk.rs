@@ -1,4 +1,7 @@
 //! Chunks of events: each event follows its length.
+//!
+//! The offset of an event is the number of its chunk, shifted by [`INDEX_BITS`], plus its index in the chunk. The last
+//! event of a chunk and the first one of the next are therefore far apart.
 
 use bytes::{Buf as _, Bytes};
 
@@ -6,6 +9,27 @@ use super::super::{Delivery, Entry, Offset};
 
 /// The most bytes of a chunk, unless it is a single larger event.
 pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
+/// Bits of an offset for the index in the chunk. A chunk has fewer events than that: each takes at least the 4 bytes of
+/// its length.
+const INDEX_BITS: u32 = 16;
+const _: () = assert!(CHUNK_BYTES_MAX / 4 < 1 << INDEX_BITS);
+
+/// The offset of the first event of the chunk after the event at `newest`.
+pub(super) fn next_first(newest: Offset) -> Offset {
+    Offset::from_number(((newest.number() >> INDEX_BITS) + 1) << INDEX_BITS)
+}
+
+/// The offset of the last event of a chunk with `count` events, at least one.
+pub(super) fn last(first: Offset, count: i64) -> Offset {
+    Offset::from_number(first.number() + count - 1)
+}
+
+/// The number of a chunk's events after `after`.
+pub(super) fn count_after(first: Offset, count: i64, after: Offset) -> u64 {
+    let passed = after.number().saturating_sub(first.number()).saturating_add(1).clamp(0, count);
+    (count - passed).unsigned_abs()
+}
 
 /// Events of one call that go into one chunk.
 #[derive(Default)]
@@ -68,11 +92,11 @@ impl Piece {
 /// The events of a chunk whose first offset is `first`, without copying them.
 pub(super) fn split(chunk: &Bytes, first: Offset) -> impl Iterator<Item = Delivery> {
     let mut rest = chunk.clone();
-    (first..).map_while(move |offset| {
+    (first.number()..).map_while(move |offset| {
         if rest.len() < 4 {
             return None;
         }
         let length = rest.get_u32_le() as usize;
-        (length <= rest.len()).then(|| Delivery { offset, event: rest.split_to(length) })
+        (length <= rest.len()).then(|| Delivery { offset: Offset::from_number(offset), event: rest.split_to(length) })
     })
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::super::Offset;
-use super::chunk::Piece;
+use super::chunk::{self, Piece};
 use super::failure;
 use crate::error::{Error, Result};
 use crate::sql::is_failed_fsync;
@@ -66,8 +66,9 @@ pub(super) fn run(
 
 /// The offset of the newest event in the file.
 pub(super) fn newest_offset(connection: &Connection) -> rusqlite::Result<Offset> {
-    let sql = "SELECT first_offset + count - 1 FROM chunks ORDER BY first_offset DESC LIMIT 1";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    let sql = "SELECT first_offset, count FROM chunks ORDER BY first_offset DESC LIMIT 1";
+    let last = |row: &rusqlite::Row<'_>| Ok(chunk::last(Offset::from_number(row.get(0)?), row.get(1)?));
+    Ok(connection.prepare_cached(sql)?.query_row([], last).optional()?.unwrap_or(Offset::START))
 }
 
 fn size(command: &Command) -> usize {
@@ -152,8 +153,9 @@ fn append<'a>(
     let mut written = 0;
     let mut insert = |chunk: &Piece| -> rusqlite::Result<()> {
         let sql = "INSERT INTO chunks (first_offset, count, events) VALUES (?1, ?2, ?3)";
-        transaction.prepare_cached(sql)?.execute((newest + 1, chunk.count, chunk.bytes()))?;
-        newest += chunk.count;
+        let first = chunk::next_first(newest);
+        transaction.prepare_cached(sql)?.execute((first.number(), chunk.count, chunk.bytes()))?;
+        newest = chunk::last(first, chunk.count);
         written += chunk.len();
         Ok(())
     };
@@ -177,7 +179,7 @@ fn forget(connection: &Connection, up_to: Offset) -> rusqlite::Result<usize> {
                    WHERE first_offset <= ?1 AND first_offset + count - 1 <= ?1
                      AND first_offset < (SELECT max(first_offset) FROM chunks)
                    ORDER BY first_offset LIMIT ?2)";
-    connection.prepare_cached(sql)?.execute((up_to, FORGET_CHUNKS_MAX as i64))
+    connection.prepare_cached(sql)?.execute((up_to.number(), FORGET_CHUNKS_MAX as i64))
 }
 
 #[cfg(test)]
@@ -199,13 +201,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut connection = Connection::open(folder.path().join("inbox.sqlite")).expect("a file");
         super::super::prepare(&connection).expect("a table");
-        let (head, seen) = watch::channel(0);
+        let (head, seen) = watch::channel(Offset::START);
         let (answer, answered) = oneshot::channel();
         let pieces = Piece::cut(&[super::super::Entry { partition: 0, event: vec![1] }]);
         let _space = std::sync::Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().expect("space");
         writer.write(&mut connection, vec![Command::Append { pieces, answer, _space }], &head);
         assert!(answered.await.expect("an answer").is_err());
-        assert_eq!(*seen.borrow(), 0);
+        assert_eq!(*seen.borrow(), Offset::START);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_store::Error;
 use eyeline_store::catalog::quarantine::{Age, Cause, Filter, Order, Quarantined};
+use eyeline_store::inbox::Offset;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -229,9 +230,9 @@ async fn managed(app: &App, credential: &Credential, project_id: Option<ProjectI
 
 /// A place in the order of age as cursors hold it.
 fn key(age: Age) -> (i64, u32, i64) {
-    (age.quarantined_at.micros(), age.partition, age.offset)
+    (age.quarantined_at.micros(), age.partition, age.offset.number())
 }
 
 fn age((micros, partition, offset): (i64, u32, i64)) -> Age {
-    Age { quarantined_at: Timestamp::from_micros(micros), partition, offset }
+    Age { quarantined_at: Timestamp::from_micros(micros), partition, offset: Offset::from_number(offset) }
 }

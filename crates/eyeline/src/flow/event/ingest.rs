@@ -173,7 +173,7 @@ impl Ingest {
     /// Quarantines the next event after `mark` unread. Called for an event whose application keeps failing.
     pub async fn step_over(&self, partition: u32, mark: Offset, reason: &Error) -> Result<Step> {
         let deliveries = self.inbox.pull(partition, mark, 1).await?;
-        tracing::error!(partition, mark, error = %reason, "the event after this offset could not be applied");
+        tracing::error!(partition, %mark, error = %reason, "the event after this offset could not be applied");
         let sentence = "The server could not apply this event; it was logged.";
         self.quarantine_unread(partition, mark, deliveries, sentence).await
     }
@@ -187,7 +187,7 @@ impl Ingest {
     ) -> Result<Step> {
         let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::NotOwner) };
         let Some(Delivery { offset, event }) = deliveries.into_iter().next() else { return Ok(Step::Idle) };
-        tracing::error!(partition, offset, "an event was quarantined unread");
+        tracing::error!(partition, %offset, "an event was quarantined unread");
         let aside = vec![aside(offset, Event::decode(&event), event, FAILED, FieldErrors::one("", sentence))];
         let batch = EventBatch {
             partition,
@@ -297,7 +297,7 @@ impl Ingest {
                 for gallery_id in galleries {
                     hints::gallery_counted(&*self.pubsub, gallery_id).await;
                 }
-                tracing::debug!(partition, reached, duplicates, quarantined, "events applied");
+                tracing::debug!(partition, %reached, duplicates, quarantined, "events applied");
                 Ok(Step::Applied { reached, more })
             }
         }

@@ -119,7 +119,7 @@ impl Replays {
         if !dry_run {
             let at = self.clock.now();
             let entry = |(age, event): (Age, Event)| {
-                let replay = Some(Replay { partition: age.partition, offset: age.offset, at });
+                let replay = Some(Replay { partition: age.partition, offset: age.offset.number(), at });
                 Entry { partition: age.partition, event: Event { replay, ..event }.encode() }
             };
             self.inbox.append(&fit.into_iter().map(entry).collect::<Vec<_>>()).await?;

@@ -102,6 +102,7 @@ fn is_worth_it(files: &[LakeFile]) -> bool {
 #[cfg(test)]
 mod tests {
     use eyeline_store::ObjectKey;
+    use eyeline_store::inbox::Offset;
 
     use super::*;
 
@@ -116,8 +117,8 @@ mod tests {
             level,
             rows,
             bytes: rows * 20,
-            first_offset: 0,
-            last_offset: 0,
+            first_offset: Offset::START,
+            last_offset: Offset::START,
             first_timestamp: time,
             last_timestamp: time,
             first_received_at: time,

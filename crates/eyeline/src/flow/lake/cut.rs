@@ -11,7 +11,7 @@ use eyeline_core::{GalleryId, Timestamp};
 use eyeline_lake::{FileRef, Interval, write_after};
 use eyeline_store::catalog::cuts;
 use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
-use eyeline_store::inbox::Offset;
+use eyeline_store::inbox::{Offset, Span};
 use eyeline_store::{Catalog, Result};
 use tokio::time::Instant;
 
@@ -117,7 +117,7 @@ impl Cut {
         for file in split {
             let input = file_ref(&file);
             let made = self.files.write(file.first_received_at, move |files, sink, budget| {
-                write_after(files, &input, cut, sink, budget)
+                write_after(files, &input, cut.number(), sink, budget)
             });
             outputs.extend(made.await?.map(|(key, facts)| lake_file(key, partition, file.level, &facts)));
         }
@@ -137,7 +137,7 @@ impl Cut {
         let committed = committed.await?;
         if committed == Committed::Done {
             let took = begin.elapsed();
-            tracing::info!(partition, cut, events, files, %complete_from, ?took, "old events were deleted");
+            tracing::info!(partition, %cut, events, files, %complete_from, ?took, "old events were deleted");
             for gallery_id in galleries {
                 if let Err(error) = self.clear_replaced(fence, partition, gallery_id).await {
                     tracing::warn!(%error, gallery.id = %gallery_id, "a replaced base could not be deleted; the next cut retries");
@@ -165,8 +165,8 @@ impl Cut {
             if galleries.is_empty() {
                 return Ok(Some(changed));
             }
-            let offsets = marks.cut + 1..=cut;
-            let galleries = count_files(self.usage.files(), files.clone(), offsets, galleries).await?;
+            let span = Span { after: marks.cut, up_to: cut };
+            let galleries = count_files(self.usage.files(), files.clone(), span, galleries).await?;
             for (gallery_id, mut gallery) in galleries {
                 if !gallery.reckoner.forget_until(forgotten) && gallery.counted == 0 {
                     continue;
@@ -250,7 +250,7 @@ fn plan<'a>(files: impl Iterator<Item = &'a LakeFile>, marks: Marks, before: Tim
     let (old, kept): (Vec<&LakeFile>, Vec<&LakeFile>) = files.partition(|file| file.last_received_at < before);
     // An event received earlier may be applied later: around midnight, or out of quarantine.
     let first_kept = kept.iter().map(|file| file.first_offset).min();
-    let cut = first_kept.map_or(marks.flushed, |first| marks.flushed.min(first - 1));
+    let cut = first_kept.map_or(marks.flushed, |first| marks.flushed.min(first.before()));
     let of_cut = old.into_iter().filter(|file| file.first_offset <= cut).cloned();
     let (gone, split): (Vec<LakeFile>, Vec<LakeFile>) = of_cut.partition(|file| file.last_offset <= cut);
     // A client's clock may be ahead of the server's.
@@ -269,7 +269,12 @@ mod tests {
 
     const DAY: i64 = 24 * 3_600_000_000;
 
-    fn file(day: i64, first_offset: Offset, last_offset: Offset) -> LakeFile {
+    fn marks(flushed: i64) -> Marks {
+        let flushed = Offset::from_number(flushed);
+        Marks { partition: 0, applied: flushed, flushed, cut: Offset::START, complete_from: None, waiting: 0 }
+    }
+
+    fn file(day: i64, first_offset: i64, last_offset: i64) -> LakeFile {
         let (first, last) = (Timestamp::from_micros(day * DAY), Timestamp::from_micros(day * DAY + DAY / 2));
         LakeFile {
             key: ObjectKey::lake(first),
@@ -277,8 +282,8 @@ mod tests {
             level: 2,
             rows: 1,
             bytes: 1_000,
-            first_offset,
-            last_offset,
+            first_offset: Offset::from_number(first_offset),
+            last_offset: Offset::from_number(last_offset),
             first_timestamp: first,
             last_timestamp: last,
             first_received_at: first,
@@ -286,10 +291,9 @@ mod tests {
         }
     }
 
-    fn planned(files: &[LakeFile], flushed: Offset, before_day: i64) -> Option<(Offset, usize, usize)> {
-        let marks = Marks { partition: 0, applied: flushed, flushed, cut: 0, complete_from: None };
-        let plan = plan(files.iter(), marks, Timestamp::from_micros(before_day * DAY))?;
-        Some((plan.cut, plan.gone.len(), plan.split.len()))
+    fn planned(files: &[LakeFile], flushed: i64, before_day: i64) -> Option<(i64, usize, usize)> {
+        let plan = plan(files.iter(), marks(flushed), Timestamp::from_micros(before_day * DAY))?;
+        Some((plan.cut.number(), plan.gone.len(), plan.split.len()))
     }
 
     #[test]
@@ -314,7 +318,7 @@ mod tests {
     #[test]
     fn an_answer_is_complete_from_behind_the_last_event_that_is_let_go() {
         let mut ahead = file(1, 1, 10);
-        let marks = Marks { partition: 0, applied: 20, flushed: 20, cut: 0, complete_from: None };
+        let marks = marks(20);
         let from = |file: &LakeFile, marks| {
             plan([file].into_iter(), marks, Timestamp::from_micros(2 * DAY)).expect("a plan").complete_from.micros()
         };
@@ -332,10 +336,10 @@ mod tests {
         ) {
             let files: Vec<LakeFile> =
                 spans.into_iter().map(|(day, first, more)| file(day, first, (first + more).min(flushed))).collect();
-            let marks = Marks { partition: 0, applied: flushed, flushed, cut: 0, complete_from: None };
+            let marks = marks(flushed);
             let begin = Timestamp::from_micros(before * DAY);
             let Some(plan) = plan(files.iter(), marks, begin) else { return Ok(()) };
-            prop_assert!(plan.cut <= flushed);
+            prop_assert!(plan.cut <= marks.flushed);
             for file in &files {
                 let (is_gone, is_split) = (plan.gone.contains(file), plan.split.contains(file));
                 prop_assert_eq!(is_gone, file.last_offset <= plan.cut);

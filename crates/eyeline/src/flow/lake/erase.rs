@@ -76,7 +76,9 @@ impl Erase {
             let ends = self.ends_of(erasure.erasure_id).await?;
             let is_flushed = |marks: &Marks| marks.flushed >= ends[marks.partition as usize];
             let marks = self.catalog.marks().await?;
-            if !ends.iter().all(|end| *end == 0) && (marks.len() < ends.len() || !marks.iter().all(is_flushed)) {
+            if !ends.iter().all(|end| *end == Offset::START)
+                && (marks.len() < ends.len() || !marks.iter().all(is_flushed))
+            {
                 continue;
             }
             while self.pass(&erasure).await? {}
@@ -144,7 +146,7 @@ impl Erase {
     }
 
     async fn quarantine(&self, erasure: &Erasure) -> Result<()> {
-        let mut last = (0, Offset::MIN);
+        let mut last = (0, Offset::START);
         while let Some(place) = self.catalog.erase_from_quarantine(erasure.clone(), last, ROWS_MAX).await? {
             last = place;
         }

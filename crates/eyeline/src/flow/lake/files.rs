@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use eyeline_core::Timestamp;
 use eyeline_lake::{Budget, Facts, FileRef, Files};
 use eyeline_store::catalog::lake::LakeFile;
+use eyeline_store::inbox::Offset;
 use eyeline_store::objects::ReceiveError;
 use eyeline_store::{Catalog, Error, ObjectKey, Objects, Result};
 use tokio::sync::mpsc;
@@ -101,8 +102,8 @@ pub(super) fn file_ref(file: &LakeFile) -> FileRef {
         facts: Facts {
             rows: file.rows,
             bytes: file.bytes,
-            first_offset: file.first_offset,
-            last_offset: file.last_offset,
+            first_offset: file.first_offset.number(),
+            last_offset: file.last_offset.number(),
             first_timestamp: file.first_timestamp,
             last_timestamp: file.last_timestamp,
             first_received_at: file.first_received_at,
@@ -118,8 +119,8 @@ pub(super) fn lake_file(key: ObjectKey, partition: u32, level: u32, facts: &Fact
         level,
         rows: facts.rows,
         bytes: facts.bytes,
-        first_offset: facts.first_offset,
-        last_offset: facts.last_offset,
+        first_offset: Offset::from_number(facts.first_offset),
+        last_offset: Offset::from_number(facts.last_offset),
         first_timestamp: facts.first_timestamp,
         last_timestamp: facts.last_timestamp,
         first_received_at: facts.first_received_at,

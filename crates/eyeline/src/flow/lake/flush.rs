@@ -10,7 +10,7 @@ use std::sync::Arc;
 use eyeline_core::Event;
 use eyeline_lake::{Interval, Record, write_records};
 use eyeline_store::catalog::lake::{Committed, FlushBatch, LakeFile, Marks};
-use eyeline_store::inbox::{Offset, PULL_BYTES_MAX};
+use eyeline_store::inbox::{Offset, PULL_BYTES_MAX, Span};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 
 use super::files::{LakeFiles, lake_file};
@@ -54,6 +54,15 @@ pub enum Step {
 /// Records by the hour of their receipt.
 type ByHour = BTreeMap<i64, Vec<Record>>;
 
+/// The next events of a partition.
+struct Read {
+    /// Those that count.
+    by_hour: ByHour,
+    reached: Offset,
+    /// The records of the inbox up to there, including those that do not count.
+    records: u64,
+}
+
 impl Flush {
     pub fn new(
         inbox: Arc<dyn Inbox>,
@@ -65,11 +74,9 @@ impl Flush {
         Flush { inbox, catalog, objects, files, partitions }
     }
 
-    /// The number of offsets between applied and flushed, of the partition that has the most. About as many events
-    /// wait.
+    /// The events that wait in the partition that has the most.
     pub async fn waiting(&self) -> Result<u64> {
-        let marks = self.catalog.marks().await?;
-        Ok(marks.iter().map(|marks| marks.applied.abs_diff(marks.flushed)).max().unwrap_or(0))
+        Ok(self.catalog.marks().await?.iter().map(|marks| marks.waiting).max().unwrap_or(0))
     }
 
     /// Writes all events applied by now into files.
@@ -85,33 +92,34 @@ impl Flush {
         let Some(fence) = self.partitions.fence(partition) else { return Ok(Step::Idle) };
         let marks = self.catalog.marks().await?.into_iter().find(|marks| marks.partition == partition);
         let Some(marks) = marks.filter(|marks| marks.flushed < marks.applied) else { return Ok(Step::Idle) };
-        let (by_hour, reached) = self.read(marks).await?;
+        let Read { by_hour, reached, records } = self.read(marks).await?;
         let events: usize = by_hour.values().map(Vec::len).sum();
         let files = self.write(partition, by_hour).await?;
-        let batch = FlushBatch { partition, fence, after: marks.flushed, reached, files };
+        let batch = FlushBatch { partition, fence, after: marks.flushed, reached, records, files };
         if self.catalog.commit_flush(batch).await? == Committed::Moved {
             return Ok(Step::MarkMoved);
         }
         // Readers that began before this commit may still look for the events of this batch, but not for earlier ones.
         self.inbox.forget(partition, marks.flushed).await?;
-        tracing::debug!(partition, reached, events, "events written to files");
+        tracing::debug!(partition, %reached, events, "events written to files");
         Ok(Step::Flushed { more: reached < marks.applied })
     }
 
-    /// The next events that count, by hour, and the offset reached.
-    async fn read(&self, marks: Marks) -> Result<(ByHour, Offset)> {
+    async fn read(&self, marks: Marks) -> Result<Read> {
         let Marks { partition, applied, flushed, .. } = marks;
-        let events_at_most = usize::try_from(applied - flushed).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
-        let (mut by_hour, mut events, mut bytes, mut reached) = (ByHour::new(), 0, 0, flushed);
+        let events_at_most = usize::try_from(marks.waiting).unwrap_or(usize::MAX).min(EVENTS_MAX + PULL_MAX);
+        let (mut by_hour, mut records, mut events, mut bytes, mut reached) = (ByHour::new(), 0, 0, 0, flushed);
         while reached < applied && events < EVENTS_MAX && bytes < BYTES_MAX {
             let mut deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
             deliveries.retain(|delivery| delivery.offset <= applied);
             let Some(last) = deliveries.last() else {
                 return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
             };
-            let dropped = self.catalog.dropped_events(partition, reached + 1, last.offset).await?;
-            let served = self.catalog.served_places(partition, reached + 1, last.offset).await?;
-            reached = last.offset;
+            let span = Span { after: reached, up_to: last.offset };
+            let dropped = self.catalog.dropped_events(partition, span).await?;
+            let served = self.catalog.served_places(partition, span).await?;
+            reached = span.up_to;
+            records += deliveries.len() as u64;
             for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
                 bytes += delivery.event.len() + EVENT_BYTES;
                 // An unreadable record is in quarantine, so it is skipped.
@@ -121,12 +129,12 @@ impl Flush {
                 // records.
                 let room = if by_hour.is_empty() { events_at_most } else { 0 };
                 let hour = Interval::Hour.number(event.received_at);
-                let records = by_hour.entry(hour).or_insert_with(|| Vec::with_capacity(room));
-                records.push(Record { partition, offset: delivery.offset, event, place });
+                let of_hour = by_hour.entry(hour).or_insert_with(|| Vec::with_capacity(room));
+                of_hour.push(Record { partition, offset: delivery.offset.number(), event, place });
                 events += 1;
             }
         }
-        Ok((by_hour, reached))
+        Ok(Read { by_hour, reached, records })
     }
 
     /// Writes one file for each hour.

@@ -50,7 +50,7 @@ impl Partitions {
             let failed = |error| format!("the catalog: {error}");
             if let Some((owner, applied)) = self.catalog.partition_owner(partition).await.map_err(failed)?
                 && *owner != *self.node
-                && applied > 0
+                && applied > Offset::START
             {
                 return Err(format!(
                     "the catalog counts the events of another data folder ({owner}; this one is {}), and those that come in \

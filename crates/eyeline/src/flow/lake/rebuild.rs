@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use eyeline_core::ranking::{Basis, Columns, Learnt, RulesInForce, Scorer, sequence};
 use eyeline_core::{AccessClass, Event, GalleryId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::lake::Marks;
+use eyeline_store::inbox::Span;
 use eyeline_store::{Error, Result};
 
 use super::files::file_ref;
@@ -62,7 +63,8 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
             gallery.history = app.catalog.ranking_history(*gallery_id, marks.partition).await?;
         }
         let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
-        galleries = count_files(app.usage.files(), files, marks.cut + 1..=marks.flushed, galleries).await?;
+        let span = Span { after: marks.cut, up_to: marks.flushed };
+        galleries = count_files(app.usage.files(), files, span, galleries).await?;
         replay_inbox(app, marks, &mut galleries).await?;
     }
     let now = app.clock.now();
@@ -96,8 +98,9 @@ async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Res
         let Some(last) = deliveries.last().map(|delivery| delivery.offset) else {
             return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
         };
-        let dropped = app.catalog.dropped_events(partition, reached + 1, last).await?;
-        let places = app.catalog.served_places(partition, reached + 1, last).await?;
+        let span = Span { after: reached, up_to: last };
+        let dropped = app.catalog.dropped_events(partition, span).await?;
+        let places = app.catalog.served_places(partition, span).await?;
         for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
             let Some(event) = Event::decode(&delivery.event) else { continue };
             let place = places.get(&delivery.offset).copied();

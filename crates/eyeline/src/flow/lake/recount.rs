@@ -2,17 +2,16 @@
 //! retention cut stored.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::event::{GALLERY_CATEGORY, ImageRef};
 use eyeline_core::ranking::{Counts, Evidence, Learnt, RankedImage, Reckoned, Reckoner};
 use eyeline_core::{Event, GalleryId, ProjectId};
-use eyeline_lake::{Budget, FileRef, Files, Record, in_order_of_arrival};
+use eyeline_lake::{Arrivals, Budget, FileRef, Files, Record, in_order_of_arrival};
 use eyeline_store::catalog::orders::ChangeMark;
 use eyeline_store::catalog::ranking_history::RankingHistory;
-use eyeline_store::inbox::Offset;
+use eyeline_store::inbox::{Offset, Span};
 use eyeline_store::{Catalog, Error, Result};
 
 use super::usage::{GiveUp, failure};
@@ -21,8 +20,8 @@ use super::usage::{GiveUp, failure};
 const IMAGES_MAX: u32 = 10_000;
 /// Pieces of a base read at once.
 const PIECES_MAX: u32 = 500;
-/// Offsets whose events are read and sorted together. Each file is opened once for them.
-const OFFSETS_MAX: i64 = 250_000;
+/// Views and clicks that are read and sorted together. Each file is opened once for them.
+const ACTS_MAX: usize = 250_000;
 /// Long, because no caller waits for the result.
 const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -98,40 +97,32 @@ async fn put_back(catalog: &Catalog, gallery_id: GalleryId, reckoner: &mut Recko
     Ok(counts.map(|counts| counts.views + counts.clicks).sum())
 }
 
-/// Counts the events in the files of a partition, in stretches of offsets.
+/// Counts the events in the files of a partition, some at a time.
 pub(super) async fn count_files(
     lake: &Files,
     files: Vec<FileRef>,
-    offsets: RangeInclusive<Offset>,
+    span: Span,
     mut galleries: Galleries,
 ) -> Result<Galleries> {
     let files = Arc::new(files);
     let budget = Budget::new(usize::MAX, TIME_MAX);
     let _give_up = GiveUp(budget.clone());
-    let mut begin = *offsets.start();
-    // Offsets between files may have long gaps.
-    while let Some(first) = files.iter().filter(|file| file.facts.last_offset >= begin).map(first_offset).min() {
-        let first = first.max(begin);
-        if first > *offsets.end() {
-            break;
-        }
-        let stretch = first..=first.saturating_add(OFFSETS_MAX - 1).min(*offsets.end());
-        begin = stretch.end() + 1;
+    let mut after = Some(span.after.number());
+    while let Some(begin) = after {
         let (lake, files, budget) = (lake.clone(), files.clone(), budget.clone());
         let counting = tokio::task::spawn_blocking(move || {
-            let read = |record: Record| counted(&galleries, &record.event, record.offset, record.place);
-            let acts = in_order_of_arrival(&lake, &files, &stretch, GALLERY_CATEGORY, &budget, read)?;
+            let up_to = span.up_to.number();
+            let arrivals = Arrivals { after: begin, up_to, category: GALLERY_CATEGORY, rows_max: ACTS_MAX };
+            let read =
+                |record: Record| counted(&galleries, &record.event, Offset::from_number(record.offset), record.place);
+            let (acts, rest_after) = in_order_of_arrival(&lake, &files, arrivals, &budget, read)?;
             acts.into_iter().for_each(|act| count(&mut galleries, act));
-            Ok(galleries)
+            Ok((galleries, rest_after))
         });
         let counted = counting.await.map_err(|error| Error::internal("counting events again", error))?;
-        galleries = counted.map_err(failure)?;
+        (galleries, after) = counted.map_err(failure)?;
     }
     Ok(galleries)
-}
-
-fn first_offset(file: &FileRef) -> Offset {
-    file.facts.first_offset
 }
 
 /// The act that the event counted for, if it is about an image of one of the galleries.

@@ -118,7 +118,7 @@ impl Collector {
         match first {
             First::Recent(record) => Ok(Event::decode(record)),
             First::Applied(place) => {
-                let found = self.inbox.pull(place.partition, place.offset - 1, 1).await?;
+                let found = self.inbox.pull(place.partition, place.offset.before(), 1).await?;
                 match found.first().filter(|delivery| delivery.offset == place.offset) {
                     Some(delivery) => Ok(Event::decode(&delivery.event)),
                     None => self.catalog.quarantined_at(place.partition, place.offset).await,

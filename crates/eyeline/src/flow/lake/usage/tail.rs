@@ -3,7 +3,7 @@
 use eyeline_core::{Event, Timestamp};
 use eyeline_lake::{Budget, Held, Hidden, Record, Snapshot, tail};
 use eyeline_store::catalog::lake::{self, Manifest};
-use eyeline_store::inbox::PULL_BYTES_MAX;
+use eyeline_store::inbox::{Offset, PULL_BYTES_MAX, Span};
 use eyeline_store::{Error, Result};
 
 use super::super::files::file_ref;
@@ -33,9 +33,9 @@ impl Usage {
             let records = self.waiting(&manifest, &is_wanted, &mut held).await?;
             let trimmed = self.catalog.trimmed_marks().await?;
             let flushed = |partition: u32| manifest.partitions.iter().find(|marks| marks.partition == partition);
-            let complete = trimmed
-                .iter()
-                .all(|(partition, up_to)| flushed(*partition).map_or(*up_to == 0, |marks| *up_to <= marks.flushed));
+            let complete = trimmed.iter().all(|(partition, up_to)| {
+                flushed(*partition).map_or(*up_to == Offset::START, |marks| *up_to <= marks.flushed)
+            });
             if !complete {
                 continue;
             }
@@ -68,7 +68,7 @@ impl Usage {
                 held.set(gathered + PULL_BYTES_MAX).map_err(failure)?;
                 let deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
                 let Some(last) = deliveries.last() else { break };
-                let places = self.catalog.served_places(partition, reached.saturating_add(1), last.offset).await?;
+                let places = self.catalog.served_places(partition, Span { after: reached, up_to: last.offset }).await?;
                 reached = last.offset;
                 for delivery in deliveries {
                     let offset = delivery.offset;
@@ -79,7 +79,8 @@ impl Usage {
                     let Some(event) = Event::decode(&delivery.event) else { continue };
                     if is_wanted(&event) {
                         bytes += delivery.event.len();
-                        records.push(Record { partition, offset, event, place: places.get(&offset).copied() });
+                        let place = places.get(&offset).copied();
+                        records.push(Record { partition, offset: offset.number(), event, place });
                     }
                 }
                 if bytes > TAIL_BYTES_MAX {

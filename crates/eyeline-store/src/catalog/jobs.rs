@@ -18,8 +18,11 @@ use crate::sql::{Dialect, Row, Tx, Value};
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Attempts after which a job becomes a dead letter.
 pub const ATTEMPTS_MAX: u32 = 5;
-/// Workers that may die on a job before it becomes a dead letter.
+/// Decoders that may die on a job before it becomes a dead letter.
 pub const DEATHS_MAX: u32 = 3;
+/// Servers that may lose their lease on a job before it becomes a dead letter. Most of them were stopped or cut off, so
+/// that the job is rarely at fault.
+pub const LOSSES_MAX: u32 = 20;
 /// The back-off after the first failed attempt. It doubles with each.
 const BACK_OFF: Duration = Duration::from_secs(5);
 
@@ -144,12 +147,14 @@ impl Catalog {
             .await
     }
 
-    /// Takes jobs from holders that stopped renewing, as workers that died on them. A job that becomes a dead letter
-    /// ends its image with the reason. Returns the hints for these images.
+    /// Takes jobs from holders that stopped renewing. Neither an attempt nor a death counts, but the loss does: a job that
+    /// becomes a dead letter ends its image with the reason. Returns the hints for these images.
     pub async fn recover_leases(&self, now: Timestamp) -> Result<processing::Hints> {
         let sql = "UPDATE jobs
-                   SET state = CASE WHEN deaths + 1 >= $2 THEN 'dead' ELSE 'waiting' END,
-                       deaths = deaths + 1, run_at = $1, owner = NULL, lease_until = NULL, reason = $3
+                   SET state = CASE WHEN losses + 1 >= $2 THEN 'dead' ELSE 'waiting' END,
+                       losses = losses + 1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END,
+                       run_at = $1, owner = NULL, lease_until = NULL,
+                       reason = CASE WHEN losses + 1 >= $2 THEN $3 ELSE reason END
                    WHERE state = 'leased' AND lease_until < $1
                    RETURNING kind, subject, state";
         self.db
@@ -157,7 +162,7 @@ impl Catalog {
                 async move {
                     let real_now = tx.real_now().await?;
                     let mut buried = Vec::new();
-                    for mut row in tx.query(sql, params![real_now, DEATHS_MAX, STOPPED_ANSWERING]).await? {
+                    for mut row in tx.query(sql, params![real_now, LOSSES_MAX, STOPPED_ANSWERING]).await? {
                         let (kind, state): (String, String) = (row.take("kind")?, row.take("state")?);
                         if kind == PROCESS_IMAGE && state == "dead" {
                             buried.push(row.take("subject")?);
@@ -190,7 +195,7 @@ impl Catalog {
 
     /// Restarts a dead letter with all its attempts.
     pub async fn revive_job(&self, job_id: JobId, now: Timestamp) -> Result<processing::Hints> {
-        let sql = "UPDATE jobs SET state = 'waiting', run_at = $2, attempts = 0, deaths = 0, reason = NULL
+        let sql = "UPDATE jobs SET state = 'waiting', run_at = $2, attempts = 0, deaths = 0, losses = 0, reason = NULL
                    WHERE job_id = $1 AND state = 'dead'
                    RETURNING kind, subject";
         self.db
@@ -227,7 +232,7 @@ impl Catalog {
     }
 }
 
-const STOPPED_ANSWERING: &str = "The worker that had it stopped answering.";
+const STOPPED_ANSWERING: &str = "Servers that had it stopped answering, too many times.";
 
 fn read_dead(mut row: Row) -> Result<DeadJob> {
     Ok(DeadJob {
@@ -264,7 +269,7 @@ pub(crate) async fn enqueue(
                    ) AS turns))
                ON CONFLICT (kind, subject)
                DO UPDATE SET state = 'waiting', run_at = excluded.run_at, turn = excluded.turn, attempts = 0, deaths = 0,
-                             reason = NULL
+                             losses = 0, reason = NULL
                WHERE jobs.state = 'dead'";
     let now = tx.real_now().await?;
     tx.execute(sql, params![job_id, kind, project_id, subject, now]).await.map(drop)

@@ -25,7 +25,7 @@ macro_rules! migration {
 }
 
 /// In the order of application. A released one never changes; corrections get a new one.
-const MIGRATIONS: [Migration; 23] = [
+const MIGRATIONS: [Migration; 24] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -49,6 +49,7 @@ const MIGRATIONS: [Migration; 23] = [
     migration!(21, "0021_project_erasures"),
     migration!(22, "0022_public_pages"),
     migration!(23, "0023_counted_waiting"),
+    migration!(24, "0024_lost_leases"),
 ];
 
 /// The version to which this binary migrates a catalog.

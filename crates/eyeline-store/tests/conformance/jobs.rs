@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eyeline_core::{ImageErrorCode, ImageId, ImageState, JobId, ProjectId, Visibility};
 use eyeline_store::catalog::images::{Image, ImagePatch};
-use eyeline_store::catalog::jobs::{ATTEMPTS_MAX, DEATHS_MAX, Failure, PROCESS_IMAGE};
+use eyeline_store::catalog::jobs::{ATTEMPTS_MAX, DEATHS_MAX, Failure, LOSSES_MAX, PROCESS_IMAGE};
 use eyeline_store::catalog::processing::{Made, MadeVersion, Refusal, Work};
 use eyeline_store::catalog::uploads::{Arrived, OpenUpload};
 use eyeline_store::sql::Db;
@@ -280,7 +280,7 @@ async fn after_so_many_attempts_a_job_is_a_dead_letter_and_can_be_started_anew()
 }
 
 #[tokio::test]
-async fn so_many_deaths_end_an_image_too_but_a_restart_is_no_strike() {
+async fn deaths_of_a_decoder_end_an_image_and_a_restart_is_no_strike() {
     on_every_engine(async |catalog, db| {
         let image_id = waiting(&catalog, 1).await;
         for _ in 0..10 {
@@ -295,12 +295,44 @@ async fn so_many_deaths_end_an_image_too_but_a_restart_is_no_strike() {
             catalog.fail_image(work.job.lease, image_id, failure, None, at(6)).await.expect("the catalog");
             let_time_pass(&db).await;
         }
-        assert_eq!(claim(&catalog, "a", 1).await.len(), 1);
-        let_time_pass(&db).await;
-        let hints = catalog.recover_leases(at(7)).await.expect("the catalog");
+        // Servers that are killed or cut off do not add to them.
+        for _ in 0..=DEATHS_MAX + ATTEMPTS_MAX {
+            assert_eq!(claim(&catalog, "a", 1).await.remove(0).job.attempts, DEATHS_MAX);
+            let_time_pass(&db).await;
+            assert!(catalog.recover_leases(at(6)).await.expect("the catalog").news.is_empty());
+        }
+        let work = claim(&catalog, "a", 1).await.remove(0);
+        let failure = Failure::WorkerDied(ImageErrorCode::DecoderCrashed, "It crashed.".to_owned());
+        let hints = catalog.fail_image(work.job.lease, image_id, failure, None, at(7)).await.expect("the catalog");
         assert_eq!(hints.news.len(), 1, "the end is news");
         assert_eq!(image(&catalog, image_id).await.state, ImageState::Error);
-        assert_eq!(catalog.dead_jobs(None, 10).await.expect("the catalog").len(), 1);
+        let dead = catalog.dead_jobs(None, 10).await.expect("the catalog");
+        assert_eq!((dead.len(), dead[0].deaths), (1, DEATHS_MAX));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_lease_is_no_strike_and_a_job_that_loses_every_server_ends() {
+    on_every_engine(async |catalog, db| {
+        let image_id = waiting(&catalog, 1).await;
+        for loss in 1..=LOSSES_MAX {
+            assert_eq!(image(&catalog, image_id).await.error, None, "after {} losses", loss - 1);
+            assert_eq!(claim(&catalog, "a", 1).await.remove(0).job.attempts, 1);
+            let_time_pass(&db).await;
+            let hints = catalog.recover_leases(at(6)).await.expect("the catalog");
+            assert_eq!(hints.news.len(), usize::from(loss == LOSSES_MAX), "only the end is news");
+        }
+        assert_eq!(image(&catalog, image_id).await.state, ImageState::Error);
+        let dead = catalog.dead_jobs(None, 10).await.expect("the catalog");
+        assert_eq!((dead.len(), dead[0].deaths, dead[0].attempts), (1, 0, 0));
+
+        catalog.revive_job(dead[0].job_id, at(7)).await.expect("the catalog");
+        claim(&catalog, "a", 1).await;
+        let_time_pass(&db).await;
+        catalog.recover_leases(at(8)).await.expect("the catalog");
+        let work = claim(&catalog, "a", 1).await.remove(0);
+        publish(&catalog, &work).await.expect("published after one loss");
     })
     .await;
 }

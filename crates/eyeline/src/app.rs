@@ -133,7 +133,7 @@ impl App {
         }
         let background = Background::new().map_err(|error| format!("the threads in the background: {error}"))?;
         let event_types = EventTypes::new(catalog.clone(), background.clone());
-        let partitions = Partitions::new(catalog.clone(), node.clone(), inbox.partitions());
+        let partitions = Partitions::new(catalog.clone(), node.clone(), &*inbox);
         let records = (records, cache.clone());
         let orders = Orders::new(catalog.clone(), pubsub.clone(), records, partitions.clone(), clock.clone());
         let ingest = Ingest::new(
@@ -151,7 +151,6 @@ impl App {
             event_types: event_types.clone(),
             ingest: ingest.clone(),
             clock: clock.clone(),
-            turn: Arc::default(),
         };
         let time_max = settings.question_time_max();
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), background, time_max);

@@ -241,6 +241,7 @@ fn unsafe_code_and_new_threads_are_in_few_places() {
         "eyeline-store/sql/postgres.rs",
         "eyeline-store/sql/sqlite.rs",
         "eyeline/api/streams/deliver.rs",
+        "eyeline/flow/event/replay.rs",
         "eyeline/flow/gallery/rank/mod.rs",
         "eyeline/flow/photo/admission.rs",
         "eyeline/flow/photo/user_upload.rs",

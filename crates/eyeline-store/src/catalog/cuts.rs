@@ -65,6 +65,7 @@ impl Catalog {
     }
 
     /// Stores pieces of the gallery's base for a cut that is not committed yet. Stores nothing if the gallery is gone.
+    /// The gallery's events have to be in the partition.
     pub async fn store_base(
         &self,
         partition: u32,
@@ -78,6 +79,7 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
+                    partitions::check_gallery(tx, partition, gallery_id).await?;
                     if !partitions::holds(tx, partition, fence).await? {
                         return Ok(Committed::Moved);
                     }
@@ -112,6 +114,7 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
+                    partitions::check_gallery(tx, partition, gallery_id).await?;
                     let is_own = partitions::holds(tx, partition, fence).await?;
                     Ok(is_own && tx.execute(sql, params![gallery_id, limit]).await? > 0)
                 }

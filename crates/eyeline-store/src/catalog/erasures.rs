@@ -7,8 +7,9 @@ use eyeline_core::{ErasureId, Event, GalleryId, ProjectId, SessionId, Timestamp}
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
+use super::lake::Committed;
 use super::rollups::ErasedEvents;
-use super::{Catalog, cuts};
+use super::{Catalog, cuts, partitions};
 use crate::error::{Error, Result};
 use crate::inbox::Offset;
 use crate::params;
@@ -26,6 +27,15 @@ pub struct Erasure {
     pub finished_at: Option<Timestamp>,
     /// Events deleted so far.
     pub events: u64,
+}
+
+/// How far an erasure has come in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErasureProgress {
+    /// Events up to this offset have to be in files before it runs.
+    pub up_to: Offset,
+    /// No file of the partition holds its events.
+    pub is_done: bool,
 }
 
 /// The events that an erasure deletes from a file.
@@ -151,6 +161,67 @@ impl Catalog {
             .await
     }
 
+    /// The progress of an erasure in a partition. The first call notes `head`, the end of the inbox. `None` if the erasure
+    /// is finished or another process has claimed the partition.
+    pub async fn erasure_in(
+        &self,
+        erasure_id: ErasureId,
+        partition: u32,
+        fence: i64,
+        head: Offset,
+    ) -> Result<Option<ErasureProgress>> {
+        let note = "INSERT INTO erasure_partitions (erasure_id, partition, up_to)
+                    SELECT erasure_id, $2, $3 FROM erasures WHERE erasure_id = $1 AND finished_at IS NULL
+                    ON CONFLICT (erasure_id, partition) DO NOTHING";
+        let sql = "SELECT up_to, is_done FROM erasure_partitions WHERE erasure_id = $1 AND partition = $2";
+        self.db
+            .write(move |tx| {
+                async move {
+                    if !partitions::holds(tx, partition, fence).await? {
+                        return Ok(None);
+                    }
+                    tx.execute(note, params![erasure_id, partition, head]).await?;
+                    let row = tx.query_one(sql, params![erasure_id, partition]).await?;
+                    let read =
+                        |mut row: Row| Ok(ErasureProgress { up_to: row.take("up_to")?, is_done: row.take("is_done")? });
+                    row.map(read).transpose()
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Notes that no file of the partition holds the erasure's events.
+    pub async fn finish_erasure_in(&self, erasure_id: ErasureId, partition: u32, fence: i64) -> Result<Committed> {
+        let sql = "UPDATE erasure_partitions SET is_done = $3 WHERE erasure_id = $1 AND partition = $2";
+        self.db
+            .write(move |tx| {
+                async move {
+                    if !partitions::holds(tx, partition, fence).await? {
+                        return Ok(Committed::Moved);
+                    }
+                    tx.execute(sql, params![erasure_id, partition, true]).await?;
+                    Ok(Committed::Done)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The number of partitions in which the erasure is finished.
+    pub async fn partitions_erased(&self, erasure_id: ErasureId) -> Result<u32> {
+        let sql = "SELECT count(*) AS done FROM erasure_partitions WHERE erasure_id = $1 AND is_done = $2";
+        self.db
+            .read(move |tx| {
+                async move {
+                    let row = tx.query_one(sql, params![erasure_id, true]).await?;
+                    row.map_or(Ok(0), |mut row| row.take("done"))
+                }
+                .boxed()
+            })
+            .await
+    }
+
     /// Marks the erasure as finished: no file holds its events.
     pub async fn finish_erasure(&self, erasure_id: ErasureId, now: Timestamp) -> Result<()> {
         let sql = "UPDATE erasures SET finished_at = $2 WHERE erasure_id = $1 AND finished_at IS NULL";
@@ -163,6 +234,7 @@ impl Catalog {
                         tx.execute(of_session, params![erasure_id]).await?;
                     }
                     cuts::erase(tx, erasure_id).await?;
+                    tx.execute("DELETE FROM erasure_partitions WHERE erasure_id = $1", params![erasure_id]).await?;
                     tx.execute(sql, params![erasure_id, now]).await.map(drop)
                 }
                 .boxed()

@@ -18,6 +18,7 @@ pub mod images;
 pub mod jobs;
 pub mod lake;
 mod learning;
+mod leases;
 pub mod news;
 pub mod objects;
 pub mod orders;

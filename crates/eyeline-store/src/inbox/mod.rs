@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use uuid::Uuid;
 
 pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
 
@@ -38,8 +39,19 @@ pub struct Delivery {
     pub event: Bytes,
 }
 
+/// The partition for events with this key: the gallery of a view or click, else the session.
+pub fn partition_of(key: Uuid, partitions: u32) -> u32 {
+    u32::try_from(key.as_u128() % u128::from(partitions.max(1))).unwrap_or(0)
+}
+
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
+    /// Distinguishes this inbox from every other. It survives restarts.
+    fn id(&self) -> Uuid;
+
+    /// True if several processes read and write this inbox. Otherwise one process owns all its partitions.
+    fn is_shared(&self) -> bool;
+
     /// Partitions are numbered from zero to one less than this.
     fn partitions(&self) -> u32;
 

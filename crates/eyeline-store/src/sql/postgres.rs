@@ -12,6 +12,9 @@ use super::{Kind, Row, Tx, Value};
 use crate::error::{Error, Result};
 
 const CONNECTIONS_MAX: u32 = 16;
+/// A process that stands still within a transaction, such as a suspended machine, loses it with its locks. Otherwise no
+/// other process could take its work over.
+const END_IDLE_TRANSACTIONS: &str = "SET idle_in_transaction_session_timeout = '30s'";
 
 #[derive(Clone)]
 pub(super) struct Postgres {
@@ -21,6 +24,9 @@ pub(super) struct Postgres {
 impl Postgres {
     pub(super) async fn open(url: &str) -> Result<Self> {
         let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(Duration::from_secs(5));
+        let options = options.after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(END_IDLE_TRANSACTIONS).await.map(drop) })
+        });
         let pool = Box::pin(options.connect(url)).await.map_err(|error| failure(&error, "connect"))?;
         Ok(Postgres { pool })
     }

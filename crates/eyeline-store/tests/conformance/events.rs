@@ -38,7 +38,7 @@ pub const FIRST_FENCE: i64 = 1;
 
 /// Claims a partition that nobody has claimed before.
 pub async fn claim_first(catalog: &Catalog, partition: u32) {
-    let claimant = Claimant { node: "first".to_owned(), is_new: true };
+    let claimant = Claimant { node: "first".to_owned(), inbox_id: INBOX, is_new: true };
     let claimed = catalog.claim_partition(partition, claimant).await.expect("an answer");
     assert_eq!(claimed, Claim::Held { fence: FIRST_FENCE, is_suspect: false });
 }
@@ -102,6 +102,9 @@ async fn quarantined(db: &Db) -> Vec<(i64, String)> {
         |mut row: Row| (number(row.take("event_offset").expect("an offset")), row.take("reason").expect("a reason"));
     rows(db, sql).await.into_iter().map(read).collect()
 }
+
+/// The inbox of the tests.
+pub const INBOX: Uuid = Uuid::from_u128(70);
 
 /// The offset of an event by its number: offsets have gaps.
 pub fn offset(number: i64) -> Offset {

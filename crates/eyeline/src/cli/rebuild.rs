@@ -23,7 +23,8 @@ pub(super) struct Arguments {
 /// Fails with the number of galleries that differ, if any do.
 pub(super) async fn run(settings: Settings, _: &Arguments) -> Result<(), String> {
     let app = App::open(settings, "/proc/self/exe".into()).await?;
-    let verified = rebuild::verify(&app).await.map_err(|error| error.to_string())?;
+    let verified =
+        rebuild::verify(&app.catalog, &*app.inbox, &app.usage, &app.clock).await.map_err(|error| error.to_string())?;
     for Verified { gallery_id, events, before, after, cause } in &verified {
         let (sign, cause) = match cause {
             Cause::Equal => ("=", String::new()),

@@ -1,10 +1,10 @@
-//! Applies events from the inbox, with one loop for each partition that this process owns.
+//! Applies events from the inbox, with one loop for each partition. A loop waits while another process owns its
+//! partition.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use eyeline_store::Error;
-use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::inbox::Offset;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
             ingest: ingest.clone(),
             partition,
             counted: None,
-            has_claimed: false,
+            fence: None,
             events_max: BATCH_EVENTS_MAX,
             tries_of_one: 0,
             back_off: BACK_OFF_MIN,
@@ -40,21 +40,25 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
     });
     let outcome = tokio::select! {
         outcome = futures::future::try_join_all(loops) => outcome.map(drop),
-        never = renew(ingest.owned()) => match never {},
+        never = balance(ingest.owned()) => match never {},
     };
     if let Err(error) = ingest.owned().release().await {
-        tracing::warn!(%error, "the partitions could not be released; this data folder can still claim them");
+        tracing::warn!(%error, "the partitions could not be released; they are free when their leases end");
     }
     outcome
 }
 
-/// Renews the claims of owned partitions.
-async fn renew(owned: &Partitions) -> Infallible {
+/// Keeps this process's share of the partitions: at a steady pace, and when it lost one.
+async fn balance(owned: &Partitions) -> Infallible {
+    let mut changes = owned.changes();
     loop {
-        tokio::time::sleep(LEASE / 3).await;
-        if let Err(error) = owned.renew().await {
+        if let Err(error) = owned.balance().await {
             tracing::warn!(%error, "the claims of the partitions could not be renewed; the next round retries");
+            tokio::time::sleep(BACK_OFF_MIN).await;
         }
+        // Its own changes need no second look.
+        changes.mark_unchanged();
+        let _ = tokio::time::timeout(owned.pause(), changes.changed()).await;
     }
 }
 
@@ -97,8 +101,9 @@ struct Follower {
     partition: u32,
     /// The watermark as far as this process has moved it.
     counted: Option<Offset>,
-    /// Set after a claim, until the watermark is read again: the owner before may have moved it.
-    has_claimed: bool,
+    /// The claim under which the watermark was read. After another claim it is read again, since the owner before may
+    /// have moved it.
+    fence: Option<i64>,
     /// Halved while a batch fails, down to the one event that is at fault.
     events_max: usize,
     tries_of_one: u32,
@@ -121,14 +126,13 @@ impl Follower {
     /// One step from `mark`, which is read first if it is `None`.
     async fn step(&mut self, mark: &mut Option<Offset>) -> Result<Pause, String> {
         let owned = self.ingest.owned();
-        if owned.fence(self.partition).is_none() {
-            match owned.claim(self.partition).await {
-                Ok(None) => {}
-                Ok(Some(_)) => return Ok(Pause::BackOff(POLL)),
-                Err(error) => return Ok(self.failed(&error)),
-            }
+        if let Err(error) = owned.hand_over(self.partition).await {
+            tracing::warn!(%error, partition = self.partition, "the next owner waits until the lease ends");
+        }
+        let Some(fence) = owned.fence(self.partition) else { return Ok(Pause::Claim) };
+        let is_new_claim = self.fence != Some(fence);
+        if is_new_claim {
             *mark = None;
-            self.has_claimed = true;
         }
         let from = match *mark {
             Some(from) => from,
@@ -138,7 +142,10 @@ impl Follower {
                 Err(error) => return Ok(self.failed(&error)),
             },
         };
-        if std::mem::take(&mut self.has_claimed)
+        self.fence = Some(fence);
+        // An inbox that is shared has one sequence of events, whoever applies them.
+        if is_new_claim
+            && !owned.is_shared()
             && let Some(counted) = self.counted
             && counted != from
         {
@@ -202,6 +209,12 @@ impl Follower {
                 // Ends early if a caller waits.
                 let _ = tokio::time::timeout(PACE, hurried.changed()).await;
             }
+            Pause::Claim => {
+                let mut changes = self.ingest.owned().changes();
+                if self.ingest.owned().fence(self.partition).is_none() {
+                    let _ = tokio::time::timeout(POLL, changes.changed()).await;
+                }
+            }
             Pause::Arrival => {
                 let arrived = self.ingest.arrived(self.partition, mark.unwrap_or_default());
                 let _ = tokio::time::timeout(POLL, arrived).await;
@@ -215,6 +228,8 @@ impl Follower {
 enum Pause {
     None,
     Pace,
+    /// This process owns the partition.
+    Claim,
     Arrival,
     BackOff(Duration),
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
-use eyeline::flow::lake::rebuild;
+use eyeline::flow::lake::rebuild::{self, Verified};
 use eyeline::settings::Settings;
 use eyeline::workers;
 use http::StatusCode;
@@ -102,9 +102,14 @@ impl Shop {
         answer.json()
     }
 
+    pub async fn recount(&self) -> Vec<Verified> {
+        let app = &self.server.app;
+        rebuild::verify(&app.catalog, &*app.inbox, &app.usage, &app.clock).await.expect("a verification")
+    }
+
     /// A recount of all events equals the gallery's state.
     pub async fn assert_rebuilds(&self, events: u64) {
-        let verified = rebuild::verify(&self.server.app).await.expect("a verification");
+        let verified = self.recount().await;
         assert_eq!((verified.len(), verified[0].events), (1, events));
         assert_eq!(verified[0].before, verified[0].after);
     }

@@ -102,7 +102,7 @@ impl Installation {
         let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), background.clone(), time_max)
             .expect("usage");
         let event_types = EventTypes::new(catalog.clone(), background);
-        let partitions = Partitions::new(catalog.clone(), node.into(), inbox.partitions());
+        let partitions = Partitions::new(catalog.clone(), node.into(), &*inbox);
         let ingest = Ingest::new(
             inbox.clone(),
             catalog.clone(),
@@ -128,7 +128,6 @@ impl Installation {
                 event_types: event_types.clone(),
                 ingest: ingest.clone(),
                 clock,
-                turn: Arc::default(),
             },
             ingest,
             event_types,
@@ -397,6 +396,11 @@ async fn an_inbox_that_was_lost_stops_the_server_instead_of_swallowing_events() 
         let _absent = std::fs::remove_file(installation.folder.path().join(file));
     }
     let process = installation.start().await;
+    let refused = process.ingest.owned().take().await.expect_err("a refusal");
+    assert!(refused.contains("lost or exchanged"), "{refused}");
+
+    // An older binary did not note whose watermarks they are.
+    installation.run("UPDATE partitions SET inbox_id = NULL", params![]).await;
     let ended = process.work().await.expect("no panic");
     assert!(ended.expect_err("a sentence").contains("lost or exchanged"));
 }

@@ -1,20 +1,21 @@
 //! Ownership of a partition: only the owner applies events, and the next owner takes over after its lease.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline::flow::event::ingest::Step;
 use eyeline::flow::lake::flush;
 use eyeline::flow::lake::partitions::Partitions;
 use eyeline_core::event::OnInvalid;
-use eyeline_store::inbox::Offset;
-use eyeline_store::{Catalog, params};
+use eyeline_store::inbox::{self, Offset};
+use eyeline_store::{Catalog, Inbox, params};
 
 use crate::events::{IMAGE, Installation, Process, act};
 use crate::quarantine::{at_most, counted, declare, numbered};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let looking = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -23,9 +24,15 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} after {PATIENCE:?}"));
 }
 
-/// Claims for a starting process, like `eyeline serve`. Returns the refusal, if any.
-async fn refusal(installation: &Installation, node: &str) -> Option<String> {
-    Partitions::new(Catalog::from(installation.db.clone()), node.into(), 1).take().await.err()
+/// Claims for a starting process with this inbox, like `eyeline serve`. Returns the refusal, if any.
+async fn refusal(installation: &Installation, node: &str, inbox: &dyn Inbox) -> Option<String> {
+    Partitions::new(Catalog::from(installation.db.clone()), node.into(), inbox).take().await.err()
+}
+
+/// The inbox of another data folder.
+async fn other_inbox(installation: &Installation) -> Arc<dyn Inbox> {
+    let path = installation.folder.path().join("other.sqlite");
+    inbox::open(&format!("sqlite:{}", path.display())).await.expect("an open inbox")
 }
 
 async fn let_the_lease_end(installation: &Installation) {
@@ -75,16 +82,27 @@ async fn a_process_that_starts_is_refused_what_another_data_folder_owns() {
     let one = installation.start_as("one").await;
     let worker = one.work();
     until("it owns", async || one.ingest.owned().are_all_held()).await;
-    let refused = refusal(&installation, "other").await.expect("a refusal");
+    let refused = refusal(&installation, "other", &*one.inbox).await.expect("a refusal");
     assert!(refused.contains("in use by another installation (one;"), "{refused}");
 
     view(&one, 1).await;
     one.ingest.caught_up().await.expect("applied");
     one.end(worker).await;
     let_the_lease_end(&installation).await;
-    let refused = refusal(&installation, "other").await.expect("a refusal");
-    assert!(refused.contains("the events of another data folder (one; this one is other)"), "{refused}");
-    assert_eq!(refusal(&installation, "one").await, None);
+    let other = other_inbox(&installation).await;
+    for node in ["other", "one"] {
+        let refused = refusal(&installation, node, &*other).await.expect("a refusal");
+        let expected = format!("the events of another data folder (one; this one is {node})");
+        assert!(refused.contains(&expected), "whatever the name, the inbox tells: {refused}");
+    }
+    assert_eq!(refusal(&installation, "one", &*one.inbox).await, None);
+    let_the_lease_end(&installation).await;
+    assert_eq!(refusal(&installation, "other", &*one.inbox).await, None, "the same inbox under another name");
+
+    // Watermarks of an older binary belong to the data folder that has the name.
+    installation.run("UPDATE partitions SET inbox_id = NULL, lease_until = 1", params![]).await;
+    assert!(refusal(&installation, "third", &*one.inbox).await.is_some());
+    assert_eq!(refusal(&installation, "other", &*one.inbox).await, None);
 }
 
 #[tokio::test]
@@ -94,7 +112,7 @@ async fn a_partition_that_nothing_was_counted_of_is_free_once_it_is_given_back()
     let worker = one.work();
     until("it owns", async || one.ingest.owned().are_all_held()).await;
     one.end(worker).await;
-    assert_eq!(refusal(&installation, "other").await, None);
+    assert_eq!(refusal(&installation, "other", &*other_inbox(&installation).await).await, None);
 }
 
 #[tokio::test]
@@ -116,7 +134,7 @@ async fn a_process_whose_partition_another_one_has_moved_meanwhile_ends() {
 /// A process that claims the partition at its start and is killed before it releases it.
 async fn claimed_by_the_next_process(installation: &Installation) -> Process {
     let process = installation.start_as("one").await;
-    assert_eq!(process.ingest.owned().claim(0).await.expect("an answer"), None);
+    assert_eq!(process.ingest.owned().claim(0).await.expect("an answer"), Ok(()));
     process
 }
 

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use super::{Delivery, Entry, Inbox, Offset, PULL_BYTES_MAX};
 use crate::error::{Error, Result};
@@ -38,6 +39,7 @@ pub(super) struct SqliteInbox {
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<std::thread::JoinHandle<()>>,
     space: Arc<Semaphore>,
+    id: Uuid,
     head: watch::Receiver<Offset>,
     readers: Arc<Readers>,
     /// The reason why nothing is accepted any more; set by a failed fsync.
@@ -63,6 +65,8 @@ impl SqliteInbox {
         if let Some(pages_max) = pages_max {
             writing.pragma_update(None, "max_page_count", pages_max).map_err(opened)?;
         }
+        let id: Vec<u8> = writing.query_row("SELECT id FROM identity", [], |row| row.get(0)).map_err(opened)?;
+        let id = Uuid::from_slice(&id).map_err(|error| Error::internal("the inbox's identity", error))?;
         let newest = writer::newest_offset(&writing).map_err(opened)?;
         let mut free = Vec::with_capacity(READERS);
         for _ in 0..READERS {
@@ -85,6 +89,7 @@ impl SqliteInbox {
             commands: Some(commands),
             writer: Some(writer),
             space: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+            id,
             head,
             readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
             broken,
@@ -135,6 +140,14 @@ impl Drop for SqliteInbox {
 
 #[async_trait]
 impl Inbox for SqliteInbox {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn partitions(&self) -> u32 {
         1
     }
@@ -272,7 +285,12 @@ pub(crate) fn prepare(connection: &Connection) -> Result<()> {
                      COMMIT;";
         connection.execute_batch(table).map_err(prepared)?;
     }
-    Ok(())
+    // Older binaries ignore this table, so that the layout's number stays.
+    let identity = "BEGIN IMMEDIATE;
+                    CREATE TABLE IF NOT EXISTS identity (id BLOB NOT NULL) STRICT;
+                    INSERT INTO identity (id) SELECT randomblob(16) WHERE NOT EXISTS (SELECT 1 FROM identity);
+                    COMMIT;";
+    connection.execute_batch(identity).map_err(prepared)
 }
 
 fn full() -> Error {

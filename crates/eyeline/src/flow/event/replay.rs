@@ -12,7 +12,6 @@ use eyeline_store::catalog::events::Misfit;
 use eyeline_store::catalog::quarantine::{Age, Filter, Order, Quarantined};
 use eyeline_store::inbox::Entry;
 use eyeline_store::{Catalog, Error, Inbox, Result};
-use tokio::sync::Mutex;
 
 use super::event_types::EventTypes;
 use super::ingest::Ingest;
@@ -23,8 +22,13 @@ const PIECE: u32 = 500;
 const CALL_EVENTS_MAX: usize = 20_000;
 /// The longest time that one call judges events.
 const CALL_TIME: Duration = Duration::from_secs(10);
+/// The lease of the call under way. It outlasts every call that ends. A process that dies within a call holds others up
+/// for no longer.
+const TURN: &str = "replay";
+const TURN_LENGTH: Duration = Duration::from_secs(40);
 /// The longest time that a call waits for the one before it.
 const TURN_PATIENCE: Duration = Duration::from_secs(15);
+const TURN_POLL: Duration = Duration::from_millis(100);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -34,8 +38,6 @@ pub struct Replays {
     pub event_types: EventTypes,
     pub ingest: Ingest,
     pub clock: Clock,
-    /// One call at a time. A second call finds and reports what the first has left.
-    pub turn: Arc<Mutex<()>>,
 }
 
 /// The outcome of a call, or of a dry run.
@@ -55,6 +57,23 @@ struct Tried {
     end: Option<Age>,
 }
 
+/// The lease of the call under way, released when this is dropped.
+struct Turn {
+    catalog: Catalog,
+    fence: i64,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (catalog, fence) = (self.catalog.clone(), self.fence);
+        tokio::spawn(async move {
+            if let Err(error) = catalog.release_lease(TURN, fence).await {
+                tracing::warn!(%error, "the next replay waits until the lease of the last one ends");
+            }
+        });
+    }
+}
+
 impl Replays {
     /// Judges the project's quarantined events again, oldest first, after the one at `after`. The events that fit are
     /// counted when this returns. With `dry_run` nothing changes.
@@ -62,11 +81,41 @@ impl Replays {
         &self,
         project_id: ProjectId,
         filter: Filter,
+        after: Option<Age>,
+        dry_run: bool,
+    ) -> Result<Replayed> {
+        let _turn = self.take_turn().await?;
+        self.replay_in_turn(project_id, filter, after, dry_run).await
+    }
+
+    /// Waits for the call under way, of any process. The next call then finds and reports what that one has left. Two at
+    /// a time would count nothing twice, but report the same events.
+    async fn take_turn(&self) -> Result<Turn> {
+        let taking = async {
+            loop {
+                let catalog = self.catalog.clone();
+                // A spawned task holds what it has claimed even if the caller is dropped, and so releases it.
+                let claim = tokio::spawn(async move {
+                    let fence = catalog.claim_lease(TURN, TURN_LENGTH).await?;
+                    Ok::<_, Error>(fence.map(|fence| Turn { catalog, fence }))
+                });
+                if let Some(turn) = claim.await.map_err(|error| Error::internal("the turn of a replay", error))?? {
+                    return Ok(turn);
+                }
+                tokio::time::sleep(TURN_POLL).await;
+            }
+        };
+        let late = |_| Error::unavailable("another replay is under way");
+        tokio::time::timeout(TURN_PATIENCE, taking).await.map_err(late)?
+    }
+
+    async fn replay_in_turn(
+        &self,
+        project_id: ProjectId,
+        filter: Filter,
         mut after: Option<Age>,
         dry_run: bool,
     ) -> Result<Replayed> {
-        let turn = tokio::time::timeout(TURN_PATIENCE, self.turn.lock()).await;
-        let _turn = turn.map_err(|_| Error::unavailable("another replay is under way"))?;
         let mut outcome = Replayed::default();
         // An event that fails again gets a newer age. The call ends at the event that is newest now, so it judges none
         // twice.

@@ -11,7 +11,7 @@ use eyeline_core::{GalleryId, Timestamp};
 use eyeline_lake::{FileRef, Interval, write_after};
 use eyeline_store::catalog::cuts;
 use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
-use eyeline_store::inbox::{Offset, Span};
+use eyeline_store::inbox::{self, Offset, Span};
 use eyeline_store::{Catalog, Result};
 use tokio::time::Instant;
 
@@ -147,8 +147,9 @@ impl Cut {
         Ok(committed)
     }
 
-    /// Counts the events up to the cut and stores the resulting bases. Also stores those of galleries without activity
-    /// since minute `forgotten`. Returns all these galleries, or `None` if another process has claimed the partition.
+    /// Counts the partition's events up to the cut and stores the resulting bases. Also stores those of its galleries
+    /// without activity since minute `forgotten`. Returns all these galleries, or `None` if another process has claimed
+    /// the partition.
     async fn store_bases(
         &self,
         fence: i64,
@@ -159,7 +160,9 @@ impl Cut {
     ) -> Result<Option<Vec<GalleryId>>> {
         let files: Vec<FileRef> = inputs.iter().map(file_ref).collect();
         let mut changed = Vec::new();
-        let mut left = self.catalog.gallery_ids().await?.into_iter();
+        let galleries = self.catalog.gallery_ids().await?.into_iter();
+        let count = self.partitions.count();
+        let mut left = galleries.filter(|id| inbox::partition_of(id.0, count) == marks.partition);
         loop {
             let galleries = self.read_some(&mut left, fence, marks.partition).await?;
             if galleries.is_empty() {
@@ -182,7 +185,7 @@ impl Cut {
     /// The next galleries, as many as fit in memory; none at the end.
     async fn read_some(
         &self,
-        left: &mut std::vec::IntoIter<GalleryId>,
+        left: &mut (impl Iterator<Item = GalleryId> + Send),
         fence: i64,
         partition: u32,
     ) -> Result<Galleries> {

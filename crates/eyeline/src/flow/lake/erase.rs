@@ -1,15 +1,15 @@
 //! Erasure of one session's events: hidden by the request, and deleted once every file that held them is rewritten.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use eyeline_core::event::GALLERY_CATEGORY;
-use eyeline_core::{ErasureId, ProjectId, SessionId};
+use eyeline_core::{ProjectId, SessionId};
 use eyeline_lake::{Budget, Hidden, HiddenEvents, count_hidden, count_hidden_acts, write_without};
-use eyeline_store::catalog::erasures::{Erased, Erasure};
+use eyeline_store::catalog::erasures::{Erased, Erasure, ErasureProgress};
 use eyeline_store::catalog::idempotency::{Once, Repeatable};
-use eyeline_store::catalog::lake::{Committed, LakeFile, Marks};
+use eyeline_store::catalog::lake::{Committed, LakeFile};
 use eyeline_store::catalog::rollups::ErasedEvents;
 use eyeline_store::inbox::Offset;
 use eyeline_store::{Catalog, Error, Inbox, Result};
@@ -32,9 +32,6 @@ pub struct Erase {
     usage: Usage,
     partitions: Partitions,
     clock: Clock,
-    /// The ends of the inbox when each erasure under way was first seen. Earlier events must be in files before it
-    /// runs.
-    ends: Arc<Mutex<HashMap<ErasureId, Vec<Offset>>>>,
 }
 
 impl Erase {
@@ -46,7 +43,7 @@ impl Erase {
         partitions: Partitions,
         clock: Clock,
     ) -> Self {
-        Erase { inbox, catalog, files, usage, partitions, clock, ends: Arc::default() }
+        Erase { inbox, catalog, files, usage, partitions, clock }
     }
 
     /// Requests an erasure. After the return, no answer shows the session's events received until now.
@@ -66,54 +63,63 @@ impl Erase {
         Ok(requested)
     }
 
-    /// Runs every erasure under way whose last events are flushed. The others wait for a later call.
+    /// Runs every erasure under way in each owned partition whose events before the request are flushed. Other
+    /// partitions wait for a later call or for their owners. An owner that finds all partitions done finishes the
+    /// erasure.
     pub async fn step(&self) -> Result<()> {
-        // A step forgets inbox records, which only the owner may do.
-        if !self.partitions.are_all_held() {
-            return Ok(());
-        }
         for erasure in self.catalog.manifest().await?.hidden {
-            let ends = self.ends_of(erasure.erasure_id).await?;
-            let is_flushed = |marks: &Marks| marks.flushed >= ends[marks.partition as usize];
-            let marks = self.catalog.marks().await?;
-            if !ends.iter().all(|end| *end == Offset::START)
-                && (marks.len() < ends.len() || !marks.iter().all(is_flushed))
-            {
+            for partition in 0..self.partitions.count() {
+                self.run_in(&erasure, partition).await?;
+            }
+            if self.catalog.partitions_erased(erasure.erasure_id).await? < self.partitions.count() {
                 continue;
             }
-            while self.pass(&erasure).await? {}
             self.quarantine(&erasure).await?;
-            for partition in 0..self.inbox.partitions() {
-                let Some(fence) = self.partitions.fence(partition) else { return Ok(()) };
-                let flushed = self.catalog.trim(partition, fence).await?;
-                self.inbox.forget(partition, flushed).await?;
-            }
             self.catalog.finish_erasure(erasure.erasure_id, self.clock.now()).await?;
-            self.lock().remove(&erasure.erasure_id);
             tracing::info!(erasure.id = %erasure.erasure_id, "an erasure is done");
         }
         Ok(())
     }
 
-    /// Rewrites every file that holds the events. True if it rewrote any, since files may have come and gone meanwhile.
-    async fn pass(&self, erasure: &Erasure) -> Result<bool> {
+    /// Deletes the events from the partition, unless that is done or has to wait.
+    async fn run_in(&self, erasure: &Erasure, partition: u32) -> Result<()> {
+        let Some(fence) = self.partitions.fence(partition) else { return Ok(()) };
+        let erasure_id = erasure.erasure_id;
+        loop {
+            let head = self.inbox.head(partition).await?;
+            // `None` if another process has claimed the partition or finished the erasure meanwhile.
+            let progress = self.catalog.erasure_in(erasure_id, partition, fence, head).await?;
+            let Some(ErasureProgress { up_to, is_done: false }) = progress else { return Ok(()) };
+            let marks = self.catalog.marks().await?;
+            if !marks.iter().any(|marks| marks.partition == partition && marks.flushed >= up_to) {
+                return Ok(());
+            }
+            if !self.pass(erasure, partition, fence).await? {
+                break;
+            }
+        }
+        let flushed = self.catalog.trim(partition, fence).await?;
+        self.inbox.forget(partition, flushed).await?;
+        self.catalog.finish_erasure_in(erasure_id, partition, fence).await.map(drop)
+    }
+
+    /// Rewrites every file of the partition that holds the events. True if it found any, since files may have come and
+    /// gone meanwhile.
+    async fn pass(&self, erasure: &Erasure, partition: u32, fence: i64) -> Result<bool> {
         let mut again = false;
-        for file in self.catalog.manifest().await?.files {
-            again |= self.rewrite(erasure, &file).await?;
+        for file in self.catalog.manifest().await?.files.iter().filter(|file| file.partition == partition) {
+            again |= self.rewrite(erasure, file, fence).await?;
         }
         Ok(again)
     }
 
     /// Rewrites a file without the events. True if it held any.
-    async fn rewrite(&self, erasure: &Erasure, file: &LakeFile) -> Result<bool> {
+    async fn rewrite(&self, erasure: &Erasure, file: &LakeFile, fence: i64) -> Result<bool> {
         let hidden = Hidden {
             project_id: erasure.project_id,
             session_id: erasure.session_id,
             received_until: erasure.requested_at,
         };
-        // Skipping the file would report an unfinished erasure as finished.
-        let fence = self.partitions.fence(file.partition);
-        let fence = fence.ok_or_else(|| Error::unavailable("another process has claimed the partition"))?;
         let (files, reference) = (self.usage.files().clone(), file_ref(file));
         let input = reference.clone();
         let counting = self.usage.background().run(Yields::Much, move || {
@@ -151,21 +157,5 @@ impl Erase {
             last = place;
         }
         Ok(())
-    }
-
-    async fn ends_of(&self, erasure_id: ErasureId) -> Result<Vec<Offset>> {
-        if let Some(ends) = self.lock().get(&erasure_id) {
-            return Ok(ends.clone());
-        }
-        let mut ends = Vec::new();
-        for partition in 0..self.inbox.partitions() {
-            ends.push(self.inbox.head(partition).await?);
-        }
-        self.lock().insert(erasure_id, ends.clone());
-        Ok(ends)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ErasureId, Vec<Offset>>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

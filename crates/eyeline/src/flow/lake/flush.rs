@@ -74,9 +74,11 @@ impl Flush {
         Flush { inbox, catalog, objects, files, partitions }
     }
 
-    /// The events that wait in the partition that has the most.
+    /// The events that wait in the owned partition that has the most.
     pub async fn waiting(&self) -> Result<u64> {
-        Ok(self.catalog.marks().await?.iter().map(|marks| marks.waiting).max().unwrap_or(0))
+        let marks = self.catalog.marks().await?;
+        let owned = marks.iter().filter(|marks| self.partitions.fence(marks.partition).is_some());
+        Ok(owned.map(|marks| marks.waiting).max().unwrap_or(0))
     }
 
     /// Writes all events applied by now into files.

@@ -9,5 +9,6 @@ pub mod history;
 pub mod partitions;
 pub mod rebuild;
 mod recount;
+mod shares;
 pub mod sql_workers;
 pub mod usage;

@@ -1,30 +1,42 @@
 //! The partitions of the inbox that this process owns. Only the owner applies their events and flushes them.
 //!
-//! Every inbox belongs to one data folder. Another installation's watermark says nothing about the events of this
-//! inbox.
+//! Processes that share an inbox own a fair share of its partitions each (`shares`). An inbox that is not shared belongs
+//! to one data folder, whose process owns all of them. The catalog knows the inbox that each partition's watermarks are
+//! of, since they say nothing about the events of another one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use eyeline_store::catalog::partitions::{Claim, Claimant};
-use eyeline_store::inbox::Offset;
-use eyeline_store::{Catalog, Result};
+use eyeline_store::catalog::jobs::LEASE;
+use eyeline_store::catalog::partitions::{Claim, Claimant, Owners};
+use eyeline_store::inbox::{self, Offset};
+use eyeline_store::{Catalog, Inbox, Result};
+use tokio::sync::watch;
 use uuid::Uuid;
+
+use super::shares::{Share, fair_share};
 
 /// Events of one transaction, and so the most events that a batch had over which a process died.
 pub const BATCH_EVENTS_MAX: usize = 4_096;
+/// The pause between two looks at the other owners of a shared inbox.
+const BALANCE_EVERY: Duration = Duration::from_secs(5);
+/// The pause between two tries to claim the partitions of an inbox of its own.
+const CLAIM_EVERY: Duration = Duration::from_secs(1);
 
 /// Cheap to clone; clones share the claims.
 #[derive(Clone)]
 pub struct Partitions {
     catalog: Catalog,
     node: Arc<str>,
+    inbox_id: Uuid,
+    is_shared: bool,
     holdings: Arc<Mutex<Vec<Holding>>>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Holding {
-    /// Not claimed since the process began.
+    /// Not claimed since the process began, or released.
     New,
     Held {
         fence: i64,
@@ -32,43 +44,128 @@ enum Holding {
         suspects: usize,
         /// The event on trial, and the number of owners that have tried it.
         trial: Option<(Offset, u32)>,
+        /// More than its share: the process releases it at the end of a batch.
+        is_surplus: bool,
     },
     /// Another process has claimed it since. Holds its name once that is known.
     Lost(Option<String>),
 }
 
+/// Why a partition could not be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Another process owns it until its lease ends.
+    Taken { owner: String, left: Duration },
+    /// Its watermarks are those of another inbox.
+    OfOtherInbox { owner: String },
+}
+
 impl Partitions {
-    /// `node` names this process among those that share the catalog; it survives restarts.
-    pub fn new(catalog: Catalog, node: Arc<str>, count: u32) -> Self {
-        Partitions { catalog, node, holdings: Arc::new(Mutex::new(vec![Holding::New; count as usize])) }
+    /// `node` names this process among those that share the catalog.
+    pub fn new(catalog: Catalog, node: Arc<str>, inbox: &dyn Inbox) -> Self {
+        let holdings = vec![Holding::New; inbox.partitions() as usize];
+        let (inbox_id, is_shared) = (inbox.id(), inbox.is_shared());
+        let changed = watch::Sender::new(());
+        Partitions { catalog, node, inbox_id, is_shared, holdings: Arc::new(Mutex::new(holdings)), changed }
     }
 
-    /// Claims every partition before the first event is accepted. Fails with a sentence for the operator if the catalog
-    /// is another installation's.
+    /// Claims this process's share before the first event is accepted: every partition unless the inbox is shared.
+    /// Fails with a sentence for the operator if the catalog is another installation's.
     pub async fn take(&self) -> Result<(), String> {
-        for partition in 0..self.count() {
-            let failed = |error| format!("the catalog: {error}");
-            if let Some((owner, applied)) = self.catalog.partition_owner(partition).await.map_err(failed)?
-                && *owner != *self.node
-                && applied > Offset::START
-            {
-                return Err(format!(
-                    "the catalog counts the events of another data folder ({owner}; this one is {}), and those that come in \
-                     here would never be counted: choose that folder with EYELINE_DATA, or a catalog of its own for this \
-                     one with EYELINE_CATALOG_URL",
-                    self.node
-                ));
-            }
-            if let Some((owner, left)) = self.claim(partition).await.map_err(failed)? {
-                return Err(format!(
-                    "the catalog is in use by another installation ({owner}; its claim ends in {} s unless it is running), \
-                     and events that come in here would not be counted: choose a catalog of its own for this one with \
-                     EYELINE_CATALOG_URL, or stop the other one",
-                    left.as_secs() + 1
-                ));
+        let failed = |error| format!("the catalog: {error}");
+        let fixed = self.catalog.fix_partitions(self.count()).await.map_err(failed)?;
+        if fixed != self.count() {
+            return Err(format!(
+                "the catalog counts the events of {fixed} partitions, and the inbox has {}: their number is fixed at the \
+                 first start, so choose the inbox of that time with EYELINE_INBOX_URL, or a catalog of its own for this one \
+                 with EYELINE_CATALOG_URL",
+                self.count()
+            ));
+        }
+        for partition in self.share().await.map_err(failed)?.claim {
+            match self.claim(partition).await.map_err(failed)? {
+                Ok(()) => {}
+                Err(Refused::OfOtherInbox { owner }) => {
+                    return Err(format!(
+                        "the catalog counts the events of another data folder ({owner}; this one is {}) or of an inbox \
+                         that was lost or exchanged, and those that come in here would never be counted: choose that \
+                         folder with EYELINE_DATA, restore catalog and inbox together, or choose a catalog of its own for \
+                         this one with EYELINE_CATALOG_URL",
+                        self.node
+                    ));
+                }
+                // Another process was faster; the next look divides again.
+                Err(Refused::Taken { .. }) if self.is_shared => {}
+                Err(Refused::Taken { owner, left }) => {
+                    return Err(format!(
+                        "the catalog is in use by another installation ({owner}; its claim ends in {} s unless it is \
+                         running), and events that come in here would not be counted: choose a catalog of its own for this \
+                         one with EYELINE_CATALOG_URL, or stop the other one",
+                        left.as_secs() + 1
+                    ));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Renews the claims, claims the partitions that are missing to its share, and marks surplus ones.
+    pub async fn balance(&self) -> Result<()> {
+        self.renew().await?;
+        let Share { claim, surplus } = self.share().await?;
+        for partition in 0..self.count() {
+            self.change(partition, |holding| {
+                if let Holding::Held { is_surplus, .. } = holding {
+                    *is_surplus = surplus.contains(&partition);
+                }
+            });
+        }
+        for partition in claim {
+            // A refusal is noted. The next look may find it free.
+            let _refused = self.claim(partition).await?;
+        }
+        Ok(())
+    }
+
+    /// The pause before the next [`Partitions::balance`].
+    pub fn pause(&self) -> Duration {
+        match (self.is_shared, self.are_all_held()) {
+            (true, _) => BALANCE_EVERY,
+            (false, true) => LEASE / 3,
+            (false, false) => CLAIM_EVERY,
+        }
+    }
+
+    /// The partitions to claim, and those to hand over.
+    async fn share(&self) -> Result<Share> {
+        if self.is_shared {
+            let Owners { alive, held } = self.catalog.join_owners(self.node.to_string()).await?;
+            return Ok(fair_share(&self.node, &alive, &held, self.count()));
+        }
+        let missing = (0..self.count()).filter(|partition| self.fence(*partition).is_none());
+        Ok(Share { claim: missing.collect(), surplus: Vec::new() })
+    }
+
+    /// Releases the partition if it is more than this process's share. Called between two batches.
+    pub async fn hand_over(&self, partition: u32) -> Result<()> {
+        let Some(Holding::Held { fence, is_surplus: true, .. }) = self.lock().get(partition as usize).cloned() else {
+            return Ok(());
+        };
+        // From now on nothing new begins under this claim. What is under way may end, until the next owner claims.
+        self.change(partition, |holding| *holding = Holding::New);
+        self.catalog.release_partition(partition, fence).await?;
+        tracing::info!(partition, "a partition was handed over to another process");
+        Ok(())
+    }
+
+    /// True if the inbox belongs to several processes.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Signals that a partition was claimed, released or lost.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// The fencing token for changes to the partition; `None` if it is not held.
@@ -81,7 +178,7 @@ impl Partitions {
 
     /// The partition of a key, such as a gallery's id, with its fencing token; `None` if this process does not hold it.
     pub fn owned(&self, key: Uuid) -> Option<(u32, i64)> {
-        let partition = u32::try_from(key.as_u128() % u128::from(self.count().max(1))).unwrap_or(0);
+        let partition = inbox::partition_of(key, self.count());
         Some((partition, self.fence(partition)?))
     }
 
@@ -136,32 +233,33 @@ impl Partitions {
         self.lock().iter().all(|holding| matches!(holding, Holding::Held { .. }))
     }
 
-    /// Claims the partition. If another process owns it, returns the owner and the time until its claim ends.
-    pub async fn claim(&self, partition: u32) -> Result<Option<(String, Duration)>> {
+    /// Claims the partition, or tells why not.
+    pub async fn claim(&self, partition: u32) -> Result<Result<(), Refused>> {
         // Only at its start can a process be sure that no other process of its name runs.
         let is_new = self.lock()[partition as usize] == Holding::New;
-        let claimant = Claimant { node: self.node.to_string(), is_new };
-        match self.catalog.claim_partition(partition, claimant).await? {
+        let claimant = Claimant { node: self.node.to_string(), inbox_id: self.inbox_id, is_new };
+        let refused = match self.catalog.claim_partition(partition, claimant).await? {
             Claim::Held { fence, is_suspect } => {
                 let suspects = if is_suspect { BATCH_EVENTS_MAX } else { 0 };
-                self.set(partition, Holding::Held { fence, suspects, trial: None });
+                self.set(partition, Holding::Held { fence, suspects, trial: None, is_surplus: false });
                 if is_suspect {
                     let sentence =
                         "earlier processes died over this partition's events, which are now tried one at a time";
                     tracing::warn!(partition, "{sentence}");
                 }
                 tracing::debug!(partition, fence, "claimed a partition");
-                Ok(None)
+                return Ok(Ok(()));
             }
-            Claim::Taken { owner, left } => {
-                let lost = Holding::Lost(Some(owner.clone()));
-                if self.lock()[partition as usize] != lost {
-                    tracing::warn!(partition, owner, "events wait: another process has claimed their partition");
-                    self.set(partition, lost);
-                }
-                Ok(Some((owner, left)))
-            }
+            Claim::Taken { owner, left } => Refused::Taken { owner, left },
+            Claim::OfOtherInbox { owner } => Refused::OfOtherInbox { owner },
+        };
+        let (Refused::Taken { owner, .. } | Refused::OfOtherInbox { owner }) = &refused;
+        let lost = Holding::Lost(Some(owner.clone()));
+        if !self.is_shared && self.lock()[partition as usize] != lost {
+            tracing::warn!(partition, owner, "events wait: another process has claimed their partition");
         }
+        self.set(partition, lost);
+        Ok(Err(refused))
     }
 
     /// Notes that another process has claimed the partition.
@@ -171,7 +269,7 @@ impl Partitions {
     }
 
     /// Renews the claims.
-    pub async fn renew(&self) -> Result<()> {
+    async fn renew(&self) -> Result<()> {
         for (partition, fence) in self.held() {
             if !self.catalog.renew_partition(partition, fence).await? && self.fence(partition) == Some(fence) {
                 self.lose(partition);
@@ -186,11 +284,14 @@ impl Partitions {
             self.catalog.release_partition(partition, fence).await?;
             self.set(partition, Holding::New);
         }
-        Ok(())
+        if self.is_shared { self.catalog.leave_owners(self.node.to_string()).await } else { Ok(()) }
     }
 
-    /// One sentence for the operator for each partition that another process owns.
+    /// One sentence for the operator for each partition that another process owns, unless the inbox is shared.
     pub fn troubles(&self) -> Vec<String> {
+        if self.is_shared {
+            return Vec::new();
+        }
         let lost = self
             .lock()
             .iter()
@@ -209,7 +310,8 @@ impl Partitions {
         }).collect()
     }
 
-    fn count(&self) -> u32 {
+    /// The number of partitions of the inbox.
+    pub fn count(&self) -> u32 {
         u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
     }
 
@@ -218,7 +320,18 @@ impl Partitions {
     }
 
     fn set(&self, partition: u32, holding: Holding) {
-        self.lock()[partition as usize] = holding;
+        self.change(partition, |present| *present = holding);
+    }
+
+    fn change(&self, partition: u32, change: impl FnOnce(&mut Holding)) {
+        let mut holdings = self.lock();
+        let before = holdings[partition as usize].clone();
+        change(&mut holdings[partition as usize]);
+        let is_changed = holdings[partition as usize] != before;
+        drop(holdings);
+        if is_changed {
+            self.changed.send_replace(());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Holding>> {

@@ -6,11 +6,12 @@ use eyeline_core::ranking::{Basis, Columns, Learnt, RulesInForce, Scorer, sequen
 use eyeline_core::{AccessClass, Event, GalleryId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::lake::Marks;
 use eyeline_store::inbox::Span;
-use eyeline_store::{Error, Result};
+use eyeline_store::{Catalog, Error, Inbox, Result};
 
 use super::files::file_ref;
 use super::recount::{Galleries, Gallery, count, count_files, counted};
-use crate::app::App;
+use super::usage::Usage;
+use crate::clock::Clock;
 use crate::secrets::{sha256, to_hex};
 
 /// Events read at once.
@@ -48,26 +49,26 @@ struct Kept {
 
 /// Recounts every event up to the watermarks, from the files and then the inbox, and compares. Changes nothing. Holds
 /// all galleries in memory.
-pub async fn verify(app: &App) -> Result<Vec<Verified>> {
+pub async fn verify(catalog: &Catalog, inbox: &dyn Inbox, usage: &Usage, clock: &Clock) -> Result<Vec<Verified>> {
     let (mut galleries, mut kept) = (Galleries::new(), HashMap::new());
-    for gallery_id in app.catalog.gallery_ids().await? {
+    for gallery_id in catalog.gallery_ids().await? {
         let mut columns = Columns::default();
-        let read = Gallery::read(&app.catalog, gallery_id, |ordinal, image| columns.set(ordinal, image)).await?;
+        let read = Gallery::read(catalog, gallery_id, |ordinal, image| columns.set(ordinal, image)).await?;
         let Some((gallery, learnt)) = read else { continue };
         galleries.insert(gallery_id, gallery);
         kept.insert(gallery_id, Kept { columns, learnt });
     }
-    let manifest = app.catalog.manifest().await?;
+    let manifest = catalog.manifest().await?;
     for marks in manifest.partitions {
         for (gallery_id, gallery) in &mut galleries {
-            gallery.history = app.catalog.ranking_history(*gallery_id, marks.partition).await?;
+            gallery.history = catalog.ranking_history(*gallery_id, marks.partition).await?;
         }
         let files = manifest.files.iter().filter(|file| file.partition == marks.partition).map(file_ref).collect();
         let span = Span { after: marks.cut, up_to: marks.flushed };
-        galleries = count_files(app.usage.files(), files, span, galleries).await?;
-        replay_inbox(app, marks, &mut galleries).await?;
+        galleries = count_files(usage.files(), files, span, galleries).await?;
+        replay_inbox(catalog, inbox, marks, &mut galleries).await?;
     }
-    let now = app.clock.now();
+    let now = clock.now();
     let mut verified = Vec::with_capacity(galleries.len());
     for (gallery_id, Gallery { reckoner, history, of_base, counted, applied, .. }) in galleries {
         let Some(kept) = kept.remove(&gallery_id) else { continue };
@@ -78,7 +79,7 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
             Cause::Equal
         } else {
             let (erased, missing) =
-                (app.catalog.erased_acts(gallery_id).await?, applied.cast_signed() - events.cast_signed());
+                (catalog.erased_acts(gallery_id).await?, applied.cast_signed() - events.cast_signed());
             let is_erased = erased > 0 && missing == erased.cast_signed();
             if is_erased { Cause::Erased(erased) } else { Cause::Fault { missing, erased } }
         };
@@ -89,18 +90,18 @@ pub async fn verify(app: &App) -> Result<Vec<Verified>> {
 }
 
 /// Counts events that are applied but not flushed.
-async fn replay_inbox(app: &App, marks: Marks, galleries: &mut Galleries) -> Result<()> {
+async fn replay_inbox(catalog: &Catalog, inbox: &dyn Inbox, marks: Marks, galleries: &mut Galleries) -> Result<()> {
     let Marks { partition, flushed, applied, .. } = marks;
     let mut reached = flushed;
     while reached < applied {
-        let mut deliveries = app.inbox.pull(partition, reached, READ_MAX).await?;
+        let mut deliveries = inbox.pull(partition, reached, READ_MAX).await?;
         deliveries.retain(|delivery| delivery.offset <= applied);
         let Some(last) = deliveries.last().map(|delivery| delivery.offset) else {
             return Err(Error::Corrupt(format!("the inbox has no events from {reached} to {applied}")));
         };
         let span = Span { after: reached, up_to: last };
-        let dropped = app.catalog.dropped_events(partition, span).await?;
-        let places = app.catalog.served_places(partition, span).await?;
+        let dropped = catalog.dropped_events(partition, span).await?;
+        let places = catalog.served_places(partition, span).await?;
         for delivery in deliveries.into_iter().filter(|delivery| !dropped.contains(&delivery.offset)) {
             let Some(event) = Event::decode(&delivery.event) else { continue };
             let place = places.get(&delivery.offset).copied();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, FieldErrors, ProjectId};
 use eyeline_store::catalog::events::EventPlace;
-use eyeline_store::inbox::Entry;
+use eyeline_store::inbox::{self, Entry};
 use eyeline_store::{Catalog, Inbox, Result};
 use uuid::Uuid;
 
@@ -78,7 +78,6 @@ impl Collector {
     /// nothing about any of them.
     pub async fn collect(&self, sender: Sender, mut envelopes: Vec<Envelope>) -> Result<Vec<Receipt>> {
         let received_at = self.clock.now();
-        let partitions = u128::from(self.inbox.partitions().max(1));
         let in_force = self.event_types.in_force(sender.project_id).await?;
         let mut rejected = self.event_types.mark(&in_force, sender.project_id, &mut envelopes).await?;
         let mut named = HashSet::new();
@@ -97,7 +96,7 @@ impl Collector {
                 receipts.push(Some(Receipt::Duplicate(First::SameCall)));
                 continue;
             }
-            let partition = u32::try_from(envelope.partition_key().as_u128() % partitions).unwrap_or(0);
+            let partition = inbox::partition_of(envelope.partition_key(), self.inbox.partitions());
             let given = envelope.event_id;
             let event_id = given.unwrap_or_else(|| self.clock.new_id());
             let Sender { application_id, project_id } = sender;

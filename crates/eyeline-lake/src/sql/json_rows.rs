@@ -22,10 +22,20 @@ type Result<T, E = DataFusionError> = std::result::Result<T, E>;
 
 const TYPES: [&str; 9] = ["text", "integer", "number", "boolean", "timestamp", "date", "time", "interval", "null"];
 
-/// The answer as JSON. The answer comes from another process and is read as untrusted bytes.
-pub(super) fn table(answer: &SqlAnswer) -> Result<Table> {
+/// The batches of an answer. It comes from another process and is read as untrusted bytes.
+pub(super) fn batches(answer: &SqlAnswer) -> Result<StreamReader<&[u8]>> {
     require_plain(&answer.stream)?;
     let stream = StreamReader::try_new(answer.stream.as_slice(), None)?;
+    let schema = stream.schema();
+    if schema.fields().iter().any(|field| plain(field.data_type()) != *field.data_type()) {
+        return Err(not_plain());
+    }
+    Ok(stream)
+}
+
+/// The answer as JSON.
+pub(super) fn table(answer: &SqlAnswer) -> Result<Table> {
+    let stream = batches(answer)?;
     let mut writer = Writer::new(&stream.schema())?;
     let mut truncated = answer.truncated;
     for batch in stream {
@@ -49,9 +59,6 @@ struct Writer {
 impl Writer {
     fn new(schema: &Schema) -> Result<Self> {
         let fields = schema.fields();
-        if fields.iter().any(|field| plain(field.data_type()) != *field.data_type()) {
-            return Err(not_plain());
-        }
         let column = |field: &arrow_schema::FieldRef| {
             let named = field.metadata().get(TYPE).and_then(|name| TYPES.iter().find(|known| *known == name));
             TableColumn { name: field.name().clone(), kind: named.copied().unwrap_or_else(|| kind(field.data_type())) }

@@ -15,6 +15,7 @@ mod json_rows;
 mod math;
 mod numbers;
 mod own;
+mod parquet_rows;
 mod pattern;
 mod percentile;
 mod plan;
@@ -79,10 +80,19 @@ pub struct SqlAnswer {
 impl SqlAnswer {
     /// The rows as JSON, in the spelling of other answers.
     pub fn into_table(self) -> Result<Table> {
-        json_rows::table(&self).map_err(|error| match error {
-            DataFusionError::ResourcesExhausted(_) => plan::in_plain_words(&error),
-            _ => Error::Broken(format!("the answer of a query: {error}")),
-        })
+        json_rows::table(&self).map_err(broken)
+    }
+
+    /// The rows as a Parquet file, with the columns of the Arrow stream.
+    pub fn into_parquet(self) -> Result<Vec<u8>> {
+        parquet_rows::file(&self)
+    }
+}
+
+fn broken(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::ResourcesExhausted(_) => plan::in_plain_words(&error),
+        _ => Error::Broken(format!("the answer of a query: {error}")),
     }
 }
 

@@ -70,7 +70,7 @@ async fn a_select_is_answered_with_columns_and_rows_whether_events_are_in_files_
 }
 
 #[tokio::test]
-async fn rows_come_as_an_arrow_stream_to_those_who_ask_for_it() {
+async fn rows_come_as_an_arrow_stream_or_a_parquet_file_to_those_who_ask_for_it() {
     let server = Server::start().await;
     let tenant = server.tenant("shop").await;
     send(&server, &tenant, &[event(1, "view", 1), event(1, "buy", 2), event(2, "view", 3)]).await;
@@ -95,7 +95,20 @@ async fn rows_come_as_an_arrow_stream_to_those_who_ask_for_it() {
         assert!(answer.body.windows(3).any(|bytes| bytes == b"buy"), "the first row is there");
         assert_eq!(answer.body.windows(4).any(|bytes| bytes == b"view"), truncated == "false");
     }
-    for accept in ["*/*", "application/json", "application/vnd.apache.arrow.stream;q=0"] {
+    let parquet = "application/vnd.apache.parquet";
+    for (limit, truncated) in [(10, "false"), (1, "true")] {
+        let mut body = query.clone();
+        body["limit"] = json!(limit);
+        let answer = ask_for(parquet, body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        assert_eq!((answer.header("content-type"), answer.header("vary")), (parquet, "Accept"));
+        assert_eq!(answer.header("eyeline-truncated"), truncated);
+        assert!(answer.header("eyeline-as-of").ends_with('Z'), "{answer:?}");
+        assert!(answer.body.starts_with(b"PAR1") && answer.body.ends_with(b"PAR1"), "{:?}", answer.body);
+    }
+    for accept in
+        ["*/*", "application/json", "application/vnd.apache.arrow.stream;q=0", "application/vnd.apache.parquet;q=0"]
+    {
         let answer = ask_for(accept, query.clone()).await;
         assert_eq!(answer.header("content-type"), "application/json", "{accept}");
         assert_eq!(answer.json()["rows"][0], json!({"name": "buy", "n": 1}), "{accept}");

@@ -21,7 +21,11 @@ use crate::app::App;
 const ROWS_DEFAULT: u64 = 1_000;
 const ROWS_MAX: u64 = 10_000;
 const ARROW: &str = "application/vnd.apache.arrow.stream";
-/// The headers with what an Arrow stream does not contain.
+const PARQUET: &str = "application/vnd.apache.parquet";
+/// The binary forms of an answer, by media type.
+const FORMS: [(&str, Encode); 2] = [(ARROW, |answer| Ok(answer.stream)), (PARQUET, SqlAnswer::into_parquet)];
+type Encode = fn(SqlAnswer) -> eyeline_lake::Result<Vec<u8>>;
+/// The headers with what a binary form does not contain.
 const TRUNCATED: HeaderName = HeaderName::from_static("eyeline-truncated");
 const AS_OF: HeaderName = HeaderName::from_static("eyeline-as-of");
 const COMPLETE_FROM: HeaderName = HeaderName::from_static("eyeline-complete-from");
@@ -104,7 +108,8 @@ impl From<TableColumn> for SqlColumn {
 /// `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
 ///
 /// With `Accept: application/vnd.apache.arrow.stream` the answer is an Arrow IPC stream of the rows. Its columns carry the
-/// `type` of the JSON answer as metadata `eyeline.type`.
+/// `type` of the JSON answer as metadata `eyeline.type`. With `Accept: application/vnd.apache.parquet` it is a Parquet file
+/// with the same columns.
 #[utoipa::path(
     post, path = "/analytics/sql", operation_id = "query_events", tag = "analytics",
     params(
@@ -115,11 +120,15 @@ impl From<TableColumn> for SqlColumn {
     responses(
         (
             status = 200,
-            content((SqlReport = "application/json"), (String = "application/vnd.apache.arrow.stream")),
+            content(
+                (SqlReport = "application/json"),
+                (String = "application/vnd.apache.arrow.stream"),
+                (String = "application/vnd.apache.parquet"),
+            ),
             headers(
-                ("Eyeline-Truncated" = bool, description = "With an Arrow stream: there are more rows."),
-                ("Eyeline-As-Of" = String, description = "With an Arrow stream: `as_of`."),
-                ("Eyeline-Complete-From" = String, description = "With an Arrow stream: `complete_from`, if there is one."),
+                ("Eyeline-Truncated" = bool, description = "With Arrow or Parquet: there are more rows."),
+                ("Eyeline-As-Of" = String, description = "With Arrow or Parquet: `as_of`."),
+                ("Eyeline-Complete-From" = String, description = "With Arrow or Parquet: `complete_from`, if there is one."),
             ),
         ),
     )
@@ -145,9 +154,16 @@ async fn run(
     let answer = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
         workers.answer(&ProjectEvents::new(files, snapshot, filter, budget), &question, budget)
     };
-    if accepts(&headers, ARROW) {
-        let (answer, basis) = ask(&app, filter, answer).await?;
-        return Ok(arrow(answer, &basis));
+    if let Some((media_type, encode)) = FORMS.into_iter().find(|(media_type, _)| accepts(&headers, media_type)) {
+        let encoded = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
+            let answer = answer(files, snapshot, filter, budget)?;
+            // The rows as they came, as they are encoded, and in the body of the answer.
+            let _held = budget.hold(3 * answer.stream.len())?;
+            let truncated = answer.truncated;
+            Ok((encode(answer)?, truncated))
+        };
+        let ((bytes, truncated), basis) = ask(&app, filter, encoded).await?;
+        return Ok(binary(media_type, bytes, truncated, &basis));
     }
     let table = move |files: &Files, snapshot: &Snapshot, filter: &Filter, budget: &Budget| {
         let answer = answer(files, snapshot, filter, budget)?;
@@ -165,12 +181,12 @@ async fn run(
     Ok(([(header::VARY, HeaderValue::from_static("Accept"))], Json(report)).into_response())
 }
 
-fn arrow(answer: SqlAnswer, basis: &Basis) -> Response {
-    let mut response = answer.stream.into_response();
+fn binary(media_type: &'static str, bytes: Vec<u8>, truncated: bool, basis: &Basis) -> Response {
+    let mut response = bytes.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ARROW));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(TRUNCATED, HeaderValue::from_static(if answer.truncated { "true" } else { "false" }));
+    headers.insert(TRUNCATED, HeaderValue::from_static(if truncated { "true" } else { "false" }));
     let times = [(AS_OF, Some(basis.as_of)), (COMPLETE_FROM, basis.complete_from)];
     headers.extend(
         times.into_iter().filter_map(|(name, time)| Some((name, HeaderValue::from_str(&time?.to_string()).ok()?))),

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fillShop } from './shop.js';
 import { noFindings, openPage, pictures, startApp, startBrowser, until } from './support.js';
@@ -122,6 +123,9 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Download CSV' }).click();
     assert.equal((await download).suggestedFilename(), 'eyeline.csv');
+    const file = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download Parquet' }).click();
+    assert.equal(readFileSync(await (await file).path(), 'latin1').slice(0, 4), 'PAR1');
     await page.goBack();
     assert.ok((await page.getByLabel('History').locator('option').count()) >= 3);
     await page.getByLabel('SQL query').focus();

@@ -75,16 +75,16 @@ export interface RequestOptions {
   keepalive?: boolean;
 }
 
-/** Sends one request; gives its JSON, and null for an empty answer. */
-export async function request(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+/** Sends one request; gives what `read` takes from a good answer. */
+async function exchange<T>(method: string, path: string, options: RequestOptions, read: (response: Response) => Promise<T>): Promise<T> {
   const { body, headers = {}, ...rest } = options;
   const all: Record<string, string> = { Accept: 'application/json', ...headers };
   if (body !== undefined) all['Content-Type'] = 'application/json';
   let response: Response;
-  let text: string;
+  let answer: T | string;
   try {
     response = await fetch(BASE + path, { method, headers: all, body: body === undefined ? null : JSON.stringify(body), ...rest });
-    text = await response.text();
+    answer = await (response.ok ? read(response) : response.text());
   } catch (error) {
     if ((error as Error).name === 'AbortError') throw error;
     serverNews.dispatchEvent(new Event('away'));
@@ -94,9 +94,19 @@ export async function request(method: string, path: string, options: RequestOpti
   if (response.status === 401 && path !== '/session' && rest.credentials !== 'omit') {
     serverNews.dispatchEvent(new Event('signed-out'));
   }
-  if (!response.ok) throw apiError(response.status, text, response.headers.get('Retry-After'));
+  if (!response.ok) throw apiError(response.status, answer as string, response.headers.get('Retry-After'));
+  return answer as T;
+}
+
+/** Sends one request; gives its JSON, and null for an empty answer. */
+export async function request(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+  const text = await exchange(method, path, options, (response) => response.text());
   return text ? JSON.parse(text, reviver) : null;
 }
+
+/** Sends one request; gives the answer as a file of this media type. */
+export const requestFile = (method: string, path: string, mediaType: string, options: RequestOptions = {}): Promise<Blob> =>
+  exchange(method, path, { ...options, headers: { Accept: mediaType } }, (response) => response.blob());
 
 /** Whether the server is ready. The answer is the same document if it is not. */
 export async function readiness<T>(): Promise<T> {

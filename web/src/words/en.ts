@@ -418,7 +418,7 @@ export const en = {
       begins: (rule: string) => `Rule begins: ${rule}`, ends: (rule: string) => `Rule ends: ${rule}`,
     },
     byImage: 'By picture', byRank: 'By rank', rank: 'Rank', rankHint: 'The rank at which visitors saw the picture, as their events report it. Events without a rank are left out.',
-    answer: 'Answer', csv: 'Download CSV', rows: (count: number) => `${plural(count, 'row')}.`,
+    answer: 'Answer', csv: 'Download CSV', parquet: 'Download Parquet', rows: (count: number) => `${plural(count, 'row')}.`,
     truncated: (most: number) => `There are more; ${number(most)} were read.`, firstShown: (count: number) => `The first ${number(count)} are shown.`,
   },
 

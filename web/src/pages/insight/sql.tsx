@@ -1,7 +1,7 @@
-/** Questions in SQL: an editor, examples, a history, saved questions, the answer as a table and a chart, and as CSV. */
+/** Questions in SQL: an editor, examples, a history, saved questions, the answer as a table, a chart and a file. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api } from '../../api/index.js';
+import { api, requestFile } from '../../api/index.js';
 import { csv } from '../../lib/insight.js';
 import type { Question } from '../../lib/questions.js';
 import { attempt, notify } from '../../state/notices.js';
@@ -19,6 +19,7 @@ const text = words.insight;
 const LIMIT = 1000;
 /** Rows of an answer that the page shows; the file has all of them. */
 const SHOWN = 200;
+const PARQUET = 'application/vnd.apache.parquet';
 const HISTORY = 'eyeline.sql';
 const HISTORY_MAX = 20;
 
@@ -96,26 +97,32 @@ export function Sql() {
           {past.length > 0 && <select class="past" aria-label={text.history} onChange={pick}><option value="">{text.history}</option>{past.map((query) => <option key={query} value={query}>{query.replace(/\s+/g, ' ').slice(0, 80)}</option>)}</select>}
         </div>
       </div>
-      {asked && <Loaded load={load}>{(report) => <Answer report={report} />}</Loaded>}
+      {asked && <Loaded load={load}>{(report) => <Answer report={report} readParquet={() => requestFile('POST', '/analytics/sql', PARQUET, { body })} />}</Loaded>}
       <SavedQuestions />
       {toSave && <SaveQuestion query={toSave} onClose={() => setToSave(null)} />}
     </>
   );
 }
 
-function Answer({ report }: { report: Report }) {
+function saveAs(name: string, file: Blob): void {
+  const url = URL.createObjectURL(file);
+  Object.assign(document.createElement('a'), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function Answer({ report, readParquet }: { report: Report; readParquet: () => Promise<Blob> }) {
   const names = report.columns.map(({ name }) => name);
   const rows = report.rows as Row[];
-  const download = () => {
-    const url = URL.createObjectURL(new Blob([csv(names, rows)], { type: 'text/csv' }));
-    Object.assign(document.createElement('a'), { href: url, download: 'eyeline.csv' }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  };
   return (
     <>
       <div class="bar">
         <p role="status">{text.rows(rows.length)}{report.truncated && ` ${text.truncated(LIMIT)}`}{rows.length > SHOWN && ` ${text.firstShown(SHOWN)}`}</p>
-        {rows.length > 0 && <button type="button" class="right" onClick={download}><Icon name="download" />{text.csv}</button>}
+        {rows.length > 0 && (
+          <div class="right">
+            <button type="button" onClick={() => saveAs('eyeline.csv', new Blob([csv(names, rows)], { type: 'text/csv' }))}><Icon name="download" />{text.csv}</button>
+            <Action run={async () => saveAs('eyeline.parquet', await readParquet())}><Icon name="download" />{text.parquet}</Action>
+          </div>
+        )}
       </div>
       <AnswerChart report={report} label={text.answer} />
       <AnswerTable report={report} count={SHOWN} caption={text.answer} />

@@ -1,0 +1,1 @@
+import"./chunk-LZSO52YI.js";

@@ -1,1 +1,0 @@
-import"./chunk-GJ4W5M43.js";

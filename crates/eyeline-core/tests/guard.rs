@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use eyeline_core::event::{ActKind, Source};
 use eyeline_core::ranking::experiment::Control;
 use eyeline_core::ranking::{
-    Act, Basis, Counts, Deed, Evidence, Guard, Learnt, RankedImage, Reckoned, Reckoner, RulesInForce, SOURCES_MAX,
-    Scorer, SourceState, Verdict, Visit, sequence,
+    Act, Basis, Counts, Deed, Evidence, Guard, Learnt, NETWORK_VIEWS_MAX, RankedImage, Reckoned, Reckoner,
+    RulesInForce, SOURCES_MAX, Scorer, SourceState, Verdict, Visit, sequence,
 };
 use eyeline_core::{AccessClass, GalleryId, Ranking, SessionId, Strategy, Timestamp};
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -171,6 +171,21 @@ fn a_source_counts_sixty_times_a_minute_and_clicks_an_image_once_a_day() {
 }
 
 #[test]
+fn a_network_counts_for_so_many_views_a_day_and_can_be_withdrawn_whole() {
+    let mut gallery = gallery(2);
+    // One browser name for each session, so that only the network's bound holds.
+    let named = |number: u32, act: Reckoned| Reckoned { source: Some(Source::of(7, number)), ..act };
+    let looks = |range: std::ops::Range<u32>| range.map(|number| named(number, view(0, number.into(), 7)));
+    reckon(&mut gallery, looks(0..NETWORK_VIEWS_MAX + 1_000));
+    assert_eq!(gallery.columns.counted(0).views, u64::from(NETWORK_VIEWS_MAX));
+    assert_eq!(gallery.columns.counts(0).views, u64::from(NETWORK_VIEWS_MAX) + 1_000, "the exact number is kept");
+    reckon(&mut gallery, [view(1, 1 << 40, 8)]);
+    assert_eq!(gallery.columns.counted(1).views, 1, "people of other networks count");
+    reckon(&mut gallery, (0..NETWORK_VIEWS_MAX).map(|number| named(number, click(0, number.into(), 7))));
+    assert_eq!(gallery.columns.counted(0), Counts::default(), "found out as a robot");
+}
+
+#[test]
 fn a_robot_that_says_so_counts_for_nothing_and_a_server_that_says_nothing_by_its_sessions() {
     let mut gallery = gallery(2);
     let robot = Reckoned { source: Some(Source::ROBOT), ..view(0, 1, 1) };
@@ -282,14 +297,14 @@ proptest! {
 fn over_its_bound_the_guard_forgets_the_oldest_sources() {
     let mut gallery = gallery(1);
     let of = |browser: u32, kind, session, minute| Reckoned {
-        source: Some(Source::of(1, browser + 1)),
+        source: Some(Source::of(1 + browser / 999, browser + 1)),
         ..act(0, kind, session, 1, minute)
     };
     let views = |browsers: std::ops::Range<u32>, minute| {
         browsers.map(move |browser| of(browser, ActKind::View, u128::from(browser), minute))
     };
-    // One source has the network of all the others.
-    let max = SOURCES_MAX as u32 - 1;
+    // Each network of 999 browsers is a source too.
+    let max = SOURCES_MAX as u32 / 1_000 * 999;
     reckon(&mut gallery, views(0..10, 0));
     reckon(&mut gallery, views(10..max, 1));
     // One of the first has used up its day. Once it is forgotten, it may click again.

@@ -2,6 +2,7 @@
 //!
 //! - One view and one click count for each session and image; a click needs a view before it.
 //! - A source is a network and a browser. It counts [`PER_MINUTE_MAX`] times a minute and clicks an image once a day.
+//! - A network counts for [`NETWORK_VIEWS_MAX`] first views a day, so that withdrawing its counts has a bound.
 //! - A source or a network that clicks every other image it sees is dropped for the day, and its counts are withdrawn.
 //!   The network is judged too, because a robot may send another browser's name with each click.
 //! - A declared robot counts for nothing.
@@ -25,6 +26,9 @@ const JUDGED_FROM: u32 = 10;
 const ROBOTIC_CLICKS: (u32, u32) = (1, 2);
 /// Sources of a gallery that are remembered. Beyond it the oldest are forgotten, and their counts stay.
 pub const SOURCES_MAX: usize = 100_000;
+/// First views of a network in a day, counted or not, after which its events do not count. A visit has a view, so that the
+/// visits of a network that has to be withdrawn are no more.
+pub const NETWORK_VIEWS_MAX: u32 = 20_000;
 /// Images that a source may click in a day, and that a session may see. Further ones do not count.
 const CLICKED_MAX: usize = 4_096;
 const SEEN_MAX: usize = 1_000;
@@ -142,6 +146,7 @@ impl Guard {
                 Standing::Dropped => return Verdict::Ignored,
             }
         }
+        let has_room = has_room && self.source(source.network()).views <= NETWORK_VIEWS_MAX;
         if is_first && has_room && self.source(source).allows(deed, minute) {
             return Verdict::Counts;
         }

@@ -18,7 +18,7 @@ mod settings;
 pub use base::{Piece, PieceKind};
 pub use columns::{Columns, Counts, CountsSnapshot, RankedImage};
 pub use evidence::Evidence;
-pub use guard::{Deed, Guard, SOURCES_MAX, SourceState, Undone, Verdict, Visit};
+pub use guard::{Deed, Guard, NETWORK_VIEWS_MAX, SOURCES_MAX, SourceState, Undone, Verdict, Visit};
 pub use learnt::{Act, Learnt, Taught};
 pub use prior::Prior;
 pub use reckoner::{Reckoned, Reckoner};

@@ -3,6 +3,7 @@
 use eyeline_core::ranking::experiment::{Arm, Control, Holdout};
 use eyeline_core::{GalleryId, Ranking, SessionId, Strategy};
 use eyeline_store::Catalog;
+use eyeline_store::catalog::erasures::Erasure;
 use eyeline_store::catalog::events::BatchEvent;
 use eyeline_store::catalog::galleries::GalleryPatch;
 use eyeline_store::params;
@@ -90,6 +91,35 @@ async fn figures_of_another_share_strategy_or_control_are_kept_apart() {
         catalog.delete_gallery(GALLERY, at(9)).await.expect("deleted");
         while catalog.clear_deleted_galleries(7).await.expect("cleared") {}
         assert_eq!(figures(&catalog, BY_INTEREST).await, [(0, 0); 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_erased_session_is_in_no_arm() {
+    on_every_database(async |db| {
+        let catalog = catalog_with_a_gallery(&db).await;
+        compare(&catalog, BY_INTEREST).await;
+        visit(&catalog).await;
+        let holdout = BY_INTEREST.holdout().expect("a hold-out");
+        let arm = |number| usize::from(holdout.arm_of(GALLERY, &session(number).to_string()) == Arm::Control);
+        let mut left = expected(holdout, 1);
+        for number in [0, 1, 2] {
+            let erasure = Erasure {
+                erasure_id: Uuid::from_u128(number as u128 + 1).into(),
+                project_id: PROJECT,
+                session_id: Some(session(number)),
+                requested_at: at(8_000),
+                finished_at: None,
+                events: 0,
+            };
+            let erasure_id = erasure.erasure_id;
+            catalog.request_erasure(erasure, None).await.expect("requested");
+            catalog.finish_erasure(erasure_id, at(8_500)).await.expect("finished");
+            left[arm(number)].0 -= 1;
+            left[arm(number)].1 -= 1;
+            assert_eq!(figures(&catalog, BY_INTEREST).await, left);
+        }
     })
     .await;
 }

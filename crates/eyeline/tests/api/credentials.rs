@@ -158,3 +158,38 @@ async fn a_registered_public_key_takes_the_place_of_the_signing_secret() {
     assert!(is_taken(&server, &signed(&tenant, &good)).await);
     assert!(!is_taken(&server, &by_key).await);
 }
+
+#[tokio::test]
+async fn a_public_key_for_which_one_signature_fits_every_message_is_refused() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let path = format!("/api/v1/applications/{}", tenant.application_id);
+    // The points of order 1, 2, 4 and 8 of Ed25519's curve, in canonical and other forms.
+    let mut keys = vec![[0; 32]];
+    for (first, last) in [(0x01, 0x00), (0x01, 0x80), (0x00, 0x80)] {
+        let mut key = [0; 32];
+        (key[0], key[31]) = (first, last);
+        keys.push(key);
+    }
+    for (first, last) in [(0xec, 0x7f), (0xed, 0x7f), (0xee, 0x7f), (0xec, 0xff)] {
+        let mut key = [0xff; 32];
+        (key[0], key[31]) = (first, last);
+        keys.push(key);
+    }
+    for of_order_8 in [
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+    ] {
+        let bytes = URL_SAFE_NO_PAD.decode(of_order_8).expect("base64");
+        keys.push(bytes.try_into().expect("32 bytes"));
+    }
+    for key in keys {
+        let text = URL_SAFE_NO_PAD.encode(key);
+        let answer = server.write("PATCH", &path, &tenant.secret_key, &json!({"ed25519_public_key": text})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}: {answer:?}");
+        assert!(answer.json()["errors"]["ed25519_public_key"].is_array(), "{text}: {answer:?}");
+    }
+    assert!(is_taken(&server, &signed(&tenant, &claims(&server, &tenant))).await, "tokens signed with the secret");
+}

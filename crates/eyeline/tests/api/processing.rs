@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -177,14 +178,24 @@ async fn a_photo_that_was_being_made_when_the_server_was_killed_is_made_at_the_n
     assert_eq!(image["state"], "done", "{image}");
 }
 
-#[tokio::test]
-async fn a_worker_is_replaced_between_projects_where_that_costs_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (program, starts) = (folder.path().join("worker"), folder.path().join("starts"));
+/// A program for workers that notes each start in a file. Returns both paths.
+fn noted_worker(folder: &Path) -> (PathBuf, PathBuf) {
+    let (program, starts) = (folder.join("worker"), folder.join("starts"));
     let lines =
         format!("#!/bin/sh\necho start >>{}\nexec {} \"$@\"\n", starts.display(), env!("CARGO_BIN_EXE_eyeline"));
     fs::write(&program, lines).expect("a program");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    (program, starts)
+}
+
+fn started_in(starts: &Path) -> usize {
+    fs::read_to_string(starts).expect("a log").lines().count()
+}
+
+#[tokio::test]
+async fn a_worker_is_replaced_between_projects_where_that_costs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, starts) = noted_worker(folder.path());
     let makers = Makers::new(program, Webp::Off.presets(), true);
     let projects: Vec<ProjectId> = (1..=4).map(|number| ProjectId(Uuid::from_u128(number))).collect();
     let photo = photo(40, 30);
@@ -198,10 +209,24 @@ async fn a_worker_is_replaced_between_projects_where_that_costs_nothing() {
     ] {
         assert_eq!(makers.has_read_others(projects[project]), has_read_others);
         makers.make(projects[project], renews, &photo).expect("versions");
-        assert_eq!(fs::read_to_string(&starts).expect("a log").lines().count(), started, "project {project}");
+        assert_eq!(started_in(&starts), started, "project {project}");
     }
     makers.warm_up().expect("a second idle worker");
     makers.make(projects[3], false, &photo).expect("versions");
     makers.make(projects[0], false, &photo).expect("versions");
-    assert_eq!(fs::read_to_string(&starts).expect("a log").lines().count(), 4, "two were idle, one of them renewed");
+    assert_eq!(started_in(&starts), 4, "two were idle, one of them renewed");
+}
+
+#[tokio::test]
+async fn a_worker_is_replaced_after_500_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, starts) = noted_worker(folder.path());
+    let makers = Makers::new(program, Webp::Off.presets(), true);
+    let (project_id, photo) = (ProjectId(Uuid::from_u128(1)), photo(8, 8));
+    for (files, started) in [(500, 1), (1, 2)] {
+        for _ in 0..files {
+            makers.make(project_id, false, &photo).expect("versions");
+        }
+        assert_eq!(started_in(&starts), started);
+    }
 }

@@ -47,12 +47,16 @@ async fn nothing_acknowledged_is_lost_on_a_full_disk(catalog: Catalog) {
         let refused = fill_until_refused(&disk, &story, &mut random, &mut own).await;
         expect_reads_to_go_on(&server, &story).await;
         expect_no_photo_to_be_taken(&story).await;
-        if time + 1 == TIMES {
+        // A start may need space: the catalog can be so full that not even a claim fits into it.
+        let is_last = time + 1 == TIMES;
+        if is_last {
             server.kill().await;
-            server.start_again().await;
         }
         disk.free();
-        // Needs neither a restart nor help.
+        if is_last {
+            server.start_again().await;
+        }
+        // Otherwise it needs neither a restart nor help.
         send_until_acknowledged(&story, &refused).await;
         expect_events_to_be_taken(&story).await;
         expect_every_acknowledged_event(&story).await;

@@ -109,7 +109,7 @@ describe('the gallery page', { concurrency: false }, () => {
   test('a photo that the project has is not sent again, and the gallery gets it', async () => {
     const { page, shop } = await shopPage(0);
     await choose(page, pictures(1));
-    await page.getByText('1 added').first().waitFor();
+    await page.getByRole('button', { name: /^1 added$/ }).waitFor();
     const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'Second' });
     await page.goto(`${app.host}/#/gallery/${gallery_id}?project=${shop.project_id}`);
     await page.reload();

@@ -17,8 +17,8 @@ test('one is not many', () => {
 });
 
 test('shares and changes have a sign and no needless digits', () => {
-  assert.deepEqual([percent(0.123), percent(0.0412), percent(0)], ['12 %', '4.1 %', '0 %']);
-  assert.deepEqual([change(0.12), change(-0.055), change(0)], ['+12 %', '-5.5 %', '0 %']);
+  assert.deepEqual([percent(0.123), percent(0.0412), percent(0)], ['12\u00a0%', '4.1\u00a0%', '0\u00a0%']);
+  assert.deepEqual([change(0.12), change(-0.055), change(0)], ['+12\u00a0%', '-5.5\u00a0%', '0\u00a0%']);
 });
 
 test('times are told by their distance, and by their date after a week', () => {

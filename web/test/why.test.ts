@@ -14,8 +14,8 @@ test('a rule that pins has the last word', () => {
 test('the sentence gives the numbers that the strategy counts', () => {
   assert.equal(whySentence(base), 'It has rank 3: 40 views, and 2 clicks that count 7 times as much.');
   assert.match(whySentence({ ...base, guard: true }), /30 views, and 1 click /);
-  assert.match(whySentence({ ...base, strategy: 'ctr', score: 0.06 }), /2 clicks of 40 views .* 6 %/);
-  assert.match(whySentence({ ...base, strategy: 'interest' }), /20 %.* 5 %/);
+  assert.match(whySentence({ ...base, strategy: 'ctr', score: 0.06 }), /2 clicks of 40 views .* 6\s%/);
+  assert.match(whySentence({ ...base, strategy: 'interest' }), /20\s%.* 5\s%/);
   assert.match(whySentence({ ...base, boost: 2 }), /multiplies its score by 2\.$/);
 });
 

@@ -50,10 +50,10 @@ export function short(count: number): string {
   return `${digits(count / 1_000_000)}M`;
 }
 
-/** A share as a percentage: `12 %`, `0.4 %`. */
+/** A share as a percentage: `12 %`, `0.4 %`. No line ends before the sign. */
 export function percent(share: number): string {
   const value = share * 100;
-  return `${numbers(Math.abs(value) < 10 ? 1 : 0).format(value)} %`;
+  return `${numbers(Math.abs(value) < 10 ? 1 : 0).format(value)}\u00a0%`;
 }
 
 /** A change with its sign: `+12 %`. */

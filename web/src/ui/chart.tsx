@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type UPlot from 'uplot';
 import { number, time } from '../lib/format.js';
 import type { Mark } from '../lib/marks.js';
+import type { Span } from '../lib/range.js';
 import { theme } from '../state/theme.js';
 import { words } from '../words/index.js';
 import { Table, Time } from './index.js';
@@ -18,8 +19,8 @@ export interface Series {
 
 const HEIGHT = 240;
 /** Days on the axis of a long chart, hours on that of a short one. */
-const stampOf = (times: string[]): Intl.DateTimeFormatOptions =>
-  (Date.parse(times.at(-1)!) - Date.parse(times[0]!) > 3 * 86_400_000 ? { month: 'short', day: 'numeric' } : { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+const stampOf = ([from, to]: [number, number]): Intl.DateTimeFormatOptions =>
+  (to - from > 3 * 86_400 ? { month: 'short', day: 'numeric' } : { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
 
 const COLOURS = ['--accent', '--second'];
 
@@ -45,8 +46,27 @@ function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string
   ctx.restore();
 }
 
-/** `marks`: what happened meanwhile, drawn with numbers that the list below explains. */
-export function Chart({ label, times, series, marks = NO_MARKS }: { label: string; times: string[]; series: Series[]; marks?: Mark[] | undefined }) {
+/** The least width of a chart, for one with a single time. */
+const WIDTH_MIN_S = 3600;
+
+/** The times of the axis in seconds: those of the data and of the span that was asked for. */
+function axisOf(times: string[], span: Span | undefined): [number, number] {
+  const all = [times[0]!, times.at(-1)!, ...(span ? [span.from, span.to] : [])].map((at) => Date.parse(at) / 1000);
+  const [from, to] = [Math.min(...all), Math.max(...all)];
+  return from === to ? [from - WIDTH_MIN_S, to + WIDTH_MIN_S] : [from, to];
+}
+
+interface ChartProps {
+  label: string;
+  times: string[];
+  series: Series[];
+  /** What happened meanwhile, drawn with numbers that the list below explains. */
+  marks?: Mark[] | undefined;
+  /** What was asked for; without it the axis begins and ends with the data. */
+  span?: Span | undefined;
+}
+
+export function Chart({ label, times, series, marks = NO_MARKS, span }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plotted = useRef<UPlot | null>(null);
   const shownMarks = useRef(marks);
@@ -69,14 +89,15 @@ export function Chart({ label, times, series, marks = NO_MARKS }: { label: strin
     };
     const [grid, muted] = [colour('--line'), colour('--muted')];
     const axis = { stroke: muted, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
+    const shown = axisOf(times, span);
     const plot = new Plot(
       {
         width: element.clientWidth,
         height: HEIGHT,
         cursor: { y: false, drag: { x: false, y: false } },
-        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(times))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(shown))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
         hooks: { draw: [(plot) => drawMarks(plot, shownMarks.current, muted)] },
-        scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
+        scales: { x: { range: () => shown }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [
           { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
           ...series.map((each, at) => ({
@@ -95,7 +116,7 @@ export function Chart({ label, times, series, marks = NO_MARKS }: { label: strin
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
     return () => (observer.disconnect(), plot.destroy(), (plotted.current = null));
-  }, [Plot, times, series, shownTheme]);
+  }, [Plot, times, series, span?.from, span?.to, shownTheme]);
   useEffect(() => plotted.current?.redraw(false), [marks]);
   const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index] ?? null) }));
   return (

@@ -116,7 +116,7 @@ function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: 
     return { times: stamps.map((stamp) => new Date(stamp).toISOString()), series: lines };
   }, [now, before, compared]);
   if (times.length === 0) return <p class="none">{text.nothing}</p>;
-  return <Chart label={text.overTime} times={times} series={series} marks={marks.data ?? undefined} />;
+  return <Chart label={text.overTime} times={times} series={series} marks={marks.data ?? undefined} span={shownSpan} />;
 }
 
 function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {

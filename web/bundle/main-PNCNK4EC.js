@@ -1,1 +1,0 @@
-import"./chunk-LZSO52YI.js";

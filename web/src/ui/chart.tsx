@@ -30,18 +30,27 @@ let known: typeof UPlot | undefined;
 /** The library is loaded with the first chart. */
 const loadPlot = async () => (known ??= (await import('uplot')).default);
 
+/** Pixels below which marks share a line, because their numbers would cover each other. */
+const MARK_WIDTH = 14;
+
 /** Draws a line and its number for each mark; one outside the plotted times stands at their edge. */
 function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string): void {
   ctx.save();
   Object.assign(ctx, { strokeStyle: colour, fillStyle: colour, textAlign: 'center', lineWidth: devicePixelRatio, font: `${11 * devicePixelRatio}px sans-serif` });
   ctx.setLineDash([4, 4].map((length) => length * devicePixelRatio));
+  const lines: { x: number; numbers: string }[] = [];
   marks.forEach(({ at }, index) => {
     const x = Math.max(bbox.left, Math.min(bbox.left + bbox.width, valToPos(Date.parse(at) / 1000, 'x', true)));
+    const last = lines.at(-1);
+    if (last && x - last.x < MARK_WIDTH * devicePixelRatio) last.numbers += `, ${index + 1}`;
+    else lines.push({ x, numbers: String(index + 1) });
+  });
+  lines.forEach(({ x, numbers }) => {
     ctx.beginPath();
     ctx.moveTo(x, bbox.top + 14 * devicePixelRatio);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    ctx.fillText(String(index + 1), x, bbox.top + 10 * devicePixelRatio);
+    ctx.fillText(numbers, x, bbox.top + 10 * devicePixelRatio);
   });
   ctx.restore();
 }
@@ -102,6 +111,7 @@ export function Chart({ label, times, series, marks = NO_MARKS, span }: ChartPro
           { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
           ...series.map((each, at) => ({
             label: each.label,
+            value: (_: UPlot, value: number | null) => (value === null ? '' : number(value)),
             stroke: colour(COLOURS[at % COLOURS.length]!),
             width: each.isFaint ? 1 : 2,
             ...(each.isFaint && { dash: [5, 5] }),

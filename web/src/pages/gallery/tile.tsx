@@ -8,8 +8,8 @@ import { words } from '../../words/index.js';
 import { nameOf, type Item } from './model.js';
 
 /** Pixels below which the numbers stand closer, and below which the weight stands alone. */
-const NARROW = 150;
-const TINY = 115;
+const NARROW = 170;
+const TINY = 140;
 
 interface TileProps {
   item: Item;

@@ -1,0 +1,1 @@
+import"./chunk-VT24KTEX.js";

@@ -34,12 +34,20 @@ async function toWebp({ png, width, quality }) {
   const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
   const height = Math.round((bitmap.height * width) / bitmap.width);
   const canvas = new OffscreenCanvas(width, height);
-  // Without transparency the file has one chunk, which a frame of an animation takes as it is.
   const context = canvas.getContext('2d', { alpha: false });
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, width, height);
   const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/webp', quality })).arrayBuffer());
   return { width, height, webp: btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), '')) };
+}
+
+/** The chunk of the image itself in a WebP without transparency. The browser puts a colour profile beside it. */
+function imageOf(webp) {
+  for (let at = 12; at < webp.length; at += 8 + webp.readUInt32LE(at + 4) + (webp.readUInt32LE(at + 4) % 2)) {
+    const end = at + 8 + webp.readUInt32LE(at + 4);
+    if (/^VP8[ L]$/.test(webp.toString('latin1', at, at + 4))) return webp.subarray(at, end + (end % 2));
+  }
+  throw new Error('A screenshot has no image.');
 }
 
 /** An animated WebP that repeats without end, by RFC 9649. `frames`: `{ webp, ms }`, all of one size. */
@@ -58,7 +66,7 @@ function animated(frames, { width, height }) {
     Buffer.from('WEBP'),
     chunk('VP8X', isAnimation, size),
     chunk('ANIM', Buffer.alloc(6)),
-    ...frames.map(({ webp, ms }) => chunk('ANMF', origin, size, uint24(ms), isWhole, webp.subarray(12))),
+    ...frames.map(({ webp, ms }) => chunk('ANMF', origin, size, uint24(ms), isWhole, imageOf(webp))),
   );
 }
 
@@ -120,6 +128,8 @@ async function takeStills(page) {
   await take('photo');
   // The visits of this shop were spread over a week.
   await page.goto(`${app.host}/${pagesOf(await fillShop(app)).dashboard}`);
+  // The project was made after the page had read the list of them.
+  await page.reload();
   await page.locator('.chart canvas').waitFor();
   await take('insight');
 }

@@ -133,7 +133,7 @@ function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) 
     <ol ref={list} class="pictures">
       {rows.map(({ image_id, external_id, views, clicks, click_rate }, at) => {
         const item = load.data?.[at];
-        const name = item?.name ?? external_id ?? image_id!;
+        const name = item?.name ?? external_id ?? (load.data ? image_id! : '…');
         return (
           <li key={image_id}>
             <a href={href(['gallery', galleryId], { photo: image_id })}>{item?.preview ? <img class="thumb" src={item.preview} alt="" /> : <span class="thumb" />}<span>{name}</span></a>

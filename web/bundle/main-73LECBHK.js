@@ -1,1 +1,0 @@
-import"./chunk-VT24KTEX.js";

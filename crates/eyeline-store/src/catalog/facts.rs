@@ -9,6 +9,9 @@ use crate::params;
 /// The offset of the test clock, in microseconds.
 const CLOCK_OFFSET: &str = "clock_offset";
 
+/// Unused sign-in tickets of an installation.
+pub const SIGN_IN_TICKETS_MAX: i64 = 10;
+
 const SET_FACT: &str = "INSERT INTO facts (name, value) VALUES ($1, $2)
                         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
@@ -32,28 +35,36 @@ impl Catalog {
         self.set_fact(CLOCK_OFFSET.to_owned(), micros.to_string()).await
     }
 
-    /// Stores the hash of the node's only sign-in ticket for the operator, replacing the last one. `until` is its
-    /// expiry in microseconds.
-    pub async fn set_admin_ticket(&self, node: &str, hash: &str, until: i64) -> Result<()> {
-        self.set_fact(format!("admin_ticket:{node}"), format!("{hash} {until}")).await
-    }
-
-    /// Deletes a ticket. True if it was known and had not expired at `now`, in microseconds.
-    pub async fn use_admin_ticket(&self, hash: &str, now: i64) -> Result<bool> {
-        let pattern = format!("{hash} %");
-        let select = "SELECT value FROM facts WHERE name LIKE 'admin_ticket:%' AND value LIKE $1";
-        let delete = "DELETE FROM facts WHERE name LIKE 'admin_ticket:%' AND value LIKE $1";
+    /// Stores the hash of a sign-in ticket for the operator, which expires at `until`. Of more than
+    /// [`SIGN_IN_TICKETS_MAX`], the ones that expire first end. Times are in microseconds.
+    pub async fn create_sign_in_ticket(&self, hash: &str, until: i64, now: i64) -> Result<()> {
+        let name = format!("sign_in_ticket:{hash}");
+        // Texts of equal length compare like numbers.
+        let (until, now) = (format!("{until:020}"), format!("{now:020}"));
+        let forget = "DELETE FROM facts WHERE name LIKE 'sign_in_ticket:%' AND (value <= $1 OR name NOT IN
+                          (SELECT name FROM facts WHERE name LIKE 'sign_in_ticket:%' ORDER BY value DESC, name LIMIT $2))";
         self.db
             .write(move |tx| {
                 async move {
-                    let row = tx.query_one(select, params![pattern.clone()]).await?;
-                    let Some(value) = row.map(|mut row| row.take::<String>("value")).transpose()? else {
-                        return Ok(false);
-                    };
+                    tx.execute(forget, params![now, SIGN_IN_TICKETS_MAX - 1]).await?;
+                    tx.execute(SET_FACT, params![name, until]).await.map(drop)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Deletes a ticket. True if it was known and had not expired at `now`, in microseconds.
+    pub async fn use_sign_in_ticket(&self, hash: &str, now: i64) -> Result<bool> {
+        let (name, now) = (format!("sign_in_ticket:{hash}"), format!("{now:020}"));
+        let select = "SELECT name FROM facts WHERE name = $1 AND value > $2";
+        let delete = "DELETE FROM facts WHERE name = $1";
+        self.db
+            .write(move |tx| {
+                async move {
+                    let is_open = tx.query_one(select, params![name.clone(), now]).await?.is_some();
                     // Of two concurrent requests with one ticket, both read it and one deletes it.
-                    let was_there = tx.execute(delete, params![pattern]).await? > 0;
-                    let until = value.rsplit(' ').next().and_then(|until| until.parse().ok()).unwrap_or(0);
-                    Ok(was_there && now < until)
+                    Ok(is_open && tx.execute(delete, params![name]).await? > 0)
                 }
                 .boxed()
             })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use eyeline_core::{ApplicationId, ErasureId, ProjectId, Tier, Timestamp};
 use eyeline_store::catalog::applications::{Application, ApplicationPatch, Rotation};
+use eyeline_store::catalog::facts::SIGN_IN_TICKETS_MAX;
 use eyeline_store::catalog::idempotency::{IdempotencyKey, KEPT, KeptAnswer, Once, Repeatable};
 use eyeline_store::catalog::projects::{Project, ProjectPatch, ProjectUsage};
 use eyeline_store::{Catalog, Error};
@@ -264,15 +265,19 @@ async fn single_values_are_kept_and_a_ticket_works_once() {
         catalog.set_clock_offset(7).await.expect("kept");
         assert_eq!(catalog.clock_offset().await.expect("an offset"), 7);
 
-        let used = async |hash: &str| catalog.use_admin_ticket(hash, 100).await.expect("an answer");
-        for (node, hash, until) in [("a", "first", 101), ("a", "second", 101), ("b", "third", 101), ("c", "late", 100)]
-        {
-            catalog.set_admin_ticket(node, hash, until).await.expect("kept");
+        let used = async |hash: &str| catalog.use_sign_in_ticket(hash, 100).await.expect("an answer");
+        let create = async |hash: &str, until| catalog.create_sign_in_ticket(hash, until, 99).await.expect("kept");
+        for (hash, until) in [("first", 101), ("second", 102), ("late", 100)] {
+            create(hash, until).await;
         }
-        assert!(!used("first").await, "a newer one of the same node took its place");
         assert!(used("second").await && !used("second").await);
-        assert!(used("third").await);
+        assert!(used("first").await, "a newer one leaves it");
         assert!(!used("late").await, "it has expired");
+        for number in 0..=SIGN_IN_TICKETS_MAX {
+            create(&format!("of many {number}"), 200 + number).await;
+        }
+        assert!(!used("of many 0").await, "one too many ends the first");
+        assert!(used("of many 1").await && used(&format!("of many {SIGN_IN_TICKETS_MAX}")).await);
         assert!(!used("7").await, "another value is no ticket");
     })
     .await;

@@ -41,11 +41,13 @@ pub struct SignInLink {
     pub expires_at: Timestamp,
 }
 
-/// Creates a sign-in link; the previous one of this node stops working.
+/// Creates a sign-in link. Earlier ones stay valid, up to [`eyeline_store::catalog::facts::SIGN_IN_TICKETS_MAX`].
 pub async fn new_link(app: &App) -> Answer<SignInLink> {
     let ticket = new_key("eyl_ticket_");
-    let expires_at = app.clock.real_now().plus(TICKET_LIFETIME);
-    app.catalog.set_admin_ticket(&app.node, &to_hex(&sha256(ticket.as_bytes())), expires_at.micros()).await?;
+    let now = app.clock.real_now();
+    let expires_at = now.plus(TICKET_LIFETIME);
+    let hash = to_hex(&sha256(ticket.as_bytes()));
+    app.catalog.create_sign_in_ticket(&hash, expires_at.micros(), now.micros()).await?;
     Ok(SignInLink { url: format!("{}/#ticket={ticket}", app.settings.public_url()), ticket, expires_at })
 }
 
@@ -97,7 +99,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
         (_, Some(key)) => same(&sha256(key.as_bytes()), &app.admin_key_hash),
         (Some(ticket), None) => {
             let hash = to_hex(&sha256(ticket.as_bytes()));
-            app.catalog.use_admin_ticket(&hash, app.clock.real_now().micros()).await?
+            app.catalog.use_sign_in_ticket(&hash, app.clock.real_now().micros()).await?
         }
         (None, None) => false,
     };
@@ -111,8 +113,8 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
 
 /// Create a sign-in link
 ///
-/// The link signs one browser in as the operator, once, within 30 minutes. It ends the link created before it. Takes the
-/// admin key.
+/// The link signs one browser in as the operator, once, within 30 minutes. At most 10 unused links are valid: the
+/// eleventh ends the oldest. Takes the admin key.
 #[utoipa::path(
     post, path = "/session/links", operation_id = "create_sign_in_link", tag = "session",
     responses((status = 201, body = SignInLink))

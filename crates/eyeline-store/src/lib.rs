@@ -8,6 +8,7 @@ pub mod inbox;
 pub mod objects;
 pub mod orders;
 pub mod pubsub;
+mod redis_client;
 pub mod sql;
 
 pub use cache::Cache;
@@ -18,3 +19,4 @@ pub use inbox::Inbox;
 pub use objects::{ObjectKey, Objects};
 pub use orders::OrderRecords;
 pub use pubsub::PubSub;
+pub use redis_client::Installation;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use eyeline_store::{Cache, Catalog, Inbox, Objects, PubSub, cache, inbox, orders, pubsub};
+use eyeline_store::{Cache, Catalog, Error, Inbox, Installation, Objects, PubSub, cache, inbox, orders, pubsub};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -122,8 +124,11 @@ impl App {
         let catalog = Catalog::open(&settings.catalog_url()).await.map_err(|error| format!("the catalog: {error}"))?;
         catalog.migrate().await.map_err(|error| format!("the catalog: {error}"))?;
         let objects = Objects::open(&settings.objects_url()).await.map_err(|error| format!("the objects: {error}"))?;
-        let cache = cache::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
-        let pubsub = pubsub::open(&settings.cache_url).await.map_err(|error| error.to_string())?;
+        let id = catalog.installation_id().await.map_err(|error| format!("the catalog: {error}"))?;
+        let installation = Installation { id, key: secrets.key("cache") };
+        let cache = cache::open(&settings.cache_url, &installation).await.map_err(|error| error.to_string())?;
+        let near = cache::open(cache::NEAR_URL, &installation).await.map_err(|error| error.to_string())?;
+        let pubsub = pubsub::open(&settings.cache_url, &installation).await.map_err(|error| error.to_string())?;
         let records = orders::open(&settings.orders_url()).await.map_err(|error| format!("the orders: {error}"))?;
         let inbox = inbox::open(&settings.inbox_url()).await.map_err(|error| format!("the inbox: {error}"))?;
 
@@ -134,7 +139,7 @@ impl App {
         let background = Background::new().map_err(|error| format!("the threads in the background: {error}"))?;
         let event_types = EventTypes::new(catalog.clone(), background.clone());
         let partitions = Partitions::new(catalog.clone(), node.clone(), &*inbox);
-        let records = (records, cache.clone());
+        let records = (records, near);
         let orders = Orders::new(catalog.clone(), pubsub.clone(), records, partitions.clone(), clock.clone());
         let ingest = Ingest::new(
             inbox.clone(),
@@ -202,13 +207,27 @@ impl App {
         })))
     }
 
-    /// Asks every engine whether it answers, by name. An engine that takes longer than `ENGINE_PATIENCE` counts as
-    /// unavailable.
-    pub async fn check_engines(&self) -> Vec<(&'static str, bool)> {
-        let answers = |ping: Result<_, _>| matches!(ping, Ok(Ok(())));
-        let catalog = tokio::time::timeout(ENGINE_PATIENCE, self.catalog.ping()).await;
-        let objects = tokio::time::timeout(ENGINE_PATIENCE, self.objects.ping()).await;
-        let inbox = tokio::time::timeout(ENGINE_PATIENCE, self.inbox.ping()).await;
-        vec![("catalog", answers(catalog)), ("objects", answers(objects)), ("inbox", answers(inbox))]
+    /// Asks every engine whether it answers. An engine that takes longer than `ENGINE_PATIENCE` counts as unavailable.
+    pub async fn check_engines(&self) -> Vec<EngineState> {
+        let check = async |name, is_required, ping: BoxFuture<'_, Result<(), Error>>| EngineState {
+            name,
+            is_required,
+            is_reachable: matches!(tokio::time::timeout(ENGINE_PATIENCE, ping).await, Ok(Ok(()))),
+        };
+        vec![
+            check("catalog", true, self.catalog.ping().boxed()).await,
+            check("objects", true, self.objects.ping().boxed()).await,
+            check("inbox", true, self.inbox.ping().boxed()).await,
+            check("cache", false, self.cache.ping().boxed()).await,
+            check("fan-out", false, self.pubsub.ping().boxed()).await,
+        ]
     }
+}
+
+/// Whether an engine answers.
+pub struct EngineState {
+    pub name: &'static str,
+    /// False if the process only works more slowly without it.
+    pub is_required: bool,
+    pub is_reachable: bool,
 }

@@ -53,6 +53,11 @@ impl Secrets {
         self.verify(purpose, &value, signature).then_some(value)
     }
 
+    /// A key for one purpose, which reveals nothing of the secret.
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        mac(&self.keys[0], purpose, &[])
+    }
+
     /// A 64-bit keyed hash of `message` for one purpose. It reveals nothing without the secret.
     pub fn hash(&self, purpose: &str, message: &[u8]) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = mac(&self.keys[0], purpose, message);

@@ -69,6 +69,7 @@ fn an_engine_is_named_by_one_crate_alone() {
         ("sqlx", "eyeline-store"),
         ("rusqlite", "eyeline-store"),
         ("moka", "eyeline-store"),
+        ("redis", "eyeline-store"),
         ("axum", "eyeline"),
         ("jsonschema", "eyeline-core"),
         ("parquet", "eyeline-lake"),

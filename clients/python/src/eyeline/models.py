@@ -30,6 +30,7 @@ class DataToTry:
 class Engine:
     name: str
     reachable: bool
+    required: bool
 
 
 @dataclass(kw_only=True)

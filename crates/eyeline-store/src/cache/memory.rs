@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use moka::Expiry;
 
-use super::Cache;
+use super::{Cache, is_too_large};
 use crate::error::Result;
 
 pub(super) struct MemoryCache {
@@ -49,12 +49,19 @@ impl Cache for MemoryCache {
     }
 
     async fn set(&self, key: &str, value: Bytes, time_to_live: Duration) -> Result<()> {
+        if is_too_large(key, &value) {
+            return self.remove(key).await;
+        }
         self.entries.insert(key.to_owned(), Entry { value, time_to_live }).await;
         Ok(())
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
         self.entries.invalidate(key).await;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<()> {
         Ok(())
     }
 }

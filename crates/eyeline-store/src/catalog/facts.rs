@@ -1,9 +1,10 @@
 //! Single values of the installation.
 
 use futures::FutureExt as _;
+use uuid::Uuid;
 
 use super::Catalog;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params;
 
 /// The offset of the test clock, in microseconds.
@@ -11,6 +12,9 @@ const CLOCK_OFFSET: &str = "clock_offset";
 
 /// Unused sign-in tickets of an installation.
 pub const SIGN_IN_TICKETS_MAX: i64 = 10;
+
+/// The id of the installation.
+const INSTALLATION: &str = "installation";
 
 const SET_FACT: &str = "INSERT INTO facts (name, value) VALUES ($1, $2)
                         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -29,6 +33,28 @@ impl Catalog {
                 .boxed()
             })
             .await
+    }
+
+    /// The id of the installation, which all processes on this catalog share; the first call draws it.
+    pub async fn installation_id(&self) -> Result<Uuid> {
+        let mut drawn = [0; 16];
+        getrandom::fill(&mut drawn).map_err(|error| Error::internal("drawing an id", error))?;
+        let drawn = Uuid::from_bytes(drawn).to_string();
+        let insert = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        let select = "SELECT value FROM facts WHERE name = $1";
+        let known = self
+            .db
+            .write(move |tx| {
+                async move {
+                    tx.execute(insert, params![INSTALLATION, drawn]).await?;
+                    let row = tx.query_one(select, params![INSTALLATION]).await?;
+                    row.map(|mut row| row.take::<String>("value")).transpose()
+                }
+                .boxed()
+            })
+            .await?;
+        let id = known.and_then(|text| text.parse().ok());
+        id.ok_or_else(|| Error::Corrupt("the id of the installation is not a UUID".to_owned()))
     }
 
     pub async fn set_clock_offset(&self, micros: i64) -> Result<()> {

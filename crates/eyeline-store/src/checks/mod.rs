@@ -3,6 +3,7 @@
 //! The engines may be in use by a running server. The checks change nothing that it would notice.
 
 mod postgres;
+mod redis;
 mod sqlite;
 
 use eyeline_core::Timestamp;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::objects::Objects;
+use crate::redis_client::Address;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
 
 /// The most lake files that are checked one by one.
@@ -95,6 +97,23 @@ pub async fn inbox(url: &str) -> Vec<Check> {
     match looked.await {
         Ok(settings) => settings.judge("inbox"),
         Err(error) => vec![unusable("inbox", &error, "EYELINE_INBOX_URL")],
+    }
+}
+
+/// Checks the cache and the fan-out. Empty if they are in memory.
+pub async fn cache(url: &str) -> Vec<Check> {
+    let Ok(address) = Address::parse(url) else { return Vec::new() };
+    let is_cluster = address.is_cluster;
+    match tokio::task::spawn_blocking(move || redis::Settings::read(&address)).await {
+        Ok(Ok(nodes)) => {
+            let mut checks: Vec<Check> = nodes.iter().flat_map(|node| node.judge(is_cluster)).collect();
+            // Nodes that are set alike are told once.
+            checks.sort_by(|one, other| one.name.cmp(&other.name));
+            checks.dedup();
+            checks
+        }
+        Ok(Err(error)) => vec![redis::unreachable(&error)],
+        Err(error) => vec![redis::unreachable(&error)],
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fan-out within the process: one bounded channel for each topic that has listeners.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,11 +11,8 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use super::{Hint, PubSub};
+use super::{BACKLOG_MAX, Hint, PubSub, check};
 use crate::error::Result;
-
-/// Messages that a slow listener may be behind before it receives `Lagged`.
-const BACKLOG_MAX: usize = 256;
 
 /// New channels after which those without a listener are removed, or as many as have one if that is more.
 const FORGOTTEN_MAX: usize = 64;
@@ -27,13 +24,13 @@ pub(super) struct MemoryPubSub {
 
 #[derive(Default)]
 struct Topics {
-    channels: HashMap<String, broadcast::Sender<Bytes>>,
+    channels: HashMap<String, broadcast::Sender<Hint>>,
     /// Channels created since the last removal.
     made: usize,
 }
 
 impl Topics {
-    fn channel(&mut self, topic: &str) -> &broadcast::Sender<Bytes> {
+    fn channel(&mut self, topic: &str) -> &broadcast::Sender<Hint> {
         if !self.channels.contains_key(topic) {
             self.made += 1;
             if self.made > self.channels.len() / 2 + FORGOTTEN_MAX / 2 {
@@ -45,26 +42,44 @@ impl Topics {
     }
 }
 
-#[async_trait]
-impl PubSub for MemoryPubSub {
-    async fn publish(&self, topic: &str, message: Bytes) -> Result<()> {
-        let channels = &mut self.topics.lock().unwrap_or_else(PoisonError::into_inner).channels;
+impl MemoryPubSub {
+    fn topics(&self) -> MutexGuard<'_, Topics> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a message to the listeners of a topic.
+    pub fn deliver(&self, topic: &str, message: Bytes) {
+        let channels = &mut self.topics().channels;
         // Sending fails only without a listener: then the topic is removed.
         if let Some(channel) = channels.get(topic)
-            && channel.send(message).is_err()
+            && channel.send(Hint::Message(message)).is_err()
         {
             channels.remove(topic);
         }
+    }
+
+    /// Tells every listener that messages were missed.
+    pub fn deliver_lagged(&self) {
+        self.topics().channels.retain(|_, channel| channel.send(Hint::Lagged).is_ok());
+    }
+}
+
+#[async_trait]
+impl PubSub for MemoryPubSub {
+    async fn publish(&self, topic: &str, message: Bytes) -> Result<()> {
+        check(topic, &message)?;
+        self.deliver(topic, message);
         Ok(())
     }
 
     async fn subscribe(&self, topic: &str) -> Result<BoxStream<'static, Hint>> {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let hints = BroadcastStream::new(topics.channel(topic).subscribe()).map(|heard| match heard {
-            Ok(message) => Hint::Message(message),
-            Err(BroadcastStreamRecvError::Lagged(_)) => Hint::Lagged,
-        });
-        Ok(hints.boxed())
+        check(topic, &[])?;
+        let hints = BroadcastStream::new(self.topics().channel(topic).subscribe());
+        Ok(hints.map(|heard| heard.unwrap_or_else(|BroadcastStreamRecvError::Lagged(_)| Hint::Lagged)).boxed())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
     }
 }
 

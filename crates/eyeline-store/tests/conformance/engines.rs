@@ -40,6 +40,17 @@ async fn on_every_url(test: impl AsyncFn(&str)) {
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("dropping the database");
 }
 
+#[tokio::test]
+async fn an_installation_keeps_the_id_that_was_drawn_first() {
+    on_every_engine(async |catalog| {
+        let drawn = futures::future::join_all((0..8).map(|_| catalog.installation_id())).await;
+        let first = drawn[0].as_ref().expect("an id");
+        assert!(drawn.iter().all(|id| id.as_ref().is_ok_and(|id| id == first)), "{drawn:?}");
+        assert_eq!(catalog.installation_id().await.expect("an id"), *first);
+    })
+    .await;
+}
+
 fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("random bytes");

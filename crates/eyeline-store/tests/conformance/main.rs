@@ -4,6 +4,7 @@
     reason = "what handlers ask through their own door is asked of the catalog itself"
 )]
 
+mod cache;
 mod cuts;
 mod engines;
 mod event_types;
@@ -22,8 +23,11 @@ mod orders;
 mod partitions;
 mod projects;
 mod public_pages;
+mod pubsub;
 mod quarantine;
 mod ranking_history;
+mod redis_away;
 mod rollups;
+mod shared_engines;
 mod sql;
 mod user_uploads;

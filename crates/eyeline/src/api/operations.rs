@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use eyeline_core::Timestamp;
+use eyeline_store::cache;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use eyeline_store::orders::Usage;
 use http::{HeaderValue, StatusCode, header};
@@ -14,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Fields, JsonBody, Problem};
-use crate::app::App;
+use crate::app::{App, EngineState};
 use crate::flow::gallery::rank::ORDER_KEPT;
 use crate::flow::photo::admission;
 use crate::metrics::Text;
@@ -61,11 +62,13 @@ struct Readiness {
 struct Engine {
     name: &'static str,
     reachable: bool,
+    /// False if the server only works more slowly without it.
+    required: bool,
 }
 
 /// Check that the server is ready
 ///
-/// Ready means: every engine answers, no other process has claimed this one's partitions, photos can be decoded, questions in
+/// Ready means: every required engine answers, no other process has claimed this one's partitions, photos can be decoded, questions in
 /// SQL be answered, and no stop was asked for.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(()),
@@ -73,12 +76,19 @@ struct Engine {
 )]
 async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let engines = app.check_engines().await;
-    let engines: Vec<Engine> = engines.into_iter().map(|(name, reachable)| Engine { name, reachable }).collect();
+    let engines: Vec<Engine> = engines
+        .into_iter()
+        .map(|EngineState { name, is_required: required, is_reachable: reachable }| Engine {
+            name,
+            reachable,
+            required,
+        })
+        .collect();
     let stopping = app.stop.is_cancelled();
     let mut troubles = app.partitions.troubles();
     let walls = [app.makers.walls(), app.sql_workers.walls()];
     troubles.extend(walls.into_iter().filter_map(Walls::trouble));
-    let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable);
+    let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable || !engine.required);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let warnings = walls.into_iter().flat_map(Walls::warnings).collect();
     (status, Json(Readiness { ready, stopping, engines, troubles, warnings }))
@@ -103,8 +113,8 @@ async fn metrics(
     }
     let mut text = app.metrics.render();
     text.family("eyeline_engine_up", "gauge", "Whether an engine answers.");
-    for (name, reachable) in app.check_engines().await {
-        text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(reachable)));
+    for EngineState { name, is_reachable, .. } in app.check_engines().await {
+        text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(is_reachable)));
     }
     text.family("eyeline_catalog_transactions_total", "counter", "Transactions begun, by what they do.");
     let transactions = app.catalog.transactions();
@@ -130,6 +140,7 @@ async fn metrics(
     text.family("eyeline_body_bytes", "gauge", "Bytes of memory that the bodies of requests take.");
     text.sample("eyeline_body_bytes", "", app.bodies.taken() as f64);
     write_admission(&mut text, app.admission.state());
+    write_cache(&mut text, app.cache.usage());
     write_orders(&mut text, app.orders.usage());
     text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by how they ended.");
     for (outcome, count) in app.sql_workers.outcomes() {
@@ -179,6 +190,15 @@ fn write_lake(text: &mut Text, manifest: &Manifest) {
     ] {
         text.family(name, "gauge", help);
         text.sample(name, "", value);
+    }
+}
+
+fn write_cache(text: &mut Text, usage: cache::Usage) {
+    const NAME: &str = "eyeline_cache_calls_total";
+    text.family(NAME, "counter", "Calls of the cache by outcome; each took at most one round trip.");
+    let cache::Usage { hits, misses, writes, failures } = usage;
+    for (outcome, calls) in [("hit", hits), ("miss", misses), ("write", writes), ("failure", failures)] {
+        text.sample(NAME, &format!("{{outcome=\"{outcome}\"}}"), calls as f64);
     }
 }
 

@@ -78,7 +78,9 @@ fn banner(app: &App, link: Option<&SignInLink>) -> String {
         || "with the admin key: no link can be stored now (see the log)".to_owned(),
         |link| format!("{}   (once, within 30 minutes; `eyeline link` prints a new one)", link.url),
     );
-    let embedded = if catalog == "SQLite" { "catalog, " } else { "" };
+    let cache = if settings.cache_url.starts_with("redis") { "; cache: Redis" } else { "" };
+    let embedded = [(catalog == "SQLite", "catalog, "), (true, "jobs, objects, inbox"), (cache.is_empty(), ", cache")];
+    let embedded: String = embedded.into_iter().filter_map(|(is_embedded, name)| is_embedded.then_some(name)).collect();
     let clock = if settings.test_clock {
         "\n\n  WARNING    EYELINE_TEST_CLOCK is on: anyone with the admin key can set the clock. Never in production."
     } else {
@@ -93,7 +95,7 @@ fn banner(app: &App, link: Option<&SignInLink>) -> String {
   Sign in    {sign_in}
   API        {url}/docs
   Data       {data}
-  Engines    catalog: {catalog}; embedded: {embedded}jobs, objects, inbox, cache
+  Engines    catalog: {catalog}{cache}; embedded: {embedded}
   Stop       Ctrl-C{address}{clock}
 ",
         version = env!("CARGO_PKG_VERSION"),

@@ -39,7 +39,9 @@ pub struct Settings {
     pub inbox_url: Option<String>,
     /// `file:PATH`, or `file:PATH?mb=256` with a bound. A folder in the data folder if unset.
     pub orders_url: Option<String>,
-    /// `memory:`.
+    /// `memory:`, or `memory:?mb=48` with a bound; or Redis or Valkey, which processes share: `redis://HOST:PORT/DATABASE`,
+    /// `rediss://` with TLS, `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://`, each with `USER:PASSWORD@` or
+    /// `:PASSWORD@` before the host.
     pub cache_url: String,
     /// The lifetime of an upload link, in seconds.
     pub upload_link_seconds: u32,
@@ -221,6 +223,7 @@ impl Settings {
             objects_url: Some(self.objects_url()),
             inbox_url: Some(without_password(&self.inbox_url())),
             orders_url: Some(self.orders_url()),
+            cache_url: without_password(&self.cache_url),
             workers: Some(self.workers()),
             decode_bytes_max: Some(self.decode_bytes_max()),
             ..self.clone()
@@ -328,6 +331,14 @@ fn without_password(url: &str) -> String {
             let _has_a_host = parsed.set_password(Some("********"));
             parsed.to_string()
         }
-        _ => url.to_owned(),
+        Ok(_) => url.to_owned(),
+        // Several hosts, for example.
+        Err(_) => without_user(url),
     }
+}
+
+/// The URL without the user and the password before its host, also if it is not well-formed.
+fn without_user(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
+    parts.map_or_else(|| url.to_owned(), |(scheme, place)| format!("{scheme}://********@{place}"))
 }

@@ -59,7 +59,7 @@ fn everything_wrong_is_told_at_once() {
 #[test]
 fn each_wrong_setting_is_told_with_its_source() {
     let file = Toml::string("listen = \"nowhere\"\ncolour = 1\nsweep_seconds = 0\nworkers = 3");
-    let variables = [("EYELINE_WORKERS", "many"), ("EYELINE_CACHE_URL", "redis://x"), ("EYELINE_WEBP", "small")];
+    let variables = [("EYELINE_WORKERS", "many"), ("EYELINE_CACHE_URL", "memcached://x"), ("EYELINE_WEBP", "small")];
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let sources = Figment::from(file).merge(Environment::read(variables).expect("an environment"));
     let error = Settings::from_sources(&sources).expect_err("five wrong settings");
@@ -115,12 +115,45 @@ fn no_secret_is_shown() {
         ("EYELINE_ADMIN_KEY", "eyl_admin_0123456789abcdef"),
         ("EYELINE_SECRET", &"ab".repeat(32)),
         ("EYELINE_CATALOG_URL", "postgres://me:hush@db.example/eyeline"),
+        ("EYELINE_CACHE_URL", "rediss-cluster://:still@one:7000,two:7000"),
     ]);
     let shown = serde_json::to_string(&settings.expect("settings").masked()).expect("JSON");
-    for secret in ["0123456789abcdef", "abab", "hush"] {
+    for secret in ["0123456789abcdef", "abab", "hush", "still"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains("postgres://me:********@db.example/eyeline"), "{shown}");
+    assert!(shown.contains("rediss-cluster://********@one:7000,two:7000"), "{shown}");
+}
+
+#[test]
+fn the_cache_is_in_memory_or_in_redis() {
+    for url in [
+        "memory:",
+        "memory:?mb=8",
+        "redis://127.0.0.1:6379",
+        "redis://me:secret@cache.example:7000/3",
+        "rediss://:secret@[::1]:6380/0",
+        "redis-cluster://one:7000,two:7000,three",
+        "rediss-cluster://me:secret@one",
+    ] {
+        assert_eq!(read(&[("EYELINE_CACHE_URL", url)]).expect(url).cache_url, url);
+    }
+    for url in [
+        "",
+        "memory:8",
+        "memory:?mb=many",
+        "redis:6379",
+        "redis://:hush@",
+        "redis://hush@host",
+        "redis://:hush@host/main",
+        "redis://:hu/hush@host:x",
+        "redis://:hush@one,two",
+        "redis-cluster://:hush@one/1",
+        "valkey+sentinel://:hush@one",
+    ] {
+        let error = read(&[("EYELINE_CACHE_URL", url)]).expect_err(url);
+        assert!(error.contains("EYELINE_CACHE_URL") && !error.contains("hush"), "{url}: {error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Checks the values of settings.
 
-use super::Settings;
+use eyeline_store::cache;
+
+use super::{Settings, without_user};
 use crate::secrets::Secrets;
 
 /// Event ids are known for 7 days, and guards look back one day.
@@ -60,13 +62,16 @@ impl Settings {
         check(scheme_is(&self.objects_url(), &["file:"]), "objects_url has to start with file:");
         check(scheme_is(&self.inbox_url(), &["sqlite:"]), "inbox_url has to start with sqlite:");
         check(scheme_is(&self.orders_url(), &["file:"]), "orders_url has to start with file:");
-        check(scheme_is(&self.cache_url, &["memory:"]), "cache_url has to start with memory:");
         check(
             self.public_url.as_ref().is_none_or(|url| read_origin(url).is_some()),
             "public_url has to be http:// or https:// with a host and optionally a port, such as \
              https://photos.example.com; a path is not possible, since pages, links and cookies stand at the root of \
              their host: give the server a host name or a port of its own",
         );
+        if let Err(sentence) = cache::check_url(&self.cache_url) {
+            let sentence = format!("cache_url {sentence} (it is {})", without_user(&self.cache_url));
+            wrong.push(("cache_url".to_owned(), sentence));
+        }
         if let Some(secret) = &self.secret
             && let Err(sentence) = Secrets::parse(secret)
         {

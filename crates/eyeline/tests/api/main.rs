@@ -29,6 +29,7 @@ mod projects;
 mod public_pages;
 mod published;
 mod ranking;
+mod redis;
 mod requests;
 mod session;
 mod sql;

@@ -93,7 +93,9 @@ impl Installation {
     pub async fn start_at(&self, node: &str, clock: Clock) -> Process {
         let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
         let inbox = inbox::open(&url).await.expect("an open inbox");
-        let pubsub = pubsub::open("memory:").await.expect("fan-out");
+        let pubsub = pubsub::open("memory:", &eyeline_store::Installation { id: Uuid::nil(), key: [0; 32] })
+            .await
+            .expect("fan-out");
         let objects = format!("file:{}", self.folder.path().join("objects").display());
         let objects = Objects::open(&objects).await.expect("open objects");
         let catalog = Catalog::from(self.db.clone());

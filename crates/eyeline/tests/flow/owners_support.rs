@@ -199,7 +199,10 @@ impl Set {
     pub async fn process(&self, node: &str) -> Box<Owner> {
         let Set { catalog, inbox, objects, background, clock, .. } = self;
         let (catalog, inbox, clock) = (catalog.clone(), inbox.clone(), clock.clone());
-        let pubsub: Arc<dyn PubSub> = pubsub::open("memory:").await.expect("fan-out");
+        let pubsub: Arc<dyn PubSub> =
+            pubsub::open("memory:", &eyeline_store::Installation { id: uuid::Uuid::nil(), key: [0; 32] })
+                .await
+                .expect("fan-out");
         let time_max = Duration::from_secs(60);
         let usage = Usage::new(inbox.clone(), catalog.clone(), objects, clock.clone(), background.clone(), time_max)
             .expect("usage");

@@ -27,6 +27,7 @@ pub fn pools(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("files that are merged", MERGE_BYTES_MAX),
         ("footers of files", FOOTERS_BYTES_MAX as u64),
         ("cached pages and thumbs", cache::bytes_max(&settings.cache_url).unwrap_or(0)),
+        ("parts of orders read last", cache::bytes_max(cache::NEAR_URL).unwrap_or(0)),
         ("compiled schemas", event_types::MEMORY_BYTES),
         ("pages of SQLite", sql::CACHE_BYTES),
         ("inbox", inbox::MEMORY_BYTES as u64),

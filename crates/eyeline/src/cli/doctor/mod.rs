@@ -29,6 +29,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     found.extend(checks::catalog(&settings.catalog_url(), || clock.real_now()).await);
     found.extend(checks::inbox(&settings.inbox_url()).await);
     found.push(checks::objects(&settings.objects_url()).await);
+    found.extend(checks::cache(&settings.cache_url).await);
     found.extend(checks::lake(&settings.catalog_url(), &settings.objects_url()).await);
     found.extend(server(client::readiness(settings).await));
 
@@ -65,9 +66,15 @@ fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
     const KEPT: &str = "What comes in is kept, and counted once the partition is free.";
     let remedy = "After a failed fsync nothing is kept until a restart: see the server's log and the disk, then restart \
                   it.";
-    let away = engines.iter().filter(|engine| engine["reachable"] != true).filter_map(|engine| engine["name"].as_str());
+    const SLOWER: &str =
+        "Until it answers, pages take longer, and processes notice changes later: see EYELINE_CACHE_URL.";
+    let away = engines.iter().filter(|engine| engine["reachable"] != true);
+    let away = away.filter_map(|engine| Some((engine["name"].as_str()?, engine["required"] != false)));
     let broken: Vec<Check> = away
-        .map(|name| Check::broken(format!("{NAME}.{name}"), format!("the server at {url} cannot use it"), remedy))
+        .map(|(name, is_required)| {
+            let remedy = if is_required { remedy } else { SLOWER };
+            Check::broken(format!("{NAME}.{name}"), format!("the server at {url} cannot use it"), remedy)
+        })
         .collect();
     let troubles = told.as_ref().and_then(|told| told["troubles"].as_array()).into_iter().flatten();
     let troubles = troubles.filter_map(Value::as_str);
@@ -89,6 +96,10 @@ mod tests {
         let judge = |told| server(("http://x".to_owned(), told));
         assert_eq!(judge(told(true))[0].verdict, Verdict::Holds);
         assert_eq!(judge(None)[0].verdict, Verdict::Noted);
+        let slower = json!({"engines": [{"name": "cache", "reachable": false, "required": false}]});
+        let slower = judge(Some(slower));
+        assert_eq!((slower.len(), slower[0].name.as_str()), (1, "server.cache"));
+        assert!(slower[0].remedy.as_ref().is_some_and(|remedy| remedy.contains("EYELINE_CACHE_URL")));
         let broken = judge(told(false));
         assert_eq!((broken.len(), broken[0].name.as_str()), (1, "server.inbox"));
         assert_eq!(broken[0].verdict, Verdict::Broken);

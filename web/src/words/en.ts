@@ -364,6 +364,7 @@ export const en = {
     system: {
       ready: 'The server is ready.', notReady: 'The server is not ready.', stopping: 'The server is stopping.',
       engines: 'Engines', reachable: 'reachable', unreachable: 'not reachable',
+      slower: 'not reachable: all works, more slowly',
       link: 'Sign-in link',
       linkHint: 'Signs one browser in as the operator, once, within 30 minutes.',
       linkMake: 'Make a sign-in link',

@@ -23,7 +23,12 @@ export function System() {
               {troubles.map((trouble) => <p key={trouble} class="problem">{trouble}</p>)}
               {warnings.map((warning) => <p key={warning}>{warning}</p>)}
               <dl class="facts">
-                {engines.map(({ name, reachable }) => <div key={name}><dt>{name}</dt><dd class={reachable ? 'good' : 'problem'}>{reachable ? text.reachable : text.unreachable}</dd></div>)}
+                {engines.map(({ name, reachable, required }) => (
+                  <div key={name}>
+                    <dt>{name}</dt>
+                    <dd class={reachable ? 'good' : required ? 'problem' : ''}>{reachable ? text.reachable : required ? text.unreachable : text.slower}</dd>
+                  </div>
+                ))}
               </dl>
             </>
           )}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use eyeline_store::pubsub::Hint;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
+use tokio::task::unconstrained;
 
 use super::ranked::lock;
 use crate::flow::hints::COUNTS;
@@ -53,7 +54,8 @@ impl Schedule {
     /// Takes in the hints since the last call, which include every hint published before it.
     pub fn hear(&self) {
         let mut hints = lock(&self.hints);
-        while let Some(Some(hint)) = hints.next().now_or_never() {
+        // Without `unconstrained`, a request's task would hear about 128 hints and think that there were no more.
+        while let Some(Some(hint)) = unconstrained(hints.next()).now_or_never() {
             match hint {
                 Hint::Message(message) if message == COUNTS => self.mark_counted(),
                 Hint::Message(_) | Hint::Lagged => self.mark_changed(),
@@ -149,7 +151,23 @@ impl Drop for Lowered<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
+    #[tokio::test]
+    async fn every_hint_before_a_call_is_heard_however_many_there_are() {
+        let (sender, receiver) = tokio::sync::broadcast::channel(1_024);
+        let hints = tokio_stream::wrappers::BroadcastStream::new(receiver);
+        let schedule = Schedule::new(hints.map(|hint| hint.map_or(Hint::Lagged, Hint::Message)).boxed());
+        schedule.read().keep();
+        for _ in 0..1_000 {
+            sender.send(COUNTS).expect("a listener");
+        }
+        sender.send(Bytes::from_static(b"anything else")).expect("a listener");
+        schedule.hear();
+        assert!(schedule.is_stale());
+    }
 
     #[test]
     fn a_reading_that_fails_leaves_what_pages_are_made_from_as_it_was() {

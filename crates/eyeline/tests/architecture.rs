@@ -239,6 +239,8 @@ fn unsafe_code_and_new_threads_are_in_few_places() {
         "eyeline-lake/file.rs",
         "eyeline-store/inbox/sqlite/mod.rs",
         "eyeline-store/inbox/sqlite/writer.rs",
+        "eyeline-store/pubsub/redis.rs",
+        "eyeline-store/redis_client/lane.rs",
         "eyeline-store/sql/postgres.rs",
         "eyeline-store/sql/sqlite.rs",
         "eyeline/api/streams/deliver.rs",

@@ -224,7 +224,7 @@ impl App {
     }
 }
 
-/// Whether an engine answers.
+/// An engine, and the outcome of asking it.
 pub struct EngineState {
     pub name: &'static str,
     /// False if the process only works more slowly without it.

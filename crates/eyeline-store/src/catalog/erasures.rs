@@ -29,7 +29,7 @@ pub struct Erasure {
     pub events: u64,
 }
 
-/// How far an erasure has come in a partition.
+/// The progress of an erasure in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErasureProgress {
     /// Events up to this offset have to be in files before it runs.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::Catalog;
 use crate::error::{Error, Result};
 use crate::params;
+use crate::sql::Tx;
 
 /// The offset of the test clock, in microseconds.
 const CLOCK_OFFSET: &str = "clock_offset";
@@ -40,19 +41,7 @@ impl Catalog {
         let mut drawn = [0; 16];
         getrandom::fill(&mut drawn).map_err(|error| Error::internal("drawing an id", error))?;
         let drawn = Uuid::from_bytes(drawn).to_string();
-        let insert = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        let select = "SELECT value FROM facts WHERE name = $1";
-        let known = self
-            .db
-            .write(move |tx| {
-                async move {
-                    tx.execute(insert, params![INSTALLATION, drawn]).await?;
-                    let row = tx.query_one(select, params![INSTALLATION]).await?;
-                    row.map(|mut row| row.take::<String>("value")).transpose()
-                }
-                .boxed()
-            })
-            .await?;
+        let known = self.db.write(move |tx| fix(tx, INSTALLATION, drawn).boxed()).await?;
         let id = known.and_then(|text| text.parse().ok());
         id.ok_or_else(|| Error::Corrupt("the id of the installation is not a UUID".to_owned()))
     }
@@ -125,4 +114,17 @@ impl Catalog {
     async fn set_fact(&self, name: String, value: String) -> Result<()> {
         self.db.write(move |tx| async move { tx.execute(SET_FACT, params![name, value]).await.map(drop) }.boxed()).await
     }
+}
+
+/// The value of a fact; `None` if it was never set.
+pub(super) async fn value(tx: &mut Tx, name: &'static str) -> Result<Option<String>> {
+    let row = tx.query_one("SELECT value FROM facts WHERE name = $1", params![name]).await?;
+    row.map(|mut row| row.take("value")).transpose()
+}
+
+/// Sets a fact unless it is set. Returns its value.
+pub(super) async fn fix(tx: &mut Tx, name: &'static str, first: String) -> Result<Option<String>> {
+    let sql = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    tx.execute(sql, params![name, first]).await?;
+    value(tx, name).await
 }

@@ -10,8 +10,8 @@ use eyeline_core::{GalleryId, Timestamp};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-use super::Catalog;
 use super::jobs::LEASE;
+use super::{Catalog, facts};
 use crate::error::{Error, Result};
 use crate::inbox::{self, Offset};
 use crate::params;
@@ -62,16 +62,8 @@ const STRIKES_MAX: u32 = 2;
 impl Catalog {
     /// Fixes the number of partitions at the first call. Returns the number that is fixed.
     pub async fn fix_partitions(&self, count: u32) -> Result<u32> {
-        let sql = "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        self.db
-            .write(move |tx| {
-                async move {
-                    tx.execute(sql, params![PARTITIONS, count.to_string()]).await?;
-                    fixed(tx).await
-                }
-                .boxed()
-            })
-            .await
+        let fixed = self.db.write(move |tx| facts::fix(tx, PARTITIONS, count.to_string()).boxed()).await?;
+        read_count(fixed)
     }
 
     /// Notes that the process is alive for [`LEASE`], and returns those that share the partitions with it.
@@ -188,16 +180,14 @@ async fn claim(tx: &mut Tx, partition: u32, claimant: Claimant) -> Result<Claim>
 }
 
 /// The fixed number of partitions; 1 before it is fixed.
-async fn fixed(tx: &mut Tx) -> Result<u32> {
-    let row = tx.query_one("SELECT value FROM facts WHERE name = $1", params![PARTITIONS]).await?;
-    let Some(mut row) = row else { return Ok(1) };
-    let text: String = row.take("value")?;
+fn read_count(fixed: Option<String>) -> Result<u32> {
+    let Some(text) = fixed else { return Ok(1) };
     text.parse().map_err(|_| Error::Corrupt(format!("the number of partitions is stored as {text}")))
 }
 
 /// Fails unless the gallery's events are in the partition. Otherwise two owners could store for one gallery.
 pub(super) async fn check_gallery(tx: &mut Tx, partition: u32, gallery_id: GalleryId) -> Result<()> {
-    let its_own = inbox::partition_of(gallery_id.0, fixed(tx).await?);
+    let its_own = inbox::partition_of(gallery_id.0, read_count(facts::value(tx, PARTITIONS).await?)?);
     if its_own == partition {
         return Ok(());
     }

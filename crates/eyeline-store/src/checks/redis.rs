@@ -8,7 +8,7 @@ use crate::redis_client::{self, Address, DEADLINE};
 /// The oldest version with users, and with answers to every command that is used.
 const OLDEST: u32 = 6;
 
-/// What one node says of itself: the lines of `INFO`.
+/// The lines of a node's `INFO`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings(HashMap<String, String>);
 

@@ -151,7 +151,7 @@ impl Ear {
         {
             let Some(shared) = self.shared.upgrade() else { return Ok(()) };
             messages.subscribe(&shared.channel)?;
-            // What was published before this moment is lost.
+            // Messages published before this moment are lost.
             shared.local.deliver_lagged();
             shared.hears.store(true, Ordering::Release);
         }

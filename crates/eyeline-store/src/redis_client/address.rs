@@ -6,7 +6,7 @@ const PORT: u16 = 6379;
 /// The most nodes that a URL may name.
 const NODES_MAX: usize = 32;
 
-/// Where the server or the cluster is, and how to sign in. Has no `Debug`: it holds the password.
+/// The place of the server or the cluster, and its credentials. Has no `Debug`: it holds the password.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub is_cluster: bool,
@@ -83,7 +83,7 @@ impl Address {
     }
 }
 
-/// Whether it is a cluster, whether it has TLS, and the rest of the URL.
+/// Two flags, for a cluster and for TLS, and the rest of the URL.
 fn scheme(url: &str) -> Option<(bool, bool, &str)> {
     [("redis://", false, false), ("rediss://", false, true), ("redis-cluster://", true, false)]
         .into_iter()

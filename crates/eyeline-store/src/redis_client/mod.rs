@@ -1,4 +1,4 @@
-//! What the engines on Redis or Valkey share: the address, connections with deadlines, and sealed values.
+//! The common parts of the engines on Redis or Valkey: the address, connections with deadlines, and sealed values.
 //!
 //! The client is the blocking one, on threads of its own. One thread owns a connection and sends what waits as one
 //! pipeline, so a busy process needs few round trips, and a slow server never blocks the runtime.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-/// What a process changes.
+/// The changes that a process has to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Share {
     /// Partitions without an owner to claim now.

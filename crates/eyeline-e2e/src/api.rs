@@ -37,6 +37,8 @@ enum Credential {
 impl Api {
     /// A caller without a credential; `origin` is like `http://127.0.0.1:8009`.
     pub fn anonymous(origin: &str) -> Self {
+        // The client is built with support for TLS, which takes the process's provider of cryptography.
+        let _already_chosen = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -10,6 +10,7 @@ pub mod orders;
 pub mod pubsub;
 mod redis_client;
 pub mod sql;
+pub mod tls;
 
 pub use cache::Cache;
 pub use catalog::Catalog;

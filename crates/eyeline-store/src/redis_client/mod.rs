@@ -62,7 +62,7 @@ pub(crate) enum Link {
 
 impl Link {
     pub fn open(address: &Address) -> RedisResult<Self> {
-        prepare_tls();
+        crate::tls::choose_provider();
         if !address.is_cluster {
             return Ok(Link::Single(Box::new(connect(address, 0, DEADLINE)?)));
         }
@@ -107,18 +107,13 @@ impl Link {
 
 /// Connects to the node with this number, counted round.
 pub(crate) fn connect(address: &Address, number: usize, read_timeout: Duration) -> RedisResult<Connection> {
-    prepare_tls();
+    crate::tls::choose_provider();
     let nodes = address.nodes();
     let client = redis::Client::open(nodes[number % nodes.len()].clone())?;
     let connection = client.get_connection_with_timeout(CONNECT_DEADLINE)?;
     connection.set_read_timeout(Some(read_timeout))?;
     connection.set_write_timeout(Some(DEADLINE))?;
     Ok(connection)
-}
-
-/// The client takes the process's provider of cryptography, and more than one is linked in.
-fn prepare_tls() {
-    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The engine is away, or refused a command. Messages of the client name no password.

@@ -19,11 +19,16 @@ fn base(settings: &Settings) -> String {
 pub(super) async fn readiness(settings: &Settings) -> (String, Option<Value>) {
     let url = base(settings);
     let told = async {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().ok()?;
+        let http = http_client().timeout(Duration::from_secs(10)).build().ok()?;
         http.get(format!("{url}/readyz")).send().await.ok()?.json().await.ok()
     };
     let told = told.await;
     (url, told)
+}
+
+fn http_client() -> reqwest::ClientBuilder {
+    eyeline_store::tls::choose_provider();
+    reqwest::Client::builder()
 }
 
 /// A server and a key for it.
@@ -44,7 +49,7 @@ impl Client {
                 settings.data.join("admin.key").display()
             )
         })?;
-        let http = reqwest::Client::builder()
+        let http = http_client()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60))
             .build()

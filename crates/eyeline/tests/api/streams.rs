@@ -137,6 +137,7 @@ struct Event {
 
 impl Events {
     async fn open(address: SocketAddr, path: &str, key: &str, last_event_id: Option<u64>) -> Result<Self, u16> {
+        eyeline_store::tls::choose_provider();
         let client = reqwest::Client::builder().build().expect("a client");
         let mut request = client.get(format!("http://{address}{path}")).header("accept", "text/event-stream");
         if !key.is_empty() {

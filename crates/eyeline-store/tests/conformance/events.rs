@@ -1,4 +1,4 @@
-//! Applying events: each counts once, whatever is repeated, and what cannot be counted is kept apart.
+//! Applying events: each counts once, also after a repetition, and an event that cannot count is quarantined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,10 +33,10 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-/// The fence of whoever claims a partition first.
+/// The fencing token of the first claim of a partition.
 pub const FIRST_FENCE: i64 = 1;
 
-/// Claims a partition that nobody has claimed before.
+/// Claims a partition for the first time.
 pub async fn claim_first(catalog: &Catalog, partition: u32) {
     let claimant = Claimant { node: "first".to_owned(), inbox_id: INBOX, is_new: true };
     let claimed = catalog.claim_partition(partition, claimant).await.expect("an answer");
@@ -82,7 +82,7 @@ pub async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {
     db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("rows")
 }
 
-/// Views and clicks by image, those without any left out.
+/// Views and clicks by image, without images that have neither.
 pub async fn counts(db: &Db) -> BTreeMap<ImageId, (u64, u64)> {
     let sql = "SELECT image_id, views, clicks FROM gallery_images WHERE views + clicks > 0";
     let read = |mut row: Row| {
@@ -334,7 +334,7 @@ async fn partitions_are_marked_apart() {
         catalog.apply_events(in_partition(0, batch(0, 3, vec![named(view_of(3, 0), 9)]))).await.expect("applied");
         assert_eq!(catalog.applied_mark(0).await.expect("a mark"), offset(3));
         assert_eq!(catalog.applied_mark(1).await.expect("a mark"), offset(5));
-        assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]), "an id counts once over all partitions");
+        assert_eq!(counts(&db).await, BTreeMap::from([(image(0), (1, 0))]), "an id counts once in all partitions");
     })
     .await;
 }
@@ -351,10 +351,10 @@ async fn a_large_batch_is_applied_in_one_piece() {
     .await;
 }
 
-/// An image (the last one unknown), click or view, and perhaps an id from a few.
+/// The number of an image ([`IMAGES`] is unknown), true for a click, and perhaps one of a few event ids.
 type Sent = (u128, bool, Option<u128>);
 
-/// Batches, and how often each is tried.
+/// Batches, each with the number of attempts to apply it.
 fn histories() -> impl Strategy<Value = Vec<(Vec<Sent>, usize)>> {
     let event = (0..=IMAGES, any::<bool>(), prop::option::of(0u128..8));
     prop::collection::vec((prop::collection::vec(event, 0..12), 1usize..4), 0..8)
@@ -391,7 +391,7 @@ proptest! {
                     let (views, clicks) = expected.entry(image(*number)).or_insert((0, 0));
                     *(if *click { clicks } else { views }) += 1;
                 }
-                // An empty batch has nothing to try; a worker never makes one.
+                // A worker never applies an empty batch.
                 for attempt in 0..if events.is_empty() { 0 } else { *tries } {
                     let outcome = catalog.apply_events(batch(after, last, sent.clone())).await.expect("applied");
                     assert_eq!(outcome == Applied::MarkMoved, attempt > 0);
@@ -406,7 +406,7 @@ proptest! {
     }
 }
 
-/// An act on one of the gallery's images, so many minutes after the first.
+/// A view or click of one of the gallery's images, received `minutes` after the first.
 fn placed(number: i64, of_image: u32, minutes: i64, click: bool, served: Option<Served>) -> BatchEvent {
     let mut event = view_of(number, of_image.into());
     event.event.received_at = at(minutes * 60 + 600);
@@ -421,7 +421,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
             let (number, rank) = (u32::try_from(offset % 2).expect("small"), u16::try_from(offset % 5).expect("small"));
             let served = match offset % 7 {
                 0 => None,
-                // Neither the receipt of another image nor a deep place teaches anything.
+                // A receipt of another image teaches nothing, nor does a rank below those that are learnt.
                 1 => Some(Served { ordinal: 1 - number, rank }),
                 2 => Some(Served { ordinal: number, rank: Served::RANKS_TAUGHT }),
                 _ => Some(Served { ordinal: number, rank }),
@@ -457,7 +457,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
         assert_eq!(changes.learnt, learnt);
         let found: Vec<Evidence> = changes.images.iter().map(|(_, image)| image.evidence).collect();
         assert!(evidence.iter().all(|expected| found.contains(expected)), "{found:?} is not {evidence:?}");
-        // What is in files has its places there; until then they are kept, also those of a batch that is cut.
+        // Served ranks are kept until their events are in files, also if a flush ends within a batch.
         for flushed in [0, 20, 25] {
             if flushed > 0 {
                 let after = catalog.marks().await.expect("marks")[0].flushed;
@@ -473,7 +473,7 @@ async fn acts_teach_ranking_the_same_however_they_are_cut_into_batches() {
             }
         }
         let rest = rows(&db, "SELECT first_offset FROM served_places").await;
-        assert_eq!(rest.len(), 1, "of the batch that no file has");
+        assert_eq!(rest.len(), 1, "the batch that is not flushed completely");
     })
     .await;
 }

@@ -1,5 +1,5 @@
-//! Guarded galleries: what counts for their ranking is kept beside the exact numbers, the same however events are cut into
-//! batches.
+//! Guarded galleries: the counts for their ranking are kept beside the exact ones, and do not depend on how events are
+//! divided into batches.
 
 use eyeline_core::event::{ImageRef, Served, Source};
 use eyeline_core::ranking::{Guard, RankedImage, RankingPatch, Reckoned, Reckoner, SOURCES_MAX, SourceState};
@@ -19,10 +19,10 @@ use crate::events::{
     GALLERY, IMAGES, applied_events, at, batch, catalog_with_a_gallery, clicked, image, number, rows, view_of,
 };
 
-/// A person's source, unlike those of the tests' robots.
+/// The source of a person; the robots of the tests have others.
 const PERSON: u32 = u32::MAX - 7;
 
-/// Of a network each; 0 is a robot.
+/// A source in a network of its own; 0 is a declared robot.
 fn source_of(number: u32) -> Source {
     if number == 0 { Source::ROBOT } else { Source::of(number, 1) }
 }
@@ -49,14 +49,14 @@ fn number_of(event: &BatchEvent) -> u32 {
     u32::try_from(number).expect("small")
 }
 
-/// What these acts come to in memory, each under the settings of its offset.
+/// Counts these acts in memory, each under the settings at its offset.
 pub fn reckoned(acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) -> Reckoner {
     let mut expected = Reckoner::default();
     reckon(&mut expected, acts, ranking);
     expected
 }
 
-/// The same on top of what was counted before.
+/// Adds these acts to what `expected` has counted before.
 pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Offset) -> Ranking) {
     for act in acts {
         let said = act.act.as_ref().expect("an act");
@@ -72,7 +72,7 @@ pub fn reckon(expected: &mut Reckoner, acts: &[BatchEvent], ranking: impl Fn(Off
     }
 }
 
-/// The catalog knows of the gallery what was reckoned in memory.
+/// Asserts that the catalog's counts and learning of the gallery equal those in memory.
 pub async fn assert_ranks_as(catalog: &Catalog, expected: &Reckoner) {
     let (images, learnt, ignored_events) = ranked(catalog).await;
     assert_eq!(learnt, expected.learnt);
@@ -86,7 +86,8 @@ pub async fn assert_ranks_as(catalog: &Catalog, expected: &Reckoner) {
     assert_eq!(ignored_events, sum);
 }
 
-/// Acts of some sources and sessions on some images: the sources of even number click all they see.
+/// 600 acts of eight sources, or of none, in 40 sessions. Half of an even source's acts are clicks, and an eighth of
+/// an odd one's.
 pub fn acts() -> Vec<BatchEvent> {
     let mut random = 7u64;
     let mut draw = |below: u64| {
@@ -130,7 +131,7 @@ async fn a_guarded_gallery_counts_the_same_however_its_acts_are_cut_into_batches
             catalog.apply_events(batch(after, reached, some)).await.expect("applied");
         }
         assert_ranks_as(&catalog, &expected).await;
-        assert_eq!(applied_events(&db).await, 600, "all of them are counted exactly");
+        assert_eq!(applied_events(&db).await, 600, "every event is counted exactly");
     })
     .await;
 }
@@ -141,7 +142,7 @@ async fn robots_that_are_found_out_in_one_batch_lose_each_what_they_did_in_a_ses
         let view = sent(view_of(offset, number), 5, session, Some(source));
         [view, sent(clicked(view_of(offset + 1, number)), 5, session, Some(source))]
     };
-    // Three robots share a session before, each with an image of its own; what finds each of them out comes by other sessions.
+    // Three robots share session 1, each with an image of its own. They are detected by their acts in other sessions.
     let shared = (0..3u32).flat_map(|robot| view_and_click(1 + 2 * i64::from(robot), robot.into(), 1, 3 + robot));
     let found_out =
         (0..30u32).flat_map(|turn| view_and_click(7 + 2 * i64::from(turn), 1, 10 + u128::from(turn), 3 + turn % 3));
@@ -212,7 +213,7 @@ async fn over_its_bound_a_guard_forgets_its_oldest_sources() {
     on_every_database(async |db| {
         let catalog = catalog_with_a_gallery(&db).await;
         set_guard(&catalog, true).await;
-        // A gallery that has seen very many today, the least number the longest ago.
+        // As many sources as the guard keeps. The smallest number is the oldest.
         db.write(|tx| {
             async move {
                 for first in (1..=SOURCES_MAX as i64).step_by(10_000) {

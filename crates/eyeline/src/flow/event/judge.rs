@@ -1,4 +1,4 @@
-//! Judging events by the schemas of their types, on threads in the background: a judgement takes up to some 30 ms.
+//! Judges events by the schemas of their types, on background threads, because one judgement takes up to about 30 ms.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,31 +11,31 @@ use eyeline_store::{Error, Result};
 
 use crate::background::{Background, Yields};
 
-/// Why an event is quarantined that does not fit the schema of its type.
+/// The reason in quarantine of an event that does not fit the schema of its type.
 pub const SCHEMA: &str = "schema";
-/// Why an event of a gallery is quarantined that lacks what such an event has to have.
+/// The reason in quarantine of a view or click whose `data` is invalid.
 pub const INVALID: &str = "invalid";
-/// Why an event is quarantined over which the server failed.
+/// The reason in quarantine of an event whose judgement panicked.
 pub const FAILED: &str = "failed";
 
-/// How long stored events are judged before those that are judged are applied.
+/// The time after which judging pauses, so that the judged events can be applied.
 const PIECE_TIME: Duration = Duration::from_millis(250);
 
-/// What an event does to a gallery, or why it does not count.
+/// The view or click that an event stands for, if any, or the reason why it does not count.
 pub type Verdict = std::result::Result<Option<GalleryAct>, Misfit>;
 
-/// Stored events, with the schema that each is still to be judged by.
+/// Stored events, each with the schema to judge it by. `None` if it has none or was judged before.
 pub type Cases = Vec<(Event, Option<Arc<Schema>>)>;
 
 /// The outcome of judging stored events.
 pub struct Judged {
-    /// In the order they were given, at least one.
+    /// In the given order; at least one unless there were none.
     pub events: Vec<(Event, Verdict)>,
-    /// For which the time was too short.
+    /// The events that were not judged in time.
     pub rest: Vec<Event>,
 }
 
-/// Judges stored events, for `PIECE_TIME`. Those without a schema take no time, so that they are not held up.
+/// Judges stored events for about `PIECE_TIME`. If none has a schema, it does not queue for the background threads.
 pub async fn judge(background: &Background, cases: Cases) -> Result<Judged> {
     let takes_time = cases.iter().any(|(_, schema)| schema.is_some());
     let judge = move || {
@@ -66,12 +66,12 @@ fn verdict(event: &Event, schema: Option<&Schema>) -> Verdict {
     .flatten()
 }
 
-/// What is wrong with data; a panic of the validator's is an error like others.
+/// The errors that `check` finds. A panic of the validator becomes an error too.
 pub fn errors(check: impl FnOnce() -> FieldErrors) -> FieldErrors {
     caught(check).unwrap_or_else(|misfit| misfit.errors)
 }
 
-/// Turns a panic into a misfit: whatever an event does to the validator, the next one is judged.
+/// Turns a panic of the validator into a misfit, so that one event cannot stop the next.
 fn caught<T>(judge: impl FnOnce() -> T) -> std::result::Result<T, Misfit> {
     catch_unwind(AssertUnwindSafe(judge)).map_err(|panic| {
         let reason = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

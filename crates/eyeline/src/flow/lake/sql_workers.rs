@@ -1,4 +1,4 @@
-//! The worker processes that answer SQL: one for each question, and a spare one that is started ahead.
+//! The worker processes that answer SQL: one for each question, and one spare that is started ahead.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const KIND: Kind = Kind {
     danger: "a query could break out of its worker",
 };
 
-/// How questions ended.
+/// The possible outcomes of a question.
 const OUTCOMES: [&str; 5] = ["answered", "wrong", "too_much", "given_up", "failed"];
 
 /// Cheap to clone; clones share the spare worker and the counts.
@@ -30,19 +30,19 @@ pub struct SqlWorkers {
     program: PathBuf,
     walls: Walls,
     spare: Arc<Mutex<Option<SqlWorker>>>,
-    /// Notified when the spare worker was taken.
+    /// Notified when the spare worker is taken.
     taken: Arc<Notify>,
     outcomes: Arc<[AtomicU64; OUTCOMES.len()]>,
 }
 
 impl SqlWorkers {
-    /// `program` is this product's binary. Without seccomp no question is answered unless `allow_unconfined`.
+    /// `program` is this product's binary. Without seccomp no question is answered unless `allow_unconfined` is set.
     pub fn new(program: PathBuf, allow_unconfined: bool) -> Self {
         let walls = Walls::new(KIND, allow_unconfined);
         SqlWorkers { program, walls, spare: Arc::default(), taken: Arc::default(), outcomes: Arc::default() }
     }
 
-    /// Blocks until the question is answered, at most until the budget's time is over and the worker has ended.
+    /// Blocks until the question is answered, or until the budget's time is over and the worker has ended.
     pub fn answer(&self, events: &ProjectEvents, question: &SqlQuestion, budget: &Budget) -> Result<SqlAnswer> {
         let worker = self.worker().and_then(|worker| self.confined(worker));
         let answer = worker.and_then(|worker| worker.answer(events, question, budget));
@@ -68,29 +68,29 @@ impl SqlWorkers {
         alive.map_or_else(|| self.start(), Ok)
     }
 
-    /// Returns when the spare worker was taken: from the first question on.
+    /// Returns once a question has taken the spare worker, or found none.
     pub async fn spare_taken(&self) {
         self.taken.notified().await;
     }
 
-    /// Starts the next spare worker. The calling thread's priority is the best that the worker can have.
+    /// Starts the next spare worker. It inherits the calling thread's priority, and can only lower it.
     pub fn start_spare(&self) -> Result<()> {
         let worker = self.start()?;
         *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
         Ok(())
     }
 
-    /// Starts a worker and ends it, so that the log tells before any question comes whether it is confined.
+    /// Starts a worker and ends it, so that the log says before the first question whether workers are confined.
     pub fn try_out(&self) -> Result<()> {
         self.start().and_then(|worker| self.confined(worker)).map(drop)
     }
 
-    /// How far workers are confined.
+    /// The confinement of the workers.
     pub fn walls(&self) -> &Walls {
         &self.walls
     }
 
-    /// The worker, once it is known to be confined.
+    /// Returns the worker once its confinement is known to suffice.
     fn confined(&self, mut worker: SqlWorker) -> Result<SqlWorker> {
         let confinement = worker.ready().map_err(Error::WorkerGone)?;
         self.walls.check(confinement).map_err(Error::WorkerGone)?;
@@ -101,7 +101,7 @@ impl SqlWorkers {
         SqlWorker::start(&self.program, &[SQL_WORKER_COMMAND]).map_err(Error::WorkerGone)
     }
 
-    /// How many questions ended in which way.
+    /// The number of questions by outcome.
     pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         OUTCOMES.into_iter().zip(self.outcomes.iter().map(|count| count.load(Ordering::Relaxed)).collect::<Vec<_>>())
     }

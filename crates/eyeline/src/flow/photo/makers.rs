@@ -1,5 +1,5 @@
-//! The worker processes that decode: kept warm, one file at a time each, replaced when they die, after
-//! so many files, and between projects where that costs nothing.
+//! The worker processes that decode photos. Each reads one file at a time and is kept for the next one. It is replaced
+//! when it dies, after `FILES_MAX` files, and between projects where that costs no time.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::walls::{Kind, Walls};
 /// The hidden command that makes this program a worker.
 pub const WORKER_COMMAND: &str = "image-worker";
 
-/// Files that a worker reads before another takes its place: what one of them may have done to it ends there.
+/// Files that a worker reads before it is replaced. This bounds how long a hostile file can affect later ones.
 const FILES_MAX: u32 = 500;
 
 const KIND: Kind = Kind {
@@ -25,7 +25,7 @@ const KIND: Kind = Kind {
     danger: "a photo could break out of its decoder",
 };
 
-/// Cheap to clone. Holds as many processes as files were worked on at once.
+/// Cheap to clone. Keeps at most as many processes as files were ever read concurrently.
 #[derive(Clone)]
 pub struct Makers {
     program: PathBuf,
@@ -37,33 +37,33 @@ pub struct Makers {
 struct Warm {
     worker: WorkerProcess,
     files: u32,
-    /// Whose photo it has read last.
+    /// The project of the last photo that it read.
     project_id: Option<ProjectId>,
 }
 
-/// Why there are no versions.
+/// The reason why no versions were made.
 #[derive(Debug)]
 pub enum MakeError {
     Worker(WorkerFailure),
-    /// No worker could be started: the file has not been tried.
+    /// No worker could be started. The file was not read.
     NotStarted(io::Error),
 }
 
 impl Makers {
     /// `program` is this product's binary; `presets` are the versions to make. Without seccomp no photo is decoded unless
-    /// `allow_unconfined`.
+    /// `allow_unconfined` is set.
     pub fn new(program: PathBuf, presets: [Preset; 4], allow_unconfined: bool) -> Self {
         Makers { program, presets, walls: Walls::new(KIND, allow_unconfined), idle: Arc::default() }
     }
 
-    /// Whether all idle workers have read photos of other projects.
+    /// True if there are idle workers, and each has read a photo of another project.
     pub fn has_read_others(&self, project_id: ProjectId) -> bool {
         let idle = self.lock();
         !idle.is_empty() && !idle.iter().any(|warm| warm.is_for(project_id))
     }
 
-    /// Blocks until the versions are made, at most for the seconds of the limits. A worker that has read photos of another
-    /// project is replaced if `renews`, or if a further worker is idle.
+    /// Blocks until the versions are made, at most for the time in [`Limits`]. An idle worker that has read a photo of
+    /// another project is replaced if `renews` is set or another worker is idle.
     pub fn make(&self, project_id: ProjectId, renews: bool, original: &[u8]) -> Result<Made, MakeError> {
         let mut warm = match self.idle_worker(project_id, renews) {
             Some(warm) => warm,
@@ -78,14 +78,14 @@ impl Makers {
         outcome.map_err(MakeError::Worker)
     }
 
-    /// Starts the first worker, so that the log tells before any photo comes whether it is confined.
+    /// Starts the first worker, so that the log says before the first photo whether workers are confined.
     pub fn warm_up(&self) -> io::Result<()> {
         let warm = self.start()?;
         self.lock().push(warm);
         Ok(())
     }
 
-    /// How far workers are confined.
+    /// The confinement of the workers.
     pub fn walls(&self) -> &Walls {
         &self.walls
     }
@@ -97,7 +97,7 @@ impl Makers {
         }
         let other = idle.pop();
         let renews = renews || !idle.is_empty();
-        // It is ended without the lock.
+        // Ending a worker takes time, so it happens without the lock.
         drop(idle);
         other.filter(|_| !renews)
     }
@@ -114,7 +114,7 @@ impl Makers {
 }
 
 impl Warm {
-    /// Whether it has read no other project's photo.
+    /// True if it has read no photo of another project.
     fn is_for(&self, project_id: ProjectId) -> bool {
         self.project_id.is_none_or(|own| own == project_id)
     }

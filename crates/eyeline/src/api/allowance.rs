@@ -38,8 +38,8 @@ pub fn take_events(
     })
 }
 
-/// Reads the body of a request that sends events. A body that cannot be read counts by its bytes; that of another one is
-/// still to be counted.
+/// Reads the body of a request that sends events. Counts a body that cannot be read by its bytes; the caller counts
+/// every other one.
 pub async fn read_events<const MAX: usize>(
     app: &App,
     credential: &Credential,

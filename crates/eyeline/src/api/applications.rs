@@ -51,7 +51,7 @@ struct ApplicationAnswer {
     application_id: ApplicationId,
     project_id: ProjectId,
     name: String,
-    /// Where browsers may use the `application_id` from; empty: from nowhere.
+    /// Origins of pages that may use the `application_id`. Empty: none.
     allowed_origins: Vec<String>,
     /// Base64url of the 32 bytes; null: user tokens are signed with the signing secret.
     ed25519_public_key: Option<String>,
@@ -131,8 +131,8 @@ struct ApplicationChange {
     name: Option<String>,
     #[schema(max_items = 100)]
     allowed_origins: Option<Vec<String>>,
-    /// 32 bytes as base64 or base64url, or a PEM; the empty text takes it away. While it is there, user tokens have to
-    /// be signed with its private half (EdDSA).
+    /// 32 bytes as base64 or base64url, or a PEM; the empty text removes it. While it is set, user tokens have to be
+    /// signed with its private key (EdDSA).
     ed25519_public_key: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::{room, session, user_token};
 use crate::app::App;
 use crate::secrets::{same, sha256};
 
-/// Handlers take `Credential` as an argument: 401 where there is none or a bad one.
+/// Handlers take `Credential` as an argument. A missing or invalid one is answered with 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The admin key, or a signed-in browser: everything. `application` when the request named one that exists; it is
@@ -35,13 +35,13 @@ impl Credential {
         }
     }
 
-    /// Whether the credential may know of what the project has.
+    /// True if the credential may learn what the project has.
     pub fn is_of(&self, project_id: ProjectId) -> bool {
         self.project().is_none_or(|own| own == project_id)
     }
 
-    /// Lets the admin pass, and a secret key of this very project. For another project's credential `what` is not there
-    /// (404); a weaker credential of the project gets 403.
+    /// Accepts the admin, and a secret key of this project. A credential of another project gets 404, as if `what` did
+    /// not exist; a weaker credential of the project gets 403.
     pub fn manage(&self, project_id: ProjectId, what: &str) -> Answer<()> {
         if !self.is_of(project_id) {
             return Err(Problem::not_found(what));
@@ -49,12 +49,13 @@ impl Credential {
         match self {
             Credential::Admin { .. } | Credential::Key { .. } => Ok(()),
             Credential::Application { .. } | Credential::User { .. } => {
-                Err(Problem::forbidden("This takes the application's secret key or the admin key."))
+                Err(Problem::forbidden("This requires the application's secret key or the admin key."))
             }
         }
     }
 
-    /// As [`Credential::manage`] for a project itself, which has to exist. A key ends with its project; the admin may name any.
+    /// As [`Credential::manage`] for a project itself, which has to exist. A key ends with its project; the admin may
+    /// name any.
     pub async fn manage_project(&self, app: &App, project_id: ProjectId) -> Answer<()> {
         self.manage(project_id, "project")?;
         match self {
@@ -68,11 +69,11 @@ impl Credential {
     pub fn admin(&self) -> Answer<()> {
         match self {
             Credential::Admin { .. } => Ok(()),
-            _ => Err(Problem::forbidden("This takes the admin key.")),
+            _ => Err(Problem::forbidden("This requires the admin key.")),
         }
     }
 
-    /// What the credential is known by among all: the same for both keys of a rotation and for every token of a user.
+    /// Identifies the holder of the credential: the same for both keys of a rotation and for every token of a user.
     pub fn fingerprint(&self) -> [u8; 32] {
         let identity = match self {
             Credential::Admin { .. } => "admin".to_owned(),
@@ -116,7 +117,7 @@ async fn identify(parts: &Parts, app: &App) -> Answer<Credential> {
             Ok(Credential::Application { application_id, project_id })
         }
         None => Err(Problem::unauthorized(
-            "This takes a credential: Authorization: Bearer <key or token>, or the header application: <id>.",
+            "This requires a credential: Authorization: Bearer <key or token>, or the header application: <id>.",
         )),
     }
 }
@@ -139,7 +140,7 @@ fn bearer(value: &str) -> Option<&str> {
 async fn by_bearer(token: &str, parts: &Parts, app: &App) -> Answer<Credential> {
     if token.starts_with("eyl_admin_") {
         if !same(&sha256(token.as_bytes()), &app.admin_key_hash) {
-            return Err(Problem::unauthorized("This key is not known, or it was revoked."));
+            return Err(Problem::unauthorized("This key is unknown, or it was revoked."));
         }
         return admin(parts, app).await;
     }
@@ -149,14 +150,14 @@ async fn by_bearer(token: &str, parts: &Parts, app: &App) -> Answer<Credential> 
     user_token::verify(token, app).await
 }
 
-/// Whose key has this hash.
+/// The credential whose key has this hash.
 pub(super) async fn by_key_hash(key_hash: [u8; 32], app: &App) -> Answer<Credential> {
     if same(&key_hash, &app.admin_key_hash) {
         return Ok(Credential::Admin { application: None });
     }
     // The lookup by hash gives no timing information about the key itself.
     let found = app.credentials.by_key(key_hash, app.clock.now()).await?;
-    let application = found.ok_or_else(|| Problem::unauthorized("This key is not known, or it was revoked."))?;
+    let application = found.ok_or_else(|| Problem::unauthorized("This key is unknown, or it was revoked."))?;
     Ok(Credential::Key { application_id: application.application_id, project_id: application.project_id })
 }
 
@@ -169,7 +170,7 @@ pub(super) fn sent_key_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
 /// The application that the header or the parameter `application` names, and its project.
 async fn named_application(parts: &Parts, app: &App) -> Answer<Option<(ApplicationId, ProjectId)>> {
     let Some(text) = application_text(&parts.headers, parts.uri.query()) else { return Ok(None) };
-    let unknown = || Problem::unauthorized("This application is not known.");
+    let unknown = || Problem::unauthorized("This application is unknown.");
     let application_id: ApplicationId = text.parse().map_err(|_| unknown())?;
     let application = app.credentials.application(application_id).await?.ok_or_else(unknown)?;
     Ok(Some((application_id, application.project_id)))

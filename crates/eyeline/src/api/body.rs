@@ -8,7 +8,7 @@ use super::unpacked::Unpacked;
 use super::{Answer, BODY_MAX, Problem};
 use crate::app::App;
 
-/// The `Content-Type` of what is JSON already when it is answered.
+/// The `Content-Type` of answers that are JSON text already.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The decompressed body of a request with a JSON content type. An empty body needs no type; any other type gets 415.

@@ -21,11 +21,11 @@ const LOGGED_CHARS_MAX: usize = 100;
 /// proxy wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress {
-    /// `None` when the connection did not tell (a router called in process).
+    /// `None` if the peer is unknown, as in a router that is called in process.
     pub address: Option<IpAddr>,
-    /// The request came straight from this machine: through no proxy, trusted or not.
+    /// True if the request came from this machine itself, through no proxy, trusted or not.
     pub is_local: bool,
-    /// A trusted proxy names a client that is no address: `address` is the proxy's.
+    /// True if a trusted proxy names its client by something else than an address. `address` is then the proxy's.
     pub is_unnamed: bool,
 }
 

@@ -38,7 +38,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     verdict("gzip").or_else(|| verdict("*")).unwrap_or(false)
 }
 
-/// A coding's name, and whether it is taken.
+/// The name of a coding, and true if the client accepts it.
 fn read_coding(text: &str) -> (String, bool) {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -68,7 +68,7 @@ fn compressed(response: Response) -> Response {
 }
 
 fn gzip(body: Body) -> Body {
-    // Parts that come one after the other may be waited for.
+    // The client of a stream may wait for each of its parts, so each is flushed.
     let is_whole = body.size_hint().exact().is_some();
     let encoder = GzEncoder::new(Vec::new(), Compression::default());
     let begun = (body.into_data_stream(), Bytes::new(), Some(encoder));

@@ -1,4 +1,4 @@
-//! The bytes behind links, straight from the objects: no query, and no credential but the address.
+//! Serves the bytes behind links straight from the objects, without a query. The address is the only credential.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -120,7 +120,7 @@ fn key(area: Area, folder: &str, name: &str) -> Answer<ObjectKey> {
     key.ok_or_else(|| Problem::not_found("file"))
 }
 
-/// The name to save the file as, which is a part of what was signed.
+/// The name to save the file as. The signature covers it.
 fn check_signature(app: &App, key: &ObjectKey, mut query: Query) -> Answer<String> {
     let filename = query.text("filename", 1_000).unwrap_or_default();
     let expires = query.parsed("expires", "a number", |text| text.parse::<i64>().ok());
@@ -195,7 +195,7 @@ enum Asked {
     Nothing,
 }
 
-/// Reads `Range`. Several ranges, and what is none, are answered with all, as the standard allows.
+/// Reads `Range`. Several ranges and malformed ones are answered with the whole file, as RFC 9110 allows.
 fn read_range(text: &str, bytes_total: u64) -> Asked {
     let Some((from, to)) = text.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
         return Asked::All;

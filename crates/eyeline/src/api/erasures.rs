@@ -33,7 +33,7 @@ pub(super) struct ErasureAnswer {
     /// Events received up to then are erased; later ones of the same session are new.
     requested_at: Timestamp,
     finished_at: Option<Timestamp>,
-    /// How many events were erased; null while that is not known.
+    /// The number of erased events; null until it is known.
     events: Option<u64>,
 }
 
@@ -74,8 +74,8 @@ struct NewErasure {
 /// Erase a session's events
 ///
 /// Erases the events of the session that were received until now. They are hidden from every list and report before the
-/// answer. The receipt turns to `done` once no file has them. Counters and orders of galleries stay as they are. Takes the
-/// admin key.
+/// answer. The receipt turns to `done` once no file has them. Counters and orders of galleries stay as they are.
+/// Requires the admin key.
 #[utoipa::path(
     post, path = "/projects/{project_id}/erasures", operation_id = "create_erasure", tag = "events",
     params(("project_id" = ProjectId, Path), IdempotencyKeyHeader), request_body = NewErasure,
@@ -102,7 +102,7 @@ async fn request(
 
 /// List a project's erasures
 ///
-/// The newest first. Takes the admin key.
+/// The newest first. Requires the admin key.
 #[utoipa::path(
     get, path = "/projects/{project_id}/erasures", operation_id = "list_erasures", tag = "events",
     params(("project_id" = ProjectId, Path), PagingParameters), responses((status = 200, body = ErasureList))
@@ -126,7 +126,7 @@ async fn list(
 
 /// Get an erasure
 ///
-/// It can be read after its project was deleted. Takes the admin key.
+/// It can be read after its project was deleted. Requires the admin key.
 #[utoipa::path(
     get, path = "/projects/{project_id}/erasures/{erasure_id}", operation_id = "get_erasure", tag = "events",
     params(("project_id" = ProjectId, Path), ("erasure_id" = ErasureId, Path)),

@@ -14,7 +14,7 @@ use super::{Answer, Credential, Query};
 use crate::app::App;
 use crate::flow::gallery::rank::Wanted;
 
-const NOT_ENOUGH: &str = "not enough data yet: too few views and clicks say at which place of an order they were";
+const NOT_ENOUGH: &str = "not enough data yet: too few views and clicks have a valid place receipt";
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show))
@@ -24,22 +24,22 @@ pub fn routes() -> OpenApiRouter<App> {
 #[schema(as = OrderEstimate)]
 struct EstimateAnswer {
     gallery_id: GalleryId,
-    /// The gallery's own, which is shown.
+    /// The gallery's own strategy, which visitors see.
     strategy: Strategy,
-    /// The one that is asked about.
+    /// The strategy that is estimated.
     order: Strategy,
-    /// So many places of both are compared, from the first one on.
+    /// The number of ranks that are compared, from the top.
     places: usize,
-    /// Clicks of a visitor who scrolls through all of these, by either order.
+    /// Expected clicks of a visitor who scrolls through all of these, in each of the two orders.
     strategy_clicks: Option<f64>,
     order_clicks: Option<f64>,
-    /// Clicks by the order asked about above those by the gallery's own, as a part of these.
+    /// The difference in clicks, as a share of those of the gallery's own order.
     lift: Option<f64>,
-    /// The 95 % interval of the lift.
+    /// The 95 % confidence interval of the lift.
     #[schema(min_items = 2, max_items = 2)]
     interval: Option<[f64; 2]>,
     enough_data: bool,
-    /// `not enough data yet` while that is so, with what is missing.
+    /// `not enough data yet`, and what is missing. Null otherwise.
     message: Option<&'static str>,
 }
 

@@ -31,16 +31,17 @@ struct EventTypeAnswer {
     project_id: ProjectId,
     category: String,
     name: String,
-    /// Rises with every other schema; never used again.
+    /// Rises with each change of the schema, and is never reused.
     version: u32,
-    /// JSON Schema 2020-12 of an event's `data`; null takes any object.
+    /// JSON Schema 2020-12 of an event's `data`; null accepts any object.
     #[schema(value_type = Option<JsonSchema>)]
     schema: Option<Box<RawValue>>,
     on_invalid: OnInvalid,
     description: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// In the answer to a PUT: what of the schema is not checked. A `format` describes a value; a `pattern` checks it.
+    /// In the answer to a PUT: the parts of the schema that are not checked. A `format` only describes a value; a
+    /// `pattern` checks it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,
@@ -89,12 +90,12 @@ struct EventTypeList {
 }))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
-    /// JSON Schema 2020-12 of an event's `data`: at most 64 KiB, with references to places within itself only, and
-    /// patterns that neither look around nor back, nor repeat too much. An event that takes too many steps to judge does not
-    /// fit. A `format` is an annotation, which is not checked. Without a schema the type takes any object.
+    /// JSON Schema 2020-12 of an event's `data`, at most 64 KiB. References lead to places within it only. Patterns
+    /// have no look-around, no back-references and bounded repetitions. An event that takes too many steps to judge
+    /// does not fit. A `format` is an annotation and is not checked. Without a schema the type accepts any object.
     #[schema(value_type = Option<JsonSchema>)]
     schema: Option<serde_json::Value>,
-    /// `reject`: 400 at the door. `quarantine` (unless given): accepted, and kept apart with the reasons.
+    /// `reject`: the event gets 400. `quarantine`, the default: the event is accepted and quarantined with the reasons.
     on_invalid: Option<OnInvalid>,
     #[schema(min_length = 1, max_length = 2000)]
     description: Option<String>,
@@ -158,14 +159,15 @@ async fn named<T>(
 
 /// Set an event type
 ///
-/// Creates or changes it. Events are checked against it from the answer on. A changed schema gets the next version.
+/// Creates or changes it. Every event that is sent after the answer is checked against it. A changed schema gets the
+/// next version.
 #[utoipa::path(
     put, path = "/event-types/{category}/{name}", operation_id = "put_event_type", tag = "event types",
     request_body = EventTypeBody, params(TypePath, ProjectParameter),
     responses(
         (status = 201, body = EventTypeAnswer, description = "It was created."),
         (status = 200, body = EventTypeAnswer, description = "It was changed."),
-        (status = 422, description = "The project has as many event types as it may."),
+        (status = 422, description = "The project has the largest allowed number of event types."),
     )
 )]
 async fn put(
@@ -222,7 +224,7 @@ async fn show(
 
 /// Delete an event type
 ///
-/// Its events may have any `data` from then on.
+/// After that, its events may have any `data`.
 #[utoipa::path(
     delete, path = "/event-types/{category}/{name}", operation_id = "delete_event_type", tag = "event types",
     params(TypePath, ProjectParameter), responses((status = 204))

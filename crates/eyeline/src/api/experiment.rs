@@ -27,17 +27,18 @@ pub fn routes() -> OpenApiRouter<App> {
 pub(super) struct ExperimentAnswer {
     gallery_id: GalleryId,
     holdout_percent: u8,
-    /// Of the gallery's strategy and of its `holdout_control`, while these and `holdout_percent` were what they are now.
+    /// The groups of the gallery's strategy and of its `holdout_control`, measured while these and `holdout_percent`
+    /// had their present values.
     treatment: ArmAnswer,
     control: ArmAnswer,
-    /// Clicks a session of the treatment above those of the control, as a part of these.
+    /// The difference in clicks per session, as a share of those of the control: (treatment - control) / control.
     lift: Option<f64>,
-    /// The 95 % interval of the lift, visitors being what is drawn (delta method).
+    /// The 95 % confidence interval of the lift, over visitors (delta method).
     #[schema(min_items = 2, max_items = 2)]
     interval: Option<[f64; 2]>,
     sample_ratio: SampleRatio,
     enough_data: bool,
-    /// `not enough data yet` while that is so; or that nothing is compared, both groups seeing the same order.
+    /// `not enough data yet`, or a note that both groups see the same order. Null otherwise.
     message: Option<&'static str>,
 }
 
@@ -52,7 +53,7 @@ struct ArmAnswer {
     clicks_per_session: Option<f64>,
 }
 
-/// Whether the arms are of the sizes that they were drawn with; where they are not, do not believe the lift.
+/// Compares the sizes of the groups with the share of the hold-out. If `ok` is false, the lift cannot be trusted.
 #[derive(Serialize, ToSchema)]
 struct SampleRatio {
     expected_control: f64,
@@ -63,7 +64,7 @@ struct SampleRatio {
 
 /// Get a gallery's hold-out result
 ///
-/// What the gallery's strategy brings, compared with the visitors who see the control order.
+/// Compares the clicks of visitors who see the gallery's strategy with those of visitors who see the control order.
 #[utoipa::path(
     get, path = "/galleries/{gallery_id}/experiment", operation_id = "get_experiment", tag = "ranking",
     params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = ExperimentAnswer))
@@ -77,7 +78,7 @@ async fn show(
     Ok(Json(experiment(&app, &gallery).await?))
 }
 
-/// All that the hold-out of the gallery has shown so far.
+/// The figures of the gallery's hold-out so far.
 pub(super) async fn experiment(app: &App, gallery: &Gallery) -> Answer<ExperimentAnswer> {
     let gallery_id = gallery.gallery_id;
     let holdout = gallery.ranking.holdout();

@@ -35,7 +35,7 @@ impl Fields {
         Fields { object, errors: FieldErrors::new() }
     }
 
-    /// The parameters of a URL as fields, all of them texts. The last of a repeated one counts.
+    /// The parameters of a URL as fields, all of them texts. A repeated one is an error.
     pub fn parse_query(query: &str) -> Self {
         let mut fields = Fields::new(Map::new());
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

@@ -21,12 +21,12 @@ use crate::file_name;
 /// Fields of a form before the file.
 pub const FIELDS_MAX: usize = 20;
 const FIELD_BYTES_MAX: usize = 8 * 1024;
-/// What the form adds to the bytes of its file at the most: all that is read before the file begins.
+/// The most bytes that are read of a form before its file begins.
 pub const FORM_BYTES_MAX: u64 = 256 * 1024;
 /// Characters of a field's name that an error repeats.
 const NAME_CHARS_SHOWN: usize = 100;
 
-/// A form under way. What comes before the file is held in memory until it is understood, and bounded.
+/// A form that is being read. The part before the file is bounded and held in memory until it is parsed.
 pub struct Form {
     fields: Multipart,
     progress: Arc<Progress>,
@@ -52,7 +52,7 @@ impl Form {
         Ok(Form { fields, progress, room })
     }
 
-    /// The next field; the file is the one of the name `file`. 413 if it does not come within bounds.
+    /// The next field; `file` is the name of the field with the file. 413 if the form is too long before the file.
     pub async fn next_field(&mut self, file: &str) -> Answer<Option<Field<'_>>> {
         let field = self.fields.next_field().await.map_err(|error| {
             if !self.progress.is_too_long.load(Ordering::Relaxed) {
@@ -69,8 +69,8 @@ impl Form {
     }
 }
 
-/// A body of which only so much is read until the file begins, and no more at once than one piece: the parser takes all
-/// that is there before it looks at any of it.
+/// A body that yields at most `left` bytes until the file begins, and pauses after each piece. Without the pause the
+/// parser would buffer everything that has arrived before it parses any of it.
 struct BeforeFile {
     body: Body,
     left: u64,
@@ -111,7 +111,8 @@ impl HttpBody for BeforeFile {
     }
 }
 
-/// Reads a field that has no meaning here and returns its name. A file in such a field was meant for the field `wanted`.
+/// Reads a field that has no meaning here and returns its name. A file in such a field was meant for the field
+/// `wanted`.
 pub async fn skip(field: &mut Field<'_>, wanted: &str) -> Answer<String> {
     let name: String = field.name().unwrap_or_default().chars().take(NAME_CHARS_SHOWN).collect();
     if file_name::of_form_field(field.headers()).is_some() {

@@ -54,7 +54,7 @@ pub struct GalleryAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     applied_events: Option<u64>,
-    /// Of these, those that the guard left out of the ranking. With a key only.
+    /// Those of them that the guard excludes from the ranking. With a key only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ignored_events: Option<u64>,
@@ -70,8 +70,8 @@ struct RankingAnswer {
     click_weight: u32,
     /// Days; null: 14.
     half_life: Option<f64>,
-    /// It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told. With a key
-    /// only.
+    /// True if it ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as the guard
+    /// detects them. With a key only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     guard: Option<bool>,
@@ -85,16 +85,16 @@ struct RankingAnswer {
     holdout_control: Option<Control>,
 }
 
-/// The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public and
-/// free.
+/// The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public
+/// and free.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PublicPage)]
 struct PageAnswer {
     enabled: bool,
-    /// Whether search engines may list the page.
+    /// True if search engines may list the page.
     indexed: bool,
-    /// The application that sends the events of the page's visitors. Null before the page is first enabled, and after that
-    /// application is deleted.
+    /// The application that sends the events of the page's visitors. Null before the page is first enabled, and after
+    /// that application is deleted.
     application_id: Option<ApplicationId>,
 }
 
@@ -134,7 +134,7 @@ impl From<Gallery> for GalleryAnswer {
 }
 
 impl GalleryAnswer {
-    /// Without what is for keys.
+    /// Removes the fields that only keys may see.
     fn for_readers(mut self) -> Self {
         let RankingAnswer { guard, holdout_percent, holdout_control, .. } = &mut self.ranking;
         (*guard, *holdout_percent, *holdout_control) = (None, None, None);
@@ -166,7 +166,7 @@ struct NewGallery {
     page: Option<PageInput>,
 }
 
-/// What to change of a gallery.
+/// The fields of a gallery to change. Absent fields stay as they are.
 #[derive(ToSchema)]
 #[schema(example = json!({"ranking": {"strategy": "interest"}}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
@@ -207,7 +207,7 @@ struct RankingInput {
     /// The share of visitors who see the control order.
     #[schema(maximum = 50)]
     holdout_percent: Option<u32>,
-    /// The control order. Figures of another share, strategy or control are kept apart.
+    /// The control order. Each combination of share, strategy and control is measured separately.
     holdout_control: Option<Control>,
 }
 
@@ -311,7 +311,7 @@ async fn show(
     params(("gallery_id" = GalleryId, Path)), request_body = GalleryChange,
     responses(
         (status = 200, body = Published<GalleryAnswer>),
-        (status = 202, body = Published<GalleryAnswer>, description = "Stored; the orders follow within moments."),
+        (status = 202, body = Published<GalleryAnswer>, description = "Stored; the new orders follow."),
         (status = 409, description = "Both weights would be 0 after another request's change."),
     )
 )]

@@ -33,15 +33,15 @@ struct JobAnswer {
     job_id: JobId,
     #[schema(example = "process_image")]
     kind: String,
-    /// What the job is about: an image, a project.
+    /// The id of what the job processes, such as an image or a project.
     subject: uuid::Uuid,
     /// Always `dead`: jobs that wait or run are not listed.
     #[schema(value_type = DeadState)]
     state: &'static str,
     attempts: u32,
-    /// Workers that died on it.
+    /// Workers that died during it.
     deaths: u32,
-    /// Why it was given up.
+    /// The reason why it was given up.
     reason: String,
     created_at: Timestamp,
 }
@@ -70,7 +70,7 @@ impl From<DeadJob> for JobAnswer {
 
 /// List failed jobs
 ///
-/// Jobs that ran out of attempts, the newest first. Takes the admin key.
+/// Jobs that ran out of attempts, the newest first. Requires the admin key.
 #[utoipa::path(
     get, path = "/jobs", operation_id = "list_jobs", tag = "operations", params(PagingParameters),
     responses((status = 200, body = JobsAnswer))
@@ -89,7 +89,7 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
 
 /// Retry a failed job
 ///
-/// The job starts again with all its attempts. Takes the admin key.
+/// The job starts again with all its attempts. Requires the admin key.
 #[utoipa::path(
     post, path = "/jobs/{job_id}/retry", operation_id = "retry_job", tag = "operations",
     params(("job_id" = JobId, Path)), responses((status = 202))

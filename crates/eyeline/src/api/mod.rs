@@ -101,7 +101,7 @@ pub fn service(
     })
 }
 
-/// What is no part of the API: pages for people, and their parts.
+/// The routes outside of the API: pages for people, and their parts.
 fn pages_of_the_server() -> axum::Router<App> {
     assets::routes().merge(public_page::routes())
 }

@@ -47,14 +47,14 @@ async fn healthz() -> Json<Health> {
 
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// Whether requests should be sent here.
+    /// True if requests should be sent to this server.
     ready: bool,
     /// True once the process was asked to stop.
     stopping: bool,
     engines: Vec<Engine>,
-    /// What else keeps it from its work, in sentences.
+    /// Further reasons why the server is not ready, as sentences.
     troubles: Vec<String>,
-    /// What an operator should mend, although the server works.
+    /// Faults that an operator should correct although the server works, as sentences.
     warnings: Vec<String>,
 }
 
@@ -68,8 +68,8 @@ struct Engine {
 
 /// Check that the server is ready
 ///
-/// Ready means: every required engine answers, no other process has claimed this one's partitions, photos can be decoded, questions in
-/// SQL be answered, and no stop was asked for.
+/// The server is ready if every required engine answers, no other process has claimed its partitions, photos can be
+/// decoded, SQL can be answered, and no stop was requested.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "The server is not ready."))
@@ -96,7 +96,7 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 
 /// Get metrics
 ///
-/// For Prometheus. Takes the admin key, unless the server's settings open it to its own machine.
+/// For Prometheus. Requires the admin key, unless the server's settings open it to its own machine.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "get_metrics", tag = "operations",
     security(("key" = []), ("session" = []), ()),
@@ -112,7 +112,7 @@ async fn metrics(
         credential?.admin()?;
     }
     let mut text = app.metrics.render();
-    text.family("eyeline_engine_up", "gauge", "Whether an engine answers.");
+    text.family("eyeline_engine_up", "gauge", "1 if the engine answers.");
     for EngineState { name, is_reachable, .. } in app.check_engines().await {
         text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(is_reachable)));
     }
@@ -127,7 +127,7 @@ async fn metrics(
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs", &labels, depth.jobs as f64);
     }
-    text.family("eyeline_jobs_oldest_seconds", "gauge", "How long the oldest of these jobs could have run.");
+    text.family("eyeline_jobs_oldest_seconds", "gauge", "Seconds since the oldest of these jobs could have run.");
     for depth in &depths {
         let labels = format!("{{kind=\"{}\",state=\"{}\"}}", depth.kind, depth.state);
         text.sample("eyeline_jobs_oldest_seconds", &labels, now.since(depth.oldest).as_secs_f64());
@@ -135,14 +135,14 @@ async fn metrics(
     for walls in [app.makers.walls(), app.sql_workers.walls()] {
         write_walls(&mut text, walls);
     }
-    text.family("eyeline_clock_jump_seconds", "gauge", "How far the clock was set forward, if by more than a day.");
+    text.family("eyeline_clock_jump_seconds", "gauge", "Seconds by which the clock was set forward, above a day.");
     text.sample("eyeline_clock_jump_seconds", "", app.clock.jump().unwrap_or_default().as_secs_f64());
-    text.family("eyeline_body_bytes", "gauge", "Bytes of memory that the bodies of requests take.");
+    text.family("eyeline_body_bytes", "gauge", "Bytes of memory that the bodies of requests use.");
     text.sample("eyeline_body_bytes", "", app.bodies.taken() as f64);
     write_admission(&mut text, app.admission.state());
     write_cache(&mut text, app.cache.usage());
     write_orders(&mut text, app.orders.usage());
-    text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by how they ended.");
+    text.family("eyeline_sql_questions_total", "counter", "Questions in SQL, by outcome.");
     for (outcome, count) in app.sql_workers.outcomes() {
         text.sample("eyeline_sql_questions_total", &format!("{{outcome=\"{outcome}\"}}"), count as f64);
     }
@@ -164,7 +164,7 @@ fn write_walls(text: &mut Text, walls: &Walls) {
     }
     let kind = walls.kind();
     let name = format!("eyeline_{}_confined", kind.name);
-    text.family(&name, "gauge", &format!("Whether the kernel confines {}, by the wall.", kind.plural));
+    text.family(&name, "gauge", &format!("1 if the kernel confines {}, by mechanism.", kind.plural));
     for (wall, stands) in standing {
         text.sample(&name, &format!("{{wall=\"{wall}\"}}"), f64::from(u8::from(stands)));
     }
@@ -184,9 +184,9 @@ fn write_lake(text: &mut Text, manifest: &Manifest) {
     }
     for (name, help, value) in [
         ("eyeline_lake_files", "Files of events.", sum(|_| 1)),
-        ("eyeline_lake_events", "Events in them.", sum(|file| file.rows)),
-        ("eyeline_lake_bytes", "Bytes that they take.", sum(|file| file.bytes)),
-        ("eyeline_erasures_under_way", "Sessions to be erased that files still have.", manifest.hidden.len() as f64),
+        ("eyeline_lake_events", "Events in these files.", sum(|file| file.rows)),
+        ("eyeline_lake_bytes", "Bytes of these files.", sum(|file| file.bytes)),
+        ("eyeline_erasures_under_way", "Sessions to erase that files still have.", manifest.hidden.len() as f64),
     ] {
         text.family(name, "gauge", help);
         text.sample(name, "", value);
@@ -206,8 +206,8 @@ fn write_orders(text: &mut Text, usage: Usage) {
     let kept = usage.shortest_kept.map_or(ORDER_KEPT, |shortest| shortest.min(ORDER_KEPT));
     for (name, help, value) in [
         ("eyeline_orders_stored", "Published orders that cursors may point into.", usage.records as f64),
-        ("eyeline_orders_bytes", "Bytes of disk that they take.", usage.bytes as f64),
-        ("eyeline_orders_kept_seconds", "How long orders are kept after their last page at least.", kept.as_secs_f64()),
+        ("eyeline_orders_bytes", "Bytes of disk that these orders use.", usage.bytes as f64),
+        ("eyeline_orders_kept_seconds", "Least seconds from an order's last page to its end.", kept.as_secs_f64()),
     ] {
         text.family(name, "gauge", help);
         text.sample(name, "", value);
@@ -216,10 +216,10 @@ fn write_orders(text: &mut Text, usage: Usage) {
 
 fn write_admission(text: &mut Text, state: admission::State) {
     let gauges = [
-        ("eyeline_decode_bytes_max", "Bytes that photos may take at once while versions are made.", state.bytes_max),
-        ("eyeline_decode_bytes_admitted", "Bytes of the photos that were let in.", state.admitted_bytes),
-        ("eyeline_decode_bytes_waiting", "Bytes of the photos that wait for room.", state.waiting_bytes),
-        ("eyeline_decode_photos_waiting", "Claimed photos that wait for room.", state.waiting_photos),
+        ("eyeline_decode_bytes_max", "Bytes that photos may use together while versions are made.", state.bytes_max),
+        ("eyeline_decode_bytes_admitted", "Bytes of the admitted photos.", state.admitted_bytes),
+        ("eyeline_decode_bytes_waiting", "Bytes of the photos that wait for memory.", state.waiting_bytes),
+        ("eyeline_decode_photos_waiting", "Claimed photos that wait for memory.", state.waiting_photos),
         ("eyeline_uploads_waiting", "Requests that wait for their photo.", state.room_taken),
     ];
     for (name, help, value) in gauges {
@@ -232,13 +232,13 @@ fn write_admission(text: &mut Text, state: admission::State) {
 
 #[derive(Serialize, ToSchema)]
 struct TestClock {
-    /// What the product's clock tells; it runs on from there.
+    /// The time of the product's clock, which continues from there.
     now: Timestamp,
 }
 
 /// Set the test clock
 ///
-/// Moves the clock of the product's rules, forward or back. Only with `EYELINE_TEST_CLOCK`. Takes the admin key.
+/// Moves the clock of the product's rules, forward or back. Only with `EYELINE_TEST_CLOCK`. Requires the admin key.
 #[utoipa::path(
     post, path = "/test/clock", tag = "operations", request_body = TestClock,
     responses((status = 200, body = TestClock), (status = 404, description = "The test clock is off."))

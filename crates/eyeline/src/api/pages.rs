@@ -139,7 +139,7 @@ fn read_start(app: &App, gallery_id: GalleryId, strategy: Option<Strategy>, quer
         query.error("page", "A cursor and a page exclude each other.");
     }
     if strategy.is_some_and(|strategy| strategy != cursor.strategy) {
-        query.error("order", "The cursor is one of another order.");
+        query.error("order", "The cursor belongs to another order.");
     }
     Start::Cursor(cursor)
 }

@@ -1,5 +1,5 @@
-//! Arriving bodies. A silent or slow one ends with 408 after a while. The rest that a handler leaves unread is read to its
-//! end, within bounds, so that the connection can take the next request.
+//! Arriving bodies. A silent or slow one ends with 408 after a while. The rest that a handler leaves unread is read to
+//! its end, within bounds, so that the connection can take the next request.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -20,8 +20,8 @@ use crate::patience::Patience;
 const REST_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Ends the body of a request after `silence_max` without bytes, or if it stays slow, and lets `Unread` read what a handler
-/// left.
+/// Ends the body of a request after `silence_max` without bytes, or if it stays slow, and lets `Unread` read what a
+/// handler left.
 pub fn limit_silence<B>(request: Request<B>, silence_max: Duration) -> Request<Body>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
@@ -48,8 +48,8 @@ impl Unread {
         lock(&self.0).end() == Some(End::Silent)
     }
 
-    /// Reads the rest of the body, and tells whether there is nothing left of it. A client that waits for `100 Continue`
-    /// is not asked to send.
+    /// Reads the rest of the body. True if nothing of it is left. A client that waits for `100 Continue` is not asked
+    /// to send.
     pub(super) async fn finish(&self) -> bool {
         let rest = async {
             let mut left = REST_BYTES_MAX;
@@ -71,15 +71,15 @@ enum End {
     Whole,
     Broken,
     Silent,
-    /// The client sends it only if it is asked to, which nobody did.
+    /// The client waits for `100 Continue`, which was not sent.
     NotAsked,
 }
 
-/// An [`Arriving`] whatever the kind of its body.
+/// An [`Arriving`] with any kind of body.
 trait Arrival {
     fn end(&self) -> Option<End>;
 
-    /// Reads a piece; tells its bytes.
+    /// Reads a piece and returns its length in bytes.
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<usize>;
 }
 

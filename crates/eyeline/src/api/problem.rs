@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What went wrong with a request, for the one who sent it.
+/// An error in a request, for its sender.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -34,7 +34,7 @@ pub struct ProblemDocument {
     /// The id of the request, as in `X-Request-Id` and in the log.
     #[schema(example = "01a0c2a4-7d5e-7b0e-9f1c-5d2f2b9b7c11")]
     request_id: String,
-    /// What is wrong, by field; with invalid input.
+    /// The errors of invalid input, by field.
     #[schema(nullable = false, example = json!({"name": ["This field is required."]}))]
     errors: Option<FieldErrors>,
 }
@@ -46,7 +46,7 @@ impl Problem {
         Problem { status, detail: detail.into(), errors: FieldErrors::new(), headers: Vec::new() }
     }
 
-    /// 400 with everything that is wrong, by field.
+    /// 400 with all errors by field.
     pub fn invalid(errors: FieldErrors) -> Self {
         Problem { errors, ..Problem::new(StatusCode::BAD_REQUEST, "Some fields are missing or wrong.") }
     }
@@ -59,12 +59,12 @@ impl Problem {
         Problem::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// Not there, or not the caller's: both look the same.
+    /// 404 for an object that does not exist or belongs to another project: both look the same.
     pub fn not_found(what: &str) -> Self {
         Problem::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
-    /// In whole seconds, at least one and never too few.
+    /// Sets `Retry-After` in whole seconds, rounded up, at least 1.
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
@@ -80,7 +80,7 @@ impl Problem {
         self.status
     }
 
-    /// The document, naming the request so that its sender and the log speak of the same one.
+    /// The document, with the id that the request has in the log.
     pub fn body(&self, request_id: Option<&str>) -> Vec<u8> {
         let document = Document {
             kind: "about:blank",
@@ -117,10 +117,10 @@ impl From<eyeline_store::Error> for Problem {
             }
             Error::Invalid(errors) => Problem::invalid(errors),
             Error::Unavailable { reason, retry_after } => {
-                tracing::warn!(%reason, "an engine is out");
+                tracing::warn!(%reason, "an engine is unavailable");
                 Problem::new(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "A part of the server is out of reach; try again shortly.",
+                    "A part of the server is unavailable; try again after Retry-After.",
                 )
                 .retry_after(retry_after)
             }
@@ -149,7 +149,7 @@ struct Document<'a> {
 }
 
 impl IntoResponse for Problem {
-    /// The problem rides along, so that the layer that knows the request's id can write it in.
+    /// Keeps the problem in the response's extensions, where `envelope` finds it and adds the request's id.
     fn into_response(self) -> Response {
         let mut response = (self.status, self.body(None)).into_response();
         let headers = response.headers_mut();

@@ -54,7 +54,7 @@ struct ProjectList {
 struct NewProject {
     #[schema(min_length = 1, max_length = 200, example = "Shop")]
     name: String,
-    /// `business` unless given.
+    /// `business` by default.
     tier: Option<Tier>,
 }
 
@@ -69,7 +69,7 @@ struct ProjectChange {
 
 /// Create a project
 ///
-/// Takes the admin key.
+/// Requires the admin key.
 #[utoipa::path(
     post, path = "/projects", tag = "projects", request_body = NewProject, params(IdempotencyKeyHeader),
     responses((status = 201, body = ProjectAnswer))
@@ -167,8 +167,8 @@ async fn patch_project(
 
 /// Delete a project
 ///
-/// The project and everything in it is hidden before the answer. A job then deletes its data, events included. The answer is
-/// the receipt of their erasure, which turns to `done` once no file has any.
+/// The project and everything in it is hidden before the answer. A job then deletes its data, events included. The
+/// answer is the receipt of their erasure, which turns to `done` once no file has any of them.
 #[utoipa::path(
     delete, path = "/projects/{project_id}", tag = "projects", params(("project_id" = ProjectId, Path)),
     responses((status = 202, body = ErasureAnswer, description = "The project is hidden; the rest follows."))
@@ -188,7 +188,8 @@ async fn delete_project(
 #[schema(as = ProjectUsage)]
 struct Usage {
     tier: Tier,
-    /// Images, those of datasets included. Uploads that never arrived and pictures that left with a full feed do not count.
+    /// Images, those of datasets included. Uploads that never arrived and pictures that a complete feed removed do not
+    /// count.
     images: u64,
     /// Bytes of the originals.
     bytes: u64,
@@ -201,17 +202,17 @@ struct Usage {
     quotas: Quotas,
 }
 
-/// What the project has in quarantine.
+/// The project's quarantine.
 #[derive(Serialize, ToSchema)]
 struct QuarantineUsage {
     events: u64,
     /// Bytes of the events and their reasons.
     bytes: u64,
-    /// Events that were dropped since the quarantine was full.
+    /// Events that were dropped because the quarantine was full.
     dropped: u64,
 }
 
-/// What the project may hold at most; null: no limit.
+/// The project's limits; null: no limit.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProjectQuotas)]
 struct Quotas {

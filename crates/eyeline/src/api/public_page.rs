@@ -41,7 +41,7 @@ const EAGER: usize = 6;
 /// Pictures whose names stand in the description.
 const NAMED: usize = 3;
 
-/// Pages are no part of the API, so they are not described.
+/// Pages are not part of the API, so they are not described.
 pub fn routes() -> Router<App> {
     Router::new().route("/g/{gallery_id}", routing::get(show))
 }
@@ -52,7 +52,7 @@ async fn show(
     headers: HeaderMap,
     query: Query,
 ) -> Response {
-    // Whatever is no id is the id of no gallery.
+    // A path without a valid id names no gallery.
     let answered = match gallery_id {
         Ok(Path(gallery_id)) => answer(&app, gallery_id, &headers, query).await,
         Err(_) => Err(Problem::not_found("gallery")),
@@ -60,7 +60,7 @@ async fn show(
     answered.unwrap_or_else(refusal)
 }
 
-/// The page for everybody, whoever asks: no credential shows more.
+/// The page as everybody sees it. No credential shows more.
 async fn answer(app: &App, gallery_id: GalleryId, headers: &HeaderMap, mut query: Query) -> Answer<Response> {
     let ranked = objects::public_ranked(app, gallery_id).await?;
     let ranked = ranked.filter(|ranked| ranked.head().is_some_and(|head| head.gallery.page.enabled));
@@ -119,7 +119,7 @@ fn refusal(problem: Problem) -> Response {
         }
     };
     let mut response = problem.into_response();
-    // Else the problem would be written as a document for programs.
+    // Otherwise `envelope` would replace the page by a problem document.
     response.extensions_mut().remove::<Problem>();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response.headers_mut().extend(page_headers());
@@ -141,7 +141,7 @@ fn common_head(title: &str) -> Markup {
 struct Document<'a> {
     gallery: &'a Gallery,
     page: &'a Page,
-    /// Of the whole gallery.
+    /// Images of the whole gallery.
     images: usize,
     is_first: bool,
     public_url: String,
@@ -258,7 +258,7 @@ impl<'a> Picture<'a> {
 
     fn html(&self, index: usize) -> Markup {
         let Item { srcset, srcset_webp, .. } = self.item;
-        // A square, as in the element, where the size is not known.
+        // An unknown size counts as a square, as in the element.
         let (width, height) = self.item.width.zip(self.item.height).unwrap_or((ROW_WIDE as u32, ROW_WIDE as u32));
         let aspect = (f64::from(width) / f64::from(height.max(1))).clamp(0.5, 3.0);
         let [wide, phone] = [ROW_WIDE, ROW_PHONE].map(|row| (row * aspect).ceil());
@@ -282,7 +282,7 @@ fn name_of(item: &Item) -> &str {
     names.into_iter().flatten().find(|name| !name.is_empty()).unwrap_or("Picture without a name")
 }
 
-/// An address that a page may show: of the web alone, since `javascript:` would run.
+/// An address that a page may link to. Only http and https: a browser would run a `javascript:` address.
 fn shown(address: Option<&str>) -> Option<&str> {
     address.filter(|address| address.starts_with("http://") || address.starts_with("https://"))
 }

@@ -120,7 +120,7 @@ impl Query {
     }
 }
 
-/// Which page of a list was asked for.
+/// The requested page of a list.
 pub struct Paging<K> {
     /// Rows of the page.
     pub limit: u32,
@@ -156,7 +156,7 @@ impl<K: Serialize> Paging<K> {
         self.limit + 1
     }
 
-    /// Cuts the rows that the catalog gave to the page, and tells where the next one begins.
+    /// Cuts the rows of the catalog to the length of the page, and returns the beginning of the next page.
     pub fn cut<T>(self, mut rows: Vec<T>, key: impl FnOnce(&T) -> K) -> (Vec<T>, Next) {
         let limit = self.limit as usize;
         if rows.len() <= limit {

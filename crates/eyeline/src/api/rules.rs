@@ -62,7 +62,7 @@ struct RulesAnswer {
     manual: Vec<SelectorBody>,
 }
 
-/// One of the three is there, and only one.
+/// Exactly one of the three is present.
 #[derive(ToSchema)]
 #[schema(as = ImageSelector)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
@@ -140,13 +140,14 @@ struct GroupCapBody {
 
 /// Set a gallery's rules
 ///
-/// Replaces all rules. They hold on the next page. They apply in this order: `exclude`, `boost`, the strategy, `group_cap`, `pin`.
+/// Replaces all rules. They hold on the next page, and apply in this order: `exclude`, `boost`, the strategy,
+/// `group_cap`, `pin`.
 #[utoipa::path(
     put, path = "/galleries/{gallery_id}/rules", operation_id = "set_gallery_rules", tag = "ranking",
     params(("gallery_id" = GalleryId, Path)), request_body = RulesBody,
     responses(
         (status = 200, body = Published<RulesAnswer>),
-        (status = 202, body = Published<RulesAnswer>, description = "Stored; the orders follow within moments."),
+        (status = 202, body = Published<RulesAnswer>, description = "Stored; the new orders follow."),
     )
 )]
 async fn set(
@@ -183,7 +184,7 @@ async fn show(
     params(("gallery_id" = GalleryId, Path)), 
     responses(
         (status = 204),
-        (status = 202, body = Published<RulesAnswer>, description = "Deleted; the orders follow within moments."),
+        (status = 202, body = Published<RulesAnswer>, description = "Deleted; the new orders follow."),
     )
 )]
 async fn clear(State(app): State<App>, credential: Credential, Path(gallery_id): Path<GalleryId>) -> Answer<Response> {

@@ -53,7 +53,7 @@ pub async fn new_link(app: &App) -> Answer<SignInLink> {
 
 #[derive(Serialize, ToSchema)]
 struct Session {
-    /// Whether the request came with the cookie of a signed-in browser.
+    /// True if the request has the cookie of a signed-in browser.
     signed_in: bool,
     /// The address that links in answers begin with (`EYELINE_PUBLIC_URL`). A page at another address replaces it by
     /// its own.
@@ -104,7 +104,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
         (None, None) => false,
     };
     if !known {
-        return Err(Problem::unauthorized("This ticket or key is not known, or the ticket was used or has expired."));
+        return Err(Problem::unauthorized("This ticket or key is unknown, or the ticket was used or has expired."));
     }
     let until = app.clock.real_now().plus(LIFETIME);
     let sealed = app.secrets.seal(PURPOSE, format!("{} {}", until.micros(), to_hex(&app.admin_key_hash)).as_bytes());
@@ -114,7 +114,7 @@ async fn sign_in(State(app): State<App>, headers: HeaderMap, JsonBody(body): Jso
 /// Create a sign-in link
 ///
 /// The link signs one browser in as the operator, once, within 30 minutes. At most 10 unused links are valid: the
-/// eleventh ends the oldest. Takes the admin key.
+/// eleventh ends the oldest. Requires the admin key.
 #[utoipa::path(
     post, path = "/session/links", operation_id = "create_sign_in_link", tag = "session",
     responses((status = 201, body = SignInLink))
@@ -136,7 +136,7 @@ async fn session(State(app): State<App>, headers: HeaderMap) -> Answer<Json<Sess
 
 /// Sign a browser out
 ///
-/// The session ends: its cookie is worth nothing afterwards, wherever it was copied to.
+/// Ends the session. Every copy of its cookie is refused afterwards.
 #[utoipa::path(
     delete, path = "/session", operation_id = "delete_session", tag = "session", security(()),
     responses(
@@ -146,7 +146,7 @@ async fn session(State(app): State<App>, headers: HeaderMap) -> Answer<Json<Sess
 )]
 async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Answer<Response> {
     if is_same_origin(&headers, &app) {
-        // By a clock that was set forward, sessions that were signed out would be forgotten before they end.
+        // With a clock that was set forward, ended sessions would be forgotten before their cookies expire.
         let now = if app.clock.jump().is_none() { app.clock.real_now() } else { Timestamp::from_micros(0) };
         for open in open_sessions(&headers, &app) {
             app.credentials.end_session(open.hash, open.until, now).await?;
@@ -178,7 +178,7 @@ pub(super) async fn is_signed_in(headers: &HeaderMap, app: &App) -> Answer<bool>
     Ok(false)
 }
 
-/// A browser's session that has not ended by itself.
+/// A browser's session that has not expired.
 struct OpenSession {
     hash: [u8; 32],
     until: Timestamp,

@@ -18,8 +18,8 @@ use crate::bodies::Room;
 /// The largest window of a zstd frame, as a power of two: memory of the decompression besides the body.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// A request's headers and its text, unpacked and without a byte order mark, of at most `MAX` bytes. However far a small one would swell, not a byte
-/// more is ever unpacked: it is refused with 413.
+/// A request's headers and its text, unpacked and without a byte order mark, of at most `MAX` bytes. Unpacking stops at
+/// the limit, however far a small body would expand, and the request gets 413.
 pub struct Unpacked<const MAX: usize> {
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -1,5 +1,5 @@
-//! The local form of upload links: the server itself takes what a bucket would, in the same two forms and within the
-//! same limits. The signature is the credential.
+//! Upload links of this server. It accepts what a bucket would, in the same two forms and within the same limits. The
+//! signature is the credential.
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use eyeline_core::FieldErrors;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::flow::photo::upload::{self, Policy, Refusal};
 
 pub fn routes() -> OpenApiRouter<App> {
-    // The links bound the size themselves, to a byte.
+    // Each link has its own exact limit.
     OpenApiRouter::new().routes(routes!(put)).routes(routes!(post)).layer(DefaultBodyLimit::disable())
 }
 
@@ -36,9 +36,9 @@ pub fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 204, description = "The file is on stable storage."),
         (status = 403, description = "The link was changed or has expired."),
-        (status = 409, description = "The file is being sent anew over another connection."),
+        (status = 409, description = "Another connection has begun to send the file again."),
         (status = 412, description = "A file was sent through this link before."),
-        (status = 422, description = "The file has another size or SHA-256 than was stated."),
+        (status = 422, description = "The size or SHA-256 of the file differs from the stated one."),
     )
 )]
 async fn put(
@@ -80,9 +80,9 @@ struct IncomingForm {
         (status = 204, description = "The file is on stable storage."),
         (status = 403, description = "The link was changed or has expired."),
         (status = 404, description = "The image was deleted."),
-        (status = 409, description = "The file is being sent anew over another connection."),
+        (status = 409, description = "Another connection has begun to send the file again."),
         (status = 412, description = "A file was sent through this link before."),
-        (status = 422, description = "The file has another size or SHA-256 than was stated."),
+        (status = 422, description = "The size or SHA-256 of the file differs from the stated one."),
     )
 )]
 async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {
@@ -93,7 +93,7 @@ async fn post(State(app): State<App>, request: Request) -> Answer<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The length that a body states.
+/// The length of the body by its `Content-Length`.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -161,11 +161,11 @@ impl From<Refusal> for Problem {
             ),
             Refusal::OtherHash => (
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "The SHA-256 of the file is not the one stated for this link.".to_owned(),
+                "The SHA-256 of the file differs from the one stated for this link.".to_owned(),
             ),
             Refusal::Replaced => (
                 StatusCode::CONFLICT,
-                "This file is being sent anew over another connection, which goes on in place of this one.".to_owned(),
+                "Another connection has begun to send this file again; only that one continues.".to_owned(),
             ),
             Refusal::BrokenOff => (StatusCode::BAD_REQUEST, "The file did not arrive whole; send it again.".to_owned()),
         };

@@ -36,17 +36,17 @@ const USER_CHARS_MAX: usize = 255;
 const PAGE_MAX: u64 = 1_000_000;
 
 pub fn routes() -> OpenApiRouter<App> {
-    // The user's tier bounds the size, to a byte.
+    // The user's tier has its own exact limit.
     let create = OpenApiRouter::new().routes(routes!(create_upload)).layer(DefaultBodyLimit::disable());
     OpenApiRouter::new().merge(create).routes(routes!(list_uploads)).routes(routes!(show_upload, delete_upload))
 }
 
-/// Whose upload it is, where a key acts for a user.
+/// The user for whom a key acts.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters, which are read field by field")]
 struct UserParameters {
-    /// With a key: whose upload it is, unless the form says it.
+    /// With a key: the user who owns the upload, unless the form names the user.
     #[param(min_length = 1, max_length = 255)]
     user_id: Option<String>,
     /// With a key: the user's tier, `free` by default.
@@ -57,7 +57,7 @@ struct UserParameters {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form, which is read field by field")]
 struct UploadForm {
-    /// With a key: whose upload it is. It stands before the file, or in the query.
+    /// With a key: the user who owns the upload. It comes before the file, or in the query.
     #[schema(min_length = 1, max_length = 255)]
     user_id: Option<String>,
     /// With a key: the user's tier.
@@ -69,8 +69,9 @@ struct UploadForm {
 
 /// Upload a user's image
 ///
-/// The image is private to the user. The answer waits up to 15 s for the image: 201 once it is `done` or has ended with an
-/// error, else 202 with its state. While many wait, it comes at once.
+/// The image is private to the user. The answer waits up to 15 s for the image: 201 once it is `done` or has ended with
+/// an error, otherwise 202 with its state. If too many requests wait when the file has arrived, 202 comes without a
+/// wait.
 #[utoipa::path(
     post, path = "/uploads", tag = "uploads",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
@@ -111,7 +112,7 @@ async fn create_upload(
 
 /// Photos arrive faster than versions are made.
 fn full() -> Problem {
-    let detail = "Too many uploads are waiting for their versions; nothing was taken. Try again shortly.";
+    let detail = "Too many uploads are waiting for their versions; nothing was stored. Try again after Retry-After.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(FULL_PAUSE)
 }
 
@@ -241,7 +242,7 @@ struct UploadsAnswer {
     params(
         ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1; in place of a cursor"),
         PagingParameters,
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 255, description = "Required with a key: whose uploads"),
+        ("user_id" = Option<String>, Query, min_length = 1, max_length = 255, description = "Required with a key: the user who owns the uploads"),
     ),
     responses((status = 200, body = UploadsAnswer)),
     security(
@@ -296,7 +297,7 @@ async fn show_upload(
 
 /// Delete a user's upload
 ///
-/// The user's quota gets the place back.
+/// The deleted image no longer counts towards the user's quota.
 #[utoipa::path(
     delete, path = "/uploads/{image_id}", tag = "uploads", params(("image_id" = ImageId, Path)),
     responses((status = 204), (status = 409, description = "Another request changes the image.")),

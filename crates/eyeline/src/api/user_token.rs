@@ -25,7 +25,7 @@ struct Claims {
 /// Checks a token: the header's `kid` names the application, whose key fixes the algorithm (whatever `alg` says), and
 /// `aud` has to be its project.
 pub(super) async fn verify(token: &str, app: &App) -> Answer<Credential> {
-    let refused = |why: &str| Problem::unauthorized(format!("This user token is not taken: {why}."));
+    let refused = |why: &str| Problem::unauthorized(format!("This user token is refused: {why}."));
     let header = jsonwebtoken::decode_header(token).map_err(|_| refused("it is neither a key nor a JWT"))?;
     let application_id: Option<ApplicationId> = header.kid.and_then(|kid| kid.parse().ok());
     let application_id = application_id.ok_or_else(|| refused("its header needs kid, the application_id"))?;

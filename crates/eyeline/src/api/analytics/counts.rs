@@ -21,10 +21,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show))
 }
 
-/// Events of a group within a bucket; the fields of `group_by` are there, the others not.
+/// Events of a group within a bucket. Of the group's fields only those in `group_by` are present.
 #[derive(Serialize, ToSchema)]
 struct CountRow {
-    /// The begin of the bucket; null with `interval=all`.
+    /// The start of the bucket; null with `interval=all`.
     bucket: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -36,8 +36,8 @@ struct CountRow {
     #[schema(nullable = false)]
     name: Option<String>,
     count: u64,
-    /// Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`, nor for a row that
-    /// has more events than are kept.
+    /// Distinct values of `session_id`, which cannot be summed over rows. Absent with `sessions=false`, and for a row
+    /// whose events are not all kept any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     sessions: Option<u64>,
@@ -87,7 +87,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         app.usage.counts(filter, question, with_sessions).await?;
     if rows.len() > ROWS_MAX {
         let sentence = format!(
-            "The answer has {} rows, and at most {ROWS_MAX} are given: ask about a shorter time, longer intervals or fewer groups.",
+            "The answer has {} rows, and at most {ROWS_MAX} are returned: ask about a shorter time, longer intervals or fewer groups.",
             rows.len()
         );
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, sentence));

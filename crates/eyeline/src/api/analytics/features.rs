@@ -23,7 +23,7 @@ struct FeatureRow {
     category: String,
     name: String,
     count: u64,
-    /// Different values of `session_id`.
+    /// Distinct values of `session_id`.
     sessions: u64,
 }
 

@@ -30,7 +30,7 @@ struct FunnelRow {
     name: String,
     /// Sessions, each split after 30 minutes of silence, that took this step and all before it.
     sessions: u64,
-    /// The part of the step before, and of the first one; null when that is nobody.
+    /// The share of the sessions at the step before, and at the first step; null if there are none.
     of_previous: Option<f64>,
     of_first: Option<f64>,
 }

@@ -41,31 +41,31 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(sql::routes())
 }
 
-/// Where the numbers come from.
+/// The source of the figures.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ServedFrom {
-    /// Sums that are kept up to date as events are counted.
+    /// Roll-up rows, which are updated as events are counted.
     Rollup,
-    /// The events were looked at, all of them or those of which the sums are not enough.
+    /// Events: all of them, or those that roll-up rows do not answer for.
     Raw,
 }
 
-/// What every answer tells of itself.
+/// The basis of an answer.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[schema(as = ReportBasis)]
 struct Basis {
-    /// All events that were applied by then are in it.
+    /// The answer contains all events that were applied by then.
     as_of: Timestamp,
     served_from: ServedFrom,
-    /// There when events with an earlier `timestamp` are asked about that are not all kept any more
-    /// (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    /// Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    /// events are complete from this `timestamp` on, and too small before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     complete_from: Option<Timestamp>,
 }
 
-/// What most answers are.
+/// Rows with the basis of the answer.
 #[derive(Serialize, ToSchema)]
 struct Report<T: ToSchema> {
     rows: Vec<T>,
@@ -74,8 +74,8 @@ struct Report<T: ToSchema> {
 }
 
 impl<T: Serialize + ToSchema> IntoResponse for Report<T> {
-    /// Into a plain buffer: the one of axum's `Json` looks for room at every piece, which takes the most part of the time of
-    /// thousands of rows.
+    /// Writes into a plain buffer. That of axum's `Json` checks its capacity at every piece, which takes most of the
+    /// time for thousands of rows.
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self) {
             Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
@@ -98,7 +98,7 @@ impl From<EventType> for TypeAnswer {
     }
 }
 
-/// What a report is about, as [`Scope::read`] reads it.
+/// The scope of a report, as [`Scope::read`] reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters, which are read field by field")]
@@ -121,7 +121,7 @@ struct ScopeParameters {
     name: Option<String>,
 }
 
-/// How many rows are wanted, as [`rows_max`] reads it.
+/// The requested number of rows, as [`rows_max`] reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters, which are read field by field")]
@@ -131,7 +131,7 @@ struct RowsParameter {
     limit: Option<u32>,
 }
 
-/// The events that a question is about, being read.
+/// The scope of a question while its parameters are read.
 struct Scope {
     project_id: Option<ProjectId>,
     filter: Filter,
@@ -140,7 +140,7 @@ struct Scope {
 }
 
 impl Scope {
-    /// Reads what all questions take; what is wrong is noted in the query.
+    /// Reads the parameters of all questions. Errors are added to the query.
     fn read(query: &mut Fields, credential: &Credential) -> Scope {
         if credential.project().is_none() {
             query.require("project_id");

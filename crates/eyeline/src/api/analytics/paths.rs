@@ -22,7 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 struct PathRow {
     steps: Vec<TypeAnswer>,
-    /// How often these steps followed each other.
+    /// The number of times that these steps followed each other.
     count: u64,
 }
 
@@ -49,8 +49,8 @@ enum PathAnchor {
 
 /// List the most common paths
 ///
-/// Sequences of events within sessions, which are split after 30 minutes of silence. Repetitions of an event count as one
-/// step.
+/// Sequences of events within sessions, which are split after 30 minutes of silence. Repetitions of an event count as
+/// one step.
 #[utoipa::path(
     get, path = "/analytics/paths", operation_id = "list_paths", tag = "analytics",
     params(

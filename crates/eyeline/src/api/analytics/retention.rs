@@ -33,9 +33,9 @@ struct CohortRow {
 #[derive(Serialize, ToSchema)]
 struct RetentionReport {
     rows: Vec<CohortRow>,
-    /// Events that name no `visitor_id`: who sent them is not known, and not guessed from sessions.
+    /// Events without a `visitor_id`. They are left out, because sessions do not identify visitors.
     events_without_visitor: u64,
-    /// Says so when there are such events.
+    /// A sentence about such events, if there are any.
     note: Option<&'static str>,
     #[serde(flatten)]
     basis: Basis,
@@ -52,9 +52,9 @@ enum RetentionPeriod {
 
 /// Measure retention
 ///
-/// Visitors by the period in which they were first seen, and how many of them were seen in each later period. Visitors are
-/// told apart by `visitor_id`. A visitor is new in the first period of the span that has an event of theirs. The span is the
-/// last 12 periods by default, and at most 64.
+/// Visitors by the period in which they were first seen, and how many of them were seen in each later period. Visitors
+/// are identified by `visitor_id`. A visitor is new in the first period of the span that has an event of theirs. The
+/// span is the last 12 periods by default, and at most 64.
 #[utoipa::path(
     get, path = "/analytics/retention", operation_id = "get_retention", tag = "analytics",
     params(
@@ -80,7 +80,7 @@ async fn show(State(app): State<App>, credential: Credential, mut query: Query) 
         visitors: cohort.visitors.first().copied().unwrap_or(0),
         returned: cohort.visitors,
     };
-    let note = "Some events name no visitor_id: they are left out, since sessions do not tell who comes back.";
+    let note = "Some events have no visitor_id. They are left out, because sessions do not identify visitors.";
     Ok(Json(RetentionReport {
         rows: found.cohorts.into_iter().map(row).collect(),
         events_without_visitor: found.events_without_visitor,

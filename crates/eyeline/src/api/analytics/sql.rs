@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(run))
 }
 
-/// What is asked.
+/// A question in SQL.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct SqlQuestion {
@@ -66,7 +66,7 @@ struct SqlReport {
     /// An object for each row, by the names of the columns.
     #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>)]
     rows: Box<RawValue>,
-    /// There are more rows, which are not given.
+    /// True if there are more rows than the answer has.
     truncated: bool,
     #[serde(flatten)]
     basis: Basis,
@@ -103,13 +103,13 @@ impl From<TableColumn> for SqlColumn {
 /// Query events with SQL
 ///
 /// Answers one SELECT over the table `events` of the project. Its columns: `event_id`, `application_id`, `session_id`,
-/// `visitor_id`, `category`, `name` and `data` (a JSON object) as text; `timestamp` and `received_at` in UTC; and the integers
-/// `schema_version`, `partition` and `"offset"`, the order of counting. `data->>'field'` gives a field as text,
-/// `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
+/// `visitor_id`, `category`, `name` and `data` (a JSON object) as text; `timestamp` and `received_at` in UTC; and the
+/// integers `schema_version`, `partition` and `"offset"`, the order of counting. `data->>'field'` gives a field as
+/// text, `data->'field'` as JSON, `json_number(data, 'field')` as a number. A query has 30 seconds and bounded memory.
 ///
-/// With `Accept: application/vnd.apache.arrow.stream` the answer is an Arrow IPC stream of the rows. Its columns carry the
-/// `type` of the JSON answer as metadata `eyeline.type`. With `Accept: application/vnd.apache.parquet` it is a Parquet file
-/// with the same columns.
+/// With `Accept: application/vnd.apache.arrow.stream` the answer is an Arrow IPC stream of the rows. Its columns carry
+/// the `type` of the JSON answer as metadata `eyeline.type`. With `Accept: application/vnd.apache.parquet` it is a
+/// Parquet file with the same columns.
 #[utoipa::path(
     post, path = "/analytics/sql", operation_id = "query_events", tag = "analytics",
     params(

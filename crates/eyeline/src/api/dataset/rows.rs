@@ -101,7 +101,7 @@ impl RowReader {
         }
     }
 
-    /// Says that the stream is at its end.
+    /// Ends the stream.
     pub fn finish(&mut self) -> Result<(), FieldErrors> {
         self.is_finished = true;
         match &mut self.cutter {

@@ -19,7 +19,7 @@ const GZIP_BYTES: usize = 512;
 
 /// [`Unpacking::put`] what came, take the pieces, and [`Unpacking::finish`] at the end of the body.
 pub struct Unpacking {
-    /// What came and was not unpacked yet.
+    /// Received bytes that are not unpacked yet.
     packed: Bytes,
     packing: Packing,
     bytes_in: u64,

@@ -44,7 +44,7 @@ struct BatchAnswer {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RejectedEvent)]
 struct Rejected {
-    /// The event's place in the batch, from zero; empty lines do not count.
+    /// The event's number in the batch, from 0. Empty lines do not count.
     index: usize,
     errors: FieldErrors,
 }
@@ -69,8 +69,8 @@ struct SentBatch {
 
 /// Send many events
 ///
-/// A JSON array, an object with `events`, or one event a line (NDJSON): at most 10,000 events and 5 MB. Every event gets a
-/// verdict of its own. The admin key has to name the application as well.
+/// A JSON array, an object with `events`, or one event a line (NDJSON): at most 10,000 events and 5 MB. Every event
+/// gets a verdict of its own. The admin key has to name the application as well.
 #[utoipa::path(
     post, path = "/api/v1/events/batch", operation_id = "create_events", tag = "events",
     request_body(
@@ -78,7 +78,7 @@ struct SentBatch {
     ),
     params(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
-            description = "Stands, with the index, for the `event_id` of each event"),
+            description = "Makes, with the index, the `event_id` of each event without one"),
         EncodingHeader,
     ),
     responses(

@@ -32,7 +32,7 @@ const KEY_CHARS_MAX: usize = 255;
 /// Usual bytes of an event's answer without its data.
 const ANSWER_BYTES_USUAL: usize = 512;
 
-/// What brings events in.
+/// The routes that receive events.
 pub fn reception_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(collect)).merge(batch::routes())
 }
@@ -122,11 +122,11 @@ struct SentEvent {
     event_id: Option<EventId>,
     #[schema(min_length = 1, max_length = 200)]
     visitor_id: Option<String>,
-    /// The visitor of an event that a key sends, for galleries with a guard. It is stored as a salted hash of the network
-    /// and the browser.
+    /// The visitor of an event that a key sends, for galleries with a guard. It is stored as a salted hash of the
+    /// network and the browser.
     client: Option<SentClient>,
-    /// The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where the
-    /// image was seen. One that is not valid is ignored.
+    /// The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where
+    /// the image was seen. An invalid one is ignored.
     #[schema(min_length = 1, max_length = 200)]
     place: Option<String>,
 }
@@ -142,14 +142,14 @@ struct SentClient {
 
 /// Send an event
 ///
-/// After 201 the event is on stable storage and is counted exactly once. After 200 nothing changed: the answer shows the
-/// first event with the same `event_id` or `Idempotency-Key`, but to the public credential only what it sent. The admin key
-/// has to name the application as well.
+/// After 201 the event is on stable storage and is counted exactly once. After 200 nothing changed: the answer shows
+/// the first event with the same `event_id` or `Idempotency-Key`, but to the public credential only what it sent. The
+/// admin key has to name the application as well.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "create_event", tag = "events",
     request_body(content((SentEvent = "application/json"), (String = "text/plain"))),
     params(
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Stands for an `event_id`"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "Makes the `event_id` of an event without one"),
         EncodingHeader,
     ),
     responses(
@@ -205,7 +205,7 @@ async fn collect(
                 let found = receipt::of(&app.history, &app.catalog, Some(project_id), application_id, event_id).await?;
                 event = found.map(|(event, _)| event);
             }
-            let erased = "This event was taken in before, and it has been erased, or dropped from quarantine, since.";
+            let erased = "This event was accepted before, and it has since been erased, or dropped from quarantine.";
             (StatusCode::OK, event.ok_or_else(|| Problem::new(StatusCode::CONFLICT, erased))?)
         }
         Some(Receipt::Rejected(errors)) => return Err(errors.into()),

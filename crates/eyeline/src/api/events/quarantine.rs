@@ -38,9 +38,9 @@ struct QuarantinedEvent {
     quarantined_at: Timestamp,
 }
 
-/// Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
-/// gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
-/// `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
+/// The reason why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the
+/// project has no such gallery, or the gallery no such image. `invalid`: it lacks what a view or click needs. `failed`:
+/// the server could not apply it. `too_many_names`: the project's events have used up the new roll-up rows of this day.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes the words that are stored")]
@@ -52,7 +52,7 @@ pub(super) enum QuarantineReason {
     TooManyNames,
 }
 
-/// Which events are asked about, as [`read_filter`] reads it.
+/// The selection of events, as [`read_filter`] reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters, which are read field by field")]
@@ -160,7 +160,7 @@ struct ReplayOrder {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     reason: Option<QuarantineReason>,
-    /// True changes nothing and tells what would happen.
+    /// True changes nothing and returns what would happen.
     dry_run: Option<bool>,
     /// The `next_cursor` of the call before.
     cursor: Option<String>,
@@ -172,14 +172,15 @@ struct ReplayAnswer {
     /// Events that count from now on.
     replayed: u64,
     still_failing: u64,
-    /// A call looks at 20,000 events; with this the next one goes on. Null: all were tried.
+    /// A call checks at most 20,000 events, and ends after some time; the next call continues from here. Null: all were
+    /// checked.
     next_cursor: Option<String>,
 }
 
 /// Replay quarantined events
 ///
-/// Checks the events again, after a correction of their schema or once their image exists. Events that are valid now are
-/// counted, once. The others stay, with their newest reasons.
+/// Checks the events again, after a correction of their schema or once their image exists. Events that are valid now
+/// are counted, once. The others stay, with their newest reasons.
 #[utoipa::path(
     post, path = "/events/quarantine/replay", operation_id = "replay_quarantined_events", tag = "events",
     request_body = ReplayOrder,
@@ -228,7 +229,7 @@ async fn managed(app: &App, credential: &Credential, project_id: Option<ProjectI
     Ok(project_id)
 }
 
-/// A place in the order of age as cursors hold it.
+/// A position in the order of age, as in a cursor.
 fn key(age: Age) -> (i64, u32, i64) {
     (age.quarantined_at.micros(), age.partition, age.offset.number())
 }

@@ -28,7 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
 }
 
-/// Which events are asked about, as [`list`] reads it.
+/// The selection of events, as [`list`] reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters, which are read field by field")]
@@ -60,10 +60,10 @@ enum EventOrder {
 struct EventList {
     #[schema(max_items = 100)]
     events: Vec<EventAnswer>,
-    /// Null at the end. A page may be short, or empty, and the list go on all the same.
+    /// Null at the end of the list. A page before the end may be short or empty.
     next_cursor: Option<String>,
-    /// There when events with an earlier `timestamp` are asked for that are not all kept any more
-    /// (`EYELINE_EVENTS_KEEP_DAYS`): the list is complete from then on.
+    /// Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). The list is complete
+    /// from this `timestamp` on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     complete_from: Option<Timestamp>,
@@ -111,18 +111,18 @@ struct EventWithReceipt {
     receipt: ReceiptAnswer,
 }
 
-/// What became of an event.
+/// The state of an event.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = EventReceipt)]
 struct ReceiptAnswer {
-    /// `waiting`: it is counted within a second. `counted`: it was counted, once. `quarantined`: it was accepted and does not
-    /// count.
+    /// `waiting`: it is counted within a second. `counted`: it was counted, once. `quarantined`: it was accepted and
+    /// does not count.
     #[schema(value_type = EventStatus)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     counted_in: Option<CountedInAnswer>,
-    /// Why it is quarantined.
+    /// The reason why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<quarantine::QuarantineReason>, nullable = false)]
     reason: Option<String>,
@@ -154,7 +154,7 @@ enum ImageCounter {
 #[derive(Serialize, ToSchema)]
 #[schema(as = CountedIn)]
 struct CountedInAnswer {
-    /// The roll-ups by hour and by day that hold it (UTC).
+    /// The roll-ups by hour and by day (UTC) that count it.
     hour: Timestamp,
     day: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,7 +233,7 @@ async fn show(
         Credential::Admin { application } => application.map(|(application_id, _)| application_id),
         Credential::Key { application_id, .. } => Some(*application_id),
         Credential::Application { .. } | Credential::User { .. } => {
-            return Err(Problem::forbidden("This takes the application's secret key or the admin key."));
+            return Err(Problem::forbidden("This requires the application's secret key or the admin key."));
         }
     };
     let named: Option<ApplicationId> = query.id("application");

@@ -18,7 +18,7 @@ pub(super) struct Marks<'a> {
     secrets: &'a Secrets,
     project_id: ProjectId,
     sent_by: SentBy,
-    /// Of place receipts.
+    /// The present hour, by which place receipts expire.
     hour: u32,
 }
 
@@ -68,8 +68,8 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// A hash under the server's secret, different in each project. Without the secret it leads neither to an address nor
-/// from one project's visitors to another's.
+/// A hash under the server's secret, different in each project. Without the secret it reveals no address, and visitors
+/// of two projects cannot be linked.
 fn source_of(secrets: &Secrets, project_id: ProjectId, address: IpAddr, user_agent: &str) -> Source {
     if declares_robot(user_agent) {
         return Source::ROBOT;

@@ -20,9 +20,10 @@ pub struct ImageAnswer {
     project_id: ProjectId,
     filename: String,
     state: ImageState,
-    /// All null until the image is `done`; `original` is there on `error` too, and only for keys and the image's own user.
+    /// All null until the image is `done`. `original` is present on `error` too, but only for keys and the image's own
+    /// user.
     versions: Versions,
-    /// Every file of a version, one for each name and type: with WebP switched on, a name may be there twice.
+    /// Every file of a version, one for each name and type. With WebP switched on, a name may occur twice.
     renditions: Vec<Rendition>,
     /// Pixels, upright.
     width: Option<u32>,
@@ -44,7 +45,7 @@ pub struct ImageAnswer {
     metadata: Value,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Why the image ended in state `error`, in a sentence.
+    /// The reason for the state `error`, as a sentence.
     error: Option<String>,
     /// The same for programs.
     error_code: Option<ImageErrorCode>,

@@ -79,8 +79,8 @@ struct LinkAnswer {
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = UploadParams)]
 struct LinkParams {
-    /// `PUT` with all `headers` and the file as the body, or `POST` of a form of all `fields` with the file as the field
-    /// `file`, last.
+    /// `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
+    /// the field `file`.
     #[schema(value_type = LinkMethod)]
     method: &'static str,
     #[schema(value_type = BTreeMap<String, String>)]
@@ -117,14 +117,14 @@ impl LinkAnswer {
 /// Create an upload link
 ///
 /// Creates an image in state `init`, and a link to send its file through without a credential. With `size` and `sha256`
-/// the link takes a `PUT`, else a form by `POST`.
+/// the link accepts a `PUT`, otherwise a form by `POST`.
 #[utoipa::path(
     post, path = "/images", operation_id = "create_image", tag = "images", params(IdempotencyKeyHeader),
     request_body = NewImageInput,
     responses(
         (status = 201, body = LinkAnswer),
         (status = 413, description = "The stated size is over the limit, or the body is too large."),
-        (status = 415, description = "The stated type is not taken, or the body is not JSON."),
+        (status = 415, description = "The stated type is not accepted, or the body is not JSON."),
         (status = 422, description = "The quota of images is used up, or the `Idempotency-Key` had another body."),
     )
 )]
@@ -188,7 +188,7 @@ struct BatchInput {
     project_id: ProjectId,
     #[schema(min_items = 1, max_items = 500)]
     files: Vec<BatchFile>,
-    /// For files that name no gallery; so are the fields below.
+    /// For files that name no gallery. The fields below are defaults in the same way.
     gallery_id: Option<GalleryId>,
     visibility: Option<Visibility>,
     access_tier: Option<Tier>,
@@ -204,15 +204,15 @@ struct FilesAnswer {
     images: Vec<FileAnswer>,
 }
 
-/// The verdict on one file. With `created` all fields of an upload link are there, else none of them.
+/// The verdict on one file. With `created` it has all fields of an upload link, otherwise none of them.
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = UploadVerdict)]
 struct FileAnswer {
     /// Null when the file named none.
     filename: Option<String>,
-    /// `created`: a link is there. `duplicate`: the file of `duplicate_of` has arrived and has the same hash. `repeated`:
-    /// an earlier file of this call has the same hash; its link, of the image `duplicate_of`, is for both. Else
-    /// `over_quota`, `too_large`, `wrong_type` or `invalid`.
+    /// `created`: the file has a link. `duplicate`: the image `duplicate_of` has a file with the same hash. `repeated`:
+    /// an earlier file of this call, of the image `duplicate_of`, has the same hash; its link is for both.
+    /// `over_quota`, `too_large`, `wrong_type` or `invalid`: the file is refused.
     #[schema(value_type = Decision)]
     verdict: &'static str,
     /// What is wrong, in a sentence.
@@ -223,7 +223,7 @@ struct FileAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<eyeline_core::FieldErrors>,
-    /// The image that has this very file; with `duplicate`.
+    /// The image of the same file; with `duplicate` and `repeated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     duplicate_of: Option<ImageId>,

@@ -48,7 +48,7 @@ struct LimitsAnswer {
     max_file_bytes: u64,
     /// Images that are kept; null: no limit.
     max_images: Option<u64>,
-    /// Types of files that are taken.
+    /// Types of files that are accepted.
     content_types: Vec<&'static str>,
     /// Files of one batch of links.
     max_batch_files: usize,
@@ -61,7 +61,7 @@ struct LimitsAnswer {
 /// The limits that hold for this credential, or for a project.
 #[utoipa::path(
     get, path = "/limits", operation_id = "get_limits", tag = "images",
-    params(("project_id" = Option<ProjectId>, Query, description = "With the admin key: the project to tell about")),
+    params(("project_id" = Option<ProjectId>, Query, description = "With the admin key: the project whose limits are returned")),
     responses((status = 200, body = LimitsAnswer)),
     security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
@@ -170,7 +170,7 @@ async fn list(
     Ok((next, Json(answer)).into_response())
 }
 
-/// What may be changed; what is left out stays.
+/// The fields to change. Absent fields stay as they are.
 #[derive(ToSchema)]
 #[schema(example = json!({"tags": ["shoes"]}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
@@ -191,7 +191,7 @@ struct ImageChange {
 /// Change an image
 ///
 /// Absent fields stay as they are. When `visibility` or `access_tier` changes, every version gets a new address and the
-/// old addresses end.
+/// old addresses stop working.
 #[utoipa::path(
     patch, path = "/images/{image_id}", operation_id = "update_image", tag = "images",
     params(("image_id" = ImageId, Path)), request_body = ImageChange,
@@ -245,7 +245,7 @@ struct StateAnswer {
 
 /// Complete an upload
 ///
-/// Says that the file was sent through the upload link. Repeating it is harmless.
+/// Reports that the file was sent through the upload link. It may be repeated.
 #[utoipa::path(
     post, path = "/images/{image_id}/complete", operation_id = "complete_image", tag = "images",
     params(("image_id" = ImageId, Path)),

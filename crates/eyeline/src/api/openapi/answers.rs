@@ -19,7 +19,7 @@ pub fn complete(operation: &mut Value, method: &str, path: &str, components: &Va
         }
     }
     if facts.has_etag && answers.contains_key("200") {
-        let sentence = "The answer that `If-None-Match` names is still right.";
+        let sentence = "The answer that `If-None-Match` names is still current.";
         answers.entry("304").or_insert_with(|| json!({ "description": sentence }));
     }
     for (status, answer) in answers.iter_mut() {
@@ -78,12 +78,12 @@ impl Facts {
             (self.takes_body, "408", "The body stopped arriving."),
             (can_conflict, "409", "The first request with this `Idempotency-Key` is still running."),
             (self.takes_body, "413", "The body is too large."),
-            (self.takes_body, "415", "The body has a media type or an encoding that is not taken."),
+            (self.takes_body, "415", "The media type or the encoding of the body is not accepted."),
             (self.is_question, "422", "The answer would be too large, or take too much time or memory."),
-            (self.takes_body, "429", "The bodies of the sender's requests take as much memory as one sender may."),
+            (self.takes_body, "429", "The bodies of the sender's requests use as much memory as one sender may."),
             (can_conflict, "422", "This `Idempotency-Key` was used with another body."),
             (!self.is_alive_check, "500", "The server failed; the log has the cause."),
-            (!self.is_alive_check, "503", "A part of the server is out of reach; send the request again later."),
+            (!self.is_alive_check, "503", "A part of the server is unavailable; send the request again later."),
         ]
         .into_iter()
         .filter_map(|(can_happen, status, sentence)| can_happen.then_some((status, sentence)))
@@ -126,7 +126,7 @@ impl Facts {
                 self.is_limited && (is_json || status == "429"),
                 "RateLimit",
                 false,
-                text("What is left of the limit of the public credential: `\"events\";r=…;t=…`."),
+                text("The rest of the limit of the public credential: `\"events\";r=…;t=…`."),
             ),
             (
                 self.is_limited && (is_json || status == "429"),
@@ -160,7 +160,7 @@ fn sentence(status: &str) -> &'static str {
         "202" => "It was accepted; the work follows.",
         "204" => "It is done.",
         "206" => "The bytes of the range.",
-        "304" => "What `If-None-Match` names is still right.",
+        "304" => "The answer that `If-None-Match` names is still current.",
         "416" => "The range lies beyond the end.",
         status => status
             .parse()

@@ -22,8 +22,8 @@ pub struct Parameters {
 
 struct Operation {
     known: Arc<Known>,
-    /// The same for a request without another credential. There, any credential in the query is known: one that does not
-    /// suffice is answered as such (403).
+    /// The same for a request without another credential. It accepts any credential in the query, so that an
+    /// insufficient one gets 403.
     known_alone: Arc<Known>,
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const PREFIX: &str = "#/components/schemas/";
 
-/// Completes the schemas of a document: readable names, and which fields of answers are always there.
+/// Completes the schemas of a document: readable names, and the fields of answers that are always present.
 pub fn finish(document: &mut Value) {
     let text = document.to_string();
     if let Ok(named) = serde_json::from_str(&rename(document, text)) {

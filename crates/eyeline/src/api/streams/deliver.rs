@@ -70,7 +70,7 @@ impl End {
             End::Stopping => "the server stops",
             End::NotAllowed => "the credential is no longer valid",
             End::Gone => "the project was deleted",
-            End::TooSlow => "too slow: come back with your last seq",
+            End::TooSlow => "too slow: reconnect with your last seq",
         }
     }
 
@@ -137,7 +137,7 @@ pub(super) fn over_socket(upgrade: WebSocketUpgrade, stream: Stream) -> Response
     })
 }
 
-/// Takes in what the client sends, which is of no interest, until it is gone.
+/// Reads what the client sends, and ignores it, until the client closes the connection or falls silent.
 async fn hear(mut heard: SplitStream<WebSocket>) {
     while let Ok(Some(Ok(frame))) = timeout(SILENCE_MAX, heard.next()).await {
         if matches!(frame, Frame::Close(_)) {

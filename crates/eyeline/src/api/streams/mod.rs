@@ -58,16 +58,16 @@ impl Holder {
 
 /// Open a project's live updates
 ///
-/// A WebSocket, or with `Accept: text/event-stream` the same messages as server-sent events. Each message is a JSON text.
-/// News have a `seq`. `{"type":"reset","seq":N}` says that older news are missing: read again what you show, and continue
-/// from `N`. `gallery.order` has no `seq` and says that a gallery has a new order. Without `since` the stream begins now. A
-/// browser, which cannot set a header, sends a ticket.
+/// A WebSocket, or with `Accept: text/event-stream` the same messages as server-sent events. Each message is a JSON
+/// text. A piece of news has a `seq`. `{"type":"reset","seq":N}` says that older news is missing: read again what you
+/// show, and continue from `N`. `gallery.order` has no `seq` and says that a gallery has a new order. Without `since`
+/// the stream begins now. A browser cannot set a header here and sends a ticket.
 #[utoipa::path(
     get, path = "/projects/{project_id}/stream", tag = "live updates",
     params(
         ("project_id" = ProjectId, Path),
         ("since" = Option<u64>, Query, description = "The last `seq` that you have; nothing after it is missed"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; it wins over `since`"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it; it has priority over `since`"),
         ("ticket" = Option<String>, Query, max_length = 200, description = "In place of a credential"),
     ),
     responses(
@@ -99,7 +99,7 @@ async fn open_stream(
         Some(ticket) => {
             let hash = sha256(ticket.as_bytes());
             let used = app.catalog.use_stream_ticket(hash, project_id, upgrade.is_some(), app.clock.now()).await?;
-            let refused = || Problem::unauthorized("This ticket is not known here, or it was used, or has expired.");
+            let refused = || Problem::unauthorized("This ticket is unknown, or it was used, or it has expired.");
             Holder::Key(used.ok_or_else(refused)?)
         }
         None => sender,
@@ -150,8 +150,8 @@ struct StreamTicket {
 
 /// Create a ticket for live updates
 ///
-/// A ticket opens one WebSocket. For server-sent events it stays valid until it expires, since browsers reconnect with the
-/// same address.
+/// A ticket opens one WebSocket. For server-sent events it stays valid until it expires, since browsers reconnect with
+/// the same address.
 #[utoipa::path(
     post, path = "/projects/{project_id}/stream-tickets", tag = "live updates",
     params(("project_id" = ProjectId, Path), IdempotencyKeyHeader),

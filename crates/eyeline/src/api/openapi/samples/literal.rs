@@ -13,7 +13,7 @@ pub(super) enum Dialect {
     Python,
 }
 
-/// The text of a value whose first line begins somewhere, and whose other lines are indented by `indent` at least.
+/// The text of a value. All lines after the first are indented by at least `indent`.
 pub(super) fn literal(value: &Value, dialect: Dialect, indent: usize) -> String {
     let inline = inline(value, dialect);
     let (open, close, parts): (_, _, Vec<String>) = match value {

@@ -228,7 +228,7 @@ impl Body {
 }
 
 impl Answer {
-    /// By the first answer of an operation that did what was asked for. One that may be without a body is read as such.
+    /// Determined by the operation's first successful answer. An operation with a 204 has no body to read.
     fn of(answers: &Value, method: &str, components: &Value) -> Self {
         if answers.get("204").is_some() {
             return Answer::None;

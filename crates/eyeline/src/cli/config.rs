@@ -10,9 +10,9 @@ use crate::settings::Settings;
 pub(super) enum Command {
     /// Check the settings, and report each mistake
     Check,
-    /// Print every setting with its value in force, secrets masked
+    /// Print every setting with its value in force; secrets are masked
     Show {
-        /// As JSON, for scripts
+        /// Print them as JSON, for scripts
         #[arg(long)]
         json: bool,
     },

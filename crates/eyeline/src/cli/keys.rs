@@ -12,16 +12,16 @@ use crate::settings::Settings;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Create an application with its keys, which are shown only once
+    /// Create an application and print its keys, which are shown only once
     #[command(after_help = "Example:\n  eyeline keys create --project Shop --name web --origin https://shop.example")]
     Create {
-        /// Name or id of the project that it belongs to
+        /// Name or id of its project
         #[arg(long, value_name = "NAME|ID")]
         project: String,
-        /// What to call it
+        /// Its name
         #[arg(long)]
         name: String,
-        /// An origin that browsers may use its public id from; may be given more than once
+        /// An origin whose pages may use its public id; may be given more than once
         #[arg(long = "origin", value_name = "ORIGIN")]
         origins: Vec<String>,
         /// Print the server's answer, for scripts
@@ -44,7 +44,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Revoke an application: its keys and tokens end at once
+    /// Revoke an application: its keys and tokens end immediately
     Revoke {
         /// Name or id of the application
         #[arg(value_name = "NAME|ID")]
@@ -84,7 +84,7 @@ async fn find(client: &Client, application: String, project: Option<String>) -> 
     match project {
         Some(project) => applications_of(&PROJECTS.get(client, &project).await?).get(client, &application).await,
         None if application.parse::<ApplicationId>().is_ok() => Ok(application),
-        None => Err(format!("{application} is no id: add --project with the name or id of its project")),
+        None => Err(format!("{application} is not an id: add --project with the name or id of its project")),
     }
 }
 

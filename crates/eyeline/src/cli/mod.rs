@@ -46,7 +46,7 @@ Settings come from eyeline.toml, then .env, then EYELINE_* in the environment.";
 #[command(
     name = "eyeline",
     version,
-    about = "Photos in by link, galleries out in the order that visitors like, usage understood.",
+    about = "A self-hosted image gallery that orders itself by what people look at.",
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -56,7 +56,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API, the page and the background work
+    /// Run the server: the API, the web application and the background work
     Serve(serve::Arguments),
     /// Migrate the catalog to this version, as `serve` does
     Migrate,
@@ -64,10 +64,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Print a fresh sign-in link for the web application of a running server
     Link,
-    /// Make, rotate and revoke the keys of applications, on a running server
+    /// Create, rotate and revoke the keys of applications, on a running server
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Bring a folder of photos or a catalogue into a gallery of a running server
+    /// Import a folder of photos or a catalogue into a gallery of a running server
     Import(import::Arguments),
     /// Check the settings, or show them
     #[command(subcommand)]
@@ -76,11 +76,11 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
-    /// Count every event again and compare it with the catalog; the server has to be stopped
+    /// Recount every event and compare the result with the catalog; the server has to be stopped
     Rebuild(rebuild::Arguments),
     /// Print the description of the HTTP API (OpenAPI 3.1), without a server
     Openapi,
-    /// Play simulated visitors on the ranking, and report how near it comes to an oracle
+    /// Simulate visitors of a ranking, and report its clicks as a share of an oracle's
     Simulate(simulate::Arguments),
     /// Print the completion script for a shell
     Completions(shell::Completions),

@@ -11,11 +11,11 @@ use super::say;
 Recounts every applied event, from the lake files and the inbox, and compares the result with the catalog: the counters,
 what was learnt, and the resulting orders. Events older than the retention period count by their stored sums. Each event
 is counted under the settings of its time (guard, half_life). Changes nothing. The server must be stopped.
-A gallery also differs in two cases that are no fault. After an erasure the session's views and clicks stay counted
+A gallery also differs in two cases that are not faults. After an erasure, the session's views and clicks stay counted
 without their events: then exactly the erased events are missing. After images were deleted, or got another created_at,
 the difference cannot be told from a fault.")]
 pub(super) struct Arguments {
-    /// Compare, and change nothing
+    /// Compare without changing anything
     #[arg(long, required = true)]
     verify: bool,
 }

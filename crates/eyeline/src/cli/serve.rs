@@ -51,7 +51,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), Strin
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let signals = signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    let signals = signals().map_err(|error| format!("signals cannot be received: {error}"))?;
     let listener = listen(settings.listen).await?;
     // Names this running program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
@@ -146,7 +146,7 @@ fn signals() -> std::io::Result<impl Stream<Item = ()>> {
 }
 
 fn start_log(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("EYELINE_LOG is no filter: {error}"))?;
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("EYELINE_LOG is not a filter: {error}"))?;
     let to_person = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(to_person).with_writer(std::io::stderr);
     match settings.log_format {

@@ -13,10 +13,10 @@ use super::say;
 #[command(after_help = "\
 Example:
   eyeline simulate --strategy interest --scenario catalog --seed 1 --set K=1000
-plays simulated visitors on the ranking and tells what part of the clicks it got that an oracle would have got which
-knows every image's true appeal. Visitors are simulated, not real.")]
+simulates visitors of a gallery in this order. It prints their clicks as a share of the clicks of an oracle, which knows
+every image's true appeal. No real visitor is involved.")]
 pub(super) struct Arguments {
-    /// How the gallery is ordered
+    /// The strategy of the gallery
     #[arg(long, default_value = "interest", value_parser = parse_strategy)]
     strategy: Strategy,
     /// The images and their visitors
@@ -28,10 +28,11 @@ pub(super) struct Arguments {
     /// Sessions to play [default: the scenario's number]
     #[arg(long)]
     sessions: Option<usize>,
-    /// Changes a figure of the scenario or a ranking setting (half_life in days), such as K=1000; may be repeated
+    /// Change a figure of the scenario or a ranking setting (half_life in days), such as K=1000; may be given more than
+    /// once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }

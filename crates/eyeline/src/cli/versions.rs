@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// The folder to write to; created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Make WebP too: of no version, of the small ones (thumb and big_thumb), or of all
+    /// WebP versions beside JPEG and PNG: off, small (thumb and big_thumb) or all
     #[arg(long, default_value = Webp::Off.as_str(), value_parser = webp_parser())]
     webp: Webp,
 }
@@ -35,7 +35,7 @@ fn webp_parser() -> impl TypedValueParser<Value = Webp> {
 /// A failed file does not stop the others. The error names every file that failed.
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let out = &arguments.out;
-    fs::create_dir_all(out).map_err(|error| format!("{} cannot be made: {error}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| format!("{} cannot be created: {error}", out.display()))?;
     let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
     let start = || {
         WorkerProcess::spawn(&program, &[WORKER_COMMAND])

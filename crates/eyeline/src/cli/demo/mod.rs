@@ -23,8 +23,8 @@ const PICTURES: usize = 100;
 #[command(after_help = "\
 Creates the project \"Eyeline demo\" with 100 landscapes, and opens it to simulated visitors. The first 100 visits see the
 newest pictures first; then the gallery orders itself by the strategy `interest`. The command prints the clicks of a visit
-before and after. The visitors like some pictures more than others and say so by their clicks alone. Everything else is
-real: uploads, versions, events, orders. An earlier demo is deleted first.
+before and after. The visitors like some pictures more than others, which only their clicks show. Everything else is real:
+uploads, versions, events, orders. An earlier demo is deleted first.
 
 Examples:
   eyeline demo                 watch the printed link in a browser meanwhile

@@ -13,10 +13,10 @@ use crate::{connections, rate_limits};
 /// Measured after the start: the program, its threads and its allocator.
 const PROGRAM_BYTES: u64 = 90 << 20;
 
-/// As many orders of at least 4 KiB as 256 MiB of disk hold, with 256 bytes in memory for each.
+/// 256 bytes of memory for each order on disk: at most 256 MiB of orders of at least 4 KiB.
 const ORDERS_INDEX_BYTES: u64 = (256 << 20) / 4096 * 256;
 
-/// The most bytes of each pool. Worker processes have bounds of their own.
+/// The most bytes of each pool. Worker processes have their own bounds.
 pub fn pools(settings: &Settings) -> Vec<(&'static str, u64)> {
     vec![
         ("program, threads, allocator", PROGRAM_BYTES),

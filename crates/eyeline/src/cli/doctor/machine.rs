@@ -44,7 +44,7 @@ fn image_worker() -> Vec<Check> {
     let worker = match WorkerProcess::spawn(Path::new("/proc/self/exe"), &[WORKER_COMMAND]) {
         Ok(worker) => worker,
         Err(error) => {
-            let remedy = "Without one no photo gets versions: see whether this system may start processes.";
+            let remedy = "Without one, no photo gets versions: check that this system may start processes.";
             return vec![Check::broken("worker", format!("no image worker could be started: {error}"), remedy)];
         }
     };
@@ -65,7 +65,7 @@ fn sql_worker() -> Vec<Check> {
             checks
         }
         Err(error) => {
-            let remedy = "Without one no question in SQL is answered: see whether this system may start processes.";
+            let remedy = "Without one, no question in SQL is answered: check that this system may start processes.";
             vec![Check::broken(SQL.name, format!("no SQL worker could be started: {error}"), remedy)]
         }
     }
@@ -150,14 +150,14 @@ fn worker_limits(kind: Kind, table: &str, bounds: &Bounds, mapped_bytes: u64) ->
 fn memory_of(available: Option<u64>, server_bytes_max: u64, decode_bytes_max: u64) -> Check {
     const NAME: &str = "memory";
     let Some(available) = available else {
-        return Check::noted(NAME, "this system does not report its memory", "Watch it.");
+        return Check::noted(NAME, "this system does not report its memory", "Watch its memory yourself.");
     };
     let [available_mib, server_mib, decode_mib] =
         [available, server_bytes_max, decode_bytes_max].map(|bytes| bytes / MIB);
     let found = format!(
         "{available_mib} MiB may be used, up to {server_mib} MiB of it by the server itself and {decode_mib} MiB for decoding"
     );
-    let remedy = "Huge pictures beside many requests could use all of it and have the server killed: add memory, or lower \
+    let remedy = "Huge pictures and many requests together could use all of it, and the kernel would kill the server: add memory, or lower \
                   EYELINE_DECODE_BYTES_MAX.";
     if decode_bytes_max > available {
         Check::broken(NAME, found, remedy)
@@ -206,7 +206,7 @@ fn nearest(path: &Path) -> Option<PathBuf> {
 fn writable(data: &Path) -> Check {
     const NAME: &str = "data.folder";
     let shown = data.display();
-    let remedy = "Correct its rights, or choose another folder with EYELINE_DATA.";
+    let remedy = "Correct its permissions, or choose another folder with EYELINE_DATA.";
     let may_write = |path: &Path| access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
     if data.is_dir() {
         return match may_write(data) {
@@ -215,15 +215,15 @@ fn writable(data: &Path) -> Check {
         };
     }
     match nearest(data).filter(|above| above.is_dir()).map(|above| may_write(&above)) {
-        Some(Ok(())) => Check::noted(NAME, format!("{shown} is not there yet"), "The first start makes it."),
-        _ => Check::broken(NAME, format!("{shown} is not there and cannot be made"), remedy),
+        Some(Ok(())) => Check::noted(NAME, format!("{shown} does not exist yet"), "The first start creates it."),
+        _ => Check::broken(NAME, format!("{shown} does not exist and cannot be created"), remedy),
     }
 }
 
 fn space(point: &Path, free: u64, needed: u64) -> Check {
     let found = format!("{} MiB are free on {}", free / MIB, point.display());
     let remedy = format!(
-        "At least {} MiB are needed for events and uploads under way; free some, else they are refused.",
+        "At least {} MiB are needed for events and uploads under way; free some, or they are refused.",
         needed / MIB
     );
     Check::of(free >= needed, "data.space", found, remedy)

@@ -14,10 +14,10 @@ use crate::settings::Settings;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Looks at the engines as they are really set, whether every file of events is there, at the sandbox as the kernel enforces it, at disk, memory and secrets.
-It may run beside a server. The exit code is 1 when a promise does not hold.")]
+Checks the settings in force in each engine, that every lake file exists, the sandbox that the kernel enforces, disk, memory
+and secrets. It may run while the server runs. The exit code is 1 if a promise does not hold.")]
 pub(super) struct Arguments {
-    /// As JSON, for scripts
+    /// Print the report as JSON, for scripts
     #[arg(long)]
     json: bool,
 }
@@ -60,14 +60,14 @@ fn line(check: &Check) -> String {
 fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
     const NAME: &str = "server";
     let Some(engines) = told.as_ref().and_then(|told| told["engines"].as_array()) else {
-        let remedy = "Start one, or set EYELINE_URL: a failed fsync is known to a running server alone.";
+        let remedy = "Start one, or set EYELINE_URL: only a running server knows of a failed fsync.";
         return vec![Check::noted(NAME, format!("no server answers at {url}"), remedy)];
     };
-    const KEPT: &str = "What comes in is kept, and counted once the partition is free.";
-    let remedy = "After a failed fsync nothing is kept until a restart: see the server's log and the disk, then restart \
+    const KEPT: &str = "Events are accepted, and counted once the partition is free.";
+    let remedy = "After a failed fsync nothing is accepted until a restart: check the server's log and the disk, then restart \
                   it.";
     const SLOWER: &str =
-        "Until it answers, pages take longer, and processes notice changes later: see EYELINE_CACHE_URL.";
+        "Until it answers, pages take longer, and processes notice changes later: check EYELINE_CACHE_URL.";
     let away = engines.iter().filter(|engine| engine["reachable"] != true);
     let away = away.filter_map(|engine| Some((engine["name"].as_str()?, engine["required"] != false)));
     let broken: Vec<Check> = away

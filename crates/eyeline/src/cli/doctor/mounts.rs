@@ -36,7 +36,7 @@ impl Mount {
         }
         let is_remote = kind.starts_with("nfs") || kind.starts_with("fuse") || matches!(kind, "cifs" | "smb3" | "9p");
         if is_remote {
-            let remedy = "Syncing is as good as the other side's, and SQLite's files do not belong on a network: choose \
+            let remedy = "A synced write is only as safe as the file server makes it, and SQLite's files do not belong on a network: choose \
                           a local disk.";
             return Check::noted(name, found, remedy);
         }

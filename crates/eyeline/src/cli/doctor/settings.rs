@@ -15,7 +15,7 @@ pub(super) fn checks(settings: &Settings) -> Vec<Check> {
             !settings.test_clock,
             "settings.test_clock",
             if settings.test_clock { "the test clock is on" } else { "the clock cannot be set" },
-            "Whoever has the admin key can move every stamp, weight and expiry: take EYELINE_TEST_CLOCK away.",
+            "Anyone with the admin key can change every timestamp, weight and expiry: unset EYELINE_TEST_CLOCK.",
         ),
     ];
     let is_open = !settings.listen.ip().is_loopback();
@@ -28,14 +28,14 @@ pub(super) fn checks(settings: &Settings) -> Vec<Check> {
         Some(url) if is_open && url.starts_with("http://") => Check::noted(
             "settings.public_url",
             format!("clients use {url}, where keys and links travel unencrypted"),
-            "Put a proxy with TLS before it and set EYELINE_PUBLIC_URL to its https:// address.",
+            "Put a TLS proxy in front of the server, and set EYELINE_PUBLIC_URL to its https:// address.",
         ),
         _ => Check::holds("settings.public_url", format!("links begin with {}", settings.public_url())),
     });
     checks
 }
 
-/// Only their owner may read the folder and the keys in it. Keys given in the settings are in no file of it.
+/// Checks that only their owner may read the folder and the keys in it. Keys from the settings are not in the folder.
 fn secrets(data: &Path, secret_in_file: bool, admin_key_in_file: bool) -> Check {
     const NAME: &str = "secrets";
     let mut files = vec![(data.to_owned(), "700")];
@@ -51,11 +51,11 @@ fn secrets(data: &Path, secret_in_file: bool, admin_key_in_file: bool) -> Check 
         }
     }
     if !open.is_empty() {
-        return Check::broken(NAME, "others on this machine can read what is secret", format!("{}.", open.join("; ")));
+        return Check::broken(NAME, "others on this machine can read secrets", format!("{}.", open.join("; ")));
     }
     if !missing.is_empty() {
-        let found = format!("these are not there, or cannot be read: {}", missing.join(", "));
-        return Check::noted(NAME, found, "The first start makes them.");
+        let found = format!("these are missing or cannot be read: {}", missing.join(", "));
+        return Check::noted(NAME, found, "The first start creates them.");
     }
     Check::holds(NAME, "only their owner can read the data folder and its keys")
 }

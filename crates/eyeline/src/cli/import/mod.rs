@@ -20,9 +20,9 @@ const LISTED_MAX: usize = 20;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A photo is known by its SHA-256 within the project and a catalogue's row by its external_id within the gallery: an import
-may be repeated, after an interruption too, and doubles nothing. Photos that the server could not read are not sent again;
---retry-refused sends them, for example after an update of the server.
+An import may be repeated, also after an interruption, and doubles nothing: a photo is known by its SHA-256 within the
+project, and a catalogue's row by its external_id within the gallery. Photos that the server could not read are not sent
+again; --retry-refused sends them, for example after an update of the server.
 
 Examples:
   eyeline import photos/ --project shop --gallery shoes
@@ -32,10 +32,10 @@ pub(super) struct Arguments {
     /// A folder of photos (those in folders below it too), or a catalogue: FILE.csv, .tsv, .txt, .ndjson or .json, also
     /// packed as .gz or .zst
     source: PathBuf,
-    /// Name or id of the project; created if there is none of this name
+    /// Name or id of the project; created if no project has this name
     #[arg(long, value_name = "NAME|ID")]
     project: String,
-    /// Name or id of the gallery; created if the project has none of this name
+    /// Name or id of the gallery; created if no gallery of the project has this name
     #[arg(long, value_name = "NAME|ID")]
     gallery: String,
     /// Send photos again that the server could not read in an earlier import

@@ -172,7 +172,7 @@ struct ReplayAnswer {
     /// Events that count from now on.
     replayed: u64,
     still_failing: u64,
-    /// A call checks at most 20,000 events, and ends after some time; the next call continues from here. Null: all were
+    /// A call checks at most 20,000 events and takes about 10 s; the next call continues from here. Null: all were
     /// checked.
     next_cursor: Option<String>,
 }

@@ -56,7 +56,7 @@ class ApiError(EyelineError):
 
 
 class NetworkError(EyelineError):
-    """No answer came: the server is out of reach, or the connection broke or took too long.
+    """No answer came: the server is unreachable, or the connection broke or took too long.
 
     The write may have happened. Creating requests carry an idempotency key, so sending the same key again is safe.
     """

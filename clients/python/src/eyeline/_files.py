@@ -15,7 +15,7 @@ from ._types import FileSource, Progress
 
 BLOCK_BYTES = 256 * 1024
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".heic", ".heif", ".avif"})
-"""What a folder is searched for."""
+"""Extensions of the pictures in a folder."""
 
 
 class Source:

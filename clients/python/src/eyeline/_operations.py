@@ -131,9 +131,9 @@ WITHOUT_METHOD: dict[tuple[str, str], str] = {
     ("GET", "/public/{folder}/{name}"): "The target of the links of versions.",
     ("GET", "/private/{folder}/{name}"): "The target of the links of versions.",
     ("GET", "/originals/{image_id}/{name}"): "The target of the links of originals.",
-    ("POST", f"{API}/session"): "For browsers alone: makes a cookie.",
-    ("GET", f"{API}/session"): "For browsers alone: reads the cookie.",
-    ("POST", f"{API}/session/links"): "For browsers alone: makes a link that signs one in.",
-    ("DELETE", f"{API}/session"): "For browsers alone: clears the cookie.",
+    ("POST", f"{API}/session"): "For browsers only: sets the cookie.",
+    ("GET", f"{API}/session"): "For browsers only: reads the cookie.",
+    ("POST", f"{API}/session/links"): "For browsers only: creates a sign-in link.",
+    ("DELETE", f"{API}/session"): "For browsers only: clears the cookie.",
 }
 """Operations that no method calls, each with the reason."""

@@ -13,7 +13,7 @@ from ._types import FileSource
 
 @dataclass
 class UploadOutcome:
-    """What became of one file of :meth:`images.upload_many`.
+    """The outcome of one file of :meth:`images.upload_many`.
 
     Attributes:
         source: The file, as it was given; a path for a file of a folder.

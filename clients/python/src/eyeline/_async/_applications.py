@@ -20,12 +20,12 @@ class AsyncApplications(AsyncResource):
         allowed_origins: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> models.ApplicationWithSecrets:
-        """Makes an application. The answer holds ``secret_key`` and ``signing_secret``, which are shown this once.
+        """Creates an application. The answer holds ``secret_key`` and ``signing_secret``, which are shown this once.
 
         Args:
             project_id: The project that the application sends for.
             name: A name for people.
-            allowed_origins: Where browsers may use the application's id from, such as ``https://shop.example``.
+            allowed_origins: Origins of pages that may use the application's id, such as ``https://shop.example``.
             idempotency_key: A key of your own. A repetition within a day returns the application without its secrets.
 
         Raises:
@@ -58,7 +58,7 @@ class AsyncApplications(AsyncResource):
         allowed_origins: Sequence[str] | Unset = UNSET,
         ed25519_public_key: str | Unset = UNSET,
     ) -> models.Application:
-        """Changes what is given, and nothing else.
+        """Changes only the given fields.
 
         Args:
             application_id: The application.
@@ -72,7 +72,7 @@ class AsyncApplications(AsyncResource):
         )
 
     async def delete(self, application_id: Id) -> None:
-        """Revokes an application: its keys and tokens end when this returns. What it sent stays."""
+        """Revokes an application: its keys and tokens end before this returns. Its events stay."""
         await self._http.fetch("delete_application", path={"application_id": application_id})
 
     async def rotate(
@@ -83,7 +83,7 @@ class AsyncApplications(AsyncResource):
         signing_secret: bool | None = None,
         idempotency_key: str | None = None,
     ) -> models.ApplicationWithSecrets:
-        """Makes a new secret key.
+        """Creates a new secret key.
 
         Args:
             application_id: The application.

@@ -36,7 +36,7 @@ class AsyncEvents(AsyncResource):
         place: str | None = None,
         event_id: Id | None = None,
     ) -> str | None:
-        """Queues an event and returns at once. A thread sends it, in batches of 100 or after 5 s.
+        """Queues an event and returns immediately. A thread sends it, in batches of 100 or after 5 s.
 
         The event gets its id here, so that it counts once, however often a batch has to be sent.
 
@@ -182,7 +182,7 @@ class AsyncEvents(AsyncResource):
         )
 
     async def get(self, event_id: Id, *, application: Id | None = None) -> models.EventWithReceipt:
-        """Returns an event and what became of it. The admin key has to name the application that sent it."""
+        """Returns an event and its state. The admin key has to name the application that sent it."""
         return await self._http.call(
             "get_event", models.EventWithReceipt, path={"event_id": event_id}, query={"application": application}
         )

@@ -1,4 +1,4 @@
-"""Galleries: made, filled, read in their order, explained."""
+"""Galleries: create, fill, read in their order, explain."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class AsyncGalleries(AsyncResource):
         page: Mapping[str, bool] | None = None,
         idempotency_key: str | None = None,
     ) -> models.Gallery:
-        """Makes a gallery.
+        """Creates a gallery.
 
         Args:
             project_id: The project.
             name: A name for people.
-            ranking: How it is ordered: ``strategy``, ``view_weight``, ``click_weight``, ``half_life``, ``guard``,
+            ranking: Its order: ``strategy``, ``view_weight``, ``click_weight``, ``half_life``, ``guard``,
                 ``holdout_percent``, ``holdout_control``.
             page_size: Items of a page: 20 by default, at most 100.
             visibility: ``public`` by default.
-            access_tier: The tier of users from which on they see it; ``free`` by default.
+            access_tier: The lowest tier whose users see it; ``free`` by default.
             page: Its public page: ``enabled``, ``indexed``.
             idempotency_key: A key of your own.
 
@@ -92,7 +92,7 @@ class AsyncGalleries(AsyncResource):
         access_tier: Tier | Unset = UNSET,
         page: Mapping[str, bool] | Unset = UNSET,
     ) -> models.Gallery:
-        """Changes what is given, and nothing else; within ``ranking`` and ``page`` too."""
+        """Changes only the given fields; within ``ranking`` and ``page`` too."""
         body = given(
             name=name,
             ranking=ranking,
@@ -125,10 +125,10 @@ class AsyncGalleries(AsyncResource):
             rows: Objects with ``external_id`` and ``url``, and optionally ``name``, ``link``, ``created_at``, ``tags``,
                 ``width``, ``height``, ``visibility`` and ``access_tier``; at most 1,000,000 of at most 64 KiB.
                 Or the path of a ``.json``, ``.ndjson``, ``.jsonl``, ``.csv`` or ``.tsv`` file.
-            map_: Which columns mean which fields, such as ``title:name,image_link:url``, or a preset such as
+            map_: The fields that columns mean, such as ``title:name,image_link:url``, or a preset such as
                 ``google_merchant``.
-            replace: True says that this is the whole catalogue: images of earlier loads that it lacks are removed.
-            fetch: True fetches the pictures and processes them like uploads.
+            replace: True means that this is the whole catalogue: images of earlier loads that it lacks are removed.
+            fetch: Only False is accepted: pictures stay at their own addresses.
 
         Returns:
             How many rows were created, updated, unchanged and rejected; the first 1,000 rejected ones with ``errors``.
@@ -206,11 +206,11 @@ class AsyncGalleries(AsyncResource):
         )
 
     async def add_image(self, gallery_id: Id, image_id: Id) -> None:
-        """Puts an image of the project into the gallery, or back into it with its counters."""
+        """Adds an image of the project to the gallery. One that was in it before gets its counters back."""
         await self._http.fetch("add_gallery_image", path={"gallery_id": gallery_id, "image_id": image_id})
 
     async def remove_image(self, gallery_id: Id, image_id: Id) -> None:
-        """Takes an image out of the gallery. Its counters are kept, hidden, until it is put back."""
+        """Removes an image from the gallery. Its counters are kept, hidden, until it is added again."""
         await self._http.fetch("remove_gallery_image", path={"gallery_id": gallery_id, "image_id": image_id})
 
     async def preview(self, gallery_id: Id, image_id: Id) -> bytes:
@@ -227,7 +227,7 @@ class AsyncGalleries(AsyncResource):
         session_id: Id | None = None,
         visitor_id: str | None = None,
     ) -> models.RankExplanation:
-        """Explains the position of an image: its numbers, its score, and the rules that moved it."""
+        """Explains the rank of an image: its counters, its score, and the rules that moved it."""
         return await self._http.call(
             "explain_rank",
             models.RankExplanation,
@@ -240,7 +240,7 @@ class AsyncGalleries(AsyncResource):
         return await self._http.call("refresh_gallery", models.RefreshedOrder, path={"gallery_id": gallery_id})
 
     async def experiment(self, gallery_id: Id) -> models.Experiment:
-        """Returns the result of the hold-out. Raises :class:`ApiError` if the gallery has none."""
+        """Returns the figures of the hold-out. Without enough data ``lift`` is ``None``, and ``message`` says why."""
         return await self._http.call("get_experiment", models.Experiment, path={"gallery_id": gallery_id})
 
     async def estimate(self, gallery_id: Id, *, order: str | None = None) -> models.OrderEstimate:

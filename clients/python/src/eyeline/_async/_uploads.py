@@ -29,7 +29,7 @@ class AsyncUploads(AsyncResource):
 
         Args:
             source: A path, bytes, or an open binary file.
-            user_id: With a key: whose upload it is.
+            user_id: With a key: the user who owns the upload.
             tier: With a key: the user's tier, ``free`` by default.
             filename: Its name; that of the path by default.
             idempotency_key: A key of your own.
@@ -68,5 +68,5 @@ class AsyncUploads(AsyncResource):
         return await self._http.call("get_upload", models.Image, path={"image_id": image_id})
 
     async def delete(self, image_id: Id) -> None:
-        """Deletes an upload. Its user may keep one more."""
+        """Deletes an upload. It no longer counts towards the user's quota."""
         await self._http.fetch("delete_upload", path={"image_id": image_id})

@@ -1,4 +1,4 @@
-"""Waits until images are done: told by the stream of their project, or by looking where there is no stream."""
+"""Waits until images are done: by the stream of their project, or by polling where the stream cannot be read."""
 
 from __future__ import annotations
 

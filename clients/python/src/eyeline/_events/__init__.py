@@ -1,1 +1,1 @@
-"""The queue of events: written by any thread, sent by one of its own."""
+"""The queue of events: filled by any thread, sent by its own."""

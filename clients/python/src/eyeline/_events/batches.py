@@ -14,7 +14,7 @@ from .._retry import retry_after
 
 EVENTS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
-"""Of a batch before compression; the server takes 5 MB."""
+"""Bytes of a batch before compression. The server accepts 5 MiB."""
 
 
 def of_lines(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -13,7 +13,7 @@ from .._ids import new_id
 from .._types import Id, Time
 
 LINE_BYTES_MAX = 128 * 1024
-"""Bytes of an event that the server takes."""
+"""The most bytes of an event that the server accepts."""
 
 
 class Envelope(NamedTuple):

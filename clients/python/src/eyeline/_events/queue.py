@@ -25,15 +25,15 @@ from .stores import DiskStore, MemoryStore, Store
 log = logging.getLogger("eyeline.events")
 
 HOPELESS = frozenset({400, 415, 422})
-"""Statuses for a whole batch that no other attempt changes."""
+"""Statuses of a whole batch that another attempt would not change."""
 REQUEST_SECONDS = 10.0
-"""Of silence, after which a batch is sent again."""
+"""Seconds of silence after which a batch is sent again."""
 SYNC_SECONDS = 1.0
-"""Between two times that the spool is brought onto stable storage."""
+"""Seconds between two syncs of the spool to stable storage."""
 SHARED_SECONDS = 0.25
-"""After which a spool whose events others are sending is looked at again."""
+"""Seconds until a spool whose events other processes are sending is read again."""
 TOLD_SECONDS = 10.0
-"""Between two lines of the log about the same trouble."""
+"""Seconds between two log lines about the same failure."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class EventOptions:
     """How events are queued.
 
     Attributes:
-        batch_events: Events that are sent as soon as so many wait.
-        interval: Seconds after which fewer are sent.
+        batch_events: Events of a batch; it is sent as soon as so many wait.
+        interval: Seconds after which a smaller batch is sent.
         max_events: Events that may wait in memory; further ones are lost.
         max_bytes: Bytes that may wait in memory.
         spool: The path of a file in which events wait instead, so that they survive a restart and a server that is out
@@ -78,7 +78,7 @@ class EventStats:
         rejected: Events that the server refused, lost. The log names the reasons.
         dropped: Events that were never sent, lost: the queue was full, or the program ended without the server.
         waiting: Events in the queue.
-        retries: Batches that had to be sent again.
+        retries: Batches that were sent again.
         last_error: The last trouble, in one sentence.
     """
 

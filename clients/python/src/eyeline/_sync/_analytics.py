@@ -36,13 +36,13 @@ class Analytics(Resource):
         group_by: Sequence[str] | str | None = None,
         sessions: bool | None = None,
     ) -> models.CountReport:
-        """How many events there were over time, and how many sessions.
+        """Counts events over time, and their sessions.
 
         Args:
             project_id: The project.
             from_: The first timestamp of interest.
             to: The first timestamp after those of interest.
-            timezone: Whose hours and days are counted, such as ``Europe/Berlin``; UTC by default.
+            timezone: The time zone of hours and days, such as ``Europe/Berlin``; UTC by default.
             application: Only events of this application.
             category: Only events of this category.
             name: Only events of this name.
@@ -100,7 +100,7 @@ class Analytics(Resource):
             project_id: The project; the next six are those of :meth:`counts`.
             from_: The first timestamp of interest.
             to: The first timestamp after those of interest.
-            timezone: Whose hours and days are counted, such as ``Europe/Berlin``; UTC by default.
+            timezone: The time zone of hours and days, such as ``Europe/Berlin``; UTC by default.
             application: Only events of this application.
             category: Only events of this category.
             name: Only events of this name.
@@ -127,14 +127,14 @@ class Analytics(Resource):
         name: str | None = None,
         within: str | None = None,
     ) -> models.FunnelReport:
-        """How many sessions get from step to step.
+        """Counts the sessions that get from step to step.
 
         Args:
             steps: ``category/name`` each, at most 100. A backslash goes before a slash or comma that is part of a name.
             project_id: The project; the next six are those of :meth:`counts`.
             from_: The first timestamp of interest.
             to: The first timestamp after those of interest.
-            timezone: Whose hours and days are counted, such as ``Europe/Berlin``; UTC by default.
+            timezone: The time zone of hours and days, such as ``Europe/Berlin``; UTC by default.
             application: Only events of this application.
             category: Only events of this category.
             name: Only events of this name.

@@ -1,4 +1,4 @@
-"""Event types: what the data of events has to look like."""
+"""Event types: the schemas of the data of events."""
 
 # Made from ``_async`` by scripts/generate.py: change that file.
 
@@ -35,7 +35,7 @@ class EventTypes(Resource):
         description: str | None = None,
         project_id: Id | None = None,
     ) -> models.EventType:
-        """Makes or replaces an event type. Another schema gets the next version.
+        """Creates or replaces an event type. A changed schema gets the next version.
 
         Args:
             category: Of the events.
@@ -68,7 +68,7 @@ class EventTypes(Resource):
         )
 
     def delete(self, category: str, name: str, *, project_id: Id | None = None) -> None:
-        """Removes an event type: from then on its events may hold any data."""
+        """Deletes an event type. After that, its events may hold any data."""
         self._http.fetch(
             "delete_event_type", path={"category": category, "name": name}, query={"project_id": project_id}
         )
@@ -76,7 +76,7 @@ class EventTypes(Resource):
     def check(
         self, category: str, name: str, data: Mapping[str, Any], *, project_id: Id | None = None
     ) -> models.EventDataVerdict:
-        """Says whether data fits the schema of its type, and why not. Stores nothing."""
+        """Checks data against the schema of its type, and returns the errors. Stores nothing."""
         return self._http.call(
             "try_event_type",
             models.EventDataVerdict,

@@ -64,7 +64,7 @@ class Images(Resource):
         progress: Progress | None = None,
         idempotency_key: str | None = None,
     ) -> UploadedImage:
-        """Uploads one file: asks for a link, sends the bytes, says that they were sent.
+        """Uploads one file: asks for a link, sends the bytes, reports that they were sent.
 
         Broken connections are waited out as long as the client's ``retry_for``. The versions are made afterwards;
         ``client.images.upload(…).wait()`` waits for them.
@@ -74,9 +74,9 @@ class Images(Resource):
             project_id: The project that the image belongs to.
             gallery_id: The gallery that it joins once it is done.
             filename: Its name; that of the path by default.
-            content_type: Its media type. The server finds it out by itself.
+            content_type: Its media type. The server detects it from the bytes.
             visibility: ``public`` by default.
-            access_tier: The tier of users from which on they see it; ``free`` by default.
+            access_tier: The lowest tier whose users see it; ``free`` by default.
             tags: Words to find it by.
             link: A page to go to from the image.
             metadata: Anything of yours, as a JSON object.
@@ -137,7 +137,7 @@ class Images(Resource):
         timeout: float = 3600.0,
         progress: Progress | None = None,
     ) -> Sequence[UploadOutcome]:
-        """Uploads many files, several at once, and says of each what became of it.
+        """Uploads many files, several concurrently, and returns the outcome of each.
 
         A file that the project has already is not sent: running an interrupted call again sends the rest.
         One that is broken, too large or unreadable does not stop the others.
@@ -147,9 +147,9 @@ class Images(Resource):
             project_id: The project that the images belong to.
             gallery_id: The gallery that they join.
             visibility: ``public`` by default.
-            access_tier: The tier of users from which on they see them.
+            access_tier: The lowest tier whose users see them.
             tags: Words to find them by.
-            concurrency: Files that are sent at once.
+            concurrency: Files that are sent concurrently.
             wait: Whether to wait until the versions are made; otherwise a file that was sent is ``uploaded``.
             timeout: Seconds to wait for the versions.
             progress: Called with bytes sent and bytes in all, of the files that are sent.
@@ -159,7 +159,7 @@ class Images(Resource):
 
         Raises:
             ApiError: The whole call was refused, for example 404 for an unknown project.
-            NetworkError: The server is out of reach.
+            NetworkError: The server is unreachable.
         """
         verdicts = [UploadOutcome(source=source, filename="") for source in sources_of(files)]
         sendings = _runtime.each(self._prepare, verdicts, concurrency)
@@ -264,14 +264,14 @@ class Images(Resource):
         tags: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> models.UploadLinks:
-        """Makes up to 500 links at once. Each file gets its own verdict before a byte of it moves.
+        """Creates up to 500 links in one call. Each file gets its own verdict before a byte of it moves.
 
         Args:
             files: Objects with the arguments of :meth:`create`: ``filename``, ``size``, ``sha256`` and so on.
             project_id: The project that the images belong to.
             gallery_id: For files that name none; so are the next three.
             visibility: ``public`` by default.
-            access_tier: The tier of users from which on they see them.
+            access_tier: The lowest tier whose users see them.
             tags: Words to find them by.
             idempotency_key: A key of your own.
 
@@ -289,7 +289,7 @@ class Images(Resource):
         return self._http.call("create_images", models.UploadLinks, json_body=body, idempotency_key=idempotency_key)
 
     def complete(self, image_id: Id) -> models.ImageStateAnswer:
-        """Says that the file was sent through the link. Raises :class:`ApiError` 409 if nothing has arrived."""
+        """Reports that the file was sent through the link. Raises :class:`ApiError` 409 if nothing has arrived."""
         return self._http.call("complete_image", models.ImageStateAnswer, path={"image_id": image_id})
 
     def get(self, image_id: Id) -> models.Image:
@@ -324,15 +324,15 @@ class Images(Resource):
         visibility: Visibility | Unset = UNSET,
         access_tier: Tier | Unset = UNSET,
     ) -> models.Image:
-        """Changes what is given, and nothing else; ``link=None`` removes the link.
+        """Changes only the given fields; ``link=None`` removes the link.
 
-        Versions get new addresses when who may see them changes; the old ones end then.
+        A change of ``visibility`` or ``access_tier`` gives versions new addresses; the old ones stop working.
         """
         body = given(tags=tags, link=link, metadata=metadata, visibility=visibility, access_tier=access_tier)
         return self._http.call("update_image", models.Image, path={"image_id": image_id}, json_body=body)
 
     def delete(self, image_id: Id) -> None:
-        """Deletes an image with its original and versions. What was counted for it stays."""
+        """Deletes an image with its original and versions. Events about it stay."""
         self._http.fetch("delete_image", path={"image_id": image_id})
 
     def reprocess(self, image_id: Id) -> models.ImageStateAnswer:
@@ -340,7 +340,7 @@ class Images(Resource):
         return self._http.call("reprocess_image", models.ImageStateAnswer, path={"image_id": image_id})
 
     def _prepare(self, verdict: UploadOutcome) -> Sending | None:
-        """Reads a file once, for its size and hash."""
+        """Reads a file once for its size and hash."""
         try:
             source = Source(verdict.source)
             verdict.filename = source.filename
@@ -384,7 +384,7 @@ class Images(Resource):
         return None
 
     def _deliver(self, link: models.UploadLink, file: Source, counter: Counter) -> None:
-        """Sends the bytes and says that they were sent."""
+        """Sends the bytes and reports that they were sent."""
         try:
             if link.params.method == "PUT":
                 self._put(link.upload_link, link.params.headers, file, counter)

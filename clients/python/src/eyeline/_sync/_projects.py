@@ -23,7 +23,7 @@ class Projects(Resource):
     """``client.projects``"""
 
     def create(self, name: str, *, tier: Tier | None = None, idempotency_key: str | None = None) -> models.Project:
-        """Makes a project. Takes the admin key.
+        """Creates a project. Requires the admin key.
 
         Raises:
             ApiError: 400 with ``errors`` for a wrong name or tier, 403 for another credential.
@@ -32,7 +32,7 @@ class Projects(Resource):
         return self._http.call("create_project", models.Project, json_body=body, idempotency_key=idempotency_key)
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> Items[models.ProjectList, models.Project]:
-        """Lists all projects, the newest first, ``limit`` a page. Takes the admin key."""
+        """Lists projects, the newest first, ``limit`` a page. A secret key sees its own project."""
         return Items(
             lambda query: self._http.call("list_projects", models.ProjectList, query=query),
             lambda page: page.projects,
@@ -44,7 +44,7 @@ class Projects(Resource):
         return self._http.call("get_project", models.Project, path={"project_id": project_id})
 
     def update(self, project_id: Id, *, name: str | Unset = UNSET, tier: Tier | Unset = UNSET) -> models.Project:
-        """Changes what is given, and nothing else. Takes the admin key."""
+        """Changes only the given fields. A change of ``tier`` requires the admin key."""
         return self._http.call(
             "update_project", models.Project, path={"project_id": project_id}, json_body=given(name=name, tier=tier)
         )
@@ -61,7 +61,7 @@ class Projects(Resource):
         return self._http.call("get_project_usage", models.ProjectUsage, path={"project_id": project_id})
 
     def erase_session(self, project_id: Id, session_id: Id, *, idempotency_key: str | None = None) -> models.Erasure:
-        """Erases the events of a session that were received until now. Takes the admin key.
+        """Erases the events of a session that were received until now. Requires the admin key.
 
         Returns once no answer shows the events. ``state`` becomes ``done`` when no file holds them.
         """
@@ -76,7 +76,7 @@ class Projects(Resource):
     def erasures(
         self, project_id: Id, *, limit: int | None = None, cursor: str | None = None
     ) -> Items[models.ErasureList, models.Erasure]:
-        """Lists the receipts of erasures, the newest first. Takes the admin key."""
+        """Lists the receipts of erasures, the newest first. Requires the admin key."""
         path = {"project_id": project_id}
         return Items(
             lambda query: self._http.call("list_erasures", models.ErasureList, path=path, query=query),
@@ -85,7 +85,7 @@ class Projects(Resource):
         )
 
     def erasure(self, project_id: Id, erasure_id: Id) -> models.Erasure:
-        """Returns the receipt of one erasure. Takes the admin key."""
+        """Returns the receipt of one erasure. Requires the admin key."""
         path = {"project_id": project_id, "erasure_id": erasure_id}
         return self._http.call("get_erasure", models.Erasure, path=path)
 

@@ -31,7 +31,7 @@ class Uploads(Resource):
 
         Args:
             source: A path, bytes, or an open binary file.
-            user_id: With a key: whose upload it is.
+            user_id: With a key: the user who owns the upload.
             tier: With a key: the user's tier, ``free`` by default.
             filename: Its name; that of the path by default.
             idempotency_key: A key of your own.
@@ -70,5 +70,5 @@ class Uploads(Resource):
         return self._http.call("get_upload", models.Image, path={"image_id": image_id})
 
     def delete(self, image_id: Id) -> None:
-        """Deletes an upload. Its user may keep one more."""
+        """Deletes an upload. It no longer counts towards the user's quota."""
         self._http.fetch("delete_upload", path={"image_id": image_id})

@@ -1,4 +1,4 @@
-"""Waits until images are done: told by the stream of their project, or by looking where there is no stream."""
+"""Waits until images are done: by the stream of their project, or by polling where the stream cannot be read."""
 
 # Made from ``_async`` by scripts/generate.py: change that file.
 

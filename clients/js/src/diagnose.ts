@@ -1,6 +1,6 @@
 /** Finds out why the server's answer cannot be read: a browser tells a page only that it cannot. */
 
-/** What can fail: the first that does is named. */
+/** The checks. `debug` names the first one that fails. */
 export type Check = 'offline' | 'csp' | 'server' | 'origin' | 'application' | 'consent' | 'event';
 
 let blocked = '';

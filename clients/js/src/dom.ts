@@ -18,11 +18,11 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** An address of the web, or null: a link out of a catalogue may be anything, a script too. */
+/** An http or https address, or null. A link from a catalogue may be anything, also a script. */
 export const webAddress = (link: string | null | undefined): string | null =>
   link && /^https?:\/\//i.test(link) ? link : null;
 
-/** Sets an attribute, or takes it away when there is no value. */
+/** Sets an attribute, or removes it if there is no value. */
 export function setOrRemove(element: Element, name: string, value: string | null | undefined): void {
   if (value) element.setAttribute(name, value);
   else element.removeAttribute(name);

@@ -11,7 +11,7 @@ import { wordsFor, type Words } from './words.js';
 
 export type { Item } from './pages.js';
 
-/** What `eyeline-click` tells. Cancelled, the event keeps the link from being followed and the lightbox closed. */
+/** The detail of `eyeline-click`. If the event is cancelled, no link is followed and no lightbox opens. */
 export interface ClickDetail {
   image_id: string;
   external_id: string | null;
@@ -31,11 +31,11 @@ declare global {
 
 const TAG = 'eyeline-gallery';
 const ATTRIBUTES = ['gallery', 'application', 'host', 'order', 'page-size', 'lang'];
-/** The next page is read when the end is this near. */
+/** The distance from the end at which the next page is read. */
 const AHEAD_PX = 1500;
 /** Items that are kept in memory. After them no more pages are read. */
 const ITEMS_MAX = 20_000;
-/** When the order is read again after a click. The server applies an event within a second. */
+/** The waits before the order is read again after a click. The server applies an event within a second. */
 const AGAIN_MS = [400, 1100, 2500];
 const READ = { attempts: 4, baseMs: 1000, maxMs: 10_000 };
 
@@ -54,7 +54,7 @@ export class EyelineGallery extends Base {
   }
 
   disconnectedCallback(): void {
-    // A move within the page takes the element out and puts it in again.
+    // A move within the page disconnects the element and connects it again.
     this.#restart();
   }
 
@@ -101,7 +101,7 @@ export class EyelineGallery extends Base {
   }
 }
 
-/** One gallery on show, from its first page until the element is taken away or changed. */
+/** One shown gallery, from its first page until the element is removed or changed. */
 class Show {
   #host: HTMLElement;
   #shadow: ShadowRoot;
@@ -186,12 +186,12 @@ class Show {
     if (!this.#grid.element.isConnected) this.#begin();
     if (this.#lightbox.element.open) this.#isStale = true;
     else this.#grid.show(this.#pages.items);
-    // An observer speaks only of changes, and the end may still be near.
+    // An observer reports only changes, and the end may still be near.
     this.#ahead.disconnect();
     if (this.#pages.hasMore) this.#ahead.observe(this.#end);
   }
 
-  /** Puts the grid in the place of what was shown before it. What follows the element must not move up. */
+  /** Replaces the earlier content by the grid. The content below the element must not move up. */
   #begin(): void {
     const height = this.#host.offsetHeight;
     this.#shadow.replaceChildren(this.#grid.element, this.#end, this.#status, this.#lightbox.element);
@@ -206,7 +206,7 @@ class Show {
     retry.addEventListener('click', () => this.#more());
     this.#status.replaceChildren(make('p', ''), retry);
     this.#status.firstElementChild!.textContent = this.#words.failed;
-    // Without a first page the element goes on showing its own content, its links above all.
+    // Without a first page the element keeps showing its own content, such as links.
     if (!this.#status.isConnected) this.#shadow.append(this.#status);
   }
 
@@ -239,7 +239,7 @@ class Show {
         if (this.#grid.isWithin(LIMIT_MAX)) await this.again();
       }
     } catch {
-      // The order stays as it is; the next page or click tells more.
+      // The order stays as it is until the next page or click.
     }
   }
 

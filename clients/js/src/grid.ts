@@ -10,7 +10,7 @@ import { isWithin, justify, lastRow, touching, type Box } from './shared/justify
 import { paint } from './shared/thumbhash.js';
 import type { Words } from './words.js';
 
-/** Very wide and very tall pictures are cropped to these in the grid, never in the lightbox. */
+/** The grid crops very wide and very tall pictures to these aspects. The lightbox does not. */
 const ASPECT_MIN = 0.5;
 const ASPECT_MAX = 3;
 /** Pixels above and below the visible part in which tiles are in the document. */
@@ -18,7 +18,7 @@ const MARGIN = 1200;
 /** Tiles in the document, unless a screen shows more; and the fewest before and after the visible ones. */
 const TILES_MAX = 600;
 const SPARE_MIN = 50;
-/** Making tiles gives way to the visitor after this time, and goes on in a task of its own. */
+/** Milliseconds after which the making of tiles yields to the visitor, and continues in another task. */
 const SLICE_MS = 5;
 const GLIDE = { duration: 450, easing: 'cubic-bezier(.2,.7,.2,1)' };
 
@@ -34,7 +34,7 @@ interface Tile {
 }
 
 export interface GridEvents {
-  /** Begins to watch a tile, or notes its new place. Gives the function that ends it. */
+  /** Begins to watch a tile, or notes its new place. Returns a function that ends it. */
   watch(element: Element, item: Item): () => void;
   chosen(event: MouseEvent, item: Item): void;
 }
@@ -55,7 +55,7 @@ export class Grid {
   #boxes: Box[] = [];
   /** The tiles in the document, by image. */
   #tiles = new Map<string, Tile>();
-  /** The image whose tile the tab key comes to. That tile stays in the document. */
+  /** The image whose tile the tab key reaches. That tile stays in the document. */
   #stop: string | undefined;
   #width = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,7 +63,7 @@ export class Grid {
   #visible: { top: number; bottom: number } | undefined;
   /** Two spans without tiles, above and below. Each ends halfway between the nearest tile of it and the visible part. */
   #gaps = [0, 1].map(() => make('div', '', { class: 'gap', 'aria-hidden': 'true' }));
-  /** Measures what can be seen, in any scroller and any frame, when a gap comes into sight. */
+  /** Measures the visible part, in any scroller and any frame, when a gap becomes visible. */
   #sight = new IntersectionObserver((entries) => this.#sighted(entries));
   #resize = new ResizeObserver(() => {
     if (this.element.clientWidth === this.#width) return;
@@ -142,7 +142,7 @@ export class Grid {
     this.#look(this.element);
   }
 
-  /** Asks what can be seen; an observer speaks of a new target at the next frame. */
+  /** Requests a measurement of the visible part: an observer reports a new target at the next frame. */
   #look(...targets: Element[]): void {
     for (const target of targets) {
       this.#sight.unobserve(target);
@@ -284,7 +284,7 @@ export class Grid {
     }
   }
 
-  /** The tab key comes back to the tile that had the focus last. */
+  /** Lets the tab key return to the tile that had the focus last. */
   #focused(target: EventTarget | null): void {
     for (const [id, { link }] of this.#tiles) {
       if (link === target) this.#stop = id;

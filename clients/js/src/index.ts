@@ -12,8 +12,8 @@ declare const SCRIPT_URL: string | undefined;
 const trackers = new Map<string, Tracker>();
 
 /**
- * The tracker of an application. A page has one of each: the element and every call share it, so that the visitor's
- * consent holds for all of them. Options of a later call are taken over.
+ * Returns the tracker of an application. A page has one tracker for each application: the element and every call share
+ * it, so that the visitor's consent holds for all of them. A later call applies its options to it.
  */
 export function createTracker(options: TrackerOptions): Tracker {
   const home = typeof SCRIPT_URL === 'string' ? new URL('.', SCRIPT_URL).href : globalThis.location?.origin;

@@ -19,7 +19,7 @@ export class Lightbox {
   #previous: HTMLButtonElement;
   #next: HTMLButtonElement;
 
-  /** `nearEnd` is told that more items are wanted, `closed` the item that was shown last. */
+  /** Calls `nearEnd` when more items are needed, and `closed` with the item that was shown last. */
   constructor(
     words: Words,
     private nearEnd: () => void,
@@ -61,7 +61,7 @@ export class Lightbox {
     });
   }
 
-  /** Opens at `index`. The list itself is kept: items that are added to it are reached too. */
+  /** Opens at `index`. Keeps the list itself, so items that are added later are reached too. */
   open(items: Item[], index: number): void {
     this.#items = items;
     this.element.showModal();

@@ -28,10 +28,10 @@ export interface Page {
   next_cursor: string | null;
 }
 
-/** The most items of one request, hence how much of the top can follow the order. */
+/** The most items of one request, and so the length of the top that can follow the order. */
 export const LIMIT_MAX = 100;
 
-/** Reads one page. `fresh`: what the browser has in its cache has to be confirmed by the server. */
+/** Reads one page. `fresh`: the server has to confirm an answer from the browser's cache. */
 export type Read = (asked: { limit?: number | undefined; cursor?: string | null; fresh: boolean }) => Promise<Page>;
 
 /** A page that could not be read; without a status there was no answer that may be read. */
@@ -87,14 +87,14 @@ export class Pages {
     return !this.#begun || this.#cursor !== null;
   }
 
-  /** Reads the first page, or the next one in the order that the first began. Gives the items that are new. */
+  /** Reads the first page, or the next one in the same order. Returns the new items. */
   more(): Promise<Item[]> {
     return this.#inTurn(async () => {
       if (!this.hasMore) return [];
       const page = this.#brought ?? (await this.#read({ limit: this.#limit, cursor: this.#cursor, fresh: false }));
       this.#brought = null;
       this.#begun = true;
-      // A cursor that has outlived its order goes on in the newest one, which may repeat items.
+      // A cursor that has outlived its order continues in the newest one, which may repeat items.
       const known = new Set(this.items.map(({ image_id }) => image_id));
       const added = named(page).filter(({ image_id }) => !known.has(image_id));
       this.items.push(...added);

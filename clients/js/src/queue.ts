@@ -2,7 +2,7 @@
 
 import { timeOfUuid7 } from './shared/uuid.js';
 
-/** What the queue needs of `localStorage`. */
+/** The part of `localStorage` that the queue uses. */
 export type EventStore = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 export interface Waiting {
@@ -33,7 +33,7 @@ export class Queue {
   #bytes = 0;
   #prefix: string;
   #store: EventStore | null = null;
-  /** Events that were dropped, since they were too many or too old. */
+  /** Events that were dropped because they were too many or too old. */
   dropped = 0;
 
   constructor(prefix: string) {
@@ -83,7 +83,7 @@ export class Queue {
     for (const waiting of this.#waiting.values()) waiting.text = waiting.text.replaceAll(before, after);
   }
 
-  /** Takes in what earlier pages left in the store, and saves what waits and what comes. */
+  /** Adds the events that earlier pages left in the store, and stores waiting and future events. */
   attach(store: EventStore | null): void {
     this.#store = store;
     if (!store) return;

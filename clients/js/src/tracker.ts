@@ -37,7 +37,7 @@ export interface TrackerOptions {
    * call of `consent()` changes that.
    */
   consent?: Consent;
-  /** The longest that an event waits for others, 250 to 5,000 ms. Default: 1,000. A click waits for 250 ms. */
+  /** The longest time that an event waits for others, 250 to 5,000 ms. Default: 1,000. A click waits for 250 ms. */
   flush_ms?: number;
   /** How long half of a tile has to be on screen until it counts as a view, in ms. Default: 0. */
   dwell_ms?: number;
@@ -52,7 +52,7 @@ export interface TrackerOptions {
 const FLUSH_MS_MIN = 250;
 const FLUSH_MS_MAX = 5000;
 const RETRY = { baseMs: 1000, maxMs: 60_000 };
-/** After a refusal of the application or the origin, which somebody has to put right. */
+/** The pause after a refusal of the application or the origin, which somebody has to correct. */
 const REFUSED_MS = 60_000;
 const TEXT_CHARS_MAX = 200;
 const SESSION = 'eyeline.session';
@@ -66,7 +66,7 @@ function storage(name: 'localStorage' | 'sessionStorage'): Storage | null {
   }
 }
 
-/** Whether the browser sends Global Privacy Control. */
+/** True if the browser sends Global Privacy Control. */
 const isPrivate = (): boolean =>
   (globalThis.navigator as { globalPrivacyControl?: boolean } | undefined)?.globalPrivacyControl === true;
 
@@ -115,7 +115,7 @@ export class Tracker {
 
   /**
    * Counts a view of an image once half of its tile was on screen, and each click on the tile. Called again with the same
-   * element, it notes the new place. Gives a function that ends it.
+   * element, it notes the new place. Returns a function that ends it.
    */
   watch(tile: Element, place: Place): () => void {
     this.#watch ??= new Watch(
@@ -134,7 +134,7 @@ export class Tracker {
     this.#watch?.again();
   }
 
-  /** Sends what waits. Resolves when the server has answered for it, or when an attempt has failed. */
+  /** Sends the waiting events. Resolves after the server's answer, or after a failed attempt. */
   flush(): Promise<void> {
     this.#sending ??= this.#drain().finally(() => {
       this.#sending = null;
@@ -142,21 +142,21 @@ export class Tracker {
     return this.#sending;
   }
 
-  /** @internal Takes over the options that are given. */
+  /** @internal Applies the given options. */
   configure(options: TrackerOptions): void {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.#options = { ...this.#options, ...Object.fromEntries(given) };
     if (options.consent && !isPrivate()) this.consent(options.consent);
   }
 
-  /** @internal Tells `debug`. */
+  /** @internal Reports to `debug`. */
   say(check: Check, sentence: string): void {
     const { debug } = this.#options;
     if (typeof debug === 'function') debug(sentence, check);
     else if (debug) console.warn(`eyeline: [${check}] ${sentence}`);
   }
 
-  /** @internal Finds out why a request got no answer, and tells `debug`. */
+  /** @internal Finds out why a request got no answer, and reports it to `debug`. */
   async check(): Promise<void> {
     if (!this.#options.debug || this.#checking) return;
     this.#checking = true;
@@ -164,7 +164,7 @@ export class Tracker {
     this.#checking = false;
   }
 
-  /** Acts on the consent that is given now. What the visitor once allowed to store stays until that is revoked. */
+  /** Applies the present consent. Data that the visitor allowed to store stays until that consent is revoked. */
   #enter(before: Consent): void {
     const store = storage('localStorage');
     const session = storage('sessionStorage');
@@ -216,11 +216,11 @@ export class Tracker {
       if (text.length * 3 > BODY_BYTES_MAX) throw 'it is too large';
       this.#queue.add(event.event_id, text);
     } catch (error) {
-      // A mistake of the page's own must not break the page.
+      // A mistake of the page's own function must not break the page.
       this.say('event', `Dropped: ${error}.`);
       return true;
     }
-    // After a failure the pause is not the next event's to end.
+    // The next event must not end the pause after a failure.
     if (!this.#failures) this.#schedule(waitMs);
     return true;
   }
@@ -276,7 +276,7 @@ export class Tracker {
     if (this.#queue.size) this.#schedule(FLUSH_MS_MIN);
   }
 
-  /** The page may go away. What is on its way goes again, since that request may be cut off. */
+  /** The page may go away. Events on their way are sent again, because their request may be cut off. */
   #leave(): void {
     if (this.#sends && Date.now() >= this.#notBefore) this.#send(true);
   }

@@ -1,6 +1,6 @@
 /** Views and clicks of a gallery's tiles. */
 
-/** What an event says of the image on a tile. */
+/** The image on a tile, as an event names it. */
 export interface Place {
   gallery_id: string;
   image_id: string;
@@ -15,7 +15,7 @@ interface Tile {
   timer?: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Tells of each image once that half of its tile was on screen, and of every click. */
+/** Reports once for each image that half of its tile was on screen, and every click. */
 export class Watch {
   #tiles = new Map<Element, Tile>();
   #seen = new Set<string>();
@@ -30,7 +30,7 @@ export class Watch {
     document.addEventListener('visibilitychange', () => this.again());
   }
 
-  /** Watches a tile, or notes its new place. Gives the function that ends it. */
+  /** Watches a tile, or notes its new place. Returns a function that ends it. */
   add(element: Element, place: Place): () => void {
     const known = this.#tiles.get(element);
     if (known) {
@@ -46,7 +46,7 @@ export class Watch {
     return () => this.#remove(element);
   }
 
-  /** Looks at all tiles anew: an observer speaks only of changes. */
+  /** Checks all tiles again: an observer reports only changes. */
   again(): void {
     for (const element of this.#tiles.keys()) this.#observe(element);
   }

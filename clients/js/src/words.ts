@@ -1,4 +1,4 @@
-/** What the element says, in the languages it knows. */
+/** The texts of the element, in the languages it knows. */
 
 export interface Words {
   gallery: string;

@@ -3,7 +3,7 @@
 export interface Backoff {
   baseMs?: number;
   maxMs?: number;
-  /** Gives a number from 0 to 1. */
+  /** Returns a number from 0 to 1. */
   random?: () => number;
 }
 

@@ -11,8 +11,8 @@ export interface Move<Id> {
 }
 
 /**
- * Compares two layouts and gives, for every id in both, the transform that shows it at its old place. Left out are tiles
- * that moved by less than half a pixel, and those outside `view` before and after.
+ * Compares two layouts and returns, for every id in both, the transform that shows it at its old place. Leaves out
+ * tiles that moved by less than half a pixel, and those outside `view` before and after.
  */
 export function moves<Id>(before: Map<Id, Box>, after: Map<Id, Box>, view: { top: number; bottom: number }): Move<Id>[] {
   const inView = (box: Box) => box.top < view.bottom && box.top + box.height > view.top;

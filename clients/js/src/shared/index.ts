@@ -1,4 +1,4 @@
-/** What the tracker, the element and the web application share. Nothing here knows a page or the API. */
+/** Code that the tracker, the element and the web application share. It knows neither a page nor the API. */
 
 export * from './backoff.js';
 export * from './flip.js';

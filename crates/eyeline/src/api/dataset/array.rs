@@ -115,7 +115,7 @@ impl ArrayCutter {
                 }
                 _ if byte.is_ascii_whitespace() => {}
                 (Place::BeforeArray, _) => return Err(no_array()),
-                _ => return Err(FieldErrors::one("", "Something stands behind the end of the JSON array.")),
+                _ => return Err(FieldErrors::one("", "The body goes on after the end of the JSON array.")),
             }
         }
         self.buffer.drain(..start);

@@ -23,7 +23,7 @@ enum State {
     Quote,
     /// After the closing quote and a space.
     Closed,
-    /// A text follows the closing quote. The record ends with its line.
+    /// Text follows the closing quote. The record ends with its line.
     Broken,
 }
 
@@ -190,9 +190,8 @@ impl CsvReader {
             return Ok(next);
         } else if self.state == State::Broken {
             let name = self.name_of(self.cell);
-            let sentence = format!(
-                "A text stands behind the closing quote of {name}. Inside of a quoted cell, a quote is written twice."
-            );
+            let sentence =
+                format!("Text follows the closing quote of {name}. Inside a quoted cell, a quote is written twice.");
             if self.header.is_none() {
                 return Err(FieldErrors::one("header", sentence));
             }

@@ -39,9 +39,9 @@ use crate::flow::gallery::dataset::{BadRow, Load, LoadInto};
 use crate::flow::photo::upload::ProjectLimits;
 
 const ROWS_MAX: u64 = 1_000_000;
-/// Bytes of rows after which they are stored, however few they are.
+/// Bytes of read rows after which they are stored, even if they are few.
 const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// A client that sends nothing for this long is gone.
+/// A client that is silent for this long counts as gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -64,7 +64,7 @@ struct SentRow {
     /// The page behind the picture.
     #[schema(max_length = 2048, format = "uri", example = "https://shop.example/p/1")]
     link: Option<String>,
-    /// Also with another offset, or a date alone. The time of the first load unless stated.
+    /// Other offsets and a date alone are accepted too. By default the time of the first load.
     #[schema(format = DateTime, example = "2021-01-31T09:15:27Z")]
     created_at: Option<String>,
     /// Each has at most 100 characters.
@@ -75,9 +75,9 @@ struct SentRow {
     width: Option<u32>,
     #[schema(minimum = 1, maximum = 100_000)]
     height: Option<u32>,
-    /// `public` unless stated at the first load.
+    /// `public` by default at the first load.
     visibility: Option<Visibility>,
-    /// `free` unless stated at the first load.
+    /// `free` by default at the first load.
     access_tier: Option<Tier>,
 }
 
@@ -88,13 +88,13 @@ struct LoadAnswer {
     created: u64,
     updated: u64,
     unchanged: u64,
-    /// Images that left the gallery, since a full feed does not have them any more.
+    /// Images that were removed from the gallery, because the full feed no longer has them.
     removed: u64,
-    /// Why a full feed removed nothing, in a sentence.
+    /// The reason why a full feed removed nothing, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     not_removed: Option<&'static str>,
-    /// The first 1,000 rows that were not taken.
+    /// The first 1,000 rejected rows.
     #[schema(max_items = 1000)]
     rejected: Vec<RejectedRow>,
     rejected_count: u64,
@@ -104,7 +104,7 @@ struct LoadAnswer {
 struct RejectedRow {
     /// From 1: the element of the array, the line, or the record after the header.
     row: u64,
-    /// Field to sentences; `row` speaks of the row as a whole.
+    /// Sentences by field; `row` stands for the row as a whole.
     errors: FieldErrors,
 }
 
@@ -121,8 +121,8 @@ struct RejectedRow {
          description = "Which columns mean which fields, as COLUMN:FIELD with commas between; or google_merchant, \
                         shopify or woocommerce, which COLUMN:FIELD may follow."),
         ("replace" = Option<bool>, Query,
-         description = "The body is the full feed: images of earlier loads that it does not have leave the gallery."),
-        ("fetch" = Option<bool>, Query, description = "Only false is taken: pictures stay at their addresses."),
+         description = "The body is the full feed: images of earlier loads that it lacks are removed from the gallery."),
+        ("fetch" = Option<bool>, Query, description = "Only false is accepted: pictures stay at their addresses."),
         ("Content-Encoding" = Option<String>, Header, description = "gzip or zstd; at most 4 GiB, unpacked."),
     ),
     request_body(
@@ -219,7 +219,7 @@ struct Reading {
     unpacking: Unpacking,
     text: TextReader,
     rows: RowReader,
-    /// Counts what came and was not stored yet.
+    /// Counts received bytes whose rows are not stored yet.
     room: Room,
     bytes_pending: usize,
 }
@@ -229,7 +229,7 @@ impl Reading {
         self.room.take(self.unpacking.memory())?;
         loop {
             let sent = tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped coming; the rows before may be stored.")
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "The body stopped arriving; the rows before may be stored.")
             })?;
             let Some(sent) = sent else { break };
             let broke_off = |error| Problem::new(StatusCode::BAD_REQUEST, format!("The body broke off: {error}."));
@@ -254,7 +254,7 @@ impl Reading {
     async fn store(&mut self, app: &App, load: &mut Load<'_>) -> Answer<()> {
         while let Some(row) = self.rows.take() {
             if row.number > ROWS_MAX {
-                let detail = format!("One call takes {ROWS_MAX} rows; send the others by another one.");
+                let detail = format!("One call takes {ROWS_MAX} rows; send the others in another call.");
                 return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
             }
             let read = match row.read {

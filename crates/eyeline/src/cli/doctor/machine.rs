@@ -157,8 +157,8 @@ fn memory_of(available: Option<u64>, server_bytes_max: u64, decode_bytes_max: u6
     let found = format!(
         "{available_mib} MiB may be used, up to {server_mib} MiB of it by the server itself and {decode_mib} MiB for decoding"
     );
-    let remedy = "Huge pictures and many requests together could use all of it, and the kernel would kill the server: add memory, or lower \
-                  EYELINE_DECODE_BYTES_MAX.";
+    let remedy = "Huge pictures and many requests together could use all of it, and the kernel would kill the server: add \
+                  memory, or lower EYELINE_DECODE_BYTES_MAX.";
     if decode_bytes_max > available {
         Check::broken(NAME, found, remedy)
     } else if decode_bytes_max > available / 2 || server_bytes_max.saturating_add(decode_bytes_max) > available {

@@ -14,8 +14,8 @@ use crate::settings::Settings;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Checks the settings in force in each engine, that every lake file exists, the sandbox that the kernel enforces, disk, memory
-and secrets. It may run while the server runs. The exit code is 1 if a promise does not hold.")]
+Checks the settings in force in each engine, that every lake file exists, the sandbox that the kernel enforces, disk,
+memory and secrets. It may run while the server runs. The exit code is 1 if a promise does not hold.")]
 pub(super) struct Arguments {
     /// Print the report as JSON, for scripts
     #[arg(long)]
@@ -64,8 +64,8 @@ fn server((url, told): (String, Option<Value>)) -> Vec<Check> {
         return vec![Check::noted(NAME, format!("no server answers at {url}"), remedy)];
     };
     const KEPT: &str = "Events are accepted, and counted once the partition is free.";
-    let remedy = "After a failed fsync nothing is accepted until a restart: check the server's log and the disk, then restart \
-                  it.";
+    let remedy = "After a failed fsync nothing is accepted until a restart: check the server's log and the disk, then \
+                  restart it.";
     const SLOWER: &str =
         "Until it answers, pages take longer, and processes notice changes later: check EYELINE_CACHE_URL.";
     let away = engines.iter().filter(|engine| engine["reachable"] != true);

@@ -36,8 +36,8 @@ impl Mount {
         }
         let is_remote = kind.starts_with("nfs") || kind.starts_with("fuse") || matches!(kind, "cifs" | "smb3" | "9p");
         if is_remote {
-            let remedy = "A synced write is only as safe as the file server makes it, and SQLite's files do not belong on a network: choose \
-                          a local disk.";
+            let remedy = "A synced write is only as safe as the file server makes it, and SQLite's files do not belong on a \
+                          network: choose a local disk.";
             return Check::noted(name, found, remedy);
         }
         Check::holds(name, found)

@@ -32,7 +32,7 @@ impl Tier {
     }
 }
 
-/// Whether everybody may see it.
+/// `public`: everybody whose tier suffices sees it. `private`: only keys see it, and the user who uploaded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {

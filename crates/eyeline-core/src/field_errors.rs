@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// The message for a missing field.
 pub const REQUIRED: &str = "This field is required.";
 
-/// Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
+/// Sentences by field path, as in the `errors` of a problem document. The empty path stands for the whole body and is
 /// shown as `body`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]

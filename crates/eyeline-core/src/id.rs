@@ -37,15 +37,16 @@ macro_rules! ids {
 }
 
 ids! {
-    /// The owner of images, galleries and events; the wall between tenants.
+    /// A tenant: the owner of images, galleries and events. Nothing of it is visible from another project.
     ProjectId;
-    /// A trusted sender of events within a project; public, so it can only write events and read public galleries.
+    /// A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    /// galleries.
     ApplicationId;
-    /// One picture with its original and its versions.
+    /// An image with its original and its versions.
     ImageId;
     /// A set of images with an order.
     GalleryId;
-    /// One event as its sender names it, or as the server does when the sender does not.
+    /// An event. The sender may choose the id; otherwise the server does.
     EventId;
     /// One visit, as the sending application sees it.
     SessionId;
@@ -53,7 +54,7 @@ ids! {
     JobId;
     /// A published order of a gallery.
     OrderId;
-    /// A request to erase what a session did.
+    /// A request to erase the events of a session.
     ErasureId;
 }
 

@@ -3,31 +3,31 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Stable: a code never changes its meaning.
+/// The reason for the state `error`. A code never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageErrorCode {
     /// The file ends before its picture does.
     Truncated,
-    /// The bytes are of no picture format that is known.
+    /// The bytes match no known picture format.
     NotAnImage,
-    /// Over a limit of size, or of frames.
+    /// The picture exceeds a limit of pixels, sides, frames or memory.
     TooManyPixels,
-    /// A picture of a format, or of a feature of a format, that is not taken.
+    /// The format, or a feature of it, is not supported.
     Unsupported,
     /// The file is whole but contradicts itself.
     Damaged,
-    /// The decoder died over the file, each time it was tried.
+    /// The decoder crashed on the file at every attempt.
     DecoderCrashed,
-    /// Reading the file took too long, each time it was tried.
+    /// Processing the file took too long at every attempt.
     TimedOut,
-    /// Another size or SHA-256 than was announced.
+    /// Size or SHA-256 differ from the stated ones.
     NotAsStated,
     /// Nothing was sent to the upload link in time.
     NeverArrived,
-    /// The server could not do its part, however often it tried.
+    /// The server failed in every attempt.
     ProcessingFailed,
-    /// Whoever worked on it stopped answering, too often.
+    /// The servers that worked on the image stopped responding too often.
     WorkerDied,
 }
 

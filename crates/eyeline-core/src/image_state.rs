@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageState {
-    /// A link was given out; nothing has arrived.
+    /// It has an upload link; nothing has arrived.
     Init,
     /// The original is stored; a job waits.
     Uploaded,
@@ -14,7 +14,7 @@ pub enum ImageState {
     Processing,
     /// Every version exists and is published.
     Done,
-    /// It ended with a reason.
+    /// It failed, with a reason.
     Error,
 }
 

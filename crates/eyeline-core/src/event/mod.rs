@@ -36,7 +36,8 @@ pub struct Event {
     pub source: Option<Source>,
     /// The version of the type's schema at the time of receipt; `None` if the type had none.
     pub schema: Option<SchemaMark>,
-    /// The contents of the place receipt that came with a view or click; `None` without one, or with one that is not valid.
+    /// The contents of the place receipt that came with a view or click; `None` without one, or with one that is not
+    /// valid.
     pub served: Option<Served>,
     /// Set when the event returns from quarantine.
     pub replay: Option<Replay>,
@@ -69,13 +70,13 @@ pub struct SchemaMark {
     pub checked: bool,
 }
 
-/// What becomes of an event that does not fit the schema of its type.
+/// The treatment of an event that does not fit the schema of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInvalid {
-    /// It is refused at the door.
+    /// It is refused with 400.
     Reject,
-    /// It is accepted and kept apart with the reasons.
+    /// It is accepted and quarantined with the reasons.
     Quarantine,
 }
 

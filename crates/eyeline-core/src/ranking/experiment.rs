@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::score::hash_of;
 use crate::{GalleryId, Strategy};
 
-/// What the visitors of the control group see.
+/// The order that the visitors of the control group see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {

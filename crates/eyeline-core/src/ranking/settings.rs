@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::experiment::{Control, Holdout};
 use crate::WeightFactors;
 
-/// A way to order a gallery. Without any event every one of them is exactly newest first.
+/// A rule that ranks images. Without events every strategy shows the newest image first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -15,17 +15,17 @@ pub enum Strategy {
     /// By views and clicks, exactly; ties newest first.
     #[default]
     Weight,
-    /// As `weight`, each event counting less the older it is.
+    /// As `weight`, but an event counts less the older it is.
     WeightDecay,
-    /// By clicks, each counting less the older it is.
+    /// By clicks, which count less the older they are.
     Trending,
-    /// By clicks a view, drawn towards the gallery's mean while there are few views.
+    /// By clicks per view, shrunk towards the gallery's mean while there are few views.
     Ctr,
-    /// By the appeal that clicks show once attention to a place is taken out, with room for what is little known.
+    /// By clicks corrected for the attention that a rank gets, with exploration of little-known images.
     Interest,
-    /// As `interest`, by an upper bound of the appeal in place of a draw.
+    /// As `interest`, but by an upper bound of the appeal instead of a random draw.
     InterestFixed,
-    /// As the owner arranged it, the rest newest first.
+    /// As the owner's rules arrange it, the rest newest first.
     Manual,
     /// By chance, anew each minute in which something happened.
     Random,

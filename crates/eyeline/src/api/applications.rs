@@ -143,7 +143,7 @@ struct RotationOrder {
     /// Seconds for which the older keys stay valid; 0 ends them with the answer.
     #[schema(maximum = 2_592_000, default = 86_400)]
     overlap_seconds: Option<u64>,
-    /// True replaces the signing secret too; tokens signed with the old one end at once.
+    /// True replaces the signing secret too; tokens signed with the old one end immediately.
     signing_secret: Option<bool>,
 }
 

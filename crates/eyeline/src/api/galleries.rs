@@ -44,7 +44,7 @@ pub struct GalleryAnswer {
     gallery_id: GalleryId,
     project_id: ProjectId,
     name: String,
-    /// Items of a page when the request does not say.
+    /// Items of a page by default.
     page_size: u32,
     visibility: Visibility,
     access_tier: Tier,
@@ -157,7 +157,7 @@ struct NewGallery {
     project_id: ProjectId,
     #[schema(min_length = 1, max_length = 200, example = "Home")]
     name: String,
-    /// Items of a page when the request does not say.
+    /// Items of a page by default.
     #[schema(minimum = 1, maximum = 100, default = 20)]
     page_size: Option<u32>,
     visibility: Option<Visibility>,

@@ -60,7 +60,7 @@ struct Session {
     public_url: String,
 }
 
-/// The body of [`sign_in`]: one of the two.
+/// The credential of a sign-in: one of the two.
 #[derive(ToSchema)]
 #[schema(example = json!({"ticket": "eyl_ticket_…"}))]
 #[expect(dead_code, reason = "describes the body, which is read field by field")]

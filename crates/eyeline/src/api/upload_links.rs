@@ -59,7 +59,7 @@ async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The body of [`post`]: the link's `fields`, which all have to stand before the file.
+/// The form of an upload link: all of the link's `fields`, then the file.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form, which is read field by field")]
 struct IncomingForm {

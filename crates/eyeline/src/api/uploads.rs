@@ -53,7 +53,7 @@ struct UserParameters {
     tier: Option<Tier>,
 }
 
-/// The body of [`create_upload`].
+/// The form of a user's upload.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form, which is read field by field")]
 struct UploadForm {

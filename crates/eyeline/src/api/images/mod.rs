@@ -46,7 +46,7 @@ pub fn routes() -> OpenApiRouter<App> {
 struct LimitsAnswer {
     /// Bytes of a file.
     max_file_bytes: u64,
-    /// Images that are kept; null: no limit.
+    /// Images of the project or user; null: no limit.
     max_images: Option<u64>,
     /// Types of files that are accepted.
     content_types: Vec<&'static str>,

@@ -67,11 +67,11 @@ pub struct Placed {
 #[schema(as = GalleryPage)]
 pub struct Page {
     pub gallery_id: GalleryId,
-    /// The published order that the page is of.
+    /// The published order of the page.
     pub order_id: OrderId,
     pub strategy: Strategy,
     pub published_at: Timestamp,
-    /// True when the cursor's order is no longer kept, so that images may repeat; else absent.
+    /// True if the cursor's order is no longer kept, so that images may repeat. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restarted: bool,
     #[schema(max_items = 100)]
@@ -95,22 +95,22 @@ pub struct Item {
     pub preview: Option<String>,
     /// For an `<img>`: every version with its width.
     pub srcset: Option<String>,
-    /// For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where that was made; null when it
-    /// was not.
+    /// For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where it exists. Null without
+    /// WebP.
     pub srcset_webp: Option<String>,
     pub link: Option<String>,
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub thumbhash: Option<String>,
-    /// The place receipt. A view or click that returns it in its envelope tells ranking where the image was seen. Null
-    /// outside of a page.
+    /// The place receipt. A view or click that returns it beside its `data` proves the rank at which the image was
+    /// served. Null outside of a page.
     #[schema(max_length = 24)]
     pub place: Option<String>,
     #[serde(flatten)]
     numbers: Numbers,
 }
 
-/// The numbers are for keys alone.
+/// The counters of an item, for keys only.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = GalleryItemNumbers)]
 struct Numbers {
@@ -123,7 +123,7 @@ struct Numbers {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     clicks: Option<u64>,
-    /// What a guarded gallery ranks by.
+    /// The views and clicks by which a guarded gallery ranks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     counted_views: Option<u64>,

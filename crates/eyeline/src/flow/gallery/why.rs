@@ -20,13 +20,13 @@ pub struct Why {
     order_id: OrderId,
     published_at: Timestamp,
     strategy: Strategy,
-    /// Which of the orders side by side.
+    /// The number of the concurrent order, from 0.
     snapshot: u8,
     /// From 1; null while the order does not have the image.
     position: Option<u64>,
     views: u64,
     clicks: u64,
-    /// Without what the gallery's guard left out; a guarded gallery ranks by these.
+    /// True if the gallery ranks by `counted_views` and `counted_clicks`, which exclude what its guard ignores.
     guard: bool,
     counted_views: u64,
     counted_clicks: u64,
@@ -34,40 +34,41 @@ pub struct Why {
     weight: u64,
     view_weight: u32,
     click_weight: u32,
-    /// Views and clicks, each counted less the older it is.
+    /// Views and clicks, which count less the older they are.
     decayed_views: f64,
     decayed_clicks: f64,
-    /// Clicks, and views times the attention of their place and the image's age, where the server knows the place; each
-    /// counted less the older it is.
+    /// Clicks, and views times the attention of their rank and the factor of the image's age, of events with a valid
+    /// place receipt. Both count less the older they are.
     hits: f64,
     exposure: f64,
-    /// The mean appeal of the gallery's images, and how alike they are.
+    /// The mean appeal of the gallery's images, and its shape: the standard deviation is `prior_mean /
+    /// sqrt(prior_shape)`.
     prior_mean: f64,
     prior_shape: f64,
-    /// Mean and standard deviation of what the image's appeal is believed to be:
+    /// Mean and standard deviation of the estimated appeal of the image:
     /// `m = (prior_shape + hits) / (prior_shape / prior_mean + exposure)`, `sd = sqrt(prior_shape + hits) / (…)`.
     m: f64,
     sd: f64,
-    /// What the image is given the chance to be, in the strategy `interest` once enough is known; else null.
+    /// The appeal that `interest` drew for this order, once enough is known. Null otherwise.
     draw: Option<f64>,
     temper: f64,
     bound: f64,
     age_factor: f64,
-    /// The gallery's clicks a view, and how many views it is worth, in the strategy `ctr`.
+    /// The gallery's clicks per view in the strategy `ctr`, and the number of views that it counts as.
     click_rate: f64,
     click_rate_views: f64,
-    /// What the rules multiply the score by.
+    /// The factor of the rules.
     boost: f64,
     /// The position that a rule pins the image to.
     pin: Option<u32>,
-    /// Which rule has the last word on the place: `pin`, `boost` or null.
+    /// The rule that decides the rank: `pin`, `boost` or null.
     #[schema(value_type = Option<DecidingRule>)]
     rule: Option<&'static str>,
-    /// The order that the visitor's group sees, in a gallery with a hold-out: `control` or `treatment`; else null.
+    /// The visitor's group in a gallery with a hold-out: `control` or `treatment`. Null otherwise.
     #[schema(value_type = Option<VisitorGroup>)]
     arm: Option<&'static str>,
     score: f64,
-    /// How the score follows from the parts.
+    /// The formula of the score, with the names of these fields.
     formula: &'static str,
     neighbours: Neighbours,
 }
@@ -180,7 +181,7 @@ fn formula(Ranking { strategy, guard, .. }: Ranking, drawn: bool) -> &'static st
         Strategy::Ctr => "(clicks + click_rate_views * click_rate) / (views + click_rate_views) * boost",
         Strategy::Interest if drawn => "age_factor * (m + temper * (draw - m)) * boost",
         Strategy::Interest | Strategy::InterestFixed => "age_factor * (m + bound * sd) * boost",
-        Strategy::Manual => "the place that the rules give it, counted from the end, times boost",
+        Strategy::Manual => "the rank that the rules give it, counted from the end, times boost",
         Strategy::Random => "by chance, times boost",
     }
 }

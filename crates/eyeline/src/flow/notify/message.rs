@@ -23,7 +23,7 @@ pub struct Message {
     text: Arc<str>,
 }
 
-/// One message of a project's stream. News have a `seq` that rises by one within a project.
+/// One message of a project's stream. Each piece of news has a `seq`, which rises by one within a project.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "type")]
 pub enum StreamMessage {
@@ -37,7 +37,7 @@ pub enum StreamMessage {
         /// The state at that time.
         state: Option<ImageState>,
         versions: Versions,
-        /// Why the image ended in `error`, in a sentence.
+        /// The reason for the state `error`, as a sentence.
         error: Option<String>,
         /// The same for programs.
         error_code: Option<ImageErrorCode>,
@@ -48,7 +48,7 @@ pub enum StreamMessage {
     /// A gallery has a new order. A hint: it has no `seq` and is not stored.
     #[serde(rename = "gallery.order")]
     GalleryOrder { at: Timestamp, project_id: ProjectId, gallery_id: GalleryId },
-    /// Older news are missing: read everything again, and continue from `seq`.
+    /// Older news is missing: read everything again, and continue from `seq`.
     #[serde(rename = "reset")]
     Reset { seq: u64 },
 }

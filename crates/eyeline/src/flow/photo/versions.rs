@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::links::Links;
 
-/// As JPEG or PNG. Null where there is no such version, or not yet.
+/// Links to the versions, as JPEG or PNG. Null for a version that does not exist, or not yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Versions {
     pub original: Option<String>,

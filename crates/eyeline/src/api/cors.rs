@@ -1,4 +1,4 @@
-//! Which pages of other origins may read answers: those whose origin an application lists.
+//! CORS: pages of another origin may read answers if an application lists that origin.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -53,8 +53,8 @@ pub async fn wrap(app: &App, request: Request, next: impl AsyncFnOnce(Request) -
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
     }
-    // Beacons are always sent with credentials. The cookie of a signed-in browser counts for this server's own pages alone,
-    // so this gives other pages nothing.
+    // Beacons are always sent with credentials. The cookie of a signed-in browser counts for this server's own pages
+    // alone, so this gives other pages nothing.
     if allowed && !is_upload_link {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }

@@ -393,7 +393,7 @@ async fn take_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What was stored, and whether the next page shows it.
+/// The stored change; `published` is true if the next page shows it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Published<T> {
     #[serde(flatten)]
@@ -403,7 +403,7 @@ pub(super) struct Published<T> {
 }
 
 impl<T> Published<T> {
-    /// Publishes the gallery's orders anew: 200, or 202 if that takes longer than two seconds.
+    /// Publishes the gallery's orders again. Answers 200, or 202 if that takes more than 2 s.
     pub async fn answer(app: &App, gallery_id: GalleryId, stored: T) -> Answer<(StatusCode, Json<Self>)> {
         hints::gallery_changed(&*app.pubsub, gallery_id).await;
         let published = app.orders.publish_soon(gallery_id).await;

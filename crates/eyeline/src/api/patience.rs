@@ -38,7 +38,7 @@ where
     Request::from_parts(parts, Body::new(Handed(arriving)))
 }
 
-/// The body of a request beside the one that its handler was given.
+/// The rest of a request's body, which the handler has not read.
 #[derive(Clone)]
 pub(super) struct Unread(Arc<Mutex<dyn Arrival + Send>>);
 

@@ -228,7 +228,7 @@ struct Quotas {
 
 /// Get a project's usage
 ///
-/// What the project holds, and what its tier allows.
+/// The amounts that the project holds, and the limits of its tier.
 #[utoipa::path(
     get, path = "/projects/{project_id}/usage", operation_id = "get_project_usage", tag = "projects",
     params(("project_id" = ProjectId, Path)), responses((status = 200, body = Usage))

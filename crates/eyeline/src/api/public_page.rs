@@ -137,7 +137,7 @@ fn common_head(title: &str) -> Markup {
     }
 }
 
-/// What one page shows.
+/// The content of one page.
 struct Document<'a> {
     gallery: &'a Gallery,
     page: &'a Page,
@@ -178,7 +178,7 @@ impl Document<'_> {
         }
     }
 
-    /// What search engines and messengers show of the page.
+    /// The metadata for search engines and messengers.
     fn preview(&self) -> Markup {
         let (name, description, address) = (&self.gallery.name, self.description(), self.address());
         let picture = self.page.items.iter().find_map(|item| Some((shown(item.url.as_deref())?, name_of(item))));

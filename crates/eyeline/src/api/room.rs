@@ -83,7 +83,7 @@ impl FromRequest<App> for PassedOn {
     }
 }
 
-/// A body that its handler reads as it arrives; the handler tells the room how much of it is kept.
+/// A body that its handler reads as it arrives. The handler reports to the room how much of it is kept.
 pub struct Streamed {
     pub body: Body,
     pub room: Room,

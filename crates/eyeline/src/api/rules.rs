@@ -86,7 +86,7 @@ struct RuleBody {
     period: PeriodBody,
 }
 
-/// When a rule holds: from `from`, included, to `until`, excluded.
+/// The time in which a rule holds: from `from`, included, to `until`, excluded.
 #[derive(ToSchema)]
 #[schema(as = RulePeriod)]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]

@@ -108,7 +108,7 @@ async fn take_form(app: &App, form: &mut Form, announced: Option<u64>) -> Answer
         match field.name().unwrap_or_default() {
             "file" => {
                 let policy = verified(app, &key, &policy, &signature)?;
-                // A form states the type twice: in a signed field of its own, and beside the file.
+                // A form states the type twice: in a signed field, and in the header of the file's part.
                 check_type(content_type.as_ref())?;
                 check_type(field.headers().get(header::CONTENT_TYPE))?;
                 // The other fields and the form itself add a little to the file.

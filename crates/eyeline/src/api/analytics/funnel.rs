@@ -37,7 +37,7 @@ struct FunnelRow {
 
 /// Measure a funnel
 ///
-/// How many sessions take the steps in their order. Other events may lie between the steps.
+/// Counts the sessions that take the steps in their order. Other events may lie between the steps.
 #[utoipa::path(
     get, path = "/analytics/funnel", operation_id = "get_funnel", tag = "analytics",
     params(

@@ -23,10 +23,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Visitors first seen in the same period.
 #[derive(Serialize, ToSchema)]
 struct CohortRow {
-    /// When that period begins.
+    /// The start of that period.
     cohort: Timestamp,
     visitors: u64,
-    /// How many of them were seen in the first period (all), the one after it, and so on.
+    /// The number of them who were seen in the first period (all of them), in the next one, and so on.
     returned: Vec<u64>,
 }
 

@@ -136,7 +136,7 @@ struct Entry {
     is_stated: bool,
 }
 
-/// Which columns mean which fields: those of a map, and for every other field the column of its own name.
+/// The fields that columns mean: those of a map, and for every other field the column with the field's name.
 #[derive(Clone, Debug)]
 pub struct ColumnMap {
     entries: Vec<Entry>,
@@ -150,8 +150,8 @@ impl Default for ColumnMap {
 }
 
 impl ColumnMap {
-    /// Reads `title:name,image_link:url`, or the name of a preset, which others may follow: `shopify,SKU:external_id`. The
-    /// error is one sentence for the user.
+    /// Reads `title:name,image_link:url`, or the name of a preset, which others may follow: `shopify,SKU:external_id`.
+    /// The error is one sentence for the user.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.chars().count() > TEXT_CHARS_MAX {
             return Err(format!("At most {TEXT_CHARS_MAX} characters are taken."));

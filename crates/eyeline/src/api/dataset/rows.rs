@@ -23,7 +23,7 @@ pub struct ReadRow {
     pub number: u64,
     /// The number of stream rows that it stands for, itself included.
     pub rows: u64,
-    /// `None` for a row without content of its own.
+    /// `None` for a row without its own content, such as a variation of a product.
     pub read: Result<Option<RowObject>, FieldErrors>,
 }
 

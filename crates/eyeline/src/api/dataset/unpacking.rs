@@ -57,7 +57,7 @@ impl Unpacking {
         !matches!(self.packing, Packing::None)
     }
 
-    /// Bytes of memory that it takes beside the pieces.
+    /// Bytes of memory that it uses in addition to the pieces.
     pub fn memory(&self) -> usize {
         match self.packing {
             Packing::None | Packing::Gzip(_) => PIECE_BYTES,

@@ -70,7 +70,7 @@ struct SentBatch {
 /// Send many events
 ///
 /// A JSON array, an object with `events`, or one event a line (NDJSON): at most 10,000 events and 5 MiB. Every event
-/// gets a verdict of its own. The admin key has to name the application as well.
+/// gets its own verdict. The admin key has to name the application as well.
 #[utoipa::path(
     post, path = "/api/v1/events/batch", operation_id = "create_events", tag = "events",
     request_body(

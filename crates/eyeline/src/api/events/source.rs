@@ -1,4 +1,4 @@
-//! What the server adds to an event on receipt: its source, and where the image was served.
+//! Adds to an event on receipt: its source, and the rank at which the image was served.
 
 use std::net::IpAddr;
 

@@ -215,11 +215,11 @@ struct FileAnswer {
     /// `over_quota`, `too_large`, `wrong_type` or `invalid`: the file is refused.
     #[schema(value_type = Decision)]
     verdict: &'static str,
-    /// What is wrong, in a sentence.
+    /// The reason for the verdict, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// What is wrong by field; with `invalid`.
+    /// The errors by field; with `invalid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<eyeline_core::FieldErrors>,
@@ -270,7 +270,7 @@ impl FileAnswer {
 
 /// Create many upload links
 ///
-/// Up to 500 links in one call. Every file gets a verdict of its own.
+/// Up to 500 links in one call. Each file gets its own verdict.
 #[utoipa::path(
     post, path = "/images/batch", operation_id = "create_images", tag = "images", params(IdempotencyKeyHeader),
     request_body = BatchInput, responses((status = 200, body = FilesAnswer))

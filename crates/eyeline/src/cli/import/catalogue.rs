@@ -14,7 +14,7 @@ use super::{Target, bytes_bar, conclude};
 /// The options for reading a catalogue, in the words of `POST /galleries/{gallery_id}/dataset`.
 #[derive(clap::Args)]
 pub(super) struct Feed {
-    /// Which columns mean which fields: google_merchant, shopify, woocommerce or COLUMN:FIELD,COLUMN:FIELD (docs/feeds.md)
+    /// The fields that columns mean: google_merchant, shopify, woocommerce or COLUMN:FIELD,COLUMN:FIELD (docs/feeds.md)
     #[arg(long, value_name = "MAP")]
     map: Option<String>,
     /// The catalogue is complete: images of earlier catalogues that it lacks are removed from the gallery

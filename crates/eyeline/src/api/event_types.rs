@@ -91,8 +91,8 @@ struct EventTypeList {
 #[expect(dead_code, reason = "describes the body, which is read field by field")]
 struct EventTypeBody {
     /// JSON Schema 2020-12 of an event's `data`, at most 64 KiB. References lead to places within it only. Patterns
-    /// have no look-around, no back-references and bounded repetitions. An event that takes too many steps to judge
-    /// does not fit. A `format` is an annotation and is not checked. Without a schema the type accepts any object.
+    /// may not look around, refer back or repeat too much. An event that takes too many steps to judge does not fit. A
+    /// `format` is an annotation and is not checked. Without a schema the type accepts any object.
     #[schema(value_type = Option<JsonSchema>)]
     schema: Option<serde_json::Value>,
     /// `reject`: the event gets 400. `quarantine`, the default: the event is accepted and quarantined with the reasons.

@@ -207,7 +207,7 @@ fn write_orders(text: &mut Text, usage: Usage) {
     for (name, help, value) in [
         ("eyeline_orders_stored", "Published orders that cursors may point into.", usage.records as f64),
         ("eyeline_orders_bytes", "Bytes of disk that these orders use.", usage.bytes as f64),
-        ("eyeline_orders_kept_seconds", "Least seconds from an order's last page to its end.", kept.as_secs_f64()),
+        ("eyeline_orders_kept_seconds", "Least seconds for which an order outlives its last page.", kept.as_secs_f64()),
     ] {
         text.family(name, "gauge", help);
         text.sample(name, "", value);

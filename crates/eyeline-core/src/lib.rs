@@ -17,7 +17,7 @@ pub mod time;
 pub mod weight;
 
 pub use access::{AccessClass, Tier, Visibility};
-pub use event::{Envelope, Event};
+pub use event::{Envelope, Event, Outline};
 pub use field_errors::FieldErrors;
 pub use id::{ApplicationId, ErasureId, EventId, GalleryId, ImageId, JobId, OrderId, ProjectId, SessionId};
 pub use image_error::ImageErrorCode;

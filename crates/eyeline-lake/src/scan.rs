@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use eyeline_core::{ApplicationId, Event, ProjectId, SessionId, Timestamp};
+use eyeline_core::{ApplicationId, Event, Outline, ProjectId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Columns, Words, id_at};
@@ -100,13 +100,17 @@ impl Filter {
 
     /// True if the filter accepts the event.
     pub fn wants(&self, event: &Event) -> bool {
-        let at = event.timestamp.micros();
-        event.project_id == self.project_id
-            && self.application_id.is_none_or(|id| id == event.application_id)
-            && self.session_id.is_none_or(|id| id == event.session_id)
+        self.may_want(&event.outline())
             && self.category.as_ref().is_none_or(|category| *category == event.category)
             && self.name.as_ref().is_none_or(|name| *name == event.name)
-            && (self.begin()..self.end()).contains(&at)
+    }
+
+    /// False if the filter accepts no event with this outline.
+    pub fn may_want(&self, outline: &Outline) -> bool {
+        outline.project_id == self.project_id
+            && self.application_id.is_none_or(|id| id == outline.application_id)
+            && self.session_id.is_none_or(|id| id == outline.session_id)
+            && (self.begin()..self.end()).contains(&outline.timestamp.micros())
     }
 
     /// Selects from the events of this snapshot.

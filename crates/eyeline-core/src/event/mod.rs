@@ -7,6 +7,7 @@ mod source;
 
 pub use data::{DATA_BYTES_MAX, DATA_DEPTH_MAX, check_data, gallery_act};
 pub use envelope::{Envelope, TEXT_CHARS_MAX};
+pub use record::Outline;
 use serde::{Deserialize, Serialize};
 pub use source::{Client, Source, declares_robot, network_of};
 use utoipa::ToSchema;

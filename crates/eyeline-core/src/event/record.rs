@@ -24,7 +24,39 @@ const HAS_SOURCE: u8 = 32;
 /// Next: the ordinal and the rank of a place receipt.
 const HAS_PLACE: u8 = 64;
 
+/// The fields that stand at the same place in every layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    pub event_id: EventId,
+    pub project_id: ProjectId,
+    pub application_id: ApplicationId,
+    pub session_id: SessionId,
+    pub received_at: Timestamp,
+    pub timestamp: Timestamp,
+}
+
+impl Outline {
+    /// Reads the outline of what [`Event::encode`] made, at a fraction of the cost of decoding. `None` for other bytes;
+    /// bytes with an outline may still be no event.
+    pub fn read(bytes: &[u8]) -> Option<Outline> {
+        let mut reader = Reader(bytes);
+        let [_layout, _flags] = reader.take()?;
+        reader.outline()
+    }
+}
+
 impl Event {
+    pub fn outline(&self) -> Outline {
+        Outline {
+            event_id: self.event_id,
+            project_id: self.project_id,
+            application_id: self.application_id,
+            session_id: self.session_id,
+            received_at: self.received_at,
+            timestamp: self.timestamp,
+        }
+    }
+
     /// Bytes that [`Event::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
         let visitor_id = self.visitor_id.as_deref().unwrap_or_default();
@@ -85,12 +117,7 @@ impl Event {
         if flags & !known != 0 {
             return None;
         }
-        let event_id = EventId(reader.id()?);
-        let project_id = ProjectId(reader.id()?);
-        let application_id = ApplicationId(reader.id()?);
-        let session_id = SessionId(reader.id()?);
-        let received_at = reader.timestamp()?;
-        let timestamp = reader.timestamp()?;
+        let outline = reader.outline()?;
         let mut schema = None;
         if flags & HAS_SCHEMA != 0 {
             let version = u32::from_le_bytes(reader.take()?);
@@ -117,17 +144,17 @@ impl Event {
         let data = reader.text()?.into();
         let id_given = flags & ID_GIVEN != 0;
         reader.0.is_empty().then_some(Event {
-            event_id,
+            event_id: outline.event_id,
             id_given,
-            project_id,
-            application_id,
-            received_at,
-            session_id,
+            project_id: outline.project_id,
+            application_id: outline.application_id,
+            received_at: outline.received_at,
+            session_id: outline.session_id,
             visitor_id,
             category,
             name,
             data,
-            timestamp,
+            timestamp: outline.timestamp,
             source,
             schema,
             served,
@@ -143,6 +170,17 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
+    }
+
+    fn outline(&mut self) -> Option<Outline> {
+        Some(Outline {
+            event_id: EventId(self.id()?),
+            project_id: ProjectId(self.id()?),
+            application_id: ApplicationId(self.id()?),
+            session_id: SessionId(self.id()?),
+            received_at: self.timestamp()?,
+            timestamp: self.timestamp()?,
+        })
     }
 
     fn id(&mut self) -> Option<Uuid> {

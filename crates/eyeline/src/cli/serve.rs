@@ -11,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::api::session::{SignInLink, new_link};
 use crate::app::App;
+use crate::connections;
+use crate::memory;
 use crate::server;
 use crate::settings::{LogFormat, Settings};
 
@@ -47,12 +49,13 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), Strin
         );
     }
     start_log(&settings)?;
+    memory::avoid_huge_pages();
     super::block_on(serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = signals().map_err(|error| format!("signals cannot be received: {error}"))?;
-    let listener = listen(settings.listen).await?;
+    let listener = listen(settings.listen)?;
     // Names this running program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
     app.partitions.take().await?;
@@ -120,8 +123,8 @@ fn unreachable_links(listen: SocketAddr, public_url: &str) -> Option<String> {
     })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    connections::listen(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             format!(
                 "port {} is taken by another program: choose another with EYELINE_LISTEN=127.0.0.1:PORT",

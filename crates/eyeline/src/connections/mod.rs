@@ -6,6 +6,7 @@ mod held;
 mod written;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{unconstrained, yield_now};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,8 +51,21 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 const AT_ONCE_BYTES: u64 = 64 * 1024;
 /// The most bytes of a request's head; a longer one gets 431. Also the size of one read of a body.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The connections that wait in the kernel's queue, at most. A client whose connection finds the queue full tries again
+/// after a second. The system has a bound of its own, 4,096 by default.
+const QUEUE_MAX: u32 = 16 * 1024;
+/// The connections that are taken from the queue before other tasks of the thread have their turn.
+const TAKEN_IN_A_ROW: u32 = 256;
 /// The pause after the kernel refused a connection for lack of files or memory, and while no place is free.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens on the address.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE_MAX)
+}
 
 /// Serves until `stop`, then closes idle connections and waits for the others. Connections of this machine, and of
 /// addresses accepted by `is_proxy`, are bounded only by the total.
@@ -67,7 +82,14 @@ where
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(HEAD_BYTES_MAX);
     let open = TaskTracker::new();
-    while let Some((place, stream, peer)) = next(&listener, &held, &is_proxy, &stop).await {
+    let mut in_a_row = 0;
+    // A burst of connections fills the queue within milliseconds. A turn of a few of them each would leave it full.
+    while let Some((place, stream, peer)) = unconstrained(next(&listener, &held, &is_proxy, &stop)).await {
+        in_a_row += 1;
+        if in_a_row == TAKEN_IN_A_ROW {
+            in_a_row = 0;
+            yield_now().await;
+        }
         let (answers, builder, stop) = (answers.clone(), builder.clone(), stop.clone());
         open.spawn(async move {
             let end = place.end();

@@ -7,6 +7,14 @@ use std::time::Duration;
 use eyeline_core::ProjectId;
 use eyeline_store::{Error, Result};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Work counts less with its age: after this time, half.
+const HALF_LIFE: Duration = Duration::from_secs(10);
+/// Work of less than this is forgotten.
+const WORK_LEAST: Duration = Duration::from_millis(10);
+/// A project that worked more than this many times as long as the projects' average yields to the others.
+const LONG: f64 = 1.5;
 
 /// The bounds on the requests that work and wait.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +43,8 @@ struct State {
     taken: usize,
     /// Running requests by project. A project without any is absent.
     working: HashMap<ProjectId, Working>,
+    /// How long each project worked lately. Those that did not work at all are absent.
+    worked: HashMap<ProjectId, Worked>,
     /// Projects with waiting requests. A project moves to the end when one of its turns ends.
     waiting: Vec<(ProjectId, VecDeque<oneshot::Sender<Turn>>)>,
 }
@@ -46,10 +56,28 @@ struct Working {
     has_first: bool,
 }
 
+/// Time at work, as of a moment.
+#[derive(Clone, Copy)]
+struct Worked {
+    seconds: f64,
+    at: Instant,
+}
+
+impl Worked {
+    fn seconds_at(self, now: Instant) -> f64 {
+        let half_lives = now.duration_since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        self.seconds * (-half_lives).exp2()
+    }
+}
+
 /// A place. It becomes free when this is dropped.
 pub struct Turn {
     project_id: ProjectId,
+    /// It occupies its project's precedence.
     is_first: bool,
+    /// It has that precedence.
+    goes_first: bool,
+    since: Instant,
     turns: Turns,
 }
 
@@ -76,9 +104,10 @@ impl Turns {
                 let mut state = self.lock();
                 if state.taken >= self.places.all { None } else { state.next(self.places.share) }
             };
-            let Some((project_id, is_first, waiter)) = next else { return };
+            let Some((project_id, is_first, goes_first, waiter)) = next else { return };
+            let (since, turns) = (Instant::now(), self.clone());
             // Outside the lock: if the waiter is gone, the turn is dropped here, and its drop takes the lock.
-            drop(waiter.send(Turn { project_id, is_first, turns: self.clone() }));
+            drop(waiter.send(Turn { project_id, is_first, goes_first, since, turns }));
         }
     }
 
@@ -104,9 +133,9 @@ impl State {
         Some(granted)
     }
 
-    /// Takes a place for the waiting project with the fewest places, and tells whether it is the project's first. Of
-    /// equals, the first in the list wins.
-    fn next(&mut self, share: usize) -> Option<(ProjectId, bool, oneshot::Sender<Turn>)> {
+    /// Takes a place for the waiting project with the fewest places. Tells whether it is the project's first, and whether
+    /// it goes before the further ones of all. Of equals, the first in the list wins.
+    fn next(&mut self, share: usize) -> Option<(ProjectId, bool, bool, oneshot::Sender<Turn>)> {
         self.forget_gone();
         let working = |project_id: &ProjectId| self.working.get(project_id).map_or(0, |working| working.places);
         let fewest = self.waiting.iter().enumerate().map(|(at, (project_id, _))| (working(project_id), at)).min();
@@ -117,12 +146,26 @@ impl State {
         let working = self.working.entry(*project_id).or_default();
         working.places += 1;
         let is_first = !std::mem::replace(&mut working.has_first, true);
-        Some((*project_id, is_first, waiter))
+        let project_id = *project_id;
+        Some((project_id, is_first, is_first && !self.worked_long(project_id), waiter))
+    }
+
+    /// True if the project worked much longer than others did lately.
+    fn worked_long(&self, project_id: ProjectId) -> bool {
+        let now = Instant::now();
+        let seconds = |worked: &Worked| worked.seconds_at(now);
+        let own = self.worked.get(&project_id).map_or(0.0, seconds);
+        let average = self.worked.values().map(seconds).sum::<f64>() / self.worked.len().max(1) as f64;
+        own > LONG * average
     }
 
     /// Frees a place of the project and moves the project behind all others that wait.
-    fn end(&mut self, project_id: ProjectId, is_first: bool) {
+    fn end(&mut self, project_id: ProjectId, is_first: bool, took: Duration) {
         self.taken -= 1;
+        let now = Instant::now();
+        self.worked.retain(|_, worked| worked.seconds_at(now) >= WORK_LEAST.as_secs_f64());
+        let before = self.worked.get(&project_id).map_or(0.0, |worked| worked.seconds_at(now));
+        self.worked.insert(project_id, Worked { seconds: before + took.as_secs_f64(), at: now });
         if let Some(working) = self.working.get_mut(&project_id) {
             working.places -= 1;
             working.has_first &= !is_first;
@@ -142,16 +185,16 @@ impl State {
 }
 
 impl Turn {
-    /// True if no other request of the project had this precedence when it got its place. One request of each project
-    /// goes before the further ones of all.
-    pub fn is_first(&self) -> bool {
-        self.is_first
+    /// One request of each project goes before the further ones of all, unless the project worked much longer than the
+    /// others lately.
+    pub fn goes_first(&self) -> bool {
+        self.goes_first
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.lock().end(self.project_id, self.is_first);
+        self.turns.lock().end(self.project_id, self.is_first, self.since.elapsed());
         self.turns.grant();
     }
 }
@@ -187,10 +230,29 @@ mod tests {
         let (first, second) = (turns.take(project(1)).await.expect("a place"), turns.take(project(1)).await);
         let other = turns.take(project(2)).await.expect("a place");
         let second = second.expect("a place");
-        assert!(first.is_first() && !second.is_first() && other.is_first());
+        assert!(first.goes_first() && !second.goes_first() && other.goes_first());
         drop(first);
-        assert!(turns.take(project(1)).await.expect("a place").is_first(), "the other one is not");
+        assert!(turns.take(project(1)).await.expect("a place").goes_first(), "the other one does not");
         drop(second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_project_that_worked_much_longer_than_others_goes_before_nobody_for_a_while() {
+        let turns = Turns::new(PLACES);
+        let work = async |number, milliseconds| {
+            let turn = turns.take(project(number)).await.expect("a place");
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            turn.goes_first()
+        };
+        for _ in 0..3 {
+            assert!(work(1, 4_000).await, "nobody else works");
+        }
+        assert!(work(2, 200).await);
+        assert!(!work(1, 4_000).await, "it worked 60 times as long");
+        assert!(work(2, 200).await);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(work(1, 4_000).await, "that is long ago");
+        assert_eq!(turns.lock().worked.len(), 1, "and forgotten");
     }
 
     #[tokio::test]

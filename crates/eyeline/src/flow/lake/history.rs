@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{ApplicationId, Event, EventId, ProjectId, Timestamp};
+use eyeline_core::{ApplicationId, Event, EventId, Outline, ProjectId, Timestamp};
 use eyeline_lake::{Filter, Found, Order, Place, find, list};
-use eyeline_store::inbox::Offset;
+use eyeline_store::inbox::{Delivery, Offset};
 use eyeline_store::{Catalog, Inbox, Result};
 
-use super::usage::{Usage, Weight};
+use super::usage::{Usage, Wanted, Weight};
 
 /// The most waiting events of a partition that are scanned for an id.
 const LOOK_MAX: usize = 20_000;
@@ -79,11 +79,17 @@ impl History {
             tries.push(None);
         }
         for received in tries {
+            // The id of an event that waits to be written to a file is known, or made by the server.
+            let wanted = received.map_or(Wanted::InFiles, |received| Wanted::Id {
+                project_id,
+                application_id,
+                event_id,
+                received,
+            });
             let look = move |files: &_, snapshot: &_, budget: &_| {
                 find(files, snapshot, project_id, application_id, event_id, received, budget)
             };
-            let is_it = |event: &Event| event.event_id == event_id && event.application_id == application_id;
-            let asked = self.usage.ask_about(project_id, is_it, Weight::Look, look).await?;
+            let asked = self.usage.ask_about(project_id, wanted, Weight::Look, look).await?;
             if let Some(record) = asked.answer {
                 return Ok(Some(record.event));
             }
@@ -100,9 +106,12 @@ impl History {
                 let deliveries = self.inbox.pull(partition, after, PULL_MAX).await?;
                 let Some(last) = deliveries.last() else { break };
                 after = last.offset;
-                let mut events = deliveries.iter().filter_map(|delivery| Event::decode(&delivery.event));
-                let is_it = |event: &Event| event.event_id == event_id && event.application_id == application_id;
-                if let Some(event) = events.find(is_it) {
+                let is_it = |delivery: &&Delivery| {
+                    let outline = Outline::read(&delivery.event);
+                    outline.is_some_and(|found| found.event_id == event_id && found.application_id == application_id)
+                };
+                let found = deliveries.iter().find(is_it);
+                if let Some(event) = found.and_then(|delivery| Event::decode(&delivery.event)) {
                     let is_hidden = hidden.iter().any(|erasure| erasure.covers(&event));
                     return Ok(Some(event).filter(|_| !is_hidden));
                 }

@@ -7,7 +7,7 @@ mod tail;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline_core::{Event, FieldErrors, ProjectId, Timestamp};
+use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_lake::{Budget, Files, Filter, Memory, Snapshot};
 use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
 use tokio::runtime::Handle;
@@ -19,6 +19,7 @@ use crate::flow::turns::{Places, Turns};
 use crate::shares::{Share, Shares};
 
 pub use counts::{CountedRow, Counts};
+pub use tail::Wanted;
 
 /// Memory of all queries and lookups. A project has at most four times what is free: alone, `QUESTION_BYTES_MAX`.
 pub const MEMORY_BYTES: usize = 320 * 1024 * 1024;
@@ -141,14 +142,14 @@ impl Usage {
         weight: Weight,
         question: impl FnOnce(&Files, &Snapshot, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
     ) -> Result<Asked<T>> {
-        self.ask_about(Some(wanted.project_id), |event| wanted.wants(event), weight, question).await
+        self.ask_about(Some(wanted.project_id), Wanted::Filter(wanted.clone()), weight, question).await
     }
 
-    /// Like [`Usage::ask`], for the events of one project, or of all, that `is_wanted` accepts.
+    /// Like [`Usage::ask`], on behalf of a project, or of the operator.
     pub async fn ask_about<T: Send + 'static>(
         &self,
         project_id: Option<ProjectId>,
-        is_wanted: impl Fn(&Event) -> bool,
+        wanted: Wanted,
         weight: Weight,
         question: impl FnOnce(&Files, &Snapshot, &Budget) -> eyeline_lake::Result<T> + Send + 'static,
     ) -> Result<Asked<T>> {
@@ -162,12 +163,10 @@ impl Usage {
         let memory = self.memory.take(holder, 0).ok_or_else(|| Error::unavailable(TAKEN))?;
         let budget = Budget::within(Box::new(OfProject(memory)), QUESTION_BYTES_MAX, self.time_max);
         let as_of = self.clock.now();
-        let is_own = |event: &Event| project_id.is_none_or(|project_id| event.project_id == project_id);
-        let found = self.snapshot(|event| is_own(event) && is_wanted(event), &budget).await?;
-        let (snapshot, held, complete_from) = found;
+        let yields = if turn.goes_first() { Yields::Little } else { Yields::Most };
+        let (snapshot, held, complete_from) = self.snapshot(&wanted, yields, &budget).await?;
         let _give_up = GiveUp(budget.clone());
         let files = self.files.clone();
-        let yields = if turn.is_first() { Yields::Little } else { Yields::Most };
         let answer = self.background.run(yields, move || {
             // Both last until the work ends, even if the caller is gone.
             let _held = (turn, held);

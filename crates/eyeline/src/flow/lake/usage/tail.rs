@@ -1,9 +1,12 @@
 //! Events that are applied but not flushed.
 
-use eyeline_core::{Event, Timestamp};
-use eyeline_lake::{Budget, Held, Hidden, Record, Snapshot, tail};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use eyeline_core::{ApplicationId, Event, EventId, Outline, ProjectId, Timestamp};
+use eyeline_lake::{Budget, Filter, Held, Hidden, Record, Snapshot, tail};
 use eyeline_store::catalog::lake::{self, Manifest};
-use eyeline_store::inbox::{Offset, PULL_BYTES_MAX, Span};
+use eyeline_store::inbox::{Delivery, Offset, PULL_BYTES_MAX, Span};
 use eyeline_store::{Error, Result};
 
 use super::super::files::file_ref;
@@ -19,18 +22,58 @@ const COPIES: usize = 3;
 /// Tries, because a flush between reading the manifest and the inbox may delete inbox records.
 const TRIES: u32 = 5;
 
+/// The events that a question is about.
+#[derive(Clone)]
+pub enum Wanted {
+    /// Those that the filter accepts.
+    Filter(Filter),
+    /// The event of this id, received within these times.
+    Id {
+        project_id: Option<ProjectId>,
+        application_id: ApplicationId,
+        event_id: EventId,
+        received: (Timestamp, Timestamp),
+    },
+    /// None of those that wait to be written to a file.
+    InFiles,
+}
+
+impl Wanted {
+    /// Decodes the event if it is wanted. Most are not, and are told apart by their outline.
+    fn pick(&self, bytes: &Bytes) -> Option<Event> {
+        let outline = Outline::read(bytes)?;
+        match self {
+            Wanted::Filter(filter) if filter.may_want(&outline) => {
+                Event::decode(bytes).filter(|event| filter.wants(event))
+            }
+            Wanted::Id { project_id, application_id, event_id, received: (from, to) } => {
+                let is_it = outline.event_id == *event_id
+                    && outline.application_id == *application_id
+                    && project_id.is_none_or(|project_id| project_id == outline.project_id)
+                    && (*from..=*to).contains(&outline.received_at);
+                is_it.then(|| Event::decode(bytes))?
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Usage {
-    /// Returns all files and those unflushed events that `is_wanted` accepts, and the time from which no event is
-    /// deleted. The unflushed events take memory of the budget.
+    /// Returns all files and those unflushed events that are wanted, and the time from which no event is deleted. The
+    /// unflushed events take memory of the budget. Threads that yield as `yields` says look through them.
     pub(super) async fn snapshot(
         &self,
-        is_wanted: impl Fn(&Event) -> bool,
+        wanted: &Wanted,
+        yields: Yields,
         budget: &Budget,
     ) -> Result<(Snapshot, Held, Option<Timestamp>)> {
         for _ in 0..TRIES {
-            let manifest = self.catalog.manifest().await?;
+            let manifest = Arc::new(self.catalog.manifest().await?);
             let mut held = budget.hold(0).map_err(failure)?;
-            let records = self.waiting(&manifest, &is_wanted, &mut held).await?;
+            let records = match wanted {
+                Wanted::InFiles => Vec::new(),
+                _ => self.waiting(&manifest, wanted, yields, &mut held).await?,
+            };
             let trimmed = self.catalog.trimmed_marks().await?;
             let flushed = |partition: u32| manifest.partitions.iter().find(|marks| marks.partition == partition);
             let complete = trimmed.iter().all(|(partition, up_to)| {
@@ -40,7 +83,7 @@ impl Usage {
                 continue;
             }
             let files = manifest.files.iter().map(file_ref).collect();
-            let tail = self.background().run(Yields::Little, move || tail(records)).await?.map_err(failure)?;
+            let tail = self.background().run(yields, move || tail(records)).await?.map_err(failure)?;
             let hidden = manifest.hidden.iter().map(|erasure| Hidden {
                 project_id: erasure.project_id,
                 session_id: erasure.session_id,
@@ -54,34 +97,43 @@ impl Usage {
 
     async fn waiting(
         &self,
-        manifest: &Manifest,
-        is_wanted: impl Fn(&Event) -> bool,
+        manifest: &Arc<Manifest>,
+        wanted: &Wanted,
+        yields: Yields,
         held: &mut Held,
     ) -> Result<Vec<Record>> {
         let mut records: Vec<Record> = Vec::new();
         let mut bytes = 0;
         for marks in &manifest.partitions {
-            let partition = marks.partition;
+            let (partition, applied) = (marks.partition, marks.applied);
             let mut reached = marks.flushed;
-            while reached < marks.applied {
+            while reached < applied {
                 let gathered = COPIES * (bytes + records.len() * size_of::<Record>());
                 held.set(gathered + PULL_BYTES_MAX).map_err(failure)?;
                 let deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
                 let Some(last) = deliveries.last() else { break };
-                let places = self.catalog.served_places(partition, Span { after: reached, up_to: last.offset }).await?;
+                let span = Span { after: reached, up_to: last.offset };
                 reached = last.offset;
-                for delivery in deliveries {
-                    let offset = delivery.offset;
-                    if offset > marks.applied || manifest.dropped.contains(&(partition, offset)) {
-                        continue;
-                    }
+                let (wanted, manifest) = (wanted.clone(), manifest.clone());
+                let pick = move || {
+                    let counts = |delivery: &Delivery| {
+                        delivery.offset <= applied && !manifest.dropped.contains(&(partition, delivery.offset))
+                    };
                     // An unreadable record is in quarantine, so it is skipped.
-                    let Some(event) = Event::decode(&delivery.event) else { continue };
-                    if is_wanted(&event) {
-                        bytes += delivery.event.len();
-                        let place = places.get(&offset).copied();
-                        records.push(Record { partition, offset: offset.number(), event, place });
-                    }
+                    let picked = deliveries.iter().filter(|delivery| counts(delivery)).filter_map(|delivery| {
+                        wanted.pick(&delivery.event).map(|event| (delivery.offset, delivery.event.len(), event))
+                    });
+                    picked.collect::<Vec<_>>()
+                };
+                let picked = self.background.run(yields, pick).await?;
+                if picked.is_empty() {
+                    continue;
+                }
+                let places = self.catalog.served_places(partition, span).await?;
+                for (offset, length, event) in picked {
+                    bytes += length;
+                    let place = places.get(&offset).copied();
+                    records.push(Record { partition, offset: offset.number(), event, place });
                 }
                 if bytes > TAIL_BYTES_MAX {
                     return Err(Error::unavailable("too many events wait to be written to files"));

@@ -36,13 +36,21 @@ impl Bounds {
 /// existing threads are not confined. Restrictions that the kernel does not support are reported in the result. Fails
 /// if a bound that every kernel supports cannot be set.
 pub fn confine(bounds: &Bounds) -> io::Result<Confinement> {
+    // Before the limit on open files, because the kernel gives a ruleset as a file.
+    let landlock = restrict_access().unwrap_or(Enforcement::None);
     limit(Resource::As, bounds.memory_bytes.saturating_add(mapped_bytes("self")))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, bounds.shared_bytes)?;
     limit(Resource::Nofile, bounds.files())?;
-    let landlock = restrict_access().unwrap_or(Enforcement::None);
     let seccomp = restrict_calls(bounds.threads).map_or(Enforcement::None, |()| Enforcement::Full);
     Ok(Confinement { landlock, seccomp })
+}
+
+/// What Landlock enforces on this machine: [`confine`] in a worker reaches the same.
+pub fn landlock_of_this_machine() -> Enforcement {
+    // Only the thread is restricted, and it ends here.
+    let tried = std::thread::spawn(|| restrict_access().unwrap_or(Enforcement::None)).join();
+    tried.unwrap_or(Enforcement::None)
 }
 
 /// The mapped bytes of a process, its program included; 0 if the system does not report them. `process` is its number

@@ -13,7 +13,7 @@ mod worker;
 
 use serde::{Deserialize, Serialize};
 
-pub use confine::{Bounds, allow_cpu_time, confine, mapped_bytes};
+pub use confine::{Bounds, allow_cpu_time, confine, landlock_of_this_machine, mapped_bytes};
 pub use log::{open_log, say};
 pub use memory::{Pass, SharedMemory};
 pub use message::{MESSAGE_BYTES_MAX, read, read_bytes, write};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use eyeline::settings::MetricsOpen;
+use eyeline_sandbox::{Confinement, Enforcement, landlock_of_this_machine};
 use http::StatusCode;
 use serde_json::json;
 
@@ -113,6 +114,17 @@ async fn the_test_clock_is_set_by_the_admin_and_shows_in_stamps() {
     assert!(project["created_at"].as_str().is_some_and(|at| at.starts_with("2031-05-01T12:00")), "{project}");
     let offset = server.app.catalog.clock_offset().await.expect("an offset");
     assert_eq!(offset, server.app.clock.offset());
+}
+
+#[tokio::test]
+async fn workers_are_kept_from_files_and_calls_as_far_as_the_kernel_can() {
+    let server = Server::start().await;
+    server.app.makers.warm_up().expect("an image worker");
+    server.app.sql_workers.try_out().expect("an SQL worker");
+    let expected = Confinement { landlock: landlock_of_this_machine(), seccomp: Enforcement::Full };
+    for walls in [server.app.makers.walls(), server.app.sql_workers.walls()] {
+        assert_eq!(walls.confinement(), Some(expected), "{}", walls.kind().name);
+    }
 }
 
 /// A program that greets as a worker without any wall does, and then ends.

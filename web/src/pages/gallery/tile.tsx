@@ -90,11 +90,15 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
 
 function Numbers({ item }: { item: Item }) {
   const { weight, views, clicks } = item;
+  // A number that has just come into the document is no news.
+  const first = useRef(weight);
+  const [isFresh, setFresh] = useState(false);
+  if (!isFresh && weight !== first.current) setFresh(true);
   if (weight === undefined || views === undefined || clicks === undefined) return null;
   return (
     <span class="numbers">
       <span class="spoken">{words.gallery.numbers(weight, views, clicks)}</span>
-      <span aria-hidden="true" key={weight} class="weight fresh">{short(weight)}</span>
+      <span aria-hidden="true" key={weight} class={isFresh ? 'weight fresh' : 'weight'}>{short(weight)}</span>
       <span aria-hidden="true" class="views">{short(views)}</span>
       <span aria-hidden="true" class="clicks">{short(clicks)}</span>
     </span>

@@ -51,7 +51,7 @@ export async function openPage(browser, app, { path = '/', signedIn = true, ...c
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe finds on the page, of any severity. */
+/** The findings of axe on the page, of any severity. */
 export async function findings(page) {
   await page.evaluate(AXE);
   return page.evaluate(async () => (await window.axe.run(document)).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`));

@@ -104,10 +104,10 @@ export function Loaded<T>({ load, children }: { load: { data: T | null; error: u
   return load.error ? <Problem error={load.error} retry={load.reload} /> : <Loading />;
 }
 
-/** A time in the viewer's zone; in UTC on hover. */
-export function Time({ at, relative }: { at: string; relative?: boolean }) {
+/** A time in the viewer's zone, unless another is given; in UTC on hover. */
+export function Time({ at, relative, timeZone }: { at: string; relative?: boolean; timeZone?: string }) {
   const utc = `${new Date(at).toISOString().replace('T', ' ').slice(0, 19)} UTC`;
-  return <time dateTime={at} title={relative ? `${time(at)} · ${utc}` : utc}>{relative ? ago(at) : time(at)}</time>;
+  return <time dateTime={at} title={relative ? `${time(at)} · ${utc}` : utc}>{relative ? ago(at) : time(at, { dateStyle: 'medium', timeStyle: 'short', timeZone })}</time>;
 }
 
 /** A text to copy, such as a key or a command. */

@@ -1,0 +1,1 @@
+import"./chunk-TB7GYYX2.js";

@@ -371,14 +371,37 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('right after a jump below the first page, a new order waits for its button', async () => {
+  /** A gallery of `count` images from a feed, and a signed-in page that shows it. */
+  async function longPage(count) {
     const shop = await makeShop(app, [app.host]);
     const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'long' });
     const row = (at) => JSON.stringify({ external_id: `shoe-${at}`, name: `Shoe ${at}`, url: `${app.host}/app/icon.svg?${at}`, width: 300, height: 200 });
-    await app.api('POST', `/galleries/${gallery_id}/dataset`, Array.from({ length: 150 }, (_, at) => row(at)).join('\n'), { 'Content-Type': 'application/x-ndjson' });
+    await app.api('POST', `/galleries/${gallery_id}/dataset`, Array.from({ length: count }, (_, at) => row(at)).join('\n'), { 'Content-Type': 'application/x-ndjson' });
     await app.api('POST', `/galleries/${gallery_id}/refresh`);
     const page = await openPage(browser, app, { path: `/#/gallery/${gallery_id}?project=${shop.project_id}` });
     await tiles(page).first().waitFor();
+    return { page, gallery_id };
+  }
+
+  test('at the end of the photos that are there, the next ones come below and the reader stays', async () => {
+    const { page } = await longPage(500);
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    let asked = 0;
+    await page.route('**/images?**cursor=**', (route) => (asked++, released.then(() => route.continue()).catch(() => {})));
+    await page.evaluate(() => scrollTo({ top: 1e6, behavior: 'instant' }));
+    await until(() => asked === 1, 'a question for the next page');
+    const [top, height] = await page.evaluate(() => [scrollY, document.documentElement.scrollHeight]);
+    release();
+    await until(() => page.evaluate((before) => document.documentElement.scrollHeight > before, height), 'a longer page');
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    assert.equal(await page.evaluate(() => scrollY), top);
+    assert.ok(asked <= 2, `${asked} pages were read`);
+    await page.context().close();
+  });
+
+  test('right after a jump below the first page, a new order waits for its button', async () => {
+    const { page, gallery_id } = await longPage(150);
     const jump = (top) => page.evaluate((to) => scrollTo({ top: to, behavior: 'instant' }), top);
     await until(async () => (await jump(1e6), page.locator('.tile[data-index="149"]').isVisible()), 'the last photo');
     await jump(0);

@@ -185,6 +185,7 @@ export const en = {
     unnamed: 'Photo without a name',
     numbers: (weight: number, views: number, clicks: number) =>
       `Weight ${number(weight)}: ${plural(views, 'view')}, ${plural(clicks, 'click')}`,
+    seen: (views: number, clicks: number) => `${plural(views, 'view')}, ${plural(clicks, 'click')}`,
     select: (name: string) => `Select ${name}`,
     selected: (count: number) => `${plural(count, 'photo')} selected`,
     clearSelection: 'Clear the selection',

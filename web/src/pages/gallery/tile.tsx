@@ -48,7 +48,7 @@ function Drawn({ item, box, index, count, href, isTabStop, isSelected, isEager, 
   const room = box.width < TINY ? ' tiny' : box.width < NARROW ? ' narrow' : '';
   return (
     <li class={`tile${room}${isSelected ? ' selected' : ''}`} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
-      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} onFocus={() => onFocus(index)} onClick={onClick}>
+      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} aria-label={labelOf(item, name)} onFocus={() => onFocus(index)} onClick={onClick}>
         <Picture item={item} name={name} sizes={`${Math.ceil(box.width)}px`} isEager={isEager} />
         <Numbers item={item} />
       </a>
@@ -74,7 +74,7 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   const state = settled?.source === source ? (settled.isBroken ? 'picture broken' : 'picture loaded') : 'picture';
   return (
     <span class={state}>
-      <canvas ref={canvas} width={1} height={1} aria-hidden="true" />
+      {item.thumbhash && <canvas ref={canvas} width={1} height={1} aria-hidden="true" />}
       <picture>
         {webp && <source type="image/webp" srcset={webp} sizes={sizes} />}
         <img
@@ -88,6 +88,12 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   );
 }
 
+/** The name with the numbers, which are only seen otherwise. */
+function labelOf({ weight, views, clicks }: Item, name: string): string {
+  const isCounted = weight !== undefined && views !== undefined && clicks !== undefined;
+  return isCounted ? `${name}. ${words.gallery.numbers(weight, views, clicks)}` : name;
+}
+
 function Numbers({ item }: { item: Item }) {
   const { weight, views, clicks } = item;
   // A number that has just come into the document is no news.
@@ -96,11 +102,10 @@ function Numbers({ item }: { item: Item }) {
   if (!isFresh && weight !== first.current) setFresh(true);
   if (weight === undefined || views === undefined || clicks === undefined) return null;
   return (
-    <span class="numbers">
-      <span class="spoken">{words.gallery.numbers(weight, views, clicks)}</span>
-      <span aria-hidden="true" key={weight} class={isFresh ? 'weight fresh' : 'weight'}>{short(weight)}</span>
-      <span aria-hidden="true" class="views">{short(views)}</span>
-      <span aria-hidden="true" class="clicks">{short(clicks)}</span>
+    <span class="numbers" aria-hidden="true">
+      <span key={weight} class={isFresh ? 'weight fresh' : 'weight'}>{short(weight)}</span>
+      <span class="views">{short(views)}</span>
+      <span class="clicks">{short(clicks)}</span>
     </span>
   );
 }

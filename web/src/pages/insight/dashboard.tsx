@@ -139,7 +139,7 @@ function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) 
         return (
           <li key={image_id}>
             <a href={href(['gallery', galleryId], { photo: image_id })}>{item?.preview ? <img class="thumb" src={item.preview} alt="" /> : <span class="thumb" />}<span>{name}</span></a>
-            <span class="number" title={words.gallery.numbers(0, views, clicks).split(': ')[1]}>{click_rate === null ? '–' : percent(click_rate)}<small class="hint"> · {number(clicks)} / {number(views)}</small></span>
+            <span class="number" title={words.gallery.seen(views, clicks)}>{click_rate === null ? '–' : percent(click_rate)}<small class="hint"> · {number(clicks)} / {number(views)}</small></span>
           </li>
         );
       })}

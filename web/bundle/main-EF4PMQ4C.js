@@ -1,0 +1,1 @@
+import"./chunk-KGPC7XV4.js";

@@ -1,1 +1,0 @@
-import"./chunk-TB7GYYX2.js";

@@ -79,8 +79,9 @@ interface ChartProps {
   timeZone?: string | undefined;
 }
 
-/** The points that no line reaches, because both their neighbours are missing. */
-function alone({ data }: UPlot, line: number): number[] {
+/** If not every point is shown, those that no line reaches, because both their neighbours are missing. */
+function alone({ data }: UPlot, line: number, isShown: boolean): number[] | null {
+  if (isShown) return null;
   const values = data[line]!;
   return [...values.keys()].filter((at) => values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
 }
@@ -130,7 +131,7 @@ export function Chart({ label, times, series, marks = NO_MARKS, span, timeZone =
             stroke: colour(COLOURS[at % COLOURS.length]!),
             width: each.isFaint ? 1 : 2,
             ...(each.isFaint && { dash: [5, 5] }),
-            points: { show: times.length < POINTS_MAX, filter: (plot, line, isShown) => (isShown ? null : alone(plot, line)) },
+            points: { show: times.length < POINTS_MAX, filter: alone },
           })),
         ],
       },

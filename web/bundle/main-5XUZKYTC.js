@@ -1,0 +1,1 @@
+import"./chunk-OHFHLFK6.js";

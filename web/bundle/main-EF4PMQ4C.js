@@ -1,1 +1,0 @@
-import"./chunk-KGPC7XV4.js";

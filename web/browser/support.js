@@ -70,6 +70,7 @@ export async function isDrawn() {
     const { top, bottom, width } = image.getBoundingClientRect();
     return width > 0 && bottom > 0 && top < innerHeight;
   });
-  return !document.querySelector('main .loading, .panel .loading, .grid:empty')
+  const isLoading = document.querySelector('main .loading, .panel .loading') || (document.querySelector('.grid:empty') && !document.querySelector('main .empty'));
+  return !isLoading
     && shown.every((image) => image.complete && getComputedStyle(image).opacity === '1');
 }

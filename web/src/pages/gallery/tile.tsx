@@ -48,7 +48,7 @@ function Drawn({ item, box, index, count, href, isTabStop, isSelected, isEager, 
   const room = box.width < TINY ? ' tiny' : box.width < NARROW ? ' narrow' : '';
   return (
     <li class={`tile${room}${isSelected ? ' selected' : ''}`} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
-      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} aria-label={labelOf(item, name)} onFocus={() => onFocus(index)} onClick={onClick}>
+      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} aria-description={numbersOf(item)} onFocus={() => onFocus(index)} onClick={onClick}>
         <Picture item={item} name={name} sizes={`${Math.ceil(box.width)}px`} isEager={isEager} />
         <Numbers item={item} />
       </a>
@@ -88,11 +88,9 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   );
 }
 
-/** The name with the numbers, which are only seen otherwise. */
-function labelOf({ weight, views, clicks }: Item, name: string): string {
-  const isCounted = weight !== undefined && views !== undefined && clicks !== undefined;
-  return isCounted ? `${name}. ${words.gallery.numbers(weight, views, clicks)}` : name;
-}
+/** The numbers in words, for those who do not see the glyphs. */
+const numbersOf = ({ weight, views, clicks }: Item): string | undefined =>
+  (weight === undefined || views === undefined || clicks === undefined ? undefined : words.gallery.numbers(weight, views, clicks));
 
 function Numbers({ item }: { item: Item }) {
   const { weight, views, clicks } = item;

@@ -1,1 +1,0 @@
-import"./chunk-OHFHLFK6.js";

@@ -94,7 +94,7 @@ try {
       const shot = `${name}-${look}`;
       if (wanted.length && !wanted.some((part) => shot.includes(part))) continue;
       await page.goto('about:blank');
-      await page.goto(`${app.host}/${address}`);
+      await page.goto(`${app.host}/${address}`, { waitUntil: 'networkidle' });
       try {
         if (open) {
           await until(() => page.evaluate(isDrawn), shot, DEADLINE_MS);

@@ -272,7 +272,7 @@ describe('the gallery page', { concurrency: false }, () => {
       ['an image', () => page.locator('tbody a.name').first().click(), isShown(page.getByRole('dialog'))],
       ['no image', () => page.keyboard.press('Escape'), () => page.getByRole('dialog').waitFor({ state: 'detached' })],
       ['events', () => link('Events', pagesBar).click(), isShown(page.getByLabel('Category'))],
-      ['types', () => link('Types').click(), isShown(page.getByRole('button', { name: 'New type' }))],
+      ['types', () => link('Types').click(), isShown(page.getByText('New type', { exact: true }))],
       ['reports', () => link('Insight', pagesBar).click(), isShown(page.getByText('Nothing in this period').or(page.locator('.answers')))],
       ['settings', () => link('Settings', pagesBar).click(), isShown(page.getByRole('button', { name: 'New application' }))],
     ];

@@ -91,12 +91,13 @@ export function pagesOf(shop) {
   const open = `project=${shop.project_id}`;
   return {
     welcome: '#/welcome',
-    gallery: `#/gallery?${open}`,
-    photo: `#/gallery?${open}&photo=${shop.images[0]}`,
+    gallery: `#/gallery/${shop.gallery_id}?${open}`,
+    photo: `#/gallery/${shop.gallery_id}?${open}&photo=${shop.images[0]}`,
     order: `#/gallery/${shop.gallery_id}/order?${open}`,
     share: `#/gallery/${shop.gallery_id}/share?${open}`,
     images: `#/images?${open}`,
-    dashboard: `#/insight?${open}&compare=1`,
+    dashboard: `#/insight?${open}&gallery=${shop.gallery_id}&compare=1`,
+    pictures: `#/insight/pictures?${open}&gallery=${shop.gallery_id}`,
     features: `#/insight/features?${open}`,
     paths: `#/insight/paths?${open}`,
     funnel: `#/insight/funnel?${open}&steps=shop%2Fvisit,shop%2Fcart,shop%2Fpay`,

@@ -64,8 +64,14 @@ export function Action({ run, class: className = '', children, ...rest }: { run:
 
 /** The pages within a page. */
 export function Tabs({ label, tabs, open }: { label: string; tabs: [id: string, text: string, href: string][]; open: string }) {
+  const bar = useRef<HTMLElement>(null);
+  // On a phone the open one may be beyond the edge.
+  useEffect(() => {
+    const current = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (current) bar.current!.scrollLeft = current.offsetLeft - (bar.current!.clientWidth - current.offsetWidth) / 2;
+  }, [open]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={bar}>
       {tabs.map(([id, text, href]) => <a key={id} href={href} aria-current={id === open ? 'page' : undefined}>{text}</a>)}
     </nav>
   );

@@ -25,7 +25,7 @@ export function Order({ shown }: { shown: Gallery }) {
     notify(changed.published ? text.published : text.publishing);
   };
   return (
-    <div class="cards">
+    <div class="order-cards">
       <StrategyCard shown={shown} onSave={save} />
       <HoldoutCard key={JSON.stringify(shown.ranking)} shown={shown} onSave={save} />
       <RulesEditor galleryId={shown.gallery_id} />

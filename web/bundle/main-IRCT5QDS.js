@@ -1,0 +1,1 @@
+import"./chunk-G2MKQEZO.js";

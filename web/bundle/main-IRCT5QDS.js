@@ -1,1 +1,0 @@
-import"./chunk-G2MKQEZO.js";

@@ -12,7 +12,7 @@ import { bundle } from './build.js';
 
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', json: 'application/json' };
 
-/** What clients/js has built, under the addresses of the server. */
+/** The files that clients/js has built, under the addresses of the server. */
 const elements = () => ['/eyeline.js', '/eyeline-gallery.js'].map((path) => [path, readFileSync(new URL(`dist${path}`, import.meta.url), 'utf8')]);
 
 /** Starts the front of the server at `target()`, with the files of `build()`; gives the HTTP server. */

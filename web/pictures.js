@@ -21,9 +21,9 @@ const DEADLINE_MS = 600_000;
 
 const MOVING = { width: 1180, height: 664 };
 const MOVING_WIDTH = 840;
-/** What a visitor clicks, by rank. */
+/** The ranks that a visitor clicks. */
 const CLICKED = [10, 7];
-/** How much slower than in life the animation plays. */
+/** The animation plays this many times slower than in life. */
 const SLOWER = 40;
 /** Milliseconds of the animation at which it is photographed, and for which each photograph stands. */
 const STEPS = [30, 80, 130, 180, 240, 310, 400];

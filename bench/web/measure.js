@@ -1,5 +1,5 @@
 /**
- * What pages cost: a shop's page with and without `<eyeline-gallery>`, the application, the public page of a gallery, and
+ * Costs of pages: a shop's page with and without `<eyeline-gallery>`, the application, the public page of a gallery, and
  * galleries of 10,000 images. Ends with the medians, and fails when one of them is beyond its bound.
  */
 

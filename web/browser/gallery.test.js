@@ -256,6 +256,78 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('Back walks through twelve states, one at a time, to the first', async () => {
+    const { page } = await shopPage(3);
+    const link = (name, within = page) => within.getByRole('link', { name, exact: true });
+    const pagesBar = page.getByRole('navigation', { name: 'Pages' });
+    const isShown = (locator) => () => locator.first().waitFor();
+    const states = [
+      ['the gallery', null, isShown(tiles(page))],
+      ['another order', () => page.getByText('Newest first').click(), () => until(() => page.getByRole('radio', { name: 'Newest first' }).isChecked(), 'newest')],
+      ['a photo', () => tiles(page).first().locator('a').click(), isShown(page.locator('.lightbox'))],
+      ['no photo', () => page.keyboard.press('Escape'), () => page.locator('.lightbox').waitFor({ state: 'detached' })],
+      ['the strategy', () => link('Order').click(), isShown(page.getByRole('heading', { name: 'Strategy' }))],
+      ['the public page', () => link('Share').click(), isShown(page.getByRole('switch', { name: 'Public page' }))],
+      ['images', () => link('Images', pagesBar).click(), isShown(page.locator('tbody a.name'))],
+      ['an image', () => page.locator('tbody a.name').first().click(), isShown(page.getByRole('dialog'))],
+      ['no image', () => page.keyboard.press('Escape'), () => page.getByRole('dialog').waitFor({ state: 'detached' })],
+      ['events', () => link('Events', pagesBar).click(), isShown(page.getByLabel('Category'))],
+      ['types', () => link('Types').click(), isShown(page.getByText('New type', { exact: true }))],
+      ['reports', () => link('Insight', pagesBar).click(), isShown(page.getByText('Nothing in this period').or(page.locator('.answers')))],
+      ['settings', () => link('Settings', pagesBar).click(), isShown(page.getByRole('button', { name: 'New application' }))],
+    ];
+    const addresses = [];
+    for (const [name, open, look] of states) {
+      await open?.();
+      await look();
+      assert.notEqual(page.url(), addresses.at(-1), name);
+      addresses.push(page.url());
+    }
+    for (let at = states.length - 2; at >= 0; at--) {
+      await page.goBack();
+      const [name, , look] = states[at];
+      assert.equal(page.url(), addresses[at], name);
+      await look();
+    }
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test('two tabs show the same: what is added, hidden or pinned in one is seen in the other', async () => {
+    const { page, gallery } = await shopPage(4);
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await until(async () => (await tiles(other).count()) === 4, 'four tiles in the other tab');
+    await choose(page, pictures(1, 50));
+    await until(async () => (await tiles(other).count()) === 5, 'the new photo in the other tab');
+    const [first] = await names(other);
+    await photo(other, first).locator('a').click();
+    await panel(other).getByRole('button', { name: 'Hide' }).click();
+    await until(async () => !(await names(page)).includes(first), 'a photo hidden in both');
+    const last = (await names(page)).at(-1);
+    const id = (await app.api('GET', `/galleries/${gallery.gallery_id}/images?limit=100`)).items.find(({ name }) => name === last).image_id;
+    await app.api('PUT', `/galleries/${gallery.gallery_id}/rules`, { pin: [{ image_id: id, position: 1 }] });
+    for (const tab of [page, other]) await until(async () => (await names(tab))[0] === last, 'the pinned photo first in both');
+    await page.context().close();
+  });
+
+  test('uploads of a tab that is closed go on in another one', async () => {
+    const { page, shop } = await shopPage(0);
+    const other = await page.context().newPage();
+    // The files of the first tab never arrive.
+    await page.route('**/incoming**', () => {});
+    await choose(page, pictures(3));
+    const images = async () => (await app.api('GET', `/projects/${shop.project_id}/images`)).images;
+    await until(async () => (await images()).length === 3, 'three links');
+    await other.goto(page.url());
+    await other.getByRole('heading', { name: 'No photos yet' }).waitFor();
+    await page.close();
+    await other.getByRole('button', { name: '3 added' }).waitFor();
+    await until(async () => (await tiles(other).count()) === 3, 'three tiles');
+    assert.equal((await images()).length, 3, 'each was sent once');
+    await other.context().close();
+  });
+
   test('looking at one’s own gallery sends no view and no click', async () => {
     const { page, shop } = await shopPage(3);
     const sent = [];
@@ -299,14 +371,37 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('right after a jump below the first page, a new order waits for its button', async () => {
+  /** A gallery of `count` images from a feed, and a signed-in page that shows it. */
+  async function longPage(count) {
     const shop = await makeShop(app, [app.host]);
     const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'long' });
     const row = (at) => JSON.stringify({ external_id: `shoe-${at}`, name: `Shoe ${at}`, url: `${app.host}/app/icon.svg?${at}`, width: 300, height: 200 });
-    await app.api('POST', `/galleries/${gallery_id}/dataset`, Array.from({ length: 150 }, (_, at) => row(at)).join('\n'), { 'Content-Type': 'application/x-ndjson' });
+    await app.api('POST', `/galleries/${gallery_id}/dataset`, Array.from({ length: count }, (_, at) => row(at)).join('\n'), { 'Content-Type': 'application/x-ndjson' });
     await app.api('POST', `/galleries/${gallery_id}/refresh`);
     const page = await openPage(browser, app, { path: `/#/gallery/${gallery_id}?project=${shop.project_id}` });
     await tiles(page).first().waitFor();
+    return { page, gallery_id };
+  }
+
+  test('at the end of the photos that are there, the next ones come below and the reader stays', async () => {
+    const { page } = await longPage(500);
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    let asked = 0;
+    await page.route('**/images?**cursor=**', (route) => (asked++, released.then(() => route.continue()).catch(() => {})));
+    await page.evaluate(() => scrollTo({ top: 1e6, behavior: 'instant' }));
+    await until(() => asked === 1, 'a question for the next page');
+    const [top, height] = await page.evaluate(() => [scrollY, document.documentElement.scrollHeight]);
+    release();
+    await until(() => page.evaluate((before) => document.documentElement.scrollHeight > before, height), 'a longer page');
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    assert.equal(await page.evaluate(() => scrollY), top);
+    assert.ok(asked <= 2, `${asked} pages were read`);
+    await page.context().close();
+  });
+
+  test('right after a jump below the first page, a new order waits for its button', async () => {
+    const { page, gallery_id } = await longPage(150);
     const jump = (top) => page.evaluate((to) => scrollTo({ top: to, behavior: 'instant' }), top);
     await until(async () => (await jump(1e6), page.locator('.tile[data-index="149"]').isVisible()), 'the last photo');
     await jump(0);

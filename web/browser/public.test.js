@@ -31,9 +31,16 @@ describe('the public page', { concurrency: false }, () => {
   const publicGallery = (links) => makeGallery(app, shop, PICTURES, links, { page: { enabled: true }, ranking: { strategy: 'weight' } });
   const visit = (gallery, options) => openPage(browser, app, { signedIn: false, path: `/g/${gallery.gallery_id}`, ...options });
 
-  test('without JavaScript it has the pictures with their links, and nothing moves', async () => {
-    const gallery = await publicGallery((number) => `https://shop.example/p/${number}`);
-    const page = await visit(gallery, { javaScriptEnabled: false });
+  test('once its owner has shared it, it has the pictures with their links, also without JavaScript', async () => {
+    const gallery = await makeGallery(app, shop, PICTURES, (number) => `https://shop.example/p/${number}`);
+    assert.equal((await fetch(`${app.host}/g/${gallery.gallery_id}`)).status, 404);
+    const owner = await openPage(browser, app, { path: `/#/gallery/${gallery.gallery_id}?project=${shop.project_id}` });
+    await owner.getByRole('link', { name: 'Share' }).click();
+    await owner.getByRole('switch', { name: 'Public page' }).click();
+    const address = (await owner.getByLabel('Address of the public page', { exact: true }).innerText()).trim();
+    await until(async () => (await fetch(address)).ok, 'the page');
+    await owner.context().close();
+    const page = await visit(gallery, { path: new URL(address).pathname, javaScriptEnabled: false });
     const links = page.locator('eyeline-gallery li a');
     assert.equal(await links.count(), PICTURES);
     assert.match(await links.first().getAttribute('href'), /^https:\/\/shop\.example\/p\//);

@@ -1,4 +1,4 @@
-/** What an open page costs the server while nobody touches it. */
+/** The cost of an open page for the server while nobody touches it. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -48,17 +48,56 @@ export async function fillShop(app, pictures = 12) {
   return { ...shop, gallery_id: gallery.gallery_id, images: gallery.ids, events };
 }
 
+const MANY = 10_000;
+const LONG_NAME = 'Waterproof hiking boots with a very long name that no tile, row or heading has room for, in anthracite and moss green';
+
+/** A project with 10,000 images, long names, 30 galleries, 60 types of events and ten applications. */
+export async function fillLarge(app) {
+  const shop = await makeShop(app, [app.host]);
+  const { project_id, application_id } = shop;
+  await app.api('PATCH', `/projects/${project_id}`, { name: `Catalogue of ${LONG_NAME}` });
+  const { gallery_id } = await app.api('POST', '/galleries', { project_id, name: LONG_NAME });
+  const rows = Array.from({ length: MANY }, (_, at) => JSON.stringify({
+    external_id: `sku-${at}`, name: at % 7 ? `Shoe ${at}` : `${LONG_NAME} ${at}`, url: `${app.host}/app/icon.svg?${at}`,
+    width: 150 + ((at * 53) % 500), height: 150 + ((at * 31) % 300), tags: [`season-${at % 4}`, 'shoes'],
+  }));
+  await app.api('POST', `/galleries/${gallery_id}/dataset`, rows.join('\n'), { 'Content-Type': 'application/x-ndjson' });
+  for (let at = 0; at < 29; at++) await app.api('POST', '/galleries', { project_id, name: `Gallery ${at} of ${LONG_NAME.slice(0, 10 + 3 * at)}` });
+  for (let at = 0; at < 9; at++) await app.api('POST', '/applications', { project_id, name: `Shop ${at} of ${LONG_NAME}`, allowed_origins: Array.from({ length: at }, (_, each) => `https://shop-${each}.example`) });
+  const { items } = await app.api('GET', `/galleries/${gallery_id}/images?limit=100`);
+  const events = Array.from({ length: 9000 }, (_, at) => {
+    const session_id = `00000000-0000-7000-8000-${String(at % 900).padStart(12, '0')}`;
+    const timestamp = new Date(Date.now() - 3_600_000 - Math.floor(chance(at % 900) * 89) * 86_400_000 - (at % 60) * 1000).toISOString();
+    const common = { session_id, timestamp, visitor_id: `visitor-${at % 400}` };
+    if (at % 3) return { ...common, category: 'gallery', name: at % 11 ? 'view' : 'click', data: { gallery_id, image_id: items[Math.floor(chance(at) ** 2 * 100)].image_id } };
+    return { ...common, category: 'shop', name: `${['a-very-long-feature-name-that-nobody-shortened', 'search', 'cart', 'pay', 'wish'][at % 5]}-${at % 12}`, data: { words: LONG_NAME, sku: `sku-${at}` } };
+  });
+  const headers = { application: application_id, 'Content-Type': 'application/json' };
+  const sent = await (await fetch(`${app.host}/api/v1/events/batch`, { method: 'POST', headers, body: JSON.stringify({ events }) })).json();
+  if (sent.accepted !== events.length) throw new Error(JSON.stringify(sent).slice(0, 500));
+  await app.api('POST', `/galleries/${gallery_id}/refresh`);
+  return { ...shop, gallery_id, images: items.map(({ image_id }) => image_id) };
+}
+
+/** A project with a gallery and nothing in it. */
+export async function makeEmpty(app) {
+  const shop = await makeShop(app, [app.host]);
+  const { gallery_id } = await app.api('POST', '/galleries', { project_id: shop.project_id, name: 'shoes' });
+  return { ...shop, gallery_id, images: [] };
+}
+
 /** The address of every page, by its name, with the data of `fillShop`. */
 export function pagesOf(shop) {
   const open = `project=${shop.project_id}`;
   return {
     welcome: '#/welcome',
-    gallery: `#/gallery?${open}`,
-    photo: `#/gallery?${open}&photo=${shop.images[0]}`,
+    gallery: `#/gallery/${shop.gallery_id}?${open}`,
+    photo: `#/gallery/${shop.gallery_id}?${open}&photo=${shop.images[0]}`,
     order: `#/gallery/${shop.gallery_id}/order?${open}`,
     share: `#/gallery/${shop.gallery_id}/share?${open}`,
     images: `#/images?${open}`,
-    dashboard: `#/insight?${open}&compare=1`,
+    dashboard: `#/insight?${open}&gallery=${shop.gallery_id}&compare=1`,
+    pictures: `#/insight/pictures?${open}&gallery=${shop.gallery_id}`,
     features: `#/insight/features?${open}`,
     paths: `#/insight/paths?${open}`,
     funnel: `#/insight/funnel?${open}&steps=shop%2Fvisit,shop%2Fcart,shop%2Fpay`,

@@ -51,7 +51,7 @@ export async function openPage(browser, app, { path = '/', signedIn = true, ...c
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe finds on the page, of any severity. */
+/** The findings of axe on the page, of any severity. */
 export async function findings(page) {
   await page.evaluate(AXE);
   return page.evaluate(async () => (await window.axe.run(document)).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`));
@@ -70,6 +70,7 @@ export async function isDrawn() {
     const { top, bottom, width } = image.getBoundingClientRect();
     return width > 0 && bottom > 0 && top < innerHeight;
   });
-  return !document.querySelector('main .loading, .panel .loading, .grid:empty')
+  const isLoading = document.querySelector('main .loading, .panel .loading') || (document.querySelector('.grid:empty') && !document.querySelector('main .empty'));
+  return !isLoading
     && shown.every((image) => image.complete && getComputedStyle(image).opacity === '1');
 }

@@ -17,7 +17,7 @@ export const fieldWords = ([name, sentences]: [string, string | string[]]): stri
 /** The server refused. `message` is a sentence for people, `errors` maps a field to its sentences. */
 export class ApiError extends Error {
   readonly errors: Record<string, string | string[]>;
-  /** Whether another attempt can help. */
+  /** True if another attempt can help. */
   readonly temporary: boolean;
 
   constructor(readonly status: number, problem: Problem, readonly retryAfterMs: number | null) {
@@ -108,7 +108,7 @@ export async function request(method: string, path: string, options: RequestOpti
 export const requestFile = (method: string, path: string, mediaType: string, options: RequestOptions = {}): Promise<Blob> =>
   exchange(method, path, { ...options, headers: { Accept: mediaType } }, (response) => response.blob());
 
-/** Whether the server is ready. The answer is the same document if it is not. */
+/** The server's readiness. The answer is the same document if it is not ready. */
 export async function readiness<T>(): Promise<T> {
   try {
     return (await (await fetch('/readyz')).json()) as T;
@@ -130,7 +130,7 @@ export const atOrigin = (publicUrl: string, here: string): Reviver => (key, valu
   return moved.join(', ');
 };
 
-/** What `JSON.parse` does to each value; set by [`openedAt`] if the page is not at the public URL. */
+/** The reviver of `JSON.parse`; set by [`openedAt`] if the page is not at the public URL. */
 let reviver: Reviver | undefined;
 
 /** Sets the server's public URL and the page's origin; true if they differ. */

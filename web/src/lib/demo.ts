@@ -6,7 +6,7 @@ export interface DemoPicture {
   height: number;
   /** Degrees of the colour circle. */
   hue: number;
-  /** How likely a visitor who looks at it is to click. */
+  /** The probability that a visitor who looks at it clicks. */
   appeal: number;
 }
 
@@ -58,7 +58,7 @@ export const galleryEvent = (name: 'view' | 'click', session_id: string, gallery
 
 const nameOnly = (name: string | null | undefined): string => (name ?? '').replace(/\.\w+$/, '');
 
-/** What one visitor does with the items from the top on: views some of them, and clicks those that appeal. */
+/** One visitor's events from the top on: views of some items, and clicks on those that appeal. */
 export function visit(session: string, gallery: string, items: SeenItem[], random: () => number): DemoEvent[] {
   const depth = 3 + Math.floor(random() * (items.length - 2));
   return items.slice(0, depth).flatMap((item) => {

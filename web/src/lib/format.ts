@@ -73,7 +73,7 @@ export function ago(text: string, now = Date.now()): string {
   return new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
 }
 
-/** How long something took, in its largest unit: `3 minutes`; less than a second is `0 seconds`. */
+/** A duration in its largest unit: `3 minutes`; less than a second is `0 seconds`. */
 export function lasted(ms: number): string {
   const seconds = Math.abs(ms) / 1000;
   const [unit, size] = STEPS.find(([, size]) => seconds >= size) ?? ['second', 1];

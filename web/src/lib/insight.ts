@@ -1,4 +1,4 @@
-/** What the dashboard tells of numbers. */
+/** The dashboard's arithmetic. */
 
 export interface Used {
   image_id: string | null;

@@ -46,7 +46,7 @@ function open(): Promise<IDBDatabase> {
 export class KeptUploads {
   #tab: string;
   #database = open();
-  /** What is stored of each upload: its state, and the bytes of its file. */
+  /** The stored part of each upload: its state, and the bytes of its file. */
   #known = new Map<string, { state: string; bytes: number }>();
   #turn: Promise<unknown> = this.#database.catch(() => {});
 
@@ -59,20 +59,22 @@ export class KeptUploads {
     return (this.#known.get(id)?.bytes ?? -1) >= 0;
   }
 
-  /** Stores what changed of these, and forgets all others of this tab. */
-  keep(unfinished: Upload[]): Promise<void> {
+  /** Stores what changed of these, and forgets all others of this tab. The list is read when its turn comes. */
+  keep(unfinished: () => Upload[]): Promise<void> {
     const next = this.#turn.then(() => this.#write(unfinished));
     // Without storage the queue lasts until the page is left.
     this.#turn = next.catch(() => {});
     return this.#turn as Promise<void>;
   }
 
-  async #write(unfinished: Upload[]): Promise<void> {
+  async #write(list: () => Upload[]): Promise<void> {
+    const database = await this.#database;
+    const unfinished = list();
     const ids = new Set(unfinished.map(({ id }) => id));
     const gone = [...this.#known.keys()].filter((id) => !ids.has(id));
     const changed = unfinished.filter((upload) => this.#known.get(upload.id)?.state !== stateOf(upload));
     if (gone.length + changed.length === 0) return;
-    const transaction = (await this.#database).transaction(['uploads', 'files'], 'readwrite');
+    const transaction = database.transaction(['uploads', 'files'], 'readwrite');
     const [uploads, files] = [transaction.objectStore('uploads'), transaction.objectStore('files')];
     for (const id of gone) {
       uploads.delete(id);
@@ -98,22 +100,30 @@ export class KeptUploads {
     return taken + size <= KEPT_BYTES_MAX ? size : 0;
   }
 
-  /** Takes over the uploads of the tabs that `isMine` claims, with their files as far as they can be opened. */
-  async takeOver(isMine: (tab: string) => Promise<boolean>): Promise<Upload[]> {
+  /**
+   * Gives the uploads of the tabs that `isMine` claims to `restore`, with their files as far as they can be opened. Returns
+   * the other tabs that have some.
+   */
+  async takeOver(isMine: (tab: string) => Promise<boolean>, restore: (found: Upload[]) => Promise<void>): Promise<string[]> {
     const database = await this.#database;
     const all = (await answerOf(database.transaction('uploads').objectStore('uploads').getAll())) as Kept[];
     const mine = new Map<string, boolean>();
     for (const { tab } of all) if (!mine.has(tab)) mine.set(tab, await isMine(tab));
     const found: Upload[] = [];
+    const known: [id: string, bytes: number][] = [];
     for (const { id, tab, at, upload } of all) {
       if (!mine.get(tab)) continue;
       const file = (await answerOf(database.transaction('files').objectStore('files').get(id))) as File | FileHandle | undefined;
-      if (Date.now() - at > KEPT_MS) this.#known.set(id, { state: '', bytes: -1 });
-      else found.push({ ...upload, ...(await opened(file)) });
-      // The tab of a record changes when it is written next.
-      if (!this.#known.has(id)) this.#known.set(id, { state: '', bytes: file instanceof Blob ? upload.size : file ? 0 : -1 });
+      const isOld = Date.now() - at > KEPT_MS;
+      if (!isOld) found.push({ ...upload, ...(await opened(file)) });
+      known.push([id, isOld ? -1 : file instanceof Blob ? upload.size : file ? 0 : -1]);
     }
-    return found;
+    // The queue has the uploads before they are known here, because the next `keep` forgets known ones that it lacks.
+    const restored = restore(found);
+    // The tab of a record changes when it is written next.
+    for (const [id, bytes] of known) this.#known.set(id, { state: '', bytes });
+    await restored;
+    return [...mine.keys()].filter((tab) => !mine.get(tab));
   }
 }
 

@@ -1,4 +1,4 @@
-/** What happened to a gallery while its figures were made, as marks on a chart. */
+/** Changes of a gallery during the span of a chart, as marks on it. */
 
 import { today, type Span } from './range.js';
 import { words } from '../words/index.js';

@@ -1,4 +1,4 @@
-/** What the address says after `#`: `#/gallery/ID/order?project=ID&photo=ID`. */
+/** The part of the address after `#`: `#/gallery/ID/order?project=ID&photo=ID`. */
 
 export interface Route {
   path: string[];
@@ -28,7 +28,7 @@ export function formatRoute({ path, params }: Route): string {
 /** The one-time ticket of a sign-in link, `#ticket=…`; null in any other address. */
 export const ticketIn = (hash: string): string | null => new URLSearchParams(hash.replace(/^#/, '')).get('ticket');
 
-/** What a sign-in link opens: the gallery `g` of the project `p`, as `eyeline demo` prints them, or the start. */
+/** The page that a sign-in link opens: the gallery `g` of the project `p`, as `eyeline demo` prints them, or the start. */
 export function openedBy(link: string): string {
   const given = new URLSearchParams(link.replace(/^#/, ''));
   const [project, gallery] = [given.get('p'), given.get('g')];

@@ -1,8 +1,10 @@
 /** Tells the tabs of one browser apart, also over a reload. */
 
 const KEY = 'eyeline.tab';
-/** A page that is being left gives its lock back within moments. */
+/** A page that is being left usually releases its lock within moments. */
 const PATIENCE_MS = 1500;
+/** A tab that is loaded again has this long to take its own lock, before another tab may. */
+const RELOAD_MS = 5000;
 
 const lockOf = (tab: string) => `eyeline.tab.${tab}`;
 
@@ -38,3 +40,13 @@ export async function thisTab(fresh: () => string): Promise<string> {
 /** True if the tab of this name is gone; it is this tab's from now on. */
 export const adopts = (tab: string, own: string): Promise<boolean> =>
   tab === own ? Promise.resolve(true) : navigator.locks ? hold(tab, { ifAvailable: true }) : Promise.resolve(false);
+
+/** Waits until the tab of this name is gone for good; it is this tab's from then on. Never ends in browsers without locks. */
+export async function adoptsLater(tab: string): Promise<void> {
+  if (!navigator.locks) return new Promise(() => {});
+  for (;;) {
+    await navigator.locks.request(lockOf(tab), () => {});
+    await new Promise((resolve) => setTimeout(resolve, RELOAD_MS));
+    if (await hold(tab, { ifAvailable: true })) return;
+  }
+}

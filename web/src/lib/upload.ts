@@ -22,7 +22,7 @@ const REST_MAX_MS = 30_000;
 /** Failures that sending the same file again can mend. The other codes speak of the file itself. */
 const MENDABLE = new Set(['never_arrived', 'not_as_stated', 'processing_failed', 'worker_died']);
 
-/** Whether another attempt can help a failed image. */
+/** True if another attempt can help a failed image. */
 export const isMendable = (code: string | null | undefined): boolean => MENDABLE.has(code ?? '');
 
 export type UploadState = 'waiting' | 'init' | 'uploaded' | 'processing' | 'done' | 'error';
@@ -49,7 +49,7 @@ export interface Upload extends UploadPlace {
   link: UploadLink | null;
   /** The sentence to show. */
   problem: string | null;
-  /** Whether no other attempt can help. */
+  /** True if no other attempt can help. */
   hopeless: boolean;
   /** The project had the same file already. */
   isDuplicate?: boolean;
@@ -58,7 +58,7 @@ export interface Upload extends UploadPlace {
   handle?: FileHandle | null;
 }
 
-/** What the browser gives for a dropped file: it opens the file again, once that is allowed. */
+/** The browser's handle of a dropped file: it opens the file again, once that is allowed. */
 export interface FileHandle {
   getFile(): Promise<File>;
   queryPermission?(of: { mode: 'read' }): Promise<string>;
@@ -69,7 +69,7 @@ export interface UploadLimits {
   max_file_bytes?: number | null;
 }
 
-/** Why a file cannot be taken, in a sentence, before any byte moves; null when it can. */
+/** The reason why a file cannot be taken, in a sentence, before any byte moves; null if it can. */
 export function refusal(file: Pick<File, 'size' | 'type'>, limits: UploadLimits): string | null {
   if (file.size === 0) return words.upload.empty;
   if (limits.max_file_bytes && file.size > limits.max_file_bytes) {
@@ -87,7 +87,7 @@ interface Verdict extends UploadLink {
   errors?: Record<string, string[]> | null;
 }
 
-/** What the queue needs of the API. */
+/** The calls of the API that the queue needs. */
 export interface UploadClient {
   imageLinks(body: object, key: string): Promise<{ images: Verdict[] }>;
   completeImage(id: string): Promise<unknown>;
@@ -387,7 +387,7 @@ export function verdictWords(verdict: Verdict): string {
   return [verdict.detail, ...fields].filter(Boolean).join(' ') || words.upload.refused;
 }
 
-/** How many items are in each of the states that people are told. */
+/** Counts items by the states that people are told. */
 export function tally(items: Pick<Upload, 'state'>[]): { total: number; done: number; failed: number; waiting: number } {
   const count = (...states: UploadState[]) => items.filter(({ state }) => states.includes(state)).length;
   return { total: items.length, done: count('done'), failed: count('error'), waiting: count('waiting') };

@@ -1,4 +1,4 @@
-/** Why an image stands where it does: as a sentence, and as the parts of its score. */
+/** The reason for an image's rank: as a sentence, and as the parts of its score. */
 
 import { words } from '../words/index.js';
 import { percent } from './format.js';

@@ -1,4 +1,4 @@
-/** How to send the first event, and a check that tells when it came. */
+/** A command that sends the first event, and a check that tells when it came. */
 
 import { useEffect, useState } from 'preact/hooks';
 import { uuid7 } from '../../../clients/js/src/shared/uuid.js';

@@ -37,7 +37,7 @@ function listen(id: string): () => void {
   });
   opened.addEventListener('news', (event) => live.dispatchEvent(new CustomEvent<News>('news', { detail: (event as CustomEvent<News>).detail })));
   opened.addEventListener('gap', () => live.dispatchEvent(new Event('gap')));
-  // What the page shows is asked for first.
+  // Requests for what the page shows go first.
   soon(() => void opened.run());
   return () => {
     clearTimeout(timer);

@@ -10,7 +10,7 @@ export interface Notice {
   action?: { label: string; run: () => void } | undefined;
 }
 
-/** What keeps a notice on the page: somebody may be about to use its buttons. */
+/** Reasons to keep a notice on the page: somebody may be about to use its buttons. */
 export type Hold = 'pointer' | 'focus';
 
 const SHOWN_MS = 8000;

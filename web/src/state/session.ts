@@ -8,7 +8,7 @@ import { words } from '../words/index.js';
 import { go } from './route.js';
 
 export const session = signal<'unknown' | 'out' | 'in'>('unknown');
-/** Why nobody is signed in, in a sentence. */
+/** The reason why nobody is signed in, in a sentence. */
 export const sessionProblem = signal<string | null>(null);
 /** The server's public URL, if the page was opened at another address. */
 export const otherPublicUrl = signal<string | null>(null);

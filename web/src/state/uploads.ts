@@ -7,7 +7,7 @@ import { uuid7 } from '../../../clients/js/src/shared/uuid.js';
 import { sha256Of } from '../lib/hash.js';
 import { KeptUploads } from '../lib/kept.js';
 import { soon } from '../lib/soon.js';
-import { adopts, thisTab } from '../lib/tab.js';
+import { adopts, adoptsLater, thisTab } from '../lib/tab.js';
 import { UNFINISHED_MAX, Uploads, type Upload, type UploadClient } from '../lib/upload.js';
 import { words } from '../words/index.js';
 import { isLive, onNews } from './live.js';
@@ -15,7 +15,7 @@ import { createProject, gallery, keepGallery, openProject, project, whenLoaded }
 import { projectId } from './route.js';
 import { session, sessionProblem } from './session.js';
 
-/** How often, and for how many files, states are asked for that no live connection will tell. */
+/** The interval of asking for states that no live connection will tell, and the most files of one round. */
 const POLL_MS = 5000;
 const POLL_FILES = 20;
 
@@ -37,11 +37,11 @@ uploads.addEventListener('changed', () => {
   frame ??= requestAnimationFrame(() => {
     frame = null;
     uploadItems.value = uploads.items.map((item) => ({ ...item }));
-    void kept?.keep(uploads.items.filter(goesOn));
+    void kept?.keep(() => uploads.items.filter(goesOn));
   });
 });
 
-/** What goes on after a reload: unfinished uploads, and those that wait for their files. */
+/** True of uploads that continue after a reload: unfinished ones, and those that wait for their files. */
 const goesOn = ({ state, isMissing }: Upload) => isMissing || (state !== 'done' && state !== 'error');
 
 /** The stored queue, once the one of an earlier load has been taken over. */
@@ -52,12 +52,19 @@ function takeOver(): Promise<void> {
   taking ??= (async () => {
     const tab = await thisTab(uuid7);
     const stored = new KeptUploads(tab);
-    const found = await stored.takeOver((other) => adopts(other, tab));
-    await uploads.restore(found);
+    const others = await stored.takeOver((other) => adopts(other, tab), (found) => uploads.restore(found));
     kept = stored;
+    for (const other of others) void inherit(stored, other).catch(() => {});
     // Without storage nothing goes on.
   })().catch(() => {});
   return taking;
+}
+
+/** Goes on with the uploads of another tab once it is gone. Of a tab that finished them, none is left. */
+async function inherit(stored: KeptUploads, other: string): Promise<void> {
+  await adoptsLater(other);
+  if (session.value !== 'in') return;
+  await stored.takeOver(async (tab) => tab === other, (found) => uploads.restore(found));
 }
 
 /** Files chosen before sign-in or while the server is away. */

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type UPlot from 'uplot';
-import { number, time } from '../lib/format.js';
+import { beginOf } from '../lib/buckets.js';
+import { number, ownZone, time } from '../lib/format.js';
 import type { Mark } from '../lib/marks.js';
 import type { Span } from '../lib/range.js';
 import { theme } from '../state/theme.js';
@@ -59,8 +60,9 @@ function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: Mark[], colour: string
 const WIDTH_MIN_S = 3600;
 
 /** The times of the axis in seconds: those of the data and of the span that was asked for. */
-function axisOf(times: string[], span: Span | undefined): [number, number] {
-  const all = [times[0]!, times.at(-1)!, ...(span ? [span.from, span.to] : [])].map((at) => Date.parse(at) / 1000);
+function axisOf(times: string[], span: Span | undefined, timeZone: string): [number, number] {
+  const ends = span ? [beginOf(span.from, timeZone), beginOf(span.to, timeZone)] : [];
+  const all = [Date.parse(times[0]!), Date.parse(times.at(-1)!), ...ends].map((at) => at / 1000);
   const [from, to] = [Math.min(...all), Math.max(...all)];
   return from === to ? [from - WIDTH_MIN_S, to + WIDTH_MIN_S] : [from, to];
 }
@@ -69,13 +71,25 @@ interface ChartProps {
   label: string;
   times: string[];
   series: Series[];
-  /** What happened meanwhile, drawn with numbers that the list below explains. */
+  /** Events of the gallery's own past, drawn with numbers that the list below explains. */
   marks?: Mark[] | undefined;
-  /** What was asked for; without it the axis begins and ends with the data. */
+  /** The days that were asked for. Without them the axis begins and ends with the data. */
   span?: Span | undefined;
+  /** The zone by whose clocks the axis is labelled. Default: the viewer's. */
+  timeZone?: string | undefined;
 }
 
-export function Chart({ label, times, series, marks = NO_MARKS, span }: ChartProps) {
+/** If not every point is shown, those that no line reaches, because both their neighbours are missing. */
+function alone({ data }: UPlot, line: number, isShown: boolean): number[] | null {
+  if (isShown) return null;
+  const values = data[line]!;
+  return [...values.keys()].filter((at) => values[at] !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
+}
+
+/** Lines with fewer times show each of them as a point. */
+const POINTS_MAX = 40;
+
+export function Chart({ label, times, series, marks = NO_MARKS, span, timeZone = ownZone() }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plotted = useRef<UPlot | null>(null);
   const shownMarks = useRef(marks);
@@ -98,24 +112,26 @@ export function Chart({ label, times, series, marks = NO_MARKS, span }: ChartPro
     };
     const [grid, muted] = [colour('--line'), colour('--muted')];
     const axis = { stroke: muted, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
-    const shown = axisOf(times, span);
+    const shown = axisOf(times, span, timeZone);
+    const told = (at: number, options?: Intl.DateTimeFormatOptions) => time(new Date(at * 1000).toISOString(), { ...(options ?? { dateStyle: 'medium', timeStyle: 'short' }), timeZone });
     const plot = new Plot(
       {
         width: element.clientWidth,
         height: HEIGHT,
+        tzDate: (at) => Plot.tzDate(new Date(at * 1000), timeZone),
         cursor: { y: false, drag: { x: false, y: false } },
-        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => time(new Date(at * 1000).toISOString(), stampOf(shown))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => told(at, stampOf(shown))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
         hooks: { draw: [(plot) => drawMarks(plot, shownMarks.current, muted)] },
         scales: { x: { range: () => shown }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [
-          { value: (_, at) => (at === null ? '' : time(new Date(at * 1000).toISOString())) },
+          { value: (_, at) => (at === null ? '' : told(at)) },
           ...series.map((each, at) => ({
             label: each.label,
             value: (_: UPlot, value: number | null) => (value === null ? '' : number(value)),
             stroke: colour(COLOURS[at % COLOURS.length]!),
             width: each.isFaint ? 1 : 2,
             ...(each.isFaint && { dash: [5, 5] }),
-            points: { show: times.length < 40 },
+            points: { show: times.length < POINTS_MAX, filter: alone },
           })),
         ],
       },
@@ -126,19 +142,19 @@ export function Chart({ label, times, series, marks = NO_MARKS, span }: ChartPro
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
     return () => (observer.disconnect(), plot.destroy(), (plotted.current = null));
-  }, [Plot, times, series, span?.from, span?.to, shownTheme]);
+  }, [Plot, times, series, span?.from, span?.to, timeZone, shownTheme]);
   useEffect(() => plotted.current?.redraw(false), [marks]);
   const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index] ?? null) }));
   return (
     <figure class="chart">
       <div ref={box} class="plot" role="img" aria-label={label} />
-      {marks.length > 0 && <ol class="marks" aria-label={words.insight.marks.title}>{marks.map((mark) => <li key={`${mark.at} ${mark.text}`}><Time at={mark.at} /> · {mark.text}</li>)}</ol>}
+      {marks.length > 0 && <ol class="marks" aria-label={words.insight.marks.title}>{marks.map((mark) => <li key={`${mark.at} ${mark.text}`}><Time at={mark.at} timeZone={timeZone} /> · {mark.text}</li>)}</ol>}
       <details>
         <summary>{words.insight.asTable}</summary>
         <Table
           caption={label} rows={rows} rowKey={({ at }) => at}
           columns={[
-            { title: words.insight.when, cell: ({ at }) => time(at) },
+            { title: words.insight.when, cell: ({ at }) => <Time at={at} timeZone={timeZone} /> },
             ...series.map((each, index) => ({ title: each.label, isNumber: true, cell: ({ values }: (typeof rows)[number]) => (values[index] === null ? '–' : number(values[index]!)) })),
           ]}
         />

@@ -57,7 +57,7 @@ export function Form({ onSubmit, submit, onCancel, danger, class: className = 'f
   );
 }
 
-/** What no field of the form shows. */
+/** Errors that no field of the form shows. */
 function FormProblem({ error, form }: { error: unknown; form: HTMLFormElement | null }) {
   if (!(error instanceof ApiError)) return <p class="problem" role="alert">{wordsOf(error)}</p>;
   const elsewhere = Object.entries(error.errors).filter(([name]) => !name || !form?.elements.namedItem(name));

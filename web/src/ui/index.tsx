@@ -64,8 +64,14 @@ export function Action({ run, class: className = '', children, ...rest }: { run:
 
 /** The pages within a page. */
 export function Tabs({ label, tabs, open }: { label: string; tabs: [id: string, text: string, href: string][]; open: string }) {
+  const bar = useRef<HTMLElement>(null);
+  // On a phone the open one may be beyond the edge.
+  useEffect(() => {
+    const current = bar.current?.querySelector<HTMLElement>('[aria-current]');
+    if (current) bar.current!.scrollLeft = current.offsetLeft - (bar.current!.clientWidth - current.offsetWidth) / 2;
+  }, [open]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={bar}>
       {tabs.map(([id, text, href]) => <a key={id} href={href} aria-current={id === open ? 'page' : undefined}>{text}</a>)}
     </nav>
   );
@@ -104,10 +110,10 @@ export function Loaded<T>({ load, children }: { load: { data: T | null; error: u
   return load.error ? <Problem error={load.error} retry={load.reload} /> : <Loading />;
 }
 
-/** A time in the viewer's zone; in UTC on hover. */
-export function Time({ at, relative }: { at: string; relative?: boolean }) {
+/** A time in the viewer's zone, unless another is given; in UTC on hover. */
+export function Time({ at, relative, timeZone }: { at: string; relative?: boolean; timeZone?: string }) {
   const utc = `${new Date(at).toISOString().replace('T', ' ').slice(0, 19)} UTC`;
-  return <time dateTime={at} title={relative ? `${time(at)} · ${utc}` : utc}>{relative ? ago(at) : time(at)}</time>;
+  return <time dateTime={at} title={relative ? `${time(at)} · ${utc}` : utc}>{relative ? ago(at) : time(at, { dateStyle: 'medium', timeStyle: 'short', timeZone })}</time>;
 }
 
 /** A text to copy, such as a key or a command. */

@@ -23,7 +23,8 @@ export function useLoad<T>(key: string | null, read: () => Promise<T>): Load<T> 
     setState((before) => ({ ...before, isLoading: true }));
     latest.current().then(
       (data) => mine === turn.current && setState({ key, data, error: null, isLoading: false }),
-      (error: unknown) => mine === turn.current && setState((before) => ({ ...before, key, error, isLoading: false })),
+      // Data of another key would be shown as the answer to this one.
+      (error: unknown) => mine === turn.current && setState((before) => ({ key, data: before.key === key ? before.data : null, error, isLoading: false })),
     );
   }, [key]);
   useEffect(() => {

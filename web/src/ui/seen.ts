@@ -1,4 +1,4 @@
-/** What is loaded when it comes into sight. */
+/** Loads parts of a page when they come into sight. */
 
 import type { RefObject } from 'preact';
 import { useEffect, useState } from 'preact/hooks';

@@ -185,6 +185,7 @@ export const en = {
     unnamed: 'Photo without a name',
     numbers: (weight: number, views: number, clicks: number) =>
       `Weight ${number(weight)}: ${plural(views, 'view')}, ${plural(clicks, 'click')}`,
+    seen: (views: number, clicks: number) => `${plural(views, 'view')}, ${plural(clicks, 'click')}`,
     select: (name: string) => `Select ${name}`,
     selected: (count: number) => `${plural(count, 'photo')} selected`,
     clearSelection: 'Clear the selection',
@@ -390,7 +391,7 @@ export const en = {
     asTable: 'Show as a table', when: 'When', nothing: 'Nothing in this period', overTime: 'Views and clicks over time',
     visits: 'Visits', visitsHint: 'Different sessions with any event of the project.',
     rate: 'Click rate', rateHint: 'Clicks for each view.',
-    noBefore: 'no data in the previous period', against: (by: string) => `${by} compared with the previous period`, before: (name: string) => `${name}, previous period`,
+    noBefore: 'no earlier data', against: (by: string) => `${by} compared with the previous period`, before: (name: string) => `${name}, previous period`,
     best: 'Best pictures', worst: 'Worst pictures',
     noHoldout: 'The effect of the order on clicks is not measured yet.', measure: 'Show some visitors another order',
     liftUnsure: (message: string) => `The effect of the order is not known yet: ${message}.`,

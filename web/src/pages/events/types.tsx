@@ -10,7 +10,7 @@ import { EditType } from './type.js';
 
 const text = words.events;
 
-/** What the list shows of a type: declared, or only seen in events. */
+/** A type in the list: declared, or only seen in events. */
 interface Row {
   category: string;
   name: string;

@@ -1,4 +1,4 @@
-/** What an owner does with photos: pin, hide, move, delete. Each can be undone. */
+/** An owner's actions on photos: pin, hide, move, delete. Each can be undone. */
 
 import { api, type Schemas } from '../../api/index.js';
 import { inParallel } from '../../lib/parallel.js';

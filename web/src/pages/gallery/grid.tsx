@@ -34,15 +34,22 @@ export function Grid({ label, items, hasMore, onMore, selected, onSelect, hrefOf
   const [focused, setFocused] = useState(0);
   const lastPicked = useRef<number | null>(null);
   const before = useRef(new Map<string, Box>());
+  const offset = useRef(0);
 
   useLayoutEffect(() => {
-    const observer = new ResizeObserver(() => setWidth(list.current!.clientWidth));
-    observer.observe(list.current!);
-    setWidth(list.current!.clientWidth);
+    const measure = () => {
+      offset.current = list.current!.offsetTop;
+      setWidth(list.current!.clientWidth);
+    };
+    const observer = new ResizeObserver(measure);
+    // The body grows with whatever comes above the grid.
+    for (const element of [list.current!, document.body]) observer.observe(element);
+    measure();
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
-    const look = () => setScroll(Math.round((scrollY - list.current!.offsetTop) / STEP) * STEP);
+    // The offset is a known one: to measure it here would lay the page out twice in a frame.
+    const look = () => setScroll(Math.round((scrollY - offset.current) / STEP) * STEP);
     look();
     addEventListener('scroll', look, { passive: true });
     return () => removeEventListener('scroll', look);

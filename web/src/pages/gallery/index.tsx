@@ -28,9 +28,12 @@ export function GalleryPage() {
       <div class="bar page-head">
         {shown && galleries.value.length > 1
           ? (
-            <select class="title" aria-label={text.pick} value={shown.gallery_id} onChange={pick}>
-              {galleries.value.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
-            </select>
+            <>
+              <h2 class="spoken">{shown.name}</h2>
+              <select class="title" aria-label={text.pick} value={shown.gallery_id} onChange={pick}>
+                {galleries.value.map(({ gallery_id, name }) => <option key={gallery_id} value={gallery_id}>{name}</option>)}
+              </select>
+            </>
           )
           : <h2 class="title">{shown?.name ?? text.label}</h2>}
         {shown && <button type="button" class="icon-button" aria-label={text.edit} title={text.edit} onClick={() => setDialog('edit')}><Icon name="edit" /></button>}

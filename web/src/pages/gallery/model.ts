@@ -25,7 +25,7 @@ export class OpenGallery {
   readonly selected = signal<Set<string>>(new Set());
   /** True when a newer order waits, because the reader is too far down to follow it. */
   readonly hasNewer = signal(false);
-  /** Whether the reader is near the top, so that the moving order can be shown. */
+  /** True if the reader is near the top, so that the moving order can be shown. */
   isNearTop = () => true;
   #refresh = new Debounce(() => this.#follow(), REFRESH_EVERY_MS);
   #stop: () => void;

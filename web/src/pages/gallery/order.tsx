@@ -1,4 +1,4 @@
-/** How the gallery is ordered: the strategy and what others would bring, the hold-out, the guard, and the rules. */
+/** The settings of a gallery's order: the strategy and estimates of others, the hold-out, the guard, and the rules. */
 
 import { useState } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
@@ -25,7 +25,7 @@ export function Order({ shown }: { shown: Gallery }) {
     notify(changed.published ? text.published : text.publishing);
   };
   return (
-    <div class="cards">
+    <div class="order-cards">
       <StrategyCard shown={shown} onSave={save} />
       <HoldoutCard key={JSON.stringify(shown.ranking)} shown={shown} onSave={save} />
       <RulesEditor galleryId={shown.gallery_id} />
@@ -67,7 +67,7 @@ function StrategyCard({ shown, onSave }: CardProps) {
   );
 }
 
-/** What another strategy would bring, when it is asked for, and a button that takes it. */
+/** Another strategy: its estimated effect on request, and a button that takes it. */
 function Other({ galleryId, strategy, onChoose }: { galleryId: string; strategy: Strategy; onChoose: () => Promise<void> }) {
   const [found, setFound] = useState<Schemas['OrderEstimate'] | null>(null);
   const { name } = text.strategies[strategy];

@@ -66,7 +66,7 @@ function Legend() {
   );
 }
 
-/** What can be done with the selected photos. */
+/** The actions on the selected photos. */
 function Selection({ open }: { open: OpenGallery }) {
   const [isMoving, setMoving] = useState(false);
   const ids = [...open.selected.value];

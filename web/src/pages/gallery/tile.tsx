@@ -48,7 +48,7 @@ function Drawn({ item, box, index, count, href, isTabStop, isSelected, isEager, 
   const room = box.width < TINY ? ' tiny' : box.width < NARROW ? ' narrow' : '';
   return (
     <li class={`tile${room}${isSelected ? ' selected' : ''}`} data-id={item.image_id} data-index={index} style={style} aria-setsize={count} aria-posinset={index + 1}>
-      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} onFocus={() => onFocus(index)} onClick={onClick}>
+      <a href={href} tabIndex={isTabStop ? 0 : -1} draggable={false} aria-description={numbersOf(item)} onFocus={() => onFocus(index)} onClick={onClick}>
         <Picture item={item} name={name} sizes={`${Math.ceil(box.width)}px`} isEager={isEager} />
         <Numbers item={item} />
       </a>
@@ -74,7 +74,7 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   const state = settled?.source === source ? (settled.isBroken ? 'picture broken' : 'picture loaded') : 'picture';
   return (
     <span class={state}>
-      <canvas ref={canvas} width={1} height={1} aria-hidden="true" />
+      {item.thumbhash && <canvas ref={canvas} width={1} height={1} aria-hidden="true" />}
       <picture>
         {webp && <source type="image/webp" srcset={webp} sizes={sizes} />}
         <img
@@ -88,15 +88,22 @@ export function Picture({ item, name, sizes, isEager }: { item: Item; name: stri
   );
 }
 
+/** The numbers in words, for those who do not see the glyphs. */
+const numbersOf = ({ weight, views, clicks }: Item): string | undefined =>
+  (weight === undefined || views === undefined || clicks === undefined ? undefined : words.gallery.numbers(weight, views, clicks));
+
 function Numbers({ item }: { item: Item }) {
   const { weight, views, clicks } = item;
+  // A number that has just come into the document is no news.
+  const first = useRef(weight);
+  const [isFresh, setFresh] = useState(false);
+  if (!isFresh && weight !== first.current) setFresh(true);
   if (weight === undefined || views === undefined || clicks === undefined) return null;
   return (
-    <span class="numbers">
-      <span class="spoken">{words.gallery.numbers(weight, views, clicks)}</span>
-      <span aria-hidden="true" key={weight} class="weight fresh">{short(weight)}</span>
-      <span aria-hidden="true" class="views">{short(views)}</span>
-      <span aria-hidden="true" class="clicks">{short(clicks)}</span>
+    <span class="numbers" aria-hidden="true">
+      <span key={weight} class={isFresh ? 'weight fresh' : 'weight'}>{short(weight)}</span>
+      <span class="views">{short(views)}</span>
+      <span class="clicks">{short(clicks)}</span>
     </span>
   );
 }

@@ -11,7 +11,7 @@ import { Journey } from './journey.js';
 
 type Image = Schemas['Image'];
 
-/** Whether another attempt can help a failed image. */
+/** True if another attempt can help a failed image. */
 export const isRetried = ({ state, error_code, versions }: Image): boolean => state === 'error' && isMendable(error_code) && Boolean(versions.original);
 
 export function Retry({ image: { image_id }, onChanged }: { image: Image; onChanged: () => void }) {

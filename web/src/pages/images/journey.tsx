@@ -1,4 +1,4 @@
-/** When an image was asked for, first seen and first clicked, as a waterfall. */
+/** The times of an image's link, first view and first click, as a waterfall. */
 
 import { api, type Schemas } from '../../api/index.js';
 import { lasted } from '../../lib/format.js';

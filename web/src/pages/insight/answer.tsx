@@ -2,9 +2,11 @@
 
 import { useMemo } from 'preact/hooks';
 import type { Schemas } from '../../api/index.js';
+import { beginOf, withMissing } from '../../lib/buckets.js';
 import { number } from '../../lib/format.js';
 import { Chart } from '../../ui/chart.js';
 import { Table } from '../../ui/index.js';
+import { zone } from './range.js';
 
 export type Report = Schemas['SqlReport'];
 export type Row = Record<string, unknown>;
@@ -27,7 +29,8 @@ export function AnswerTable({ report: { columns, rows }, count, caption }: { rep
 
 /** A chart of the first time column and the numbers beside it; null if there is none. */
 export function useChart(report: Report) {
-  return useMemo(() => chartOf(report), [report]);
+  const timeZone = zone();
+  return useMemo(() => chartOf(report, timeZone), [report, timeZone]);
 }
 
 export function AnswerChart({ report, label }: { report: Report; label: string }) {
@@ -35,11 +38,18 @@ export function AnswerChart({ report, label }: { report: Report; label: string }
   return chart && <div class="card"><Chart label={label} {...chart} /></div>;
 }
 
-function chartOf({ columns, rows }: Report) {
-  const at = columns.find(({ type }) => type === 'timestamp' || type === 'date')?.name;
+function chartOf({ columns, rows }: Report, timeZone: string) {
+  const column = columns.find(({ type }) => type === 'timestamp' || type === 'date');
   const figures = columns.filter(({ type }) => type === 'integer' || type === 'number').slice(0, 2);
-  if (!at || figures.length === 0 || rows.length < 2) return null;
-  const sorted = (rows as Row[]).filter((row) => typeof row[at] === 'string').sort((a, b) => Date.parse(a[at] as string) - Date.parse(b[at] as string));
-  const series = figures.map(({ name }) => ({ label: name, values: sorted.map((row) => row[name] as number | null) }));
-  return { times: sorted.map((row) => new Date(row[at] as string).toISOString()), series };
+  if (!column || figures.length === 0 || rows.length < 2) return null;
+  const { name, type } = column;
+  const timeOf = (row: Row) => (type === 'date' ? beginOf(row[name] as string, timeZone) : Date.parse(row[name] as string));
+  const dated = (rows as Row[]).filter((row) => typeof row[name] === 'string').map((row) => ({ at: timeOf(row), row }));
+  dated.sort((a, b) => a.at - b.at);
+  const known = new Map(dated.map(({ at, row }) => [at, row]));
+  // A missing hour or day has no row. Several rows of one time are of several groups, which no line can show apart.
+  const times = known.size === dated.length ? withMissing(dated.map(({ at }) => at)) : dated.map(({ at }) => at);
+  const rowsShown = known.size === dated.length ? times.map((at) => known.get(at)) : dated.map(({ row }) => row);
+  const series = figures.map((figure) => ({ label: figure.name, values: rowsShown.map((row) => (row?.[figure.name] ?? null) as number | null) }));
+  return { times: times.map((at) => new Date(at).toISOString()), series, timeZone };
 }

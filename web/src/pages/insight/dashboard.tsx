@@ -3,6 +3,7 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
 import { change, number, percent } from '../../lib/format.js';
+import { bucketsOf, countsIn } from '../../lib/buckets.js';
 import { bestAndWorst, changeOf } from '../../lib/insight.js';
 import { intervalOf, spanBefore, type Span } from '../../lib/range.js';
 import { galleries, gallery, type Gallery } from '../../state/project.js';
@@ -14,7 +15,7 @@ import { useSeen } from '../../ui/seen.js';
 import { words } from '../../words/index.js';
 import { readMarks } from './marks.js';
 import { Pinned } from './pinned.js';
-import { GalleryPicker, isCompared, RangeBar, scope, span } from './range.js';
+import { GalleryPicker, isCompared, RangeBar, scope, span, zone } from './range.js';
 
 type Usage = Schemas['GalleryUsage'];
 type ImageRow = Schemas['GalleryUsageImage'];
@@ -90,7 +91,7 @@ function Answer({ label, hint, value, change: by }: { label: string; hint?: stri
   );
 }
 
-/** What the order brings, or where to begin to measure it. */
+/** The effect of the order, or a link that begins to measure it. */
 function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage['experiment'] }) {
   if (!experiment) return <span>{text.noHoldout} <a href={href(['gallery', galleryId, 'order'])}>{text.measure}</a></span>;
   const { lift, interval, enough_data, message } = experiment;
@@ -98,25 +99,26 @@ function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage[
   return <>{text.lift(change(lift), percent(interval[0]!), percent(interval[1]!))}</>;
 }
 
-/** Views and clicks; with a comparison, those of the period before at the same distance from its beginning. */
+/** Views and clicks by bucket; with a comparison, those of the same bucket of the period before. */
 function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: Usage }) {
   const compared = isCompared();
   const shownSpan = span();
+  const timeZone = zone();
   const marks = useLoad(JSON.stringify([shown.gallery_id, scope('')]), () => readMarks(shown, shownSpan));
   const { times, series } = useMemo(() => {
-    const shift = Date.parse(`${span().from}T00:00:00Z`) - Date.parse(`${spanBefore(span()).from}T00:00:00Z`);
-    const shifted = before.over_time.map((row) => ({ ...row, bucket: new Date(Date.parse(row.bucket) + shift).toISOString() }));
-    const at = (rows: { bucket: string; views: number; clicks: number }[]) => new Map(rows.map((row) => [Date.parse(row.bucket), row]));
-    const [first, second] = [at(now.over_time), at(compared ? shifted : [])];
-    const stamps = [...new Set([...first.keys(), ...second.keys()])].sort((a, b) => a - b);
-    const line = (label: string, of: typeof first, name: 'views' | 'clicks', isFaint = false): Series =>
-      ({ label, isFaint, values: stamps.map((stamp) => of.get(stamp)?.[name] ?? (isFaint ? null : 0)) });
-    const lines = [line(words.photo.views, first, 'views'), line(words.photo.clicks, first, 'clicks')];
-    if (compared) lines.push(line(text.before(words.photo.views), second, 'views', true), line(text.before(words.photo.clicks), second, 'clicks', true));
-    return { times: stamps.map((stamp) => new Date(stamp).toISOString()), series: lines };
+    const begins = (of: Span) => bucketsOf(of, intervalOf(of), timeZone);
+    const [buckets, bucketsBefore] = [begins(shownSpan), begins(spanBefore(shownSpan))];
+    const sums = (usage: Usage, of: number[], name: 'views' | 'clicks') => countsIn(of, usage.over_time.map((row) => [Date.parse(row.bucket), row[name]]));
+    const line = (label: string, name: 'views' | 'clicks'): Series => ({ label, values: sums(now, buckets, name) });
+    const faint = (label: string, name: 'views' | 'clicks'): Series =>
+      ({ label: text.before(label), isFaint: true, values: sums(before, bucketsBefore, name).slice(0, buckets.length) });
+    const lines = [line(words.photo.views, 'views'), line(words.photo.clicks, 'clicks')];
+    if (compared) lines.push(faint(words.photo.views, 'views'), faint(words.photo.clicks, 'clicks'));
+    return { times: buckets.map((at) => new Date(at).toISOString()), series: lines };
   }, [now, before, compared]);
-  if (times.length === 0) return <p class="none">{text.nothing}</p>;
-  return <Chart label={text.overTime} times={times} series={series} marks={marks.data ?? undefined} span={shownSpan} />;
+  const isEmpty = !series.some(({ values }) => values.some((value) => value));
+  if (isEmpty) return <p class="none">{text.nothing}</p>;
+  return <Chart label={text.overTime} times={times} series={series} marks={marks.data ?? undefined} span={shownSpan} timeZone={timeZone} />;
 }
 
 function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) {
@@ -137,7 +139,7 @@ function Pictures({ galleryId, rows }: { galleryId: string; rows: ImageRow[] }) 
         return (
           <li key={image_id}>
             <a href={href(['gallery', galleryId], { photo: image_id })}>{item?.preview ? <img class="thumb" src={item.preview} alt="" /> : <span class="thumb" />}<span>{name}</span></a>
-            <span class="number" title={words.gallery.numbers(0, views, clicks).split(': ')[1]}>{click_rate === null ? '–' : percent(click_rate)}<small class="hint"> · {number(clicks)} / {number(views)}</small></span>
+            <span class="number" title={words.gallery.seen(views, clicks)}>{click_rate === null ? '–' : percent(click_rate)}<small class="hint"> · {number(clicks)} / {number(views)}</small></span>
           </li>
         );
       })}

@@ -1,4 +1,4 @@
-/** Which types of events are used most, and which least. */
+/** Types of events by use, the most or the least used first. */
 
 import { api } from '../../api/index.js';
 import { number } from '../../lib/format.js';

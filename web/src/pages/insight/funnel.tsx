@@ -1,4 +1,4 @@
-/** How many visits get from step to step. */
+/** The number of visits that reach each step. */
 
 import { api } from '../../api/index.js';
 import { percent } from '../../lib/format.js';

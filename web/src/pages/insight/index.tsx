@@ -22,7 +22,7 @@ const TABS = {
   retention: later(async () => (await import('./retention.js')).Retention),
   sql: later(async () => (await import('./sql.js')).Sql),
 };
-/** What stays in the address from one report to the next. */
+/** Parameters that stay in the address from one report to the next. */
 const KEPT = ['days', 'from', 'to', 'timezone', 'compare', 'gallery'];
 
 export function InsightPage() {

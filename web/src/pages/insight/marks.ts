@@ -1,4 +1,4 @@
-/** Reads what the API tells of a gallery's past: when it was made, its dated rules, and images by day. */
+/** Reads a gallery's past from the API: its creation, its dated rules, and images by day. */
 
 import { api } from '../../api/index.js';
 import { marksWithin, ruleMarks, uploadMarks, type Mark } from '../../lib/marks.js';
@@ -8,16 +8,16 @@ import { words } from '../../words/index.js';
 import { readRules } from '../gallery/actions.js';
 import { zone } from './range.js';
 
-/** Pages of 100 images that are read at most. */
-const PAGES_MAX = 5;
+/** Images of each page that is read. The newest image alone tells most dashboards that none was added lately. */
+const PAGES = [1, 24];
 
-/** Images from a day on; a day more is read, because the day is one of the viewer's zone. */
+/** The newest images from a day on; a day more is read, because the day is one of the viewer's zone. */
 async function imagesSince(project_id: string, day: string): Promise<{ created: string[]; hasMore: boolean }> {
   const created: string[] = [];
   const from = addDays(day, -1);
   let cursor: string | undefined;
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const { images, next_cursor } = await api.get('/projects/{project_id}/images', { path: { project_id }, query: { limit: 100, cursor } });
+  for (const limit of PAGES) {
+    const { images, next_cursor } = await api.get('/projects/{project_id}/images', { path: { project_id }, query: { limit, cursor } });
     const recent = images.filter(({ created_at }) => created_at >= from);
     created.push(...recent.map(({ created_at }) => created_at));
     if (recent.length < images.length || !next_cursor) return { created, hasMore: false };

@@ -1,4 +1,4 @@
-/** In what order features are used, as a flow and as a table. */
+/** The most common sequences of events, as a flow and as a table. */
 
 import { sankey, sankeyLinkHorizontal } from 'd3-sankey';
 import { useMemo } from 'preact/hooks';

@@ -13,7 +13,7 @@ export const zone = (): string => param('timezone') ?? ownZone();
 export const span = (): Span =>
   spanOf(Number(param('days') ?? 7) || 7, zone(), { from: param('from'), to: param('to') });
 
-/** What all reports take. */
+/** The parameters of every report. */
 export const scope = (project_id: string, of = span()) => ({ project_id, from: of.from, to: of.to, timezone: zone() });
 
 export const isCompared = (): boolean => param('compare') === '1';

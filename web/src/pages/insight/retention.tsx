@@ -1,4 +1,4 @@
-/** Who comes back: visitors by the period they were first seen in, and how many were seen in each later one. */
+/** Retention: visitors by the period they were first seen in, and the number seen again in each later one. */
 
 import { api } from '../../api/index.js';
 import { number, percent, time } from '../../lib/format.js';

@@ -1,0 +1,1 @@
+import"./chunk-CZ6H4USJ.js";

@@ -1,6 +1,6 @@
 //! Eyeline in one binary: settings, wiring, HTTP, flow, workers, command line.
 //!
-//! `cli -> app`; `api, workers -> flow -> store, image, core`. A step of the flow never calls the next one: it stores a
+//! `cli, api, workers -> app -> flow -> engines -> store`. A step of the flow never calls the next one: it stores a
 //! record, which the next step finds.
 
 pub mod api;
@@ -12,6 +12,7 @@ pub mod clock;
 mod connections;
 mod credentials;
 mod data_folder;
+pub mod engines;
 mod file_name;
 pub mod flow;
 mod memory;

@@ -97,6 +97,6 @@ async fn list(State(app): State<App>, credential: Credential, mut query: Query) 
 async fn retry(State(app): State<App>, credential: Credential, Path(job_id): Path<JobId>) -> Answer<StatusCode> {
     credential.admin()?;
     let changed = app.catalog.revive_job(job_id, app.clock.now()).await?;
-    hints::publish(&app, changed).await;
+    hints::publish(&*app.pubsub, changed).await;
     Ok(StatusCode::ACCEPTED)
 }

@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 
 use super::client_address::ClientAddress;
 use super::{Answer, Credential, Fields, JsonBody, Problem};
-use crate::app::{App, EngineState};
+use crate::app::App;
+use crate::engines::EngineState;
 use crate::flow::gallery::rank::ORDER_KEPT;
 use crate::flow::photo::admission;
 use crate::metrics::Text;
@@ -75,7 +76,7 @@ struct Engine {
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "The server is not ready."))
 )]
 async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let engines = app.check_engines().await;
+    let engines = app.engines.check().await;
     let engines: Vec<Engine> = engines
         .into_iter()
         .map(|EngineState { name, is_required: required, is_reachable: reachable }| Engine {
@@ -113,7 +114,7 @@ async fn metrics(
     }
     let mut text = app.metrics.render();
     text.family("eyeline_engine_up", "gauge", "1 if the engine answers.");
-    for EngineState { name, is_reachable, .. } in app.check_engines().await {
+    for EngineState { name, is_reachable, .. } in app.engines.check().await {
         text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(is_reachable)));
     }
     text.family("eyeline_catalog_transactions_total", "counter", "Transactions begun, by what they do.");

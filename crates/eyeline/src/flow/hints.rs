@@ -7,8 +7,12 @@ use bytes::Bytes;
 use eyeline_core::{GalleryId, ProjectId};
 use eyeline_store::PubSub;
 use eyeline_store::catalog::processing::Hints;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 
-use crate::app::App;
+/// The topic of jobs that wait for a worker.
+const JOBS: &str = "jobs";
+const HINTS_AT_ONCE: usize = 1_024;
 
 /// The message of a gallery's topic if only its counters changed. Every other message, the empty one included, means
 /// that its pages changed.
@@ -30,15 +34,26 @@ pub fn order_topic(project_id: ProjectId) -> String {
 }
 
 /// Publishes all hints that a catalog use case returned.
-pub async fn publish(app: &App, hints: Hints) {
+pub async fn publish(pubsub: &dyn PubSub, hints: Hints) {
     if hints.jobs {
-        app.waiting_jobs.notify_one();
+        send(pubsub, JOBS, Bytes::new()).await;
     }
     for (project_id, seq) in hints.news {
-        news(&*app.pubsub, project_id, seq).await;
+        news(pubsub, project_id, seq).await;
     }
     for gallery_id in hints.galleries {
-        gallery_changed(&*app.pubsub, gallery_id).await;
+        gallery_changed(pubsub, gallery_id).await;
+    }
+}
+
+/// Yields once for all hints of waiting jobs since the last time. Never ends.
+pub async fn jobs(pubsub: &dyn PubSub) -> BoxStream<'static, ()> {
+    match pubsub.subscribe(JOBS).await {
+        Ok(hints) => hints.ready_chunks(HINTS_AT_ONCE).map(drop).chain(stream::pending()).boxed(),
+        Err(error) => {
+            tracing::warn!(%error, "hints of jobs cannot be heard; waiting jobs are found by polling");
+            stream::pending().boxed()
+        }
     }
 }
 

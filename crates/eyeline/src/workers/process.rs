@@ -7,6 +7,7 @@ use std::time::Duration;
 use eyeline_core::JobId;
 use eyeline_store::Error;
 use eyeline_store::catalog::jobs::{LEASE, Lease, PROCESS_IMAGE};
+use futures::StreamExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -74,6 +75,7 @@ async fn process_photos(app: &App, held: &Held) {
     let places = app.settings.workers();
     let mut photos = JoinSet::new();
     let mut hinted = true;
+    let mut waiting = hints::jobs(&*app.pubsub).await;
     while !app.stop.is_cancelled() {
         let free = places.saturating_sub(photos.len());
         let pause = match claim(app, held, free, hinted, &mut photos).await {
@@ -85,7 +87,8 @@ async fn process_photos(app: &App, held: &Held) {
         };
         hinted = tokio::select! {
             () = app.stop.cancelled() => break,
-            () = app.waiting_jobs.notified() => true,
+            // One claim answers all hints that came since the last one.
+            Some(()) = waiting.next() => true,
             // With a free place, waiting jobs are claimed without a pause.
             Some(_) = photos.join_next() => true,
             () = tokio::time::sleep(pause) => false,
@@ -115,7 +118,7 @@ async fn renew_and_recover(app: &App, leases: Vec<Lease>, may_recover: bool) -> 
     }
     if may_recover {
         let changed = app.catalog.recover_leases(app.clock.now()).await?;
-        hints::publish(app, changed).await;
+        hints::publish(&*app.pubsub, changed).await;
     }
     Ok(())
 }
@@ -137,6 +140,6 @@ async fn claim(app: &App, held: &Held, free: usize, hinted: bool, photos: &mut J
             process(&app, work).await;
         });
     }
-    hints::publish(app, changed).await;
+    hints::publish(&*app.pubsub, changed).await;
     Ok(())
 }

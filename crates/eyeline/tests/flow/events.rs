@@ -1,31 +1,26 @@
 //! Events from acceptance to the counters: accepted once and counted once, whatever fails on the way.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eyeline::background::Background;
 use eyeline::clock::Clock;
-use eyeline::flow::event::collect::{Collector, First, Receipt, Sender, event_id_of_key};
-use eyeline::flow::event::event_types::EventTypes;
-use eyeline::flow::event::ingest::Ingest;
-use eyeline::flow::event::replay::Replays;
-use eyeline::flow::lake::files::LakeFiles;
-use eyeline::flow::lake::flush::Flush;
-use eyeline::flow::lake::history::{History, Page};
-use eyeline::flow::lake::partitions::Partitions;
-use eyeline::flow::lake::usage::Usage;
+use eyeline::engines::Engines;
+use eyeline::flow::event::collect::{First, Receipt, Sender, event_id_of_key};
+use eyeline::flow::lake::history::Page;
+use eyeline::flow::{self, Flow};
+use eyeline::secrets::Secrets;
 use eyeline::settings::Settings;
 use eyeline::workers;
 use eyeline_core::{ApplicationId, Envelope, Event, EventId, GalleryId, ImageId, ProjectId};
 use eyeline_lake::{Filter, Order};
-use eyeline_store::inbox::{self, Entry, Offset};
-use eyeline_store::pubsub::{self, Hint};
+use eyeline_store::inbox::{Entry, Offset};
+use eyeline_store::pubsub::Hint;
 use eyeline_store::sql::Db;
-use eyeline_store::{Catalog, Inbox, Objects, PubSub, params};
+use eyeline_store::{Catalog, params};
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub const SENDER: Sender =
@@ -35,6 +30,16 @@ pub const IMAGE: ImageId = ImageId(Uuid::from_u128(4));
 const NONE: [u64; 0] = [];
 pub const POISONED_IMAGE: ImageId = ImageId(Uuid::from_u128(5));
 
+pub fn secrets() -> Secrets {
+    Secrets::new([0; 32], Vec::new())
+}
+
+/// Starts the flow of a process, like `App::open` but without a data folder.
+pub fn start(engines: Engines, settings: Settings, node: &str, clock: Clock) -> Flow {
+    let process = flow::Process { node: node.into(), secrets: secrets(), clock, program: "/nowhere".into() };
+    Flow::new(engines, Arc::new(settings), process).expect("a flow")
+}
+
 /// An installation on disk, with one gallery of two images.
 pub struct Installation {
     pub folder: tempfile::TempDir,
@@ -42,16 +47,14 @@ pub struct Installation {
 }
 
 /// A process of the installation.
-pub struct Process {
-    pub inbox: Arc<dyn Inbox>,
-    pubsub: Arc<dyn PubSub>,
-    pub collector: Collector,
-    pub event_types: EventTypes,
-    pub ingest: Ingest,
-    pub replays: Replays,
-    history: History,
-    pub flush: Flush,
-    pub stop: CancellationToken,
+pub struct Process(Flow);
+
+impl Deref for Process {
+    type Target = Flow;
+
+    fn deref(&self) -> &Flow {
+        &self.0
+    }
 }
 
 impl Installation {
@@ -91,52 +94,10 @@ impl Installation {
 
     /// A process with this clock.
     pub async fn start_at(&self, node: &str, clock: Clock) -> Process {
-        let url = format!("sqlite:{}", self.folder.path().join("inbox.sqlite").display());
-        let inbox = inbox::open(&url).await.expect("an open inbox");
-        let pubsub = pubsub::open("memory:", &eyeline_store::Installation { id: Uuid::nil(), key: [0; 32] })
-            .await
-            .expect("fan-out");
-        let objects = format!("file:{}", self.folder.path().join("objects").display());
-        let objects = Objects::open(&objects).await.expect("open objects");
+        let settings = Settings { data: self.folder.path().to_owned(), ..Settings::default() };
         let catalog = Catalog::from(self.db.clone());
-        let background = Background::new().expect("threads");
-        let time_max = Duration::from_secs(30);
-        let usage = Usage::new(inbox.clone(), catalog.clone(), &objects, clock.clone(), background.clone(), time_max)
-            .expect("usage");
-        let event_types = EventTypes::new(catalog.clone(), background);
-        let partitions = Partitions::new(catalog.clone(), node.into(), &*inbox);
-        let ingest = Ingest::new(
-            inbox.clone(),
-            catalog.clone(),
-            event_types.clone(),
-            pubsub.clone(),
-            clock.clone(),
-            partitions.clone(),
-            Settings::default().event_bounds(),
-        );
-        Process {
-            collector: Collector::new(inbox.clone(), catalog.clone(), event_types.clone(), clock.clone()),
-            flush: Flush::new(
-                inbox.clone(),
-                catalog.clone(),
-                objects.clone(),
-                LakeFiles::new(catalog.clone(), objects, usage.clone(), clock.clone()),
-                partitions,
-            ),
-            history: History::new(inbox.clone(), catalog.clone(), usage),
-            replays: Replays {
-                inbox: inbox.clone(),
-                catalog,
-                event_types: event_types.clone(),
-                ingest: ingest.clone(),
-                clock,
-            },
-            ingest,
-            event_types,
-            inbox,
-            pubsub,
-            stop: CancellationToken::new(),
-        }
+        let engines = Engines { catalog, ..Engines::open(&settings, &secrets()).await.expect("open engines") };
+        Process(start(engines, settings, node, clock))
     }
 
     /// Views and clicks of the image.

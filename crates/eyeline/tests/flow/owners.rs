@@ -25,7 +25,7 @@ fn each<T: Clone>(value: T) -> Vec<T> {
 
 async fn claim_all(set: &Set, node: &str) -> Box<Owner> {
     set.let_leases_end().await;
-    let owner = set.process(node).await;
+    let owner = set.process(node);
     owner.partitions.take().await.expect("claimed");
     assert_eq!(owner.held().len(), PARTITIONS as usize);
     owner
@@ -35,12 +35,12 @@ async fn claim_all(set: &Set, node: &str) -> Box<Owner> {
 async fn processes_share_the_partitions_and_hand_over_while_events_arrive() {
     on_every_set(async |set| {
         let mut sent = 0;
-        let one = set.process("one").await;
+        let one = set.process("one");
         one.partitions.take().await.expect("claimed");
         let first = one.work();
         assert_eq!(one.held().len(), 4, "alone it has all");
 
-        let two = set.process("two").await;
+        let two = set.process("two");
         two.partitions.take().await.expect("no refusal");
         assert_eq!(two.held(), Vec::<u32>::new(), "nothing is free yet");
         let second = two.work();
@@ -65,7 +65,7 @@ async fn processes_share_the_partitions_and_hand_over_while_events_arrive() {
         assert_eq!(set.counts().await, each((sent, 0)));
 
         // A process that stops leaves its share at once.
-        let three = set.process("three").await;
+        let three = set.process("three");
         three.partitions.take().await.expect("no refusal");
         two.stop.cancel();
         second.await.expect("no panic").expect("a clean stop");
@@ -80,7 +80,7 @@ async fn processes_share_the_partitions_and_hand_over_while_events_arrive() {
 #[tokio::test]
 async fn a_partition_is_handed_over_between_two_batches_alone() {
     on_every_set(async |set| {
-        let (one, two) = (claim_all(&set, "one").await, set.process("two").await);
+        let (one, two) = (claim_all(&set, "one").await, set.process("two"));
         two.partitions.take().await.expect("no refusal");
         one.view(7, 3).await;
         one.partitions.balance().await.expect("a look");
@@ -111,7 +111,7 @@ async fn an_inbox_with_another_number_of_partitions_is_refused() {
     on_every_set(async |set| {
         claim_all(&set, "one").await;
         set.run("UPDATE facts SET value = '16' WHERE name = 'partitions'", params![]).await;
-        let refused = set.process("two").await.partitions.take().await.expect_err("a refusal");
+        let refused = set.process("two").partitions.take().await.expect_err("a refusal");
         assert!(refused.contains("events of 16 partitions, and the inbox has 4"), "{refused}");
     })
     .await;

@@ -1,25 +1,17 @@
 //! Several processes over one catalog, one objects folder and one shared inbox of four partitions.
 
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use eyeline::background::Background;
 use eyeline::clock::Clock;
-use eyeline::flow::event::collect::{Collector, Receipt};
-use eyeline::flow::event::event_types::EventTypes;
-use eyeline::flow::event::ingest::{Ingest, Step};
-use eyeline::flow::lake::compact::Compact;
-use eyeline::flow::lake::cut::Cut;
-use eyeline::flow::lake::erase::Erase;
-use eyeline::flow::lake::files::LakeFiles;
-use eyeline::flow::lake::flush::Flush;
-use eyeline::flow::lake::history::History;
-use eyeline::flow::lake::partitions::Partitions;
+use eyeline::engines::Engines;
+use eyeline::flow::Flow;
+use eyeline::flow::event::collect::Receipt;
+use eyeline::flow::event::ingest::Step;
 use eyeline::flow::lake::rebuild::{self, Verified};
-use eyeline::flow::lake::usage::Usage;
 use eyeline::settings::Settings;
 use eyeline::workers;
 use eyeline_core::{Event, EventId, GalleryId, ImageId};
@@ -27,19 +19,18 @@ use eyeline_lake::{Filter, Order};
 use eyeline_store::catalog::lake::Manifest;
 use eyeline_store::inbox::{self, Delivery, Entry, Offset};
 use eyeline_store::sql::{Db, Value};
-use eyeline_store::{Catalog, Inbox, Objects, PubSub, Result, params, pubsub};
+use eyeline_store::{Catalog, Inbox, Result, params};
 use futures::FutureExt as _;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::events::{SENDER, Worker, envelope};
+use crate::events::{SENDER, Worker, envelope, secrets, start};
 
 pub const PARTITIONS: u32 = 4;
 pub const DAY: i64 = 24 * 3_600_000_000;
 /// Events are kept for this long.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const KEPT_DAYS: u32 = 7;
 
 /// An inbox of four partitions that several processes share. Each partition is an embedded inbox.
 struct SharedInbox {
@@ -105,26 +96,20 @@ impl Inbox for SharedInbox {
 /// One set of engines, with a gallery of one image in each partition.
 pub struct Set {
     pub db: Db,
-    pub catalog: Catalog,
-    pub inbox: Arc<dyn Inbox>,
-    objects: Objects,
-    background: Background,
+    engines: Engines,
     pub clock: Clock,
     _folder: tempfile::TempDir,
 }
 
 /// One process.
-pub struct Owner {
-    pub partitions: Partitions,
-    pub ingest: Ingest,
-    pub flush: Flush,
-    pub compact: Compact,
-    pub cut: Cut,
-    pub erase: Erase,
-    pub collector: Collector,
-    pub history: History,
-    usage: Usage,
-    pub stop: CancellationToken,
+pub struct Owner(Flow);
+
+impl Deref for Owner {
+    type Target = Flow;
+
+    fn deref(&self) -> &Flow {
+        &self.0
+    }
 }
 
 pub fn gallery(partition: u32) -> GalleryId {
@@ -154,6 +139,14 @@ pub async fn on_every_set(test: impl AsyncFn(Set)) {
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("dropping the database");
 }
 
+impl Deref for Set {
+    type Target = Engines;
+
+    fn deref(&self) -> &Engines {
+        &self.engines
+    }
+}
+
 impl Set {
     async fn new(catalog_url: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -162,19 +155,17 @@ impl Set {
             let url = format!("sqlite:{}", folder.path().join(format!("inbox-{partition}.sqlite")).display());
             partitions.push(inbox::open(&url).await.expect("an open inbox"));
         }
-        let db = Db::open(catalog_url).await.expect("an open database");
-        let catalog = Catalog::from(db.clone());
-        catalog.migrate().await.expect("a migrated catalog");
-        let objects = format!("file:{}", folder.path().join("objects").display());
-        let set = Set {
-            db,
-            catalog,
-            inbox: Arc::new(SharedInbox { id: Uuid::new_v4(), partitions }),
-            objects: Objects::open(&objects).await.expect("open objects"),
-            background: Background::new().expect("threads"),
-            clock: Clock::default(),
-            _folder: folder,
+        let settings = Settings {
+            data: folder.path().to_owned(),
+            catalog_url: Some(catalog_url.to_owned()),
+            ..Settings::default()
         };
+        let engines = Engines::open(&settings, &secrets()).await.expect("open engines");
+        // Tests look behind the catalog's use cases, through the connections of all processes.
+        let db = Db::open(catalog_url).await.expect("an open database");
+        let inbox = Arc::new(SharedInbox { id: Uuid::new_v4(), partitions });
+        let engines = Engines { catalog: Catalog::from(db.clone()), inbox, ..engines };
+        let set = Set { db, engines, clock: Clock::default(), _folder: folder };
         let project = "INSERT INTO projects (project_id, name, tier, created_at) VALUES ($1, 'p', 'business', 0)";
         set.run(project, params![SENDER.project_id]).await;
         for partition in 0..PARTITIONS {
@@ -196,39 +187,9 @@ impl Set {
     }
 
     /// A process with this name.
-    pub async fn process(&self, node: &str) -> Box<Owner> {
-        let Set { catalog, inbox, objects, background, clock, .. } = self;
-        let (catalog, inbox, clock) = (catalog.clone(), inbox.clone(), clock.clone());
-        let pubsub: Arc<dyn PubSub> =
-            pubsub::open("memory:", &eyeline_store::Installation { id: uuid::Uuid::nil(), key: [0; 32] })
-                .await
-                .expect("fan-out");
-        let time_max = Duration::from_secs(60);
-        let usage = Usage::new(inbox.clone(), catalog.clone(), objects, clock.clone(), background.clone(), time_max)
-            .expect("usage");
-        let event_types = EventTypes::new(catalog.clone(), background.clone());
-        let partitions = Partitions::new(catalog.clone(), node.into(), &*inbox);
-        let files = LakeFiles::new(catalog.clone(), objects.clone(), usage.clone(), clock.clone());
-        Box::new(Owner {
-            ingest: Ingest::new(
-                inbox.clone(),
-                catalog.clone(),
-                event_types.clone(),
-                pubsub,
-                clock.clone(),
-                partitions.clone(),
-                Settings::default().event_bounds(),
-            ),
-            collector: Collector::new(inbox.clone(), catalog.clone(), event_types, clock.clone()),
-            history: History::new(inbox.clone(), catalog.clone(), usage.clone()),
-            flush: Flush::new(inbox.clone(), catalog.clone(), objects.clone(), files.clone(), partitions.clone()),
-            compact: Compact::new(catalog.clone(), files.clone(), partitions.clone(), clock.clone()),
-            cut: Cut::new(catalog.clone(), files.clone(), usage.clone(), partitions.clone(), clock.clone(), Some(KEPT)),
-            erase: Erase::new(inbox, catalog, files, usage.clone(), partitions.clone(), clock),
-            partitions,
-            usage,
-            stop: CancellationToken::new(),
-        })
+    pub fn process(&self, node: &str) -> Box<Owner> {
+        let settings = Settings { events_keep_days: Some(KEPT_DAYS), ..Settings::default() };
+        Box::new(Owner(start(self.engines.clone(), settings, node, self.clock.clone())))
     }
 
     /// As if every owner had been killed a minute ago.

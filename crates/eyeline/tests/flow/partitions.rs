@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eyeline::engines::Engines;
 use eyeline::flow::event::ingest::Step;
 use eyeline::flow::lake::flush;
 use eyeline::flow::lake::partitions::Partitions;
 use eyeline_core::event::OnInvalid;
 use eyeline_store::inbox::{self, Offset};
-use eyeline_store::{Catalog, Inbox, params};
+use eyeline_store::{Inbox, params};
 
 use crate::events::{IMAGE, Installation, Process, act};
 use crate::quarantine::{at_most, counted, declare, numbered};
@@ -25,8 +26,9 @@ pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 /// Claims for a starting process with this inbox, like `eyeline serve`. Returns the refusal, if any.
-async fn refusal(installation: &Installation, node: &str, inbox: &dyn Inbox) -> Option<String> {
-    Partitions::new(Catalog::from(installation.db.clone()), node.into(), inbox).take().await.err()
+async fn refusal(process: &Process, node: &str, inbox: &Arc<dyn Inbox>) -> Option<String> {
+    let engines = Engines { inbox: inbox.clone(), ..process.engines.clone() };
+    Partitions::new(&engines, node.into()).take().await.err()
 }
 
 /// The inbox of another data folder.
@@ -82,7 +84,7 @@ async fn a_process_that_starts_is_refused_what_another_data_folder_owns() {
     let one = installation.start_as("one").await;
     let worker = one.work();
     until("it owns", async || one.ingest.owned().are_all_held()).await;
-    let refused = refusal(&installation, "other", &*one.inbox).await.expect("a refusal");
+    let refused = refusal(&one, "other", &one.inbox).await.expect("a refusal");
     assert!(refused.contains("in use by another installation (one;"), "{refused}");
 
     view(&one, 1).await;
@@ -91,18 +93,18 @@ async fn a_process_that_starts_is_refused_what_another_data_folder_owns() {
     let_the_lease_end(&installation).await;
     let other = other_inbox(&installation).await;
     for node in ["other", "one"] {
-        let refused = refusal(&installation, node, &*other).await.expect("a refusal");
+        let refused = refusal(&one, node, &other).await.expect("a refusal");
         let expected = format!("the events of another data folder (one; this one is {node})");
         assert!(refused.contains(&expected), "whatever the name, the inbox tells: {refused}");
     }
-    assert_eq!(refusal(&installation, "one", &*one.inbox).await, None);
+    assert_eq!(refusal(&one, "one", &one.inbox).await, None);
     let_the_lease_end(&installation).await;
-    assert_eq!(refusal(&installation, "other", &*one.inbox).await, None, "the same inbox under another name");
+    assert_eq!(refusal(&one, "other", &one.inbox).await, None, "the same inbox under another name");
 
     // Watermarks of an older binary belong to the data folder that has the name.
     installation.run("UPDATE partitions SET inbox_id = NULL, lease_until = 1", params![]).await;
-    assert!(refusal(&installation, "third", &*one.inbox).await.is_some());
-    assert_eq!(refusal(&installation, "other", &*one.inbox).await, None);
+    assert!(refusal(&one, "third", &one.inbox).await.is_some());
+    assert_eq!(refusal(&one, "other", &one.inbox).await, None);
 }
 
 #[tokio::test]
@@ -112,7 +114,7 @@ async fn a_partition_that_nothing_was_counted_of_is_free_once_it_is_given_back()
     let worker = one.work();
     until("it owns", async || one.ingest.owned().are_all_held()).await;
     one.end(worker).await;
-    assert_eq!(refusal(&installation, "other", &*other_inbox(&installation).await).await, None);
+    assert_eq!(refusal(&one, "other", &other_inbox(&installation).await).await, None);
 }
 
 #[tokio::test]

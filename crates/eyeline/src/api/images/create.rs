@@ -151,7 +151,7 @@ async fn create(
     let now = app.clock.now();
     let once = app.catalog.create_image(project_id, image, limits.images_max, now, repeatable).await?;
     if let Once::Done(made) = &once {
-        hints::publish(&app, made.clone()).await;
+        hints::publish(&*app.pubsub, made.clone()).await;
     }
     Ok(answer_once(once, StatusCode::CREATED, |_| answer))
 }
@@ -325,7 +325,7 @@ async fn create_batch(
     let now = app.clock.now();
     let once = app.catalog.create_images(project_id, images, limits.images_max, now, repeatable).await?;
     if let Once::Done((_, made)) = &once {
-        hints::publish(&app, made.clone()).await;
+        hints::publish(&*app.pubsub, made.clone()).await;
     }
     Ok(answer_once(once, StatusCode::OK, |outcome| answer(&outcome)))
 }

@@ -283,7 +283,7 @@ async fn complete(State(app): State<App>, credential: Credential, Path(image_id)
 async fn reprocess(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
     managed_image(&app, &credential, image_id).await?;
     let changed = app.catalog.reprocess_image(image_id, app.clock.new_id(), app.clock.now()).await?;
-    hints::publish(&app, changed).await;
+    hints::publish(&*app.pubsub, changed).await;
     Ok((StatusCode::ACCEPTED, Json(StateAnswer { image_id, state: ImageState::Uploaded })).into_response())
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::event_types::EventTypes;
 use super::judge::{FAILED, Verdict};
 use crate::clock::Clock;
+use crate::engines::Engines;
 use crate::flow::hints;
 use crate::flow::lake::partitions::Partitions;
 use crate::settings::EventBounds;
@@ -73,14 +74,13 @@ pub enum Step {
 
 impl Ingest {
     pub fn new(
-        inbox: Arc<dyn Inbox>,
-        catalog: Catalog,
+        engines: &Engines,
         event_types: EventTypes,
-        pubsub: Arc<dyn PubSub>,
-        clock: Clock,
         partitions: Partitions,
+        clock: Clock,
         bounds: EventBounds,
     ) -> Self {
+        let Engines { inbox, catalog, pubsub, .. } = engines.clone();
         let (hurry, moved) = (watch::Sender::new(()), watch::Sender::new(()));
         Ingest { inbox, catalog, event_types, pubsub, clock, partitions, bounds, hurry, moved }
     }

@@ -16,6 +16,7 @@ use eyeline_store::{Catalog, Error, Inbox, Result};
 use super::event_types::EventTypes;
 use super::ingest::Ingest;
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 /// Events of one piece, and of one call.
 const PIECE: u32 = 500;
@@ -33,11 +34,11 @@ const TURN_POLL: Duration = Duration::from_millis(100);
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Replays {
-    pub inbox: Arc<dyn Inbox>,
-    pub catalog: Catalog,
-    pub event_types: EventTypes,
-    pub ingest: Ingest,
-    pub clock: Clock,
+    inbox: Arc<dyn Inbox>,
+    catalog: Catalog,
+    event_types: EventTypes,
+    ingest: Ingest,
+    clock: Clock,
 }
 
 /// The outcome of a call, or of a dry run.
@@ -75,6 +76,11 @@ impl Drop for Turn {
 }
 
 impl Replays {
+    pub fn new(engines: &Engines, event_types: EventTypes, ingest: Ingest, clock: Clock) -> Self {
+        let Engines { inbox, catalog, .. } = engines.clone();
+        Replays { inbox, catalog, event_types, ingest, clock }
+    }
+
     /// Judges the project's quarantined events again, oldest first, after the one at `after`. The events that fit are
     /// counted when this returns. With `dry_run` nothing changes.
     pub async fn replay(

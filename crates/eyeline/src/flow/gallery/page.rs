@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 pub use self::cursor::Cursor;
 use super::rank::{Head, Ranked, Slice, Wanted};
-use crate::app::App;
+use crate::flow::Flow;
 use crate::flow::photo::links::{Links, Window};
 use crate::secrets::{Secrets, sha256};
 use crate::web_address;
@@ -133,7 +133,7 @@ struct Numbers {
 }
 
 /// Finds the page's order and its start in it.
-pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Placed> {
+pub async fn place(flow: &Flow, ranked: Arc<Ranked>, asked: Asked) -> Result<Placed> {
     let head = ranked.head().ok_or(Error::NotFound("gallery"))?;
     let limit = asked.limit.unwrap_or(head.gallery.page_size as usize).max(1);
     let class = asked.wanted.class;
@@ -149,15 +149,15 @@ pub async fn place(app: &App, ranked: Arc<Ranked>, asked: Asked) -> Result<Place
         }
     };
     let kept = match named {
-        Some(order_id) => app.orders.kept_slice(&ranked, (class, order_id), start, limit).await,
+        Some(order_id) => flow.orders.kept_slice(&ranked, (class, order_id), start, limit).await,
         None => None,
     };
     let restarted = named.is_some() && kept.is_none();
     let slice = match kept {
         Some(slice) => slice,
-        None => app.orders.newest_slice(&ranked, wanted, start, limit).await?,
+        None => flow.orders.newest_slice(&ranked, wanted, start, limit).await?,
     };
-    let (window, hour) = (Window::at(app, class), receipt::hour_of(app.clock.real_now()));
+    let (window, hour) = (Window::at(flow, class), receipt::hour_of(flow.clock.real_now()));
     Ok(Placed { ranked, head, slice, start, limit, restarted, window, hour })
 }
 
@@ -198,39 +198,44 @@ impl Placed {
     }
 
     /// The page as JSON.
-    pub async fn json(&self, app: &App) -> Result<Bytes> {
+    pub async fn json(&self, flow: &Flow) -> Result<Bytes> {
         let write = |page: &Page| serde_json::to_vec(page).map_err(|error| Error::internal("writing a page", error));
-        self.written(app, "page", write).await
+        self.written(flow, "page", write).await
     }
 
     /// The page as `write` writes it: from the cache, where `form` is part of the key, or by one query. Images hidden
     /// after the order was published are left out, so a page may be shorter than its limit.
-    pub async fn written(&self, app: &App, form: &str, write: impl FnOnce(&Page) -> Result<Vec<u8>>) -> Result<Bytes> {
+    pub async fn written(
+        &self,
+        flow: &Flow,
+        form: &str,
+        write: impl FnOnce(&Page) -> Result<Vec<u8>>,
+    ) -> Result<Bytes> {
         let key = format!("{form}:{}", self.validator());
         // Without the cache the page only takes longer.
-        if let Ok(Some(bytes)) = app.cache.get(&key).await {
+        if let Ok(Some(bytes)) = flow.cache.get(&key).await {
             return Ok(bytes);
         }
-        let bytes = Bytes::from(write(&self.read(app).await?)?);
-        if let Err(error) = app.cache.set(&key, bytes.clone(), CACHED).await {
+        let bytes = Bytes::from(write(&self.read(flow).await?)?);
+        if let Err(error) = flow.cache.set(&key, bytes.clone(), CACHED).await {
             tracing::debug!(%error, "a page could not be cached");
         }
         Ok(bytes)
     }
 
-    async fn read(&self, app: &App) -> Result<Page> {
+    async fn read(&self, flow: &Flow) -> Result<Page> {
         let Slice { head, start, entries } = &self.slice;
         let ordinals: Vec<u32> = entries.iter().map(|entry| entry.ordinal).collect();
         let shown = self.ranked.shows(&ordinals, head.class);
         let shown: Vec<(usize, &OrderEntry)> =
             (*start..).zip(entries).zip(shown).filter_map(|(placed, shown)| shown.then_some(placed)).collect();
         let ordinals: Vec<u32> = shown.iter().map(|(_, entry)| entry.ordinal).collect();
-        let read = app.catalog.gallery_items(head.gallery_id, &ordinals).await?;
+        let read = flow.catalog.gallery_items(head.gallery_id, &ordinals).await?;
         let mut read: HashMap<u32, GalleryItem> = read.into_iter().map(|item| (item.ordinal, item)).collect();
-        let links = Links::at(app);
+        let links = Links::at(flow);
         let items = shown.into_iter().filter_map(|(rank, entry)| {
             let served = Served { ordinal: entry.ordinal, rank: u16::try_from(rank).unwrap_or(u16::MAX) };
-            let place = receipt::seal(&app.secrets, head.gallery_id, served, self.hour);
+            let place = receipt::seal(&flow.secrets, head.gallery_id, served, self.hour);
             let read = read.remove(&entry.ordinal)?;
             Some(Item { place: Some(place), ..item(&links, head, (Some(rank), entry), read) })
         });
@@ -241,25 +246,25 @@ impl Placed {
             published_at: head.published_at,
             restarted: self.restarted,
             items: items.collect(),
-            next_cursor: self.next(&app.secrets),
+            next_cursor: self.next(&flow.secrets),
         })
     }
 }
 
 /// One image of a gallery as the class sees it now, with its rank and numbers in the newest order. `NotFound` if the
 /// class does not see it.
-pub async fn one_item(app: &App, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
-    let read = read_one(app, ranked, class, image_id).await?;
+pub async fn one_item(flow: &Flow, ranked: &Arc<Ranked>, class: AccessClass, image_id: ImageId) -> Result<Item> {
+    let read = read_one(flow, ranked, class, image_id).await?;
     let wanted = Wanted { class, strategy: None, snapshot: 0 };
-    let (head, place, entry) = app.orders.find(ranked, wanted, read.ordinal).await?;
-    Ok(item(&Links::at(app), &head, (place, &entry), read))
+    let (head, place, entry) = flow.orders.find(ranked, wanted, read.ordinal).await?;
+    Ok(item(&Links::at(flow), &head, (place, &entry), read))
 }
 
-async fn read_one(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<GalleryItem> {
-    let ordinal = app.catalog.gallery_ordinal(ranked.gallery_id(), image_id).await?;
+async fn read_one(flow: &Flow, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<GalleryItem> {
+    let ordinal = flow.catalog.gallery_ordinal(ranked.gallery_id(), image_id).await?;
     let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], class) == [true]);
     let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
-    app.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))
+    flow.catalog.gallery_items(ranked.gallery_id(), &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))
 }
 
 /// The preview of an image.
@@ -287,8 +292,8 @@ struct KnownPreview {
 }
 
 /// The smallest version of an image that the class sees, from the cache or the objects.
-pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
-    let known = known_preview(app, ranked, image_id).await?;
+pub async fn preview(flow: &Flow, ranked: &Ranked, class: AccessClass, image_id: ImageId) -> Result<Preview> {
+    let known = known_preview(flow, ranked, image_id).await?;
     if ranked.shows(&[known.ordinal], class) != [true] {
         return Err(Error::NotFound("image"));
     }
@@ -299,11 +304,11 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
     let object = ObjectKey::parse(&object_key);
     let object = object.ok_or_else(|| Error::Corrupt(format!("{object_key} is not an object key")))?;
     let key = format!("preview:{object_key}");
-    let bytes = match app.cache.get(&key).await {
+    let bytes = match flow.cache.get(&key).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(_) => {
-            let bytes = app.objects.get(&object).await?.ok_or(Error::NotFound("version"))?;
-            if let Err(error) = app.cache.set(&key, bytes.clone(), CACHED).await {
+            let bytes = flow.objects.get(&object).await?.ok_or(Error::NotFound("version"))?;
+            if let Err(error) = flow.cache.set(&key, bytes.clone(), CACHED).await {
                 tracing::debug!(%error, "a preview could not be cached");
             }
             bytes
@@ -315,22 +320,22 @@ pub async fn preview(app: &App, ranked: &Ranked, class: AccessClass, image_id: I
 
 /// From the cache, or by two queries. The key holds the revision of the gallery's items, which rises with every change
 /// of one. A cached entry therefore equals the catalog's.
-async fn known_preview(app: &App, ranked: &Ranked, image_id: ImageId) -> Result<KnownPreview> {
+async fn known_preview(flow: &Flow, ranked: &Ranked, image_id: ImageId) -> Result<KnownPreview> {
     let gallery_id = ranked.gallery_id();
     let item_revision = ranked.head().ok_or(Error::NotFound("gallery"))?.item_revision;
     let key = format!("preview of:{gallery_id} {item_revision} {image_id}");
-    if let Ok(Some(json)) = app.cache.get(&key).await
+    if let Ok(Some(json)) = flow.cache.get(&key).await
         && let Ok(known) = serde_json::from_slice(&json)
     {
         return Ok(known);
     }
-    let ordinal = app.catalog.gallery_ordinal(gallery_id, image_id).await?.ok_or(Error::NotFound("image"))?;
-    let item = app.catalog.gallery_items(gallery_id, &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))?;
+    let ordinal = flow.catalog.gallery_ordinal(gallery_id, image_id).await?.ok_or(Error::NotFound("image"))?;
+    let item = flow.catalog.gallery_items(gallery_id, &[ordinal]).await?.pop().ok_or(Error::NotFound("image"))?;
     let smallest = item.versions.into_iter().find(|version| version.content_type != Webp::CONTENT_TYPE);
     let version = smallest.map(|version| (version.object_key, version.content_type));
     let known = KnownPreview { ordinal, url: item.url, version };
     let json = serde_json::to_vec(&known).map_err(|error| Error::internal("keeping a preview", error))?;
-    if let Err(error) = app.cache.set(&key, json.into(), CACHED).await {
+    if let Err(error) = flow.cache.set(&key, json.into(), CACHED).await {
         tracing::debug!(%error, "the record of a preview could not be cached");
     }
     Ok(known)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::rank::{Explanation, Ranked, Wanted};
-use crate::app::App;
+use crate::flow::Flow;
 
 /// Every part of an image's score, so that it can be recomputed by hand.
 #[derive(Debug, Serialize, ToSchema)]
@@ -104,22 +104,22 @@ struct Neighbour {
 
 /// Explains the image's rank in the newest wanted order. `NotFound` if the class does not see the image.
 pub async fn why(
-    app: &App,
+    flow: &Flow,
     ranked: &Arc<Ranked>,
     wanted: Wanted,
     image_id: ImageId,
     arm: Option<&'static str>,
 ) -> Result<Why> {
     let gallery_id = ranked.gallery_id();
-    let ordinal = app.catalog.gallery_ordinal(gallery_id, image_id).await?;
+    let ordinal = flow.catalog.gallery_ordinal(gallery_id, image_id).await?;
     let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], wanted.class) == [true]);
     let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
-    let order = app.orders.current(ranked, wanted).await?;
+    let order = flow.orders.current(ranked, wanted).await?;
     let Explanation { place, counts, counted, evidence, appeal, click_rate, prior, boost, pin, score, before, after } =
-        app.orders.explain(ranked, &order, ordinal)?;
+        flow.orders.explain(ranked, &order, ordinal)?;
 
     let beside: Vec<u32> = [before, after].into_iter().flatten().map(|(_, ordinal, _)| ordinal).collect();
-    let items = app.catalog.gallery_items(gallery_id, &beside).await?;
+    let items = flow.catalog.gallery_items(gallery_id, &beside).await?;
     let neighbour = |beside: Option<(usize, u32, f64)>| {
         let (place, ordinal, score) = beside?;
         let item = items.iter().find(|item| item.ordinal == ordinal)?;

@@ -13,6 +13,7 @@ use super::partitions::Partitions;
 use super::usage::failure;
 use crate::background::Yields;
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 /// The wait after the end of an hour or a day, because its last events may not be flushed yet.
 const LATE: Duration = Duration::from_secs(2 * 60);
@@ -40,8 +41,8 @@ struct Plan {
 }
 
 impl Compact {
-    pub fn new(catalog: Catalog, files: LakeFiles, partitions: Partitions, clock: Clock) -> Self {
-        Compact { catalog, files, partitions, clock }
+    pub fn new(engines: &Engines, files: LakeFiles, partitions: Partitions, clock: Clock) -> Self {
+        Compact { catalog: engines.catalog.clone(), files, partitions, clock }
     }
 
     /// Merges some files of an owned partition. False if there is nothing to merge.

@@ -20,6 +20,7 @@ use super::partitions::Partitions;
 use super::recount::{Galleries, Gallery, count_files};
 use super::usage::Usage;
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 /// Images, guard sources and guard sessions that are in memory at once. A single gallery may exceed it.
 const HELD_MAX: usize = 250_000;
@@ -61,14 +62,14 @@ struct Plan {
 
 impl Cut {
     pub fn new(
-        catalog: Catalog,
+        engines: &Engines,
         files: LakeFiles,
         usage: Usage,
         partitions: Partitions,
         clock: Clock,
         keep: Option<Duration>,
     ) -> Self {
-        Cut { catalog, files, usage, partitions, clock, keep }
+        Cut { catalog: engines.catalog.clone(), files, usage, partitions, clock, keep }
     }
 
     /// Deletes the first day of events in an owned partition that has events older than the retention period. `None` if

@@ -19,6 +19,7 @@ use super::partitions::Partitions;
 use super::usage::{Usage, failure};
 use crate::background::Yields;
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 const ROWS_MAX: u32 = 500;
 const LOOK_TIME_MAX: Duration = Duration::from_secs(10 * 60);
@@ -35,14 +36,8 @@ pub struct Erase {
 }
 
 impl Erase {
-    pub fn new(
-        inbox: Arc<dyn Inbox>,
-        catalog: Catalog,
-        files: LakeFiles,
-        usage: Usage,
-        partitions: Partitions,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(engines: &Engines, files: LakeFiles, usage: Usage, partitions: Partitions, clock: Clock) -> Self {
+        let Engines { inbox, catalog, .. } = engines.clone();
         Erase { inbox, catalog, files, usage, partitions, clock }
     }
 

@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::usage::{Usage, failure};
 use crate::background::{Background, Yields};
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 /// The longest time for making one file from others.
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);
@@ -36,8 +37,8 @@ pub struct LakeFiles {
 }
 
 impl LakeFiles {
-    pub fn new(catalog: Catalog, objects: Objects, usage: Usage, clock: Clock) -> Self {
-        LakeFiles { catalog, objects, usage, clock }
+    pub fn new(engines: &Engines, usage: Usage, clock: Clock) -> Self {
+        LakeFiles { catalog: engines.catalog.clone(), objects: engines.objects.clone(), usage, clock }
     }
 
     /// Writes what `make` puts into the sink under a new key. The sweep deletes the file unless the catalog takes it

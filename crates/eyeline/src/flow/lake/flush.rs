@@ -17,6 +17,7 @@ use super::files::{LakeFiles, lake_file};
 use super::partitions::Partitions;
 use super::usage::failure;
 use crate::background::Yields;
+use crate::engines::Engines;
 
 /// The events of one batch, which is held in memory.
 const EVENTS_MAX: usize = 200_000;
@@ -64,13 +65,8 @@ struct Read {
 }
 
 impl Flush {
-    pub fn new(
-        inbox: Arc<dyn Inbox>,
-        catalog: Catalog,
-        objects: Objects,
-        files: LakeFiles,
-        partitions: Partitions,
-    ) -> Self {
+    pub fn new(engines: &Engines, files: LakeFiles, partitions: Partitions) -> Self {
+        let Engines { inbox, catalog, objects, .. } = engines.clone();
         Flush { inbox, catalog, objects, files, partitions }
     }
 

@@ -9,6 +9,7 @@ use eyeline_store::inbox::{Delivery, Offset};
 use eyeline_store::{Catalog, Inbox, Result};
 
 use super::usage::{Usage, Wanted, Weight};
+use crate::engines::Engines;
 
 /// The most waiting events of a partition that are scanned for an id.
 const LOOK_MAX: usize = 20_000;
@@ -34,7 +35,8 @@ pub struct Page {
 }
 
 impl History {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, usage: Usage) -> Self {
+    pub fn new(engines: &Engines, usage: Usage) -> Self {
+        let Engines { inbox, catalog, .. } = engines.clone();
         History { inbox, catalog, usage }
     }
 

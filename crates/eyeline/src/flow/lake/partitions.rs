@@ -10,11 +10,12 @@ use std::time::Duration;
 use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::catalog::partitions::{Claim, Claimant, Owners};
 use eyeline_store::inbox::{self, Offset};
-use eyeline_store::{Catalog, Inbox, Result};
+use eyeline_store::{Catalog, Result};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::shares::{Share, fair_share};
+use crate::engines::Engines;
 
 /// Events of one transaction, and so the most events that a batch had over which a process died.
 pub const BATCH_EVENTS_MAX: usize = 4_096;
@@ -62,7 +63,8 @@ pub enum Refused {
 
 impl Partitions {
     /// `node` names this process among those that share the catalog.
-    pub fn new(catalog: Catalog, node: Arc<str>, inbox: &dyn Inbox) -> Self {
+    pub fn new(engines: &Engines, node: Arc<str>) -> Self {
+        let Engines { catalog, inbox, .. } = engines.clone();
         let holdings = vec![Holding::New; inbox.partitions() as usize];
         let (inbox_id, is_shared) = (inbox.id(), inbox.is_shared());
         let changed = watch::Sender::new(());

@@ -10,7 +10,7 @@ use eyeline_store::{Error, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::flow::Flow;
 use crate::flow::photo::links::Links;
 use crate::flow::photo::versions::Versions;
 
@@ -95,13 +95,13 @@ impl Message {
 }
 
 /// Writes news as messages with the present links of images, by one query for all.
-pub(super) async fn of_news(app: &App, project_id: ProjectId, news: Vec<News>) -> Result<Vec<Message>> {
+pub(super) async fn of_news(flow: &Flow, project_id: ProjectId, news: Vec<News>) -> Result<Vec<Message>> {
     let finished = |news: &News| news.state.is_some_and(ImageState::is_final);
     let mut ids: Vec<ImageId> = news.iter().filter(|news| finished(news)).filter_map(|news| news.image_id).collect();
     ids.sort();
     ids.dedup();
-    let images = if ids.is_empty() { HashMap::new() } else { app.catalog.images_by_id(ids).await? };
-    let links = Links::at(app);
+    let images = if ids.is_empty() { HashMap::new() } else { flow.catalog.images_by_id(ids).await? };
+    let links = Links::at(flow);
     let write = |news: News| {
         let (seq, image_id) = (news.seq, news.image_id);
         let shown = news.image_id.filter(|_| finished(&news)).and_then(|image_id| images.get(&image_id));

@@ -21,7 +21,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use message::{Message, StreamMessage};
 
-use crate::app::App;
+use crate::flow::Flow;
 use crate::flow::hints::{news_topic, order_topic};
 use crate::secrets;
 use crate::shares::{Share, Shares};
@@ -63,18 +63,18 @@ struct Desk {
 impl Newsroom {
     /// Listens to a project: after number `since`, or from now on. `NotFound` if it does not exist; `Unavailable` if no
     /// stream is free.
-    pub async fn listen(&self, app: &App, project_id: ProjectId, since: Option<u64>) -> Result<Listener> {
+    pub async fn listen(&self, flow: &Flow, project_id: ProjectId, since: Option<u64>) -> Result<Listener> {
         let place = self.0.places.take(project_id, 1);
         let place = place.ok_or_else(|| {
             Error::unavailable("the project already has the most open streams it may have".to_owned())
         })?;
         // Subscribed before the newest number is read, so that nothing is missed in between.
-        let news = endless(app.pubsub.subscribe(&news_topic(project_id)).await?);
-        let orders = endless(app.pubsub.subscribe(&order_topic(project_id)).await?);
-        let newest = app.catalog.newest_news(project_id).await?;
+        let news = endless(flow.pubsub.subscribe(&news_topic(project_id)).await?);
+        let orders = endless(flow.pubsub.subscribe(&order_topic(project_id)).await?);
+        let newest = flow.catalog.newest_news(project_id).await?;
         Ok(Listener {
             desk: self.desk(project_id),
-            app: app.clone(),
+            flow: flow.clone(),
             news,
             orders,
             reached: since.unwrap_or(newest),
@@ -106,18 +106,18 @@ impl Newsroom {
 
 impl Desk {
     /// The messages after number `after`, at most a page. The first listener that asks reads them for all.
-    async fn after(&self, app: &App, after: u64) -> Result<Vec<Message>> {
+    async fn after(&self, flow: &Flow, after: u64) -> Result<Vec<Message>> {
         let mut recent = self.recent.lock().await;
         let known = recent.after(after);
         if !known.is_empty() {
             return Ok(known);
         }
-        let page = app.catalog.news(self.project_id, after, PAGE).await?;
+        let page = flow.catalog.news(self.project_id, after, PAGE).await?;
         if page.gap {
             return Ok(vec![Message::reset(page.newest)]);
         }
         let up_to_date = page.news.last().is_some_and(|last| last.seq == page.newest);
-        let messages = message::of_news(app, self.project_id, page.news).await?;
+        let messages = message::of_news(flow, self.project_id, page.news).await?;
         if up_to_date {
             recent.keep(&messages);
         }
@@ -125,12 +125,12 @@ impl Desk {
     }
 
     /// The newest number, at most `POLL / 2` old.
-    async fn newest(&self, app: &App) -> Result<u64> {
+    async fn newest(&self, flow: &Flow) -> Result<u64> {
         let mut recent = self.recent.lock().await;
         if let Some(newest) = recent.polled(POLL / 2) {
             return Ok(newest);
         }
-        let newest = app.catalog.newest_news(self.project_id).await?;
+        let newest = flow.catalog.newest_news(self.project_id).await?;
         recent.set_polled(newest);
         Ok(newest)
     }
@@ -138,7 +138,7 @@ impl Desk {
 
 /// A listener of one project.
 pub struct Listener {
-    app: App,
+    flow: Flow,
     desk: Arc<Desk>,
     news: BoxStream<'static, Hint>,
     orders: BoxStream<'static, Hint>,
@@ -164,7 +164,7 @@ impl Listener {
         loop {
             // Also true if the listener is ahead: it receives a reset.
             if self.reached != self.newest {
-                let messages = self.desk.after(&self.app, self.reached).await?;
+                let messages = self.desk.after(&self.flow, self.reached).await?;
                 if let Some(last) = messages.last().and_then(Message::seq) {
                     // After a gap the highest number may be lower than before.
                     let gap = messages.iter().any(Message::is_reset);
@@ -185,7 +185,7 @@ impl Listener {
                 gallery_id = self.pace.due() => return Ok(vec![self.order(gallery_id)]),
                 () = tokio::time::sleep_until(self.poll_at) => {
                     self.poll_at = Instant::now() + poll_pause();
-                    self.newest = self.newest.max(self.desk.newest(&self.app).await?);
+                    self.newest = self.newest.max(self.desk.newest(&self.flow).await?);
                 }
             }
         }
@@ -199,7 +199,7 @@ impl Listener {
     }
 
     fn order(&self, gallery_id: GalleryId) -> Message {
-        Message::order(self.desk.project_id, gallery_id, self.app.clock.now())
+        Message::order(self.desk.project_id, gallery_id, self.flow.clock.now())
     }
 }
 

@@ -9,7 +9,7 @@ use eyeline_store::catalog::orders::GalleryItem;
 use eyeline_store::objects::Area;
 use url::form_urlencoded;
 
-use crate::app::App;
+use crate::flow::Flow;
 use crate::secrets::Secrets;
 use crate::web_address;
 
@@ -27,13 +27,13 @@ pub struct Links {
 }
 
 impl Links {
-    pub fn at(app: &App) -> Self {
-        let window = window_seconds(app);
-        let end_of_window = (now_seconds(app) / window + 1) * window;
+    pub fn at(flow: &Flow) -> Self {
+        let window = window_seconds(flow);
+        let end_of_window = (now_seconds(flow) / window + 1) * window;
         Links {
-            public_url: app.settings.public_url(),
-            secrets: app.secrets.clone(),
-            expires: end_of_window + i64::from(app.settings.download_link_seconds),
+            public_url: flow.settings.public_url(),
+            secrets: flow.secrets.clone(),
+            expires: end_of_window + i64::from(flow.settings.download_link_seconds),
         }
     }
 
@@ -62,21 +62,21 @@ impl Links {
 }
 
 /// True if this server signed a link with these parts and it has not expired.
-pub fn is_valid(app: &App, key: &ObjectKey, expires: i64, filename: &str, signature: &str) -> bool {
-    app.secrets.verify(PURPOSE, &signed_text(key, expires, filename), signature) && now_seconds(app) <= expires
+pub fn is_valid(flow: &Flow, key: &ObjectKey, expires: i64, filename: &str, signature: &str) -> bool {
+    flow.secrets.verify(PURPOSE, &signed_text(key, expires, filename), signature) && now_seconds(flow) <= expires
 }
 
 fn signed_text(key: &ObjectKey, expires: i64, filename: &str) -> Vec<u8> {
     format!("{key}\n{expires}\n{filename}").into_bytes()
 }
 
-fn now_seconds(app: &App) -> i64 {
-    app.clock.real_now().micros() / 1_000_000
+fn now_seconds(flow: &Flow) -> i64 {
+    flow.clock.real_now().micros() / 1_000_000
 }
 
 /// At most the lifetime of a link, which a setting may make shorter than the window. In seconds.
-fn window_seconds(app: &App) -> i64 {
-    WINDOW_SECONDS.min(i64::from(app.settings.download_link_seconds)).max(1)
+fn window_seconds(flow: &Flow) -> i64 {
+    WINDOW_SECONDS.min(i64::from(flow.settings.download_link_seconds)).max(1)
 }
 
 /// The window of the signed links in a page; a cached page is valid within one window.
@@ -85,8 +85,8 @@ pub struct Window(Option<i64>);
 
 impl Window {
     /// Public links never expire, so pages of the public class have no window.
-    pub fn at(app: &App, class: AccessClass) -> Self {
-        Window((class != AccessClass::Public).then(|| now_seconds(app) / window_seconds(app)))
+    pub fn at(flow: &Flow, class: AccessClass) -> Self {
+        Window((class != AccessClass::Public).then(|| now_seconds(flow) / window_seconds(flow)))
     }
 }
 

@@ -16,8 +16,7 @@ use futures::TryStreamExt as _;
 
 use super::makers::MakeError;
 use super::upload::hex;
-use crate::app::App;
-use crate::flow::hints;
+use crate::flow::{Flow, hints};
 use crate::secrets::sha256;
 
 /// The pause before another try when an engine is unavailable.
@@ -41,8 +40,8 @@ impl From<Failure> for Outcome {
 }
 
 /// Processes one claimed image to its end: published, refused, or put back for another attempt.
-pub async fn process(app: &App, work: Work) {
-    let outcome = attempt(app, &work).await.unwrap_or_else(|error| {
+pub async fn process(flow: &Flow, work: Work) {
+    let outcome = attempt(flow, &work).await.unwrap_or_else(|error| {
         Outcome::from(match error {
             Error::Unavailable { reason, .. } => {
                 tracing::warn!(reason, image.id = %work.image_id, "an engine is unavailable; the photo waits");
@@ -54,17 +53,17 @@ pub async fn process(app: &App, work: Work) {
             }
         })
     });
-    settle(app, &work, outcome).await;
+    settle(flow, &work, outcome).await;
 }
 
 /// Stores the outcome in the catalog and retries while that is unavailable. While the lease is held, nobody else takes
 /// the job; once it is lost, the catalog refuses the outcome.
-async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
+async fn settle(flow: &Flow, work: &Work, mut outcome: Outcome) {
     let mut pause = Duration::from_millis(100);
     loop {
-        let told = tell(app, work, &outcome).await;
+        let told = tell(flow, work, &outcome).await;
         match told {
-            Ok(changed) => return hints::publish(app, changed).await,
+            Ok(changed) => return hints::publish(&*flow.pubsub, changed).await,
             Err(Error::LeaseLost(_)) => {
                 tracing::info!(image.id = %work.image_id, "another process has the photo, or it was deleted");
                 return;
@@ -75,7 +74,7 @@ async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
                 tracing::warn!(%error, image.id = %work.image_id, "the outcome of a photo could not be stored yet");
                 tokio::select! {
                     // The leases of this node are released when it stops, or at its next start.
-                    () = app.stop.cancelled() => return,
+                    () = flow.stop.cancelled() => return,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(SETTLE_PAUSE_MAX),
                 }
             }
@@ -83,33 +82,33 @@ async fn settle(app: &App, work: &Work, mut outcome: Outcome) {
     }
 }
 
-async fn tell(app: &App, work: &Work, outcome: &Outcome) -> Result<Hints, Error> {
-    let now = app.clock.now();
+async fn tell(flow: &Flow, work: &Work, outcome: &Outcome) -> Result<Hints, Error> {
+    let now = flow.clock.now();
     match outcome {
-        Outcome::Made(made) => app.catalog.publish_image(work.clone(), made.clone(), now).await,
-        Outcome::Refused(refusal) => app.catalog.refuse_image(work.clone(), refusal.clone(), now).await,
+        Outcome::Made(made) => flow.catalog.publish_image(work.clone(), made.clone(), now).await,
+        Outcome::Refused(refusal) => flow.catalog.refuse_image(work.clone(), refusal.clone(), now).await,
         Outcome::NotDone(failure, sha256) => {
             let (lease, image_id) = (work.job.lease, work.image_id);
-            let mut changed = app.catalog.fail_image(lease, image_id, failure.clone(), *sha256, now).await?;
+            let mut changed = flow.catalog.fail_image(lease, image_id, failure.clone(), *sha256, now).await?;
             changed.jobs = *failure == Failure::PutBack(Duration::ZERO);
             Ok(changed)
         }
     }
 }
 
-async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
+async fn attempt(flow: &Flow, work: &Work) -> Result<Outcome, Error> {
     let missing = || Ok(Failure::Failed("The stored original is missing.".to_owned()).into());
-    let Some(needed) = memory_needed_for(app, &work.original_key).await? else { return missing() };
+    let Some(needed) = memory_needed_for(flow, &work.original_key).await? else { return missing() };
     // Nothing of the photo is in memory before it is admitted, and it is counted until its versions are written.
     let _admitted = tokio::select! {
-        admitted = app.admission.admit(needed) => admitted,
-        () = app.stop.cancelled() => return Ok(Failure::PutBack(Duration::ZERO).into()),
+        admitted = flow.admission.admit(needed) => admitted,
+        () = flow.stop.cancelled() => return Ok(Failure::PutBack(Duration::ZERO).into()),
     };
-    let Some(original) = app.objects.get(&work.original_key).await? else { return missing() };
+    let Some(original) = flow.objects.get(&work.original_key).await? else { return missing() };
     let (stated_bytes, stated_sha256) = (work.stated_bytes, work.stated_sha256);
-    let (bytes, makers, project_id) = (original.len() as u64, app.makers.clone(), work.project_id);
+    let (bytes, makers, project_id) = (original.len() as u64, flow.makers.clone(), work.project_id);
     // A new worker takes a moment, which costs nothing while no other photo waits.
-    let renews = makers.has_read_others(project_id) && !app.catalog.has_jobs(PROCESS_IMAGE).await?;
+    let renews = makers.has_read_others(project_id) && !flow.catalog.has_jobs(PROCESS_IMAGE).await?;
     let task = tokio::task::spawn_blocking(move || {
         let found = sha256(&original);
         if stated_bytes.is_some_and(|stated| stated != bytes) || stated_sha256.is_some_and(|stated| stated != found) {
@@ -124,7 +123,7 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
         return Ok(Outcome::Refused(Refusal { code: ImageErrorCode::NotAsStated, sentence, sha256 }));
     };
     Ok(match made {
-        Ok(made) => Outcome::Made(write(app, work, made, bytes, sha256).await?),
+        Ok(made) => Outcome::Made(write(flow, work, made, bytes, sha256).await?),
         Err(MakeError::Worker(WorkerFailure::Refused(error))) => {
             Outcome::Refused(Refusal { code: error.code, sentence: error.sentence, sha256 })
         }
@@ -139,8 +138,8 @@ async fn attempt(app: &App, work: &Work) -> Result<Outcome, Error> {
 }
 
 /// The bytes that making the versions will take; `None` if the original is missing.
-async fn memory_needed_for(app: &App, original: &ObjectKey) -> Result<Option<u64>, Error> {
-    let Some(reading) = app.objects.read(original, Some(0..START_BYTES)).await? else { return Ok(None) };
+async fn memory_needed_for(flow: &Flow, original: &ObjectKey) -> Result<Option<u64>, Error> {
+    let Some(reading) = flow.objects.read(original, Some(0..START_BYTES)).await? else { return Ok(None) };
     let cut_off = |error| Error::internal("reading the start of an original", error);
     let pieces: Vec<Bytes> = reading.stream.try_collect().await.map_err(cut_off)?;
     Ok(Some(memory_needed(&pieces.concat(), reading.bytes_total, &Limits::default())))
@@ -148,7 +147,7 @@ async fn memory_needed_for(app: &App, original: &ObjectKey) -> Result<Option<u64
 
 /// Writes the versions to the folder of the attempt.
 async fn write(
-    app: &App,
+    flow: &Flow,
     work: &Work,
     made: eyeline_image::Made,
     bytes: u64,
@@ -169,7 +168,7 @@ async fn write(
         });
         objects.push((object_name, Bytes::from(version.bytes)));
     }
-    app.objects.put_folder(&work.folder, objects).await?;
+    flow.objects.put_folder(&work.folder, objects).await?;
     Ok(Made {
         bytes,
         sha256: original_sha256,

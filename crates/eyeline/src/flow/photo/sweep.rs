@@ -6,42 +6,41 @@ use std::time::Duration;
 use eyeline_store::Error;
 
 use super::upload;
-use crate::app::App;
-use crate::flow::hints;
+use crate::flow::{Flow, hints};
 
 /// Rows of one transaction, so that other writes do not wait long.
 const ROWS_MAX: u32 = 200;
 
 /// Runs each part once, over everything.
-pub async fn sweep(app: &App) -> Result<(), Error> {
-    uploads(app).await?;
-    objects(app).await
+pub async fn sweep(flow: &Flow) -> Result<(), Error> {
+    uploads(flow).await?;
+    objects(flow).await
 }
 
 /// Takes in files that arrived through links, and closes uploads whose link expired longer ago than the grace period.
-pub async fn uploads(app: &App) -> Result<(), Error> {
-    let grace = Duration::from_secs(app.settings.upload_grace_seconds.into());
+pub async fn uploads(flow: &Flow) -> Result<(), Error> {
+    let grace = Duration::from_secs(flow.settings.upload_grace_seconds.into());
     let mut last = None;
     loop {
-        let open = app.catalog.open_uploads(last.as_ref(), ROWS_MAX).await?;
+        let open = flow.catalog.open_uploads(last.as_ref(), ROWS_MAX).await?;
         let complete = open.len() < ROWS_MAX as usize;
         last = open.last().cloned();
         let mut dead = Vec::new();
         for upload in open {
-            if app.objects.head(&upload.incoming_key).await?.is_some() {
-                match upload::take_in(app, upload.image_id, None).await {
+            if flow.objects.head(&upload.incoming_key).await?.is_some() {
+                match upload::take_in(flow, upload.image_id, None).await {
                     // One file that cannot be taken in must not delay the others.
                     Err(error) if !error.is_retryable() => {
                         tracing::error!(%error, image.id = %upload.image_id, "an uploaded file could not be taken in");
                     }
                     outcome => drop(outcome?),
                 }
-            } else if upload.link_expires_at.plus(grace) < app.clock.real_now() {
+            } else if upload.link_expires_at.plus(grace) < flow.clock.real_now() {
                 dead.push(upload);
             }
         }
         if !dead.is_empty() {
-            hints::publish(app, app.catalog.give_up_uploads(dead, app.clock.now()).await?).await;
+            hints::publish(&*flow.pubsub, flow.catalog.give_up_uploads(dead, flow.clock.now()).await?).await;
         }
         if complete {
             return Ok(());
@@ -50,14 +49,14 @@ pub async fn uploads(app: &App) -> Result<(), Error> {
 }
 
 /// Deletes objects that nothing refers to.
-async fn objects(app: &App) -> Result<(), Error> {
+async fn objects(flow: &Flow) -> Result<(), Error> {
     loop {
-        let keys = app.catalog.unwanted_objects(ROWS_MAX).await?;
+        let keys = flow.catalog.unwanted_objects(ROWS_MAX).await?;
         let complete = keys.len() < ROWS_MAX as usize;
         for key in &keys {
-            app.objects.delete(key).await?;
+            flow.objects.delete(key).await?;
         }
-        app.catalog.forget_unwanted(keys).await?;
+        flow.catalog.forget_unwanted(keys).await?;
         if complete {
             return Ok(());
         }

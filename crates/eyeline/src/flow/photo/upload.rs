@@ -16,8 +16,7 @@ use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
-use crate::flow::hints;
+use crate::flow::{Flow, hints};
 use crate::settings::Settings;
 
 /// The media types that clients may declare. The worker determines the real type from the bytes.
@@ -123,15 +122,15 @@ impl Stated {
 }
 
 /// A new image for the file, with its own key under `incoming/`.
-pub fn new_image(app: &App, stated: Stated) -> NewImage {
+pub fn new_image(flow: &Flow, stated: Stated) -> NewImage {
     NewImage {
-        image_id: app.clock.new_id(),
+        image_id: flow.clock.new_id(),
         stated_bytes: stated.bytes,
         stated_sha256: stated.sha256,
         stated_type: stated.likely_type(),
         filename: stated.filename,
         incoming_key: ObjectKey::incoming(),
-        link_expires_at: app.clock.real_now().plus(Duration::from_secs(app.settings.upload_link_seconds.into())),
+        link_expires_at: flow.clock.real_now().plus(Duration::from_secs(flow.settings.upload_link_seconds.into())),
         gallery_id: stated.gallery_id,
         visibility: stated.visibility,
         access_tier: stated.access_tier,
@@ -177,12 +176,12 @@ pub struct Link {
 }
 
 /// A PUT of exactly the stated bytes if size and hash are known, else a form that bounds the size.
-pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
+pub fn link(flow: &Flow, image: &NewImage, file_bytes_max: u64) -> Link {
     let exact = image.stated_bytes.zip(image.stated_sha256);
     let policy = Policy::of(image, file_bytes_max);
     let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&policy).unwrap_or_default());
-    let signature = app.secrets.sign(PURPOSE, text.as_bytes());
-    let (public_url, expires_at) = (app.settings.public_url(), image.link_expires_at);
+    let signature = flow.secrets.sign(PURPOSE, text.as_bytes());
+    let (public_url, expires_at) = (flow.settings.public_url(), image.link_expires_at);
     let Some((_, sha256)) = exact else {
         let url = format!("{public_url}/api/v1/incoming");
         let mut fields = vec![("key", policy.key), ("policy", text), ("signature", signature)];
@@ -197,15 +196,15 @@ pub fn link(app: &App, image: &NewImage, file_bytes_max: u64) -> Link {
 }
 
 /// The policy of a link that this server signed and that has not expired. The error is a sentence.
-pub fn verify(app: &App, key: &str, text: &str, signature: &str) -> Result<Policy, &'static str> {
-    if !app.secrets.verify(PURPOSE, text.as_bytes(), signature) {
+pub fn verify(flow: &Flow, key: &str, text: &str, signature: &str) -> Result<Policy, &'static str> {
+    if !flow.secrets.verify(PURPOSE, text.as_bytes(), signature) {
         return Err("This upload link was not given out by this server, or was changed.");
     }
     let policy: Option<Policy> = URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let Some(policy) = policy.filter(|policy| policy.key == key) else {
         return Err("This upload link belongs to another upload.");
     };
-    if app.clock.real_now().micros() > policy.expires_at {
+    if flow.clock.real_now().micros() > policy.expires_at {
         return Err("This upload link has expired; ask for a new one.");
     }
     Ok(policy)
@@ -253,10 +252,10 @@ impl From<ReceiveError> for Refusal {
 }
 
 /// Checks, before a byte is read, that the link is unused and the file not too large. Returns the image's id.
-pub async fn admit(app: &App, policy: &Policy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
+pub async fn admit(flow: &Flow, policy: &Policy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
     let key = ObjectKey::try_from(policy.key.as_str())?;
-    let target = app.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
-    if !target.open || app.objects.head(&key).await?.is_some() {
+    let target = flow.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
+    if !target.open || flow.objects.head(&key).await?.is_some() {
         return Err(Refusal::Used);
     }
     match (bytes_announced, policy.bytes) {
@@ -269,14 +268,14 @@ pub async fn admit(app: &App, policy: &Policy, bytes_announced: Option<u64>) -> 
 /// Stores a file sent through an admitted link, in constant memory. After `Ok` the file is on stable storage and its
 /// image will end as `done` or `error`.
 pub async fn receive<E: std::fmt::Display>(
-    app: &App,
+    flow: &Flow,
     image_id: ImageId,
     policy: &Policy,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
-    let transfer = app.transfers.begin(image_id);
+    let transfer = flow.transfers.begin(image_id);
     let received = tokio::select! {
-        received = app.objects.receive(body, policy.bytes_max) => received?,
+        received = flow.objects.receive(body, policy.bytes_max) => received?,
         () = transfer.replaced() => return Err(Refusal::Replaced),
     };
     if received.bytes == 0 {
@@ -289,11 +288,11 @@ pub async fn receive<E: std::fmt::Display>(
         return Err(Refusal::OtherHash);
     }
     let (key, sha256) = (ObjectKey::try_from(policy.key.as_str())?, received.sha256);
-    if !app.objects.keep(received, &key).await? {
+    if !flow.objects.keep(received, &key).await? {
         return Err(Refusal::Used);
     }
     // The file is safe from here on. If taking it in fails, the completion call or the sweep repeats it.
-    if let Err(error) = take_in(app, image_id, Some(sha256)).await {
+    if let Err(error) = take_in(flow, image_id, Some(sha256)).await {
         tracing::warn!(%error, image.id = %image_id, "an uploaded file could not be taken in; the sweep retries");
     }
     Ok(())
@@ -310,41 +309,42 @@ pub enum Arrival {
 
 /// Copies the image's incoming file to a key that no client can write to, and adds the job that makes versions.
 /// `sha256` is the hash of the bytes if the caller has computed it.
-pub async fn take_in(app: &App, image_id: ImageId, sha256: Option<[u8; 32]>) -> Result<Arrival, Error> {
-    let Some(upload) = app.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
-    let Some(head) = app.objects.head(&upload.incoming_key).await? else { return nothing(app, image_id).await };
+pub async fn take_in(flow: &Flow, image_id: ImageId, sha256: Option<[u8; 32]>) -> Result<Arrival, Error> {
+    let Some(upload) = flow.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
+    let Some(head) = flow.objects.head(&upload.incoming_key).await? else { return nothing(flow, image_id).await };
     let original_key = ObjectKey::original(image_id);
-    if !app.objects.copy(&upload.incoming_key, &original_key).await? {
-        return nothing(app, image_id).await;
+    if !flow.objects.copy(&upload.incoming_key, &original_key).await? {
+        return nothing(flow, image_id).await;
     }
     let incoming_key = upload.incoming_key.clone();
     let arrived = Arrived { bytes: head.bytes, sha256 };
-    let taken = app.catalog.take_in(upload, original_key.clone(), arrived, app.clock.new_id(), app.clock.now()).await?;
+    let taken =
+        flow.catalog.take_in(upload, original_key.clone(), arrived, flow.clock.new_id(), flow.clock.now()).await?;
     let Some(hints) = taken else {
         // Another caller was faster.
-        app.objects.delete(&original_key).await?;
+        flow.objects.delete(&original_key).await?;
         return Ok(Arrival::Earlier);
     };
-    hints::publish(app, hints).await;
-    remove(app, vec![incoming_key]).await;
+    hints::publish(&*flow.pubsub, hints).await;
+    remove(flow, vec![incoming_key]).await;
     Ok(Arrival::TakenIn)
 }
 
 /// There is no file now, but another caller may just have taken it in.
-async fn nothing(app: &App, image_id: ImageId) -> Result<Arrival, Error> {
-    let open = app.catalog.open_upload(image_id).await?.is_some();
+async fn nothing(flow: &Flow, image_id: ImageId) -> Result<Arrival, Error> {
+    let open = flow.catalog.open_upload(image_id).await?.is_some();
     Ok(if open { Arrival::Nothing } else { Arrival::Earlier })
 }
 
 /// Deletes objects that the catalog has noted as unwanted. The sweep deletes those that fail here.
-pub async fn remove(app: &App, keys: Vec<ObjectKey>) {
+pub async fn remove(flow: &Flow, keys: Vec<ObjectKey>) {
     for key in &keys {
-        if let Err(error) = app.objects.delete(key).await {
+        if let Err(error) = flow.objects.delete(key).await {
             tracing::warn!(%error, %key, "an object could not be deleted; the sweep retries");
             return;
         }
     }
-    if let Err(error) = app.catalog.forget_unwanted(keys).await {
+    if let Err(error) = flow.catalog.forget_unwanted(keys).await {
         tracing::debug!(%error, "deleted objects are still noted as unwanted; the sweep retries");
     }
 }

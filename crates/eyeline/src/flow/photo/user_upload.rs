@@ -17,8 +17,7 @@ use super::admission::WaitingPlace;
 use super::change;
 use super::upload;
 use super::upload::{Policy, Refusal, Stated};
-use crate::app::App;
-use crate::flow::hints;
+use crate::flow::{Flow, hints};
 
 /// The longest time that the request waits for the versions.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -51,25 +50,25 @@ pub fn private(filename: String, content_type: Option<String>) -> Stated {
 /// the file is refused. After `Ok` the file is on stable storage and its image will end as `done` or `error`. An
 /// idempotency key that was used before returns its first image, if file and user are the same.
 pub async fn receive<E: std::fmt::Display>(
-    app: &App,
+    flow: &Flow,
     owner: Owner,
     stated: Stated,
     key: Option<IdempotencyKey>,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<ImageId, Refusal> {
-    let image = upload::new_image(app, stated);
+    let image = upload::new_image(flow, stated);
     let image_id = image.image_id;
-    let limits = app.settings.tier(owner.tier);
+    let limits = flow.settings.tier(owner.tier);
     let policy = Policy::of(&image, limits.file_bytes_max);
-    let once = create(app, &owner, image.clone(), limits.images_max, key.clone()).await?;
+    let once = create(flow, &owner, image.clone(), limits.images_max, key.clone()).await?;
     let changed = match (once, key) {
         (Once::Done(changed), _) => changed,
-        (Once::Repeated(kept), Some(key)) => match first_of(app, &kept).await? {
+        (Once::Repeated(kept), Some(key)) => match first_of(flow, &kept).await? {
             Some(first) => return repeated(&owner, first, policy.bytes_max, body).await,
             // The first image failed or was deleted, so the key is free again.
             None => {
-                app.catalog.forget_idempotency_key(key.clone()).await?;
-                match create(app, &owner, image, limits.images_max, Some(key)).await? {
+                flow.catalog.forget_idempotency_key(key.clone()).await?;
+                match create(flow, &owner, image, limits.images_max, Some(key)).await? {
                     Once::Done(changed) => changed,
                     Once::Repeated(_) => return Err(under_way()),
                 }
@@ -77,16 +76,16 @@ pub async fn receive<E: std::fmt::Display>(
         },
         (Once::Repeated(_), None) => return Err(under_way()),
     };
-    hints::publish(app, changed).await;
-    let place = Place { app: app.clone(), image_id, kept: false };
-    upload::receive(app, image_id, &policy, body).await?;
+    hints::publish(&*flow.pubsub, changed).await;
+    let place = Place { flow: flow.clone(), image_id, kept: false };
+    upload::receive(flow, image_id, &policy, body).await?;
     place.keep();
     Ok(image_id)
 }
 
 /// Creates the image and stores the idempotency key with it; the answer under the key is the image's id.
 async fn create(
-    app: &App,
+    flow: &Flow,
     owner: &Owner,
     image: NewImage,
     images_max: u64,
@@ -96,13 +95,13 @@ async fn create(
     let kept = move |_: &Hints| KeptAnswer { status: 201, body: image_id.to_string() };
     let repeatable = key.map(|key| Repeatable { key, answer: Box::new(kept) });
     let (project_id, user_id) = (owner.project_id, owner.user_id.clone());
-    app.catalog.create_user_image(project_id, user_id, image, images_max, app.clock.now(), repeatable).await
+    flow.catalog.create_user_image(project_id, user_id, image, images_max, flow.clock.now(), repeatable).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the image's id is the user's own, from an earlier answer")]
-async fn first_of(app: &App, kept: &KeptAnswer) -> Result<Option<Image>> {
+async fn first_of(flow: &Flow, kept: &KeptAnswer) -> Result<Option<Image>> {
     let image_id = kept.body.parse().map_err(|_| Error::Corrupt("an idempotency key names no image".to_owned()))?;
-    app.catalog.image(image_id).await
+    flow.catalog.image(image_id).await
 }
 
 /// Compares a repeated file with the first one; stores nothing.
@@ -142,7 +141,7 @@ fn under_way() -> Refusal {
 /// A reserved place that is freed on drop unless it is kept, also when the client disconnects. After a crash the sweep
 /// frees it.
 struct Place {
-    app: App,
+    flow: Flow,
     image_id: ImageId,
     kept: bool,
 }
@@ -158,9 +157,9 @@ impl Drop for Place {
         if self.kept {
             return;
         }
-        let (app, image_id) = (self.app.clone(), self.image_id);
+        let (flow, image_id) = (self.flow.clone(), self.image_id);
         tokio::spawn(async move {
-            if let Err(error) = change::delete(&app, image_id).await {
+            if let Err(error) = change::delete(&flow, image_id).await {
                 tracing::warn!(%error, image.id = %image_id, "a refused upload could not be deleted; the sweep retries");
             }
         });
@@ -171,16 +170,16 @@ impl Drop for Place {
 /// no waiting place is free.
 #[expect(clippy::disallowed_methods, reason = "the handler has made the image, or found it for its credential")]
 pub async fn wait_until_final(
-    app: &App,
+    flow: &Flow,
     project_id: ProjectId,
     image_id: ImageId,
     place: Option<WaitingPlace>,
 ) -> Result<Image> {
     let deadline = Instant::now() + if place.is_some() { PATIENCE } else { Duration::ZERO };
     // Listens before it reads, so that no change is missed in between.
-    let mut listener = app.newsroom.listen(app, project_id, None).await?;
+    let mut listener = flow.newsroom.listen(flow, project_id, None).await?;
     loop {
-        let image = app.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;
+        let image = flow.catalog.image(image_id).await?.ok_or(Error::NotFound("image"))?;
         if image.state.is_final() {
             return Ok(image);
         }
@@ -192,7 +191,7 @@ pub async fn wait_until_final(
             }
         };
         tokio::select! {
-            () = app.stop.cancelled() => return Ok(image),
+            () = flow.stop.cancelled() => return Ok(image),
             changed = timeout_at(deadline, change_of_it) => match changed {
                 Ok(changed) => changed?,
                 Err(_) => return Ok(image),

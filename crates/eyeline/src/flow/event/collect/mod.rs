@@ -22,6 +22,7 @@ pub use self::recent::MEMORY_BYTES;
 use self::recent::{Claim, Recent};
 use super::event_types::EventTypes;
 use crate::clock::Clock;
+use crate::engines::Engines;
 
 /// The longest time that acceptance waits for the catalog to look up event ids.
 const LOOKUP_PATIENCE: Duration = Duration::from_millis(250);
@@ -69,7 +70,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    pub fn new(inbox: Arc<dyn Inbox>, catalog: Catalog, event_types: EventTypes, clock: Clock) -> Self {
+    pub fn new(engines: &Engines, event_types: EventTypes, clock: Clock) -> Self {
+        let Engines { inbox, catalog, .. } = engines.clone();
         let lookups = Arc::new(Lookups::new(catalog.clone()));
         Collector { inbox, catalog, event_types, clock, recent: Arc::default(), lookups }
     }

@@ -20,12 +20,13 @@ use eyeline_core::ranking::{OrderEntry, OrderHead};
 use eyeline_core::{AccessClass, GalleryId, OrderId};
 use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::orders::{OrderKey, Usage};
-use eyeline_store::{Cache, Catalog, Error, OrderRecords, PubSub, Result};
+use eyeline_store::{Catalog, Error, PubSub, Result};
 
 pub use order::{Order, Slice};
 pub use ranked::{Explanation, Head, Ranked, Wanted};
 
 use crate::clock::Clock;
+use crate::engines::Engines;
 use crate::flow::hints;
 use crate::flow::lake::partitions::Partitions;
 use ranked::lock;
@@ -85,14 +86,9 @@ fn pending() -> Error {
 }
 
 impl Orders {
-    pub fn new(
-        catalog: Catalog,
-        pubsub: Arc<dyn PubSub>,
-        (records, cache): (Arc<dyn OrderRecords>, Arc<dyn Cache>),
-        partitions: Partitions,
-        clock: Clock,
-    ) -> Self {
-        let stored = Stored::new(records, cache, clock.clone());
+    pub fn new(engines: &Engines, partitions: Partitions, clock: Clock) -> Self {
+        let Engines { catalog, pubsub, order_records, near, .. } = engines.clone();
+        let stored = Stored::new(order_records, near, clock.clone());
         let ids = Ids { partitions, next: AtomicU64::new(0) };
         Orders(Arc::new(Inner { catalog, pubsub, clock, galleries: Mutex::default(), stored, ids }))
     }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use eyeline_core::{FieldErrors, ProjectId, Timestamp};
 use eyeline_lake::{Budget, Files, Filter, Memory, Snapshot};
-use eyeline_store::{Catalog, Error, Inbox, Objects, Result};
+use eyeline_store::{Catalog, Error, Inbox, Result};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::background::{Background, Yields};
 use crate::clock::Clock;
+use crate::engines::Engines;
 use crate::flow::turns::{Places, Turns};
 use crate::shares::{Share, Shares};
 
@@ -97,18 +98,11 @@ impl Drop for GiveUp {
 
 impl Usage {
     /// `time_max` is the longest time of a query.
-    pub fn new(
-        inbox: Arc<dyn Inbox>,
-        catalog: Catalog,
-        objects: &Objects,
-        clock: Clock,
-        background: Background,
-        time_max: Duration,
-    ) -> Result<Self> {
+    pub fn new(engines: &Engines, clock: Clock, background: Background, time_max: Duration) -> Result<Self> {
         Ok(Usage {
-            files: Files::new(objects.reader()?, Handle::current()),
-            inbox,
-            catalog,
+            files: Files::new(engines.objects.reader()?, Handle::current()),
+            inbox: engines.inbox.clone(),
+            catalog: engines.catalog.clone(),
             clock,
             questions: Turns::new(QUESTIONS),
             looks: Turns::new(LOOKS),

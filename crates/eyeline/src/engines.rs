@@ -1,0 +1,78 @@
+//! The engines of a process: opened, migrated and checked in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyeline_store::{
+    Cache, Catalog, Error, Inbox, Installation, Objects, OrderRecords, PubSub, cache, inbox, orders, pubsub,
+};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// The longest time an engine may take to answer a check.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Every engine that a process uses. Cheap to clone.
+#[derive(Clone)]
+pub struct Engines {
+    pub catalog: Catalog,
+    pub objects: Objects,
+    pub inbox: Arc<dyn Inbox>,
+    pub order_records: Arc<dyn OrderRecords>,
+    pub cache: Arc<dyn Cache>,
+    /// A small cache in this process's memory, whatever the installation's cache is.
+    pub near: Arc<dyn Cache>,
+    pub pubsub: Arc<dyn PubSub>,
+}
+
+/// An engine, and the outcome of asking it.
+pub struct EngineState {
+    pub name: &'static str,
+    /// False if the process only works more slowly without it.
+    pub is_required: bool,
+    pub is_reachable: bool,
+}
+
+impl Engines {
+    /// Opens every engine and migrates the catalog. The error is one sentence for the operator.
+    pub async fn open(settings: &Settings, secrets: &Secrets) -> Result<Self, String> {
+        let catalog = Catalog::open(&settings.catalog_url()).await.map_err(of("catalog"))?;
+        catalog.migrate().await.map_err(of("catalog"))?;
+        let id = catalog.installation_id().await.map_err(of("catalog"))?;
+        let installation = Installation { id, key: secrets.key("cache") };
+        Ok(Engines {
+            objects: Objects::open(&settings.objects_url()).await.map_err(of("objects"))?,
+            inbox: inbox::open(&settings.inbox_url()).await.map_err(of("inbox"))?,
+            order_records: orders::open(&settings.orders_url()).await.map_err(of("orders"))?,
+            cache: cache::open(&settings.cache_url, &installation).await.map_err(of("cache"))?,
+            near: cache::open(cache::NEAR_URL, &installation).await.map_err(of("cache in memory"))?,
+            pubsub: pubsub::open(&settings.cache_url, &installation).await.map_err(of("fan-out"))?,
+            catalog,
+        })
+    }
+
+    /// Asks every engine at once whether it answers. One that takes longer than [`PATIENCE`] counts as unreachable.
+    pub async fn check(&self) -> Vec<EngineState> {
+        let asked: [(&str, bool, BoxFuture<'_, Result<(), Error>>); 5] = [
+            ("catalog", true, self.catalog.ping().boxed()),
+            ("objects", true, self.objects.ping().boxed()),
+            ("inbox", true, self.inbox.ping().boxed()),
+            ("cache", false, self.cache.ping().boxed()),
+            ("fan-out", false, self.pubsub.ping().boxed()),
+        ];
+        join_all(asked.map(async |(name, is_required, ping)| EngineState {
+            name,
+            is_required,
+            is_reachable: matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(()))),
+        }))
+        .await
+    }
+}
+
+/// Names the engine in an error.
+fn of(engine: &str) -> impl Fn(Error) -> String {
+    move |error| format!("the {engine}: {error}")
+}

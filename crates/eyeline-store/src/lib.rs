@@ -9,6 +9,7 @@ pub mod objects;
 pub mod orders;
 pub mod pubsub;
 mod redis_client;
+pub mod scheme;
 pub mod sql;
 pub mod tls;
 
@@ -21,3 +22,4 @@ pub use objects::{ObjectKey, Objects};
 pub use orders::OrderRecords;
 pub use pubsub::PubSub;
 pub use redis_client::Installation;
+pub use scheme::Scheme;

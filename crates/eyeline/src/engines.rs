@@ -46,7 +46,7 @@ impl Engines {
         Ok(Engines {
             objects: Objects::open(&settings.objects_url()).await.map_err(of("objects"))?,
             inbox: inbox::open(&settings.inbox_url()).await.map_err(of("inbox"))?,
-            order_records: orders::open(&settings.orders_url()).await.map_err(of("orders"))?,
+            order_records: orders::open(&settings.orders_url(), &installation).await.map_err(of("orders"))?,
             cache: cache::open(&settings.cache_url, &installation).await.map_err(of("cache"))?,
             near: cache::open(cache::NEAR_URL, &installation).await.map_err(of("cache in memory"))?,
             pubsub: pubsub::open(&settings.cache_url, &installation).await.map_err(of("fan-out"))?,
@@ -56,17 +56,16 @@ impl Engines {
 
     /// Asks every engine at once whether it answers. One that takes longer than [`PATIENCE`] counts as unreachable.
     pub async fn check(&self) -> Vec<EngineState> {
-        let asked: [(&str, bool, BoxFuture<'_, Result<(), Error>>); 5] = [
+        let asked: [(&'static str, bool, BoxFuture<'_, Result<(), Error>>); 5] = [
             ("catalog", true, self.catalog.ping().boxed()),
             ("objects", true, self.objects.ping().boxed()),
             ("inbox", true, self.inbox.ping().boxed()),
             ("cache", false, self.cache.ping().boxed()),
             ("fan-out", false, self.pubsub.ping().boxed()),
         ];
-        join_all(asked.map(async |(name, is_required, ping)| EngineState {
-            name,
-            is_required,
-            is_reachable: matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(()))),
+        join_all(asked.map(|(name, is_required, ping)| async move {
+            let is_reachable = matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(())));
+            EngineState { name, is_required, is_reachable }
         }))
         .await
     }

@@ -31,6 +31,16 @@ use self::counted::Counted;
 use crate::error::{Error, Result};
 pub use crate::redis_client::DEADLINE;
 use crate::redis_client::{Address, Installation};
+use crate::scheme::Scheme;
+
+/// The engines of cache and fan-out.
+pub const SCHEMES: &[Scheme] = &[
+    Scheme::embedded("memory:", "memory"),
+    Scheme::shared("redis://", "Redis"),
+    Scheme::shared("rediss://", "Redis"),
+    Scheme::shared("redis-cluster://", "Redis Cluster"),
+    Scheme::shared("rediss-cluster://", "Redis Cluster"),
+];
 
 /// The most bytes of a key.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -102,7 +112,7 @@ pub fn check_url(url: &str) -> Result<(), String> {
         return Err("has to be memory: or memory:?mb= with a whole number".to_owned());
     }
     if !Address::is_meant(url) {
-        return Err("has to start with memory:, redis://, rediss://, redis-cluster:// or rediss-cluster://".to_owned());
+        return Err(format!("has to start with {}", Scheme::starts(SCHEMES)));
     }
     Address::parse(url).map(drop)
 }

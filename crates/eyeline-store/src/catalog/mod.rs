@@ -35,7 +35,15 @@ pub mod uploads;
 use std::collections::BTreeSet;
 
 use crate::error::Result;
+use crate::scheme::Scheme;
 use crate::sql::{Db, Dialect, Migrated, Transactions};
+
+/// The engines of the catalog.
+pub const SCHEMES: &[Scheme] = &[
+    Scheme::embedded("sqlite:", "SQLite"),
+    Scheme::shared("postgres://", "PostgreSQL"),
+    Scheme::shared("postgresql://", "PostgreSQL"),
+];
 
 /// Cheap to clone.
 #[derive(Clone)]

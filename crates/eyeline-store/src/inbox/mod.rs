@@ -17,8 +17,12 @@ use uuid::Uuid;
 pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
+use crate::scheme::Scheme;
 
 pub use offset::{Offset, Span};
+
+/// The engines of the inbox.
+pub const SCHEMES: &[Scheme] = &[Scheme::embedded("sqlite:", "SQLite")];
 
 /// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;

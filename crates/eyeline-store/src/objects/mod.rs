@@ -19,6 +19,10 @@ use sha2::{Digest as _, Sha256};
 pub use key::{Area, ObjectKey};
 
 use crate::error::{Error, Result};
+use crate::scheme::Scheme;
+
+/// The engines of objects.
+pub const SCHEMES: &[Scheme] = &[Scheme::embedded("file:", "folder")];
 
 /// Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use eyeline_core::{GalleryId, OrderId, Timestamp};
 use uuid::Uuid;
 
-use super::{OrderKey, OrderRecords, Part, Pieces, Usage};
+use super::{OrderKey, OrderRecords, Part, Pieces, Usage, charged};
 use crate::error::{Error, Result};
 
 /// The names of files being written begin with this.
@@ -27,8 +27,6 @@ const ASKED: &str = "asked";
 const ASKED_MAX: usize = 1_000;
 /// The file that a process locks while it compares and sets a newest id.
 const LOCK: &str = "lock";
-/// A file counts whole blocks of the file system.
-const BLOCK_BYTES: u64 = 4096;
 
 pub(super) struct Folder(Arc<Inner>);
 
@@ -328,7 +326,7 @@ impl Inner {
     }
 
     fn path(&self, key: OrderKey) -> PathBuf {
-        self.root.join(format!("{}.{}", key.gallery_id.0.simple(), key.order_id.0.simple()))
+        self.root.join(key.name())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -367,10 +365,6 @@ fn decode_newest(bytes: &[u8]) -> Option<OrderId> {
     let (first, second) = bytes.split_first_chunk::<16>()?;
     let is_whole = first == second && *first != [0; 16];
     is_whole.then(|| OrderId(Uuid::from_bytes(*first)))
-}
-
-fn charged(bytes: u64) -> u64 {
-    bytes.max(1).next_multiple_of(BLOCK_BYTES)
 }
 
 fn system_time(time: Timestamp) -> SystemTime {

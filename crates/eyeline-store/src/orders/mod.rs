@@ -6,6 +6,7 @@
 //! then the one whose last page is the oldest goes first.
 
 mod file;
+mod redis;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,12 +17,30 @@ use bytes::Bytes;
 use eyeline_core::{GalleryId, OrderId, Timestamp};
 
 use crate::error::{Error, Result};
+use crate::redis_client::{Address, Installation};
+use crate::scheme::Scheme;
+
+/// The engines of order records.
+pub const SCHEMES: &[Scheme] = &[
+    Scheme::embedded("file:", "folder"),
+    Scheme::shared("redis://", "Redis"),
+    Scheme::shared("rediss://", "Redis"),
+    Scheme::shared("redis-cluster://", "Redis Cluster"),
+    Scheme::shared("rediss-cluster://", "Redis Cluster"),
+];
 
 /// The name of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey {
     pub gallery_id: GalleryId,
     pub order_id: OrderId,
+}
+
+impl OrderKey {
+    /// Its name in an engine.
+    fn name(&self) -> String {
+        format!("{}.{}", self.gallery_id.0.simple(), self.order_id.0.simple())
+    }
 }
 
 /// The bytes of a record in pieces, made while they are written. The iterator may compute for a while.
@@ -40,7 +59,7 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub records: u64,
-    /// Their bytes on disk as the bound counts them.
+    /// Their bytes as the bound counts them: whole blocks of 4 KiB.
     pub bytes: u64,
     /// The shortest time from its last page for which a record was kept, among those that the bound removed since the
     /// last sweep but one; `None` if it removed none.
@@ -86,19 +105,56 @@ pub trait OrderRecords: Send + Sync + 'static {
     fn usage(&self) -> Usage;
 }
 
-/// Opens `file:PATH`, with a bound of 256 MiB, or as in `file:PATH?mb=256`. Creates the folder if it is missing. Several
-/// processes may share it.
-pub async fn open(url: &str) -> Result<Arc<dyn OrderRecords>> {
-    let Some(rest) = url.strip_prefix("file:") else {
-        return Err(Error::Conflict("the URL of the orders has to start with file:".to_owned()));
-    };
-    let (path, megabytes) = match rest.rsplit_once("?mb=") {
-        None => (rest, 256),
-        Some((path, text)) => {
-            let wrong = |_| Error::Conflict("the number of the orders' ?mb= has to be a whole one".to_owned());
-            (path, text.parse::<u32>().map_err(wrong)?)
+/// The bound of the records in a folder, and in Redis, in MiB.
+const FOLDER_MEGABYTES: u32 = 256;
+const REDIS_MEGABYTES: u32 = 1024;
+
+/// Opens `file:PATH`, with a bound of 256 MiB, or Redis with the URL of a cache (see [`crate::cache::open`]), with a bound
+/// of 1 GiB. `?mb=64` at the end sets another bound. Creates a missing folder; processes of one machine may share it. A
+/// Redis that is away is no error.
+pub async fn open(url: &str, installation: &Installation) -> Result<Arc<dyn OrderRecords>> {
+    let (place, megabytes) = parse(url).map_err(|wrong| Error::Conflict(format!("the URL of the orders {wrong}")))?;
+    match place.strip_prefix("file:") {
+        Some(path) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let bytes_max = bytes(megabytes.unwrap_or(FOLDER_MEGABYTES));
+            Ok(Arc::new(file::Folder::open(path.into(), bytes_max).await?))
+        }
+        None => {
+            let bytes_max = bytes(megabytes.unwrap_or(REDIS_MEGABYTES));
+            Ok(Arc::new(redis::RedisOrders::open(place, bytes_max, installation).await?))
+        }
+    }
+}
+
+/// Checks the URL of the orders. The error completes "the URL …" and holds no password.
+pub fn check_url(url: &str) -> Result<(), String> {
+    parse(url).map(drop)
+}
+
+/// The URL without its bound, and the bound in MiB.
+fn parse(url: &str) -> Result<(&str, Option<u32>), String> {
+    let (place, megabytes) = match url.rsplit_once("?mb=") {
+        None => (url, None),
+        Some((place, text)) => {
+            let wrong = |_| "has to end with a whole number after ?mb=".to_owned();
+            (place, Some(text.parse().map_err(wrong)?))
         }
     };
-    let path = path.strip_prefix("//").unwrap_or(path);
-    Ok(Arc::new(file::Folder::open(path.into(), u64::from(megabytes) * 1024 * 1024).await?))
+    match Scheme::of(place, SCHEMES) {
+        None => Err(format!("has to start with {}", Scheme::starts(SCHEMES))),
+        Some(scheme) if scheme.is_shared => Address::parse(place).map(|_| (place, megabytes)),
+        Some(_) => Ok((place, megabytes)),
+    }
+}
+
+fn bytes(megabytes: u32) -> u64 {
+    u64::from(megabytes) * 1024 * 1024
+}
+
+/// What a record of so many bytes counts towards the bound. A small one takes a block all the same, so that their number
+/// is bounded too.
+fn charged(bytes: u64) -> u64 {
+    const BLOCK_BYTES: u64 = 4096;
+    bytes.max(1).next_multiple_of(BLOCK_BYTES)
 }

@@ -8,14 +8,52 @@ use std::time::Duration;
 use eyeline_core::ranking::{CountsSnapshot, OrderHead, OrderRecord};
 use eyeline_core::{AccessClass, GalleryId, OrderId, Strategy, Timestamp, WeightFactors};
 use eyeline_store::orders::{self, OrderKey, Pieces, Usage};
-use eyeline_store::{Error, OrderRecords};
+use eyeline_store::{Error, Installation, OrderRecords};
 use proptest::prelude::{any, prop, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy as Generator};
 use uuid::Uuid;
 
-/// Opens the records at a place that several processes may share, with a bound in MiB.
+use crate::shared_engines::{new_installation, on_every_shared_engine};
+
+/// Opens the records in a folder, with a bound in MiB.
 async fn open(folder: &Path, megabytes: u32) -> Arc<dyn OrderRecords> {
-    orders::open(&format!("file:{}?mb={megabytes}", folder.display())).await.expect("open records")
+    Place::folder(folder).open(megabytes).await
+}
+
+/// A place of records that several processes share.
+struct Place {
+    url: String,
+    installation: Installation,
+}
+
+impl Place {
+    fn folder(path: &Path) -> Self {
+        Place { url: format!("file:{}", path.display()), installation: new_installation() }
+    }
+
+    fn redis() -> Self {
+        let url = std::env::var("EYELINE_TEST_REDIS_URL").expect("a Redis: run the tests through scripts/with-redis");
+        Place { url, installation: new_installation() }
+    }
+
+    /// Opens it as one process, with a bound in MiB.
+    async fn open(&self, megabytes: u32) -> Arc<dyn OrderRecords> {
+        let url = format!("{}?mb={megabytes}", self.url);
+        orders::open(&url, &self.installation).await.expect("open records")
+    }
+}
+
+/// Runs `test` on every engine of order records.
+async fn on_every_engine(test: impl AsyncFn(Place)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    eprintln!("in a folder:");
+    test(Place::folder(folder.path())).await;
+    on_every_shared_engine(async |row| {
+        if row.is_shared {
+            test(Place { url: row.url, installation: row.installation }).await;
+        }
+    })
+    .await;
 }
 
 fn key(number: u64) -> OrderKey {
@@ -49,31 +87,33 @@ async fn read(records: &Arc<dyn OrderRecords>, key: OrderKey) -> Option<(Vec<u8>
 
 #[tokio::test]
 async fn a_record_is_read_whole_and_in_parts_also_by_another_process_and_after_a_restart() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let records = open(folder.path(), 256).await;
-    let other = open(folder.path(), 256).await;
-    assert_eq!(read(&records, key(1)).await, None);
-    assert!(!records.mark_served(key(1), at(1)).await.expect("the records"));
+    on_every_engine(async |place| {
+        let records = place.open(256).await;
+        let other = place.open(256).await;
+        assert_eq!(read(&records, key(1)).await, None);
+        assert!(!records.mark_served(key(1), at(1)).await.expect("the records"));
 
-    let bytes = record(1, 10_000);
-    records.put(key(1), at(1), pieces(&bytes)).await.expect("stored");
-    for reader in [records, other, open(folder.path(), 256).await] {
-        assert_eq!(read(&reader, key(1)).await, Some((bytes.clone(), at(1))));
-        for (range, expected) in
-            [(0..10, &bytes[..10]), (999..2_001, &bytes[999..2_001]), (9_990..20_000, &bytes[9_990..])]
-        {
-            let part = reader.read(key(1), range.clone()).await.expect("the records").expect("there");
-            assert_eq!(part.bytes, expected, "{range:?}");
+        let bytes = record(1, 10_000);
+        records.put(key(1), at(1), pieces(&bytes)).await.expect("stored");
+        for reader in [records, other, place.open(256).await] {
+            assert_eq!(read(&reader, key(1)).await, Some((bytes.clone(), at(1))));
+            for (range, expected) in
+                [(0..10, &bytes[..10]), (999..2_001, &bytes[999..2_001]), (9_990..20_000, &bytes[9_990..])]
+            {
+                let part = reader.read(key(1), range.clone()).await.expect("the records").expect("there");
+                assert_eq!(part.bytes, expected, "{range:?}");
+            }
+            let beyond = reader.read(key(1), 10_000..10_001).await.expect("the records").expect("there");
+            assert!(beyond.bytes.is_empty());
+            assert_eq!(read(&reader, key(2)).await, None);
+            let elsewhere = OrderKey { gallery_id: GalleryId(Uuid::from_u128(8)), ..key(1) };
+            assert_eq!(read(&reader, elsewhere).await, None);
+            // Counts what other processes stored too.
+            reader.sweep(at(1)).await.expect("swept");
+            assert_eq!(reader.usage(), Usage { records: 1, bytes: 12_288, shortest_kept: None });
         }
-        let beyond = reader.read(key(1), 10_000..10_001).await.expect("the records").expect("there");
-        assert!(beyond.bytes.is_empty());
-        assert_eq!(read(&reader, key(2)).await, None);
-        let elsewhere = OrderKey { gallery_id: GalleryId(Uuid::from_u128(8)), ..key(1) };
-        assert_eq!(read(&reader, elsewhere).await, None);
-        // Counts what other processes stored too.
-        reader.sweep(at(1)).await.expect("swept");
-        assert_eq!(reader.usage(), Usage { records: 1, bytes: 12_288, shortest_kept: None });
-    }
+    })
+    .await;
 }
 
 #[derive(Clone, Debug)]
@@ -96,12 +136,13 @@ proptest! {
 
     #[test]
     fn beyond_the_bound_the_record_whose_last_page_is_the_oldest_goes_first(
-        steps in prop::collection::vec(step(), 1..40)
+        steps in prop::collection::vec(step(), 1..40), in_redis in any::<bool>()
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let mut records = open(folder.path(), 1).await;
+            let place = if in_redis { Place::redis() } else { Place::folder(folder.path()) };
+            let mut records = place.open(1).await;
             // The last page, and the bytes on disk, of each record.
             let mut expected: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
             let mut shortest: Option<u64> = None;
@@ -124,7 +165,7 @@ proptest! {
                         expected.entry(number).and_modify(|(served, _)| *served = now);
                     }
                     Step::Reopen => {
-                        records = open(folder.path(), 1).await;
+                        records = place.open(1).await;
                         shortest = None;
                     }
                 }
@@ -197,42 +238,50 @@ proptest! {
 
 #[tokio::test]
 async fn a_sweep_removes_what_nobody_was_served_for_a_while_and_sees_what_other_processes_served() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (ours, theirs) = (open(folder.path(), 1).await, open(folder.path(), 1).await);
-    for (number, second) in [(1, 0), (2, 100), (3, 200)] {
-        ours.put(key(number), at(second), pieces(&record(number, 300_000))).await.expect("stored");
-    }
-    assert!(theirs.mark_served(key(1), at(300)).await.expect("the records"));
-    // The other process served it since, so it is not the oldest.
-    ours.put(key(4), at(301), pieces(&record(4, 300_000))).await.expect("stored");
-    let mut left = Vec::new();
-    for number in 1..=4 {
-        left.extend(read(&theirs, key(number)).await.map(|_| number));
-    }
-    assert_eq!(left, [1, 3, 4]);
-    theirs.sweep(at(201)).await.expect("swept");
-    for reader in [&ours, &theirs] {
-        assert_eq!(read(reader, key(3)).await, None);
-        assert_eq!(read(reader, key(1)).await.map(|(bytes, _)| bytes), Some(record(1, 300_000)));
-    }
-    assert_eq!(theirs.usage().records, 2);
-    ours.sweep(at(1_000)).await.expect("swept");
-    assert_eq!(ours.usage(), Usage { shortest_kept: ours.usage().shortest_kept, ..Usage::default() });
-    assert_eq!(ours.usage().shortest_kept, Some(Duration::from_secs(201)));
-    ours.sweep(at(1_001)).await.expect("swept");
-    assert_eq!(ours.usage(), Usage::default());
+    on_every_engine(async |place| {
+        let (ours, theirs) = (place.open(1).await, place.open(1).await);
+        for (number, second) in [(1, 0), (2, 100), (3, 200)] {
+            ours.put(key(number), at(second), pieces(&record(number, 300_000))).await.expect("stored");
+        }
+        assert!(theirs.mark_served(key(1), at(300)).await.expect("the records"));
+        // The other process served it since, so it is not the oldest.
+        ours.put(key(4), at(301), pieces(&record(4, 300_000))).await.expect("stored");
+        let mut left = Vec::new();
+        for number in 1..=4 {
+            left.extend(read(&theirs, key(number)).await.map(|_| number));
+        }
+        assert_eq!(left, [1, 3, 4]);
+        theirs.sweep(at(201)).await.expect("swept");
+        for reader in [&ours, &theirs] {
+            assert_eq!(read(reader, key(3)).await, None);
+            assert_eq!(read(reader, key(1)).await.map(|(bytes, _)| bytes), Some(record(1, 300_000)));
+        }
+        assert_eq!(theirs.usage().records, 2);
+        ours.sweep(at(1_000)).await.expect("swept");
+        assert_eq!(ours.usage(), Usage { shortest_kept: ours.usage().shortest_kept, ..Usage::default() });
+        assert_eq!(ours.usage().shortest_kept, Some(Duration::from_secs(201)));
+        ours.sweep(at(1_001)).await.expect("swept");
+        assert_eq!(ours.usage(), Usage::default());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_order_beyond_the_bound_is_refused_and_leaves_nothing() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let records = open(folder.path(), 1).await;
-    records.put(key(1), at(1), pieces(&record(1, 1_000))).await.expect("stored");
-    let refused = records.put(key(2), at(2), pieces(&record(2, 1_100_000))).await;
-    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
-    assert_eq!(read(&records, key(2)).await, None);
-    assert!(read(&records, key(1)).await.is_some(), "others stay");
-    assert_eq!(files(folder.path()).len(), 1);
+    on_every_engine(async |place| {
+        let records = place.open(1).await;
+        records.put(key(1), at(1), pieces(&record(1, 1_000))).await.expect("stored");
+        let refused = records.put(key(2), at(2), pieces(&record(2, 1_100_000))).await;
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+        assert_eq!(read(&records, key(2)).await, None);
+        assert!(read(&records, key(1)).await.is_some(), "others stay");
+        if let Some(folder) = place.url.strip_prefix("file:") {
+            assert_eq!(files(folder.as_ref()).len(), 1);
+        }
+        records.sweep(at(0)).await.expect("swept");
+        assert_eq!(records.usage().records, 1);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -252,59 +301,65 @@ async fn what_a_killed_process_left_half_written_is_removed() {
 
 #[tokio::test]
 async fn the_newest_order_never_goes_back() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (ours, theirs) = (open(folder.path(), 1).await, open(folder.path(), 1).await);
-    let gallery_id = key(1).gallery_id;
-    assert_eq!(ours.newest(gallery_id, "public-weight-0").await.expect("the records"), None);
-    let ids =
-        [(3, 9), (3, 10), (3, 10), (2, 500), (4, 0), (3, 11)].map(|(fence, number)| OrderId::new(0, fence, number));
-    let mut greatest = ids[0];
-    for (index, order_id) in ids.into_iter().enumerate() {
-        let writer = if index % 2 == 0 { &ours } else { &theirs };
-        let is_set = writer.set_newest(gallery_id, "public-weight-0", order_id, at(1)).await.expect("the records");
-        assert_eq!(is_set, order_id >= greatest);
-        greatest = greatest.max(order_id);
-        for reader in [&ours, &theirs] {
-            assert_eq!(reader.newest(gallery_id, "public-weight-0").await.expect("the records"), Some(greatest));
-            assert_eq!(reader.newest(gallery_id, "project-weight-0").await.expect("the records"), None);
+    on_every_engine(async |place| {
+        let (ours, theirs) = (place.open(1).await, place.open(1).await);
+        let gallery_id = key(1).gallery_id;
+        assert_eq!(ours.newest(gallery_id, "public-weight-0").await.expect("the records"), None);
+        let ids =
+            [(3, 9), (3, 10), (3, 10), (2, 500), (4, 0), (3, 11)].map(|(fence, number)| OrderId::new(0, fence, number));
+        let mut greatest = ids[0];
+        for (index, order_id) in ids.into_iter().enumerate() {
+            let writer = if index % 2 == 0 { &ours } else { &theirs };
+            let is_set = writer.set_newest(gallery_id, "public-weight-0", order_id, at(1)).await.expect("the records");
+            assert_eq!(is_set, order_id >= greatest);
+            greatest = greatest.max(order_id);
+            for reader in [&ours, &theirs] {
+                assert_eq!(reader.newest(gallery_id, "public-weight-0").await.expect("the records"), Some(greatest));
+                assert_eq!(reader.newest(gallery_id, "project-weight-0").await.expect("the records"), None);
+            }
         }
-    }
-    // Many ids are set concurrently; the greatest one stays.
-    let sets = (0..64u64).rev().map(|number| {
-        let writer = if number % 2 == 0 { ours.clone() } else { theirs.clone() };
-        tokio::spawn(async move {
-            writer.set_newest(key(1).gallery_id, "concurrent", OrderId::new(0, 1, number), at(1)).await
-        })
-    });
-    for set in sets.collect::<Vec<_>>() {
-        set.await.expect("no panic").expect("the records");
-    }
-    assert_eq!(ours.newest(gallery_id, "concurrent").await.expect("the records"), Some(OrderId::new(0, 1, 63)));
-    // It is forgotten a day after its orders.
-    ours.sweep(at(86_400)).await.expect("swept");
-    assert!(ours.newest(gallery_id, "concurrent").await.expect("the records").is_some());
-    ours.sweep(at(86_402)).await.expect("swept");
-    assert_eq!(ours.newest(gallery_id, "concurrent").await.expect("the records"), None);
+        // Many ids are set concurrently; the greatest one stays.
+        let sets = (0..64u64).rev().map(|number| {
+            let writer = if number % 2 == 0 { ours.clone() } else { theirs.clone() };
+            tokio::spawn(async move {
+                writer.set_newest(key(1).gallery_id, "concurrent", OrderId::new(0, 1, number), at(1)).await
+            })
+        });
+        for set in sets.collect::<Vec<_>>() {
+            set.await.expect("no panic").expect("the records");
+        }
+        assert_eq!(ours.newest(gallery_id, "concurrent").await.expect("the records"), Some(OrderId::new(0, 1, 63)));
+        // It is forgotten a day after its orders; in Redis by the real time.
+        ours.sweep(at(86_400)).await.expect("swept");
+        assert!(ours.newest(gallery_id, "concurrent").await.expect("the records").is_some());
+        ours.sweep(at(86_402)).await.expect("swept");
+        if place.url.starts_with("file:") {
+            assert_eq!(ours.newest(gallery_id, "concurrent").await.expect("the records"), None);
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_question_is_open_until_it_is_answered_or_old() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (ours, theirs) = (open(folder.path(), 1).await, open(folder.path(), 1).await);
-    let gallery_id = key(1).gallery_id;
-    for second in [1, 2] {
-        theirs.ask(gallery_id, "public-weight_decay-0", at(second)).await.expect("asked");
-    }
-    theirs.ask(gallery_id, "project-interest-3", at(5)).await.expect("asked");
-    let mut asked = ours.asked().await.expect("questions");
-    asked.sort();
-    let variants = ["project-interest-3", "public-weight_decay-0"];
-    assert_eq!(asked, variants.map(|variant| (gallery_id, variant.to_owned())));
-    ours.answer(gallery_id, "project-interest-3").await.expect("answered");
-    ours.answer(gallery_id, "project-interest-3").await.expect("answered once more");
-    assert!(!theirs.is_asked(gallery_id, "project-interest-3").await.expect("the records"));
-    assert!(theirs.is_asked(gallery_id, "public-weight_decay-0").await.expect("the records"));
-    ours.sweep(at(3)).await.expect("swept");
-    assert_eq!(theirs.asked().await.expect("questions"), []);
-    assert_eq!(ours.usage(), Usage::default());
+    on_every_engine(async |place| {
+        let (ours, theirs) = (place.open(1).await, place.open(1).await);
+        let gallery_id = key(1).gallery_id;
+        for second in [1, 2] {
+            theirs.ask(gallery_id, "public-weight_decay-0", at(second)).await.expect("asked");
+        }
+        theirs.ask(gallery_id, "project-interest-3", at(5)).await.expect("asked");
+        let mut asked = ours.asked().await.expect("questions");
+        asked.sort();
+        let variants = ["project-interest-3", "public-weight_decay-0"];
+        assert_eq!(asked, variants.map(|variant| (gallery_id, variant.to_owned())));
+        ours.answer(gallery_id, "project-interest-3").await.expect("answered");
+        ours.answer(gallery_id, "project-interest-3").await.expect("answered once more");
+        assert!(!theirs.is_asked(gallery_id, "project-interest-3").await.expect("the records"));
+        assert!(theirs.is_asked(gallery_id, "public-weight_decay-0").await.expect("the records"));
+        ours.sweep(at(3)).await.expect("swept");
+        assert_eq!(theirs.asked().await.expect("questions"), []);
+        assert_eq!(ours.usage(), Usage::default());
+    })
+    .await;
 }

@@ -10,6 +10,7 @@ use eyeline_core::{GalleryId, ImageId, ProjectId, Tier, Visibility};
 use eyeline_store::ObjectKey;
 use eyeline_store::catalog::idempotency::Once;
 use eyeline_store::catalog::uploads::NewImage;
+use eyeline_store::pubsub::BACKLOG_MAX;
 use futures::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -427,4 +428,30 @@ async fn new_orders_are_told_without_a_number_and_at_most_once_a_second() {
     assert_eq!(socket.next().await["gallery_id"], json!(gallery_id), "the last of them is not left out");
     assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
     socket.expect_silence(Duration::from_millis(1_500)).await;
+}
+
+#[tokio::test]
+async fn a_listener_that_missed_hints_of_orders_hears_of_every_gallery() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let mut galleries = Vec::new();
+    for name in ["hats", "shoes"] {
+        let body = json!({"project_id": tenant.project_id, "name": name});
+        let gallery = server.post("/api/v1/galleries", &tenant.secret_key, &body).await.json();
+        galleries.push(text(&gallery, "gallery_id"));
+    }
+    let mut listener = server.app.newsroom.listen(&server.app, tenant.project(), None).await.expect("a listener");
+    // More than its backlog holds; none of them names a gallery of the project.
+    for _ in 0..=BACKLOG_MAX {
+        let foreign = Bytes::from(GalleryId(server.app.clock.new_id()).to_string());
+        server.app.pubsub.publish(&order_topic(tenant.project()), foreign).await.expect("heard");
+    }
+    let hearing = async {
+        let mut heard = String::new();
+        while !galleries.iter().all(|gallery_id| heard.contains(gallery_id.as_str())) {
+            let messages = listener.next().await.expect("messages");
+            messages.iter().for_each(|message| heard.push_str(message.text()));
+        }
+    };
+    timeout(IN_TIME, hearing).await.expect("both galleries in time");
 }

@@ -26,12 +26,14 @@ use crate::flow::hints::{news_topic, order_topic};
 use crate::secrets;
 use crate::shares::{Share, Shares};
 use message::Recent;
-use pace::Pace;
+use pace::{GALLERIES_MAX, Pace};
 
 /// News read by one query.
 const PAGE: u32 = 100;
 /// News whose hint was lost is found after this time, or at most half as much later.
 const POLL: Duration = Duration::from_secs(4);
+/// The time for which a project's galleries are remembered for listeners that missed hints.
+const GALLERIES_KEPT: Duration = Duration::from_secs(1);
 /// The most listeners of this process.
 const LISTENERS_MAX: u64 = 2_500;
 /// Bytes of a listener: its tasks, its timers, its buffers, and the head of its request.
@@ -58,6 +60,8 @@ impl Default for Inner {
 struct Desk {
     project_id: ProjectId,
     recent: tokio::sync::Mutex<Recent>,
+    /// The galleries as they were read last, and when.
+    galleries: tokio::sync::Mutex<Option<(Instant, Vec<GalleryId>)>>,
 }
 
 impl Newsroom {
@@ -80,6 +84,7 @@ impl Newsroom {
             reached: since.unwrap_or(newest),
             newest,
             pace: Pace::default(),
+            has_missed_orders: false,
             poll_at: Instant::now() + poll_pause(),
             _place: place,
             _open: self.0.listeners.token(),
@@ -98,7 +103,11 @@ impl Newsroom {
             return desk;
         }
         desks.retain(|_, desk| desk.strong_count() > 0);
-        let desk = Arc::new(Desk { project_id, recent: tokio::sync::Mutex::default() });
+        let desk = Arc::new(Desk {
+            project_id,
+            recent: tokio::sync::Mutex::default(),
+            galleries: tokio::sync::Mutex::default(),
+        });
         desks.insert(project_id, Arc::downgrade(&desk));
         desk
     }
@@ -124,6 +133,21 @@ impl Desk {
         Ok(messages)
     }
 
+    /// The newest galleries, as many as a listener may hear of at once. Listeners that ask within a second share one
+    /// query.
+    async fn galleries(&self, flow: &Flow) -> Result<Vec<GalleryId>> {
+        let mut known = self.galleries.lock().await;
+        if let Some((read, galleries)) = &*known
+            && read.elapsed() < GALLERIES_KEPT
+        {
+            return Ok(galleries.clone());
+        }
+        let galleries = flow.catalog.galleries(self.project_id, None, GALLERIES_MAX).await?;
+        let galleries: Vec<GalleryId> = galleries.into_iter().map(|gallery| gallery.gallery_id).collect();
+        *known = Some((Instant::now(), galleries.clone()));
+        Ok(galleries)
+    }
+
     /// The newest number, at most `POLL / 2` old.
     async fn newest(&self, flow: &Flow) -> Result<u64> {
         let mut recent = self.recent.lock().await;
@@ -147,6 +171,8 @@ pub struct Listener {
     /// The highest known number.
     newest: u64,
     pace: Pace,
+    /// Hints of new orders were missed, and it is not known of which galleries.
+    has_missed_orders: bool,
     poll_at: Instant,
     _place: Share<ProjectId>,
     _open: TaskTrackerToken,
@@ -175,13 +201,21 @@ impl Listener {
                 // A hint from another process may name a number that this process cannot see yet.
                 self.newest = self.reached;
             }
+            if self.has_missed_orders {
+                let galleries = self.desk.galleries(&self.flow).await?;
+                self.has_missed_orders = false;
+                let told: Vec<GalleryId> = galleries.into_iter().filter(|id| self.pace.take(*id)).collect();
+                if !told.is_empty() {
+                    return Ok(told.into_iter().map(|gallery_id| self.order(gallery_id)).collect());
+                }
+            }
             tokio::select! {
                 Some(hint) = self.news.next() => self.hear_news(&hint),
-                Some(hint) = self.orders.next() => {
-                    if let Some(gallery_id) = read::<GalleryId>(&hint).filter(|gallery_id| self.pace.take(*gallery_id)) {
-                        return Ok(vec![self.order(gallery_id)]);
-                    }
-                }
+                Some(hint) = self.orders.next() => match read::<GalleryId>(&hint) {
+                    Some(gallery_id) if self.pace.take(gallery_id) => return Ok(vec![self.order(gallery_id)]),
+                    Some(_) => {}
+                    None => self.has_missed_orders = true,
+                },
                 gallery_id = self.pace.due() => return Ok(vec![self.order(gallery_id)]),
                 () = tokio::time::sleep_until(self.poll_at) => {
                     self.poll_at = Instant::now() + poll_pause();

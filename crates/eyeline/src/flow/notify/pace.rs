@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 const SPAN: Duration = Duration::from_secs(1);
 /// Galleries that may report new orders within a span. Further ones are dropped.
-const GALLERIES_MAX: usize = 1_000;
+pub(super) const GALLERIES_MAX: u32 = 1_000;
 
 #[derive(Default)]
 pub(super) struct Pace {
@@ -25,7 +25,7 @@ impl Pace {
             *again = true;
             return false;
         }
-        if self.told.len() >= GALLERIES_MAX {
+        if self.told.len() >= GALLERIES_MAX as usize {
             return false;
         }
         self.begin(gallery_id);

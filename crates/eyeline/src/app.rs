@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
@@ -14,7 +16,7 @@ use crate::flow::{Flow, Process};
 use crate::metrics::Metrics;
 use crate::rate_limits::RateLimits;
 use crate::secrets::{self, Secrets};
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 /// The shared state of handlers and workers. Cloning it copies one reference.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct Parts {
     /// Makes the log line about proxies that state no address appear once.
     pub unreadable_hop: Once,
     pub metrics: Metrics,
+    /// Cancelled by a stop signal, some time before `stop`: the process is no longer ready for new requests.
+    pub draining: CancellationToken,
     /// Held while the process serves, so that no second process opens the same data folder.
     _lock: File,
 }
@@ -67,7 +71,7 @@ impl App {
             Some(key) => key.clone(),
             None => folder.admin_key()?,
         };
-        let node = folder.node()?.into();
+        let node = if settings.is_scaled_out() { DataFolder::new_node() } else { folder.node()? }.into();
         let engines = Engines::open(&settings, &secrets).await?;
         let clock = Clock::default();
         if settings.test_clock {
@@ -82,8 +86,19 @@ impl App {
             rate_limits: RateLimits::new(settings.application_events_per_second, settings.address_events_per_second),
             unreadable_hop: Once::new(),
             metrics: Metrics::default(),
+            draining: CancellationToken::new(),
             flow: Flow::new(engines, settings, Process { node, secrets, clock, program })?,
             _lock: lock,
         })))
+    }
+
+    /// Claims partitions of the inbox before the first event is accepted, if that is this process's role. Fails with a
+    /// sentence for the operator if catalog and inbox do not belong together.
+    pub async fn take_partitions(&self) -> Result<(), String> {
+        if self.settings.roles.has(Role::Ingest) {
+            self.partitions.take().await
+        } else {
+            self.partitions.check_count().await
+        }
     }
 }

@@ -81,9 +81,14 @@ impl DataFolder {
         Some(text.trim().to_owned()).filter(|key| !key.is_empty())
     }
 
-    /// The name of this node, created by the first call.
+    /// The name of the only node of an installation, created by the first call.
     pub fn node(&self) -> Result<String, String> {
-        self.read_or_make("node", || format!("node-{}", secrets::to_hex(&secrets::random::<8>())))
+        self.read_or_make("node", DataFolder::new_node)
+    }
+
+    /// A name that no other process has had.
+    pub fn new_node() -> String {
+        format!("node-{}", secrets::to_hex(&secrets::random::<8>()))
     }
 
     fn path(&self, name: &str) -> PathBuf {

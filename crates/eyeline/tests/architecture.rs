@@ -183,7 +183,7 @@ fn the_arrows_between_the_wings_of_flow_are_those_of_the_map() {
         ("photo", &["hints"] as &[&str]),
         ("notify", &["hints", "photo"]),
         ("gallery", &["hints", "lake", "photo"]),
-        ("lake", &["turns"]),
+        ("lake", &["hints", "turns"]),
         ("event", &["hints", "lake", "turns"]),
         ("hints", &[]),
         ("turns", &[]),

@@ -18,6 +18,7 @@ on_both_catalogs!(
     a_folder_of_photos_is_imported_once_however_often,
     a_photo_that_was_refused_is_not_sent_again,
     a_second_server_on_the_same_folder_is_refused,
+    a_part_of_the_roles_on_engines_of_one_process_is_refused,
     a_migration_beside_a_running_server_is_refused,
     a_server_that_is_asked_to_stop_ends_in_order_and_has_kept_everything,
     a_wrong_setting_is_named,
@@ -226,6 +227,13 @@ async fn a_second_server_on_the_same_folder_is_refused(server: Server) {
     let second = server.command().env("EYELINE_LISTEN", listen).arg("serve").output().expect("the binary starts");
     expect_refusal(&second, "data");
     server.admin.get("/projects").await.expect(200);
+}
+
+async fn a_part_of_the_roles_on_engines_of_one_process_is_refused(server: Server) {
+    let output = run(&server, &["serve", "--roles", "api,worker"]);
+    for setting in ["EYELINE_OBJECTS_URL (file:)", "EYELINE_INBOX_URL (sqlite:)", "EYELINE_CACHE_URL (memory:)"] {
+        expect_refusal(&output, setting);
+    }
 }
 
 async fn a_migration_beside_a_running_server_is_refused(mut server: Server) {

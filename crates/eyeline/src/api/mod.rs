@@ -48,12 +48,13 @@ mod why;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
-use http::Uri;
 use http::uri::PathAndQuery;
+use http::{StatusCode, Uri};
 use serde_json::Value;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use utoipa_axum::router::OpenApiRouter;
@@ -68,6 +69,7 @@ pub use query::{Next, Paging, PagingParameters, ProjectParameter, Query};
 
 use self::openapi::parameters::Parameters;
 use crate::app::App;
+use crate::settings::Role;
 
 /// Bytes of a body where a topic sets no other limit.
 const BODY_MAX: usize = 1024 * 1024;
@@ -79,10 +81,7 @@ const BODY_MAX: usize = 1024 * 1024;
 pub fn service(
     app: App,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
-    let (described, api) = described().split_for_parts();
-    let document = openapi::document(&api, &app.settings.public_url());
-    let parameters = Arc::new(Parameters::of(&document));
-    let routes = described.merge(openapi::routes(&document)).merge(pages_of_the_server()).with_state(app.clone());
+    let (routes, parameters) = routes(&app);
     // Removes a trailing slash before routing.
     let routes = DefaultBodyLimit::max(BODY_MAX).layer(routes).map_request(without_trailing_slash);
     service_fn(move |request: Request| {
@@ -99,6 +98,31 @@ pub fn service(
             Ok(head::wrap(request, answer).await)
         }
     })
+}
+
+/// The routes of the process's roles, and their query parameters.
+fn routes(app: &App) -> (axum::Router, Arc<Parameters>) {
+    let serves = app.settings.roles.has(Role::Api);
+    let described = if serves { described() } else { for_operators() };
+    let (described, api) = described.split_for_parts();
+    let document = openapi::document(&api, &app.settings.public_url());
+    let routes = if serves {
+        described.merge(openapi::routes(&document)).merge(pages_of_the_server())
+    } else {
+        described.fallback(|| async { without_the_role() })
+    };
+    (routes.with_state(app.clone()), Arc::new(Parameters::of(&document)))
+}
+
+/// What every process answers, whatever its roles.
+fn for_operators() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame()).merge(operations::root_routes())
+}
+
+/// A request that a balancer sent to the wrong process: nothing of it is lost if it is sent again.
+fn without_the_role() -> Problem {
+    let sentence = "This process does not have the role api; send the request to one that has.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence).retry_after(Duration::from_secs(1))
 }
 
 /// The routes outside of the API: pages for people, and their parts.

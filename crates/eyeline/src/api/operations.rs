@@ -52,6 +52,8 @@ struct Readiness {
     ready: bool,
     /// True once the process was asked to stop.
     stopping: bool,
+    /// What the process does: `api`, `worker`, `ingest`.
+    roles: Vec<String>,
     engines: Vec<Engine>,
     /// Further reasons why the server is not ready, as sentences.
     troubles: Vec<String>,
@@ -85,14 +87,15 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
             required,
         })
         .collect();
-    let stopping = app.stop.is_cancelled();
+    let stopping = app.draining.is_cancelled() || app.stop.is_cancelled();
     let mut troubles = app.partitions.troubles();
     let walls = [app.makers.walls(), app.sql_workers.walls()];
     troubles.extend(walls.into_iter().filter_map(Walls::trouble));
     let ready = !stopping && troubles.is_empty() && engines.iter().all(|engine| engine.reachable || !engine.required);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let roles = app.settings.roles.names().into_iter().map(str::to_owned).collect();
     let warnings = walls.into_iter().flat_map(Walls::warnings).collect();
-    (status, Json(Readiness { ready, stopping, engines, troubles, warnings }))
+    (status, Json(Readiness { ready, stopping, roles, engines, troubles, warnings }))
 }
 
 /// Get metrics

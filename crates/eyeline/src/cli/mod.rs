@@ -24,7 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::flow::lake::sql_workers::SQL_WORKER_COMMAND;
 use crate::flow::photo::makers::WORKER_COMMAND;
-use crate::settings::Settings;
+use crate::settings::{Flags, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +98,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Serve(arguments) => settings().and_then(|settings| serve::run(settings, &arguments)),
+        Command::Serve(arguments) => settings_with(arguments.flags()).and_then(serve::run),
         Command::Migrate => settings().and_then(|settings| block_on(migrate::run(&settings))),
         Command::Keys(command) => settings().and_then(|settings| block_on(keys::run(&settings, command))),
         Command::Import(arguments) => settings().and_then(|settings| block_on(import::run(&settings, arguments))),
@@ -129,7 +129,11 @@ pub fn run() -> ExitCode {
 }
 
 fn settings() -> Result<Settings, String> {
-    Settings::load(Path::new("eyeline.toml"))
+    settings_with(Flags::default())
+}
+
+fn settings_with(flags: Flags) -> Result<Settings, String> {
+    Settings::load(Path::new("eyeline.toml"), flags)
 }
 
 /// Runs an asynchronous command.

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 
-use eyeline_store::sql::Dialect;
+use eyeline_store::Scheme;
 use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::connections;
 use crate::memory;
 use crate::server;
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{Flags, LogFormat, Role, Roles, Settings};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -29,25 +29,14 @@ pub(super) struct Arguments {
     roles: Vec<Role>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Role {
-    /// Answers requests
-    Api,
-    /// Makes versions, sweeps
-    Worker,
-    /// Counts events, ranks galleries
-    Ingest,
+impl Arguments {
+    /// The settings that stand on the command line.
+    pub(super) fn flags(&self) -> Flags {
+        Flags { roles: (!self.roles.is_empty()).then(|| Roles::of(&self.roles)) }
+    }
 }
 
-pub(super) fn run(settings: Settings, arguments: &Arguments) -> Result<(), String> {
-    let is_subset = |roles: &[Role]| [Role::Api, Role::Worker, Role::Ingest].iter().any(|role| !roles.contains(role));
-    if !arguments.roles.is_empty() && is_subset(&arguments.roles) {
-        return Err(
-            "a part of the roles needs engines that several processes can share, and the embedded ones cannot be \
-                    shared: leave --roles out"
-                .to_owned(),
-        );
-    }
+pub(super) fn run(settings: Settings) -> Result<(), String> {
     start_log(&settings)?;
     memory::avoid_huge_pages();
     super::block_on(serve(settings))
@@ -58,9 +47,9 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let listener = listen(settings.listen)?;
     // Names this running program even after its file was replaced by a newer one.
     let app = App::open(settings, "/proc/self/exe".into()).await?;
-    app.partitions.take().await?;
+    app.take_partitions().await?;
     // A full disk does not prevent serving galleries; the log says why there is no link.
-    let link = new_link(&app).await.ok();
+    let link = if app.settings.roles.has(Role::Api) { new_link(&app).await.ok() } else { None };
     super::say(&banner(&app, link.as_ref()));
     let signals =
         Box::pin(signals.inspect(|()| super::say("\nStopping: open requests end first. Ctrl-C again stops now.")));
@@ -73,22 +62,20 @@ fn banner(app: &App, link: Option<&SignInLink>) -> String {
     let settings = &app.settings;
     let url = settings.public_url();
     let data = settings.data.canonicalize().unwrap_or_else(|_| settings.data.clone());
-    let catalog = match app.catalog.dialect() {
-        Dialect::Sqlite => "SQLite",
-        Dialect::Postgres => "PostgreSQL",
-    };
     let sign_in = link.map_or_else(
-        || "with the admin key: no link can be stored now (see the log)".to_owned(),
+        || match settings.roles.has(Role::Api) {
+            true => "with the admin key: no link can be stored now (see the log)".to_owned(),
+            false => "at a process with the role api".to_owned(),
+        },
         |link| format!("{}   (once, within 30 minutes; `eyeline link` prints a new one)", link.url),
     );
-    let cache = if settings.cache_url.starts_with("redis") { "; cache: Redis" } else { "" };
-    let embedded = [(catalog == "SQLite", "catalog, "), (true, "jobs, objects, inbox"), (cache.is_empty(), ", cache")];
-    let embedded: String = embedded.into_iter().filter_map(|(is_embedded, name)| is_embedded.then_some(name)).collect();
+    let engines = engines(settings);
     let clock = if settings.test_clock {
         "\n\n  WARNING    EYELINE_TEST_CLOCK is on: anyone with the admin key can set the clock. Never in production."
     } else {
         ""
     };
+    let roles = if settings.roles.are_all() { String::new() } else { format!("\n  Roles      {}", settings.roles) };
     let address = unreachable_links(settings.listen, &url).unwrap_or_default();
     format!(
         "
@@ -98,12 +85,28 @@ fn banner(app: &App, link: Option<&SignInLink>) -> String {
   Sign in    {sign_in}
   API        {url}/docs
   Data       {data}
-  Engines    catalog: {catalog}{cache}; embedded: {embedded}
+  Engines    {engines}{roles}
   Stop       Ctrl-C{address}{clock}
 ",
         version = env!("CARGO_PKG_VERSION"),
         data = data.display(),
     )
+}
+
+/// The engines that processes share, by name, then those of this process.
+fn engines(settings: &Settings) -> String {
+    let (mut shared, mut embedded) = (Vec::new(), Vec::new());
+    for (setting, url, schemes) in settings.engine_urls() {
+        let name = setting.trim_end_matches("_url");
+        match Scheme::of(&url, schemes) {
+            Some(scheme) if scheme.is_shared => shared.push(format!("{name}: {}", scheme.name)),
+            _ => embedded.push(name),
+        }
+    }
+    if !embedded.is_empty() {
+        shared.push(format!("embedded: {}", embedded.join(", ")));
+    }
+    shared.join("; ")
 }
 
 /// A warning for the banner if other machines reach the server but its links would lead them to themselves.
@@ -162,6 +165,15 @@ fn start_log(settings: &Settings) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_banner_names_shared_engines_and_those_of_the_process() {
+        let mut settings = Settings::default();
+        assert_eq!(engines(&settings), "embedded: catalog, objects, inbox, orders, cache");
+        settings.catalog_url = Some("postgres://user@host/name".to_owned());
+        settings.cache_url = "redis://host:6379/0".to_owned();
+        assert_eq!(engines(&settings), "catalog: PostgreSQL; cache: Redis; embedded: objects, inbox, orders");
+    }
 
     #[test]
     fn the_banner_warns_of_links_that_lead_other_machines_to_themselves() {

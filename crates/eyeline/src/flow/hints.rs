@@ -12,6 +12,8 @@ use futures::stream::{self, BoxStream};
 
 /// The topic of jobs that wait for a worker.
 const JOBS: &str = "jobs";
+/// The topic of released partitions of the inbox.
+const PARTITIONS: &str = "partitions";
 const HINTS_AT_ONCE: usize = 1_024;
 
 /// The message of a gallery's topic if only its counters changed. Every other message, the empty one included, means
@@ -48,10 +50,24 @@ pub async fn publish(pubsub: &dyn PubSub, hints: Hints) {
 
 /// Yields once for all hints of waiting jobs since the last time. Never ends.
 pub async fn jobs(pubsub: &dyn PubSub) -> BoxStream<'static, ()> {
-    match pubsub.subscribe(JOBS).await {
+    listen(pubsub, JOBS).await
+}
+
+/// Tells other processes that a partition of the inbox has no owner.
+pub async fn partition_released(pubsub: &dyn PubSub) {
+    send(pubsub, PARTITIONS, Bytes::new()).await;
+}
+
+/// Yields once for all partitions that were released since the last time. Never ends.
+pub async fn released_partitions(pubsub: &dyn PubSub) -> BoxStream<'static, ()> {
+    listen(pubsub, PARTITIONS).await
+}
+
+async fn listen(pubsub: &dyn PubSub, topic: &str) -> BoxStream<'static, ()> {
+    match pubsub.subscribe(topic).await {
         Ok(hints) => hints.ready_chunks(HINTS_AT_ONCE).map(drop).chain(stream::pending()).boxed(),
         Err(error) => {
-            tracing::warn!(%error, "hints of jobs cannot be heard; waiting jobs are found by polling");
+            tracing::warn!(%error, topic, "hints cannot be heard; polling goes on");
             stream::pending().boxed()
         }
     }

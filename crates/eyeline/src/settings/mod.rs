@@ -1,5 +1,6 @@
 //! Settings: defaults in the binary < `eyeline.toml` < `.env` and `EYELINE_*` < flags.
 
+mod roles;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -11,10 +12,17 @@ use std::time::Duration;
 
 use eyeline_core::{Tier, Webp};
 use eyeline_image::Limits;
+use eyeline_store::{Scheme, cache, catalog, inbox, objects, orders};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::memory;
+
+pub use self::roles::{Role, Roles};
+pub use self::sources::Flags;
+
+/// Load balancers usually look at least this often.
+const DRAIN_SECONDS: u32 = 5;
 
 /// Everything that installations may configure differently. Each name is also `EYELINE_<NAME>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,12 +32,18 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The origin where clients reach the server: scheme, host and optional port. `http://localhost:<port>` if unset.
     pub public_url: Option<String>,
+    /// What this process does: `api`, `worker`, `ingest`, separated by commas. A part of them needs engines that processes
+    /// share.
+    pub roles: Roles,
+    /// Seconds after a stop signal in which requests are still taken while `/readyz` says 503, so that a load balancer
+    /// stops sending them. If unset, 5 for a process beside others, else 0.
+    pub drain_seconds: Option<u32>,
     /// The folder for all data of the embedded engines.
     pub data: PathBuf,
-    /// `eyl_admin_…`. Created and shown once if unset.
+    /// `eyl_admin_…`. Created and shown once if unset. Required beside other processes.
     pub admin_key: Option<String>,
     /// 32 bytes as 64 hexadecimal digits; two separated by a comma during a rotation. Created in the data folder if
-    /// unset.
+    /// unset. Required beside other processes.
     pub secret: Option<String>,
     /// `sqlite:PATH` or `postgres://…`. A file in the data folder if unset.
     pub catalog_url: Option<String>,
@@ -37,7 +51,8 @@ pub struct Settings {
     pub objects_url: Option<String>,
     /// `sqlite:PATH`. A file in the data folder if unset.
     pub inbox_url: Option<String>,
-    /// `file:PATH`, or `file:PATH?mb=256` with a bound. A folder in the data folder if unset.
+    /// `file:PATH`, or Redis as in `cache_url`; with `?mb=` at its end for another bound than 256 MiB, in Redis 1 GiB. If
+    /// unset, the Redis of the cache for a process beside others, else a folder in the data folder.
     pub orders_url: Option<String>,
     /// `memory:`, or `memory:?mb=48` with a bound; or Redis or Valkey, which processes share: `redis://HOST:PORT/DATABASE`,
     /// `rediss://` with TLS, `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://`, each with `USER:PASSWORD@` or
@@ -151,6 +166,8 @@ impl Default for Settings {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8009)),
             public_url: None,
+            roles: Roles::default(),
+            drain_seconds: None,
             data: PathBuf::from("./data"),
             admin_key: None,
             secret: None,
@@ -217,12 +234,13 @@ impl Settings {
         };
         Settings {
             public_url: Some(self.public_url()),
+            drain_seconds: Some(self.drain_seconds()),
             admin_key: self.admin_key.as_ref().map(mask),
             secret: self.secret.as_ref().map(mask),
             catalog_url: Some(without_password(&self.catalog_url())),
             objects_url: Some(self.objects_url()),
             inbox_url: Some(without_password(&self.inbox_url())),
-            orders_url: Some(self.orders_url()),
+            orders_url: Some(without_password(&self.orders_url())),
             cache_url: without_password(&self.cache_url),
             workers: Some(self.workers()),
             decode_bytes_max: Some(self.decode_bytes_max()),
@@ -262,7 +280,33 @@ impl Settings {
     }
 
     pub fn orders_url(&self) -> String {
-        self.orders_url.clone().unwrap_or_else(|| format!("file:{}", self.data.join("orders").display()))
+        let is_shared = || Scheme::of(&self.cache_url, cache::SCHEMES).is_some_and(|scheme| scheme.is_shared);
+        self.orders_url.clone().unwrap_or_else(|| match self.is_scaled_out() && is_shared() {
+            true => self.cache_url.clone(),
+            false => format!("file:{}", self.data.join("orders").display()),
+        })
+    }
+
+    /// The settings that choose engines, with their URLs and the schemes that each may have.
+    pub fn engine_urls(&self) -> [(&'static str, String, &'static [Scheme]); 5] {
+        [
+            ("catalog_url", self.catalog_url(), catalog::SCHEMES),
+            ("objects_url", self.objects_url(), objects::SCHEMES),
+            ("inbox_url", self.inbox_url(), inbox::SCHEMES),
+            ("orders_url", self.orders_url(), orders::SCHEMES),
+            ("cache_url", self.cache_url.clone(), cache::SCHEMES),
+        ]
+    }
+
+    /// True if this process is one of several on the same engines.
+    pub fn is_scaled_out(&self) -> bool {
+        let has_shared_inbox = || Scheme::of(&self.inbox_url(), inbox::SCHEMES).is_some_and(|scheme| scheme.is_shared);
+        !self.roles.are_all() || has_shared_inbox()
+    }
+
+    pub fn drain_seconds(&self) -> u32 {
+        let usual = if self.is_scaled_out() { DRAIN_SECONDS } else { 0 };
+        self.drain_seconds.unwrap_or(usual)
     }
 
     pub fn tier(&self, tier: Tier) -> TierLimits {

@@ -8,8 +8,8 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize as _, Deserializer};
 
-use super::Settings;
 use super::validate::read_origin;
+use super::{Roles, Settings};
 
 pub(super) const PREFIX: &str = "EYELINE_";
 
@@ -24,9 +24,9 @@ pub(super) fn by_name<'de, D: Deserializer<'de>, T: DeserializeOwned>(source: D)
 }
 
 impl Settings {
-    /// Reads the file, if it exists, and the environment, `.env` included. The error lists every mistake on its own
-    /// line, with the source of its value.
-    pub fn load(file: &Path) -> Result<Self, String> {
+    /// Reads the file, if it exists, the environment, `.env` included, and `flags`, which win. The error lists every
+    /// mistake on its own line, with the source of its value.
+    pub fn load(file: &Path, flags: Flags) -> Result<Self, String> {
         // A missing .env is fine; an unreadable one is an error.
         if let Err(error) = dotenvy::dotenv()
             && !error.not_found()
@@ -34,7 +34,7 @@ impl Settings {
             return Err(format!(".env cannot be read: {error}"));
         }
         let environment = Environment::read(std::env::vars())?;
-        Settings::from_sources(&Figment::from(Toml::file(file)).merge(environment))
+        Settings::from_sources(&Figment::from(Toml::file(file)).merge(environment).merge(flags))
     }
 
     /// The defaults, changed by the sources.
@@ -63,6 +63,24 @@ impl Settings {
         let fitting = fitting.extract::<Settings>().map(|settings| settings.validate());
         wrong.extend(fitting.into_iter().flatten());
         Err(in_lines(&wrong, sources))
+    }
+}
+
+/// Settings that stand on the command line.
+#[derive(Default)]
+pub struct Flags {
+    /// `--roles`
+    pub roles: Option<Roles>,
+}
+
+impl Provider for Flags {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the command line")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let roles = self.roles.iter().map(|roles| ("roles".to_owned(), roles.to_string().into()));
+        Ok(Profile::Default.collect(roles.collect()))
     }
 }
 

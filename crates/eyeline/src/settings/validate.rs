@@ -1,7 +1,8 @@
 //! Checks the values of settings.
 
-use eyeline_store::cache;
+use eyeline_store::{Scheme, cache, orders};
 
+use super::sources::PREFIX;
 use super::{Settings, without_user};
 use crate::secrets::Secrets;
 
@@ -54,30 +55,57 @@ impl Settings {
             self.admin_key.as_ref().is_none_or(key_is_long),
             "admin_key has to be eyl_admin_ followed by at least 16 characters",
         );
-        let scheme_is = |url: &str, schemes: &[&str]| schemes.iter().any(|scheme| url.starts_with(scheme));
-        check(
-            scheme_is(&self.catalog_url(), &["sqlite:", "postgres://", "postgresql://"]),
-            "catalog_url has to start with sqlite: or postgres://",
-        );
-        check(scheme_is(&self.objects_url(), &["file:"]), "objects_url has to start with file:");
-        check(scheme_is(&self.inbox_url(), &["sqlite:"]), "inbox_url has to start with sqlite:");
-        check(scheme_is(&self.orders_url(), &["file:"]), "orders_url has to start with file:");
+        // These two have a check of their own.
+        let has_own = |name: &str| matches!(name, "cache_url" | "orders_url");
+        for (name, url, schemes) in self.engine_urls().into_iter().filter(|(name, ..)| !has_own(name)) {
+            let is_known = Scheme::of(&url, schemes).is_some();
+            check(is_known, &format!("{name} has to start with {}", Scheme::starts(schemes)));
+        }
+        for (name, is_set) in [("secret", self.secret.is_some()), ("admin_key", self.admin_key.is_some())] {
+            let sentence = format!("{name} has to be set, and to be the same for every process of the installation");
+            check(is_set || !self.is_scaled_out(), &sentence);
+        }
         check(
             self.public_url.as_ref().is_none_or(|url| read_origin(url).is_some()),
             "public_url has to be http:// or https:// with a host and optionally a port, such as \
              https://photos.example.com; a path is not possible, since pages, links and cookies stand at the root of \
              their host: give the server a host name or a port of its own",
         );
-        if let Err(sentence) = cache::check_url(&self.cache_url) {
-            let sentence = format!("cache_url {sentence} (it is {})", without_user(&self.cache_url));
-            wrong.push(("cache_url".to_owned(), sentence));
+        let own = [
+            ("cache_url", self.cache_url.clone(), cache::check_url(&self.cache_url)),
+            ("orders_url", self.orders_url(), orders::check_url(&self.orders_url())),
+        ];
+        for (name, url, outcome) in own {
+            let sentence = outcome.err().map(|wrong| format!("{name} {wrong} (it is {})", without_user(&url)));
+            wrong.extend(sentence.map(|sentence| (name.to_owned(), sentence)));
         }
         if let Some(secret) = &self.secret
             && let Err(sentence) = Secrets::parse(secret)
         {
             wrong.push(("secret".to_owned(), sentence));
         }
+        wrong.extend(self.of_one_process().map(|sentence| ("roles".to_owned(), sentence)));
         wrong
+    }
+
+    /// One sentence about all engines that keep this process from having only some of the roles.
+    fn of_one_process(&self) -> Option<String> {
+        if self.roles.are_all() {
+            return None;
+        }
+        let embedded = self.engine_urls().into_iter().filter_map(|(name, url, schemes)| {
+            let scheme = Scheme::of(&url, schemes).filter(|scheme| !scheme.is_shared)?;
+            Some(format!("{PREFIX}{} ({})", name.to_ascii_uppercase(), scheme.start))
+        });
+        let embedded: Vec<String> = embedded.collect();
+        (!embedded.is_empty()).then(|| {
+            format!(
+                "roles {} need engines that processes share, and these belong to one process: {}; give each an engine that \
+                 is shared, or leave the roles out",
+                self.roles,
+                embedded.join(", ")
+            )
+        })
     }
 }
 

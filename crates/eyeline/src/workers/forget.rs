@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use eyeline_store::{Catalog, Result};
-use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::clock::Clock;
 
 const PAUSE: Duration = Duration::from_secs(60);
@@ -14,8 +14,9 @@ const ROWS_MAX: u32 = 500;
 /// The longest absence of a listener after which it still misses nothing.
 const NEWS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Runs until `stop`.
-pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Result<(), String> {
+/// Runs until the process stops.
+pub async fn run(app: App) -> Result<(), String> {
+    let (catalog, clock) = (&app.catalog, &app.clock);
     let mut had_jumped = false;
     loop {
         let jump = clock.jump();
@@ -29,13 +30,13 @@ pub async fn run(catalog: Catalog, clock: Clock, stop: CancellationToken) -> Res
         had_jumped = jump.is_some();
         let more = match jump {
             Some(_) => false,
-            None => forget(&catalog, &clock).await.unwrap_or_else(|error| {
+            None => forget(catalog, clock).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "expired records could not be deleted; the next round retries");
                 false
             }),
         };
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = app.stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(if more { BREATH } else { PAUSE }) => {}
         }
     }

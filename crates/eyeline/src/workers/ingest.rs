@@ -1,14 +1,15 @@
 //! Applies events from the inbox, with one loop for each partition. A loop waits while another process owns its
 //! partition.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use eyeline_store::Error;
 use eyeline_store::inbox::Offset;
+use futures::StreamExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::flow::event::ingest::{Ingest, Step};
 use crate::flow::lake::partitions::BATCH_EVENTS_MAX;
 use crate::flow::lake::partitions::Partitions;
@@ -38,39 +39,42 @@ pub async fn run(ingest: Ingest, stop: CancellationToken) -> Result<(), String> 
         };
         follower.run(stop.clone())
     });
-    let outcome = tokio::select! {
-        outcome = futures::future::try_join_all(loops) => outcome.map(drop),
-        never = balance(ingest.owned()) => match never {},
-    };
+    let outcome = tokio::try_join!(futures::future::try_join_all(loops), balance(ingest.owned(), &stop)).map(drop);
     if let Err(error) = ingest.owned().release().await {
         tracing::warn!(%error, "the partitions could not be released; they are free when their leases end");
     }
     outcome
 }
 
-/// Keeps this process's share of the partitions: at a steady pace, and when it lost one.
-async fn balance(owned: &Partitions) -> Infallible {
-    let mut changes = owned.changes();
-    loop {
+/// Keeps this process's share of the partitions: at a steady pace, when it lost one, and when another process released
+/// some. Runs until `stop`; no claim is broken off, so that each is known when all are released.
+async fn balance(owned: &Partitions, stop: &CancellationToken) -> Result<(), String> {
+    let (mut changes, mut released) = (owned.changes(), owned.released().await);
+    while !stop.is_cancelled() {
         if let Err(error) = owned.balance().await {
             tracing::warn!(%error, "the claims of the partitions could not be renewed; the next round retries");
             tokio::time::sleep(BACK_OFF_MIN).await;
         }
         // Its own changes need no second look.
         changes.mark_unchanged();
-        let _ = tokio::time::timeout(owned.pause(), changes.changed()).await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(owned.pause(), changes.changed()) => {}
+            Some(()) = released.next() => {}
+        }
     }
+    Ok(())
 }
 
-/// Deletes event ids and guard state older than promised, until `stop`.
-pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+/// Deletes event ids and guard state older than promised. Runs until the process stops.
+pub async fn forget(app: App) -> Result<(), String> {
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = app.stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(FORGET_EVERY) => {}
         }
         loop {
-            let more = async { Ok::<_, Error>(ingest.forget_ids().await? | ingest.forget_guarded().await?) };
+            let more = async { Ok::<_, Error>(app.ingest.forget_ids().await? | app.ingest.forget_guarded().await?) };
             match more.await {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -83,14 +87,14 @@ pub async fn forget(ingest: Ingest, stop: CancellationToken) -> Result<(), Strin
     }
 }
 
-/// Publishes news of quarantined events until `stop`, at most once a second for each project.
-pub async fn tell_quarantined(ingest: Ingest, stop: CancellationToken) -> Result<(), String> {
+/// Publishes news of quarantined events, at most once a second for each project. Runs until the process stops.
+pub async fn tell_quarantined(app: App) -> Result<(), String> {
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = app.stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(TELL_EVERY) => {}
         }
-        if let Err(error) = ingest.tell_quarantined().await {
+        if let Err(error) = app.ingest.tell_quarantined().await {
             tracing::warn!(%error, "news of quarantined events could not be published; the next round retries");
         }
     }

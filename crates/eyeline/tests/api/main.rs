@@ -31,6 +31,7 @@ mod published;
 mod ranking;
 mod redis;
 mod requests;
+mod roles;
 mod session;
 mod sql;
 mod streams;

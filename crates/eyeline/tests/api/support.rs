@@ -94,7 +94,7 @@ impl Server {
         };
         change(&mut settings);
         let app = App::open(settings, program.to_owned()).await.expect("an open app");
-        app.partitions.take().await.expect("the only process");
+        app.take_partitions().await.expect("the only process");
         let service = BoxCloneSyncService::new(eyeline::api::service(app.clone()));
         Server { service, app, _folder: folder }
     }

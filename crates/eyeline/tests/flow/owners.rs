@@ -9,6 +9,7 @@ use eyeline::flow::lake::rebuild::Cause;
 use eyeline_core::{EventId, SessionId};
 use eyeline_store::inbox::Offset;
 use eyeline_store::params;
+use futures::StreamExt as _;
 use uuid::Uuid;
 
 use crate::events::SENDER;
@@ -73,6 +74,26 @@ async fn processes_share_the_partitions_and_hand_over_while_events_arrive() {
         assert_eq!(three.held().len(), 4);
         assert!(three.recount(&set).await.iter().all(|gallery| gallery.cause == Cause::Equal));
         assert_eq!(three.kept().await.len() as u64, 4 * sent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_stops_tells_the_others_once_its_partitions_are_free() {
+    on_every_set(async |set| {
+        let (one, two) = (claim_all(&set, "one").await, set.process("two"));
+        two.partitions.take().await.expect("no refusal");
+        let mut released = two.partitions.released().await;
+        let working = one.work();
+        one.view(7, 3).await;
+        one.stop.cancel();
+        working.await.expect("no panic").expect("a clean stop");
+        let heard = tokio::time::timeout(Duration::from_secs(30), released.next()).await;
+        assert_eq!(heard, Ok(Some(())), "no look at the clock is needed");
+        two.partitions.balance().await.expect("a look");
+        assert_eq!((one.held().len(), two.held().len()), (0, 4));
+        two.apply().await.expect("applied");
+        assert_eq!(set.counts().await, each((3, 0)));
     })
     .await;
 }

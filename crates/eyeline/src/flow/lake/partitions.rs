@@ -10,12 +10,14 @@ use std::time::Duration;
 use eyeline_store::catalog::jobs::LEASE;
 use eyeline_store::catalog::partitions::{Claim, Claimant, Owners};
 use eyeline_store::inbox::{self, Offset};
-use eyeline_store::{Catalog, Result};
+use eyeline_store::{Catalog, PubSub, Result};
+use futures::stream::BoxStream;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::shares::{Share, fair_share};
 use crate::engines::Engines;
+use crate::flow::hints;
 
 /// Events of one transaction, and so the most events that a batch had over which a process died.
 pub const BATCH_EVENTS_MAX: usize = 4_096;
@@ -28,6 +30,7 @@ const CLAIM_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Partitions {
     catalog: Catalog,
+    pubsub: Arc<dyn PubSub>,
     node: Arc<str>,
     inbox_id: Uuid,
     is_shared: bool,
@@ -64,51 +67,70 @@ pub enum Refused {
 impl Partitions {
     /// `node` names this process among those that share the catalog.
     pub fn new(engines: &Engines, node: Arc<str>) -> Self {
-        let Engines { catalog, inbox, .. } = engines.clone();
+        let Engines { catalog, inbox, pubsub, .. } = engines.clone();
         let holdings = vec![Holding::New; inbox.partitions() as usize];
         let (inbox_id, is_shared) = (inbox.id(), inbox.is_shared());
         let changed = watch::Sender::new(());
-        Partitions { catalog, node, inbox_id, is_shared, holdings: Arc::new(Mutex::new(holdings)), changed }
+        Partitions { catalog, pubsub, node, inbox_id, is_shared, holdings: Arc::new(Mutex::new(holdings)), changed }
+    }
+
+    /// Checks that the catalog counts the events of as many partitions as the inbox has, and fixes their number at the
+    /// first start. The error is a sentence for the operator.
+    pub async fn check_count(&self) -> Result<(), String> {
+        let fixed = self.catalog.fix_partitions(self.count()).await.map_err(|error| format!("the catalog: {error}"))?;
+        if fixed == self.count() {
+            return Ok(());
+        }
+        Err(format!(
+            "the catalog counts the events of {fixed} partitions, and the inbox has {}: their number is fixed at the first \
+             start, so choose the inbox of that time with EYELINE_INBOX_URL, or a catalog of its own for this one with \
+             EYELINE_CATALOG_URL",
+            self.count()
+        ))
     }
 
     /// Claims this process's share before the first event is accepted: every partition unless the inbox is shared.
-    /// Fails with a sentence for the operator if the catalog is another installation's.
+    /// Fails with a sentence for the operator if the catalog is another installation's. While the catalog stores
+    /// nothing, as on a full disk, [`Partitions::balance`] claims later.
     pub async fn take(&self) -> Result<(), String> {
-        let failed = |error| format!("the catalog: {error}");
-        let fixed = self.catalog.fix_partitions(self.count()).await.map_err(failed)?;
-        if fixed != self.count() {
-            return Err(format!(
-                "the catalog counts the events of {fixed} partitions, and the inbox has {}: their number is fixed at the \
-                 first start, so choose the inbox of that time with EYELINE_INBOX_URL, or a catalog of its own for this one \
-                 with EYELINE_CATALOG_URL",
-                self.count()
-            ));
+        self.check_count().await?;
+        match self.take_share().await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "no partition could be claimed yet, so events wait in the inbox");
+                Ok(())
+            }
+            Err(error) => Err(format!("the catalog: {error}")),
         }
-        for partition in self.share().await.map_err(failed)?.claim {
-            match self.claim(partition).await.map_err(failed)? {
+    }
+
+    /// The inner error is a refusal, in a sentence for the operator.
+    async fn take_share(&self) -> Result<Result<(), String>> {
+        for partition in self.share().await?.claim {
+            match self.claim(partition).await? {
                 Ok(()) => {}
                 Err(Refused::OfOtherInbox { owner }) => {
-                    return Err(format!(
+                    return Ok(Err(format!(
                         "the catalog counts the events of another data folder ({owner}; this one is {}) or of an inbox \
                          that was lost or exchanged, and those that come in here would never be counted: choose that \
                          folder with EYELINE_DATA, restore catalog and inbox together, or choose a catalog of its own for \
                          this one with EYELINE_CATALOG_URL",
                         self.node
-                    ));
+                    )));
                 }
                 // Another process was faster; the next look divides again.
                 Err(Refused::Taken { .. }) if self.is_shared => {}
                 Err(Refused::Taken { owner, left }) => {
-                    return Err(format!(
+                    return Ok(Err(format!(
                         "the catalog is in use by another installation ({owner}; its claim ends in {} s unless it is \
                          running), and events that come in here would not be counted: choose a catalog of its own for this \
                          one with EYELINE_CATALOG_URL, or stop the other one",
                         left.as_secs() + 1
-                    ));
+                    )));
                 }
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Renews the claims, claims the partitions that are missing to its share, and marks surplus ones.
@@ -156,6 +178,7 @@ impl Partitions {
         // From now on nothing new begins under this claim. What is under way may end, until the next owner claims.
         self.change(partition, |holding| *holding = Holding::New);
         self.catalog.release_partition(partition, fence).await?;
+        hints::partition_released(&*self.pubsub).await;
         tracing::info!(partition, "a partition was handed over to another process");
         Ok(())
     }
@@ -168,6 +191,11 @@ impl Partitions {
     /// Signals that a partition was claimed, released or lost.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Yields when any process has released partitions, which may now be claimed.
+    pub async fn released(&self) -> BoxStream<'static, ()> {
+        hints::released_partitions(&*self.pubsub).await
     }
 
     /// The fencing token for changes to the partition; `None` if it is not held.
@@ -286,7 +314,11 @@ impl Partitions {
             self.catalog.release_partition(partition, fence).await?;
             self.set(partition, Holding::New);
         }
-        if self.is_shared { self.catalog.leave_owners(self.node.to_string()).await } else { Ok(()) }
+        if self.is_shared {
+            self.catalog.leave_owners(self.node.to_string()).await?;
+            hints::partition_released(&*self.pubsub).await;
+        }
+        Ok(())
     }
 
     /// One sentence for the operator for each partition that another process owns, unless the inbox is shared.

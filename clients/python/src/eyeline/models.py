@@ -249,6 +249,8 @@ class Readiness:
     engines: list[Engine]
     ready: bool
     """Whether requests should be sent here."""
+    roles: list[str]
+    """What the process does: `api`, `worker`, `ingest`."""
     stopping: bool
     """True once the process was asked to stop."""
     troubles: list[str]

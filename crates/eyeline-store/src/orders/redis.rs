@@ -242,7 +242,7 @@ impl OrderRecords for RedisOrders {
             let part_end = end.min(start + PART_BYTES as u64);
             // Redis counts from the first byte, and includes the last one.
             let [first, last] = [start + TIME_BYTES, part_end + TIME_BYTES - 1].map(|place| place.to_string());
-            let answer = self.lane.ask(eval(READ, &[record.clone()], &[&first, &last])).await?;
+            let answer = self.lane.ask(eval(READ, std::slice::from_ref(&record), &[&first, &last])).await?;
             let Value::Array(found) = answer else { return Ok(None) };
             let [Value::BulkString(time), Value::BulkString(part)] = &found[..] else { return Ok(None) };
             let Ok(time) = <[u8; 8]>::try_from(&time[..]) else { return Ok(None) };

@@ -7,7 +7,7 @@ use eyeline_store::{
     Cache, Catalog, Error, Inbox, Installation, Objects, OrderRecords, PubSub, cache, inbox, orders, pubsub,
 };
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -56,18 +56,19 @@ impl Engines {
 
     /// Asks every engine at once whether it answers. One that takes longer than [`PATIENCE`] counts as unreachable.
     pub async fn check(&self) -> Vec<EngineState> {
-        let asked: [(&'static str, bool, BoxFuture<'_, Result<(), Error>>); 5] = [
-            ("catalog", true, self.catalog.ping().boxed()),
-            ("objects", true, self.objects.ping().boxed()),
-            ("inbox", true, self.inbox.ping().boxed()),
-            ("cache", false, self.cache.ping().boxed()),
-            ("fan-out", false, self.pubsub.ping().boxed()),
-        ];
-        join_all(asked.map(|(name, is_required, ping)| async move {
-            let is_reachable = matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(())));
-            EngineState { name, is_required, is_reachable }
-        }))
-        .await
+        let asked = async |name, is_required, ping: BoxFuture<'_, Result<(), Error>>| EngineState {
+            name,
+            is_required,
+            is_reachable: matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(()))),
+        };
+        let (catalog, objects, inbox, cache, fan_out) = tokio::join!(
+            asked("catalog", true, self.catalog.ping().boxed()),
+            asked("objects", true, self.objects.ping().boxed()),
+            asked("inbox", true, self.inbox.ping().boxed()),
+            asked("cache", false, self.cache.ping().boxed()),
+            asked("fan-out", false, self.pubsub.ping().boxed()),
+        );
+        vec![catalog, objects, inbox, cache, fan_out]
     }
 }
 

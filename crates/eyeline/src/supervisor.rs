@@ -7,9 +7,12 @@ use futures::{Stream, StreamExt as _};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+/// The name of a task, and how it ended.
+type Ended = (&'static str, Result<(), String>);
+
 /// The long-running tasks of a process.
 pub struct Supervisor {
-    tasks: JoinSet<(&'static str, Result<(), String>)>,
+    tasks: JoinSet<Ended>,
     drain: Drain,
     stop: CancellationToken,
 }
@@ -68,7 +71,7 @@ impl Supervisor {
 }
 
 /// The sentence about a task that ended before the stop.
-fn early(ended: Option<Result<(&'static str, Result<(), String>), JoinError>>) -> String {
+fn early(ended: Option<Result<Ended, JoinError>>) -> String {
     match ended {
         Some(Ok((name, Ok(())))) => format!("the task {name} ended before the stop"),
         Some(Ok((name, Err(error)))) => format!("the task {name} failed: {error}"),

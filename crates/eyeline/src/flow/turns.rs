@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyeline_core::ProjectId;
 use eyeline_store::{Error, Result};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// Work counts less with its age: after this time, half.
 const HALF_LIFE: Duration = Duration::from_secs(10);
@@ -43,8 +42,7 @@ struct State {
     taken: usize,
     /// Running requests by project. A project without any is absent.
     working: HashMap<ProjectId, Working>,
-    /// How long each project worked lately. Those that did not work at all are absent.
-    worked: HashMap<ProjectId, Worked>,
+    work: Work,
     /// Projects with waiting requests. A project moves to the end when one of its turns ends.
     waiting: Vec<(ProjectId, VecDeque<oneshot::Sender<Turn>>)>,
 }
@@ -56,7 +54,11 @@ struct Working {
     has_first: bool,
 }
 
-/// Time at work, as of a moment.
+/// The time that each project worked lately. Those that did not work at all are absent.
+#[derive(Default)]
+struct Work(HashMap<ProjectId, Worked>);
+
+/// Seconds of work as of a moment.
 #[derive(Clone, Copy)]
 struct Worked {
     seconds: f64,
@@ -67,6 +69,23 @@ impl Worked {
     fn seconds_at(self, now: Instant) -> f64 {
         let half_lives = now.duration_since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64();
         self.seconds * (-half_lives).exp2()
+    }
+}
+
+impl Work {
+    /// Adds work that ended now.
+    fn add(&mut self, project_id: ProjectId, took: Duration, now: Instant) {
+        self.0.retain(|_, worked| worked.seconds_at(now) >= WORK_LEAST.as_secs_f64());
+        let before = self.0.get(&project_id).map_or(0.0, |worked| worked.seconds_at(now));
+        self.0.insert(project_id, Worked { seconds: before + took.as_secs_f64(), at: now });
+    }
+
+    /// True if the project worked much longer than others did lately.
+    fn was_long(&self, project_id: ProjectId, now: Instant) -> bool {
+        let seconds = |worked: &Worked| worked.seconds_at(now);
+        let own = self.0.get(&project_id).map_or(0.0, seconds);
+        let average = self.0.values().map(seconds).sum::<f64>() / self.0.len().max(1) as f64;
+        own > LONG * average
     }
 }
 
@@ -147,25 +166,13 @@ impl State {
         working.places += 1;
         let is_first = !std::mem::replace(&mut working.has_first, true);
         let project_id = *project_id;
-        Some((project_id, is_first, is_first && !self.worked_long(project_id), waiter))
-    }
-
-    /// True if the project worked much longer than others did lately.
-    fn worked_long(&self, project_id: ProjectId) -> bool {
-        let now = Instant::now();
-        let seconds = |worked: &Worked| worked.seconds_at(now);
-        let own = self.worked.get(&project_id).map_or(0.0, seconds);
-        let average = self.worked.values().map(seconds).sum::<f64>() / self.worked.len().max(1) as f64;
-        own > LONG * average
+        Some((project_id, is_first, is_first && !self.work.was_long(project_id, Instant::now()), waiter))
     }
 
     /// Frees a place of the project and moves the project behind all others that wait.
     fn end(&mut self, project_id: ProjectId, is_first: bool, took: Duration) {
         self.taken -= 1;
-        let now = Instant::now();
-        self.worked.retain(|_, worked| worked.seconds_at(now) >= WORK_LEAST.as_secs_f64());
-        let before = self.worked.get(&project_id).map_or(0.0, |worked| worked.seconds_at(now));
-        self.worked.insert(project_id, Worked { seconds: before + took.as_secs_f64(), at: now });
+        self.work.add(project_id, took, Instant::now());
         if let Some(working) = self.working.get_mut(&project_id) {
             working.places -= 1;
             working.has_first &= !is_first;
@@ -236,23 +243,19 @@ mod tests {
         drop(second);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_project_that_worked_much_longer_than_others_goes_before_nobody_for_a_while() {
-        let turns = Turns::new(PLACES);
-        let work = async |number, milliseconds| {
-            let turn = turns.take(project(number)).await.expect("a place");
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            turn.goes_first()
-        };
-        for _ in 0..3 {
-            assert!(work(1, 4_000).await, "nobody else works");
-        }
-        assert!(work(2, 200).await);
-        assert!(!work(1, 4_000).await, "it worked 60 times as long");
-        assert!(work(2, 200).await);
-        tokio::time::sleep(Duration::from_secs(600)).await;
-        assert!(work(1, 4_000).await, "that is long ago");
-        assert_eq!(turns.lock().worked.len(), 1, "and forgotten");
+    #[test]
+    fn a_project_that_worked_much_longer_than_others_goes_before_nobody_for_a_while() {
+        let (mut work, begin) = (Work::default(), Instant::now());
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        work.add(project(1), Duration::from_secs(12), begin);
+        assert!(!work.was_long(project(1), begin), "nobody else works");
+        work.add(project(2), Duration::from_millis(200), begin);
+        assert!(work.was_long(project(1), begin), "it worked 60 times as long");
+        assert!(!work.was_long(project(2), begin));
+        work.add(project(2), Duration::from_secs(5), after(10));
+        assert!(!work.was_long(project(1), after(10)), "half of its work is forgotten");
+        work.add(project(3), Duration::from_secs(1), after(600));
+        assert_eq!(work.0.len(), 1, "and in the end all");
     }
 
     #[tokio::test]

@@ -70,7 +70,7 @@ const REMOVE: &str = "
     local bytes = redis.call('HGET', KEYS[2], ARGV[1])
     redis.call('ZREM', KEYS[1], ARGV[1])
     redis.call('HDEL', KEYS[2], ARGV[1])
-    local sum = redis.call('INCRBY', KEYS[3], -tonumber(bytes or '0'))
+    local sum = redis.call('DECRBY', KEYS[3], tonumber(bytes or '0'))
     return {redis.call('ZCARD', KEYS[1]), sum}";
 /// The oldest record with its time and the newest time, if the sum is beyond the bound.
 const OLDEST: &str = "

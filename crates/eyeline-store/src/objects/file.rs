@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use super::{Area, Head, ObjectKey};
+use super::engine::{Engine, Writing};
+use super::{Area, Head, ObjectKey, Reading};
 use crate::error::{Error, Result};
 
 /// Files being written, before they get a name. Emptied when the folder is opened.
@@ -21,16 +23,15 @@ const TEMPORARY: &str = "tmp";
 /// Bytes of one piece of an object being read.
 const PIECE_BYTES: u64 = 64 * 1024;
 
-#[derive(Clone)]
 pub(super) struct Folder {
-    root: Arc<Path>,
+    root: PathBuf,
     /// Distinguishes the temporary files of this process from those of another.
-    temporary_prefix: Arc<str>,
-    temporary_count: Arc<AtomicU64>,
+    temporary_prefix: String,
+    temporary_count: AtomicU64,
 }
 
 /// A file without a key, deleted on drop.
-pub(super) struct Temporary {
+struct Temporary {
     path: PathBuf,
 }
 
@@ -42,9 +43,11 @@ impl Drop for Temporary {
 }
 
 /// A file being written.
-pub(super) struct Writing {
+struct FileWriting {
     file: Arc<File>,
     temporary: Temporary,
+    /// The path of its key.
+    path: PathBuf,
 }
 
 impl Folder {
@@ -61,7 +64,7 @@ impl Folder {
                 fs::create_dir_all(root.join(area.as_str()))?;
             }
             sync_folder(&root)?;
-            Ok(Folder { root: root.into(), temporary_prefix: "".into(), temporary_count: Arc::default() })
+            Ok(Folder { root, temporary_prefix: String::new(), temporary_count: AtomicU64::default() })
         })
         .await
     }
@@ -72,23 +75,35 @@ impl Folder {
             if found(fs::metadata(root.join(TEMPORARY)))?.is_none() {
                 return Ok(None);
             }
-            let prefix = format!("beside-{}-", std::process::id());
-            Ok(Some(Folder { root: root.into(), temporary_prefix: prefix.into(), temporary_count: Arc::default() }))
+            let temporary_prefix = format!("beside-{}-", std::process::id());
+            Ok(Some(Folder { root, temporary_prefix, temporary_count: AtomicU64::default() }))
         })
         .await
     }
 
-    pub(super) fn reader(&self) -> Result<Arc<dyn ObjectStore>> {
+    fn path(&self, key: &ObjectKey) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    fn temporary(&self) -> Temporary {
+        let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
+        Temporary { path: self.root.join(TEMPORARY).join(format!("{}{number}", self.temporary_prefix)) }
+    }
+}
+
+#[async_trait]
+impl Engine for Folder {
+    fn reader(&self) -> Result<Arc<dyn ObjectStore>> {
         let reader = LocalFileSystem::new_with_prefix(&self.root);
         Ok(Arc::new(reader.map_err(|error| Error::internal("opening the folder of the objects", error))?))
     }
 
-    pub(super) async fn ping(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let path = self.root.join(TEMPORARY);
         blocking(move || fs::metadata(path).map(drop)).await
     }
 
-    pub(super) async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<()> {
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<()> {
         let (temporary, path) = (self.temporary(), self.path(key));
         blocking(move || {
             write_synced(&temporary.path, &bytes)?;
@@ -99,7 +114,7 @@ impl Folder {
         .await
     }
 
-    pub(super) async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
+    async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
         let (temporary, path) = (self.temporary().path.clone(), self.path(folder));
         blocking(move || {
             let written = write_folder(&temporary, &path, &objects);
@@ -112,41 +127,21 @@ impl Folder {
         .await
     }
 
-    pub(super) async fn begin(&self) -> Result<Writing> {
-        let temporary = self.temporary();
-        blocking(move || {
+    async fn begin(&self, key: &ObjectKey) -> Result<Box<dyn Writing>> {
+        let (temporary, path) = (self.temporary(), self.path(key));
+        let writing = blocking(move || {
             let file = Arc::new(File::create_new(&temporary.path)?);
-            Ok(Writing { file, temporary })
-        })
-        .await
+            Ok(FileWriting { file, temporary, path })
+        });
+        Ok(Box::new(writing.await?))
     }
 
-    pub(super) async fn keep(&self, temporary: Temporary, key: &ObjectKey) -> Result<bool> {
-        let path = self.path(key);
-        blocking(move || {
-            make_parent(&path)?;
-            // A link fails if the name exists; a rename would replace it.
-            match fs::hard_link(&temporary.path, &path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
-                linked => linked?,
-            }
-            sync_parent(&path)?;
-            Ok(true)
-        })
-        .await
-    }
-
-    pub(super) async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
         let path = self.path(key);
         blocking(move || found(fs::read(path).map(Bytes::from))).await
     }
 
-    /// The size of the whole object, and the requested bytes in pieces.
-    pub(super) async fn read(
-        &self,
-        key: &ObjectKey,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<(u64, BoxStream<'static, io::Result<Vec<u8>>>)>> {
+    async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Option<Reading>> {
         let path = self.path(key);
         let opened = blocking(move || {
             let Some(mut file) = found(File::open(path))? else { return Ok(None) };
@@ -174,16 +169,17 @@ impl Folder {
             let (piece, file, left) = read.await.map_err(io::Error::other)??;
             Ok(Some((piece, (file, left))))
         });
-        Ok(Some((bytes_total, stream::once(async { Ok(first) }).chain(rest).boxed())))
+        let stream = stream::once(async { Ok(first) }).chain(rest).map_ok(Bytes::from).boxed();
+        Ok(Some(Reading { bytes_total, stream }))
     }
 
-    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
+    async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
         let path = self.path(key);
         blocking(move || Ok(found(fs::metadata(path))?.map(|metadata| Head { bytes: metadata.len() }))).await
     }
 
     /// Makes a hard link. No file is changed in place, so both names keep the same bytes.
-    pub(super) async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
         let (from, to) = (self.path(from), self.path(to));
         blocking(move || {
             make_parent(&to)?;
@@ -196,7 +192,7 @@ impl Folder {
         .await
     }
 
-    pub(super) async fn delete(&self, key: &ObjectKey) -> Result<()> {
+    async fn delete(&self, key: &ObjectKey) -> Result<()> {
         let path = self.path(key);
         blocking(move || {
             let Some(metadata) = found(fs::metadata(&path))? else { return Ok(()) };
@@ -208,27 +204,30 @@ impl Folder {
         })
         .await
     }
-
-    fn path(&self, key: &ObjectKey) -> PathBuf {
-        self.root.join(key.as_str())
-    }
-
-    fn temporary(&self) -> Temporary {
-        let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
-        Temporary { path: self.root.join(TEMPORARY).join(format!("{}{number}", self.temporary_prefix)) }
-    }
 }
 
-impl Writing {
-    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+#[async_trait]
+impl Writing for FileWriting {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let file = self.file.clone();
         blocking(move || (&*file).write_all(&bytes)).await
     }
 
-    pub(super) async fn finish(self) -> Result<Temporary> {
+    async fn finish(&mut self) -> Result<()> {
+        let file = self.file.clone();
+        blocking(move || file.sync_all()).await
+    }
+
+    async fn keep(self: Box<Self>) -> Result<bool> {
         blocking(move || {
-            self.file.sync_all()?;
-            Ok(self.temporary)
+            make_parent(&self.path)?;
+            // A link fails if the name exists; a rename would replace it.
+            match fs::hard_link(&self.temporary.path, &self.path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+                linked => linked?,
+            }
+            sync_parent(&self.path)?;
+            Ok(true)
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! A write is complete and on stable storage when its call returns, or it does not exist. No object is changed in
 //! place: a key names the same bytes as long as it exists.
 
+mod engine;
 mod file;
 mod key;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _};
 use object_store::ObjectStore;
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +21,7 @@ pub use key::{Area, ObjectKey};
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;
+use engine::{Engine, Writing};
 
 /// The engines of objects.
 pub const SCHEMES: &[Scheme] = &[Scheme::embedded("file:", "folder")];
@@ -27,7 +29,7 @@ pub const SCHEMES: &[Scheme] = &[Scheme::embedded("file:", "folder")];
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Objects {
-    engine: file::Folder,
+    engine: Arc<dyn Engine>,
 }
 
 /// The properties of an object that are known without reading it.
@@ -56,31 +58,37 @@ pub enum ReceiveError {
     Store(#[from] Error),
 }
 
-/// Received bytes on stable storage, without a key yet. Deleted on drop.
+/// Received bytes that are not visible under their key yet. Discarded on drop.
 pub struct Received {
     pub bytes: u64,
     pub sha256: [u8; 32],
-    temporary: file::Temporary,
+    writing: Box<dyn Writing>,
+}
+
+impl Received {
+    /// Makes the bytes visible under their key. False if the key exists; then its object stays.
+    pub async fn keep(self) -> Result<bool> {
+        self.writing.keep().await
+    }
 }
 
 impl Objects {
     /// Opens `file:PATH`. Creates the folder if it is missing.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Objects { engine: file::Folder::open(path(url)?).await? })
+        Ok(Objects { engine: Arc::new(file::Folder::open(path(url)?).await?) })
     }
 
     /// Opens a store that may be in use by another process, and changes nothing. `None` if it does not exist yet.
     pub(crate) async fn attach(url: &str) -> Result<Option<Self>> {
-        Ok(file::Folder::attach(path(url)?).await?.map(|engine| Objects { engine }))
+        Ok(file::Folder::attach(path(url)?).await?.map(|engine| Objects { engine: Arc::new(engine) }))
     }
 
     /// Writes, reads and deletes an object that has no link.
     pub(crate) async fn probe(&self) -> Result<()> {
-        let folder = ObjectKey::versions(false);
-        let (key, bytes) = (folder.join("probe"), Bytes::from_static(b"written to be read once"));
+        let (key, bytes) = (ObjectKey::incoming(), Bytes::from_static(b"written to be read once"));
         self.put(&key, bytes.clone()).await?;
         let read = self.get(&key).await;
-        self.delete(&folder).await?;
+        self.delete(&key).await?;
         if read?.as_ref() != Some(&bytes) {
             return Err(Error::Corrupt("an object did not read back as it was written".to_owned()));
         }
@@ -103,18 +111,19 @@ impl Objects {
         self.engine.put(key, bytes).await
     }
 
-    /// Writes all `objects` (name and bytes) of a new folder. They become visible together.
+    /// Writes all `objects` (name and bytes) of a new folder. After an error some of them may exist.
     pub async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
         self.engine.put_folder(folder, objects).await
     }
 
-    /// Receives a stream of at most `bytes_max` bytes in constant memory. [`Objects::keep`] gives it a key.
+    /// Receives a stream of at most `bytes_max` bytes for `key` in constant memory. [`Received::keep`] makes it visible.
     pub async fn receive<E: std::fmt::Display>(
         &self,
+        key: &ObjectKey,
         stream: impl Stream<Item = Result<Bytes, E>>,
         bytes_max: u64,
     ) -> Result<Received, ReceiveError> {
-        let mut writing = self.engine.begin().await?;
+        let mut writing = self.engine.begin(key).await?;
         let mut hash = Sha256::new();
         let mut bytes = 0;
         // Small pieces are gathered, so that a slow client does not cause a write for each packet.
@@ -133,12 +142,8 @@ impl Objects {
             }
         }
         writing.write(gathered.freeze()).await?;
-        Ok(Received { bytes, sha256: hash.finalize().into(), temporary: writing.finish().await? })
-    }
-
-    /// Puts the received bytes under a key. False if the key exists; then its object stays.
-    pub async fn keep(&self, received: Received, key: &ObjectKey) -> Result<bool> {
-        self.engine.keep(received.temporary, key).await
+        writing.finish().await?;
+        Ok(Received { bytes, sha256: hash.finalize().into(), writing })
     }
 
     /// The whole object, for one known to be small. `None` if it does not exist.
@@ -148,8 +153,7 @@ impl Objects {
 
     /// Reads the object, or `range` of it (cut to its size), in pieces. `None` if it does not exist.
     pub async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Option<Reading>> {
-        let Some(reading) = self.engine.read(key, range).await? else { return Ok(None) };
-        Ok(Some(Reading { bytes_total: reading.0, stream: reading.1.map_ok(Bytes::from).boxed() }))
+        self.engine.read(key, range).await
     }
 
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {

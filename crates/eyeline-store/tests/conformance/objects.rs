@@ -69,23 +69,24 @@ async fn what_is_not_there_is_none_and_its_removal_is_fine() {
 async fn a_stream_gets_its_key_only_once_it_has_arrived_and_nobody_elses() {
     let (_folder, objects) = opened().await;
     let key = ObjectKey::incoming();
-    let first = objects.receive(pieces(100, 10_000), 1_000_000).await.expect("received");
-    let second = objects.receive(pieces(2, 10), 1_000_000).await.expect("received");
+    let first = objects.receive(&key, pieces(100, 10_000), 1_000_000).await.expect("received");
+    let second = objects.receive(&key, pieces(2, 10), 1_000_000).await.expect("received");
     assert_eq!((first.bytes, second.bytes), (1_000_000, 20));
     assert_eq!(objects.head(&key).await.expect("the objects"), None);
-    assert!(objects.keep(first, &key).await.expect("the objects"));
-    assert!(!objects.keep(second, &key).await.expect("the objects"), "a key names the same bytes for ever");
+    assert!(first.keep().await.expect("the objects"));
+    assert!(!second.keep().await.expect("the objects"), "a key names the same bytes for ever");
     assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 1_000_000 }));
 }
 
 #[tokio::test]
 async fn a_stream_that_is_too_long_breaks_off_or_is_not_kept_leaves_nothing() {
     let (folder, objects) = opened().await;
-    let long = objects.receive(pieces(100, 10_000), 999_999).await;
+    let key = ObjectKey::incoming();
+    let long = objects.receive(&key, pieces(100, 10_000), 999_999).await;
     assert!(matches!(long, Err(ReceiveError::TooLarge { bytes_max: 999_999 })));
     let broken = stream::iter([Ok(Bytes::from_static(b"half")), Err("the cable is out".to_owned())]);
-    assert!(matches!(objects.receive(broken, 100).await, Err(ReceiveError::BrokenOff(_))));
-    drop(objects.receive(pieces(1, 10), 100).await.expect("received"));
+    assert!(matches!(objects.receive(&key, broken, 100).await, Err(ReceiveError::BrokenOff(_))));
+    drop(objects.receive(&key, pieces(1, 10), 100).await.expect("received"));
     assert_eq!(files_in(folder.path()), 0);
 }
 
@@ -118,7 +119,7 @@ async fn what_a_killed_process_was_writing_is_cleared_at_the_next_start() {
     let key = ObjectKey::incoming();
     objects.put(&key, "kept".into()).await.expect("stored");
     // The state after a kill: written, and never dropped.
-    std::mem::forget(objects.receive(pieces(3, 10), 100).await.expect("received"));
+    std::mem::forget(objects.receive(&key, pieces(3, 10), 100).await.expect("received"));
     assert_eq!(files_in(folder.path()), 2);
     let again = Objects::open(&format!("file:{}", folder.path().display())).await.expect("open objects");
     assert_eq!(files_in(folder.path()), 1);

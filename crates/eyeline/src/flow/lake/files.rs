@@ -59,7 +59,7 @@ impl LakeFiles {
             sink.hand_on()?;
             Ok::<_, eyeline_lake::Error>(Some(facts))
         });
-        let receiving = self.objects.receive(ReceiverStream::new(pieces), u64::MAX);
+        let receiving = self.objects.receive(&key, ReceiverStream::new(pieces), u64::MAX);
         let (facts, received) = tokio::join!(making, receiving);
         let Some(facts) = facts?.map_err(failure)? else { return Ok(None) };
         let received = received.map_err(|error| match error {
@@ -69,7 +69,7 @@ impl LakeFiles {
         if received.bytes != facts.bytes {
             return Err(Error::Corrupt("a lake file was not written to its end".to_owned()));
         }
-        self.objects.keep(received, &key).await?;
+        received.keep().await?;
         Ok(Some((key, facts)))
     }
 

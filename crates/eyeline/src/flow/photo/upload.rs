@@ -274,8 +274,9 @@ pub async fn receive<E: std::fmt::Display>(
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
     let transfer = flow.transfers.begin(image_id);
+    let key = ObjectKey::try_from(policy.key.as_str())?;
     let received = tokio::select! {
-        received = flow.objects.receive(body, policy.bytes_max) => received?,
+        received = flow.objects.receive(&key, body, policy.bytes_max) => received?,
         () = transfer.replaced() => return Err(Refusal::Replaced),
     };
     if received.bytes == 0 {
@@ -287,8 +288,8 @@ pub async fn receive<E: std::fmt::Display>(
     if policy.sha256.as_ref().is_some_and(|stated| *stated != hex(&received.sha256)) {
         return Err(Refusal::OtherHash);
     }
-    let (key, sha256) = (ObjectKey::try_from(policy.key.as_str())?, received.sha256);
-    if !flow.objects.keep(received, &key).await? {
+    let sha256 = received.sha256;
+    if !received.keep().await? {
         return Err(Refusal::Used);
     }
     // The file is safe from here on. If taking it in fails, the completion call or the sweep repeats it.

@@ -1,0 +1,55 @@
+//! What every engine of objects does.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::ObjectStore;
+
+use super::{Head, ObjectKey, Reading};
+use crate::error::Result;
+
+/// A write is on stable storage when its call returns. No key is written twice.
+#[async_trait]
+pub(super) trait Engine: Send + Sync {
+    /// A reader for many concurrent reads of parts of objects.
+    fn reader(&self) -> Result<Arc<dyn ObjectStore>>;
+
+    /// Returns once the engine answers.
+    async fn ping(&self) -> Result<()>;
+
+    async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<()>;
+
+    /// Writes objects of a new folder by their names. After an error some of them may exist.
+    async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()>;
+
+    /// Begins an object whose size is not known yet.
+    async fn begin(&self, key: &ObjectKey) -> Result<Box<dyn Writing>>;
+
+    /// `None` if the object does not exist.
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>>;
+
+    /// Reads `range`, cut to the object's size, or all of it. `None` if the object does not exist.
+    async fn read(&self, key: &ObjectKey, range: Option<Range<u64>>) -> Result<Option<Reading>>;
+
+    async fn head(&self, key: &ObjectKey) -> Result<Option<Head>>;
+
+    /// False if `from` does not exist.
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool>;
+
+    /// Deletes the object, or every object of the folder. Succeeds if it does not exist.
+    async fn delete(&self, key: &ObjectKey) -> Result<()>;
+}
+
+/// An object being written, invisible until it is kept. Dropping it discards its bytes.
+#[async_trait]
+pub(super) trait Writing: Send {
+    async fn write(&mut self, bytes: Bytes) -> Result<()>;
+
+    /// Follows the last write.
+    async fn finish(&mut self) -> Result<()>;
+
+    /// Makes the finished object visible. False if its key exists; then that object stays.
+    async fn keep(self: Box<Self>) -> Result<bool>;
+}

@@ -15,13 +15,16 @@ pub struct Preset {
     pub webp: bool,
 }
 
-/// The versions of the contract, smallest first.
+/// The versions of the contract, smallest first. No name may be removed: objects are deleted by their names.
 pub const PRESETS: [Preset; 4] = [
     Preset { name: "thumb", width: 150, height: 120, webp: false },
     Preset { name: "big_thumb", width: 700, height: 700, webp: false },
     Preset { name: "big_1920", width: 1920, height: 1080, webp: false },
     Preset { name: "d2500", width: 2500, height: 2500, webp: false },
 ];
+
+/// The file name extensions of versions. None may be removed: objects are deleted by their names.
+pub const EXTENSIONS: [&str; 3] = ["jpg", "png", "webp"];
 
 /// Which versions are made as WebP too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

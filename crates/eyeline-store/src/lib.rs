@@ -18,7 +18,7 @@ pub use catalog::Catalog;
 pub use checks::Check;
 pub use error::{Error, Result};
 pub use inbox::Inbox;
-pub use objects::{ObjectKey, Objects};
+pub use objects::{ObjectKey, ObjectLinks, Objects};
 pub use orders::OrderRecords;
 pub use pubsub::PubSub;
 pub use redis_client::Installation;

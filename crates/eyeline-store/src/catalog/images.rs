@@ -356,16 +356,17 @@ async fn delete(tx: &mut Tx, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints
     jobs::cancel(tx, jobs::PROCESS_IMAGE, image_id.0).await?;
     let galleries = galleries::image_deleted(tx, image_id).await?;
     let folders = "SELECT object_key FROM versions WHERE image_id = $1";
-    let mut keys = vec![ObjectKey::originals_of(image_id)];
+    let mut keys = Vec::new();
     for mut row in tx.query(folders, params![image_id]).await? {
         let key: ObjectKey = row.take("object_key")?;
         if !keys.contains(&key.folder()) {
             keys.push(key.folder());
         }
     }
-    let sql = "DELETE FROM images WHERE image_id = $1 RETURNING project_id, user_id, incoming_key, error_code";
+    let sql = "DELETE FROM images WHERE image_id = $1
+               RETURNING project_id, user_id, incoming_key, link_expires_at, original_key, error_code";
     let mut row = tx.query_one(sql, params![image_id]).await?.ok_or(Error::NotFound("image"))?;
-    keys.extend(row.take::<Option<ObjectKey>>("incoming_key")?);
+    keys.extend(row.take::<Option<ObjectKey>>("original_key")?);
     // An upload that never arrived has already freed its place.
     if let Some(user_id) = row.take::<Option<String>>("user_id")?
         && row.take::<Option<ImageErrorCode>>("error_code")? != Some(ImageErrorCode::NeverArrived)
@@ -374,6 +375,11 @@ async fn delete(tx: &mut Tx, image_id: ImageId) -> Result<(Vec<ObjectKey>, Hints
     }
     let real_now = tx.real_now().await?;
     objects::unwanted(tx, &keys, real_now).await?;
+    if let Some(incoming_key) = row.take::<Option<ObjectKey>>("incoming_key")? {
+        let link_expires_at: Option<Timestamp> = row.take("link_expires_at")?;
+        objects::unwanted_after_link(tx, &incoming_key, link_expires_at.unwrap_or(real_now)).await?;
+        keys.push(incoming_key);
+    }
     Ok((keys, Hints { galleries, ..Hints::default() }))
 }
 

@@ -1,5 +1,7 @@
 //! Unwanted objects: those that nothing refers to, or nothing yet. The sweep deletes objects noted here.
 
+use std::time::Duration;
+
 use eyeline_core::Timestamp;
 use futures::FutureExt as _;
 
@@ -8,6 +10,9 @@ use crate::error::Result;
 use crate::objects::ObjectKey;
 use crate::params;
 use crate::sql::{Tx, Value};
+
+/// Longer than a request through a link can last that began before the link expired.
+const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
 
 impl Catalog {
     /// Notes a key before an object is written to it. The sweep deletes it at `unwanted_from` (real time), unless
@@ -44,6 +49,12 @@ pub(super) async fn unwanted(tx: &mut Tx, keys: &[ObjectKey], from: Timestamp) -
                ON CONFLICT (object_key) DO UPDATE SET unwanted_from = excluded.unwanted_from";
     let rows: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.clone().into(), from.into()]).collect();
     tx.execute_rows(sql, &rows).await.map(drop)
+}
+
+/// Notes the key of an upload link as unwanted from when nobody can write to it any more. A bucket takes a file through
+/// a link as often as it is sent.
+pub(super) async fn unwanted_after_link(tx: &mut Tx, key: &ObjectKey, link_expires_at: Timestamp) -> Result<()> {
+    unwanted(tx, std::slice::from_ref(key), link_expires_at.plus(REQUEST_MAX)).await
 }
 
 /// Removes the note, because something refers to the key now.

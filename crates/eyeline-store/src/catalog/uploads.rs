@@ -188,8 +188,8 @@ impl Catalog {
             .await
     }
 
-    /// Records the copy at `original_key`: the image is `uploaded` and its job waits. `None` if the image was taken in
-    /// before or is gone; then the copy is not needed.
+    /// Records the copy at `original_key`, which was noted as unwanted before it was made: the image is `uploaded` and its
+    /// job waits. `None` if the image was taken in before or is gone; then the copy is not needed.
     pub async fn take_in(
         &self,
         upload: OpenUpload,
@@ -204,12 +204,12 @@ impl Catalog {
         self.db
             .write(move |tx| {
                 async move {
-                    let bound = params![upload.image_id, original_key, arrived.bytes, arrived.sha256, now];
+                    let bound = params![upload.image_id, original_key.clone(), arrived.bytes, arrived.sha256, now];
                     let Some(mut row) = tx.query_one(sql, bound).await? else { return Ok(None) };
                     let project_id = row.take("project_id")?;
                     jobs::enqueue(tx, jobs::PROCESS_IMAGE, job_id, project_id, upload.image_id.0).await?;
-                    let real_now = tx.real_now().await?;
-                    objects::unwanted(tx, &[upload.incoming_key], real_now).await?;
+                    objects::unwanted_after_link(tx, &upload.incoming_key, upload.link_expires_at).await?;
+                    objects::wanted(tx, &original_key).await?;
                     let item = news::Item::image(project_id, upload.image_id, ImageState::Uploaded);
                     Ok(Some(Hints { news: news::append(tx, now, &[item]).await?, jobs: true, ..Hints::default() }))
                 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::objects::Objects;
+use crate::objects::{Location, Objects};
 use crate::redis_client::Address;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
 
@@ -117,32 +117,51 @@ pub async fn cache(url: &str) -> Vec<Check> {
     }
 }
 
-/// Writes, reads and deletes a small object that has no link.
-pub async fn objects(url: &str) -> Check {
+/// Writes, reads and deletes a small object that has no link, and tries to read it as anybody.
+pub async fn objects(location: &Location) -> Vec<Check> {
     const NAME: &str = "objects.probe";
-    match Objects::attach(url).await {
+    match Objects::attach(location).await {
         Ok(None) => {
             let remedy = "The first start makes it; run doctor again after that.";
-            Check::noted(NAME, "there is no store of objects yet", remedy)
+            vec![Check::noted(NAME, "there is no store of objects yet", remedy)]
         }
         Ok(Some(objects)) => match objects.probe().await {
-            Ok(()) => Check::holds(NAME, "an object can be written, read and removed"),
-            Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
+            Ok(is_open) => {
+                let mut checks = vec![Check::holds(NAME, "an object can be written, read and removed")];
+                if location.is_bucket() {
+                    checks.push(privacy(is_open));
+                }
+                checks
+            }
+            Err(error) => vec![unusable("objects", &error, "EYELINE_OBJECTS_URL")],
         },
-        Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
+        Err(error) => vec![unusable("objects", &error, "EYELINE_OBJECTS_URL")],
     }
+}
+
+/// The bucket of originals and events is for nobody but this server.
+fn privacy(is_open: bool) -> Check {
+    let found =
+        if is_open { "anybody can read objects without a signature" } else { "objects are read with a signature only" };
+    Check::of(
+        !is_open,
+        "objects.private",
+        found,
+        "Take public access from the bucket of EYELINE_OBJECTS_URL: it holds originals, private versions and events. For \
+         public versions there is EYELINE_OBJECTS_PUBLIC_BUCKET.",
+    )
 }
 
 /// Checks that every lake file of the manifest exists with its full length. `None` if there is no catalog of this
 /// version yet, or no store.
-pub async fn lake(catalog_url: &str, objects_url: &str) -> Option<Check> {
+pub async fn lake(catalog_url: &str, objects: &Location) -> Option<Check> {
     const NAME: &str = "lake.files";
     if not_made_yet("catalog", catalog_url).is_some() {
         return None;
     }
     let looked = async {
         let db = Db::open(catalog_url).await?;
-        let Some(objects) = Objects::attach(objects_url).await? else { return Ok(None) };
+        let Some(objects) = Objects::attach(objects).await? else { return Ok(None) };
         if db.version().await? != NEWEST_VERSION {
             return Ok(None);
         }

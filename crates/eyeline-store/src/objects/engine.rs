@@ -35,6 +35,9 @@ pub(super) trait Engine: Send + Sync {
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Head>>;
 
+    /// Returns true if anybody can read the object without a credential.
+    async fn is_open(&self, key: &ObjectKey) -> Result<bool>;
+
     /// False if `from` does not exist.
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool>;
 

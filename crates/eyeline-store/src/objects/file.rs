@@ -178,6 +178,10 @@ impl Engine for Folder {
         blocking(move || Ok(found(fs::metadata(path))?.map(|metadata| Head { bytes: metadata.len() }))).await
     }
 
+    async fn is_open(&self, _key: &ObjectKey) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Makes a hard link. No file is changed in place, so both names keep the same bytes.
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
         let (from, to) = (self.path(from), self.path(to));
@@ -194,13 +198,18 @@ impl Engine for Folder {
 
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         let path = self.path(key);
+        let is_original = key.area() == Area::Originals;
         blocking(move || {
             let Some(metadata) = found(fs::metadata(&path))? else { return Ok(()) };
             if metadata.is_dir() {
-                found(fs::remove_dir_all(&path)).map(drop)
-            } else {
-                found(fs::remove_file(&path)).map(drop)
+                return found(fs::remove_dir_all(&path)).map(drop);
             }
+            found(fs::remove_file(&path))?;
+            if is_original && let Some(folder) = path.parent() {
+                // Fails while the image has another original.
+                let _ = fs::remove_dir(folder);
+            }
+            Ok(())
         })
         .await
     }

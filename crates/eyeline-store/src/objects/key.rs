@@ -11,7 +11,8 @@
 
 use std::fmt;
 
-use eyeline_core::{ImageId, Timestamp};
+use eyeline_core::preset::EXTENSIONS;
+use eyeline_core::{ImageId, PRESETS, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::sql::{Column, Kind, Value};
@@ -55,11 +56,6 @@ impl ObjectKey {
         ObjectKey(format!("originals/{image_id}/{}", random()))
     }
 
-    /// The folder of all originals that an image ever had.
-    pub fn originals_of(image_id: ImageId) -> Self {
-        ObjectKey(format!("originals/{image_id}"))
-    }
-
     /// A new folder for the versions of one image.
     pub fn versions(public: bool) -> Self {
         let area = if public { Area::Public } else { Area::Private };
@@ -81,6 +77,29 @@ impl ObjectKey {
     /// The folder that the object is in.
     pub fn folder(&self) -> Self {
         ObjectKey(self.0.rsplit_once('/').map_or_else(|| self.0.clone(), |(folder, _)| folder.to_owned()))
+    }
+
+    /// The keys of all objects that this folder of versions may hold. Empty for the key of an object.
+    pub(super) fn of_folder(&self) -> Vec<Self> {
+        let is_folder = matches!(self.area(), Area::Public | Area::Private) && self.0.matches('/').count() == 1;
+        let names = PRESETS
+            .iter()
+            .filter(|_| is_folder)
+            .flat_map(|preset| EXTENSIONS.iter().map(|extension| self.join(&format!("{}.{extension}", preset.name))));
+        names.collect()
+    }
+
+    /// The media type of the object, by its name. Bytes that a client sent have no type that a browser opens.
+    pub fn content_type(&self) -> &'static str {
+        match self.area() {
+            Area::Public | Area::Private => match self.0.rsplit_once('.').map(|(_, extension)| extension) {
+                Some("jpg") => "image/jpeg",
+                Some("png") => "image/png",
+                Some("webp") => "image/webp",
+                _ => "application/octet-stream",
+            },
+            Area::Incoming | Area::Originals | Area::Lake => "application/octet-stream",
+        }
     }
 
     /// The part after the last slash.
@@ -152,6 +171,18 @@ impl TryFrom<&str> for ObjectKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_versions_names_what_it_may_hold() {
+        let folder = ObjectKey::versions(false);
+        let objects = folder.of_folder();
+        assert_eq!(objects.len(), PRESETS.len() * EXTENSIONS.len());
+        assert!(objects.contains(&folder.join("thumb.jpg")) && objects.contains(&folder.join("d2500.webp")));
+        for object in [objects[0].clone(), ObjectKey::incoming(), ObjectKey::lake(Timestamp::from_micros(0))] {
+            assert_eq!(object.of_folder(), vec![]);
+        }
+        assert_eq!(objects.iter().map(ObjectKey::content_type).filter(|kind| *kind == "image/jpeg").count(), 4);
+    }
 
     #[test]
     fn only_keys_of_the_known_forms_are_taken_from_outside() {

@@ -6,9 +6,11 @@
 mod engine;
 mod file;
 mod key;
+mod links;
+mod location;
+mod s3;
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -18,13 +20,16 @@ use object_store::ObjectStore;
 use sha2::{Digest as _, Sha256};
 
 pub use key::{Area, ObjectKey};
+pub use links::{LinkKeys, ObjectLinks, Span, Upload, UploadLink, UploadPolicy, attachment};
+pub use location::Location;
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;
 use engine::{Engine, Writing};
+use location::Place;
 
 /// The engines of objects.
-pub const SCHEMES: &[Scheme] = &[Scheme::embedded("file:", "folder")];
+pub const SCHEMES: &[Scheme] = &[Scheme::embedded("file:", "folder"), Scheme::shared("s3://", "S3")];
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -73,26 +78,37 @@ impl Received {
 }
 
 impl Objects {
-    /// Opens `file:PATH`. Creates the folder if it is missing.
-    pub async fn open(url: &str) -> Result<Self> {
-        Ok(Objects { engine: Arc::new(file::Folder::open(path(url)?).await?) })
+    /// Opens a folder, which is made if it is missing, or buckets, whose store may be away.
+    pub async fn open(location: impl Into<Location>) -> Result<Self> {
+        let engine: Arc<dyn Engine> = match location.into().place()? {
+            Place::Folder(path) => Arc::new(file::Folder::open(path).await?),
+            Place::Buckets(buckets) => Arc::new(s3::S3::open(*buckets)?),
+        };
+        Ok(Objects { engine })
     }
 
     /// Opens a store that may be in use by another process, and changes nothing. `None` if it does not exist yet.
-    pub(crate) async fn attach(url: &str) -> Result<Option<Self>> {
-        Ok(file::Folder::attach(path(url)?).await?.map(|engine| Objects { engine: Arc::new(engine) }))
+    pub(crate) async fn attach(location: impl Into<Location>) -> Result<Option<Self>> {
+        let engine: Arc<dyn Engine> = match location.into().place()? {
+            Place::Folder(path) => match file::Folder::attach(path).await? {
+                Some(folder) => Arc::new(folder),
+                None => return Ok(None),
+            },
+            Place::Buckets(buckets) => Arc::new(s3::S3::open(*buckets)?),
+        };
+        Ok(Some(Objects { engine }))
     }
 
-    /// Writes, reads and deletes an object that has no link.
-    pub(crate) async fn probe(&self) -> Result<()> {
+    /// Writes, reads and deletes an object that has no link. Returns true if anybody could read it meanwhile.
+    pub(crate) async fn probe(&self) -> Result<bool> {
         let (key, bytes) = (ObjectKey::incoming(), Bytes::from_static(b"written to be read once"));
         self.put(&key, bytes.clone()).await?;
-        let read = self.get(&key).await;
+        let (read, is_open) = (self.get(&key).await, self.engine.is_open(&key).await);
         self.delete(&key).await?;
         if read?.as_ref() != Some(&bytes) {
             return Err(Error::Corrupt("an object did not read back as it was written".to_owned()));
         }
-        Ok(())
+        is_open
     }
 
     /// A reader for many concurrent reads of parts of objects. It must not write: its writes would not be on stable
@@ -113,10 +129,15 @@ impl Objects {
 
     /// Writes all `objects` (name and bytes) of a new folder. After an error some of them may exist.
     pub async fn put_folder(&self, folder: &ObjectKey, objects: Vec<(String, Bytes)>) -> Result<()> {
+        let names = folder.of_folder();
+        if let Some((name, _)) = objects.iter().find(|(name, _)| !names.contains(&folder.join(name))) {
+            return Err(Error::Conflict(format!("{name} is no name of a version: it could not be deleted later")));
+        }
         self.engine.put_folder(folder, objects).await
     }
 
-    /// Receives a stream of at most `bytes_max` bytes for `key` in constant memory. [`Received::keep`] makes it visible.
+    /// Receives a stream of at most `bytes_max` bytes for `key` in constant memory. [`Received::keep`] makes the object
+    /// visible.
     pub async fn receive<E: std::fmt::Display>(
         &self,
         key: &ObjectKey,
@@ -169,11 +190,6 @@ impl Objects {
     pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.engine.delete(key).await
     }
-}
-
-fn path(url: &str) -> Result<PathBuf> {
-    let path = url.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path).into());
-    path.ok_or_else(|| Error::Conflict("the objects' URL has to start with file:".to_owned()))
 }
 
 /// Bytes gathered for one write.

@@ -380,7 +380,7 @@ async fn an_image_deleted_while_it_is_made_stays_deleted_and_what_was_written_is
         let sql = "UPDATE unwanted_objects SET unwanted_from = 0";
         db.write(move |tx| async move { tx.execute(sql, &[]).await }.boxed()).await.expect("the catalog");
         let unwanted = catalog.unwanted_objects(10).await.expect("the catalog");
-        assert!(unwanted.contains(&work.folder) && unwanted.contains(&ObjectKey::originals_of(image_id)));
+        assert!(unwanted.contains(&work.folder) && unwanted.contains(&work.original_key));
         catalog.forget_unwanted(unwanted).await.expect("the catalog");
         assert_eq!(catalog.unwanted_objects(10).await.expect("the catalog"), vec![]);
     })

@@ -3,15 +3,13 @@
 use bytes::Bytes;
 use eyeline_core::ImageId;
 use eyeline_store::objects::{Head, ReceiveError};
-use eyeline_store::{ObjectKey, Objects};
+use eyeline_store::{Error, ObjectKey, Objects};
 use futures::{Stream, TryStreamExt as _, stream};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use uuid::Uuid;
 
-async fn opened() -> (tempfile::TempDir, Objects) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let objects = Objects::open(&format!("file:{}", folder.path().display())).await.expect("open objects");
-    (folder, objects)
-}
+use crate::stores::on_every_store;
 
 fn pieces(count: usize, bytes: usize) -> impl Stream<Item = Result<Bytes, String>> {
     stream::iter((0..count).map(move |number| Ok(Bytes::from(vec![number as u8; bytes]))))
@@ -23,6 +21,7 @@ async fn read(objects: &Objects, key: &ObjectKey, range: Option<std::ops::Range<
         reading
             .stream
             .try_fold(Vec::new(), async |mut all, piece| {
+                assert!(piece.len() <= 64 * 1024, "a piece of {} bytes", piece.len());
                 all.extend(piece);
                 Ok(all)
             })
@@ -31,97 +30,206 @@ async fn read(objects: &Objects, key: &ObjectKey, range: Option<std::ops::Range<
     )
 }
 
-fn files_in(folder: &std::path::Path) -> usize {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    entries
-        .map(|entry| entry.expect("an entry").path())
-        .map(|path| if path.is_dir() { files_in(&path) } else { 1 })
-        .sum()
+#[tokio::test]
+async fn what_was_put_is_read_whole_in_parts_and_not_beyond_its_end() {
+    on_every_store(async |row| {
+        let (objects, key) = (row.objects, ObjectKey::incoming());
+        let bytes: Vec<u8> = (0..200_000u32).map(|number| (number % 251) as u8).collect();
+        objects.put(&key, bytes.clone().into()).await.expect("stored");
+        assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 200_000 }));
+        assert_eq!(objects.get(&key).await.expect("the objects").expect("there"), bytes);
+        assert_eq!(read(&objects, &key, None).await.expect("there"), bytes);
+        assert_eq!(read(&objects, &key, Some(70_000..140_000)).await.expect("there"), &bytes[70_000..140_000]);
+        assert_eq!(read(&objects, &key, Some(199_999..400_000)).await.expect("there"), &bytes[199_999..]);
+        assert_eq!(read(&objects, &key, Some(400_000..500_000)).await.expect("there"), Vec::<u8>::new());
+        assert_eq!(read(&objects, &key, Some(5..5)).await.expect("there"), Vec::<u8>::new());
+        objects.delete(&key).await.expect("removed");
+        assert_eq!(objects.head(&key).await.expect("the objects"), None);
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn what_was_put_is_read_whole_in_parts_and_not_beyond_its_end() {
-    let (_folder, objects) = opened().await;
-    let key = ObjectKey::incoming();
-    let bytes: Vec<u8> = (0..200_000u32).map(|number| (number % 251) as u8).collect();
-    objects.put(&key, bytes.clone().into()).await.expect("stored");
-    assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 200_000 }));
-    assert_eq!(objects.get(&key).await.expect("the objects").expect("there"), bytes);
-    assert_eq!(read(&objects, &key, None).await.expect("there"), bytes);
-    assert_eq!(read(&objects, &key, Some(70_000..140_000)).await.expect("there"), &bytes[70_000..140_000]);
-    assert_eq!(read(&objects, &key, Some(199_999..400_000)).await.expect("there"), &bytes[199_999..]);
-    assert_eq!(read(&objects, &key, Some(400_000..500_000)).await.expect("there"), Vec::<u8>::new());
+async fn an_empty_object_is_there() {
+    on_every_store(async |row| {
+        let (objects, key) = (row.objects, ObjectKey::incoming());
+        objects.put(&key, Bytes::new()).await.expect("stored");
+        assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 0 }));
+        assert_eq!(read(&objects, &key, None).await.expect("there"), Vec::<u8>::new());
+        assert_eq!(read(&objects, &key, Some(0..10)).await.expect("there"), Vec::<u8>::new());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_none_and_its_removal_is_fine() {
-    let (_folder, objects) = opened().await;
-    let key = ObjectKey::versions(true).join("thumb.jpg");
-    assert_eq!(objects.head(&key).await.expect("the objects"), None);
-    assert_eq!(objects.get(&key).await.expect("the objects"), None);
-    assert_eq!(read(&objects, &key, None).await, None);
-    assert!(!objects.copy(&key, &ObjectKey::incoming()).await.expect("the objects"));
-    objects.delete(&key).await.expect("the objects");
-    objects.delete(&key.folder()).await.expect("the objects");
+    on_every_store(async |row| {
+        let objects = row.objects;
+        let key = ObjectKey::versions(true).join("thumb.jpg");
+        assert_eq!(objects.head(&key).await.expect("the objects"), None);
+        assert_eq!(objects.get(&key).await.expect("the objects"), None);
+        assert_eq!(read(&objects, &key, None).await, None);
+        assert_eq!(read(&objects, &key, Some(0..5)).await, None);
+        assert_eq!(read(&objects, &key, Some(5..5)).await, None);
+        assert!(!objects.copy(&key, &ObjectKey::incoming()).await.expect("the objects"));
+        objects.delete(&key).await.expect("the objects");
+        objects.delete(&key.folder()).await.expect("the objects");
+        objects.ping().await.expect("an answer");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_stream_gets_its_key_only_once_it_has_arrived_and_nobody_elses() {
-    let (_folder, objects) = opened().await;
-    let key = ObjectKey::incoming();
-    let first = objects.receive(&key, pieces(100, 10_000), 1_000_000).await.expect("received");
-    let second = objects.receive(&key, pieces(2, 10), 1_000_000).await.expect("received");
-    assert_eq!((first.bytes, second.bytes), (1_000_000, 20));
-    assert_eq!(objects.head(&key).await.expect("the objects"), None);
-    assert!(first.keep().await.expect("the objects"));
-    assert!(!second.keep().await.expect("the objects"), "a key names the same bytes for ever");
-    assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 1_000_000 }));
+    on_every_store(async |row| {
+        let (objects, key) = (row.objects, ObjectKey::incoming());
+        let first = objects.receive(&key, pieces(100, 10_000), 1_000_000).await.expect("received");
+        let second = objects.receive(&key, pieces(2, 10), 1_000_000).await.expect("received");
+        assert_eq!((first.bytes, second.bytes), (1_000_000, 20));
+        assert_eq!(objects.head(&key).await.expect("the objects"), None);
+        assert!(first.keep().await.expect("the objects"));
+        assert!(!second.keep().await.expect("the objects"), "a key names the same bytes for ever");
+        assert_eq!(objects.head(&key).await.expect("the objects"), Some(Head { bytes: 1_000_000 }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_stream_arrives_whole_and_only_when_it_is_kept() {
+    on_every_store(async |row| {
+        let (objects, key) = (row.objects, ObjectKey::incoming());
+        // Several parts of a bucket's upload, the last one short.
+        let (count, bytes) = (123, 100_000);
+        let received = objects.receive(&key, pieces(count, bytes), u64::MAX).await.expect("received");
+        assert_eq!(objects.head(&key).await.expect("the objects"), None);
+        assert!(received.keep().await.expect("the objects"));
+        let all = objects.get(&key).await.expect("the objects").expect("there");
+        assert_eq!(all.len(), count * bytes);
+        for (number, piece) in all.chunks(bytes).enumerate() {
+            assert!(piece.iter().all(|byte| *byte == number as u8), "piece {number}");
+        }
+        drop(objects.receive(&ObjectKey::incoming(), pieces(count, bytes), u64::MAX).await.expect("received"));
+        let large = Bytes::from(vec![7; 65 * 1024 * 1024]);
+        objects.put(&key.clone(), large.clone()).await.expect("stored");
+        assert!(objects.get(&key).await.expect("the objects").expect("there") == large);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_stream_that_is_too_long_breaks_off_or_is_not_kept_leaves_nothing() {
-    let (folder, objects) = opened().await;
-    let key = ObjectKey::incoming();
-    let long = objects.receive(&key, pieces(100, 10_000), 999_999).await;
-    assert!(matches!(long, Err(ReceiveError::TooLarge { bytes_max: 999_999 })));
-    let broken = stream::iter([Ok(Bytes::from_static(b"half")), Err("the cable is out".to_owned())]);
-    assert!(matches!(objects.receive(&key, broken, 100).await, Err(ReceiveError::BrokenOff(_))));
-    drop(objects.receive(&key, pieces(1, 10), 100).await.expect("received"));
-    assert_eq!(files_in(folder.path()), 0);
+    on_every_store(async |row| {
+        let (objects, key) = (&row.objects, ObjectKey::incoming());
+        let long = objects.receive(&key, pieces(100, 10_000), 999_999).await;
+        assert!(matches!(long, Err(ReceiveError::TooLarge { bytes_max: 999_999 })));
+        let broken = stream::iter([Ok(Bytes::from_static(b"half")), Err("the cable is out".to_owned())]);
+        assert!(matches!(objects.receive(&key, broken, 100).await, Err(ReceiveError::BrokenOff(_))));
+        drop(objects.receive(&key, pieces(1, 10), 100).await.expect("received"));
+        assert_eq!(objects.head(&key).await.expect("the objects"), None);
+        assert_eq!(row.files().unwrap_or(0), 0);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_copy_outlives_what_it_was_made_of() {
-    let (_folder, objects) = opened().await;
-    let (from, to) = (ObjectKey::incoming(), ObjectKey::original(ImageId(Uuid::from_u128(7))));
-    objects.put(&from, "bytes".into()).await.expect("stored");
-    assert!(objects.copy(&from, &to).await.expect("copied"));
-    objects.delete(&from).await.expect("removed");
-    assert_eq!(objects.get(&to).await.expect("the objects").expect("there"), "bytes");
-    objects.delete(&ObjectKey::originals_of(ImageId(Uuid::from_u128(7)))).await.expect("removed");
-    assert_eq!(objects.head(&to).await.expect("the objects"), None);
+    on_every_store(async |row| {
+        let objects = &row.objects;
+        let (from, to) = (ObjectKey::incoming(), ObjectKey::original(ImageId(Uuid::from_u128(7))));
+        objects.put(&from, "bytes".into()).await.expect("stored");
+        assert!(objects.copy(&from, &to).await.expect("copied"));
+        objects.delete(&from).await.expect("removed");
+        assert_eq!(objects.get(&to).await.expect("the objects").expect("there"), "bytes");
+        objects.delete(&to).await.expect("removed");
+        assert_eq!(objects.head(&to).await.expect("the objects"), None);
+        assert_eq!(row.files().unwrap_or(0), 0);
+        if let Some(folder) = &row.folder {
+            let originals = std::fs::read_dir(folder.path().join("originals")).expect("a folder");
+            assert_eq!(originals.count(), 0, "the image's folder stays");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_folder_appears_whole_and_goes_whole() {
-    let (folder, objects) = opened().await;
-    let versions = ObjectKey::versions(true);
-    let files = vec![("thumb.jpg".to_owned(), Bytes::from("a")), ("d2500.jpg".to_owned(), Bytes::from("b"))];
-    objects.put_folder(&versions, files).await.expect("stored");
-    assert_eq!(objects.get(&versions.join("d2500.jpg")).await.expect("the objects").expect("there"), "b");
-    objects.delete(&versions).await.expect("removed");
-    assert_eq!(files_in(folder.path()), 0);
+async fn a_version_moves_between_what_is_public_and_what_is_not() {
+    on_every_store(async |row| {
+        let objects = row.objects;
+        let [public, private] = [true, false].map(|public| ObjectKey::versions(public).join("thumb.jpg"));
+        objects.put(&public, "bytes".into()).await.expect("stored");
+        assert!(objects.copy(&public, &private).await.expect("copied"));
+        objects.delete(&public).await.expect("removed");
+        assert!(objects.copy(&private, &public).await.expect("copied"));
+        assert_eq!(objects.get(&public).await.expect("the objects").expect("there"), "bytes");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_of_versions_goes_whole_and_takes_no_other_name() {
+    on_every_store(async |row| {
+        let objects = &row.objects;
+        for public in [true, false] {
+            let versions = ObjectKey::versions(public);
+            let files = ["thumb.jpg", "d2500.webp", "big_1920.png"].map(|name| (name.to_owned(), Bytes::from(name)));
+            objects.put_folder(&versions, files.to_vec()).await.expect("stored");
+            assert_eq!(
+                objects.get(&versions.join("d2500.webp")).await.expect("the objects").expect("there"),
+                "d2500.webp"
+            );
+            let other = vec![("other.jpg".to_owned(), Bytes::from("a"))];
+            let refused = objects.put_folder(&ObjectKey::versions(public), other).await;
+            assert!(matches!(refused, Err(Error::Conflict(_))), "it could not be deleted: {refused:?}");
+            objects.delete(&versions).await.expect("removed");
+            for (name, _) in files {
+                assert_eq!(objects.head(&versions.join(&name)).await.expect("the objects"), None, "{name}");
+            }
+        }
+        assert_eq!(row.files().unwrap_or(0), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_lake_reads_ranges_and_writes_nothing() {
+    on_every_store(async |row| {
+        let key = ObjectKey::lake(eyeline_core::Timestamp::from_micros(0));
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number % 253) as u8).collect();
+        row.objects.put(&key, bytes.clone().into()).await.expect("stored");
+        let reader = row.objects.reader().expect("a reader");
+        let path = Path::from(key.as_str());
+        assert_eq!(reader.head(&path).await.expect("there").size, 3_000_000);
+        let ranges = [0..10, 1_000..500_000, 2_999_990..3_000_000];
+        let read = reader.get_ranges(&path, &ranges).await.expect("ranges");
+        for (range, read) in ranges.iter().zip(read) {
+            assert!(read == bytes[range.start as usize..range.end as usize], "{range:?}");
+        }
+        let missing = Path::from(ObjectKey::lake(eyeline_core::Timestamp::from_micros(0)).as_str());
+        let missing = reader.get_ranges(&missing, &ranges).await;
+        assert!(matches!(missing, Err(object_store::Error::NotFound { .. })), "{missing:?}");
+        if row.folder.is_none() {
+            reader.put(&path, "x".into()).await.expect_err("it only reads");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_a_killed_process_was_writing_is_cleared_at_the_next_start() {
-    let (folder, objects) = opened().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("file:{}", folder.path().display());
+    let row = crate::stores::Row {
+        objects: Objects::open(&url).await.expect("open objects"),
+        location: (&url).into(),
+        folder: Some(folder),
+    };
     let key = ObjectKey::incoming();
-    objects.put(&key, "kept".into()).await.expect("stored");
+    row.objects.put(&key, "kept".into()).await.expect("stored");
     // The state after a kill: written, and never dropped.
-    std::mem::forget(objects.receive(&key, pieces(3, 10), 100).await.expect("received"));
-    assert_eq!(files_in(folder.path()), 2);
-    let again = Objects::open(&format!("file:{}", folder.path().display())).await.expect("open objects");
-    assert_eq!(files_in(folder.path()), 1);
+    let received = row.objects.receive(&ObjectKey::incoming(), pieces(3, 10), 100).await;
+    std::mem::forget(received.expect("received"));
+    assert_eq!(row.files(), Some(2));
+    let again = Objects::open(&row.location).await.expect("open objects");
+    assert_eq!(row.files(), Some(1));
     assert_eq!(again.get(&key).await.expect("the objects").expect("there"), "kept");
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eyeline_store::objects::LinkKeys;
 use eyeline_store::{
-    Cache, Catalog, Error, Inbox, Installation, Objects, OrderRecords, PubSub, cache, inbox, orders, pubsub,
+    Cache, Catalog, Error, Inbox, Installation, ObjectLinks, Objects, OrderRecords, PubSub, cache, inbox, orders,
+    pubsub,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -20,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Engines {
     pub catalog: Catalog,
     pub objects: Objects,
+    pub object_links: ObjectLinks,
     pub inbox: Arc<dyn Inbox>,
     pub order_records: Arc<dyn OrderRecords>,
     pub cache: Arc<dyn Cache>,
@@ -43,8 +46,10 @@ impl Engines {
         catalog.migrate().await.map_err(of("catalog"))?;
         let id = catalog.installation_id().await.map_err(of("catalog"))?;
         let installation = Installation { id, key: secrets.key("cache") };
+        let (location, link_keys) = (settings.objects(), LinkKeys(secrets.keys("links")));
         Ok(Engines {
-            objects: Objects::open(&settings.objects_url()).await.map_err(of("objects"))?,
+            objects: Objects::open(&location).await.map_err(of("objects"))?,
+            object_links: ObjectLinks::new(&location, settings.public_url(), link_keys).map_err(of("objects"))?,
             inbox: inbox::open(&settings.inbox_url()).await.map_err(of("inbox"))?,
             order_records: orders::open(&settings.orders_url(), &installation).await.map_err(of("orders"))?,
             cache: cache::open(&settings.cache_url, &installation).await.map_err(of("cache"))?,

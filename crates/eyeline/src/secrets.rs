@@ -58,6 +58,11 @@ impl Secrets {
         mac(&self.keys[0], purpose, &[])
     }
 
+    /// A key for one purpose under each secret, that of the first one first.
+    pub fn keys(&self, purpose: &str) -> Vec<[u8; 32]> {
+        self.keys.iter().map(|key| mac(key, purpose, &[])).collect()
+    }
+
     /// A 64-bit keyed hash of `message` for one purpose. It reveals nothing without the secret.
     pub fn hash(&self, purpose: &str, message: &[u8]) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = mac(&self.keys[0], purpose, message);

@@ -188,8 +188,8 @@ impl Catalog {
             .await
     }
 
-    /// Records the copy at `original_key`, which was noted as unwanted before it was made: the image is `uploaded` and its
-    /// job waits. `None` if the image was taken in before or is gone; then the copy is not needed.
+    /// Records the copy at `original_key`, which was noted as unwanted before it was made: the image is `uploaded` and
+    /// its job waits. `None` if the image was taken in before or is gone; then the copy is not needed.
     pub async fn take_in(
         &self,
         upload: OpenUpload,

@@ -3,7 +3,7 @@
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use eyeline_core::FieldErrors;
-use eyeline_store::objects::Area;
+use eyeline_store::objects::{Area, UploadPolicy};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use super::room::PassedOn;
 use super::unpacked::refuse_packed;
 use super::{Answer, Problem, Query};
 use crate::app::App;
-use crate::flow::photo::upload::{self, Policy, Refusal};
+use crate::flow::photo::upload::{self, Refusal};
 
 pub fn routes() -> OpenApiRouter<App> {
     // Each link has its own exact limit.
@@ -128,8 +128,8 @@ async fn take_form(app: &App, form: &mut Form, announced: Option<u64>) -> Answer
     Err(FieldErrors::one("file", format!("At most {FIELDS_MAX} fields may come before this one.")).into())
 }
 
-fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<Policy> {
-    upload::verify(app, key, policy, signature).map_err(Problem::forbidden)
+fn verified(app: &App, key: &str, policy: &str, signature: &str) -> Answer<UploadPolicy> {
+    app.object_links.policy(key, policy, signature, app.clock.real_now()).map_err(Problem::forbidden)
 }
 
 /// Refuses a declared type that is not an image. The bytes decide about everything else.

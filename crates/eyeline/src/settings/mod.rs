@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use eyeline_core::{Tier, Webp};
 use eyeline_image::Limits;
+use eyeline_store::objects::Location;
 use eyeline_store::{Scheme, cache, catalog, inbox, objects, orders};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -47,8 +48,23 @@ pub struct Settings {
     pub secret: Option<String>,
     /// `sqlite:PATH` or `postgres://…`. A file in the data folder if unset.
     pub catalog_url: Option<String>,
-    /// `file:PATH`. A folder in the data folder if unset.
+    /// `file:PATH`, or `s3://BUCKET` with the parameters `endpoint`, `region`, `style` and `link_endpoint`. A folder in
+    /// the data folder if unset.
     pub objects_url: Option<String>,
+    /// A second bucket of the same store, for public versions alone.
+    pub objects_public_bucket: Option<String>,
+    /// The address at which everybody can read that bucket, such as a CDN's.
+    pub objects_public_url: Option<String>,
+    /// The credentials of the buckets, from `AWS_ACCESS_KEY_ID`.
+    pub aws_access_key_id: Option<String>,
+    /// From `AWS_SECRET_ACCESS_KEY`.
+    pub aws_secret_access_key: Option<String>,
+    /// From `AWS_SESSION_TOKEN`.
+    pub aws_session_token: Option<String>,
+    /// The region of the buckets if their URL names none, from `AWS_REGION`.
+    pub aws_region: Option<String>,
+    /// The address of the store if the URL names none, from `AWS_ENDPOINT_URL`.
+    pub aws_endpoint_url: Option<String>,
     /// `sqlite:PATH`. A file in the data folder if unset.
     pub inbox_url: Option<String>,
     /// `file:PATH`, or Redis as in `cache_url`; with `?mb=` at its end for another bound than 256 MiB, in Redis 1 GiB. If
@@ -173,6 +189,13 @@ impl Default for Settings {
             secret: None,
             catalog_url: None,
             objects_url: None,
+            objects_public_bucket: None,
+            objects_public_url: None,
+            aws_access_key_id: None,
+            aws_secret_access_key: None,
+            aws_session_token: None,
+            aws_region: None,
+            aws_endpoint_url: None,
             inbox_url: None,
             orders_url: None,
             cache_url: "memory:".to_owned(),
@@ -238,7 +261,9 @@ impl Settings {
             admin_key: self.admin_key.as_ref().map(mask),
             secret: self.secret.as_ref().map(mask),
             catalog_url: Some(without_password(&self.catalog_url())),
-            objects_url: Some(self.objects_url()),
+            objects_url: Some(without_password(&self.objects_url())),
+            aws_secret_access_key: self.aws_secret_access_key.as_ref().map(mask),
+            aws_session_token: self.aws_session_token.as_ref().map(mask),
             inbox_url: Some(without_password(&self.inbox_url())),
             orders_url: Some(without_password(&self.orders_url())),
             cache_url: without_password(&self.cache_url),
@@ -273,6 +298,20 @@ impl Settings {
 
     pub fn objects_url(&self) -> String {
         self.objects_url.clone().unwrap_or_else(|| format!("file:{}", self.data.join("objects").display()))
+    }
+
+    /// Where the objects are.
+    pub fn objects(&self) -> Location {
+        Location {
+            url: self.objects_url(),
+            access_key_id: self.aws_access_key_id.clone(),
+            secret_access_key: self.aws_secret_access_key.clone(),
+            session_token: self.aws_session_token.clone(),
+            region: self.aws_region.clone(),
+            endpoint: self.aws_endpoint_url.clone(),
+            public_bucket: self.objects_public_bucket.clone(),
+            public_url: self.objects_public_url.clone(),
+        }
     }
 
     pub fn inbox_url(&self) -> String {

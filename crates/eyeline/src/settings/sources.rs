@@ -13,6 +13,10 @@ use super::{Roles, Settings};
 
 pub(super) const PREFIX: &str = "EYELINE_";
 
+/// Settings that other clients of S3 stores read from the environment under the same names.
+const OF_STORE: [&str; 5] =
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL"];
+
 /// Environment variables of clients and documentation examples. They are not settings of the server, which may be
 /// started from the same shell.
 pub(super) const NOT_SETTINGS: [&str; 6] = ["url", "key", "project", "application", "gallery", "signing_secret"];
@@ -93,7 +97,10 @@ impl Environment {
     pub(super) fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
         let mut values = Dict::new();
         for (variable, value) in variables {
-            let Some(name) = variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { continue };
+            // Tools set variables that they share to nothing where they mean none.
+            let of_store = || (is_of_store(&variable) && !value.is_empty()).then_some(variable.as_str());
+            let own = variable.strip_prefix(PREFIX).or_else(of_store);
+            let Some(name) = own.map(str::to_ascii_lowercase) else { continue };
             let (name, value) = match name.strip_suffix("_file") {
                 None => (name, value),
                 Some(name) => {
@@ -106,12 +113,23 @@ impl Environment {
                 continue;
             }
             // A value that looks like a number is one, except in secrets.
-            let is_text = matches!(name.as_str(), "secret" | "admin_key");
+            let is_text = matches!(name.as_str(), "secret" | "admin_key") || name.starts_with("aws_");
             let value = if is_text { value.into() } else { read_value(&value) };
             values.insert(name, value);
         }
         Ok(Environment(values))
     }
+}
+
+/// Variables that every client of S3 stores reads, with or without `_FILE`.
+fn is_of_store(variable: &str) -> bool {
+    OF_STORE.contains(&variable.strip_suffix("_FILE").unwrap_or(variable))
+}
+
+/// The environment variable of a setting.
+fn variable(name: &str) -> String {
+    let name = name.to_ascii_uppercase();
+    if OF_STORE.contains(&name.as_str()) { name } else { format!("{PREFIX}{name}") }
 }
 
 /// An object as JSON, or any value as figment writes it.
@@ -122,7 +140,7 @@ fn read_value(text: &str) -> Value {
 
 impl Provider for Environment {
     fn metadata(&self) -> Metadata {
-        let spelt = |_: &Profile, keys: &[&str]| format!("{PREFIX}{}", keys.join("_").to_ascii_uppercase());
+        let spelt = |_: &Profile, keys: &[&str]| variable(&keys.join("_"));
         Metadata::named(Environment::NAME).interpolater(spelt)
     }
 
@@ -137,7 +155,7 @@ fn in_lines(wrong: &[(String, String)], sources: &Figment) -> String {
         let source = sources.find_metadata(name);
         let place = source.map(|source| source.source.as_ref().map_or(source.name.to_string(), ToString::to_string));
         let is_variable = source.is_some_and(|source| source.name == Environment::NAME);
-        let shown = if is_variable { format!("{PREFIX}{}", name.to_ascii_uppercase()) } else { name.clone() };
+        let shown = if is_variable { variable(name) } else { name.clone() };
         let behind_name = sentence.strip_prefix(name.as_str()).or_else(|| sentence.strip_prefix(shown.as_str()));
         let sentence = behind_name.map_or(format!(": {sentence}"), str::to_owned);
         format!("\n  {shown}{sentence}{}", place.map(|place| format!(" (set in {place})")).unwrap_or_default())

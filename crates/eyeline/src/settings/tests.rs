@@ -126,6 +126,41 @@ fn no_secret_is_shown() {
 }
 
 #[test]
+fn objects_are_in_a_folder_or_in_buckets_with_credentials() {
+    let key = [("AWS_ACCESS_KEY_ID", "0123"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let with = |more: &[(&str, &str)]| read(&[&key[..], more].concat());
+    let settings = with(&[("EYELINE_OBJECTS_URL", "s3://photos"), ("AWS_REGION", "eu-west-1")]).expect("settings");
+    let location = settings.objects();
+    assert!(location.is_bucket());
+    assert_eq!(location.access_key_id.as_deref(), Some("0123"), "a key that looks like a number is none");
+    assert_eq!(location.region.as_deref(), Some("eu-west-1"));
+    let shown = serde_json::to_string(&settings.masked()).expect("JSON");
+    assert!(!shown.contains("hush"), "{shown}");
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "from a file\n").expect("a secret");
+    let path = file.path().to_str().expect("a path");
+    let url = ("EYELINE_OBJECTS_URL", "s3://photos");
+    let settings = read(&[key[0], ("AWS_SECRET_ACCESS_KEY_FILE", path), url]).expect("settings");
+    assert_eq!(settings.objects().secret_access_key.as_deref(), Some("from a file"));
+
+    let empty = with(&[url, ("AWS_SESSION_TOKEN", ""), ("AWS_ENDPOINT_URL", "")]).expect("settings").objects();
+    assert_eq!((empty.session_token, empty.endpoint), (None, None));
+    assert!(!with(&[]).expect("settings").objects().is_bucket(), "the environment alone chooses no bucket");
+    for wrong in [
+        read(&[url]),
+        with(&[("EYELINE_OBJECTS_URL", "s3://Photos")]),
+        with(&[url, ("EYELINE_OBJECTS_PUBLIC_BUCKET", "public")]),
+        with(&[("EYELINE_OBJECTS_PUBLIC_BUCKET", "public"), ("EYELINE_OBJECTS_PUBLIC_URL", "https://cdn.example")]),
+        with(&[url, ("EYELINE_UPLOAD_LINK_SECONDS", "604800")]),
+    ] {
+        let error = wrong.expect_err("a wrong location");
+        assert!(error.contains("EYELINE_OBJECTS_URL") || error.contains("objects_url"), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
 fn the_cache_is_in_memory_or_in_redis() {
     for url in [
         "memory:",
@@ -271,12 +306,13 @@ fn only_a_process_beside_others_is_slow_to_stop() {
     assert_eq!(Settings { drain_seconds: Some(9), ..Settings::default() }.drain_seconds(), 9);
 }
 
-/// The rows of the tables in `docs/settings.md`: setting and default.
+/// The rows of the tables in `docs/settings.md`: setting and default. Variables of the object store have no prefix.
 fn reference() -> Vec<(String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
     let text = std::fs::read_to_string(path).expect("docs/settings.md");
     let rows = text.lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| `EYELINE_")?.split('|').map(str::trim);
+        let row = line.strip_prefix("| `").filter(|row| row.starts_with("EYELINE_") || row.starts_with("AWS_"))?;
+        let mut cells = row.strip_prefix("EYELINE_").unwrap_or(row).split('|').map(str::trim);
         Some((cells.next()?.trim_end_matches('`').to_ascii_lowercase(), cells.next()?.to_owned()))
     });
     rows.collect()

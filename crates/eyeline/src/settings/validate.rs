@@ -12,6 +12,9 @@ const EVENTS_KEEP_DAYS_MIN: u32 = 8;
 /// The rows of a dataset that are not stored yet, packed and unpacked, within the share of one sender.
 const BODY_BYTES_MAX_MIN: u64 = 64 * 1024 * 1024;
 
+/// Stores take links of at most seven days, of which five minutes are kept for links that stay the same.
+const BUCKET_LINK_MAX: u32 = 7 * 24 * 60 * 60 - 5 * 60;
+
 impl Settings {
     /// All mistakes, each with the setting's name and a sentence.
     pub(super) fn validate(&self) -> Vec<(String, String)> {
@@ -24,6 +27,15 @@ impl Settings {
         };
         check(self.upload_link_seconds > 0, "upload_link_seconds has to be at least 1");
         check(self.download_link_seconds > 0, "download_link_seconds has to be at least 1");
+        let lives_long =
+            [self.upload_link_seconds, self.download_link_seconds].iter().any(|life| *life > BUCKET_LINK_MAX);
+        check(
+            !(self.objects().is_bucket() && lives_long),
+            &format!(
+                "objects_url is a bucket, whose links live for at most {BUCKET_LINK_MAX} seconds: upload_link_seconds and \
+                 download_link_seconds have to be within that"
+            ),
+        );
         check(self.sweep_seconds > 0, "sweep_seconds has to be at least 1");
         check(
             self.events_keep_days.is_none_or(|days| days >= EVENTS_KEEP_DAYS_MIN),
@@ -55,8 +67,8 @@ impl Settings {
             self.admin_key.as_ref().is_none_or(key_is_long),
             "admin_key has to be eyl_admin_ followed by at least 16 characters",
         );
-        // These two have a check of their own.
-        let has_own = |name: &str| matches!(name, "cache_url" | "orders_url");
+        // These have a check of their own.
+        let has_own = |name: &str| matches!(name, "objects_url" | "cache_url" | "orders_url");
         for (name, url, schemes) in self.engine_urls().into_iter().filter(|(name, ..)| !has_own(name)) {
             let is_known = Scheme::of(&url, schemes).is_some();
             check(is_known, &format!("{name} has to start with {}", Scheme::starts(schemes)));
@@ -72,6 +84,7 @@ impl Settings {
              their host: give the server a host name or a port of its own",
         );
         let own = [
+            ("objects_url", self.objects_url(), self.objects().check()),
             ("cache_url", self.cache_url.clone(), cache::check_url(&self.cache_url)),
             ("orders_url", self.orders_url(), orders::check_url(&self.orders_url())),
         ];

@@ -32,6 +32,7 @@ mod ranking;
 mod redis;
 mod requests;
 mod roles;
+mod s3;
 mod session;
 mod sql;
 mod streams;

@@ -41,7 +41,7 @@ fn user(server: &Server, tenant: &Tenant, name: &str) -> String {
     jsonwebtoken::encode(&header, &claims, &key).expect("a token")
 }
 
-fn form(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
+pub fn form(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
     let mut form = Vec::new();
     for (name, value) in fields {
         let part = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -54,7 +54,7 @@ fn form(fields: &[(&str, &str)], filename: &str, file: &[u8]) -> Vec<u8> {
     form
 }
 
-async fn post(server: &Server, key: &str, body: impl Into<Body>) -> Answer {
+pub async fn post(server: &Server, key: &str, body: impl Into<Body>) -> Answer {
     let sent = request("POST", "/api/v1/uploads", key).header("content-type", "multipart/form-data; boundary=edge");
     server.send(sent.body(body.into()).expect("a request")).await
 }

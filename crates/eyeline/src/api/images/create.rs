@@ -99,7 +99,7 @@ enum LinkMethod {
 
 impl LinkAnswer {
     fn new(app: &App, image: &NewImage, file_bytes_max: u64) -> Self {
-        let link = upload::link(app, image, file_bytes_max);
+        let link = app.object_links.upload(&upload::expected(image, file_bytes_max), app.clock.real_now());
         LinkAnswer {
             image_id: image.image_id,
             state: ImageState::Init,
@@ -109,7 +109,7 @@ impl LinkAnswer {
                 fields: link.fields.into_iter().collect(),
                 headers: link.headers.into_iter().collect(),
             },
-            expires_at: link.expires_at,
+            expires_at: image.link_expires_at,
         }
     }
 }

@@ -28,9 +28,9 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
     found.extend(settings::checks(settings));
     found.extend(checks::catalog(&settings.catalog_url(), || clock.real_now()).await);
     found.extend(checks::inbox(&settings.inbox_url()).await);
-    found.push(checks::objects(&settings.objects_url()).await);
+    found.extend(checks::objects(&settings.objects()).await);
     found.extend(checks::cache(&settings.cache_url).await);
-    found.extend(checks::lake(&settings.catalog_url(), &settings.objects_url()).await);
+    found.extend(checks::lake(&settings.catalog_url(), &settings.objects()).await);
     found.extend(server(client::readiness(settings).await));
 
     let broken = found.iter().filter(|check| check.verdict == Verdict::Broken).count();

@@ -205,7 +205,12 @@ async fn send(target: &Target, photo: &Photo, link: &Value, bar: &ProgressBar) -
         let progress = bar.clone();
         let pieces = ReaderStream::new(file).inspect_ok(move |piece| progress.inc(piece.len() as u64));
         match target.client.send_file(link, photo.bytes, reqwest::Body::wrap_stream(pieces)).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                // The sweep finds the file without this, later.
+                let complete = format!("/images/{}/complete", link["image_id"].as_str().unwrap_or_default());
+                let _it_is_only_quicker = target.client.send(Method::POST, &complete, None).await;
+                return Ok(());
+            }
             Err(failed) if failed.passing && attempt < TRIES => {
                 tokio::time::sleep(pause).await;
                 pause *= 3;

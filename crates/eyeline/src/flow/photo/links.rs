@@ -4,70 +4,39 @@ use std::collections::HashMap;
 use std::fmt;
 
 use eyeline_core::{AccessClass, Webp};
-use eyeline_store::ObjectKey;
 use eyeline_store::catalog::orders::GalleryItem;
-use eyeline_store::objects::Area;
-use url::form_urlencoded;
+use eyeline_store::objects::Span;
+use eyeline_store::{ObjectKey, ObjectLinks};
 
 use crate::flow::Flow;
-use crate::secrets::Secrets;
 use crate::web_address;
 
 /// A signed link stays the same for 5 minutes, so that pages and responses with it can be cached.
 const WINDOW_SECONDS: i64 = 5 * 60;
 
-const PURPOSE: &str = "download link";
-
 /// Makes links as of one moment.
 pub struct Links {
-    public_url: String,
-    secrets: Secrets,
-    /// Seconds since 1970 (real time) until which a signed link holds.
-    expires: i64,
+    links: ObjectLinks,
+    span: Span,
 }
 
 impl Links {
     pub fn at(flow: &Flow) -> Self {
         let window = window_seconds(flow);
-        let end_of_window = (now_seconds(flow) / window + 1) * window;
-        Links {
-            public_url: flow.settings.public_url(),
-            secrets: flow.secrets.clone(),
-            expires: end_of_window + i64::from(flow.settings.download_link_seconds),
-        }
+        let from = now_seconds(flow) / window * window;
+        let until = from + window + i64::from(flow.settings.download_link_seconds);
+        Links { links: flow.object_links.clone(), span: Span { from, until } }
     }
 
     /// The link of a version.
     pub fn version(&self, key: &ObjectKey) -> String {
-        match key.area() {
-            Area::Public => format!("{}/{key}", self.public_url),
-            _ => self.signed(key, ""),
-        }
+        self.links.version(key, self.span)
     }
 
     /// The link of an original, which a browser saves as `filename`.
     pub fn original(&self, key: &ObjectKey, filename: &str) -> String {
-        self.signed(key, filename)
+        self.links.original(key, filename, self.span)
     }
-
-    fn signed(&self, key: &ObjectKey, filename: &str) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if !filename.is_empty() {
-            query.append_pair("filename", filename);
-        }
-        query.append_pair("expires", &self.expires.to_string());
-        let signature = self.secrets.sign(PURPOSE, &signed_text(key, self.expires, filename));
-        format!("{}/{key}?{}", self.public_url, query.append_pair("signature", &signature).finish())
-    }
-}
-
-/// True if this server signed a link with these parts and it has not expired.
-pub fn is_valid(flow: &Flow, key: &ObjectKey, expires: i64, filename: &str, signature: &str) -> bool {
-    flow.secrets.verify(PURPOSE, &signed_text(key, expires, filename), signature) && now_seconds(flow) <= expires
-}
-
-fn signed_text(key: &ObjectKey, expires: i64, filename: &str) -> Vec<u8> {
-    format!("{key}\n{expires}\n{filename}").into_bytes()
 }
 
 fn now_seconds(flow: &Flow) -> i64 {

@@ -140,7 +140,7 @@ async fn attempt(flow: &Flow, work: &Work) -> Result<Outcome, Error> {
 /// The bytes that making the versions will take; `None` if the original is missing.
 async fn memory_needed_for(flow: &Flow, original: &ObjectKey) -> Result<Option<u64>, Error> {
     let Some(reading) = flow.objects.read(original, Some(0..START_BYTES)).await? else { return Ok(None) };
-    let cut_off = |error| Error::internal("reading the start of an original", error);
+    let cut_off = |error| Error::unavailable(format!("the start of an original cannot be read: {error}"));
     let pieces: Vec<Bytes> = reading.stream.try_collect().await.map_err(cut_off)?;
     Ok(Some(memory_needed(&pieces.concat(), reading.bytes_total, &Limits::default())))
 }

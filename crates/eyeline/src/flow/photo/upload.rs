@@ -6,15 +6,12 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use eyeline_core::{GalleryId, ImageId, Tier, Timestamp, Visibility};
+use eyeline_core::{GalleryId, ImageId, Tier, Visibility};
 use eyeline_store::catalog::uploads::{Arrived, NewImage};
-use eyeline_store::objects::ReceiveError;
+use eyeline_store::objects::{Area, ReceiveError, Upload, UploadPolicy};
 use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
-use serde::{Deserialize, Serialize};
 
 use crate::flow::{Flow, hints};
 use crate::settings::Settings;
@@ -32,7 +29,8 @@ pub const CONTENT_TYPES: [&str; 9] = [
     "image/heif-sequence",
 ];
 
-const PURPOSE: &str = "upload link";
+/// Longer than copying a file can take. Until then the sweep leaves the copy alone.
+const COPYING_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Types below `application/` that are clearly no image. Others say nothing about the bytes: clients send many spellings of
 /// `application/octet-stream`, and the type of a form is what curl sends with any file.
@@ -140,74 +138,15 @@ pub fn new_image(flow: &Flow, stated: Stated) -> NewImage {
     }
 }
 
-/// The rights of a link's holder, signed so that nobody can change them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    pub key: String,
-    /// Microseconds since 1970, real time.
-    expires_at: i64,
-    pub bytes_max: u64,
-    /// The exact size and SHA-256 (hexadecimal), if the client stated both.
-    pub bytes: Option<u64>,
-    pub sha256: Option<String>,
-}
-
-impl Policy {
-    /// The policy for uploading the image, with at most `file_bytes_max` bytes.
-    pub fn of(image: &NewImage, file_bytes_max: u64) -> Self {
-        let exact = image.stated_bytes.zip(image.stated_sha256);
-        Policy {
-            key: image.incoming_key.to_string(),
-            expires_at: image.link_expires_at.micros(),
-            bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
-            bytes: exact.map(|(bytes, _)| bytes),
-            sha256: exact.map(|(_, sha256)| hex(&sha256)),
-        }
+/// The file that is expected for the image, with at most `file_bytes_max` bytes.
+pub fn expected(image: &NewImage, file_bytes_max: u64) -> Upload {
+    Upload {
+        key: image.incoming_key.clone(),
+        expires_at: image.link_expires_at,
+        bytes_max: image.stated_bytes.unwrap_or(file_bytes_max),
+        exact: image.stated_bytes.zip(image.stated_sha256),
+        content_type: image.stated_type.clone(),
     }
-}
-
-/// The request that sends a file.
-pub struct Link {
-    pub url: String,
-    pub method: &'static str,
-    pub fields: Vec<(&'static str, String)>,
-    pub headers: Vec<(&'static str, String)>,
-    pub expires_at: Timestamp,
-}
-
-/// A PUT of exactly the stated bytes if size and hash are known, else a form that bounds the size.
-pub fn link(flow: &Flow, image: &NewImage, file_bytes_max: u64) -> Link {
-    let exact = image.stated_bytes.zip(image.stated_sha256);
-    let policy = Policy::of(image, file_bytes_max);
-    let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&policy).unwrap_or_default());
-    let signature = flow.secrets.sign(PURPOSE, text.as_bytes());
-    let (public_url, expires_at) = (flow.settings.public_url(), image.link_expires_at);
-    let Some((_, sha256)) = exact else {
-        let url = format!("{public_url}/api/v1/incoming");
-        let mut fields = vec![("key", policy.key), ("policy", text), ("signature", signature)];
-        fields.extend(image.stated_type.clone().map(|kind| ("Content-Type", kind)));
-        return Link { url, method: "POST", fields, headers: Vec::new(), expires_at };
-    };
-    let url = format!("{public_url}/api/v1/{}?policy={text}&signature={signature}", policy.key);
-    // The policy also fixes Content-Length, but no browser lets a page set it.
-    let mut headers = vec![("If-None-Match", "*".to_owned()), ("x-amz-checksum-sha256", STANDARD.encode(sha256))];
-    headers.extend(image.stated_type.clone().map(|kind| ("Content-Type", kind)));
-    Link { url, method: "PUT", fields: Vec::new(), headers, expires_at }
-}
-
-/// The policy of a link that this server signed and that has not expired. The error is a sentence.
-pub fn verify(flow: &Flow, key: &str, text: &str, signature: &str) -> Result<Policy, &'static str> {
-    if !flow.secrets.verify(PURPOSE, text.as_bytes(), signature) {
-        return Err("This upload link was not given out by this server, or was changed.");
-    }
-    let policy: Option<Policy> = URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    let Some(policy) = policy.filter(|policy| policy.key == key) else {
-        return Err("This upload link belongs to another upload.");
-    };
-    if flow.clock.real_now().micros() > policy.expires_at {
-        return Err("This upload link has expired; ask for a new one.");
-    }
-    Ok(policy)
 }
 
 /// The reason why a file sent through a link was refused.
@@ -252,7 +191,7 @@ impl From<ReceiveError> for Refusal {
 }
 
 /// Checks, before a byte is read, that the link is unused and the file not too large. Returns the image's id.
-pub async fn admit(flow: &Flow, policy: &Policy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
+pub async fn admit(flow: &Flow, policy: &UploadPolicy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
     let key = ObjectKey::try_from(policy.key.as_str())?;
     let target = flow.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
     if !target.open || flow.objects.head(&key).await?.is_some() {
@@ -270,7 +209,7 @@ pub async fn admit(flow: &Flow, policy: &Policy, bytes_announced: Option<u64>) -
 pub async fn receive<E: std::fmt::Display>(
     flow: &Flow,
     image_id: ImageId,
-    policy: &Policy,
+    policy: &UploadPolicy,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
     let transfer = flow.transfers.begin(image_id);
@@ -288,12 +227,12 @@ pub async fn receive<E: std::fmt::Display>(
     if policy.sha256.as_ref().is_some_and(|stated| *stated != hex(&received.sha256)) {
         return Err(Refusal::OtherHash);
     }
-    let sha256 = received.sha256;
+    let arrived = Arrived { bytes: received.bytes, sha256: Some(received.sha256) };
     if !received.keep().await? {
         return Err(Refusal::Used);
     }
     // The file is safe from here on. If taking it in fails, the completion call or the sweep repeats it.
-    if let Err(error) = take_in(flow, image_id, Some(sha256)).await {
+    if let Err(error) = take_in(flow, image_id, Some(arrived)).await {
         tracing::warn!(%error, image.id = %image_id, "an uploaded file could not be taken in; the sweep retries");
     }
     Ok(())
@@ -309,21 +248,28 @@ pub enum Arrival {
 }
 
 /// Copies the image's incoming file to a key that no client can write to, and adds the job that makes versions.
-/// `sha256` is the hash of the bytes if the caller has computed it.
-pub async fn take_in(flow: &Flow, image_id: ImageId, sha256: Option<[u8; 32]>) -> Result<Arrival, Error> {
+/// `arrived` tells what the caller knows of the file, if it has read it.
+pub async fn take_in(flow: &Flow, image_id: ImageId, arrived: Option<Arrived>) -> Result<Arrival, Error> {
     let Some(upload) = flow.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
-    let Some(head) = flow.objects.head(&upload.incoming_key).await? else { return nothing(flow, image_id).await };
+    let arrived = match arrived {
+        Some(arrived) => arrived,
+        None => match flow.objects.head(&upload.incoming_key).await? {
+            Some(head) => Arrived { bytes: head.bytes, sha256: None },
+            None => return nothing(flow, image_id).await,
+        },
+    };
     let original_key = ObjectKey::original(image_id);
+    // Noted before it is made, so that the sweep deletes the copy after a crash.
+    flow.catalog.note_unwanted(original_key.clone(), flow.clock.real_now().plus(COPYING_MAX)).await?;
     if !flow.objects.copy(&upload.incoming_key, &original_key).await? {
         return nothing(flow, image_id).await;
     }
     let incoming_key = upload.incoming_key.clone();
-    let arrived = Arrived { bytes: head.bytes, sha256 };
     let taken =
         flow.catalog.take_in(upload, original_key.clone(), arrived, flow.clock.new_id(), flow.clock.now()).await?;
     let Some(hints) = taken else {
         // Another caller was faster.
-        flow.objects.delete(&original_key).await?;
+        remove(flow, vec![original_key]).await;
         return Ok(Arrival::Earlier);
     };
     hints::publish(&*flow.pubsub, hints).await;
@@ -345,7 +291,12 @@ pub async fn remove(flow: &Flow, keys: Vec<ObjectKey>) {
             return;
         }
     }
-    if let Err(error) = flow.catalog.forget_unwanted(keys).await {
+    let mut forgotten = keys;
+    if !flow.object_links.are_served_here() {
+        // A bucket takes a file through a link until that expires, also after the first one was deleted.
+        forgotten.retain(|key| key.area() != Area::Incoming);
+    }
+    if let Err(error) = flow.catalog.forget_unwanted(forgotten).await {
         tracing::debug!(%error, "deleted objects are still noted as unwanted; the sweep retries");
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::admission::WaitingPlace;
 use super::change;
 use super::upload;
-use super::upload::{Policy, Refusal, Stated};
+use super::upload::{Refusal, Stated};
 use crate::flow::{Flow, hints};
 
 /// The longest time that the request waits for the versions.
@@ -59,7 +59,7 @@ pub async fn receive<E: std::fmt::Display>(
     let image = upload::new_image(flow, stated);
     let image_id = image.image_id;
     let limits = flow.settings.tier(owner.tier);
-    let policy = Policy::of(&image, limits.file_bytes_max);
+    let policy = upload::expected(&image, limits.file_bytes_max).policy();
     let once = create(flow, &owner, image.clone(), limits.images_max, key.clone()).await?;
     let changed = match (once, key) {
         (Once::Done(changed), _) => changed,

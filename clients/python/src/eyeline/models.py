@@ -12,8 +12,8 @@ class ApplicationChange:
     allowed_origins: list[str] | None = None
     ed25519_public_key: str | None = None
     """
-    32 bytes as base64 or base64url, or a PEM; the empty text takes it away. While it is there, user tokens have to
-    be signed with its private half (EdDSA).
+    32 bytes as base64 or base64url, or a PEM; the empty text removes it. While it is set, user tokens have to be
+    signed with its private key (EdDSA).
     """
     name: str | None = None
 
@@ -31,6 +31,7 @@ class Engine:
     name: str
     reachable: bool
     required: bool
+    """False if the server only works more slowly without it."""
 
 
 @dataclass(kw_only=True)
@@ -53,7 +54,7 @@ class FeatureRow:
     count: int
     name: str
     sessions: int
-    """Different values of `session_id`."""
+    """Distinct values of `session_id`."""
 
 
 FileBytes: TypeAlias = bytes
@@ -66,7 +67,7 @@ class FunnelRow:
     name: str
     of_first: float | None
     of_previous: float | None
-    """The part of the step before, and of the first one; null when that is nobody."""
+    """The share of the sessions at the step before, and at the first step; null if there are none."""
     sessions: int
     """Sessions, each split after 30 minutes of silence, that took this step and all before it."""
     step: int
@@ -75,12 +76,12 @@ class FunnelRow:
 
 @dataclass(kw_only=True)
 class GalleryItemNumbers:
-    """The numbers are for keys alone."""
+    """The counters of an item, for keys only."""
 
     clicks: int | None = None
     counted_clicks: int | None = None
     counted_views: int | None = None
-    """What a guarded gallery ranks by."""
+    """The views and clicks by which a guarded gallery ranks."""
     views: int | None = None
     weight: int | None = None
 
@@ -116,11 +117,11 @@ class Health:
 
 @dataclass(kw_only=True)
 class ImageSelector:
-    """One of the three is there, and only one."""
+    """Exactly one of the three is present."""
 
     external_id: str | None = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     tag: str | None = None
     """Selects every image with the tag."""
 
@@ -128,13 +129,13 @@ class ImageSelector:
 @dataclass(kw_only=True)
 class ImageStateAnswer:
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     state: Literal["init", "uploaded", "processing", "done", "error"]
 
 
 @dataclass(kw_only=True)
 class IncomingForm:
-    """The body of [`post`]: the link's `fields`, which all have to stand before the file."""
+    """The form of an upload link: all of the link's `fields`, then the file."""
 
     file: bytes
     key: str
@@ -145,13 +146,13 @@ class IncomingForm:
 @dataclass(kw_only=True)
 class Limits:
     content_types: list[str]
-    """Types of files that are taken."""
+    """Types of files that are accepted."""
     max_batch_files: int
     """Files of one batch of links."""
     max_file_bytes: int
     """Bytes of a file."""
     max_images: int | None
-    """Images that are kept; null: no limit."""
+    """Images of the project or user; null: no limit."""
     upload_link_seconds: int
     """Seconds that an upload link lives."""
 
@@ -159,7 +160,7 @@ class Limits:
 @dataclass(kw_only=True)
 class Neighbour:
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     position: int
     score: float
 
@@ -178,7 +179,7 @@ class OpenApiDocument:
 @dataclass(kw_only=True)
 class PathRow:
     count: int
-    """How often these steps followed each other."""
+    """The number of times that these steps followed each other."""
     steps: list[EventTypeName]
 
 
@@ -195,12 +196,12 @@ class ProblemDocument:
     """The meaning of the status."""
     type: str
     errors: dict[str, list[str]] | None = None
-    """What is wrong, by field; with invalid input."""
+    """The errors of invalid input, by field."""
 
 
 @dataclass(kw_only=True)
 class ProjectQuotas:
-    """What the project may hold at most; null: no limit."""
+    """The project's limits; null: no limit."""
 
     bytes: int | None
     events: int | None
@@ -215,14 +216,14 @@ class ProjectQuotas:
 @dataclass(kw_only=True)
 class PublicPage:
     """
-    The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public and
-    free.
+    The gallery's public page, `/g/{gallery_id}`. Everybody can open it while it is enabled and the gallery is public
+    and free.
     """
 
     application_id: str | None
     enabled: bool
     indexed: bool
-    """Whether search engines may list the page."""
+    """True if search engines may list the page."""
 
 
 @dataclass(kw_only=True)
@@ -235,12 +236,12 @@ class PublicPageChange:
 
 @dataclass(kw_only=True)
 class QuarantineUsage:
-    """What the project has in quarantine."""
+    """The project's quarantine."""
 
     bytes: int
     """Bytes of the events and their reasons."""
     dropped: int
-    """Events that were dropped since the quarantine was full."""
+    """Events that were dropped because the quarantine was full."""
     events: int
 
 
@@ -248,15 +249,15 @@ class QuarantineUsage:
 class Readiness:
     engines: list[Engine]
     ready: bool
-    """Whether requests should be sent here."""
+    """True if requests should be sent to this server."""
     roles: list[str]
     """What the process does: `api`, `worker`, `ingest`."""
     stopping: bool
     """True once the process was asked to stop."""
     troubles: list[str]
-    """What else keeps it from its work, in sentences."""
+    """Further reasons why the server is not ready, as sentences."""
     warnings: list[str]
-    """What an operator should mend, although the server works."""
+    """Faults that an operator should correct although the server works, as sentences."""
 
 
 @dataclass(kw_only=True)
@@ -271,17 +272,17 @@ class RefreshedOrder:
 class RejectedEvent:
     errors: dict[str, list[str]]
     """
-    Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
+    Sentences by field path, as in the `errors` of a problem document. The empty path stands for the whole body and is
     shown as `body`.
     """
     index: int
-    """The event's place in the batch, from zero; empty lines do not count."""
+    """The event's number in the batch, from 0. Empty lines do not count."""
 
 
 @dataclass(kw_only=True)
 class RejectedRow:
     errors: dict[str, list[str]]
-    """Field to sentences; `row` speaks of the row as a whole."""
+    """Sentences by field; `row` stands for the row as a whole."""
     row: int
     """From 1: the element of the array, the line, or the record after the header."""
 
@@ -300,7 +301,10 @@ class Rendition:
 @dataclass(kw_only=True)
 class Replay:
     next_cursor: str | None
-    """A call looks at 20,000 events; with this the next one goes on. Null: all were tried."""
+    """
+    A call checks at most 20,000 events and takes about 10 s; the next call continues from here. Null: all were
+    checked.
+    """
     replayed: int
     """Events that count from now on."""
     still_failing: int
@@ -312,7 +316,7 @@ class ReplayOrder:
     cursor: str | None = None
     """The `next_cursor` of the call before."""
     dry_run: bool | None = None
-    """True changes nothing and tells what would happen."""
+    """True changes nothing and returns what would happen."""
     name: str | None = None
     project_id: str | None = None
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"] | None = None
@@ -323,12 +327,12 @@ class RotationOrder:
     overlap_seconds: int | None = 86400
     """Seconds for which the older keys stay valid; 0 ends them with the answer."""
     signing_secret: bool | None = None
-    """True replaces the signing secret too; tokens signed with the old one end at once."""
+    """True replaces the signing secret too; tokens signed with the old one end immediately."""
 
 
 @dataclass(kw_only=True)
 class SampleRatio:
-    """Whether the arms are of the sizes that they were drawn with; where they are not, do not believe the lift."""
+    """Compares the sizes of the groups with the share of the hold-out. If `ok` is false, the lift cannot be trusted."""
 
     expected_control: float
     observed_control: float | None
@@ -344,12 +348,12 @@ class Session:
     its own.
     """
     signed_in: bool
-    """Whether the request came with the cookie of a signed-in browser."""
+    """True if the request has the cookie of a signed-in browser."""
 
 
 @dataclass(kw_only=True)
 class SignIn:
-    """The body of [`sign_in`]: one of the two."""
+    """The credential of a sign-in: one of the two."""
 
     admin_key: str | None = None
     ticket: str | None = None
@@ -358,7 +362,7 @@ class SignIn:
 
 @dataclass(kw_only=True)
 class SqlQuestion:
-    """What is asked."""
+    """A question in SQL."""
 
     query: str
     """One SELECT of at most 16 KiB, in the spelling of PostgreSQL."""
@@ -377,13 +381,13 @@ class SqlQuestion:
 
 @dataclass(kw_only=True)
 class UploadForm:
-    """The body of [`create_upload`]."""
+    """The form of a user's upload."""
 
     data: bytes
     """The file."""
     tier: Literal["free", "premium", "business"] | None = None
     user_id: str | None = None
-    """With a key: whose upload it is. It stands before the file, or in the query."""
+    """With a key: the user who owns the upload. It comes before the file, or in the query."""
 
 
 @dataclass(kw_only=True)
@@ -392,36 +396,36 @@ class UploadParams:
     headers: dict[str, str]
     method: Literal["PUT", "POST"]
     """
-    `PUT` with all `headers` and the file as the body, or `POST` of a form of all `fields` with the file as the field
-    `file`, last.
+    `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
+    the field `file`.
     """
 
 
 @dataclass(kw_only=True)
 class UploadVerdict:
-    """The verdict on one file. With `created` all fields of an upload link are there, else none of them."""
+    """The verdict on one file. With `created` it has all fields of an upload link, otherwise none of them."""
 
     filename: str | None
     """Null when the file named none."""
     verdict: Literal["created", "duplicate", "repeated", "over_quota", "too_large", "wrong_type", "invalid"]
     """
-    `created`: a link is there. `duplicate`: the file of `duplicate_of` has arrived and has the same hash. `repeated`:
-    an earlier file of this call has the same hash; its link, of the image `duplicate_of`, is for both. Else
-    `over_quota`, `too_large`, `wrong_type` or `invalid`.
+    `created`: the file has a link. `duplicate`: the image `duplicate_of` has a file with the same hash. `repeated`:
+    an earlier file of this call, of the image `duplicate_of`, has the same hash; its link is for both.
+    `over_quota`, `too_large`, `wrong_type` or `invalid`: the file is refused.
     """
     expires_at: datetime | None = None
     """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     params: UploadParams | None = None
     state: Literal["init", "uploaded", "processing", "done", "error"] | None = None
     upload_link: str | None = None
     detail: str | None = None
-    """What is wrong, in a sentence."""
+    """The reason for the verdict, as a sentence."""
     duplicate_of: str | None = None
-    """The image that has this very file; with `duplicate`."""
+    """The image of the same file; with `duplicate` and `repeated`."""
     errors: dict[str, list[str]] | None = None
-    """What is wrong by field; with `invalid`."""
+    """The errors by field; with `invalid`."""
 
 
 @dataclass(kw_only=True)
@@ -434,7 +438,7 @@ class UsageNumbers:
 
 @dataclass(kw_only=True)
 class Versions:
-    """As JPEG or PNG. Null where there is no such version, or not yet."""
+    """Links to the versions, as JPEG or PNG. Null for a version that does not exist, or not yet."""
 
     big_1920: str | None
     big_thumb: str | None
@@ -446,9 +450,12 @@ class Versions:
 @dataclass(kw_only=True)
 class Application:
     allowed_origins: list[str]
-    """Where browsers may use the `application_id` from; empty: from nowhere."""
+    """Origins of pages that may use the `application_id`. Empty: none."""
     application_id: str
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     ed25519_public_key: str | None
@@ -456,7 +463,7 @@ class Application:
     gallery_id: str | None
     name: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
 
 
 @dataclass(kw_only=True)
@@ -482,9 +489,12 @@ class ApplicationWithSecrets:
     """An application with the secrets that are shown once."""
 
     allowed_origins: list[str]
-    """Where browsers may use the `application_id` from; empty: from nowhere."""
+    """Origins of pages that may use the `application_id`. Empty: none."""
     application_id: str
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     ed25519_public_key: str | None
@@ -492,7 +502,7 @@ class ApplicationWithSecrets:
     gallery_id: str | None
     name: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     older_keys_until: datetime | None = None
     """The end of the older keys; present after a rotation."""
     secret_key: str | None = None
@@ -527,7 +537,7 @@ class BoostRule:
     """The score is multiplied by it; a factor below 1 buries."""
     external_id: str | None = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
@@ -541,26 +551,29 @@ class CohortRow:
     """Visitors first seen in the same period."""
 
     cohort: datetime
-    """When that period begins."""
+    """The start of that period."""
     returned: list[ReturnedItem]
-    """How many of them were seen in the first period (all), the one after it, and so on."""
+    """The number of them who were seen in the first period (all of them), in the next one, and so on."""
     visitors: int
 
 
 @dataclass(kw_only=True)
 class CountRow:
-    """Events of a group within a bucket; the fields of `group_by` are there, the others not."""
+    """Events of a group within a bucket. Of the group's fields only those in `group_by` are present."""
 
     bucket: datetime | None
     count: int
     application: str | None = None
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     category: str | None = None
     name: str | None = None
     sessions: int | None = None
     """
-    Different values of `session_id`; they do not add up over rows. Not there with `sessions=false`, nor for a row that
-    has more events than are kept.
+    Distinct values of `session_id`, which cannot be summed over rows. Absent with `sessions=false`, and for a row
+    whose events are not all kept any more.
     """
 
 
@@ -571,7 +584,7 @@ class CountedImage:
     """A set of images with an order."""
     external_id: str | None = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
 
 
 @dataclass(kw_only=True)
@@ -579,7 +592,7 @@ class CountedIn:
     day: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     hour: datetime
-    """The roll-ups by hour and by day that hold it (UTC)."""
+    """The roll-ups by hour and by day (UTC) that count it."""
     gallery: CountedImage | None = None
 
 
@@ -589,14 +602,14 @@ class DatasetLoad:
 
     created: int
     rejected: list[RejectedRow]
-    """The first 1,000 rows that were not taken."""
+    """The first 1,000 rejected rows."""
     rejected_count: int
     removed: int
-    """Images that left the gallery, since a full feed does not have them any more."""
+    """Images that were removed from the gallery, because the full feed no longer has them."""
     unchanged: int
     updated: int
     not_removed: str | None = None
-    """Why a full feed removed nothing, in a sentence."""
+    """The reason why a full feed removed nothing, as a sentence."""
 
 
 @dataclass(kw_only=True)
@@ -609,7 +622,7 @@ class DatasetRow:
     """The picture."""
     access_tier: Literal["free", "premium", "business"] | None = None
     created_at: datetime | None = None
-    """Also with another offset, or a date alone. The time of the first load unless stated."""
+    """Other offsets and a date alone are accepted too. By default the time of the first load."""
     height: int | None = None
     link: str | None = None
     """The page behind the picture."""
@@ -624,9 +637,9 @@ class DatasetRow:
 @dataclass(kw_only=True)
 class Erasure:
     erasure_id: str
-    """A request to erase what a session did."""
+    """A request to erase the events of a session."""
     events: int | None
-    """How many events were erased; null while that is not known."""
+    """The number of erased events; null until it is known."""
     finished_at: datetime | None
     requested_at: datetime
     """Events received up to then are erased; later ones of the same session are new."""
@@ -645,11 +658,14 @@ class ErasureList:
 @dataclass(kw_only=True)
 class Event:
     application: str
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     category: str
     data: dict[str, Any]
     event_id: str
-    """One event as its sender names it, or as the server does when the sender does not."""
+    """An event. The sender may choose the id; otherwise the server does."""
     name: str
     received_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
@@ -675,7 +691,7 @@ class EventBatch:
 class EventDataVerdict:
     errors: dict[str, list[str]]
     """
-    Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
+    Sentences by field path, as in the `errors` of a problem document. The empty path stands for the whole body and is
     shown as `body`.
     """
     valid: bool
@@ -687,33 +703,33 @@ class EventDataVerdict:
 class EventList:
     events: list[Event]
     next_cursor: str | None
-    """Null at the end. A page may be short, or empty, and the list go on all the same."""
+    """Null at the end of the list. A page before the end may be short or empty."""
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked for that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): the list is complete from then on.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). The list is complete
+    from this `timestamp` on.
     """
 
 
 @dataclass(kw_only=True)
 class EventReceipt:
-    """What became of an event."""
+    """The state of an event."""
 
     status: Literal["waiting", "counted", "quarantined"]
     """
-    `waiting`: it is counted within a second. `counted`: it was counted, once. `quarantined`: it was accepted and does not
-    count.
+    `waiting`: it is counted within a second. `counted`: it was counted, once. `quarantined`: it was accepted and
+    does not count.
     """
     counted_in: CountedIn | None = None
     errors: dict[str, list[str]] | None = None
     """
-    Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
+    Sentences by field path, as in the `errors` of a problem document. The empty path stands for the whole body and is
     shown as `body`.
     """
     quarantined_at: datetime | None = None
     """A time: RFC 3339, answered in UTC with microseconds."""
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"] | None = None
-    """Why it is quarantined."""
+    """The reason why it is quarantined."""
 
 
 @dataclass(kw_only=True)
@@ -724,16 +740,19 @@ class EventType:
     description: str | None
     name: str
     on_invalid: Literal["reject", "quarantine"]
-    """What becomes of an event that does not fit the schema of its type."""
+    """The treatment of an event that does not fit the schema of its type."""
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     schema: dict[str, Any] | bool | None
     updated_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     version: int
-    """Rises with every other schema; never used again."""
+    """Rises with each change of the schema, and is never reused."""
     warnings: list[str] | None = None
-    """In the answer to a PUT: what of the schema is not checked. A `format` describes a value; a `pattern` checks it."""
+    """
+    In the answer to a PUT: the parts of the schema that are not checked. A `format` only describes a value; a
+    `pattern` checks it.
+    """
 
 
 @dataclass(kw_only=True)
@@ -752,11 +771,14 @@ class EventTypeSettings:
 @dataclass(kw_only=True)
 class EventWithReceipt:
     application: str
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     category: str
     data: dict[str, Any]
     event_id: str
-    """One event as its sender names it, or as the server does when the sender does not."""
+    """An event. The sender may choose the id; otherwise the server does."""
     name: str
     received_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
@@ -774,7 +796,7 @@ class EventWithReceipt:
 class ExcludeRule:
     external_id: str | None = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
@@ -791,40 +813,40 @@ class ExperimentArm:
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """A way to order a gallery. Without any event every one of them is exactly newest first."""
+    """A rule that ranks images. Without events every strategy shows the newest image first."""
     views: int
     visitors: int
 
 
 @dataclass(kw_only=True)
 class FeatureReport:
-    """What most answers are."""
+    """Rows with the basis of the answer."""
 
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     rows: list[FeatureRow]
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
 @dataclass(kw_only=True)
 class FunnelReport:
-    """What most answers are."""
+    """Rows with the basis of the answer."""
 
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     rows: list[FunnelRow]
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
@@ -833,13 +855,13 @@ class GalleryItem:
     external_id: str | None
     height: int | None
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     link: str | None
     name: str | None
     place: str | None
     """
-    The place receipt. A view or click that returns it in its envelope tells ranking where the image was seen. Null
-    outside of a page.
+    The place receipt. A view or click that returns it beside its `data` proves the rank at which the image was
+    served. Null outside of a page.
     """
     position: int | None
     """From 1; null for an image that the order does not have yet."""
@@ -849,8 +871,8 @@ class GalleryItem:
     """For an `<img>`: every version with its width."""
     srcset_webp: str | None
     """
-    For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where that was made; null when it
-    was not.
+    For a `<source type="image/webp">` before that `<img>`: the same widths, as WebP where it exists. Null without
+    WebP.
     """
     thumbhash: str | None
     url: str | None
@@ -859,7 +881,7 @@ class GalleryItem:
     clicks: int | None = None
     counted_clicks: int | None = None
     counted_views: int | None = None
-    """What a guarded gallery ranks by."""
+    """The views and clicks by which a guarded gallery ranks."""
     views: int | None = None
     weight: int | None = None
 
@@ -873,15 +895,15 @@ class GalleryPage:
     items: list[GalleryItem]
     next_cursor: str | None
     order_id: str
-    """The published order that the page is of."""
+    """The published order of the page."""
     published_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """A way to order a gallery. Without any event every one of them is exactly newest first."""
+    """A rule that ranks images. Without events every strategy shows the newest image first."""
     restarted: bool | None = None
-    """True when the cursor's order is no longer kept, so that images may repeat; else absent."""
+    """True if the cursor's order is no longer kept, so that images may repeat. Absent otherwise."""
 
 
 @dataclass(kw_only=True)
@@ -914,7 +936,7 @@ class Image:
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     error: str | None
-    """Why the image ended in state `error`, in a sentence."""
+    """The reason for the state `error`, as a sentence."""
     error_code: (
         Literal[
             "truncated",
@@ -934,13 +956,13 @@ class Image:
     filename: str
     height: int | None
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     link: str | None
     metadata: dict[str, Any]
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     renditions: list[Rendition]
-    """Every file of a version, one for each name and type: with WebP switched on, a name may be there twice."""
+    """Every file of a version, one for each name and type. With WebP switched on, a name may occur twice."""
     sha256: str | None
     """Of the original, hexadecimal."""
     state: Literal["init", "uploaded", "processing", "done", "error"]
@@ -952,16 +974,19 @@ class Image:
     url: str | None
     """The address of a dataset's picture, which has no versions."""
     versions: Versions
-    """All null until the image is `done`; `original` is there on `error` too, and only for keys and the image's own user."""
+    """
+    All null until the image is `done`. `original` is present on `error` too, but only for keys and the image's own
+    user.
+    """
     visibility: Literal["public", "private"]
-    """Whether everybody may see it."""
+    """`public`: everybody whose tier suffices sees it. `private`: only keys see it, and the user who uploaded it."""
     width: int | None
     """Pixels, upright."""
 
 
 @dataclass(kw_only=True)
 class ImageChange:
-    """What may be changed; what is left out stays."""
+    """The fields to change. Absent fields stay as they are."""
 
     access_tier: Literal["free", "premium", "business"] | None = None
     link: str | None = None
@@ -985,16 +1010,16 @@ class Job:
     created_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     deaths: int
-    """Workers that died on it."""
+    """Workers that died during it."""
     job_id: str
     """A piece of background work."""
     kind: str
     reason: str
-    """Why it was given up."""
+    """The reason why it was given up."""
     state: Literal["dead"]
     """Always `dead`: jobs that wait or run are not listed."""
     subject: str
-    """What the job is about: an image, a project."""
+    """The id of what the job processes, such as an image or a project."""
 
 
 @dataclass(kw_only=True)
@@ -1007,7 +1032,7 @@ class JobList:
 class NewApplication:
     name: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     allowed_origins: list[str] | None = None
     """Such as `https://shop.example`; none by default. Each has at most 255 characters."""
 
@@ -1033,8 +1058,8 @@ class NewEvent:
     event_id: str | None = None
     place: str | None = None
     """
-    The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where the
-    image was seen. One that is not valid is ignored.
+    The place receipt of the gallery's item that was seen or clicked. With it, the strategy `interest` learns where
+    the image was seen. An invalid one is ignored.
     """
     visitor_id: str | None = None
 
@@ -1054,7 +1079,7 @@ class NewImage:
 
     filename: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     access_tier: Literal["free", "premium", "business"] | None = None
     content_type: str | None = None
     gallery_id: str | None = None
@@ -1075,7 +1100,7 @@ class NewImage:
 class NewImages:
     files: list[BatchFile]
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     access_tier: Literal["free", "premium", "business"] | None = None
     gallery_id: str | None = None
     tags: list[str] | None = None
@@ -1095,7 +1120,7 @@ class OptionalUploadLink:
     expires_at: datetime | None = None
     """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     params: UploadParams | None = None
     state: Literal["init", "uploaded", "processing", "done", "error"] | None = None
     upload_link: str | None = None
@@ -1107,32 +1132,32 @@ class OrderEstimate:
     gallery_id: str
     """A set of images with an order."""
     interval: list[float] | None
-    """The 95 % interval of the lift."""
+    """The 95 % confidence interval of the lift."""
     lift: float | None
-    """Clicks by the order asked about above those by the gallery's own, as a part of these."""
+    """The difference in clicks, as a share of those of the gallery's own order."""
     message: str | None
-    """`not enough data yet` while that is so, with what is missing."""
+    """`not enough data yet`, and what is missing. Null otherwise."""
     order: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """The one that is asked about."""
+    """The strategy that is estimated."""
     order_clicks: float | None
     places: int
-    """So many places of both are compared, from the first one on."""
+    """The number of ranks that are compared, from the top."""
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """The gallery's own, which is shown."""
+    """The gallery's own strategy, which visitors see."""
     strategy_clicks: float | None
-    """Clicks of a visitor who scrolls through all of these, by either order."""
+    """Expected clicks of a visitor who scrolls through all of these, in each of the two orders."""
 
 
 @dataclass(kw_only=True)
 class PathReport:
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     rows: list[PathRow]
     """Paths of exactly `depth` steps, the most common first."""
     transitions: list[PathRow]
@@ -1141,8 +1166,8 @@ class PathReport:
     """Sessions, each split after 30 minutes of silence."""
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
@@ -1152,7 +1177,7 @@ class PinRule:
     """From 1."""
     external_id: str | None = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     tag: str | None = None
     """Selects every image with the tag."""
     from_: datetime | None = None
@@ -1167,7 +1192,7 @@ class Project:
     """A time: RFC 3339, answered in UTC with microseconds."""
     name: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
 
@@ -1191,7 +1216,10 @@ class ProjectUsage:
     events: int
     """Events that count, over all time."""
     images: int
-    """Images, those of datasets included. Uploads that never arrived and pictures that left with a full feed do not count."""
+    """
+    Images, those of datasets included. Uploads that never arrived and pictures that a complete feed removed do not
+    count.
+    """
     quarantined: QuarantineUsage
     quotas: ProjectQuotas
     rollup_rows_today: int
@@ -1214,9 +1242,9 @@ class QuarantineCause:
     name: str
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
-    Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
-    gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
-    `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
+    The reason why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the
+    project has no such gallery, or the gallery no such image. `invalid`: it lacks what a view or click needs. `failed`:
+    the server could not apply it. `too_many_names`: the project's events have used up the new roll-up rows of this day.
     """
 
 
@@ -1228,11 +1256,14 @@ class QuarantineCauseList:
 @dataclass(kw_only=True)
 class QuarantinedEvent:
     application: str
-    """A trusted sender of events within a project; public, so it can only write events and read public galleries."""
+    """
+    A sender of events in a project, such as a web site. The id is public: it sends events and reads public
+    galleries.
+    """
     category: str
     data: dict[str, Any]
     event_id: str
-    """One event as its sender names it, or as the server does when the sender does not."""
+    """An event. The sender may choose the id; otherwise the server does."""
     name: str
     received_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
@@ -1242,16 +1273,16 @@ class QuarantinedEvent:
     """A time: RFC 3339, answered in UTC with microseconds."""
     errors: dict[str, list[str]]
     """
-    Field path to sentences, as the `errors` of a problem document. The empty path speaks of the body as a whole and is
+    Sentences by field path, as in the `errors` of a problem document. The empty path stands for the whole body and is
     shown as `body`.
     """
     quarantined_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     reason: Literal["schema", "unknown_image", "invalid", "failed", "too_many_names"]
     """
-    Why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the project has no such
-    gallery or image. `invalid`: it lacks what a gallery's event needs. `failed`: the server could not apply it.
-    `too_many_names`: the project's events have made as many new rows in roll-ups today as they may.
+    The reason why an event is quarantined. `schema`: it does not fit the schema of its type. `unknown_image`: the
+    project has no such gallery, or the gallery no such image. `invalid`: it lacks what a view or click needs. `failed`:
+    the server could not apply it. `too_many_names`: the project's events have used up the new roll-up rows of this day.
     """
     schema_version: int | None = None
     """The version of the schema that the event is checked against; absent when its type has none."""
@@ -1265,10 +1296,10 @@ class RankExplanation:
     age_factor: float
     arm: Literal["control", "treatment"] | None
     boost: float
-    """What the rules multiply the score by."""
+    """The factor of the rules."""
     bound: float
     click_rate: float
-    """The gallery's clicks a view, and how many views it is worth, in the strategy `ctr`."""
+    """The gallery's clicks per view in the strategy `ctr`, and the number of views that it counts as."""
     click_rate_views: float
     click_weight: int
     clicks: int
@@ -1276,26 +1307,26 @@ class RankExplanation:
     counted_views: int
     decayed_clicks: float
     decayed_views: float
-    """Views and clicks, each counted less the older it is."""
+    """Views and clicks, which count less the older they are."""
     draw: float | None
-    """What the image is given the chance to be, in the strategy `interest` once enough is known; else null."""
+    """The appeal that `interest` drew for this order, once enough is known. Null otherwise."""
     exposure: float
     formula: str
-    """How the score follows from the parts."""
+    """The formula of the score, with the names of these fields."""
     gallery_id: str
     """A set of images with an order."""
     guard: bool
-    """Without what the gallery's guard left out; a guarded gallery ranks by these."""
+    """True if the gallery ranks by `counted_views` and `counted_clicks`, which exclude what its guard ignores."""
     hits: float
     """
-    Clicks, and views times the attention of their place and the image's age, where the server knows the place; each
-    counted less the older it is.
+    Clicks, and views times the attention of their rank and the factor of the image's age, of events with a valid
+    place receipt. Both count less the older they are.
     """
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     m: float
     """
-    Mean and standard deviation of what the image's appeal is believed to be:
+    Mean and standard deviation of the estimated appeal of the image:
     `m = (prior_shape + hits) / (prior_shape / prior_mean + exposure)`, `sd = sqrt(prior_shape + hits) / (…)`.
     """
     neighbours: Neighbours
@@ -1306,7 +1337,10 @@ class RankExplanation:
     position: int | None
     """From 1; null while the order does not have the image."""
     prior_mean: float
-    """The mean appeal of the gallery's images, and how alike they are."""
+    """
+    The mean appeal of the gallery's images, and its shape: the standard deviation is `prior_mean /
+    sqrt(prior_shape)`.
+    """
     prior_shape: float
     published_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
@@ -1314,11 +1348,11 @@ class RankExplanation:
     score: float
     sd: float
     snapshot: int
-    """Which of the orders side by side."""
+    """The number of the concurrent order, from 0."""
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """A way to order a gallery. Without any event every one of them is exactly newest first."""
+    """A rule that ranks images. Without events every strategy shows the newest image first."""
     temper: float
     view_weight: int
     views: int
@@ -1351,12 +1385,12 @@ class RankingSettings:
     strategy: Literal[
         "newest", "weight", "weight_decay", "trending", "ctr", "interest", "interest_fixed", "manual", "random"
     ]
-    """A way to order a gallery. Without any event every one of them is exactly newest first."""
+    """A rule that ranks images. Without events every strategy shows the newest image first."""
     view_weight: int
     guard: bool | None = None
     """
-    It ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as can be told. With a key
-    only.
+    True if it ranks by `counted_views` and `counted_clicks`: without robots and forged clicks, as far as the guard
+    detects them. With a key only.
     """
     holdout_control: Literal["newest", "weight"] | None = None
     """With a key only."""
@@ -1366,40 +1400,40 @@ class RankingSettings:
 
 @dataclass(kw_only=True)
 class ReportBasis:
-    """What every answer tells of itself."""
+    """The basis of an answer."""
 
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
 @dataclass(kw_only=True)
 class RetentionReport:
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     events_without_visitor: int
-    """Events that name no `visitor_id`: who sent them is not known, and not guessed from sessions."""
+    """Events without a `visitor_id`. They are left out, because sessions do not identify visitors."""
     note: str | None
-    """Says so when there are such events."""
+    """A sentence about such events, if there are any."""
     rows: list[CohortRow]
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
 @dataclass(kw_only=True)
 class RulePeriod:
-    """When a rule holds: from `from`, included, to `until`, excluded."""
+    """The time in which a rule holds: from `from`, included, to `until`, excluded."""
 
     from_: datetime | None = None
     """A time: RFC 3339, answered in UTC with microseconds."""
@@ -1427,19 +1461,19 @@ class SqlColumn:
 @dataclass(kw_only=True)
 class SqlReport:
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     columns: list[SqlColumn]
     """In the order of the query."""
     rows: list[dict[str, Any]]
     """An object for each row, by the names of the columns."""
     truncated: bool
-    """There are more rows, which are not given."""
+    """True if there are more rows than the answer has."""
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
@@ -1456,7 +1490,7 @@ class StoredGalleryRules:
 
 @dataclass(kw_only=True)
 class StoredGalleryRulesPublished:
-    """What was stored, and whether the next page shows it."""
+    """The stored change; `published` is true if the next page shows it."""
 
     boost: list[BoostRule]
     exclude: list[ExcludeRule]
@@ -1473,7 +1507,7 @@ class StreamMessage:
     at: datetime | None = None
     """A time: RFC 3339, answered in UTC with microseconds."""
     error: str | None = None
-    """Why the image ended in `error`, in a sentence."""
+    """The reason for the state `error`, as a sentence."""
     error_code: (
         Literal[
             "truncated",
@@ -1491,9 +1525,9 @@ class StreamMessage:
         | None
     ) = None
     image_id: str | None = None
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     project_id: str | None = None
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     seq: int | None = None
     state: Literal["init", "uploaded", "processing", "done", "error"] | None = None
     versions: Versions | None = None
@@ -1514,7 +1548,7 @@ class StreamTicket:
 @dataclass(kw_only=True)
 class TestClock:
     now: datetime
-    """What the product's clock tells; it runs on from there."""
+    """The time of the product's clock, which continues from there."""
 
 
 @dataclass(kw_only=True)
@@ -1524,7 +1558,7 @@ class UploadLink:
     expires_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str
-    """One picture with its original and its versions."""
+    """An image with its original and its versions."""
     params: UploadParams
     state: Literal["init", "uploaded", "processing", "done", "error"]
     upload_link: str
@@ -1544,17 +1578,17 @@ class UploadList:
 
 @dataclass(kw_only=True)
 class CountReport:
-    """What most answers are."""
+    """Rows with the basis of the answer."""
 
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     rows: list[CountRow]
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
@@ -1566,14 +1600,17 @@ class Experiment:
     """A set of images with an order."""
     holdout_percent: int
     interval: list[float] | None
-    """The 95 % interval of the lift, visitors being what is drawn (delta method)."""
+    """The 95 % confidence interval of the lift, over visitors (delta method)."""
     lift: float | None
-    """Clicks a session of the treatment above those of the control, as a part of these."""
+    """The difference in clicks per session, as a share of those of the control: (treatment - control) / control."""
     message: str | None
-    """`not enough data yet` while that is so; or that nothing is compared, both groups seeing the same order."""
+    """`not enough data yet`, or a note that both groups see the same order. Null otherwise."""
     sample_ratio: SampleRatio
     treatment: ExperimentArm
-    """Of the gallery's strategy and of its `holdout_control`, while these and `holdout_percent` were what they are now."""
+    """
+    The groups of the gallery's strategy and of its `holdout_control`, measured while these and `holdout_percent`
+    had their present values.
+    """
 
 
 @dataclass(kw_only=True)
@@ -1587,23 +1624,23 @@ class Gallery:
     name: str
     page: PublicPage
     page_size: int
-    """Items of a page when the request does not say."""
+    """Items of a page by default."""
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     ranking: RankingSettings
     updated_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     visibility: Literal["public", "private"]
-    """Whether everybody may see it."""
+    """`public`: everybody whose tier suffices sees it. `private`: only keys see it, and the user who uploaded it."""
     applied_events: int | None = None
     """View and click events counted so far. With a key only."""
     ignored_events: int | None = None
-    """Of these, those that the guard left out of the ranking. With a key only."""
+    """Those of them that the guard excludes from the ranking. With a key only."""
 
 
 @dataclass(kw_only=True)
 class GalleryChange:
-    """What to change of a gallery."""
+    """The fields of a gallery to change. Absent fields stay as they are."""
 
     access_tier: Literal["free", "premium", "business"] | None = None
     name: str | None = None
@@ -1621,7 +1658,7 @@ class GalleryList:
 
 @dataclass(kw_only=True)
 class GalleryPublished:
-    """What was stored, and whether the next page shows it."""
+    """The stored change; `published` is true if the next page shows it."""
 
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
@@ -1632,20 +1669,20 @@ class GalleryPublished:
     name: str
     page: PublicPage
     page_size: int
-    """Items of a page when the request does not say."""
+    """Items of a page by default."""
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     ranking: RankingSettings
     updated_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     visibility: Literal["public", "private"]
-    """Whether everybody may see it."""
+    """`public`: everybody whose tier suffices sees it. `private`: only keys see it, and the user who uploaded it."""
     published: bool
     """False if the gallery's orders are still being made."""
     applied_events: int | None = None
     """View and click events counted so far. With a key only."""
     ignored_events: int | None = None
-    """Of these, those that the guard left out of the ranking. With a key only."""
+    """Those of them that the guard excludes from the ranking. With a key only."""
 
 
 @dataclass(kw_only=True)
@@ -1669,9 +1706,9 @@ class GalleryRules:
 @dataclass(kw_only=True)
 class GalleryUsage:
     as_of: datetime
-    """All events that were applied by then are in it."""
+    """The answer contains all events that were applied by then."""
     served_from: Literal["rollup", "raw"]
-    """Where the numbers come from."""
+    """The source of the figures."""
     experiment: Experiment | None
     over_time: list[GalleryUsageBucket]
     placed_share: float | None
@@ -1683,8 +1720,8 @@ class GalleryUsage:
     total: UsageNumbers
     complete_from: datetime | None = None
     """
-    There when events with an earlier `timestamp` are asked about that are not all kept any more
-    (`EYELINE_EVENTS_KEEP_DAYS`): what is found in events is complete from then on, and too small before.
+    Present if the span reaches back before the retention period (`EYELINE_EVENTS_KEEP_DAYS`). Figures that need
+    events are complete from this `timestamp` on, and too small before.
     """
 
 
@@ -1694,11 +1731,11 @@ class NewGallery:
 
     name: str
     project_id: str
-    """The owner of images, galleries and events; the wall between tenants."""
+    """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     access_tier: Literal["free", "premium", "business"] | None = None
     page: PublicPageChange | None = None
     page_size: int | None = 20
-    """Items of a page when the request does not say."""
+    """Items of a page by default."""
     ranking: RankingChange | None = None
     visibility: Literal["public", "private"] | None = None
 

@@ -104,12 +104,14 @@ mod tests {
     async fn a_signal_drains_first_and_the_next_one_stops() {
         let (supervisor, begun, stop) = supervisor(LONG);
         let (signal, signals) = futures::channel::mpsc::unbounded();
-        let running = tokio::spawn(supervisor.run(signals, LONG));
-        signal.unbounded_send(()).expect("it listens");
-        begun.cancelled().await;
-        assert!(!stop.is_cancelled(), "requests are still taken");
-        signal.unbounded_send(()).expect("it listens");
-        assert_eq!(running.await.expect("no panic"), Ok(()));
+        let operator = async {
+            signal.unbounded_send(()).expect("it listens");
+            begun.cancelled().await;
+            assert!(!stop.is_cancelled(), "requests are still taken");
+            signal.unbounded_send(()).expect("it listens");
+        };
+        let (outcome, ()) = tokio::join!(supervisor.run(signals, LONG), operator);
+        assert_eq!(outcome, Ok(()));
         assert!(stop.is_cancelled());
     }
 

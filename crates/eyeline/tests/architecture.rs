@@ -241,6 +241,7 @@ fn unsafe_code_and_new_threads_are_in_few_places() {
     let spawning = [
         "eyeline-core/schema/mod.rs",
         "eyeline-lake/file.rs",
+        "eyeline-sandbox/confine.rs",
         "eyeline-store/inbox/sqlite/mod.rs",
         "eyeline-store/inbox/sqlite/writer.rs",
         "eyeline-store/objects/s3/writing.rs",

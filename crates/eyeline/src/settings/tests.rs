@@ -270,7 +270,7 @@ fn some_of_the_roles_need_shared_engines_and_one_sentence_names_all_that_are_not
     {
         assert!(sentence.contains(part), "{part} in {sentence}");
     }
-    for name in ["EYELINE_SECRET has to be set", "EYELINE_ADMIN_KEY has to be set"] {
+    for name in ["  secret has to be set", "  admin_key has to be set"] {
         assert!(error.contains(name), "{name} in {error}");
     }
     let shared = [("EYELINE_CATALOG_URL", "postgres://u@h/d"), ("EYELINE_CACHE_URL", "redis://h:1/0")];

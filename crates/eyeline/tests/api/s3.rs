@@ -2,8 +2,11 @@
 //!
 //! The store is that of `EYELINE_TEST_S3_URL`, which `scripts/with-s3` starts.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
 use eyeline::flow::photo::sweep;
 use eyeline::secrets::{sha256, to_hex};
 use eyeline::settings::Settings;
@@ -255,7 +258,11 @@ async fn a_users_own_upload_passes_the_server_and_ends_in_the_bucket() {
     // Longer than one part; what follows a JPEG is not looked at.
     file.resize(7 * 1024 * 1024, 0);
     let form = crate::uploads::form(&[("user_id", "anna"), ("tier", "free")], "mine.jpg", &file);
-    let made = crate::uploads::post(&server, &tenant.secret_key, form).await;
+    // In pieces, as the network brings it.
+    let pieces: Vec<Result<Bytes, Infallible>> =
+        form.chunks(16 * 1024).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let body = Body::from_stream(futures::stream::iter(pieces));
+    let made = crate::uploads::post(&server, &tenant.secret_key, body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     let image = made.json();
     assert_eq!(image["state"], "done", "{image}");

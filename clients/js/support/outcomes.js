@@ -47,7 +47,7 @@ export const PAGES = {
     await shows(page);
     await arrives(shop, { session_id: await session(page), name: 'view' });
   },
-  'docs/embed.md: Reserve its place, and give it links of its own': async (page) => {
+  'docs/embed.md: Reserve its place, and give it links': async (page) => {
     await shows(page);
     assert.ok((await page.locator('eyeline-gallery').boundingBox()).height >= page.viewportSize().height);
     const border = await page.locator('eyeline-gallery [part=tile]').first().evaluate((tile) => getComputedStyle(tile).borderTopColor);

@@ -59,7 +59,7 @@ impl Engines {
         })
     }
 
-    /// Asks every engine at once whether it answers. One that takes longer than [`PATIENCE`] counts as unreachable.
+    /// Asks every engine at once whether it answers. One that takes longer than `PATIENCE` counts as unreachable.
     pub async fn check(&self) -> Vec<EngineState> {
         let asked = async |name, is_required, ping: BoxFuture<'_, Result<(), Error>>| EngineState {
             name,

@@ -46,7 +46,7 @@ pub fn confine(bounds: &Bounds) -> io::Result<Confinement> {
     Ok(Confinement { landlock, seccomp })
 }
 
-/// What Landlock enforces on this machine: [`confine`] in a worker reaches the same.
+/// The enforcement by Landlock on this machine, which [`confine`] in a worker reaches too.
 pub fn landlock_of_this_machine() -> Enforcement {
     // Only the thread is restricted, and it ends here.
     let tried = std::thread::spawn(|| restrict_access().unwrap_or(Enforcement::None)).join();

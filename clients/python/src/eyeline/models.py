@@ -251,7 +251,7 @@ class Readiness:
     ready: bool
     """True if requests should be sent to this server."""
     roles: list[str]
-    """What the process does: `api`, `worker`, `ingest`."""
+    """The roles of the process: `api`, `worker`, `ingest`."""
     stopping: bool
     """True once the process was asked to stop."""
     troubles: list[str]

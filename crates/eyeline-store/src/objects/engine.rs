@@ -1,4 +1,4 @@
-//! What every engine of objects does.
+//! The interface of engines of objects.
 
 use std::ops::Range;
 use std::sync::Arc;

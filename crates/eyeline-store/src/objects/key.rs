@@ -157,6 +157,11 @@ fn random() -> String {
     let mut bytes = [0; 16];
     // The system's generator fails only where the process could not continue anyway.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("the system gives no random bytes: {error}"));
+    hex(&bytes)
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use url::form_urlencoded;
 
+use super::key::hex;
 use super::location::{Location, Place};
 use super::s3::sign::{Form, Site, Unsigned};
 use super::{Area, ObjectKey};
@@ -88,7 +89,7 @@ impl Upload {
             expires_at: self.expires_at.micros(),
             bytes_max: self.bytes_max,
             bytes: self.exact.map(|(bytes, _)| bytes),
-            sha256: self.exact.map(|(_, sha256)| sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: self.exact.map(|(_, sha256)| hex(&sha256)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where the objects are, as an operator states it.
+//! The place of the objects, as an operator states it.
 
 use std::path::PathBuf;
 

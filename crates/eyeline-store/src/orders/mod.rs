@@ -152,8 +152,8 @@ fn bytes(megabytes: u32) -> u64 {
     u64::from(megabytes) * 1024 * 1024
 }
 
-/// What a record of so many bytes counts towards the bound. A small one takes a block all the same, so that their number
-/// is bounded too.
+/// The bytes that a record of this size counts towards the bound: whole blocks, so that the number of small ones is
+/// bounded too.
 fn charged(bytes: u64) -> u64 {
     const BLOCK_BYTES: u64 = 4096;
     bytes.max(1).next_multiple_of(BLOCK_BYTES)

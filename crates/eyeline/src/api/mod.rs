@@ -114,7 +114,7 @@ fn routes(app: &App) -> (axum::Router, Arc<Parameters>) {
     (routes.with_state(app.clone()), Arc::new(Parameters::of(&document)))
 }
 
-/// What every process answers, whatever its roles.
+/// The routes of every process, whatever its roles.
 fn for_operators() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame()).merge(operations::root_routes())
 }

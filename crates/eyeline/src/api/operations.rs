@@ -52,7 +52,7 @@ struct Readiness {
     ready: bool,
     /// True once the process was asked to stop.
     stopping: bool,
-    /// What the process does: `api`, `worker`, `ingest`.
+    /// The roles of the process: `api`, `worker`, `ingest`.
     roles: Vec<String>,
     engines: Vec<Engine>,
     /// Further reasons why the server is not ready, as sentences.

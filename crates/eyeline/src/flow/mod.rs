@@ -43,7 +43,7 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Flow(Arc<Steps>);
 
-/// What steps take.
+/// The steps, and what they take.
 pub struct Steps {
     pub engines: Engines,
     pub settings: Arc<Settings>,

@@ -14,7 +14,7 @@ use crate::support::{ADMIN_KEY, Answer, Server, Tenant, request, text};
 const FILE: &[u8] = b"any bytes: what they are, the worker finds out";
 
 fn hex(bytes: &[u8]) -> String {
-    eyeline::flow::photo::upload::hex(bytes)
+    eyeline::secrets::to_hex(bytes)
 }
 
 fn stated(tenant: &Tenant) -> Value {

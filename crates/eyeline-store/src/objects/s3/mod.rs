@@ -33,7 +33,7 @@ use writing::{PART_BYTES, Upload};
 const WHOLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Objects of one folder that are written concurrently.
 const WRITES_MAX: usize = 4;
-/// How long browsers and proxies keep a public version, which never changes but may become private.
+/// Browsers and proxies keep a public version for a day: it never changes, but may become private.
 const PUBLIC_CACHING: &str = "public, max-age=86400, immutable";
 const PRIVATE_CACHING: &str = "private, max-age=300";
 

@@ -22,7 +22,7 @@ use crate::objects::{ObjectKey, Reading};
 const PIECE_BYTES: usize = 64 * 1024;
 /// The longest wait for the next piece.
 const PIECE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often the rest of an object is asked for again.
+/// The most requests for the rest of an object after a connection broke.
 const RESUMES_MAX: u32 = 3;
 
 /// `None` if the object does not exist.
@@ -87,7 +87,7 @@ fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
     (first <= last).then_some((first..last.checked_add(1)?, total.parse().ok()?))
 }
 
-/// What is still to be read.
+/// The part of an object that is not read yet.
 struct Rest {
     store: Arc<Store>,
     key: ObjectKey,

@@ -9,6 +9,8 @@ use serde_json::json;
 use sha2::Sha256;
 use url::Url;
 
+use crate::objects::key::hex;
+
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 #[derive(Clone)]
@@ -34,7 +36,7 @@ pub(in crate::objects) struct Unsigned<'a> {
     pub headers: Map<'a>,
 }
 
-/// What a form may send.
+/// The limits of a form.
 pub(in crate::objects) struct Form<'a> {
     pub key: &'a str,
     pub content_type: Option<&'a str>,
@@ -116,7 +118,7 @@ impl Site {
         let expiration = form.expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
         let policy = STANDARD.encode(json!({"expiration": expiration, "conditions": conditions}).to_string());
         let key = scope.iter().fold(format!("AWS4{}", self.access.secret).into_bytes(), |key, part| mac(&key, part));
-        let signature = mac(&key, &policy).iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex(&mac(&key, &policy));
         fields.extend([("policy", policy), ("x-amz-signature", signature)]);
         fields
     }
@@ -140,7 +142,6 @@ mod tests {
         let secret = "AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned().into_bytes();
         let key = scope.iter().fold(secret, |key, part| mac(&key, part));
         let policy = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9";
-        let signature: String = mac(&key, policy).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(signature, "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e");
+        assert_eq!(hex(&mac(&key, policy)), "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e");
     }
 }

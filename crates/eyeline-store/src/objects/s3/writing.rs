@@ -16,7 +16,7 @@ use crate::objects::engine::Writing;
 
 /// The smallest part that stores take, so that a writer holds little memory.
 pub(super) const PART_BYTES: usize = 5 * 1024 * 1024;
-/// What stores take at most.
+/// The most parts that stores take.
 const PARTS_MAX: usize = 10_000;
 
 pub(super) struct Upload {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::flow::photo::links::Links;
-use crate::flow::photo::upload::hex;
 use crate::flow::photo::versions::Versions;
+use crate::secrets::to_hex;
 use crate::web_address;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,7 +86,7 @@ impl ImageAnswer {
             height: image.height,
             bytes: image.bytes,
             content_type: image.content_type,
-            sha256: image.sha256.map(|sha256| hex(&sha256)),
+            sha256: image.sha256.map(|sha256| to_hex(&sha256)),
             thumbhash: image.thumbhash.map(|hash| STANDARD.encode(hash)),
             visibility: image.visibility,
             access_tier: image.access_tier,

@@ -15,9 +15,8 @@ use eyeline_store::{Error, ObjectKey};
 use futures::TryStreamExt as _;
 
 use super::makers::MakeError;
-use super::upload::hex;
 use crate::flow::{Flow, hints};
-use crate::secrets::sha256;
+use crate::secrets::{sha256, to_hex};
 
 /// The pause before another try when an engine is unavailable.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
@@ -119,7 +118,7 @@ async fn attempt(flow: &Flow, work: &Work) -> Result<Outcome, Error> {
     let (sha256, made) = task.await.map_err(|error| Error::internal("making versions", error))?;
     let Some(made) = made else {
         let sentence =
-            format!("The file that arrived ({bytes} bytes, SHA-256 {}) is not the one announced.", hex(&sha256));
+            format!("The file that arrived ({bytes} bytes, SHA-256 {}) is not the one announced.", to_hex(&sha256));
         return Ok(Outcome::Refused(Refusal { code: ImageErrorCode::NotAsStated, sentence, sha256 }));
     };
     Ok(match made {

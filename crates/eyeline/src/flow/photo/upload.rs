@@ -14,6 +14,7 @@ use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
 
 use crate::flow::{Flow, hints};
+use crate::secrets::to_hex;
 use crate::settings::Settings;
 
 /// The media types that clients may declare. The worker determines the real type from the bytes.
@@ -224,7 +225,7 @@ pub async fn receive<E: std::fmt::Display>(
     if let Some(stated) = policy.bytes.filter(|stated| *stated != received.bytes) {
         return Err(Refusal::OtherSize { stated, sent: received.bytes });
     }
-    if policy.sha256.as_ref().is_some_and(|stated| *stated != hex(&received.sha256)) {
+    if policy.sha256.as_ref().is_some_and(|stated| *stated != to_hex(&received.sha256)) {
         return Err(Refusal::OtherHash);
     }
     let arrived = Arrived { bytes: received.bytes, sha256: Some(received.sha256) };
@@ -299,11 +300,6 @@ pub async fn remove(flow: &Flow, keys: Vec<ObjectKey>) {
     if let Err(error) = flow.catalog.forget_unwanted(forgotten).await {
         tracing::debug!(%error, "deleted objects are still noted as unwanted; the sweep retries");
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn parse_sha256(text: &str) -> Option<[u8; 32]> {

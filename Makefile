@@ -45,7 +45,7 @@ install: build
 
 test:
 	@scripts/install-deps test
-	scripts/with-postgres scripts/with-redis scripts/with-s3 cargo test $(CARGO_FLAGS) --workspace
+	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/with-nats cargo test $(CARGO_FLAGS) --workspace
 	scripts/check-web $(TARGET)/release/eyeline
 	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline

@@ -2,6 +2,7 @@
 //!
 //! The engines may be in use by a running server. The checks change nothing that it would notice.
 
+mod nats;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::inbox::NatsAddress;
 use crate::objects::{Location, Objects};
 use crate::redis_client::Address;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
@@ -86,6 +88,13 @@ pub async fn catalog(url: &str, now: impl Fn() -> Timestamp) -> Vec<Check> {
 
 /// Checks the inbox.
 pub async fn inbox(url: &str) -> Vec<Check> {
+    if NatsAddress::is_meant(url) {
+        let looked = async { nats::Settings::read(&NatsAddress::parse(url).map_err(crate::Error::Conflict)?).await };
+        return match looked.await {
+            Ok(settings) => settings.judge(),
+            Err(error) => vec![unusable("inbox", &error, "EYELINE_INBOX_URL")],
+        };
+    }
     if let Some(missing) = not_made_yet("inbox", url) {
         return vec![missing];
     }

@@ -30,7 +30,7 @@ pub fn pools(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("parts of orders read last", cache::bytes_max(cache::NEAR_URL).unwrap_or(0)),
         ("compiled schemas", event_types::MEMORY_BYTES),
         ("pages of SQLite", sql::CACHE_BYTES),
-        ("inbox", inbox::MEMORY_BYTES as u64),
+        ("inbox", inbox::memory_bytes(&settings.inbox_url()) as u64),
         ("recent ids of events, rate limits", (collect::MEMORY_BYTES + rate_limits::MEMORY_BYTES) as u64),
         ("bodies and answers", settings.body_bytes_max),
         ("connections", connections::MEMORY_BYTES),

@@ -34,8 +34,8 @@ pub const SCHEMES: &[Scheme] = &[
 /// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The most memory of an inbox with this URL: its queue, what is on its way, and the pull of one reader; in NATS also its
-/// cache.
+/// The most memory of an inbox with this URL: its queue, what is on its way, and the pull of one reader. In NATS also
+/// its cache.
 pub fn memory_bytes(url: &str) -> usize {
     match NatsAddress::parse(url) {
         Ok(address) => nats::memory_bytes(nats::partitions(&address)),

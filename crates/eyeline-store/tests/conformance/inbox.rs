@@ -244,7 +244,7 @@ async fn partitions_have_an_order_each() {
         assert_eq!(inbox.partitions(), 4);
         let all: Vec<String> = (0..40).map(|number| number.to_string()).collect();
         let mixed: Vec<Entry> =
-            all.iter().flat_map(|text| (0..3).flat_map(|partition| entries_of(partition, &[text]))).collect();
+            all.iter().flat_map(|text| (0..3).flat_map(move |partition| entries_of(partition, &[text]))).collect();
         for part in mixed.chunks(7) {
             inbox.append(part).await.expect("durable");
         }

@@ -304,9 +304,10 @@ async fn while_it_is_away_every_call_ends_in_bounded_time_and_then_all_goes_on()
     inbox.ping().await.expect("there");
     let head = inbox.head(0).await.expect("a head");
     server.kill();
+    let lost = entries(&["lost"]);
     for _ in 0..3 {
         let (append, pull, newest, waiting, ping, forget) = tokio::join!(
-            in_time(inbox.append(&[Entry { partition: 0, event: b"lost".to_vec() }])),
+            in_time(inbox.append(&lost)),
             in_time(inbox.pull(0, head, 1)),
             in_time(inbox.head(0)),
             in_time(inbox.waiting(0, Offset::START)),
@@ -338,8 +339,9 @@ async fn a_server_that_stands_still_costs_bounded_time() {
     inbox.append(&entries(&["a"])).await.expect("durable");
     let head = inbox.head(0).await.expect("a head");
     server.signal("-STOP");
+    let sent = entries(&["b"]);
     let (append, pull, ping) =
-        tokio::join!(in_time(inbox.append(&entries(&["b"]))), in_time(inbox.pull(0, head, 1)), in_time(inbox.ping()));
+        tokio::join!(in_time(inbox.append(&sent)), in_time(inbox.pull(0, head, 1)), in_time(inbox.ping()));
     assert!(is_away(&append) && is_away(&pull) && is_away(&ping), "{append:?} {pull:?} {ping:?}");
     server.signal("-CONT");
     until("it goes on", async || in_time(inbox.append(&entries(&["c"]))).await.is_ok()).await;

@@ -91,11 +91,11 @@ mod tests {
         assert_eq!(sequences(&cache.from(1, 3, 1_000)), [3, 4, 5]);
         assert_eq!(sequences(&cache.from(1, 3, 101)), [3, 4]);
         assert_eq!(sequences(&cache.from(1, 3, 1)), [3]);
-        assert_eq!(sequences(&cache.from(1, 2, 1_000)), []);
-        assert_eq!(sequences(&cache.from(1, 6, 1_000)), []);
-        assert_eq!(sequences(&cache.from(0, 3, 1_000)), []);
+        assert!(cache.from(1, 2, 1_000).is_empty());
+        assert!(cache.from(1, 6, 1_000).is_empty());
+        assert!(cache.from(0, 3, 1_000).is_empty());
         cache.forget(1, 5);
-        assert_eq!(sequences(&cache.from(1, 4, 1_000)), []);
+        assert!(cache.from(1, 4, 1_000).is_empty());
         assert_eq!(sequences(&cache.from(1, 5, 1_000)), [5]);
     }
 

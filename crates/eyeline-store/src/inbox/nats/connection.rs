@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, ServerInfo, StatusCode};
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, ServerInfo, StatusCode, Subscriber,
+};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use serde::Deserialize;
@@ -159,13 +161,19 @@ impl Connection {
         self.client.server_info()
     }
 
+    /// True if the servers have been away for so long that nobody waits for them.
+    pub(super) fn is_long_away(&self) -> bool {
+        let away_since = *self.up.borrow();
+        self.client.connection_state() != State::Connected && away_since.is_some_and(|since| since.elapsed() > AWAY_MAX)
+    }
+
     /// Waits until a server is there, at most until `until`. Fails at once if they have been away for long.
     pub(super) async fn connected(&self, until: Instant) -> Result<(), Failure> {
         let mut up = self.up.clone();
         while self.client.connection_state() != State::Connected {
-            let away_since = *up.borrow_and_update();
+            up.mark_unchanged();
             let now = Instant::now();
-            if now >= until || away_since.is_some_and(|since| now - since > AWAY_MAX) {
+            if now >= until || self.is_long_away() {
                 return Err(Failure::Away("no server can be reached".to_owned()));
             }
             // Looks again, because an event may be lost.
@@ -187,17 +195,8 @@ impl Connection {
         self.connected(until).await?;
         let answers = self.replies.register(answers_max);
         let reply = format!("{}{}", self.replies.prefix, answers.token);
-        let sent = async {
-            match headers.is_empty() {
-                true => self.client.publish_with_reply(subject, reply, payload).await,
-                false => self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
-            }
-        };
-        match timeout_at(until, sent).await {
-            Ok(Ok(())) => Ok(answers),
-            Ok(Err(error)) => Err(Failure::Away(error.to_string())),
-            Err(_) => Err(Failure::Away("the connection takes no more questions".to_owned())),
-        }
+        self.publish(subject, reply, headers, payload, until).await?;
+        Ok(answers)
     }
 
     /// The only answer to a question.
@@ -209,6 +208,39 @@ impl Connection {
         until: Instant,
     ) -> Result<Message, Failure> {
         self.ask(subject, headers, payload, 1, until).await?.next(until).await
+    }
+
+    /// A subscription of its own, with its subject: a consumer's messages come under that of their stream.
+    pub(super) async fn subscribe(&self, until: Instant) -> Result<(String, Subscriber), Failure> {
+        self.connected(until).await?;
+        let subject = self.client.new_inbox();
+        match timeout_at(until, self.client.subscribe(subject.clone())).await {
+            Ok(Ok(subscriber)) => Ok((subject, subscriber)),
+            Ok(Err(error)) => Err(Failure::Away(error.to_string())),
+            Err(_) => Err(slow()),
+        }
+    }
+
+    /// Sends a question whose answers come to `reply`.
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        reply: String,
+        headers: HeaderMap,
+        payload: Bytes,
+        until: Instant,
+    ) -> Result<(), Failure> {
+        let sent = async {
+            match headers.is_empty() {
+                true => self.client.publish_with_reply(subject, reply, payload).await,
+                false => self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
+            }
+        };
+        match timeout_at(until, sent).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::Away(error.to_string())),
+            Err(_) => Err(slow()),
+        }
     }
 
     /// Asks JetStream's interface.
@@ -273,6 +305,10 @@ pub(super) fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
         return Err(error.into());
     }
     serde_json::from_slice(answer).map_err(unreadable)
+}
+
+fn slow() -> Failure {
+    Failure::Away("the connection takes no more questions".to_owned())
 }
 
 fn tell(told: &watch::Sender<Up>, event: &Event) {

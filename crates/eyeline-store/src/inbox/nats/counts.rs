@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use async_nats::HeaderMap;
+use bytes::Bytes;
+use futures::StreamExt as _;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
@@ -128,42 +130,41 @@ impl Shared {
             },
         });
         let _: IgnoredAny = self.connection.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &consumer, until).await?;
-        let mut outcome = Ok(true);
-        while let Ok(true) = outcome {
-            outcome = self.count_page(&stream, &name, counts, until).await;
-        }
+        let outcome = self.count_pages(&stream, &name, counts, until).await;
         let deleted = format!("CONSUMER.DELETE.{stream}.{name}");
         if let Err(failure) = self.connection.api::<IgnoredAny>(&deleted, &serde_json::Value::Null, until).await {
             tracing::debug!(%failure, "a consumer ends by itself");
         }
-        Ok(outcome.map(drop)?)
+        Ok(outcome?)
     }
 
-    /// True if there may be further messages.
-    async fn count_page(
+    async fn count_pages(
         &self,
         stream: &str,
         consumer: &str,
         counts: &mut Counts,
         until: Instant,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
-        let wanted = json!({"batch": HEADERS_MAX, "no_wait": true}).to_string();
-        // One more for the end.
-        let mut answers = self.connection.ask(subject, HeaderMap::new(), wanted.into(), HEADERS_MAX + 1, until).await?;
-        for _ in 0..HEADERS_MAX {
-            let answer = answers.next(until).await?;
-            if answer.status.is_some() {
-                return Ok(false);
+        let wanted = Bytes::from(json!({"batch": HEADERS_MAX, "no_wait": true}).to_string());
+        let (reply, mut headers) = self.connection.subscribe(until).await?;
+        loop {
+            let none = HeaderMap::new();
+            self.connection.publish(subject.clone(), reply.clone(), none, wanted.clone(), until).await?;
+            for _ in 0..HEADERS_MAX {
+                let slow = |_| Failure::Away("no answer in time".to_owned());
+                let next = tokio::time::timeout_at(until, headers.next()).await.map_err(slow)?;
+                let next = next.ok_or_else(|| Failure::Away("the connection was closed".to_owned()))?;
+                if next.status.is_some() {
+                    return Ok(());
+                }
+                let Some(sequence) = next.reply.as_deref().and_then(sequence) else {
+                    return Err(Failure::Away("a message without a sequence".to_owned()));
+                };
+                let count = next.headers.as_ref().and_then(|headers| headers.get(message::COUNT));
+                counts.add(sequence, count.and_then(|count| count.as_str().parse().ok()).unwrap_or(1));
             }
-            let sequence = answer.reply.as_deref().and_then(sequence);
-            let Some(sequence) = sequence else {
-                return Err(Failure::Away("a message without a sequence".to_owned()));
-            };
-            let count = answer.headers.as_ref().and_then(|headers| headers.get(message::COUNT));
-            counts.add(sequence, count.and_then(|count| count.as_str().parse().ok()).unwrap_or(1));
         }
-        Ok(true)
     }
 }
 

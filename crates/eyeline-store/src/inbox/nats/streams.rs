@@ -1,7 +1,7 @@
 //! The streams of an inbox: one for each partition, made together and with one id.
 //!
-//! The id is a part of the subjects, so that a process that knew streams which were deleted cannot write into those that
-//! were made in their place. The first stream says whether all of them were made: one that is missing later was
+//! The id is a part of the subjects, so that a process that knew streams which were deleted cannot write into those
+//! that were made in their place. The first stream says whether all of them were made: one that is missing later was
 //! deleted, and is not made again, because its offsets would begin at zero.
 
 use std::time::Duration;

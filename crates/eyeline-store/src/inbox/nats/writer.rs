@@ -123,11 +123,11 @@ async fn write(shared: &Shared, partition: u32, packed: Packed, until: Instant) 
             OTHER_STREAM => return Err(streams::deleted(&name)),
             _ => {}
         }
+        if Instant::now() + pause >= until || shared.connection.is_long_away() {
+            return Err(Error::unavailable(format!("no acknowledgement of NATS: {failure}")));
+        }
         if is_deleted(shared, &name, until).await {
             return Err(streams::deleted(&name));
-        }
-        if Instant::now() + pause >= until {
-            return Err(Error::unavailable(format!("no acknowledgement of NATS: {failure}")));
         }
         tokio::time::sleep(pause).await;
         pause = PAUSE_MAX.min(pause * 2);

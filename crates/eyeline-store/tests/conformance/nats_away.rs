@@ -339,6 +339,7 @@ async fn a_server_that_stands_still_costs_bounded_time() {
     inbox.append(&entries(&["a"])).await.expect("durable");
     let head = inbox.head(0).await.expect("a head");
     server.signal("-STOP");
+    until("calls are not answered", async || is_away(&in_time(inbox.ping()).await)).await;
     let sent = entries(&["b"]);
     let (append, pull, ping) =
         tokio::join!(in_time(inbox.append(&sent)), in_time(inbox.pull(0, head, 1)), in_time(inbox.ping()));

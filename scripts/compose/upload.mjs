@@ -20,8 +20,10 @@ try {
   page.on('pageerror', (error) => problems.push(String(error)));
   const asked = [];
   page.on('requestfinished', async (request) => {
-    const [response, { requestBodySize }] = await Promise.all([request.response(), request.sizes()]);
-    asked.push({ method: request.method(), url: request.url(), status: response?.status(), bytes: requestBodySize });
+    // The sizes that Chromium reports leave out the bytes of files.
+    const [response, headers] = await Promise.all([request.response(), request.allHeaders()]);
+    const bytes = Number(headers['content-length'] ?? 0);
+    asked.push({ method: request.method(), url: request.url(), status: response?.status(), bytes });
   });
   const { url } = await api('POST', '/session/links');
   await page.goto(`${host}/${new URL(url).hash}`);

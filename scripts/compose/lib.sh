@@ -90,9 +90,9 @@ counted() { # counted FIELD N: the oldest photo has N of it, within 150 s
 }
 thumb_is_there() { curl -sS --fail --max-time 15 -o /dev/null "$(ask "$api/images/$1" | jq -r '.versions.thumb')"; }
 
-# --- Load, each in a process of its own. `clicks` and `photos` say how many were acknowledged in all; ids of events go on.
+# --- Load, in processes of its own. `clicks` says how many were acknowledged in all; ids of events go on.
 
-clicks=0 photos=0
+clicks=0
 send_clicks() { # send_clicks N: each is sent again until it is acknowledged
     local n id end status
     for ((n = 1; n <= $1; n++)); do
@@ -101,28 +101,29 @@ send_clicks() { # send_clicks N: each is sent again until it is acknowledged
         until status=$(event click "$id") && [[ $status == 20[01] ]]; do
             [ $SECONDS -lt $end ] || exit 1
             echo "$status" >>"$place/refused"
-            sleep 0.05
+            sleep 0.1
         done
         echo "$id" >>"$place/acknowledged"
+        sleep 0.04
     done
 }
-send_photos() { # send_photos N: each step is repeated until it is acknowledged
-    local n
-    for ((n = 1; n <= $1; n++)); do
-        await 180 "no link for a photo" ask_link hello.jpg 2>/dev/null
-        await 180 "the bucket took no photo" send_file hello.jpg image/jpeg 2>/dev/null
-        await 180 "a photo was not taken in" ask -o /dev/null -X POST "$api/images/$image/complete" 2>/dev/null
+send_photos() { # Until $place/enough exists; each step is repeated until it is acknowledged
+    while [ ! -e "$place/enough" ]; do
+        await 180 "no link for a photo" ask_link hello.jpg 2>>"$place/refusals"
+        await 180 "the bucket took no photo" send_file hello.jpg image/jpeg 2>>"$place/refusals"
+        await 180 "a photo was not taken in" ask -o /dev/null -X POST "$api/images/$image/complete" 2>>"$place/refusals"
         echo "$image" >>"$place/sent"
+        sleep 0.3
     done
 }
-# under_load CLICKS PHOTOS SERVICE...: kill -9 of one container of each while both are sent; nothing acknowledged is lost.
+# under_load CLICKS SERVICE...: kill -9 of one container of each while clicks and photos are sent; nothing acknowledged is lost.
 under_load() {
-    local more=$1 photos_more=$2 sender uploader service at=0 one pid sent_one
-    shift 2
-    rm -f "$place/refused" "$place/acknowledged" "$place/sent"
-    touch "$place/refused" "$place/acknowledged" "$place/sent"
+    local more=$1 sender uploader service at=0 one pid photo
+    shift
+    rm -f "$place/enough"
+    for one in refused refusals acknowledged sent; do : >"$place/$one"; done
     send_clicks "$more" & sender=$!
-    send_photos "$photos_more" & uploader=$!
+    send_photos & uploader=$!
     for service; do
         at=$((at + more / ($# + 1)))
         while [ "$(wc -l <"$place/acknowledged")" -lt $at ]; do
@@ -136,13 +137,15 @@ under_load() {
         healthy "$service"
     done
     wait $sender || fail "a click was not taken"
-    wait $uploader || fail "a photo was not taken"
+    touch "$place/enough"
+    wait $uploader || fail "a photo was not taken: $(tail -n 5 "$place/refusals")"
     clicks=$((clicks + more))
-    photos=$((photos + photos_more))
-    while read -r sent_one; do await 120 "the photo $sent_one has no versions" is_done "$sent_one"; done <"$place/sent"
+    while read -r photo; do await 120 "the photo $photo has no versions" is_done "$photo"; done <"$place/sent"
     counted clicks $clicks
     await 30 "the clicked photo is not first" is_first "$oldest"
-    echo "meanwhile $(wc -l <"$place/refused") events got no 2xx ($(sort "$place/refused" | uniq -c | awk '{printf "%s%s times %s", sep, $1, $2; sep = ", "}'))"
+    echo "$more clicks and $(wc -l <"$place/sent") photos, all there; $(wc -l <"$place/refused") tries of clicks got no 2xx" \
+        "($(sort "$place/refused" | uniq -c | awk '{printf "%s%s times %s", sep, $1, $2; sep = ", "}'))," \
+        "$(grep -c '^curl' "$place/refusals" || true) of photos"
 }
 is_another() { # is_another CONTAINER PID: it runs, and not as PID
     local now

@@ -156,7 +156,7 @@ without_engines() {
 # As docs/deploy.md says.
 back_up_and_restore() {
     compose stop >/dev/null 2>&1
-    compose run --rm -T tar -c . >"$place/volumes.tar"
+    compose run --rm -T tar -c postgres garage nats >"$place/volumes.tar"
     compose down --volumes --timeout 30 >/dev/null 2>&1
     ! docker volume ls -q | grep . || fail "a volume is left"
     piped run --rm -T tar -x <"$place/volumes.tar"

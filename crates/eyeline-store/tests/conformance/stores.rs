@@ -61,11 +61,11 @@ pub fn bucket() -> Location {
 
 /// A bucket, and another one for public versions.
 pub fn buckets() -> Location {
-    let public = of_environment("EYELINE_TEST_S3_PUBLIC_BUCKET");
-    let url = of_environment("EYELINE_TEST_S3_URL");
-    let url = url::Url::parse(&url).expect("a URL");
-    let (_, endpoint) = url.query_pairs().find(|(name, _)| name == "endpoint").expect("an endpoint");
-    Location { public_url: Some(format!("{endpoint}/{public}")), public_bucket: Some(public), ..bucket() }
+    Location {
+        public_url: Some(of_environment("EYELINE_TEST_S3_PUBLIC_URL")),
+        public_bucket: Some(of_environment("EYELINE_TEST_S3_PUBLIC_BUCKET")),
+        ..bucket()
+    }
 }
 
 /// An S3 store of a test's own, which stays at its place over restarts.

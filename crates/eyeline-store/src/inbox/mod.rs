@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
+pub(crate) use sqlite::{READERS, newest_offset, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;
+use crate::sql;
 
 pub use offset::{Offset, Span};
 
@@ -94,6 +95,5 @@ pub async fn open(url: &str) -> Result<Arc<dyn Inbox>> {
 }
 
 pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {
-    let path = url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//").into());
-    path.ok_or_else(|| Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
+    sql::sqlite_path(url).ok_or_else(|| Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
 }

@@ -3,12 +3,14 @@
 //! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`) and PostgreSQL's programs.
 
 mod analytics;
+mod backup;
 mod command_line;
 mod crash;
 mod cuts;
 mod datasets;
 mod doctor;
 mod events;
+mod gc;
 mod heif;
 mod hostile;
 mod installations;

@@ -199,3 +199,33 @@ pub(super) async fn unwanted_after_link(tx: &mut Tx, key: &ObjectKey, link_expir
 pub(super) async fn wanted(tx: &mut Tx, key: &ObjectKey) -> Result<()> {
     tx.execute("DELETE FROM unwanted_objects WHERE object_key = $1", params![key.clone()]).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Db;
+
+    /// A column that `named` does not read would let `gc` delete what it refers to.
+    #[tokio::test]
+    async fn every_column_that_holds_a_key_is_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let db = Db::open(&url).await.expect("a database");
+        db.migrate().await.expect("a catalog");
+        let sql = "SELECT t.name || '.' || c.name AS name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+                   WHERE t.type = 'table' AND c.type = 'TEXT' AND c.name LIKE '%key%' ORDER BY 1";
+        let rows = db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("columns");
+        let names: Vec<String> = rows.into_iter().map(|mut row| row.take("name").expect("a name")).collect();
+        let of_objects = [
+            "images.incoming_key",
+            "images.original_key",
+            "lake_files.object_key",
+            "unwanted_objects.object_key",
+            "versions.object_key",
+        ];
+        let others = ["applications.ed25519_public_key", "idempotency.key"];
+        let mut known = [of_objects.as_slice(), &others].concat();
+        known.sort_unstable();
+        assert_eq!(names, known, "if it holds keys of objects, read it in `named`");
+    }
+}

@@ -4,6 +4,7 @@
     reason = "what handlers ask through their own door is asked of the catalog itself"
 )]
 
+mod backup;
 mod cache;
 mod cuts;
 mod engines;
@@ -17,6 +18,7 @@ mod image_lists;
 mod inbox;
 mod jobs;
 mod lake;
+mod names;
 mod news;
 mod object_links;
 mod objects;

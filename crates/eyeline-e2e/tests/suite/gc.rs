@@ -33,11 +33,18 @@ fn plant(server: &Server, key: &str, age: Duration) -> PathBuf {
     let folder = path.parent().expect("a folder");
     fs::create_dir_all(folder).expect("a folder");
     fs::write(&path, b"left over").expect("a file");
-    let time = SystemTime::now() - age;
     for path in [&path, folder] {
-        File::open(path).expect("it can be opened").set_modified(time).expect("its time can be set");
+        set_time(path, SystemTime::now() - age);
     }
     path
+}
+
+fn set_time(path: &Path, time: SystemTime) {
+    File::open(path).expect("it can be opened").set_modified(time).expect("its time can be set");
+}
+
+fn first_in(folder: &Path) -> PathBuf {
+    fs::read_dir(folder).expect("a folder").next().expect("something in it").expect("an entry").path()
 }
 
 /// All files of the store with those planted.
@@ -53,9 +60,9 @@ async fn what_no_row_names_is_listed_and_deleted_and_what_lives_or_is_young_stay
     ask(&project, Stated::Name, &photos::jpeg(64, 48)).await;
     // However old its files are, an image lives.
     let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
-    let original =
-        fs::read_dir(objects(&server).join("originals")).expect("originals").next().expect("one").expect("it");
-    File::open(original.path()).expect("its folder").set_modified(SystemTime::UNIX_EPOCH).expect("an old folder");
+    let original = first_in(&objects(&server).join("originals"));
+    set_time(&first_in(&original), SystemTime::UNIX_EPOCH);
+    set_time(&original, SystemTime::UNIX_EPOCH);
     let live = count(&objects(&server));
 
     let image = "01890a5d-ac96-774b-bcce-b302099a8057";

@@ -63,9 +63,14 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(),
         data.display(),
         manifest.head.begun_at
     ));
-    if !SECRETS.iter().all(|name| data.join(name).exists()) {
-        say("The backup lacks the secret or the admin key: before the first start, set EYELINE_SECRET and \
-             EYELINE_ADMIN_KEY to those of the old server, or put its files secret and admin.key into the folder.");
+    let settings = [("EYELINE_SECRET", settings.secret.is_some()), ("EYELINE_ADMIN_KEY", settings.admin_key.is_some())];
+    for (name, (setting, is_set)) in SECRETS.into_iter().zip(settings) {
+        if !is_set && !data.join(name).exists() {
+            say(&format!(
+                "It has no file {name}: before the first start, put that of the old server there, or set {setting}. A new \
+                 one would be made otherwise."
+            ));
+        }
     }
     if manifest.head.lost_objects > 0 {
         let lost = plural(manifest.head.lost_objects, "object");

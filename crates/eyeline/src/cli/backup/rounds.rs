@@ -22,6 +22,8 @@ use crate::cli::progress::bytes_bar;
 const ROUNDS_MAX: i64 = 10;
 /// Each takes 256 KiB of memory, and waits for the disk most of the time.
 const COPIES_AT_ONCE: usize = 8;
+/// Copied objects that are noted in one transaction. A backup that is cut copies these again.
+const ADDED_TOGETHER: usize = 32;
 /// The most missing objects of a round.
 const GONE_MAX: usize = 10_000;
 
@@ -137,10 +139,9 @@ impl Copying<'_> {
                 Ok::<_, String>(copied.map_or(Outcome::Missing(name), Outcome::New))
             }
         });
-        let outcomes: Vec<Outcome> =
-            futures::stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await?;
+        let mut copies = std::pin::pin!(futures::stream::iter(copies).buffer_unordered(COPIES_AT_ONCE));
         let mut added = Vec::new();
-        for outcome in outcomes {
+        while let Some(outcome) = copies.try_next().await? {
             match outcome {
                 Outcome::Known(bytes) => self.bar.inc(bytes),
                 Outcome::New(copied) => {
@@ -151,8 +152,15 @@ impl Copying<'_> {
                 }
                 Outcome::Missing(name) => self.missing(name).await?,
             }
+            if added.len() == ADDED_TOGETHER {
+                self.add(std::mem::take(&mut added)).await?;
+            }
         }
-        self.target.index.add(added).await.map_err(|error| self.target.failed(error))
+        self.add(added).await
+    }
+
+    async fn add(&self, copied: Vec<Copied>) -> Result<(), String> {
+        self.target.index.add(copied).await.map_err(|error| self.target.failed(error))
     }
 
     async fn missing(&mut self, name: Named) -> Result<(), String> {

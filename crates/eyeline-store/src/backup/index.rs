@@ -25,8 +25,6 @@ pub struct Copied {
     pub key: ObjectKey,
     pub bytes: u64,
     pub sha256: [u8; 32],
-    /// The round that named it last.
-    pub round: i64,
 }
 
 impl Index {
@@ -50,7 +48,7 @@ impl Index {
                      COMMIT;",
                 )?;
             }
-            Ok((connection, layout))
+            Ok::<_, rusqlite::Error>((connection, layout))
         });
         let (connection, layout) = opened.await.map_err(gone)?.map_err(failure)?;
         if layout > LAYOUT {
@@ -68,7 +66,7 @@ impl Index {
 
     /// Notes that the round names these objects. Returns those that were copied before.
     pub async fn name(&self, keys: Vec<ObjectKey>, round: i64) -> Result<HashMap<ObjectKey, Copied>> {
-        let find = "SELECT object_key, bytes, sha256, round FROM objects WHERE object_key = ?1";
+        let find = "SELECT object_key, bytes, sha256 FROM objects WHERE object_key = ?1";
         let note = "INSERT INTO objects (object_key, round) VALUES (?1, ?2)
                     ON CONFLICT (object_key) DO UPDATE SET round = excluded.round";
         self.run(move |transaction| {
@@ -89,7 +87,7 @@ impl Index {
     pub async fn add(&self, objects: Vec<Copied>) -> Result<()> {
         let sql = "UPDATE objects SET bytes = ?2, sha256 = ?3 WHERE object_key = ?1";
         self.run(move |transaction| {
-            for Copied { key, bytes, sha256, .. } in &objects {
+            for Copied { key, bytes, sha256 } in &objects {
                 let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
                 transaction.prepare_cached(sql)?.execute((key.as_str(), bytes, sha256.as_slice()))?;
             }
@@ -100,13 +98,13 @@ impl Index {
 
     /// Up to `limit` copied objects of the round after a key, by key.
     pub async fn of_round(&self, round: i64, after: Option<ObjectKey>, limit: u32) -> Result<Vec<Copied>> {
-        let sql = "SELECT object_key, bytes, sha256, round FROM objects
+        let sql = "SELECT object_key, bytes, sha256 FROM objects
                    WHERE object_key > ?1 AND round = ?2 AND sha256 IS NOT NULL ORDER BY object_key LIMIT ?3";
         self.run(move |transaction| {
             let after = after.as_ref().map_or("", ObjectKey::as_str);
             let mut statement = transaction.prepare_cached(sql)?;
             let rows = statement.query_map((after, round, limit), copied)?;
-            rows.filter_map(rusqlite::Result::transpose).collect()
+            rows.filter_map(|row| row.transpose()).collect()
         })
         .await
     }
@@ -144,7 +142,7 @@ impl Index {
             let transaction = connection.transaction()?;
             let outcome = work(&transaction)?;
             transaction.commit()?;
-            Ok(outcome)
+            Ok::<_, rusqlite::Error>(outcome)
         });
         done.await.map_err(gone)?.map_err(failure)
     }
@@ -154,7 +152,7 @@ impl Index {
 fn copied(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Copied>> {
     let Some(sha256) = row.get::<_, Option<[u8; 32]>>(2)? else { return Ok(None) };
     let bytes = row.get::<_, i64>(1)?.max(0).unsigned_abs();
-    Ok(Some(Copied { key: parse(&row.get::<_, String>(0)?)?, bytes, sha256, round: row.get(3)? }))
+    Ok(Some(Copied { key: parse(&row.get::<_, String>(0)?)?, bytes, sha256 }))
 }
 
 fn parse(key: &str) -> rusqlite::Result<ObjectKey> {

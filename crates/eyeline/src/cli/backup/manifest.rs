@@ -147,7 +147,7 @@ impl Manifest {
         }
         let mut hash = Sha256::new_with_prefix(&first);
         let mut counted = End::default();
-        for number in 2.. {
+        for number in 2_u64.. {
             let place = format!("line {number}");
             let line = next(&place)?.ok_or_else(|| damaged("it ends too early".to_owned()))?;
             if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
@@ -266,7 +266,7 @@ mod tests {
         let lines: Vec<&str> = whole.split_inclusive('\n').collect();
         let without_the_second = [lines[0], lines[2], lines[3]].concat();
         let twice_the_end = [whole.as_str(), lines[3]].concat();
-        for text in ["", "{}\n", &whole[..whole.len() - 1], lines[0], &lines[..3].concat()] {
+        for text in ["", "{}\n", &whole[..whole.len() - 1], lines[0], lines[..3].concat().as_str()] {
             fs::write(&path, text).expect("a file");
             assert!(Manifest::open(folder.path()).err().expect(text).contains("damaged"), "{text}");
         }

@@ -52,8 +52,7 @@ pub(super) async fn run(source: &Source, target: &Target) -> Result<Round, Strin
     for number in first..first + ROUNDS_MAX {
         let (path, folder) = target.make_data_folder(number)?;
         let (catalog, bar) = copy_engines(source, target, &path).await?;
-        let mut copying =
-            Copying { source, target, bar, number, first, counts, gone: BTreeSet::new(), is_behind: false };
+        let mut copying = Copying { source, target, bar, number, counts, gone: BTreeSet::new(), is_behind: false };
         copying.all_objects(&catalog).await?;
         copying.bar.finish_and_clear();
         counts = copying.counts;
@@ -93,8 +92,6 @@ struct Copying<'a> {
     target: &'a Target,
     bar: ProgressBar,
     number: i64,
-    /// The first round of this run.
-    first: i64,
     counts: Counts,
     /// Named, and not in the store any more.
     gone: BTreeSet<ObjectKey>,
@@ -126,12 +123,12 @@ impl Copying<'_> {
         let named: Vec<(ObjectKey, Named)> = names.into_iter().filter_map(wanted).collect();
         let keys = named.iter().map(|(key, _)| key.clone()).collect();
         let known = self.target.index.name(keys, self.number).await.map_err(|error| self.target.failed(error))?;
-        let (source, target, first) = (self.source, self.target, self.first);
+        let (source, target) = (self.source, self.target);
         let copies = named.into_iter().map(|(key, name)| {
             let known = known.get(&key).cloned();
             async move {
                 if let Some(known) = known
-                    && is_there(target, &known, first).await?
+                    && is_there(target, &known).await?
                 {
                     return Ok(Outcome::Known(known.bytes));
                 }
@@ -193,11 +190,8 @@ fn wanted(name: Named) -> Option<(ObjectKey, Named)> {
     }
 }
 
-/// True if the backup still has the object. What this run has copied is not looked at again.
-async fn is_there(target: &Target, known: &Copied, first: i64) -> Result<bool, String> {
-    if known.round >= first {
-        return Ok(true);
-    }
+/// True if the backup still has the object, by its size. A restore reads it.
+async fn is_there(target: &Target, known: &Copied) -> Result<bool, String> {
     let head = target.objects.head(&known.key).await.map_err(|error| target.failed(error))?;
     Ok(head.is_some_and(|head| head.bytes == known.bytes))
 }
@@ -209,7 +203,7 @@ async fn copy(source: &Source, target: &Target, key: &ObjectKey) -> Result<Optio
         let Some(reading) = source.objects.read(key, None).await.map_err(unreadable)? else { return Ok(None) };
         let received = target.objects.receive(key, reading.stream, u64::MAX).await;
         let received = received.map_err(|error| target.failed(format!("{key}: {error}")))?;
-        let copied = Copied { key: key.clone(), bytes: received.bytes, sha256: received.sha256, round: 0 };
+        let copied = Copied { key: key.clone(), bytes: received.bytes, sha256: received.sha256 };
         if copied.bytes != reading.bytes_total {
             return Err(format!("{key} cannot be read: it ends after {} bytes", copied.bytes));
         }

@@ -1,5 +1,6 @@
 //! The storage engines behind few traits, with one test suite for all of them.
 
+pub mod backup;
 pub mod cache;
 pub mod catalog;
 pub mod checks;

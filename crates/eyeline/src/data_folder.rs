@@ -7,6 +7,15 @@ use std::path::{Path, PathBuf};
 
 use crate::secrets;
 
+/// The file that a process locks.
+pub const LOCK: &str = "lock";
+/// The files of secrets.
+pub const SECRETS: [&str; 2] = [SECRET, ADMIN_KEY];
+/// The folder of a restore that has not ended.
+pub const RESTORING: &str = "restoring";
+const SECRET: &str = "secret";
+const ADMIN_KEY: &str = "admin.key";
+
 pub struct DataFolder {
     path: PathBuf,
 }
@@ -41,9 +50,45 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Locks the folder against other processes while the returned file is open.
+    /// Locks the folder against other processes while the returned file is open. Fails for a folder of which a restore
+    /// has filled only a part.
     pub fn lock(&self) -> Result<File, String> {
-        let path = self.path.join("lock");
+        let lock = self.lock_anyway()?;
+        if self.path(RESTORING).exists() {
+            return Err(self.half_restored());
+        }
+        Ok(lock)
+    }
+
+    /// Locks the folder, which has to be empty.
+    pub fn lock_to_restore(&self) -> Result<File, String> {
+        let lock = self.lock_anyway()?;
+        for entry in fs::read_dir(&self.path).map_err(|error| self.unusable(&error))? {
+            let name = entry.map_err(|error| self.unusable(&error))?.file_name();
+            if name == RESTORING {
+                return Err(self.half_restored());
+            }
+            if name != LOCK {
+                return Err(format!(
+                    "the data folder {} is not empty (it has {}): restore into an empty folder, or one that does not \
+                     exist",
+                    self.path.display(),
+                    name.display()
+                ));
+            }
+        }
+        Ok(lock)
+    }
+
+    fn half_restored(&self) -> String {
+        format!(
+            "the data folder {} holds a restore that did not end: delete everything in it, then restore again",
+            self.path.display()
+        )
+    }
+
+    fn lock_anyway(&self) -> Result<File, String> {
+        let path = self.path.join(LOCK);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -64,20 +109,20 @@ impl DataFolder {
 
     /// The installation's secret, created by the first call.
     pub fn secret(&self) -> Result<[u8; 32], String> {
-        let text = self.read_or_make("secret", || secrets::to_hex(&secrets::random::<32>()))?;
+        let text = self.read_or_make(SECRET, || secrets::to_hex(&secrets::random::<32>()))?;
         secrets::from_hex(&text).ok_or_else(|| {
-            format!("{} does not hold 64 hexadecimal digits: restore it from a backup", self.path("secret").display())
+            format!("{} does not hold 64 hexadecimal digits: restore it from a backup", self.path(SECRET).display())
         })
     }
 
     /// The admin key, created by the first call.
     pub fn admin_key(&self) -> Result<String, String> {
-        self.read_or_make("admin.key", || secrets::new_key("eyl_admin_"))
+        self.read_or_make(ADMIN_KEY, || secrets::new_key("eyl_admin_"))
     }
 
     /// The admin key if the folder holds one. Creates nothing.
     pub fn known_admin_key(path: &Path) -> Option<String> {
-        let text = fs::read_to_string(path.join("admin.key")).ok()?;
+        let text = fs::read_to_string(path.join(ADMIN_KEY)).ok()?;
         Some(text.trim().to_owned()).filter(|key| !key.is_empty())
     }
 
@@ -169,6 +214,22 @@ mod tests {
         assert!(folder.lock().expect_err("held").contains("in use by a running eyeline"));
         drop(lock);
         folder.lock().expect("the lock, free again");
+    }
+
+    #[test]
+    fn a_restore_needs_an_empty_folder_and_an_unfinished_one_is_used_by_nobody() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        drop(folder.lock_to_restore().expect("the lock"));
+        fs::create_dir(parent.path().join(RESTORING)).expect("a folder");
+        assert!(folder.lock().expect_err("unfinished").contains("restore that did not end"));
+        assert!(folder.lock_to_restore().expect_err("unfinished").contains("restore that did not end"));
+        fs::remove_dir(parent.path().join(RESTORING)).expect("removed");
+        folder.admin_key().expect("a key");
+        assert!(folder.lock_to_restore().expect_err("not empty").contains("it has admin.key"));
+        let lock = folder.lock().expect("the lock");
+        assert!(folder.lock_to_restore().expect_err("held").contains("in use by a running eyeline"));
+        drop(lock);
     }
 
     #[test]

@@ -371,7 +371,9 @@ async fn completions_and_manual_pages_know_the_commands(server: Server) {
         assert!(said(&script).contains("doctor"), "{shell}: {}", said(&script));
     }
     expect_success(&run(&server, &["man", "pages"]));
-    for page in ["eyeline.1", "eyeline-import.1", "eyeline-demo.1"] {
+    for page in
+        ["eyeline.1", "eyeline-import.1", "eyeline-demo.1", "eyeline-backup.1", "eyeline-restore.1", "eyeline-gc.1"]
+    {
         assert!(server.folder().join("pages").join(page).exists(), "{page}");
     }
 }

@@ -4,12 +4,14 @@
 //! in `EYELINE_TEST_NATS_URL`, which `scripts/with-nats` starts.
 
 mod analytics;
+mod backup;
 mod command_line;
 mod crash;
 mod cuts;
 mod datasets;
 mod doctor;
 mod events;
+mod gc;
 mod heif;
 mod hostile;
 mod installations;

@@ -34,9 +34,9 @@ pub mod uploads;
 
 use std::collections::BTreeSet;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scheme::Scheme;
-use crate::sql::{Db, Dialect, Migrated, Transactions};
+use crate::sql::{Db, Dialect, Migrated, NEWEST_VERSION, Transactions};
 
 /// The engines of the catalog.
 pub const SCHEMES: &[Scheme] = &[
@@ -55,6 +55,19 @@ impl Catalog {
     /// Opens `sqlite:PATH` or `postgres://…`; does not migrate.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Db::open(url).await?.into())
+    }
+
+    /// Opens an existing catalog that another process may be using, for reads alone. `NotFound` if there is none yet,
+    /// `Conflict` if it is not of this binary's version.
+    pub async fn open_to_read(url: &str) -> Result<Self> {
+        let db = Db::open_to_read(url).await?;
+        let (reached, newest) = (db.version().await?, NEWEST_VERSION);
+        if reached != newest {
+            return Err(Error::Conflict(format!(
+                "it is at version {reached}, this binary works with {newest}: use the binary that serves it"
+            )));
+        }
+        Ok(db.into())
     }
 
     /// The number of transactions that this process has begun.

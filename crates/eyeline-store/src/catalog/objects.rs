@@ -1,20 +1,108 @@
-//! Unwanted objects: those that nothing refers to, or nothing yet. The sweep deletes objects noted here.
+//! The objects that rows name, and unwanted ones: those that nothing refers to, or nothing yet. The sweep deletes
+//! objects noted here.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use eyeline_core::Timestamp;
+use eyeline_core::{ImageId, ImageState, Timestamp};
 use futures::FutureExt as _;
 
 use super::Catalog;
 use crate::error::Result;
 use crate::objects::ObjectKey;
 use crate::params;
-use crate::sql::{Tx, Value};
+use crate::sql::{Row, Tx, Value};
 
 /// Longer than a request through a link can last that began before the link expired.
 const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// Rows of a table in one page of names.
+const PAGE_ROWS: u32 = 512;
+
+/// An object that a row names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// It exists.
+    Kept(ObjectKey),
+    /// A client may have sent it.
+    Awaited(ObjectKey),
+    /// The sweep deletes it at its time, with all objects of its folder if it is one.
+    Unwanted(ObjectKey),
+}
+
+impl Named {
+    fn key(&self) -> &ObjectKey {
+        let (Named::Kept(key) | Named::Awaited(key) | Named::Unwanted(key)) = self;
+        key
+    }
+}
+
+/// How far the names were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadUpTo {
+    Image(ImageId),
+    LakeFile(String),
+    Unwanted(String),
+}
+
+impl ReadUpTo {
+    pub const START: ReadUpTo = ReadUpTo::Image(ImageId(uuid::Uuid::nil()));
+}
+
 impl Catalog {
+    /// Some of the objects that rows name, and where to go on; `None` at the end. The state of one moment only if nobody
+    /// writes between the calls.
+    pub async fn named_objects(&self, after: ReadUpTo) -> Result<(Vec<Named>, Option<ReadUpTo>)> {
+        self.db.read(move |tx| async move { named(tx, after).await }.boxed()).await
+    }
+
+    /// Those of the candidates (units, see [`ObjectKey::unit`]) that no row names at one moment.
+    pub async fn without_named<T: Send + 'static>(
+        &self,
+        mut candidates: HashMap<ObjectKey, T>,
+    ) -> Result<HashMap<ObjectKey, T>> {
+        self.db
+            .read(move |tx| {
+                async move {
+                    let mut next = Some(ReadUpTo::START);
+                    while let Some(after) = next
+                        && !candidates.is_empty()
+                    {
+                        let (names, up_to) = named(tx, after).await?;
+                        for name in names {
+                            candidates.remove(&name.key().unit());
+                        }
+                        next = up_to;
+                    }
+                    Ok(candidates)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// The bytes of all originals, versions and lake files, as rows state them.
+    pub async fn object_bytes(&self) -> Result<u64> {
+        let sums = [
+            "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes FROM images WHERE original_key IS NOT NULL",
+            "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes FROM versions",
+            "SELECT CAST(coalesce(sum(byte_count), 0) AS BIGINT) AS bytes FROM lake_files",
+        ];
+        self.db
+            .read(move |tx| {
+                async move {
+                    let mut bytes = 0;
+                    for sum in sums {
+                        let row = tx.query_one(sum, &[]).await?;
+                        bytes += row.map_or(Ok(0), |mut row| row.take::<u64>("bytes"))?;
+                    }
+                    Ok(bytes)
+                }
+                .boxed()
+            })
+            .await
+    }
+
     /// Notes a key before an object is written to it. The sweep deletes it at `unwanted_from` (real time), unless
     /// something refers to it by then.
     pub async fn note_unwanted(&self, key: ObjectKey, unwanted_from: Timestamp) -> Result<()> {
@@ -44,6 +132,56 @@ impl Catalog {
     }
 }
 
+/// The next page of names. Every column that holds a key of an object is read here: `gc` deletes what no row names.
+async fn named(tx: &mut Tx, after: ReadUpTo) -> Result<(Vec<Named>, Option<ReadUpTo>)> {
+    let full = |rows: &[Row]| rows.len() == PAGE_ROWS as usize;
+    match after {
+        ReadUpTo::Image(image_id) => {
+            let sql = "SELECT image_id, state, original_key, incoming_key FROM images WHERE image_id > $1
+                       ORDER BY image_id LIMIT $2";
+            let images = tx.query(sql, params![image_id, PAGE_ROWS]).await?;
+            let is_full = full(&images);
+            let (mut names, mut asked, mut last) = (Vec::new(), Vec::new(), image_id);
+            for mut row in images {
+                last = row.take("image_id")?;
+                asked.push(vec![last.into()]);
+                names.extend(row.take::<Option<ObjectKey>>("original_key")?.map(Named::Kept));
+                // Later the file was copied or given up, and its key noted as unwanted.
+                if row.take::<ImageState>("state")? == ImageState::Init {
+                    names.extend(row.take::<Option<ObjectKey>>("incoming_key")?.map(Named::Awaited));
+                }
+            }
+            let sql = "SELECT w.object_key FROM (VALUES {rows}) AS v JOIN versions w ON w.image_id = v.column1";
+            for mut row in tx.query_rows(sql, &asked).await? {
+                names.push(Named::Kept(row.take("object_key")?));
+            }
+            let next = if is_full { ReadUpTo::Image(last) } else { ReadUpTo::LakeFile(String::new()) };
+            Ok((names, Some(next)))
+        }
+        ReadUpTo::LakeFile(key) => {
+            let sql = "SELECT object_key FROM lake_files WHERE object_key > $1 ORDER BY object_key LIMIT $2";
+            let rows = tx.query(sql, params![key, PAGE_ROWS]).await?;
+            let is_full = full(&rows);
+            let keys = keys(rows)?;
+            let last = keys.last().map(ToString::to_string).filter(|_| is_full);
+            let next = last.map_or_else(|| ReadUpTo::Unwanted(String::new()), ReadUpTo::LakeFile);
+            Ok((keys.into_iter().map(Named::Kept).collect(), Some(next)))
+        }
+        ReadUpTo::Unwanted(key) => {
+            let sql = "SELECT object_key FROM unwanted_objects WHERE object_key > $1 ORDER BY object_key LIMIT $2";
+            let rows = tx.query(sql, params![key, PAGE_ROWS]).await?;
+            let is_full = full(&rows);
+            let keys = keys(rows)?;
+            let last = keys.last().map(ToString::to_string).filter(|_| is_full);
+            Ok((keys.into_iter().map(Named::Unwanted).collect(), last.map(ReadUpTo::Unwanted)))
+        }
+    }
+}
+
+fn keys(rows: Vec<Row>) -> Result<Vec<ObjectKey>> {
+    rows.into_iter().map(|mut row| row.take("object_key")).collect()
+}
+
 pub(super) async fn unwanted(tx: &mut Tx, keys: &[ObjectKey], from: Timestamp) -> Result<()> {
     let sql = "INSERT INTO unwanted_objects (object_key, unwanted_from) VALUES {rows}
                ON CONFLICT (object_key) DO UPDATE SET unwanted_from = excluded.unwanted_from";
@@ -60,4 +198,34 @@ pub(super) async fn unwanted_after_link(tx: &mut Tx, key: &ObjectKey, link_expir
 /// Removes the note, because something refers to the key now.
 pub(super) async fn wanted(tx: &mut Tx, key: &ObjectKey) -> Result<()> {
     tx.execute("DELETE FROM unwanted_objects WHERE object_key = $1", params![key.clone()]).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Db;
+
+    /// A column that `named` does not read would let `gc` delete what it refers to.
+    #[tokio::test]
+    async fn every_column_that_holds_a_key_is_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let db = Db::open(&url).await.expect("a database");
+        db.migrate().await.expect("a catalog");
+        let sql = "SELECT t.name || '.' || c.name AS name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+                   WHERE t.type = 'table' AND c.type = 'TEXT' AND c.name LIKE '%key%' ORDER BY 1";
+        let rows = db.read(move |tx| async move { tx.query(sql, &[]).await }.boxed()).await.expect("columns");
+        let names: Vec<String> = rows.into_iter().map(|mut row| row.take("name").expect("a name")).collect();
+        let of_objects = [
+            "images.incoming_key",
+            "images.original_key",
+            "lake_files.object_key",
+            "unwanted_objects.object_key",
+            "versions.object_key",
+        ];
+        let others = ["applications.ed25519_public_key", "idempotency.key"];
+        let mut known = [of_objects.as_slice(), &others].concat();
+        known.sort_unstable();
+        assert_eq!(names, known, "if it holds keys of objects, read it in `named`");
+    }
 }

@@ -17,10 +17,11 @@ use uuid::Uuid;
 
 pub(crate) use nats::Address as NatsAddress;
 pub(crate) use nats::{connection as nats_connection, streams as nats_streams};
-pub(crate) use sqlite::{READERS, prepare as prepare_sqlite};
+pub(crate) use sqlite::{READERS, newest_offset, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;
+use crate::sql;
 
 pub use offset::{Offset, Span};
 
@@ -130,6 +131,5 @@ fn random() -> Result<[u8; 16]> {
 }
 
 pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {
-    let path = url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//").into());
-    path.ok_or_else(|| Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
+    sql::sqlite_path(url).ok_or_else(|| Error::Conflict("the inbox's URL has to start with sqlite:".to_owned()))
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use object_store::ObjectStore;
 
-use super::{Head, ObjectKey, Reading};
+use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::Result;
 
 /// A write is on stable storage when its call returns. No key is written twice.
@@ -43,6 +44,9 @@ pub(super) trait Engine: Send + Sync {
 
     /// Deletes the object, or every object of the folder. Succeeds if it does not exist.
     async fn delete(&self, key: &ObjectKey) -> Result<()>;
+
+    /// Every object of the area. The objects of a folder follow each other.
+    fn list(&self, area: Area) -> BoxStream<'static, Result<Listed>>;
 }
 
 /// An object being written, invisible until it is kept. Dropping it discards its bytes.

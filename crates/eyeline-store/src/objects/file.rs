@@ -7,21 +7,28 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use eyeline_core::Timestamp;
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::engine::{Engine, Writing};
-use super::{Area, Head, ObjectKey, Reading};
+use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::{Error, Result};
 
 /// Files being written, before they get a name. Emptied when the folder is opened.
 const TEMPORARY: &str = "tmp";
 /// Bytes of one piece of an object being read.
 const PIECE_BYTES: u64 = 64 * 1024;
+/// Listed objects that wait to be taken.
+const LISTED_MAX: usize = 1_024;
 
 pub(super) struct Folder {
     root: PathBuf,
@@ -213,6 +220,18 @@ impl Engine for Folder {
         })
         .await
     }
+
+    fn list(&self, area: Area) -> BoxStream<'static, Result<Listed>> {
+        let (listed, taken) = mpsc::channel(LISTED_MAX);
+        let folder = self.root.join(area.as_str());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = list_area(&folder, area, &mut |object| listed.blocking_send(Ok(object)).is_ok()) {
+                // The taker may be gone.
+                let _ = listed.blocking_send(Err(failure(error)));
+            }
+        });
+        ReceiverStream::new(taken).boxed()
+    }
 }
 
 #[async_trait]
@@ -240,6 +259,37 @@ impl Writing for FileWriting {
         })
         .await
     }
+}
+
+/// Hands on the objects of an area until `take` returns false. Skips files whose names are not those of objects.
+fn list_area(root: &Path, area: Area, take: &mut dyn FnMut(Listed) -> bool) -> io::Result<()> {
+    let mut take = |name: String, since: SystemTime, bytes: u64| {
+        let key = ObjectKey::parse(&format!("{}/{name}", area.as_str()));
+        let since = Timestamp::from_micros(0).plus(since.duration_since(UNIX_EPOCH).unwrap_or_default());
+        key.is_none_or(|key| take(Listed { key, bytes, since }))
+    };
+    for entry in found(fs::read_dir(root))?.into_iter().flatten() {
+        let entry = entry?;
+        let Some(about) = found(entry.metadata())? else { continue };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !about.is_dir() {
+            if about.is_file() && !take(name, about.modified()?, about.len()) {
+                return Ok(());
+            }
+            continue;
+        }
+        // A copy is a link, which keeps the time of its file: then the folder has the time of the copy.
+        let copied = if area == Area::Lake { UNIX_EPOCH } else { about.modified()? };
+        for inner in found(fs::read_dir(entry.path()))?.into_iter().flatten() {
+            let inner = inner?;
+            let Some(about) = found(inner.metadata())?.filter(fs::Metadata::is_file) else { continue };
+            let name = format!("{name}/{}", inner.file_name().to_string_lossy());
+            if !take(name, about.modified()?.max(copied), about.len()) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write_folder(temporary: &Path, path: &Path, objects: &[(String, Bytes)]) -> io::Result<()> {
@@ -297,14 +347,18 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     let outcome = tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("objects", error))?;
-    outcome.map_err(|error| match error.kind() {
+    outcome.map_err(failure)
+}
+
+fn failure(error: io::Error) -> Error {
+    match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::unavailable("the disk of the objects is full"),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             Error::unavailable(format!("the folder of the objects cannot be used: {error}"))
         }
         _ if error.raw_os_error() == Some(EIO) => Error::unavailable(format!("the disk of the objects fails: {error}")),
         _ => Error::internal("objects", error),
-    })
+    }
 }
 
 /// "Input/output error" on Linux and macOS.

@@ -28,7 +28,7 @@ pub enum Area {
 }
 
 impl Area {
-    pub(super) const ALL: [Area; 5] = [Area::Incoming, Area::Originals, Area::Public, Area::Private, Area::Lake];
+    pub const ALL: [Area; 5] = [Area::Incoming, Area::Originals, Area::Public, Area::Private, Area::Lake];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,6 +77,12 @@ impl ObjectKey {
     /// The folder that the object is in.
     pub fn folder(&self) -> Self {
         ObjectKey(self.0.rsplit_once('/').map_or_else(|| self.0.clone(), |(folder, _)| folder.to_owned()))
+    }
+
+    /// The key by which the object is deleted: that of its folder for a version, which is deleted with its siblings.
+    pub fn unit(&self) -> Self {
+        let is_version = matches!(self.area(), Area::Public | Area::Private) && self.0.matches('/').count() == 2;
+        if is_version { self.folder() } else { self.clone() }
     }
 
     /// The keys of all objects that this folder of versions may hold. Empty for the key of an object.
@@ -187,6 +193,16 @@ mod tests {
             assert_eq!(object.of_folder(), vec![]);
         }
         assert_eq!(objects.iter().map(ObjectKey::content_type).filter(|kind| *kind == "image/jpeg").count(), 4);
+    }
+
+    #[test]
+    fn a_version_is_deleted_with_its_folder_and_everything_else_alone() {
+        let folder = ObjectKey::versions(true);
+        assert_eq!(folder.join("thumb.jpg").unit(), folder);
+        assert_eq!(folder.unit(), folder);
+        for key in [ObjectKey::incoming(), ObjectKey::lake(Timestamp::from_micros(0))] {
+            assert_eq!(key.unit(), key);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use eyeline_core::Timestamp;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use object_store::ObjectStore;
@@ -41,6 +42,15 @@ pub struct Objects {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     pub bytes: u64,
+}
+
+/// An object in the list of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub key: ObjectKey,
+    pub bytes: u64,
+    /// The object has had its key since then, or longer.
+    pub since: Timestamp,
 }
 
 /// An object, or a part of one, being read.
@@ -88,7 +98,7 @@ impl Objects {
     }
 
     /// Opens a store that may be in use by another process, and changes nothing. `None` if it does not exist yet.
-    pub(crate) async fn attach(location: impl Into<Location>) -> Result<Option<Self>> {
+    pub async fn attach(location: impl Into<Location>) -> Result<Option<Self>> {
         let engine: Arc<dyn Engine> = match location.into().place()? {
             Place::Folder(path) => match file::Folder::attach(path).await? {
                 Some(folder) => Arc::new(folder),
@@ -189,6 +199,12 @@ impl Objects {
     /// Deletes the object, or the folder with all objects in it. Succeeds if it does not exist.
     pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.engine.delete(key).await
+    }
+
+    /// Every object of the area, in no promised order. The objects of a folder follow each other. May leave out what is
+    /// written or deleted meanwhile. For maintenance alone: a list takes long, and the catalog knows every key.
+    pub fn list(&self, area: Area) -> BoxStream<'static, Result<Listed>> {
+        self.engine.list(area)
     }
 }
 

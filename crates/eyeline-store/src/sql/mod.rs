@@ -15,6 +15,7 @@ mod postgres;
 mod sqlite;
 mod value;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,9 +73,8 @@ impl From<Engine> for Db {
 impl Db {
     /// Opens `sqlite:PATH`, which is created if missing, or `postgres://…`. Does not migrate.
     pub async fn open(url: &str) -> Result<Self> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.trim_start_matches("//").to_owned();
-            let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(path.as_ref()))
+        if let Some(path) = sqlite_path(url) {
+            let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&path))
                 .await
                 .map_err(|error| Error::internal("opening SQLite", error))??;
             return Ok(Engine::Sqlite(Arc::new(opened)).into());
@@ -83,6 +83,18 @@ impl Db {
             return Ok(Engine::Postgres(postgres::Postgres::open(url).await?).into());
         }
         Err(Error::Conflict("the catalog's URL has to start with sqlite: or postgres:".to_owned()))
+    }
+
+    /// Opens a database that another process may be using. Changes nothing, and refuses writes to SQLite. `NotFound` if
+    /// there is no such file.
+    pub(crate) async fn open_to_read(url: &str) -> Result<Self> {
+        let Some(path) = sqlite_path(url) else { return Self::open(url).await };
+        let opened = tokio::task::spawn_blocking(move || match path.exists() {
+            true => sqlite::Sqlite::open_to_read(&path),
+            false => Err(Error::NotFound("catalog")),
+        });
+        let opened = opened.await.map_err(|error| Error::internal("opening SQLite", error))??;
+        Ok(Engine::Sqlite(Arc::new(opened)).into())
     }
 
     pub fn transactions(&self) -> Transactions {
@@ -131,6 +143,11 @@ impl Db {
             Engine::Postgres(engine) => engine.read(use_case).await,
         }
     }
+}
+
+/// The path of `sqlite:PATH`; `None` for another URL.
+pub(crate) fn sqlite_path(url: &str) -> Option<PathBuf> {
+    url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//").into())
 }
 
 /// A transaction under way.

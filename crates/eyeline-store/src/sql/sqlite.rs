@@ -45,20 +45,30 @@ struct Readers {
     permits: Arc<Semaphore>,
 }
 
-impl Sqlite {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let opened = |error| Error::internal("opening the SQLite file", Box::new(error) as Box<_>);
-        let writing = Connection::open(path).map_err(opened)?;
-        prepare(&writing).map_err(opened)?;
+impl Readers {
+    fn open(path: &Path, count: usize) -> Result<Arc<Self>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut free = Vec::with_capacity(READERS);
-        for _ in 0..READERS {
+        let mut free = Vec::with_capacity(count);
+        for _ in 0..count {
             let reading = Connection::open_with_flags(path, flags).map_err(opened)?;
             reading.busy_timeout(Duration::from_secs(5)).map_err(opened)?;
             reading.set_prepared_statement_cache_capacity(256);
             plan_by_our_indexes(&reading).map_err(opened)?;
             free.push(Tx::Sqlite(reading));
         }
+        Ok(Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(count)) }))
+    }
+}
+
+fn opened(error: rusqlite::Error) -> Error {
+    Error::internal("opening the SQLite file", error)
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let writing = Connection::open(path).map_err(opened)?;
+        prepare(&writing).map_err(opened)?;
+        let readers = Readers::open(path, READERS)?;
         let broken = Broken::default();
         let (writer, jobs) = mpsc::channel(QUEUE_MAX);
         std::thread::Builder::new()
@@ -68,8 +78,14 @@ impl Sqlite {
                 move || write_groups(Tx::Sqlite(writing), jobs, &broken)
             })
             .map_err(|error| Error::internal("starting the SQLite writer", error))?;
-        let readers = Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) });
         Ok(Sqlite { writer, readers, broken })
+    }
+
+    /// Opens an existing file for reads alone, which another process may be using.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self> {
+        // Writes find no writer.
+        let (writer, _) = mpsc::channel(1);
+        Ok(Sqlite { writer, readers: Readers::open(path, 1)?, broken: Broken::default() })
     }
 
     /// `Unavailable` after a failed fsync, which ends all writing.

@@ -28,7 +28,7 @@ async fn on_every_engine(test: impl AsyncFn(Catalog, Db)) {
 }
 
 /// An image with its file that waits for its versions.
-async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
+pub async fn waiting(catalog: &Catalog, number: u128) -> ImageId {
     waiting_in(catalog, PROJECT, number).await
 }
 
@@ -50,7 +50,7 @@ async fn waiting_in(catalog: &Catalog, project_id: ProjectId, number: u128) -> I
     upload.image_id
 }
 
-async fn claim(catalog: &Catalog, node: &str, max: u32) -> Vec<Work> {
+pub async fn claim(catalog: &Catalog, node: &str, max: u32) -> Vec<Work> {
     catalog.claim_images(node.to_owned(), max, at(4)).await.expect("the catalog").0
 }
 
@@ -76,7 +76,7 @@ fn made(work: &Work) -> (Work, Made) {
     (work.clone(), made)
 }
 
-async fn publish(catalog: &Catalog, work: &Work) -> Result<(), Error> {
+pub async fn publish(catalog: &Catalog, work: &Work) -> Result<(), Error> {
     let (work, made) = made(work);
     catalog.publish_image(work, made, at(5)).await.map(drop)
 }

@@ -4,6 +4,7 @@
     reason = "what handlers ask through their own door is asked of the catalog itself"
 )]
 
+mod backup;
 mod cache;
 mod cuts;
 mod engines;
@@ -18,6 +19,7 @@ mod inbox;
 mod inboxes;
 mod jobs;
 mod lake;
+mod names;
 mod nats_away;
 mod news;
 mod object_links;

@@ -1,8 +1,10 @@
 //! Objects: complete or missing, and never changed.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
-use eyeline_core::ImageId;
-use eyeline_store::objects::{Head, ReceiveError};
+use eyeline_core::{ImageId, Timestamp};
+use eyeline_store::objects::{Area, Head, Listed, ReceiveError};
 use eyeline_store::{Error, ObjectKey, Objects};
 use futures::{Stream, TryStreamExt as _, stream};
 use object_store::ObjectStoreExt as _;
@@ -77,6 +79,57 @@ async fn what_is_not_there_is_none_and_its_removal_is_fine() {
         objects.ping().await.expect("an answer");
     })
     .await;
+}
+
+#[tokio::test]
+async fn every_object_of_an_area_is_listed_with_its_size_and_age() {
+    on_every_store(async |row| {
+        let objects = row.objects;
+        let folders = [ObjectKey::versions(true), ObjectKey::versions(true)];
+        let original = ObjectKey::original(ImageId(Uuid::from_u128(1)));
+        let mut put: Vec<(ObjectKey, u64)> = vec![(ObjectKey::incoming(), 1), (original.clone(), 2)];
+        put.extend(folders.iter().flat_map(|folder| [(folder.join("thumb.jpg"), 3), (folder.join("d2500.jpg"), 4)]));
+        put.push((ObjectKey::lake(Timestamp::from_micros(0)), 5));
+        // More than a store lists in one answer.
+        put.extend((0..1_010).map(|_| (ObjectKey::versions(false).join("thumb.jpg"), 1)));
+        let puts = put.iter().map(|(key, bytes)| objects.put(key, vec![7; *bytes as usize].into()));
+        futures::future::join_all(puts).await.into_iter().collect::<Result<Vec<()>, Error>>().expect("stored");
+
+        for area in Area::ALL {
+            let listed: Vec<Listed> = objects.list(area).try_collect().await.expect("a list");
+            let units: Vec<ObjectKey> = listed.iter().map(|object| object.key.unit()).collect();
+            let runs = units.chunk_by(|one, next| one == next).count();
+            assert_eq!(runs, units.iter().collect::<HashSet<_>>().len(), "the objects of a folder follow each other");
+            // Other tests use the same bucket.
+            for (key, bytes) in put.iter().filter(|(key, _)| key.area() == area) {
+                let object = listed.iter().find(|object| object.key == *key).expect("a listed object");
+                assert_eq!(object.bytes, *bytes, "{key}");
+                // After 2001.
+                assert!(object.since.micros() > 1_000_000_000_000_000, "{key} since {}", object.since);
+            }
+        }
+        objects.delete(&original).await.expect("deleted");
+        let left: Vec<Listed> = objects.list(Area::Originals).try_collect().await.expect("a list");
+        assert!(left.iter().all(|object| object.key != original));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_is_as_young_as_its_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = Objects::open(&format!("file:{}", folder.path().display())).await.expect("objects");
+    let (from, to) = (ObjectKey::versions(false).join("thumb.jpg"), ObjectKey::versions(true).join("thumb.jpg"));
+    objects.put(&from, Bytes::from_static(b"old")).await.expect("stored");
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    let file = std::fs::File::open(folder.path().join(from.as_str())).expect("the file");
+    file.set_modified(old).expect("an old file");
+    let parent = std::fs::File::open(folder.path().join(from.folder().as_str())).expect("the folder");
+    parent.set_modified(old).expect("an old folder");
+    assert!(objects.copy(&from, &to).await.expect("the objects"));
+    let listed = async |area| objects.list(area).try_collect::<Vec<Listed>>().await.expect("a list").remove(0).since;
+    assert_eq!(listed(Area::Private).await, Timestamp::from_micros(0));
+    assert!(listed(Area::Public).await.micros() > 1_000_000_000_000_000);
 }
 
 #[tokio::test]

@@ -1,15 +1,19 @@
 //! The command line.
 
+mod backup;
 mod client;
 mod config;
 mod demo;
 mod doctor;
+mod gc;
 mod import;
 mod keys;
 mod link;
 mod migrate;
 mod names;
+mod progress;
 mod rebuild;
+mod restore;
 mod serve;
 mod shell;
 mod simulate;
@@ -39,6 +43,9 @@ Examples:
   eyeline simulate --strategy interest           how well an order does with simulated visitors
   eyeline config show                            every setting, secrets masked
   eyeline doctor                                 which promises hold on this machine, and what to do
+  eyeline backup /mnt/backup                     a copy of everything, beside the running server
+  eyeline restore /mnt/backup --data restored    a data folder from such a copy
+  eyeline gc --dry-run                           files that nothing refers to
 
 Settings come from eyeline.toml, then .env, then EYELINE_* in the environment.";
 
@@ -76,6 +83,12 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make the versions of local photos, as the server does
     Versions(versions::Arguments),
+    /// Copy an installation to a folder, beside its running server
+    Backup(backup::Arguments),
+    /// Fill an empty data folder from a backup
+    Restore(restore::Arguments),
+    /// Delete objects that no row of the catalog names, such as a kill leaves them
+    Gc(gc::Arguments),
     /// Recount every event and compare the result with the catalog; the server has to be stopped
     Rebuild(rebuild::Arguments),
     /// Print the description of the HTTP API (OpenAPI 3.1), without a server
@@ -105,6 +118,9 @@ pub fn run() -> ExitCode {
         Command::Config(command) => settings().and_then(|settings| config::run(&settings, &command)),
         Command::Doctor(arguments) => settings().and_then(|settings| block_on(doctor::run(&settings, &arguments))),
         Command::Versions(arguments) => versions::run(&arguments),
+        Command::Backup(arguments) => settings().and_then(|settings| block_on(backup::run(&settings, &arguments))),
+        Command::Restore(arguments) => settings().and_then(|settings| block_on(restore::run(&settings, arguments))),
+        Command::Gc(arguments) => settings().and_then(|settings| block_on(gc::run(&settings, &arguments))),
         Command::Rebuild(arguments) => settings().and_then(|settings| block_on(rebuild::run(settings, &arguments))),
         Command::Openapi => settings().map(|settings| say(&crate::api::document(&settings.public_url()).to_string())),
         Command::Simulate(arguments) => simulate::run(&arguments),

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use chunk::Piece;
 use writer::Command;
 pub(super) use writer::GROUP_BYTES_MAX;
+pub(crate) use writer::newest_offset;
 
 /// The most bytes that wait for the writer. Further calls get `Unavailable`.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -65,7 +65,7 @@ pub(super) fn run(
 }
 
 /// The offset of the newest event in the file.
-pub(super) fn newest_offset(connection: &Connection) -> rusqlite::Result<Offset> {
+pub(crate) fn newest_offset(connection: &Connection) -> rusqlite::Result<Offset> {
     let sql = "SELECT first_offset, count FROM chunks ORDER BY first_offset DESC LIMIT 1";
     let last = |row: &rusqlite::Row<'_>| Ok(chunk::last(Offset::from_number(row.get(0)?), row.get(1)?));
     Ok(connection.prepare_cached(sql)?.query_row([], last).optional()?.unwrap_or(Offset::START))

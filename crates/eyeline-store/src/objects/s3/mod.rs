@@ -1,8 +1,9 @@
-//! Objects in the buckets of an S3 store. Relies on no list, notification or conditional write: the catalog knows
-//! every key, and gives each to one writer.
+//! Objects in the buckets of an S3 store. Relies on no notification or conditional write: the catalog knows every key,
+//! and gives each to one writer. Only maintenance lists a bucket.
 
 mod answer;
 mod client;
+mod listing;
 mod reader;
 mod reading;
 pub(super) mod sign;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{StatusCode, header};
 use md5::{Digest as _, Md5};
@@ -23,7 +25,7 @@ use rusty_s3::Method;
 
 use super::engine::{Engine, Writing};
 use super::location::Buckets;
-use super::{Area, Head, ObjectKey, Reading};
+use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::{Error, Result};
 use client::{Client, Request};
 use sign::Site;
@@ -56,7 +58,11 @@ impl S3 {
 
 impl Store {
     fn site(&self, key: &ObjectKey) -> &Site {
-        match (key.area(), &self.public) {
+        self.site_of(key.area())
+    }
+
+    fn site_of(&self, area: Area) -> &Site {
+        match (area, &self.public) {
             (Area::Public, Some(public)) => public,
             _ => &self.main,
         }
@@ -162,6 +168,10 @@ impl Engine for S3 {
         let hash = md5(body.clone()).await?;
         let request = Request::new(site, Method::Post, "").query("delete", "").header("content-md5", hash).body(body);
         found(self.0.client.ask(&request).await?.status)
+    }
+
+    fn list(&self, area: Area) -> BoxStream<'static, Result<Listed>> {
+        listing::list(self.0.clone(), area)
     }
 }
 

@@ -9,7 +9,8 @@ use tokio_util::io::ReaderStream;
 use url::form_urlencoded;
 
 use super::super::say;
-use super::{Target, bytes_bar, conclude};
+use super::{Target, conclude};
+use crate::cli::progress::bytes_bar;
 
 /// The options for reading a catalogue, in the words of `POST /galleries/{gallery_id}/dataset`.
 #[derive(clap::Args)]

@@ -6,9 +6,6 @@ mod refused;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::Client;
 use super::names::{Kind, PROJECTS, galleries_of, text};
@@ -87,15 +84,6 @@ async fn find_or_create(client: &Client, kind: &Kind<'_>, name: &str) -> Result<
     let id = kind.create(client, name).await?;
     say(&format!("Created {name} ({id})."));
     Ok(id)
-}
-
-/// A progress bar in bytes, drawn only on a terminal.
-fn bytes_bar(bytes: u64) -> ProgressBar {
-    let bar = ProgressBar::new(bytes);
-    let style = ProgressStyle::with_template("{msg:12} {wide_bar} {bytes}/{total_bytes} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// Prints the first of `lines`, and the number of those not printed.

@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
 
 use super::super::say;
-use super::{Target, bytes_bar, conclude, list, text};
+use super::{Target, conclude, list, text};
+use crate::cli::progress::{bytes_bar, plural};
 use crate::file_name;
 use crate::flow::photo::upload::may_be_photo;
 use crate::secrets::to_hex;
@@ -62,7 +63,7 @@ pub(in crate::cli) async fn import(
     let bar = bytes_bar(photos.iter().map(|photo| photo.bytes).sum()).with_message("photos");
     let mut outcome = Outcome::default();
     if !skipped.is_empty() {
-        say(&format!("{} skipped:", plural(skipped.len(), "file")));
+        say(&format!("{} skipped:", plural(skipped.len() as u64, "file")));
         list(&skipped, skipped.len() as u64);
     }
     for batch in photos.chunks(BATCH) {
@@ -70,7 +71,7 @@ pub(in crate::cli) async fn import(
     }
     bar.finish_and_clear();
     if !outcome.refused.is_empty() {
-        let photos = plural(outcome.refused.len(), "photo");
+        let photos = plural(outcome.refused.len() as u64, "photo");
         say(&format!("{photos} not sent again, because the server could not read them (--retry-refused sends them):"));
         list(&outcome.refused, outcome.refused.len() as u64);
     }
@@ -80,7 +81,7 @@ pub(in crate::cli) async fn import(
         "{sent} sent, {done} of them done, {} already there, {} refused before, {} skipped",
         outcome.known,
         outcome.refused.len(),
-        plural(skipped.len(), "file")
+        plural(skipped.len() as u64, "file")
     ));
     conclude(&outcome.trouble, outcome.trouble.len() as u64, "photos")
 }
@@ -119,10 +120,6 @@ pub(in crate::cli) fn find(folder: &Path) -> Result<Found, String> {
     found.photos.sort_by(|one, other| one.path.cmp(&other.path));
     found.skipped.sort();
     Ok(found)
-}
-
-fn plural(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 async fn import_batch(

@@ -12,7 +12,7 @@ use crate::params;
 use crate::sql::{Tx, Value};
 
 /// Longer than a request through a link can last that began before the link expired.
-const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
 
 impl Catalog {
     /// Notes a key before an object is written to it. The sweep deletes it at `unwanted_from` (real time), unless

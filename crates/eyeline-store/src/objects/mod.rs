@@ -8,6 +8,7 @@ mod file;
 mod key;
 mod links;
 mod location;
+mod parts;
 mod s3;
 
 use std::ops::Range;
@@ -20,8 +21,9 @@ use object_store::ObjectStore;
 use sha2::{Digest as _, Sha256};
 
 pub use key::{Area, ObjectKey};
-pub use links::{LinkKeys, ObjectLinks, Span, Upload, UploadLink, UploadPolicy, attachment};
+pub use links::{LinkKeys, ObjectLinks, Part, Span, Upload, UploadLink, UploadPolicy, attachment};
 pub use location::Location;
+pub use parts::{PartUpload, StoredPart};
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;

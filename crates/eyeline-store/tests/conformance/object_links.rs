@@ -16,7 +16,7 @@ use crate::stores::{bucket, buckets, until};
 const ORIGIN: &str = "http://photos.example";
 const JPEG: &str = "image/jpeg";
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::from_micros(0).plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time"))
 }
 
@@ -30,7 +30,7 @@ fn client() -> Client {
     Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client")
 }
 
-fn links(location: &Location) -> ObjectLinks {
+pub fn links(location: &Location) -> ObjectLinks {
     ObjectLinks::new(location, ORIGIN.to_owned(), LinkKeys(vec![[1; 32]])).expect("links")
 }
 
@@ -45,7 +45,7 @@ fn upload(body: &[u8], is_exact: bool, bytes_max: u64) -> Upload {
 }
 
 /// Sends a PUT, with other values for some of its headers. A store that refuses early may close the connection.
-async fn put(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option<StatusCode> {
+pub async fn put(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option<StatusCode> {
     assert_eq!(link.method, "PUT");
     let mut request = client().put(&link.url).body(body.to_vec());
     for (name, value) in &link.headers {
@@ -67,7 +67,7 @@ async fn post(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option
     client().post(&link.url).multipart(form).send().await.ok().map(|response| response.status())
 }
 
-fn is_refused(status: Option<StatusCode>) -> bool {
+pub fn is_refused(status: Option<StatusCode>) -> bool {
     status.is_none_or(|status| status.is_client_error())
 }
 
@@ -109,7 +109,7 @@ async fn a_put_link_takes_exactly_what_was_stated() {
     assert_eq!(objects.get(&upload.key).await.expect("an answer").expect("there"), body);
 }
 
-fn clone(link: &UploadLink) -> UploadLink {
+pub fn clone(link: &UploadLink) -> UploadLink {
     let (url, fields, headers) = (link.url.clone(), link.fields.clone(), link.headers.clone());
     UploadLink { url, method: link.method, fields, headers }
 }

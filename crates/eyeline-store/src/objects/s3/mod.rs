@@ -3,6 +3,7 @@
 
 mod answer;
 mod client;
+mod parts;
 mod reader;
 mod reading;
 pub(super) mod sign;
@@ -23,6 +24,7 @@ use rusty_s3::Method;
 
 use super::engine::{Engine, Writing};
 use super::location::Buckets;
+use super::parts::{PartUpload, StoredPart};
 use super::{Area, Head, ObjectKey, Reading};
 use crate::error::{Error, Result};
 use client::{Client, Request};
@@ -118,6 +120,24 @@ impl Engine for S3 {
 
     async fn begin(&self, key: &ObjectKey) -> Result<Box<dyn Writing>> {
         Ok(Box::new(Upload::begin(&self.0, key)))
+    }
+
+    async fn begin_parts(&self, to: &ObjectKey) -> Result<String> {
+        parts::begin(&self.0, to).await
+    }
+
+    async fn parts(&self, upload: &PartUpload) -> Result<Option<Vec<StoredPart>>> {
+        parts::list(&self.0, &upload.to, &upload.id).await
+    }
+
+    async fn join_parts(&self, upload: &PartUpload, parts: &[StoredPart]) -> Result<bool> {
+        let tags = parts.iter().map(|part| (part.number, part.tag.as_str()));
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        parts::join(&self.0, &upload.to, &upload.id, tags, bytes).await
+    }
+
+    async fn abort_parts(&self, upload: &PartUpload) -> Result<()> {
+        parts::abort(&self.0, &upload.to, &upload.id).await
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {

@@ -117,8 +117,8 @@ impl Catalog {
             .await
     }
 
-    /// Notes that uploads were ended. A part may still be under way through a link, so that each is ended once more when
-    /// none can be, and forgotten then.
+    /// Notes that uploads were ended. A part may still be under way through a link. Each upload is therefore ended once
+    /// more when none can be, and forgotten then.
     pub async fn end_parts(&self, images: Vec<ImageId>) -> Result<()> {
         let forget = "DELETE FROM part_uploads
                       WHERE image_id IN (SELECT v.column1 FROM (VALUES {rows}) AS v WHERE forget_from <= v.column2)";

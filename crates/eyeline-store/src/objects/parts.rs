@@ -36,8 +36,8 @@ impl Objects {
         Ok(Some(parts))
     }
 
-    /// Joins parts, sorted by number, to one object. Repeated calls change nothing. False if the store does not know the
-    /// upload, or lacks a part.
+    /// Joins parts, sorted by number, to one object. Repeated calls change nothing. False if the store does not know
+    /// the upload, or lacks a part.
     pub async fn join_parts(&self, upload: &PartUpload, parts: &[StoredPart]) -> Result<bool> {
         self.engine.join_parts(upload, parts).await
     }

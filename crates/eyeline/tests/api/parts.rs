@@ -67,7 +67,8 @@ async fn links(server: &Server, tenant: &Tenant, image_id: &str, numbers: &[u64]
     answer
 }
 
-/// Sends bytes as the link of a part says to, without a credential. A store that refuses early may close the connection.
+/// Sends bytes as the link of a part says to, without a credential. A store that refuses early may close the
+/// connection.
 async fn put(server: &Server, part: &Value, bytes: &[u8]) -> Option<StatusCode> {
     let url = text(part, "upload_link");
     if !url.starts_with(&server.app.settings.public_url()) {

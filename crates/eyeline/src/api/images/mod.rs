@@ -253,7 +253,10 @@ struct StateAnswer {
     params(("image_id" = ImageId, Path)),
     responses(
         (status = 202, body = StateAnswer),
-        (status = 409, description = "Nothing has arrived through the link, or parts are missing: `missing` has their numbers."),
+        (
+            status = 409,
+            description = "Nothing has arrived through the link, or parts are missing, whose numbers are in `missing`.",
+        ),
     )
 )]
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {

@@ -66,15 +66,18 @@ struct PartAnswer {
 
 /// Create links to parts
 ///
-/// For an image that was created with `multipart`. May be called again and again, also to go on after a break: `received`
-/// has the parts that need not be sent again. Each call puts the end of the upload off.
+/// For an image that was created with `multipart`. May be called again and again, also to go on after a break:
+/// `received` has the parts that need not be sent again. Each call puts the end of the upload off.
 #[utoipa::path(
     post, path = "/images/{image_id}/parts", operation_id = "create_part_links", tag = "images",
     params(("image_id" = ImageId, Path)), request_body = NumbersInput,
     responses(
         (status = 200, body = LinksAnswer),
-        (status = 409, description = "The image does not wait for parts: its file has arrived, its upload has ended, or it is sent \
-                                      as a whole."),
+        (
+            status = 409,
+            description = "The image does not wait for parts: its file has arrived or is sent as a whole, or its upload has \
+                           ended.",
+        ),
     )
 )]
 async fn links(

@@ -52,6 +52,12 @@ pub(super) trait Engine: Send + Sync {
     /// Returns true if anybody can read the object without a credential.
     async fn is_open(&self, key: &ObjectKey) -> Result<bool>;
 
+    /// The methods of links that the engine refuses to pages of this origin.
+    async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>>;
+
+    /// Lets pages of this origin use links.
+    async fn let_pages(&self, origin: &str) -> Result<()>;
+
     /// False if `from` does not exist.
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool>;
 

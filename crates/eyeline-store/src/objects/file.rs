@@ -236,6 +236,15 @@ impl Engine for Folder {
         Ok(false)
     }
 
+    async fn refused_to_pages(&self, _origin: &str) -> Result<Vec<&'static str>> {
+        // Links lead to the server itself, which answers browsers.
+        Ok(Vec::new())
+    }
+
+    async fn let_pages(&self, _origin: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes a hard link. No file is changed in place, so both names keep the same bytes.
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {
         let (from, to) = (self.path(from), self.path(to));

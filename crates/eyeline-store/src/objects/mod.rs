@@ -113,6 +113,16 @@ impl Objects {
         is_open
     }
 
+    /// The methods of links that the engine refuses to pages of this origin.
+    pub(crate) async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>> {
+        self.engine.refused_to_pages(origin).await
+    }
+
+    /// Lets pages of this origin use links.
+    pub(crate) async fn let_pages(&self, origin: &str) -> Result<()> {
+        self.engine.let_pages(origin).await
+    }
+
     /// A reader for many concurrent reads of parts of objects. It must not write: its writes would not be on stable
     /// storage.
     pub fn reader(&self) -> Result<Arc<dyn ObjectStore>> {

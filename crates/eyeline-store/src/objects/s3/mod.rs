@@ -3,6 +3,7 @@
 
 mod answer;
 mod client;
+mod cors;
 mod parts;
 mod reader;
 mod reading;
@@ -46,13 +47,16 @@ struct Store {
     main: Site,
     /// The bucket of public versions.
     public: Option<Site>,
+    /// The main bucket at the address for browsers.
+    links: Site,
 }
 
 impl S3 {
     /// Asks the store nothing: it may be away.
     pub fn open(buckets: Buckets) -> Result<Self> {
         let client = Client::new(&buckets.main)?;
-        Ok(S3(Arc::new(Store { client, main: buckets.main, public: buckets.public })))
+        let Buckets { main, public, links, public_url: _ } = buckets;
+        Ok(S3(Arc::new(Store { client, main, public, links })))
     }
 }
 
@@ -159,6 +163,14 @@ impl Engine for S3 {
 
     async fn is_open(&self, key: &ObjectKey) -> Result<bool> {
         self.0.client.is_open(self.0.site(key), key.as_str()).await
+    }
+
+    async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>> {
+        cors::refused(&self.0, origin).await
+    }
+
+    async fn let_pages(&self, origin: &str) -> Result<()> {
+        cors::allow(&self.0, origin).await
     }
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {

@@ -22,6 +22,7 @@ mod leases;
 pub mod news;
 pub mod objects;
 pub mod orders;
+pub mod part_uploads;
 pub mod partitions;
 pub mod processing;
 pub mod projects;

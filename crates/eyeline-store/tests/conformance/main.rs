@@ -26,6 +26,7 @@ mod object_links;
 mod objects;
 mod orders;
 mod partitions;
+mod parts;
 mod projects;
 mod public_pages;
 mod pubsub;

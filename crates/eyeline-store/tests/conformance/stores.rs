@@ -113,11 +113,20 @@ impl Server {
 
     /// Starts the store, and makes its bucket.
     pub async fn start_with_bucket(&mut self) {
+        self.start_and_make(&[]).await;
+    }
+
+    /// Starts the store, and makes its bucket, to which no page of a browser may send anything.
+    pub async fn start_with_bucket_without_cors(&mut self) {
+        self.start_and_make(&["--without-cors"]).await;
+    }
+
+    async fn start_and_make(&mut self, options: &'static [&str]) {
         self.start();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/make-buckets");
         let endpoint = self.endpoint();
         let made = tokio::task::spawn_blocking(move || {
-            Command::new(script).args([&endpoint, Self::KEY, Self::SECRET, Self::BUCKET]).status()
+            Command::new(script).args(options).args([&endpoint, Self::KEY, Self::SECRET, Self::BUCKET]).status()
         });
         assert!(made.await.expect("a task").expect("python3").success());
     }

@@ -14,6 +14,7 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: FieldErrors,
+    missing: Vec<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -37,13 +38,16 @@ pub struct ProblemDocument {
     /// The errors of invalid input, by field.
     #[schema(nullable = false, example = json!({"name": ["This field is required."]}))]
     errors: Option<FieldErrors>,
+    /// The numbers of the first 100 parts that have not arrived.
+    #[schema(nullable = false, max_items = 100, example = json!([2, 3]))]
+    missing: Option<Vec<u32>>,
 }
 
 pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: FieldErrors::new(), headers: Vec::new() }
+        Problem { status, detail: detail.into(), errors: FieldErrors::new(), missing: Vec::new(), headers: Vec::new() }
     }
 
     /// 400 with all errors by field.
@@ -76,6 +80,12 @@ impl Problem {
         self
     }
 
+    /// Adds the numbers of parts that have not arrived.
+    pub fn missing(mut self, numbers: &[u32]) -> Self {
+        self.missing = numbers.to_vec();
+        self
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -89,6 +99,7 @@ impl Problem {
             detail: &self.detail,
             request_id,
             errors: &self.errors,
+            missing: &self.missing,
         };
         serde_json::to_vec(&document).unwrap_or_default()
     }
@@ -146,6 +157,8 @@ struct Document<'a> {
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "FieldErrors::is_empty")]
     errors: &'a FieldErrors,
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    missing: &'a [u32],
 }
 
 impl IntoResponse for Problem {

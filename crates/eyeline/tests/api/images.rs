@@ -501,7 +501,7 @@ async fn a_file_that_is_sent_anew_ends_the_transfer_that_hangs() {
     let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(&FILE[..10]))]).chain(stream::pending());
     let hanging = request("PUT", path_of(&text(&put, "upload_link")), "").header("content-type", "image/jpeg");
     let mut hanging = Box::pin(server.send(hanging.body(Body::from_stream(half)).expect("a request")));
-    while !server.app.transfers.is_open(text(&put, "image_id").parse().expect("an id")) {
+    while !server.app.transfers.is_open(text(&put, "image_id").parse().expect("an id"), None) {
         assert!(futures::poll!(&mut hanging).is_pending());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -23,6 +23,7 @@ mod lake;
 mod operations;
 mod orders;
 mod pages_of_the_server;
+mod parts;
 mod previews;
 mod processing;
 mod projects;

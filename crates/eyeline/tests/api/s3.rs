@@ -28,7 +28,7 @@ fn of_environment(variable: &str) -> String {
         .unwrap_or_else(|_| panic!("{variable} has to name an S3 store: run the tests through scripts/with-s3"))
 }
 
-fn in_bucket(settings: &mut Settings) {
+pub fn in_bucket(settings: &mut Settings) {
     settings.objects_url = Some(of_environment("EYELINE_TEST_S3_URL"));
     settings.aws_access_key_id = Some(of_environment("EYELINE_TEST_S3_ACCESS_KEY"));
     settings.aws_secret_access_key = Some(of_environment("EYELINE_TEST_S3_SECRET_KEY"));
@@ -53,7 +53,7 @@ async fn working(change: impl FnOnce(&mut Settings)) -> Server {
     server
 }
 
-fn client() -> Client {
+pub fn client() -> Client {
     eyeline_store::tls::choose_provider();
     Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client")
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod create;
+mod parts;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -39,6 +40,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(reprocess))
         .routes(routes!(list))
         .merge(create::routes())
+        .merge(parts::routes())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -245,13 +247,16 @@ struct StateAnswer {
 
 /// Complete an upload
 ///
-/// Reports that the file was sent through the upload link. It may be repeated.
+/// Reports that the file, or all its parts, were sent through upload links. It may be repeated.
 #[utoipa::path(
     post, path = "/images/{image_id}/complete", operation_id = "complete_image", tag = "images",
     params(("image_id" = ImageId, Path)),
     responses(
         (status = 202, body = StateAnswer),
-        (status = 409, description = "Nothing has arrived through the link."),
+        (
+            status = 409,
+            description = "Nothing has arrived through the link, or parts are missing, whose numbers are in `missing`.",
+        ),
     )
 )]
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
@@ -261,6 +266,7 @@ async fn complete(State(app): State<App>, credential: Credential, Path(image_id)
             Arrival::TakenIn => ImageState::Uploaded,
             Arrival::Earlier => managed_image(&app, &credential, image_id).await?.state,
             Arrival::Nothing => ImageState::Init,
+            Arrival::Missing { numbers, count } => return Err(parts::missing(&numbers, count)),
         },
         state => state,
     };

@@ -91,10 +91,10 @@ impl ObjectKey {
         ObjectKey(self.0.rsplit_once('/').map_or_else(|| self.0.clone(), |(folder, _)| folder.to_owned()))
     }
 
-    /// The key by which the object is deleted: that of its folder for a version, which is deleted with its siblings.
+    /// The key by which the object is deleted: that of its folder for a version or a part, deleted with its siblings.
     pub fn unit(&self) -> Self {
         let is_version = matches!(self.area(), Area::Public | Area::Private) && self.0.matches('/').count() == 2;
-        if is_version { self.folder() } else { self.clone() }
+        if is_version || self.part_number().is_some() { self.folder() } else { self.clone() }
     }
 
     /// The keys of all objects that this folder of versions may hold. Empty for the key of an object.
@@ -229,6 +229,7 @@ mod tests {
         let incoming = ObjectKey::incoming();
         let part = incoming.part(7);
         assert_eq!((part.part_number(), part.folder()), (Some(7), incoming.clone()));
+        assert_eq!(part.unit(), incoming);
         for other in [incoming, ObjectKey::versions(true).join("7"), ObjectKey::lake(Timestamp::from_micros(0))] {
             assert_eq!(other.part_number(), None, "{other}");
         }

@@ -24,6 +24,7 @@ mod operations;
 mod orders;
 mod pages_of_the_server;
 mod previews;
+mod processes;
 mod processing;
 mod projects;
 mod public_pages;

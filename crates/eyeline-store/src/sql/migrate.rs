@@ -1,5 +1,7 @@
 //! Migrations: forward only, inside the binary, one for each dialect.
 
+use std::time::Duration;
+
 use futures::FutureExt as _;
 
 use super::{Db, Dialect, Tx};
@@ -57,6 +59,12 @@ const MIGRATIONS: [Migration; 26] = [
 /// The version to which this binary migrates a catalog.
 pub(crate) const NEWEST_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
+/// Attempts at migrations that have to change tables which processes of an earlier version use.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait for a table. Meanwhile the processes that use the table wait behind the migration.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
+
 /// The outcome of [`Db::migrate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -75,7 +83,18 @@ impl Db {
 
     /// Like [`Db::migrate`], but only to `version`, for tests of later migrations.
     pub async fn migrate_to(&self, version: i64) -> Result<Migrated> {
-        self.write(move |tx| migrate(tx, version).boxed()).await
+        let is_reached = self.version().await? >= version.min(NEWEST_VERSION);
+        let mut tries = if is_reached { 1 } else { TRIES };
+        loop {
+            tries -= 1;
+            match self.write(move |tx| migrate(tx, version).boxed()).await {
+                Err(error) if error.is_retryable() && tries > 0 => {
+                    tracing::info!(%error, "the catalog is not migrated yet: other processes use it");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The catalog's version; 0 if it is empty.
@@ -106,6 +125,7 @@ async fn migrate(tx: &mut Tx, to: i64) -> Result<Migrated> {
     if tx.dialect() == Dialect::Postgres {
         // One process at a time. The number is arbitrary and used only here.
         tx.query("SELECT 1 AS locked FROM pg_advisory_xact_lock(7305118)", &[]).await?;
+        tx.run_script(PATIENCE).await?;
     }
     tx.run_script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
         .await?;

@@ -8,11 +8,14 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+const ORDER_PENDING: &str = "order_pending";
+
 /// An error in a request, for its sender.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
     detail: String,
+    code: Option<&'static str>,
     errors: FieldErrors,
     missing: Vec<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -32,6 +35,9 @@ pub struct ProblemDocument {
     /// One sentence about this error.
     #[schema(example = "Some fields are missing or wrong.")]
     detail: String,
+    /// Names an error that programs tell from others of its status: `order_pending`.
+    #[schema(nullable = false, example = "order_pending")]
+    code: Option<String>,
     /// The id of the request, as in `X-Request-Id` and in the log.
     #[schema(example = "01a0c2a4-7d5e-7b0e-9f1c-5d2f2b9b7c11")]
     request_id: String,
@@ -47,7 +53,14 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: FieldErrors::new(), missing: Vec::new(), headers: Vec::new() }
+        Problem {
+            status,
+            detail: detail.into(),
+            code: None,
+            errors: FieldErrors::new(),
+            missing: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// 400 with all errors by field.
@@ -66,6 +79,12 @@ impl Problem {
     /// 404 for an object that does not exist or belongs to another project: both look the same.
     pub fn not_found(what: &str) -> Self {
         Problem::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// 503 while a gallery's owner has not published or answered.
+    fn order_pending(detail: &str) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Problem { code: Some(ORDER_PENDING), ..problem }.retry_after(Duration::from_secs(1))
     }
 
     /// Sets `Retry-After` in whole seconds, rounded up, at least 1.
@@ -97,6 +116,7 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            code: self.code,
             request_id,
             errors: &self.errors,
             missing: &self.missing,
@@ -135,6 +155,7 @@ impl From<eyeline_store::Error> for Problem {
                 )
                 .retry_after(retry_after)
             }
+            Error::Pending(detail) => Problem::order_pending(detail),
             Error::LeaseLost(_) | Error::Moved | Error::Corrupt(_) | Error::Internal { .. } => {
                 // Logged once, here; the source is never sent.
                 tracing::error!(%error, "a request failed");
@@ -153,6 +174,8 @@ struct Document<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "FieldErrors::is_empty")]

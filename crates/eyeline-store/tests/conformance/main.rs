@@ -12,6 +12,7 @@ mod events;
 mod experiments;
 mod feeds;
 mod galleries;
+mod gallery_changes;
 mod guard;
 mod image_lists;
 mod inbox;

@@ -117,6 +117,19 @@ export async function readiness<T>(): Promise<T> {
   }
 }
 
+/** The server's metrics, in the text format of Prometheus. */
+export async function metricsText(): Promise<string> {
+  let answer: Response;
+  try {
+    answer = await fetch('/metrics');
+  } catch {
+    throw new NetworkError();
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw apiError(answer.status, text);
+  return text;
+}
+
 type Reviver = (key: string, value: unknown) => unknown;
 
 /**

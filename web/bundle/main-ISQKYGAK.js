@@ -1,0 +1,1 @@
+import"./chunk-QYFPL6OA.js";

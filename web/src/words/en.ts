@@ -192,6 +192,15 @@ export const en = {
     code: 'Use this gallery from your own code',
   },
 
+  catalogue: {
+    title: 'Import a catalogue', file: 'File', fileHint: 'CSV, TSV, JSON or NDJSON, up to 1,000,000 rows.', fileNeeded: 'Choose a file.',
+    hint: 'A table of pictures that are on the web already. Each row names a picture by its external_id and gives its url. Loading the same file again changes nothing.',
+    unknownType: 'Choose a file that ends in .csv, .tsv, .json or .ndjson.', columns: 'Columns', load: 'Load', row: 'Row', why: 'Why',
+    presets: { '': 'external_id, url, name, link, tags …', google_merchant: 'Google Merchant', shopify: 'Shopify', woocommerce: 'WooCommerce' },
+    replace: 'This is the whole catalogue', replaceHint: 'Pictures of earlier files that this one lacks leave the gallery.',
+    counts: { created: 'Added', updated: 'Changed', unchanged: 'Unchanged', removed: 'Removed', rejected: 'Rejected' },
+    firstShown: (count: number) => `The first ${number(count)} rejected rows are shown.`,
+  },
   photo: {
     label: 'Photo, large',
     previous: 'Previous photo',

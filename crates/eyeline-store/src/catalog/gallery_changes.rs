@@ -30,7 +30,7 @@ pub enum Changed {
 
 impl Catalog {
     /// The gallery's changes, the newest first, before the change `before`. None for an unknown gallery.
-    pub async fn gallery_changes(
+    pub async fn past_changes(
         &self,
         gallery_id: GalleryId,
         before: Option<u64>,

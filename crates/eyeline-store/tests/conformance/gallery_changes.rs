@@ -27,7 +27,7 @@ async fn changes_of_settings_and_rules_are_kept_in_order_and_others_are_not() {
         for (second, rules) in [(4, Some(pin(1))), (5, Some(pin(1))), (6, Some(pin(2))), (7, None), (8, None)] {
             catalog.set_gallery_rules(GALLERY, rules, at(second)).await.expect("set rules");
         }
-        let changes = catalog.gallery_changes(GALLERY, None, 10).await.expect("changes");
+        let changes = catalog.past_changes(GALLERY, None, 10).await.expect("changes");
         let rules = |added, removed| Changed::Rules(RulesChange { added, removed });
         let told: Vec<_> = changes.iter().map(|change| (change.number, change.changed_at, change.what)).collect();
         let expected = [
@@ -38,9 +38,9 @@ async fn changes_of_settings_and_rules_are_kept_in_order_and_others_are_not() {
             (1, at(1), Changed::Ranking { was: Ranking::default(), is: interest }),
         ];
         assert_eq!(told, expected);
-        assert_eq!(catalog.gallery_changes(GALLERY, Some(4), 2).await.expect("changes"), changes[2..4]);
+        assert_eq!(catalog.past_changes(GALLERY, Some(4), 2).await.expect("changes"), changes[2..4]);
         let other = GalleryId(Uuid::from_u128(77));
-        assert!(catalog.gallery_changes(other, None, 10).await.expect("changes").is_empty());
+        assert!(catalog.past_changes(other, None, 10).await.expect("changes").is_empty());
 
         catalog.delete_gallery(GALLERY, at(9)).await.expect("deleted");
         while catalog.clear_deleted_galleries(9).await.expect("cleared") {}
@@ -58,7 +58,7 @@ async fn the_oldest_change_makes_room_for_a_further_one() {
             catalog.set_gallery_rules(GALLERY, Some(rules), at(1)).await.expect("set rules");
         }
         let numbers = async |before| {
-            let changes = catalog.gallery_changes(GALLERY, before, 2_000).await.expect("changes");
+            let changes = catalog.past_changes(GALLERY, before, 2_000).await.expect("changes");
             (changes.len() as u64, changes.last().map(|change| change.number))
         };
         assert_eq!(numbers(None).await, (KEPT, Some(4)));

@@ -76,7 +76,7 @@ async fn list(
     let paging = query.paging::<u64>(&app);
     query.finish()?;
     managed_gallery(&app, &credential, gallery_id).await?;
-    let found = app.catalog.gallery_changes(gallery_id, paging.after, paging.rows()).await?;
+    let found = app.catalog.past_changes(gallery_id, paging.after, paging.rows()).await?;
     let (found, next) = paging.cut(found, |change| change.number);
     let changes = found.into_iter().map(PastChange::from).collect();
     let answer = ChangesAnswer { changes, next_cursor: next.cursor.clone() };

@@ -1,1 +1,0 @@
-import"./chunk-QYFPL6OA.js";

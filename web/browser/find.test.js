@@ -11,7 +11,7 @@ describe('finding things', { concurrency: false }, () => {
   let shop;
   let page;
   const open = (path) => page.goto(`${app.host}/#/${path}${path.includes('?') ? '&' : '?'}project=${shop.project_id}`);
-  const option = (name) => page.getByRole('option', { name });
+  const option = (name) => page.getByRole('listbox').getByRole('option', { name });
   before(async () => {
     [app, browser] = await Promise.all([startApp(), startBrowser()]);
     shop = await fillShop(app, 6);

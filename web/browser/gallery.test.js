@@ -231,6 +231,25 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('a catalogue is imported from a file, and its rejected rows say why', async () => {
+    const { page, gallery } = await shopPage(0);
+    await page.getByRole('button', { name: 'Import a catalogue' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Import a catalogue' });
+    await dialog.getByRole('button', { name: 'Load' }).click();
+    await dialog.getByText('Choose a file.').waitFor();
+    const rows = ['external_id,url,name', ...[1, 2, 3].map((at) => `sku-${at},${app.host}/app/icon.svg?${at},Shoe ${at}`), 'sku-4,nowhere,Shoe 4'];
+    await dialog.getByLabel('File').setInputFiles({ name: 'feed.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
+    await dialog.getByRole('button', { name: 'Load' }).click();
+    await dialog.getByRole('row', { name: /^4 url: / }).waitFor();
+    await noFindings(page, 'an imported catalogue');
+    await page.keyboard.press('Escape');
+    await until(async () => (await tiles(page).count()) === 3, 'three tiles');
+    const { items } = await app.api('GET', `/galleries/${gallery.gallery_id}/images`);
+    assert.deepEqual(items.map(({ name }) => name).sort(), ['Shoe 1', 'Shoe 2', 'Shoe 3']);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
   test('every state has an address: Back walks through them, and a link opens the same', async () => {
     const { page } = await shopPage(3);
     await tiles(page).first().locator('a').click();
@@ -238,8 +257,8 @@ describe('the gallery page', { concurrency: false }, () => {
     const link = page.url();
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Escape');
-    await page.getByText('Newest first').click();
-    await page.getByText('By views and clicks').click();
+    await page.locator('.segments').getByText('Newest first').click();
+    await page.locator('.segments').getByText('By views and clicks').click();
     const isChosen = (order) => until(() => page.getByRole('radio', { name: order }).isChecked(), order);
     await isChosen('By views and clicks');
     await page.goBack();
@@ -263,7 +282,7 @@ describe('the gallery page', { concurrency: false }, () => {
     const isShown = (locator) => () => locator.first().waitFor();
     const states = [
       ['the gallery', null, isShown(tiles(page))],
-      ['another order', () => page.getByText('Newest first').click(), () => until(() => page.getByRole('radio', { name: 'Newest first' }).isChecked(), 'newest')],
+      ['another order', () => page.locator('.segments').getByText('Newest first').click(), () => until(() => page.getByRole('radio', { name: 'Newest first' }).isChecked(), 'newest')],
       ['a photo', () => tiles(page).first().locator('a').click(), isShown(page.locator('.lightbox'))],
       ['no photo', () => page.keyboard.press('Escape'), () => page.locator('.lightbox').waitFor({ state: 'detached' })],
       ['the strategy', () => link('Order').click(), isShown(page.getByRole('heading', { name: 'Strategy' }))],

@@ -182,9 +182,8 @@ test('photos chosen while the server is away are kept, and sent once it answers'
   const { uploads, sendAll, server } = setUp();
   server.away = true;
   uploads.add(['a', 'b', 'c', 'd', 'e'].map((name) => photo(`${name}.jpg`)), PLACE);
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  while (!/cannot be reached/.test(uploads.items[0].problem ?? '')) await later();
   assert.deepEqual(new Set(states(uploads)), new Set(['waiting']));
-  assert.match(uploads.items[0].problem, /cannot be reached/);
   server.away = false;
   uploads.resume();
   await sendAll();

@@ -85,6 +85,7 @@ OPERATIONS: dict[str, Operation] = {
     "refresh_gallery": Operation(
         "POST", f"{API}/galleries/{{gallery_id}}/refresh", "galleries.refresh", repeatable=True
     ),
+    "list_gallery_changes": Operation("GET", f"{API}/galleries/{{gallery_id}}/changes", "galleries.changes"),
     "get_experiment": Operation("GET", f"{API}/galleries/{{gallery_id}}/experiment", "galleries.experiment"),
     "estimate_order": Operation("GET", f"{API}/galleries/{{gallery_id}}/estimate", "galleries.estimate"),
     "get_gallery_rules": Operation("GET", f"{API}/galleries/{{gallery_id}}/rules", "galleries.rules"),

@@ -12,6 +12,7 @@ pub mod events;
 pub mod experiments;
 pub mod facts;
 pub mod galleries;
+pub mod gallery_changes;
 pub mod guard;
 pub mod idempotency;
 pub mod images;

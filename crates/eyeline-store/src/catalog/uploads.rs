@@ -212,7 +212,8 @@ impl Catalog {
         job_id: JobId,
         now: Timestamp,
     ) -> Result<Option<Hints>> {
-        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, sha256 = $4, updated_at = $5
+        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, sha256 = $4, updated_at = $5,
+                                     arrived_at = $5
                    WHERE image_id = $1 AND state = 'init'
                    RETURNING project_id";
         self.db

@@ -27,7 +27,7 @@ macro_rules! migration {
 }
 
 /// In the order of application. A released one never changes; corrections get a new one.
-const MIGRATIONS: [Migration; 26] = [
+const MIGRATIONS: [Migration; 28] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -54,6 +54,8 @@ const MIGRATIONS: [Migration; 26] = [
     migration!(24, "0024_lost_leases"),
     migration!(25, "0025_shared_partitions"),
     migration!(26, "0026_part_uploads"),
+    migration!(27, "0027_gallery_changes"),
+    migration!(28, "0028_image_times"),
 ];
 
 /// The version to which this binary migrates a catalog.

@@ -13,6 +13,7 @@ mod events;
 mod experiments;
 mod feeds;
 mod galleries;
+mod gallery_changes;
 mod guard;
 mod image_lists;
 mod inbox;

@@ -207,6 +207,8 @@ impl Document<'_> {
                     @if let Some(picture) = Picture::of(item) { li { (picture.html(index)) } }
                 }
             }
+            // A picture that is still to come changes the row before it. The style shows the list once it is whole.
+            hr hidden;
             @if let Some(cursor) = &self.page.next_cursor {
                 nav { a rel="next" href={ "?cursor=" (cursor) } { "More pictures" } }
             }

@@ -126,6 +126,7 @@ fn questions() -> BTreeMap<&'static str, Vec<Question>> {
         "get_gallery",
         "estimate_order",
         "get_experiment",
+        "list_gallery_changes",
         "list_gallery_images",
         "remove_gallery_image",
         "get_gallery_image",

@@ -452,6 +452,10 @@ async fn a_patch_changes_what_it_names_and_a_delete_leaves_no_object() {
     let change = json!({"tags": ["a"], "metadata": {"k": [1]}, "access_tier": "premium"});
     let changed = server.write("PATCH", &path, &tenant.secret_key, &change).await.json();
     assert_eq!(changed["link"], "https://shop.example/1");
+    for name in [json!("Boots"), json!(null)] {
+        let changed = server.write("PATCH", &path, &tenant.secret_key, &json!({"name": name})).await.json();
+        assert_eq!((&changed["name"], &changed["link"]), (&name, &json!("https://shop.example/1")));
+    }
     let changed = server.write("PATCH", &path, &tenant.secret_key, &json!({"link": null})).await.json();
     assert_eq!((&changed["link"], &changed["tags"]), (&Value::Null, &json!(["a"])));
     assert_eq!((&changed["metadata"], &changed["access_tier"]), (&json!({"k": [1]}), &json!("premium")));

@@ -15,6 +15,7 @@ mod event_types;
 mod events;
 mod feeds;
 mod galleries;
+mod gallery_changes;
 mod guard;
 mod hostile;
 mod idempotency;

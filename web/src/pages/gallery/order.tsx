@@ -5,7 +5,7 @@ import { api, type Schemas } from '../../api/index.js';
 import { change, number, percent } from '../../lib/format.js';
 import { notify } from '../../state/notices.js';
 import { keepGallery, type Gallery } from '../../state/project.js';
-import { Field, Form, SelectField, TextField } from '../../ui/form.js';
+import { CheckField, Form, SelectField, TextField } from '../../ui/form.js';
 import { Action, Loaded } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
@@ -106,7 +106,7 @@ function HoldoutCard({ shown, onSave }: CardProps) {
       <Form onSubmit={save} submit={words.save}>
         <TextField name="holdout_percent" label={text.holdoutPercent} type="number" min={0} max={50} defaultValue={String(holdout_percent)} />
         <SelectField name="holdout_control" label={text.holdoutControl} value={holdout_control} options={Object.entries(text.controls)} />
-        <Field name="guard" label={text.guard} hint={text.guardHint}>{(control) => <input {...control} type="checkbox" class="switch" defaultChecked={guard} />}</Field>
+        <CheckField name="guard" label={text.guard} hint={text.guardHint} isOn={guard} />
       </Form>
       {holdout_percent > 0 && <Loaded load={load}>{(found) => <Result found={found} />}</Loaded>}
     </section>

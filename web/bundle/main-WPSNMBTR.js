@@ -1,0 +1,1 @@
+import"./chunk-HPV3AZFU.js";

@@ -1,0 +1,1 @@
+import"./chunk-SCH63QFO.js";

@@ -37,6 +37,7 @@ mod requests;
 mod roles;
 mod s3;
 mod session;
+mod several;
 mod sql;
 mod streams;
 mod support;

@@ -49,17 +49,16 @@ impl Failure {
         matches!(self, Failure::Refused { code: STREAM_NOT_FOUND, .. })
     }
 
+    /// For the callers of the inbox.
+    pub(super) fn into_error(self) -> Error {
+        Error::unavailable(self.to_string())
+    }
+
     pub(super) fn code(&self) -> u64 {
         match self {
             Failure::Away(_) => 0,
             Failure::Refused { code, .. } => *code,
         }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        Error::unavailable(failure.to_string())
     }
 }
 

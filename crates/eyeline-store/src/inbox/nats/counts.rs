@@ -129,13 +129,15 @@ impl Shared {
                 "inactive_threshold": CONSUMER_KEPT_NANOS,
             },
         });
-        let _: IgnoredAny = self.connection.api(&format!("CONSUMER.CREATE.{stream}.{name}"), &consumer, until).await?;
+        let created = format!("CONSUMER.CREATE.{stream}.{name}");
+        let created = self.connection.api::<IgnoredAny>(&created, &consumer, until);
+        created.await.map_err(Failure::into_error)?;
         let outcome = self.count_pages(&stream, &name, counts, until).await;
         let deleted = format!("CONSUMER.DELETE.{stream}.{name}");
         if let Err(failure) = self.connection.api::<IgnoredAny>(&deleted, &serde_json::Value::Null, until).await {
             tracing::debug!(%failure, "a consumer ends by itself");
         }
-        Ok(outcome?)
+        outcome.map_err(Failure::into_error)
     }
 
     async fn count_pages(

@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::{join_all, try_join_all};
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -35,7 +36,7 @@ use super::{Delivery, Entry, Inbox, Offset, PULL_BYTES_MAX};
 use crate::error::{Error, Result};
 pub(crate) use address::Address;
 use cache::Cache;
-use connection::Connection;
+use connection::{Connection, Failure};
 use counts::Counts;
 use message::Piece;
 use streams::Streams;
@@ -346,7 +347,9 @@ impl Inbox for NatsInbox {
         self.shared.cache.forget(partition, first);
         if first > 1 {
             let name = format!("STREAM.PURGE.{}", self.shared.streams.name(partition));
-            let _: serde::de::IgnoredAny = self.shared.connection.api(&name, &json!({"seq": first}), until).await?;
+            let purge = json!({"seq": first});
+            let purged = self.shared.connection.api::<IgnoredAny>(&name, &purge, until);
+            purged.await.map_err(Failure::into_error)?;
         }
         kept_from.fetch_max(first, Ordering::AcqRel);
         Ok(())

@@ -69,7 +69,7 @@ impl Shared {
                 Ok(info.state.last_seq)
             }
             Err(failure) if failure.is_not_found() => Err(streams::deleted(&name)),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 
@@ -120,7 +120,7 @@ impl Shared {
                 Ok(Some((seq, STANDARD.decode(data).map_err(damaged)?.into())))
             }
             Err(failure) if failure.code() == MESSAGE_NOT_FOUND => Ok(None),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 }

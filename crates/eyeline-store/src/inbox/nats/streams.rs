@@ -133,14 +133,15 @@ pub(crate) struct Facts {
 /// Looks at the streams without making them. `None` if there are none yet.
 pub(crate) async fn look(connection: &Connection, address: &Address) -> Result<Option<Facts>> {
     let first = format!("{}-0", address.stream);
-    let Some(first) = info_if_there(connection, &first, Instant::now() + ANSWER_DEADLINE).await? else {
-        return Ok(None);
-    };
+    let until = Instant::now() + ANSWER_DEADLINE;
+    let first = info_if_there(connection, &first, until).await.map_err(Failure::into_error)?;
+    let Some(first) = first else { return Ok(None) };
     let streams = first.streams(&address.stream)?;
     let mut infos = vec![first];
     for partition in 1..streams.partitions {
         let name = streams.name(partition);
-        let found = info_if_there(connection, &name, Instant::now() + ANSWER_DEADLINE).await?;
+        let until = Instant::now() + ANSWER_DEADLINE;
+        let found = info_if_there(connection, &name, until).await.map_err(Failure::into_error)?;
         infos.push(found.ok_or_else(|| deleted(&name))?);
     }
     let fullest = infos.iter().max_by_key(|info| info.state.bytes);
@@ -226,7 +227,7 @@ pub(crate) fn check_version(version: &str) -> Option<String> {
 async fn open_streams(connection: &Connection, address: &Address) -> Result<Streams> {
     let first = format!("{}-0", address.stream);
     let until = Instant::now() + ANSWER_DEADLINE;
-    let first = match info_if_there(connection, &first, until).await? {
+    let first = match info_if_there(connection, &first, until).await.map_err(Failure::into_error)? {
         Some(info) => info,
         None => {
             let id = Uuid::from_bytes(crate::inbox::random()?);
@@ -247,7 +248,7 @@ async fn open_streams(connection: &Connection, address: &Address) -> Result<Stre
     for partition in 1..streams.partitions {
         let name = streams.name(partition);
         let until = Instant::now() + ANSWER_DEADLINE;
-        let info = match info_if_there(connection, &name, until).await? {
+        let info = match info_if_there(connection, &name, until).await.map_err(Failure::into_error)? {
             Some(info) => info,
             None if is_complete => return Err(deleted(&name)),
             None => make(connection, address, &streams, partition).await?,
@@ -264,7 +265,8 @@ async fn open_streams(connection: &Connection, address: &Address) -> Result<Stre
         let (replicas, bytes) = (first.config.num_replicas, first.config.max_bytes.cast_unsigned());
         let config = streams.config(0, replicas, bytes, true);
         let until = Instant::now() + ANSWER_DEADLINE;
-        let _: Info = connection.api(&format!("STREAM.UPDATE.{}", streams.name(0)), &config, until).await?;
+        let updated = connection.api::<Info>(&format!("STREAM.UPDATE.{}", streams.name(0)), &config, until);
+        updated.await.map_err(Failure::into_error)?;
         tracing::info!(partitions = streams.partitions, replicas, "made the inbox in NATS");
     }
     Ok(streams)
@@ -286,7 +288,7 @@ async fn make(connection: &Connection, address: &Address, streams: &Streams, par
     match made {
         Ok(info) => Ok(info),
         Err(failure) if failure.code() == NAME_IN_USE => {
-            Ok(info(connection, &name, Instant::now() + ANSWER_DEADLINE).await?)
+            info(connection, &name, Instant::now() + ANSWER_DEADLINE).await.map_err(Failure::into_error)
         }
         Err(failure) if failure.code() == NOT_IN_CLUSTER => Err(Error::Conflict(
             "the server of NATS is not in a cluster, so it keeps one copy of each event: leave replicas= out of the inbox's \
@@ -304,7 +306,7 @@ async fn make(connection: &Connection, address: &Address, streams: &Streams, par
             "the cluster of NATS has not as many servers with room as each event has copies ({failure}): start them, or \
              write replicas=1 in the inbox's URL"
         ))),
-        Err(failure) => Err(failure.into()),
+        Err(failure) => Err(failure.into_error()),
     }
 }
 

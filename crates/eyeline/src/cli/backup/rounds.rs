@@ -51,7 +51,7 @@ pub(super) async fn run(source: &Source, target: &Target) -> Result<Round, Strin
     let mut gone_before: Option<BTreeSet<ObjectKey>> = None;
     for number in first..first + ROUNDS_MAX {
         let (path, folder) = target.make_data_folder(number)?;
-        let (catalog, bar) = copy_engines(source, target, &path).await?;
+        let (catalog, bar) = copy_engines(source, &path).await?;
         let mut copying = Copying { source, target, bar, number, counts, gone: BTreeSet::new(), is_behind: false };
         copying.all_objects(&catalog).await?;
         copying.bar.finish_and_clear();
@@ -71,7 +71,7 @@ pub(super) async fn run(source: &Source, target: &Target) -> Result<Round, Strin
 }
 
 /// Copies catalog and inbox. Returns the copied catalog, and the progress of the round.
-async fn copy_engines(source: &Source, target: &Target, folder: &Path) -> Result<(Catalog, ProgressBar), String> {
+async fn copy_engines(source: &Source, folder: &Path) -> Result<(Catalog, ProgressBar), String> {
     let to = EngineFiles { catalog: folder.join("catalog.sqlite"), inbox: folder.join("inbox.sqlite") };
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
     let bar = bytes_bar(size(&source.files.catalog) + size(&source.files.inbox)).with_message("backup");

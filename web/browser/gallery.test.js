@@ -185,18 +185,20 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('a photo’s link, tags and visibility are changed; wrong ones are told at their field', async () => {
+  test('a photo’s title, link and tags are changed; wrong ones are told at their field', async () => {
     const { page, gallery } = await shopPage(1);
     await tiles(page).locator('a').first().click();
     await panel(page).getByLabel('Link').fill('javascript:alert(1)');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await panel(page).locator('.field .problem').waitFor();
+    await panel(page).getByLabel('Title').fill('Red shoes');
     await panel(page).getByLabel('Link').fill('https://shop.example/p/1');
     await panel(page).getByLabel('Tags').fill('shoes, red');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await until(async () => (await app.api('GET', `/images/${gallery.ids[0]}`)).tags.length === 2, 'two tags');
     assert.equal((await app.api('GET', `/images/${gallery.ids[0]}`)).link, 'https://shop.example/p/1');
     await panel(page).getByRole('link', { name: 'Open its page' }).waitFor();
+    await panel(page).getByRole('heading', { name: 'Red shoes' }).waitFor();
     await page.context().close();
   });
 

@@ -233,6 +233,28 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('the owner arranges the photos by hand, and takes that back', async () => {
+    const { page, gallery } = await shopPage(4);
+    const link = (name) => page.getByRole('link', { name, exact: true });
+    const order = async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images`)).items.map(({ image_id }) => gallery.ids.indexOf(image_id));
+    const before = await order();
+    await link('Order').click();
+    await page.getByRole('button', { name: 'Arrange…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Arrange the photos' });
+    await dialog.locator('li').nth(3).waitFor();
+    await noFindings(page, 'photos to arrange');
+    await dialog.locator('li').nth(3).getByRole('button', { name: /^To the top/ }).click();
+    await dialog.locator('li').nth(1).getByRole('button', { name: /^Down/ }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    const wanted = [before[3], before[1], before[0], before[2]];
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(wanted), async () => `${wanted}: ${await order()}`);
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(before), 'the order before');
+    await until(async () => (await app.api('GET', `/galleries/${gallery.gallery_id}`)).ranking.strategy === 'weight', 'the strategy before');
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
   test('a catalogue is imported from a file, and its rejected rows say why', async () => {
     const { page, gallery } = await shopPage(0);
     await page.getByRole('button', { name: 'Import a catalogue' }).click();

@@ -1,0 +1,1 @@
+import"./chunk-KRQ4VUDZ.js";

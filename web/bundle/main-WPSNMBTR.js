@@ -1,1 +1,0 @@
-import"./chunk-HPV3AZFU.js";

@@ -380,7 +380,7 @@ export const en = {
       storage: 'Storage', disk: 'Disk of the data folder', free: (free: string, all: string) => `${free} of ${all} free`,
       lake: 'Events in files', inFiles: (events: string, files: string, size: string) => `${events} in ${files}, ${size}`,
       fresh: 'Events not in files yet', orders: 'Published orders',
-      server: 'Server', version: 'Version', roles: 'Roles', all: 'yes', without: (walls: string) => `not by ${walls}`,
+      server: 'Server', licences: 'Licences of the parts of this page', version: 'Version', roles: 'Roles', all: 'yes', without: (walls: string) => `not by ${walls}`,
       confined: { eyeline_worker_confined: 'Decoders are confined', eyeline_sql_worker_confined: 'SQL workers are confined' },
       link: 'Sign-in link',
       linkHint: 'Signs one browser in as the operator, once, within 30 minutes.',

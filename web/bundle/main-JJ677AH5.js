@@ -1,1 +1,0 @@
-import"./chunk-KRQ4VUDZ.js";

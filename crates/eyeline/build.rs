@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The folders, each with the endings of the files that are served.
 const SERVED: [(&str, &[&str]); 4] =
-    [("", &["html"]), ("app", &["js", "css", "svg"]), ("bundle", &["js", "css"]), ("dist", &["js"])];
+    [("", &["html"]), ("app", &["js", "css", "svg"]), ("bundle", &["js", "css", "txt"]), ("dist", &["js"])];
 
 /// Bytes below which a compressed form saves nothing.
 const COMPRESSED_MIN: usize = 1024;

@@ -185,18 +185,20 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('a photo’s link, tags and visibility are changed; wrong ones are told at their field', async () => {
+  test('a photo’s title, link and tags are changed; wrong ones are told at their field', async () => {
     const { page, gallery } = await shopPage(1);
     await tiles(page).locator('a').first().click();
     await panel(page).getByLabel('Link').fill('javascript:alert(1)');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await panel(page).locator('.field .problem').waitFor();
+    await panel(page).getByLabel('Title').fill('Red shoes');
     await panel(page).getByLabel('Link').fill('https://shop.example/p/1');
     await panel(page).getByLabel('Tags').fill('shoes, red');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await until(async () => (await app.api('GET', `/images/${gallery.ids[0]}`)).tags.length === 2, 'two tags');
     assert.equal((await app.api('GET', `/images/${gallery.ids[0]}`)).link, 'https://shop.example/p/1');
     await panel(page).getByRole('link', { name: 'Open its page' }).waitFor();
+    await panel(page).getByRole('heading', { name: 'Red shoes' }).waitFor();
     await page.context().close();
   });
 
@@ -228,6 +230,28 @@ describe('the gallery page', { concurrency: false }, () => {
     await until(async () => (await app.api('GET', `/galleries?project_id=${shop.project_id}`)).galleries.length === 1, 'one gallery');
     assert.equal((await app.api('GET', `/projects/${shop.project_id}/images`)).images.length, 4, 'its photos stay');
     assert.ok(gallery);
+    await page.context().close();
+  });
+
+  test('the owner arranges the photos by hand, and takes that back', async () => {
+    const { page, gallery } = await shopPage(4);
+    const link = (name) => page.getByRole('link', { name, exact: true });
+    const order = async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images`)).items.map(({ image_id }) => gallery.ids.indexOf(image_id));
+    const before = await order();
+    await link('Order').click();
+    await page.getByRole('button', { name: 'Arrange…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Arrange the photos' });
+    await dialog.locator('li').nth(3).waitFor();
+    await noFindings(page, 'photos to arrange');
+    await dialog.locator('li').nth(3).getByRole('button', { name: /^To the top/ }).click();
+    await dialog.locator('li').nth(1).getByRole('button', { name: /^Down/ }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    const wanted = [before[3], before[1], before[0], before[2]];
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(wanted), async () => `${wanted}: ${await order()}`);
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(before), 'the order before');
+    await until(async () => (await app.api('GET', `/galleries/${gallery.gallery_id}`)).ranking.strategy === 'weight', 'the strategy before');
+    assert.deepEqual(page.problems, []);
     await page.context().close();
   });
 

@@ -27,6 +27,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", routing::get(async |headers: HeaderMap| serve("index.html", &headers)))
         .route("/docs", routing::get(async |headers: HeaderMap| serve("docs.html", &headers)))
+        .route("/licenses.txt", routing::get(async |headers: HeaderMap| serve("bundle/LICENSES.txt", &headers)))
         .route("/eyeline.js", routing::get(async |headers: HeaderMap| serve_script("eyeline.js", &headers)))
         .route(
             "/eyeline-gallery.js",

@@ -108,7 +108,7 @@ fn routes(app: &App) -> (axum::Router, Arc<Parameters>) {
     let (described, api) = described.split_for_parts();
     let document = openapi::document(&api, &app.settings.public_url());
     let routes = if serves {
-        described.merge(openapi::routes(&document)).merge(pages_of_the_server())
+        described.merge(openapi::routes(&document)).merge(pages_of_the_server()).fallback(public_page::nothing)
     } else {
         described.fallback(|| async { without_the_role() })
     };

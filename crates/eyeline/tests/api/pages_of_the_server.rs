@@ -77,6 +77,34 @@ async fn scripts_for_pages_of_others_load_from_any_origin_and_are_kept_for_a_whi
 }
 
 #[tokio::test]
+async fn an_address_without_anything_is_a_page_for_people_and_a_problem_for_programs() {
+    let server = Server::start().await;
+    let ask = async |path: &str, accept: &str| {
+        let asked = request("GET", path, "").header("accept", accept).body(Body::empty()).expect("a request");
+        let answer = server.send(asked).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        answer
+    };
+    let page = ask("/nothing", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let html = String::from_utf8(page.body).expect("text");
+    assert!(html.contains("There is nothing at this address") && html.contains("href=\"/\""), "{html}");
+    for (path, accept) in [("/nothing", "*/*"), ("/api/v1/nothing", "text/html"), ("/nothing", "application/json")] {
+        let problem = ask(path, accept).await;
+        assert_eq!(problem.header("content-type"), "application/problem+json", "{path} {accept}");
+        assert_eq!(problem.json()["detail"], "There is nothing at this address.");
+    }
+}
+
+#[tokio::test]
+async fn the_licences_of_the_parts_are_served() {
+    let server = Server::start().await;
+    let licences = server.get("/licenses.txt", "").await;
+    assert_eq!((licences.status, licences.header("content-type")), (StatusCode::OK, "text/plain; charset=utf-8"));
+    assert!(String::from_utf8(licences.body).expect("text").contains("preact"));
+}
+
+#[tokio::test]
 async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
     let server = Server::start().await;
     for number in 0..20 {

@@ -120,6 +120,7 @@ function Server({ state, metrics }: { state: Readiness; metrics: Metrics }) {
     <section class="card">
       <h3>{text.server}</h3>
       <Facts rows={[[text.version, version], [text.roles, state.roles.join(', ')], ...walls]} />
+      <p><a href="/licenses.txt">{text.licences}</a></p>
     </section>
   );
 }

@@ -1,1 +1,0 @@
-import"./chunk-SCH63QFO.js";

@@ -142,7 +142,7 @@ fn rows(seed: u128) -> Vec<Write> {
         &[
             done.clone(),
             word("thumb"),
-            text("versions/thumb"),
+            text("public/thumb"),
             word("image/jpeg"),
             int(4),
             int(3),
@@ -151,7 +151,7 @@ fn rows(seed: u128) -> Vec<Write> {
         ],
     );
     add(2..ALWAYS, "user_usage", "project_id, user_id, images", &[project.clone(), text("user"), int(1)]);
-    add(2..ALWAYS, "unwanted_objects", "object_key, unwanted_from", &[text("versions/old"), int(1)]);
+    add(2..ALWAYS, "unwanted_objects", "object_key, unwanted_from", &[text("public/old"), int(1)]);
     add(
         2..ALWAYS,
         "jobs",
@@ -371,7 +371,7 @@ async fn assert_found(catalog: &Catalog, seed: u128) {
     let image = catalog.image(done(seed)).await.expect("an answer").expect("an image");
     assert_eq!((image.state, image.project_id), (ImageState::Done, project));
     let [item] = &catalog.gallery_items(gallery(seed), &[0]).await.expect("items")[..] else { panic!("one item") };
-    assert_eq!(item.versions[0].object_key, format!("versions/thumb{seed}"));
+    assert_eq!(item.versions[0].object_key, format!("public/thumb{seed}"));
     let changes = catalog.gallery_changes(gallery(seed), ChangeMark::START, 10).await.expect("changes");
     let changes = changes.expect("a gallery");
     let (_, ranked) = changes.images[0];

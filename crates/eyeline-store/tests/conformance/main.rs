@@ -34,5 +34,4 @@ mod s3_away;
 mod shared_engines;
 mod sql;
 mod stores;
-mod upgrades;
 mod user_uploads;

@@ -139,16 +139,7 @@ fn rows(seed: u128) -> Vec<Write> {
         2..ALWAYS,
         "versions",
         "image_id, name, object_key, content_type, width, height, bytes, sha256",
-        &[
-            done.clone(),
-            word("thumb"),
-            text("public/thumb"),
-            word("image/jpeg"),
-            int(4),
-            int(3),
-            int(5),
-            hash.clone(),
-        ],
+        &[done.clone(), word("thumb"), text("public/thumb"), word("image/jpeg"), int(4), int(3), int(5), hash.clone()],
     );
     add(2..ALWAYS, "user_usage", "project_id, user_id, images", &[project.clone(), text("user"), int(1)]);
     add(2..ALWAYS, "unwanted_objects", "object_key, unwanted_from", &[text("public/old"), int(1)]);

@@ -38,5 +38,4 @@ mod session;
 mod sql;
 mod streams;
 mod support;
-mod upgrades;
 mod uploads;

@@ -40,5 +40,4 @@ mod s3_away;
 mod shared_engines;
 mod sql;
 mod stores;
-mod upgrades;
 mod user_uploads;

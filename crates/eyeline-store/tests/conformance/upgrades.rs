@@ -139,19 +139,10 @@ fn rows(seed: u128) -> Vec<Write> {
         2..ALWAYS,
         "versions",
         "image_id, name, object_key, content_type, width, height, bytes, sha256",
-        &[
-            done.clone(),
-            word("thumb"),
-            text("versions/thumb"),
-            word("image/jpeg"),
-            int(4),
-            int(3),
-            int(5),
-            hash.clone(),
-        ],
+        &[done.clone(), word("thumb"), text("public/thumb"), word("image/jpeg"), int(4), int(3), int(5), hash.clone()],
     );
     add(2..ALWAYS, "user_usage", "project_id, user_id, images", &[project.clone(), text("user"), int(1)]);
-    add(2..ALWAYS, "unwanted_objects", "object_key, unwanted_from", &[text("versions/old"), int(1)]);
+    add(2..ALWAYS, "unwanted_objects", "object_key, unwanted_from", &[text("public/old"), int(1)]);
     add(
         2..ALWAYS,
         "jobs",
@@ -371,7 +362,7 @@ async fn assert_found(catalog: &Catalog, seed: u128) {
     let image = catalog.image(done(seed)).await.expect("an answer").expect("an image");
     assert_eq!((image.state, image.project_id), (ImageState::Done, project));
     let [item] = &catalog.gallery_items(gallery(seed), &[0]).await.expect("items")[..] else { panic!("one item") };
-    assert_eq!(item.versions[0].object_key, format!("versions/thumb{seed}"));
+    assert_eq!(item.versions[0].object_key, format!("public/thumb{seed}"));
     let changes = catalog.gallery_changes(gallery(seed), ChangeMark::START, 10).await.expect("changes");
     let changes = changes.expect("a gallery");
     let (_, ranked) = changes.images[0];

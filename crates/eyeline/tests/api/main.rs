@@ -41,5 +41,4 @@ mod several;
 mod sql;
 mod streams;
 mod support;
-mod upgrades;
 mod uploads;

@@ -38,4 +38,5 @@ mod session;
 mod sql;
 mod streams;
 mod support;
+mod upgrades;
 mod uploads;

@@ -3,14 +3,15 @@
 CARGO_FLAGS := --release
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build install test test-browser test-compose check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web screenshots abuse
+.PHONY: help run build install test test-browser test-compose test-garage check format fuzz bench bench-events bench-images bench-analytics bench-ranking packages bench-web screenshots abuse
 
 help:
 	@echo "make run     install what is missing, build, start, print the link (first time: 20 to 40 minutes)"
 	@echo "make install put eyeline on the PATH, with manual pages and completions (PREFIX=/usr/local)"
 	@echo "make test    all tests, on every set of engines"
 	@echo "make test-browser   only those in Chromium: the clients, the printed examples and the web application"
-	@echo "make test-compose   start deploy/compose.yaml in a Docker daemon of its own, use it, kill it; needs root"
+	@echo "make test-compose   start the files of deploy/ in a Docker daemon of its own, use them, kill them; needs root"
+	@echo "make test-garage    the tests of objects on Garage, which it compiles once (15 minutes of CPU)"
 	@echo "make check   format, lints, documentation and its computed tables, licences"
 	@echo "make format  format the code"
 	@echo "make packages         build the clients' packages into target/packages: npm tarball and Python wheel"
@@ -45,21 +46,29 @@ install: build
 
 test:
 	@scripts/install-deps test
-	scripts/with-postgres scripts/with-redis scripts/with-s3 cargo test $(CARGO_FLAGS) --workspace
+	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/with-nats cargo test $(CARGO_FLAGS) --workspace
 	scripts/check-web $(TARGET)/release/eyeline
 	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline
 	cd clients/js && npm ci --silent && npm test
-	scripts/test-browser $(TARGET)/release/eyeline
+	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/test-browser $(TARGET)/release/eyeline
 
 test-browser: build
 	@scripts/install-deps test
-	scripts/test-browser $(TARGET)/release/eyeline
+	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/test-browser $(TARGET)/release/eyeline
 
-# Not part of `make test`: it needs root, and a Debian for containers.
+# Not part of `make test`: it needs root, and a Debian for containers. PARTS: one, scaled, small.
 test-compose: build
+	@scripts/install-deps test
 	@scripts/install-deps compose
-	scripts/with-docker scripts/test-compose $(TARGET)/release/eyeline
+	cd clients/js && npm ci --silent
+	scripts/with-docker scripts/test-compose $(TARGET)/release/eyeline $(PARTS)
+
+# Not part of `make test`: Garage is compiled for it. Garage has no bucket policy, so that nobody could open the main bucket.
+test-garage:
+	@scripts/install-deps test
+	scripts/with-garage cargo test $(CARGO_FLAGS) --workspace --test conformance --test api -- \
+		objects:: object_links:: s3:: --skip a_main_bucket_that_anybody_can_read_breaks_the_promise
 
 check:
 	@scripts/install-deps check

@@ -113,14 +113,13 @@ async function fillDemo(page) {
 async function takeStills(page) {
   const take = async (name) => {
     await until(() => page.evaluate(isDrawn), `${name} drawn`, DEADLINE_MS);
-    await page.waitForTimeout(1000);
     save(name, (await encode(await page.screenshot(), page.viewportSize().width, 0.82)).webp, STILL_BYTES_MAX);
   };
-  // The last notice goes, and the order settles.
-  await page.waitForTimeout(10_000);
+  const isSettled = () => page.evaluate(() => !document.querySelector('.notice') && !document.getAnimations().some(({ playState }) => playState === 'running'));
+  await until(isSettled, 'no notice, and an order that rests', DEADLINE_MS);
   await take('gallery');
   // This strategy's score is a sum, so the panel shows its parts.
-  await page.getByText('By interest', { exact: true }).click();
+  await page.locator('.segments').getByText('By interest', { exact: true }).click();
   await page.getByText('Ordered by interest').waitFor();
   await page.locator('.tile a').first().click();
   await page.locator('.panel .parts').waitFor();

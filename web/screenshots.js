@@ -27,7 +27,7 @@ const SCENES = {
   search: ['images', async (page) => {
     await page.getByRole('button', { name: 'Search (key /)' }).click();
     await page.getByRole('combobox', { name: 'Search' }).fill('sho');
-    await page.getByRole('option').first().waitFor();
+    await page.getByRole('listbox').getByRole('option').first().waitFor();
   }],
   keys: ['images', async (page) => (await page.locator('tbody tr').first().waitFor(), page.keyboard.press('?'), page.getByRole('dialog').waitFor())],
   menu: ['images', (page) => page.getByLabel('More').click()],

@@ -150,9 +150,13 @@ describe('events, insight, images and settings', { concurrency: false }, () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('link', { name: 'Events by category' }).waitFor();
     await noFindings(page, 'saved questions');
+    await app.api('PATCH', `/galleries/${shop.gallery_id}`, { ranking: { guard: true } });
+    await app.api('PUT', `/galleries/${shop.gallery_id}/rules`, { boost: [{ tag: 'shoes', factor: 2 }] });
     await open('insight');
     await page.getByRole('region', { name: 'Events by category' }).getByRole('cell', { name: 'gallery' }).waitFor();
-    await page.locator('.marks').getByText('images added').waitFor();
+    for (const mark of ['images added', 'Guard on', '1 rule added']) await page.locator('.marks').getByText(mark).waitFor();
+    await app.api('PATCH', `/galleries/${shop.gallery_id}`, { ranking: { guard: false } });
+    await app.api('DELETE', `/galleries/${shop.gallery_id}/rules`);
     await noFindings(page, 'a dashboard with a question and marks');
     await page.getByRole('link', { name: 'Events by category' }).click();
     await page.getByRole('button', { name: 'Delete: Events by category' }).click();

@@ -11,7 +11,7 @@ describe('finding things', { concurrency: false }, () => {
   let shop;
   let page;
   const open = (path) => page.goto(`${app.host}/#/${path}${path.includes('?') ? '&' : '?'}project=${shop.project_id}`);
-  const option = (name) => page.getByRole('option', { name });
+  const option = (name) => page.getByRole('listbox').getByRole('option', { name });
   before(async () => {
     [app, browser] = await Promise.all([startApp(), startBrowser()]);
     shop = await fillShop(app, 6);
@@ -61,15 +61,18 @@ describe('finding things', { concurrency: false }, () => {
     assert.deepEqual(page.problems, []);
   });
 
-  test('images are filtered by name, and one tells its way to the first click', async () => {
+  test('images are filtered by name and by gallery, and one tells its way to the first click', async () => {
     await open('images');
     await page.getByLabel('Name', { exact: true }).fill('broken');
     await page.keyboard.press('Enter');
     await until(async () => (await page.locator('tbody tr').count()) === 1, 'one image');
+    await open('images');
+    await page.getByLabel('Gallery', { exact: true }).selectOption('shoes');
+    await until(async () => (await page.locator('tbody tr').count()) === shop.images.length, 'the images of the gallery, none of them failed');
     await open(`images?image=${shop.images[0]}`);
     const journey = page.locator('.journey li');
-    await until(async () => (await journey.count()) === 3, 'three steps');
-    await journey.nth(2).locator('time').waitFor();
+    await until(async () => (await journey.count()) === 5, 'five steps');
+    await journey.nth(4).locator('time').waitFor();
     await noFindings(page, 'an image');
   });
 

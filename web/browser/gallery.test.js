@@ -185,18 +185,20 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
-  test('a photo’s link, tags and visibility are changed; wrong ones are told at their field', async () => {
+  test('a photo’s title, link and tags are changed; wrong ones are told at their field', async () => {
     const { page, gallery } = await shopPage(1);
     await tiles(page).locator('a').first().click();
     await panel(page).getByLabel('Link').fill('javascript:alert(1)');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await panel(page).locator('.field .problem').waitFor();
+    await panel(page).getByLabel('Title').fill('Red shoes');
     await panel(page).getByLabel('Link').fill('https://shop.example/p/1');
     await panel(page).getByLabel('Tags').fill('shoes, red');
     await panel(page).getByRole('button', { name: 'Save' }).click();
     await until(async () => (await app.api('GET', `/images/${gallery.ids[0]}`)).tags.length === 2, 'two tags');
     assert.equal((await app.api('GET', `/images/${gallery.ids[0]}`)).link, 'https://shop.example/p/1');
     await panel(page).getByRole('link', { name: 'Open its page' }).waitFor();
+    await panel(page).getByRole('heading', { name: 'Red shoes' }).waitFor();
     await page.context().close();
   });
 
@@ -231,6 +233,47 @@ describe('the gallery page', { concurrency: false }, () => {
     await page.context().close();
   });
 
+  test('the owner arranges the photos by hand, and takes that back', async () => {
+    const { page, gallery } = await shopPage(4);
+    const link = (name) => page.getByRole('link', { name, exact: true });
+    const order = async () => (await app.api('GET', `/galleries/${gallery.gallery_id}/images`)).items.map(({ image_id }) => gallery.ids.indexOf(image_id));
+    const before = await order();
+    await link('Order').click();
+    await page.getByRole('button', { name: 'Arrange…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Arrange the photos' });
+    await dialog.locator('li').nth(3).waitFor();
+    await noFindings(page, 'photos to arrange');
+    await dialog.locator('li').nth(3).getByRole('button', { name: /^To the top/ }).click();
+    await dialog.locator('li').nth(1).getByRole('button', { name: /^Down/ }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    const wanted = [before[3], before[1], before[0], before[2]];
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(wanted), async () => `${wanted}: ${await order()}`);
+    await page.getByRole('button', { name: 'Undo' }).last().click();
+    await until(async () => JSON.stringify(await order()) === JSON.stringify(before), 'the order before');
+    await until(async () => (await app.api('GET', `/galleries/${gallery.gallery_id}`)).ranking.strategy === 'weight', 'the strategy before');
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test('a catalogue is imported from a file, and its rejected rows say why', async () => {
+    const { page, gallery } = await shopPage(0);
+    await page.getByRole('button', { name: 'Import a catalogue' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Import a catalogue' });
+    await dialog.getByRole('button', { name: 'Load' }).click();
+    await dialog.getByText('Choose a file.').waitFor();
+    const rows = ['external_id,url,name', ...[1, 2, 3].map((at) => `sku-${at},${app.host}/app/icon.svg?${at},Shoe ${at}`), 'sku-4,nowhere,Shoe 4'];
+    await dialog.getByLabel('File').setInputFiles({ name: 'feed.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
+    await dialog.getByRole('button', { name: 'Load' }).click();
+    await dialog.getByRole('row', { name: /^4 url: / }).waitFor();
+    await noFindings(page, 'an imported catalogue');
+    await page.keyboard.press('Escape');
+    await until(async () => (await tiles(page).count()) === 3, 'three tiles');
+    const { items } = await app.api('GET', `/galleries/${gallery.gallery_id}/images`);
+    assert.deepEqual(items.map(({ name }) => name).sort(), ['Shoe 1', 'Shoe 2', 'Shoe 3']);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
   test('every state has an address: Back walks through them, and a link opens the same', async () => {
     const { page } = await shopPage(3);
     await tiles(page).first().locator('a').click();
@@ -238,8 +281,8 @@ describe('the gallery page', { concurrency: false }, () => {
     const link = page.url();
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Escape');
-    await page.getByText('Newest first').click();
-    await page.getByText('By views and clicks').click();
+    await page.locator('.segments').getByText('Newest first').click();
+    await page.locator('.segments').getByText('By views and clicks').click();
     const isChosen = (order) => until(() => page.getByRole('radio', { name: order }).isChecked(), order);
     await isChosen('By views and clicks');
     await page.goBack();
@@ -263,7 +306,7 @@ describe('the gallery page', { concurrency: false }, () => {
     const isShown = (locator) => () => locator.first().waitFor();
     const states = [
       ['the gallery', null, isShown(tiles(page))],
-      ['another order', () => page.getByText('Newest first').click(), () => until(() => page.getByRole('radio', { name: 'Newest first' }).isChecked(), 'newest')],
+      ['another order', () => page.locator('.segments').getByText('Newest first').click(), () => until(() => page.getByRole('radio', { name: 'Newest first' }).isChecked(), 'newest')],
       ['a photo', () => tiles(page).first().locator('a').click(), isShown(page.locator('.lightbox'))],
       ['no photo', () => page.keyboard.press('Escape'), () => page.locator('.lightbox').waitFor({ state: 'detached' })],
       ['the strategy', () => link('Order').click(), isShown(page.getByRole('heading', { name: 'Strategy' }))],

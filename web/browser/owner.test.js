@@ -71,7 +71,7 @@ describe('the tasks of an owner', { concurrency: false }, () => {
 
   test('yesterday\u2019s best and worst: 2 clicks', async (t) => {
     await goTo('Insight');
-    await click(page.getByText('Yesterday', { exact: true }));
+    await click(page.locator('.segments').getByText('Yesterday', { exact: true }));
     const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
     await until(() => page.url().includes(`from=${yesterday}`), 'the day in the address');
     await page.getByRole('heading', { name: 'Best pictures' }).waitFor();

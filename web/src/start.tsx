@@ -1,6 +1,7 @@
 /** Starts the application. */
 
 import { render } from 'preact';
+import { ApiError } from './api/index.js';
 import { App } from './app.js';
 import { loadProject, loadProjects } from './state/project.js';
 import { attempt } from './state/notices.js';
@@ -11,6 +12,8 @@ import { startUploads } from './state/uploads.js';
 import { watch } from './state/watch.js';
 import { startTheme } from './state/theme.js';
 
+const isMissing = (error: unknown) => error instanceof ApiError && error.status === 404;
+
 startTheme();
 render(<App />, document.getElementById('app')!);
 startLive();
@@ -19,7 +22,8 @@ watch(session, (state) => {
   if (state === 'in') void attempt(loadProjects);
 });
 watch(openId, (id) => {
-  if (id) void attempt(() => loadProject(id));
+  // The page itself tells that a project does not exist.
+  if (id) void attempt(() => loadProject(id).catch((error: unknown) => { if (!isMissing(error)) throw error; }));
 });
 live.addEventListener('gap', () => {
   if (projectId.value) void loadProject(projectId.value).catch(() => {});

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ago, bytes, change, percent, plural, short } from '../src/lib/format.js';
+import { ago, bytes, change, percent, plural, short, typeNames, wholeUnits } from '../src/lib/format.js';
 
 test('sizes are told in the unit that keeps them short', () => {
   const told = [0, 1, 999, 1000, 4_194_304, 12_345_678, 999_999, 50_000_000, 3_100_000_000].map(bytes);
   assert.deepEqual(told, ['0 bytes', '1 byte', '999 bytes', '1 KB', '4.2 MB', '12 MB', '1 MB', '50 MB', '3.1 GB']);
+});
+
+test('limits are told as they are set, and formats by their names', () => {
+  assert.deepEqual([wholeUnits(52_428_800), wholeUnits(1_500_000), wholeUnits(0)], ['50 MiB', '1.5 MB', '0 bytes']);
+  assert.equal(typeNames(['image/jpeg', 'image/webp', 'image/heic', 'image/heic-sequence']), 'JPEG, WebP, HEIC');
 });
 
 test('counts fit on a tile', () => {

@@ -177,6 +177,8 @@ export const OUTCOMES = {
       const [broken, hello] = ['broken.jpg', 'hello.jpg'].map((name) => images.filter(({ filename }) => filename.endsWith(name)));
       assert.deepEqual(hello.map(({ state }) => state), ['done'], language);
       assert.ok(broken.length >= 1 && broken.every(({ state }) => state !== 'done'), language);
+      const large = images.filter(({ filename }) => filename === 'large.jpg');
+      assert.ok(large.length === 1 && ['uploaded', 'processing', 'done'].includes(large[0].state), language);
       assert.match(printed, /duplicate/);
       assert.match(printed, /error/);
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,40 @@ def test_many_uploads_that_broke_off_continue_with_new_links(tenant: Tenant) -> 
         client.images.create_many(described, project_id=tenant.project_id)
     assert {outcome.verdict for outcome in many("blocking", tenant, files)} == {"done"}
     assert {outcome.verdict for outcome in many("blocking", tenant, files)} == {"duplicate"}
+
+
+PART = 8 * 1024 * 1024
+
+
+def test_a_large_file_is_sent_in_parts_and_continues_after_a_break(client: Eyeline, tenant: Tenant) -> None:
+    content = jpeg(30) + bytes(2 * PART)
+    digest = hashlib.sha256(content).hexdigest()
+    link = client.images.create(
+        "large.jpg", project_id=tenant.project_id, size=len(content), sha256=digest, multipart=True
+    )
+    assert (link.params.method, link.params.part_bytes) == ("PARTS", PART)
+    with pytest.raises(ApiError, match="3 of 3 parts") as caught:
+        client.images.complete(link.image_id)
+    assert caught.value.status == 409
+
+    # A process that died after it had sent the second part.
+    (part,) = client.images.part_links(link.image_id, [2]).parts
+    sent = urllib.request.Request(part.upload_link, content[PART : 2 * PART], dict(part.headers), method="PUT")
+    urllib.request.urlopen(sent, timeout=60).close()
+    assert client.images.part_links(link.image_id).received == [2]
+
+    told: list[tuple[int, int]] = []
+    image = client.images.send(link, content, progress=lambda sent, total: told.append((sent, total))).wait()
+    assert (image.state, image.sha256, image.bytes) == ("done", digest, len(content))
+    assert (told[0], told[-1]) == ((PART, len(content)), (len(content), len(content)))
+    assert client.images.send(link, content).wait().state == "done", "what has arrived is not sent again"
+
+
+@flavours
+def test_files_above_16_mib_are_sent_in_parts(flavour: str, tenant: Tenant) -> None:
+    files = [jpeg(31 if flavour == "blocking" else 32) + bytes(2 * PART), jpeg(33 if flavour == "blocking" else 34)]
+    told: list[tuple[int, int]] = []
+    outcomes = many(flavour, tenant, files, progress=lambda sent, total: told.append((sent, total)))
+    assert [outcome.verdict for outcome in outcomes] == ["done", "done"], outcomes
+    size = sum(map(len, files))
+    assert max(told) == told[-1] == (size, size)

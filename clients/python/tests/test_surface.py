@@ -121,6 +121,7 @@ def test_images(ours: Eyeline, tenant: Tenant) -> None:
     assert ours.images.get(image.image_id).state == "done"
     assert [found.image_id for found in ours.images.list(tenant.project_id, state="done", tag="x")] == [image.image_id]
     assert list(ours.images.list(tenant.project_id, tag="y")) == []
+    assert ours.images.update(image.image_id, name="Boots").name == "Boots"
     changed = ours.images.update(image.image_id, tags=["y"], link="https://shop.example/", metadata={"a": [1]})
     assert (changed.tags, changed.link, changed.metadata) == (["y"], "https://shop.example/", {"a": [1]})
     changed = ours.images.update(image.image_id, link=None, visibility="private", access_tier="premium")
@@ -258,6 +259,10 @@ def test_galleries(ours: Eyeline, tenant: Tenant, tmp_path: Path) -> None:
     ours.galleries.delete_rules(gallery_id)
     ours.galleries.update(gallery_id, ranking={"holdout_percent": 20})
     assert ours.galleries.experiment(gallery_id)
+    ranking, *rules = ours.galleries.changes(gallery_id)
+    assert ranking.ranking is not None
+    assert (ranking.ranking.before.holdout_percent, ranking.ranking.after.holdout_percent) == (0, 20)
+    assert [(change.rules.added, change.rules.removed) for change in rules if change.rules] == [(0, 4), (4, 0)]
     with refused(400, "limit"):
         ours.galleries.images(gallery_id, limit=1000).page()
     ours.galleries.delete(gallery_id)

@@ -23,7 +23,7 @@ pub enum ImageErrorCode {
     TimedOut,
     /// Size or SHA-256 differ from the stated ones.
     NotAsStated,
-    /// Nothing was sent to the upload link in time.
+    /// The file did not arrive through its upload link in time.
     NeverArrived,
     /// The server failed in every attempt.
     ProcessingFailed,

@@ -24,8 +24,8 @@ pub use api::{Answer, Api};
 pub use project::Project;
 pub use server::{Catalog, Server};
 
-/// Runs each named `async fn(Server)` of the module as two tests, `sqlite::name` and `postgres::name`. A function that
-/// is not named is dead code, which the lints reject.
+/// Runs each named `async fn(Server)` of the module as two tests, `sqlite::name` and, with its inbox in NATS,
+/// `postgres::name`. A function that is not named is dead code, which the lints reject.
 #[macro_export]
 macro_rules! on_both_catalogs {
     ($($name:ident),* $(,)?) => {
@@ -38,7 +38,7 @@ macro_rules! on_both_catalogs {
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name($crate::Server::start($crate::Catalog::Postgres).await).await;
+                super::$name($crate::Server::start($crate::Catalog::PostgresAndNats).await).await;
             })*
         }
     };

@@ -21,12 +21,17 @@ const STOP_SECONDS_MAX: u64 = 60;
 const ORPHAN_SECONDS_MAX: u64 = 15;
 const SHOWN_LOG_LINES_MAX: usize = 200;
 
-/// The catalog of the server.
+/// The engines of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Catalog {
     Sqlite,
     Postgres,
+    /// The inbox in NATS, as beside other processes. A killed server's events are counted once its leases end.
+    PostgresAndNats,
 }
+
+/// The environment variable of a running NATS.
+const NATS_VARIABLE: &str = "EYELINE_TEST_NATS_URL";
 
 pub struct Server {
     /// A caller with the admin key.
@@ -49,9 +54,19 @@ impl Server {
     pub async fn start_with(catalog: Catalog, settings: &[(&str, &str)]) -> Self {
         let database = match catalog {
             Catalog::Sqlite => None,
-            Catalog::Postgres => Some(tokio::task::spawn_blocking(Database::create).await.expect("a database")),
+            Catalog::Postgres | Catalog::PostgresAndNats => {
+                Some(tokio::task::spawn_blocking(Database::create).await.expect("a database"))
+            }
         };
-        Self::start_on(database.map(Arc::new), settings).await
+        let (inbox, secret) = match catalog {
+            Catalog::Sqlite | Catalog::Postgres => (None, String::new()),
+            Catalog::PostgresAndNats => (Some(new_inbox()), Uuid::new_v4().simple().to_string().repeat(2)),
+        };
+        let of_inbox = inbox.iter().flat_map(|url| {
+            [("EYELINE_INBOX_URL", url.as_str()), ("EYELINE_SECRET", &secret), ("EYELINE_DRAIN_SECONDS", "0")]
+        });
+        let settings: Vec<(&str, &str)> = of_inbox.chain(settings.iter().copied()).collect();
+        Self::start_on(database.map(Arc::new), &settings).await
     }
 
     /// Another server on the same catalog.
@@ -248,6 +263,13 @@ pub(crate) fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// An inbox in NATS that is not there yet.
+fn new_inbox() -> String {
+    let server = std::env::var(NATS_VARIABLE);
+    let server = server.unwrap_or_else(|_| panic!("{NATS_VARIABLE} has to name a NATS: run it by scripts/with-nats"));
+    format!("{server}?stream=test-{}&partitions=4&mb=512", Uuid::new_v4().simple())
 }
 
 /// A free port below the range of outgoing connections: a killed server must find its port free when it returns.

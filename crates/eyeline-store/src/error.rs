@@ -26,6 +26,9 @@ pub enum Error {
     /// The engine is unreachable, full or too busy. The same call may succeed after `retry_after`.
     #[error("{reason}")]
     Unavailable { reason: String, retry_after: Duration },
+    /// The process that has to act first has not done so in time. The same call may succeed after a second.
+    #[error("{0}")]
+    Pending(&'static str),
     /// The lease is lost, and another process may do the job. The holder must discard its result.
     #[error("the lease on job {0} is lost")]
     LeaseLost(eyeline_core::JobId),
@@ -50,6 +53,6 @@ impl Error {
 
     /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Error::Unavailable { .. })
+        matches!(self, Error::Unavailable { .. } | Error::Pending(_))
     }
 }

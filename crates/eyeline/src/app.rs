@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bodies::Bodies;
 use crate::clock::Clock;
+use crate::compressors::Compressors;
 use crate::credentials::Credentials;
 use crate::data_folder::DataFolder;
 use crate::engines::Engines;
@@ -29,6 +30,7 @@ pub struct Parts {
     pub admin_key_hash: [u8; 32],
     /// What bodies of requests may take of memory.
     pub bodies: Bodies,
+    pub compressors: Compressors,
     pub credentials: Credentials,
     /// The rate limits of public ids.
     pub rate_limits: RateLimits,
@@ -82,6 +84,7 @@ impl App {
         Ok(App(Arc::new(Parts {
             admin_key_hash: secrets::sha256(admin_key.as_bytes()),
             bodies: Bodies::new(settings.body_bytes_max),
+            compressors: Compressors::default(),
             credentials: Credentials::new(engines.catalog.clone()),
             rate_limits: RateLimits::new(settings.application_events_per_second, settings.address_events_per_second),
             unreadable_hop: Once::new(),

@@ -46,12 +46,13 @@ impl Engines {
         catalog.migrate().await.map_err(of("catalog"))?;
         let id = catalog.installation_id().await.map_err(of("catalog"))?;
         let installation = Installation { id, key: secrets.key("cache") };
+        let copies = settings.data.join("orders");
         let (location, link_keys) = (settings.objects(), LinkKeys(secrets.keys("links")));
         Ok(Engines {
             objects: Objects::open(&location).await.map_err(of("objects"))?,
             object_links: ObjectLinks::new(&location, settings.public_url(), link_keys).map_err(of("objects"))?,
             inbox: inbox::open(&settings.inbox_url()).await.map_err(of("inbox"))?,
-            order_records: orders::open(&settings.orders_url(), &installation).await.map_err(of("orders"))?,
+            order_records: orders::open(&settings.orders_url(), &copies, &installation).await.map_err(of("orders"))?,
             cache: cache::open(&settings.cache_url, &installation).await.map_err(of("cache"))?,
             near: cache::open(cache::NEAR_URL, &installation).await.map_err(of("cache in memory"))?,
             pubsub: pubsub::open(&settings.cache_url, &installation).await.map_err(of("fan-out"))?,

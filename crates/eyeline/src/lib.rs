@@ -9,6 +9,7 @@ pub mod background;
 mod bodies;
 pub mod cli;
 pub mod clock;
+mod compressors;
 mod connections;
 mod credentials;
 mod data_folder;

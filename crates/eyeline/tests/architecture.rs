@@ -70,6 +70,7 @@ fn an_engine_is_named_by_one_crate_alone() {
         ("rusqlite", "eyeline-store"),
         ("moka", "eyeline-store"),
         ("redis", "eyeline-store"),
+        ("async-nats", "eyeline-store"),
         ("rusty-s3", "eyeline-store"),
         ("axum", "eyeline"),
         ("jsonschema", "eyeline-core"),

@@ -68,6 +68,8 @@ export const serverNews = new EventTarget();
 
 export interface RequestOptions {
   body?: unknown;
+  /** Sent as it is, in place of `body`. */
+  file?: Blob;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
   cache?: RequestCache;
@@ -77,13 +79,13 @@ export interface RequestOptions {
 
 /** Sends one request; gives what `read` takes from a good answer. */
 async function exchange<T>(method: string, path: string, options: RequestOptions, read: (response: Response) => Promise<T>): Promise<T> {
-  const { body, headers = {}, ...rest } = options;
+  const { body, file, headers = {}, ...rest } = options;
   const all: Record<string, string> = { Accept: 'application/json', ...headers };
   if (body !== undefined) all['Content-Type'] = 'application/json';
   let response: Response;
   let answer: T | string;
   try {
-    response = await fetch(BASE + path, { method, headers: all, body: body === undefined ? null : JSON.stringify(body), ...rest });
+    response = await fetch(BASE + path, { method, headers: all, body: file ?? (body === undefined ? null : JSON.stringify(body)), ...rest });
     answer = await (response.ok ? read(response) : response.text());
   } catch (error) {
     if ((error as Error).name === 'AbortError') throw error;
@@ -96,6 +98,12 @@ async function exchange<T>(method: string, path: string, options: RequestOptions
   }
   if (!response.ok) throw apiError(response.status, answer as string, response.headers.get('Retry-After'));
   return answer as T;
+}
+
+/** Sends a file as it is; gives the JSON of the answer. */
+export async function requestText<T>(method: string, path: string, file: Blob, type: string): Promise<T> {
+  const text = await exchange(method, path, { file, headers: { 'Content-Type': type } }, (response) => response.text());
+  return JSON.parse(text, reviver) as T;
 }
 
 /** Sends one request; gives its JSON, and null for an empty answer. */
@@ -115,6 +123,19 @@ export async function readiness<T>(): Promise<T> {
   } catch {
     throw new NetworkError();
   }
+}
+
+/** The server's metrics, in the text format of Prometheus. */
+export async function metricsText(): Promise<string> {
+  let answer: Response;
+  try {
+    answer = await fetch('/metrics');
+  } catch {
+    throw new NetworkError();
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw apiError(answer.status, text);
+  return text;
 }
 
 type Reviver = (key: string, value: unknown) => unknown;

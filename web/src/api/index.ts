@@ -3,7 +3,7 @@
 import type { components, paths } from '../schema.js';
 import { request, type RequestOptions } from './http.js';
 
-export { ApiError, NetworkError, requestFile, wordsOf } from './http.js';
+export { ApiError, NetworkError, requestFile, requestText, wordsOf } from './http.js';
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 type ShortPath = keyof paths extends infer P ? (P extends `/api/v1${infer Short}` ? Short : never) : never;

@@ -15,6 +15,17 @@ export function bytes(count: number): string {
   return `${text} ${UNITS[unit]}`;
 }
 
+const MIB = 1024 * 1024;
+
+/** A limit, which is set in whole mebibytes: `50 MiB`. Another size as [`bytes`] tells it. */
+export const wholeUnits = (count: number): string => (count > 0 && count % MIB === 0 ? `${count / MIB} MiB` : bytes(count));
+
+/** The formats of pictures by their media types: `JPEG, PNG, WebP`. A sequence is of the same format. */
+export function typeNames(types: string[]): string {
+  const names = types.map((type) => type.replace(/^image\/|-sequence$/g, '').toUpperCase().replace('WEBP', 'WebP'));
+  return [...new Set(names)].join(', ');
+}
+
 /** Makes a formatter for each of its options once, when it is first used, because that is slow. */
 export function formatters<Options, Formatter>(make: (options: Options) => Formatter): (options: Options) => Formatter {
   const made = new Map<string, Formatter>();

@@ -1,4 +1,4 @@
-/** Sends one file to its upload link. */
+/** Sends one file, or a part of one, to its upload link. */
 
 import { apiError, NetworkError } from '../api/http.js';
 
@@ -14,7 +14,7 @@ export interface Sending {
   onProgress: (sent: number) => void;
 }
 
-export type Send = (file: File, link: UploadLink, sending: Sending) => Promise<void>;
+export type Send = (file: Blob, link: UploadLink, sending: Sending) => Promise<void>;
 
 /**
  * Sends `file` as the link's `params` say: PUT of the bare bytes, or a POST form with the file as its last field.

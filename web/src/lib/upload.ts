@@ -7,7 +7,8 @@ import { backoffMs, withRetry } from '../../../clients/js/src/shared/index.js';
 import { uuid7 } from '../../../clients/js/src/shared/uuid.js';
 import { words } from '../words/index.js';
 import { bytes } from './format.js';
-import { sendFile, type Send, type UploadLink } from './send.js';
+import { PARTS_ABOVE_BYTES, sendParts, type PartLinks } from './send-parts.js';
+import { sendFile, type Send, type Sending, type UploadLink } from './send.js';
 
 /** Photos that may be unfinished at one time: the most that the server gives links for in one call. */
 export const UNFINISHED_MAX = 500;
@@ -91,6 +92,7 @@ interface Verdict extends UploadLink {
 export interface UploadClient {
   imageLinks(body: object, key: string): Promise<{ images: Verdict[] }>;
   completeImage(id: string): Promise<unknown>;
+  partLinks(id: string, numbers: number[]): Promise<PartLinks>;
   image(id: string): Promise<{ state: string; error?: string | null; error_code?: string | null }>;
   putImage(galleryId: string, imageId: string): Promise<unknown>;
 }
@@ -198,12 +200,17 @@ export class Uploads extends EventTarget {
     if (item.imageId) {
       const image = await withRetry(() => this.#client.image(item.imageId!)).catch((error: Failure) => error);
       const state = 'state' in image ? (image.state as UploadState) : null;
+      const hasEnded = 'error_code' in image && image.error_code === 'never_arrived' && isSending;
       this.#byImage.set(item.imageId, item);
-      if (state && state !== 'init') {
+      if (state && state !== 'init' && !hasEnded) {
         item.state = 'init';
         return this.#advance(item, state, image as { error?: string });
       }
-      if (!state && (image as Failure).status === 404) Object.assign(item, { imageId: null, link: null });
+      const isGone = hasEnded || (!state && (image as Failure).status === 404);
+      if (isGone) {
+        this.#byImage.delete(item.imageId);
+        Object.assign(item, { imageId: null, link: null });
+      }
     }
     if (!isSending) return;
     if (item.file) Object.assign(item, { state: 'waiting', sent: 0 });
@@ -310,7 +317,7 @@ export class Uploads extends EventTarget {
       if (item.state !== 'waiting') return;
       Object.assign(item, { state: 'init', problem: null });
       this.#changed();
-      await this.#send(item.file!, item.link!, { signal, onProgress: (sent) => this.#sent(item, sent) });
+      await this.#sendAll(item, { signal, onProgress: (sent) => this.#sent(item, sent) });
       this.#sent(item, item.size);
       await this.#client.completeImage(item.imageId!);
       this.#rests = 0;
@@ -326,6 +333,17 @@ export class Uploads extends EventTarget {
     }
   }
 
+  async #sendAll(item: Upload, sending: Sending): Promise<void> {
+    const { file, link, imageId } = item;
+    if (!isInParts(link)) return this.#send(file!, link!, sending);
+    try {
+      await sendParts(file!, (numbers) => withRetry(() => this.#client.partLinks(imageId!, numbers)), this.#send, sending);
+    } catch (error) {
+      // The image waits for no parts: the call that completes it says whether its file has arrived.
+      if ((error as Failure).status !== 409) throw error;
+    }
+  }
+
   #sent(item: Upload, sent: number): void {
     item.sent = Math.min(sent, item.size);
     this.#changed();
@@ -333,7 +351,8 @@ export class Uploads extends EventTarget {
 
   /** Waits until the item has a link or a verdict against it. One call for links runs at a time. */
   async #link(item: Upload, signal: AbortSignal): Promise<void> {
-    const isFresh = () => item.link && Date.parse(item.link.expires_at!) - Date.now() > LINK_MARGIN_MS;
+    // Links to parts are asked for when they are needed.
+    const isFresh = () => isInParts(item.link) || Date.parse(item.link?.expires_at ?? '') - Date.now() > LINK_MARGIN_MS;
     while (item.state === 'waiting' && !isFresh()) {
       signal.throwIfAborted();
       this.#asking ??= this.#askLinks(item).finally(() => (this.#asking = null));
@@ -351,7 +370,10 @@ export class Uploads extends EventTarget {
     for (const { name, size, file } of batch) {
       // Without the hash the server cannot tell that it has the file.
       const sha256 = file && (await this.#hash(file).catch(() => null));
-      files.push({ filename: name, size, ...(file?.type && { content_type: file.type }), ...(sha256 && { sha256 }) });
+      const multipart = size > PARTS_ABOVE_BYTES;
+      files.push({
+        filename: name, size, ...(file?.type && { content_type: file.type }), ...(sha256 && { sha256 }), ...(multipart && { multipart }),
+      });
     }
     const body = { project_id: first.projectId, gallery_id: first.galleryId, files };
     const key = uuid7();
@@ -380,6 +402,8 @@ export class Uploads extends EventTarget {
     this.dispatchEvent(new Event('changed'));
   }
 }
+
+const isInParts = (link: UploadLink | null): boolean => link?.params?.method === 'PARTS';
 
 /** The reason a batch gives for not taking a file, as one text. */
 export function verdictWords(verdict: Verdict): string {

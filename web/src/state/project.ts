@@ -37,7 +37,7 @@ watch(missing, (gallery_id) => {
   api.get('/galleries/{gallery_id}', { path: { gallery_id } }).then(keep, () => {});
 });
 
-/** Reads the projects, and opens one if the address names none that exists. */
+/** Reads the projects, with the one that the address names. */
 export async function loadProjects(): Promise<void> {
   const read = (cursor?: string) => api.get('/projects', { query: { limit: 100, cursor } });
   const before = projects.value ?? [];
@@ -51,11 +51,19 @@ export async function loadProjects(): Promise<void> {
     if (one) found.push(one);
   }
   projects.value = found;
-  if (project.value || found.length === 0) return;
-  const last = found.find((each) => each.project_id === remembered());
-  // The page that was asked for stays.
-  go(href(route.value.path.length ? route.value.path : ['gallery'], { project: (last ?? found[0]!).project_id }), { replace: true });
+  if (!projectId.value) openLast(found);
 }
+
+/** Opens the project that was open last, else the newest. The page that was asked for stays. */
+function openLast(found: Project[]): void {
+  const last = found.find(({ project_id }) => project_id === remembered()) ?? found[0];
+  if (last) go(href(route.value.path.length ? route.value.path : ['gallery'], { ...route.value.params, project: last.project_id }), { replace: true });
+}
+
+// An address that was typed or sent may name no project.
+watch(computed(() => (projectId.value || page.value === 'welcome' ? null : projects.value)), (found) => {
+  if (found) openLast(found);
+});
 
 function remembered(): string | null {
   try {

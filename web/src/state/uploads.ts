@@ -22,6 +22,7 @@ const POLL_FILES = 20;
 const client = {
   imageLinks: (body: never, key: string) => api.post('/images/batch', { body, headers: { 'Idempotency-Key': key } }),
   completeImage: (id: string) => api.post('/images/{image_id}/complete', { path: { image_id: id } }),
+  partLinks: (image_id: string, numbers: number[]) => api.post('/images/{image_id}/parts', { path: { image_id }, body: { numbers } }),
   image: (id: string) => api.get('/images/{image_id}', { path: { image_id: id } }),
   putImage: (gallery_id: string, image_id: string) => api.put('/galleries/{gallery_id}/images/{image_id}', { path: { gallery_id, image_id } }),
 } as unknown as UploadClient;

@@ -19,9 +19,15 @@ export interface Series {
 }
 
 const HEIGHT = 240;
-/** Days on the axis of a long chart, hours on that of a short one. */
-const stampOf = ([from, to]: [number, number]): Intl.DateTimeFormatOptions =>
-  (to - from > 3 * 86_400 ? { month: 'short', day: 'numeric' } : { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+const DAY_S = 86_400;
+/** Days between the labels of a long chart. */
+const STEPS = [1, 2, 3, 5, 7, 10, 14, 30, 60, 90, 180, 365].map((days) => days * DAY_S);
+
+/** The labels of the axis: days on that of a long chart, hours on that of a short one. */
+function labelsOf([from, to]: [number, number]): { stamp: Intl.DateTimeFormatOptions; incrs?: number[] } {
+  const day: Intl.DateTimeFormatOptions = { month: 'short', day: 'numeric' };
+  return to - from > 3 * DAY_S ? { stamp: day, incrs: STEPS } : { stamp: { ...day, hour: '2-digit', minute: '2-digit' } };
+}
 
 const COLOURS = ['--accent', '--second'];
 
@@ -113,6 +119,7 @@ export function Chart({ label, times, series, marks = NO_MARKS, span, timeZone =
     const [grid, muted] = [colour('--line'), colour('--muted')];
     const axis = { stroke: muted, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
     const shown = axisOf(times, span, timeZone);
+    const { stamp, ...steps } = labelsOf(shown);
     const told = (at: number, options?: Intl.DateTimeFormatOptions) => time(new Date(at * 1000).toISOString(), { ...(options ?? { dateStyle: 'medium', timeStyle: 'short' }), timeZone });
     const plot = new Plot(
       {
@@ -120,7 +127,8 @@ export function Chart({ label, times, series, marks = NO_MARKS, span, timeZone =
         height: HEIGHT,
         tzDate: (at) => Plot.tzDate(new Date(at * 1000), timeZone),
         cursor: { y: false, drag: { x: false, y: false } },
-        axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((at) => told(at, stampOf(shown))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        axes: [{ ...axis, ...steps, size: 34, space: 100, values: (_, ticks) => ticks.map((at) => told(at, stamp)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(number) }],
+        legend: { markers: { dash: (_, at) => (series[at - 1]?.isFaint ? 'dashed' : 'solid') } },
         hooks: { draw: [(plot) => drawMarks(plot, shownMarks.current, muted)] },
         scales: { x: { range: () => shown }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
         series: [

@@ -88,6 +88,17 @@ export function Field({ name, label, hint, children }: FieldProps) {
   );
 }
 
+/** A choice that is on or off, with its label beside it. */
+export function CheckField({ name, label, hint, isOn }: Omit<FieldProps, 'children'> & { isOn: boolean }) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label class="check"><input type="checkbox" class="switch" name={name} defaultChecked={isOn} aria-describedby={hint ? id : undefined} />{label}</label>
+      {hint && <p class="hint" id={id}>{hint}</p>}
+    </div>
+  );
+}
+
 type Control = Omit<LooseInputHTMLAttributes<HTMLInputElement>, 'name' | 'label' | 'value' | 'onChange'>;
 
 export function TextField({ name, label, hint, ...input }: Control & Omit<FieldProps, 'children'>) {

@@ -89,6 +89,19 @@ export function Segments({ label, name, options, value, onChange }: { label: str
   );
 }
 
+/** Segments; on a phone a list that opens, in one line. */
+export function Choice(props: Parameters<typeof Segments>[0]) {
+  const { label, options, value, onChange } = props;
+  return (
+    <div class="choice">
+      <Segments {...props} />
+      <select aria-label={label} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+        {options.map(([each, text]) => <option key={each} value={each}>{text}</option>)}
+      </select>
+    </div>
+  );
+}
+
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
     <div class="problem-box" role="alert">

@@ -7,10 +7,12 @@ import { Action } from './index.js';
 
 export interface Column<Row> {
   title: string;
-  /** Numbers stand at the right. */
+  /** Numbers, and the actions of a row, stand at the right. */
   isNumber?: boolean;
   /** Of a long table, whose columns must not depend on the rows in the document. */
   width?: string;
+  /** Left out on a phone. */
+  isWideOnly?: boolean;
   cell: (row: Row) => ComponentChildren;
 }
 
@@ -31,20 +33,23 @@ const CHUNK = 50;
 /** Pixels above and below the screen in which rows are in the document. */
 const MARGIN = '1000px 0px';
 
+const classOf = ({ isNumber, isWideOnly }: Pick<Column<never>, 'isNumber' | 'isWideOnly'>): string | undefined =>
+  [isNumber && 'number', isWideOnly && 'wide-only'].filter(Boolean).join(' ') || undefined;
+
 /** A table that scrolls sideways within itself. */
 export function Table<Row>({ caption, columns, rows, rowKey, more, empty, isLong = false }: TableProps<Row>) {
   if (rows.length === 0 && empty) return <p class="none">{empty}</p>;
   const size = isLong ? CHUNK : rows.length;
   const chunks = Array.from({ length: Math.ceil(rows.length / (size || 1)) }, (_, at) => rows.slice(at * size, (at + 1) * size));
   const drawn = (chunk: Row[], at: number) => chunk.map((row, index) => (
-    <tr key={rowKey(row, at * size + index)}>{columns.map(({ title, isNumber, cell }) => <td key={title} class={isNumber ? 'number' : undefined}>{cell(row)}</td>)}</tr>
+    <tr key={rowKey(row, at * size + index)}>{columns.map(({ cell, ...column }) => <td key={column.title} class={classOf(column)}>{cell(row)}</td>)}</tr>
   ));
   return (
     <>
       <div class="table" tabIndex={0} role="region" aria-label={caption}>
         <table class={isLong ? 'long' : undefined}>
           <caption class="spoken">{caption}</caption>
-          <thead><tr>{columns.map(({ title, isNumber, width }) => <th key={title} scope="col" class={isNumber ? 'number' : undefined} style={width ? { width } : undefined}>{title}</th>)}</tr></thead>
+          <thead><tr>{columns.map(({ title, width, ...column }) => <th key={title} scope="col" class={classOf(column)} style={width ? { width } : undefined}>{title}</th>)}</tr></thead>
           {chunks.map((chunk, at) => (isLong ? <Chunk key={at} columns={columns.length}>{() => drawn(chunk, at)}</Chunk> : <tbody key={at}>{drawn(chunk, at)}</tbody>))}
         </table>
       </div>

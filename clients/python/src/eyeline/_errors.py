@@ -19,6 +19,7 @@ class ApiError(EyelineError):
         status: The HTTP status, 400 to 599.
         title: The name of the status, such as ``Bad Request``.
         detail: One sentence about what went wrong.
+        code: Names an error that programs tell from others of its status, such as ``order_pending``. Mostly ``None``.
         errors: For invalid input, sentences by field path, for example ``{"name": ["This field is required."]}``.
             Empty for every other error.
         request_id: Names the request here and in the log of the server. ``None`` if the answer did not hold it.
@@ -31,6 +32,7 @@ class ApiError(EyelineError):
         *,
         title: str = "",
         detail: str = "",
+        code: str | None = None,
         errors: FieldErrors | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
@@ -38,6 +40,7 @@ class ApiError(EyelineError):
         self.status = status
         self.title = title
         self.detail = detail
+        self.code = code
         self.errors: dict[str, list[str]] = {field: list(said) for field, said in (errors or {}).items()}
         self.request_id = request_id
         self.retry_after = retry_after

@@ -57,6 +57,7 @@ OPERATIONS: dict[str, Operation] = {
     "update_image": Operation("PATCH", f"{API}/images/{{image_id}}", "images.update"),
     "delete_image": Operation("DELETE", f"{API}/images/{{image_id}}", "images.delete"),
     "list_images": Operation("GET", f"{API}/projects/{{project_id}}/images", "images.list"),
+    "create_part_links": Operation("POST", f"{API}/images/{{image_id}}/parts", "images.part_links", repeatable=True),
     "complete_image": Operation("POST", f"{API}/images/{{image_id}}/complete", "images.complete", repeatable=True),
     "reprocess_image": Operation("POST", f"{API}/images/{{image_id}}/reprocess", "images.reprocess", repeatable=True),
     # uploads of users
@@ -84,6 +85,7 @@ OPERATIONS: dict[str, Operation] = {
     "refresh_gallery": Operation(
         "POST", f"{API}/galleries/{{gallery_id}}/refresh", "galleries.refresh", repeatable=True
     ),
+    "list_gallery_changes": Operation("GET", f"{API}/galleries/{{gallery_id}}/changes", "galleries.changes"),
     "get_experiment": Operation("GET", f"{API}/galleries/{{gallery_id}}/experiment", "galleries.experiment"),
     "estimate_order": Operation("GET", f"{API}/galleries/{{gallery_id}}/estimate", "galleries.estimate"),
     "get_gallery_rules": Operation("GET", f"{API}/galleries/{{gallery_id}}/rules", "galleries.rules"),
@@ -127,6 +129,10 @@ OPERATIONS: dict[str, Operation] = {
 
 WITHOUT_METHOD: dict[tuple[str, str], str] = {
     ("PUT", f"{API}/incoming/{{name}}"): "The target of upload links; images.upload and images.send use it.",
+    (
+        "PUT",
+        f"{API}/incoming/{{name}}/{{number}}",
+    ): "The target of links to parts; images.upload and images.send use it.",
     ("POST", f"{API}/incoming"): "The target of upload links for files of unknown size; images.send uses it.",
     ("GET", "/public/{folder}/{name}"): "The target of the links of versions.",
     ("GET", "/private/{folder}/{name}"): "The target of the links of versions.",

@@ -77,11 +77,12 @@ def api_error(reply: Reply) -> ApiError:
         problem = None
     if not isinstance(problem, dict):
         problem = {"detail": reply.content[:200].decode("utf-8", "replace").strip()}
-    errors = problem.get("errors")
+    errors, code = problem.get("errors"), problem.get("code")
     return ApiError(
         reply.status,
         title=str(problem.get("title") or ""),
         detail=str(problem.get("detail") or ""),
+        code=code if isinstance(code, str) else None,
         errors=errors if isinstance(errors, dict) else None,
         request_id=problem.get("request_id") or reply.headers.get("x-request-id"),
         retry_after=retry_after(reply.headers),

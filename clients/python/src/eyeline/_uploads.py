@@ -10,6 +10,9 @@ from typing import Any
 from ._files import Source, pictures_of
 from ._types import FileSource
 
+PARTS_ABOVE = 16 * 1024 * 1024
+"""Bytes of a file above which it is sent in parts, where the server takes parts."""
+
 
 @dataclass
 class UploadOutcome:
@@ -60,4 +63,7 @@ def sources_of(files: FileSource | Iterable[FileSource]) -> list[FileSource]:
 
 def file_of_batch(source: Source) -> dict[str, Any]:
     """What the server is told of a file. Reads it once."""
-    return {"filename": source.filename, "size": source.size, "sha256": source.sha256()}
+    told: dict[str, Any] = {"filename": source.filename, "size": source.size, "sha256": source.sha256()}
+    if source.size > PARTS_ABOVE:
+        told["multipart"] = True
+    return told

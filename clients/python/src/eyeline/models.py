@@ -195,6 +195,8 @@ class ProblemDocument:
     title: str
     """The meaning of the status."""
     type: str
+    code: str | None = None
+    """Names an error that programs tell from others of its status: `order_pending`."""
     errors: dict[str, list[str]] | None = None
     """The errors of invalid input, by field."""
 

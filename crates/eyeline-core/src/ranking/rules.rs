@@ -95,6 +95,34 @@ impl Rules {
         let ends = excluded.chain(boosted).chain(pinned).flat_map(|period| [period.from, period.until]).flatten();
         Period { from: ends.clone().filter(|end| *end <= now).max(), until: ends.filter(|end| *end > now).min() }
     }
+
+    /// The group cap and the manual order count as one rule each.
+    pub fn change_from(&self, before: &Rules) -> RulesChange {
+        let (now, then) = (self.texts(), before.texts());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        RulesChange { added: count(now.difference(&then).count()), removed: count(then.difference(&now).count()) }
+    }
+
+    /// Each rule as text, for comparisons of long lists.
+    fn texts(&self) -> HashSet<String> {
+        fn of<T: Serialize>(kind: &'static str, rules: &[T]) -> impl Iterator<Item = String> {
+            rules.iter().map(move |rule| format!("{kind} {}", serde_json::to_string(rule).unwrap_or_default()))
+        }
+        let manual = if self.manual.is_empty() { &[][..] } else { std::slice::from_ref(&self.manual) };
+        of("exclude", &self.exclude)
+            .chain(of("boost", &self.boost))
+            .chain(of("pin", &self.pin))
+            .chain(of("group_cap", self.group_cap.as_slice()))
+            .chain(of("manual", manual))
+            .collect()
+    }
+}
+
+/// How many rules a change adds and removes. A rule that is changed counts in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesChange {
+    pub added: u32,
+    pub removed: u32,
 }
 
 /// Rules with the images that they select.
@@ -244,6 +272,24 @@ mod tests {
 
     fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn a_change_of_rules_counts_those_that_are_new_and_those_that_are_gone() {
+        let pin = |tag: &str, position| Rule {
+            images: Selector::Tag(tag.to_owned()),
+            does: Pin { position },
+            period: Period::default(),
+        };
+        let change = |added, removed| RulesChange { added, removed };
+        let none = Rules::default();
+        let some = Rules { pin: vec![pin("a", 1), pin("b", 2)], ..Rules::default() };
+        let other =
+            Rules { pin: vec![pin("b", 2), pin("a", 3)], manual: vec![Selector::Tag("c".to_owned())], ..none.clone() };
+        assert_eq!(some.change_from(&none), change(2, 0));
+        assert_eq!(none.change_from(&some), change(0, 2));
+        assert_eq!(other.change_from(&some), change(2, 1), "another position, and a manual order");
+        assert_eq!(some.change_from(&some.clone()), RulesChange::default());
     }
 
     #[test]

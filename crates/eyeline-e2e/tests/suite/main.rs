@@ -1,6 +1,7 @@
-//! The product as users meet it: every behaviour on both catalogs.
+//! The product as users meet it: every behaviour on embedded engines, and on PostgreSQL with an inbox in NATS.
 //!
-//! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`) and PostgreSQL's programs.
+//! Needs the built binary (`cargo build --release --bin eyeline`, or `EYELINE_BIN`), PostgreSQL's programs, and the NATS
+//! in `EYELINE_TEST_NATS_URL`, which `scripts/with-nats` starts.
 
 mod analytics;
 mod backup;

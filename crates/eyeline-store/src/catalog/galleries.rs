@@ -13,6 +13,7 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use super::applications::{self, Application};
+use super::gallery_changes::{self, Changed};
 use super::idempotency::{Once, Repeatable};
 use super::public_pages::{PublicPage, PublicPagePatch};
 use super::{cuts, experiments, guard, ranking_history};
@@ -187,6 +188,10 @@ impl Catalog {
                     ];
                     tx.execute(sql, bound).await?;
                     ranking_history::note(tx, gallery_id, was, changed.ranking).await?;
+                    if changed.ranking != was {
+                        let what = Changed::Ranking { was, is: changed.ranking };
+                        gallery_changes::note(tx, gallery_id, now, what).await?;
+                    }
                     Ok(changed)
                 }
                 .boxed()
@@ -479,6 +484,7 @@ async fn clear_deleted(tx: &mut Tx, rows_max: u32) -> Result<bool> {
             return Ok(true);
         }
         ranking_history::clear(tx, gallery_id).await?;
+        gallery_changes::clear(tx, gallery_id).await?;
         tx.execute("DELETE FROM galleries WHERE gallery_id = $1", params![gallery_id]).await?;
         return Ok(true);
     };

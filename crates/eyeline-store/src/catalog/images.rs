@@ -19,6 +19,8 @@ pub struct Image {
     /// The owner of a user's own upload.
     pub user_id: Option<String>,
     pub filename: String,
+    /// A name for people, which takes the place of the file name.
+    pub name: Option<String>,
     pub state: ImageState,
     pub original_key: Option<ObjectKey>,
     /// Set once the file has arrived.
@@ -42,6 +44,10 @@ pub struct Image {
     pub error: Option<(ImageErrorCode, String)>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When the file arrived. `None` for an image of a dataset.
+    pub arrived_at: Option<Timestamp>,
+    /// When the versions were first ready.
+    pub prepared_at: Option<Timestamp>,
     /// All versions or none, because they are published together. Smallest first. One name may have several, of
     /// different media types.
     pub versions: Vec<Version>,
@@ -65,6 +71,8 @@ pub struct ImageFilter {
     pub tag: Option<String>,
     /// Only images whose name or file name contains this text. The case of the letters A to Z is ignored.
     pub name: Option<String>,
+    /// Only images in this gallery.
+    pub gallery_id: Option<GalleryId>,
     /// Only uploads of this user.
     pub user_id: Option<String>,
 }
@@ -81,6 +89,7 @@ pub enum From {
 /// Changes of an image; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub struct ImagePatch {
+    pub name: Option<Option<String>>,
     pub tags: Option<Vec<String>>,
     pub link: Option<Option<String>>,
     /// JSON text of an object.
@@ -218,6 +227,13 @@ async fn list(
         let (name, filename) = (lower("i.name"), lower("i.filename"));
         sql += &format!(r" AND ({filename} LIKE ${number} ESCAPE '\' OR {name} LIKE ${number} ESCAPE '\')");
     }
+    if let Some(gallery_id) = filter.gallery_id {
+        let (gallery_id, listed) = (add(gallery_id.into()), add(true.into()));
+        sql += &format!(
+            " AND EXISTS (SELECT 1 FROM gallery_images gi
+                          WHERE gi.gallery_id = ${gallery_id} AND gi.image_id = i.image_id AND gi.listed = ${listed})"
+        );
+    }
     let mut page = "LIMIT $2".to_owned();
     match from {
         None => {}
@@ -282,6 +298,7 @@ fn read_image(mut row: Row) -> Result<Image> {
         project_id: row.take("project_id")?,
         user_id: row.take("user_id")?,
         filename: row.take("filename")?,
+        name: row.take("name")?,
         state: row.take("state")?,
         original_key: row.take("original_key")?,
         bytes: row.take("bytes")?,
@@ -299,6 +316,8 @@ fn read_image(mut row: Row) -> Result<Image> {
         error: code.zip(sentence),
         created_at: row.take("created_at")?,
         updated_at: row.take("updated_at")?,
+        arrived_at: row.take("arrived_at")?,
+        prepared_at: row.take("prepared_at")?,
         versions: Vec::new(),
     })
 }
@@ -315,6 +334,7 @@ async fn update(
     let seen_before = (changed.visibility, changed.access_tier);
     changed.visibility = patch.visibility.unwrap_or(changed.visibility);
     changed.access_tier = patch.access_tier.unwrap_or(changed.access_tier);
+    changed.name = patch.name.unwrap_or(changed.name);
     changed.tags = patch.tags.unwrap_or(changed.tags);
     changed.link = patch.link.unwrap_or(changed.link);
     changed.metadata = patch.metadata.unwrap_or(changed.metadata);
@@ -337,7 +357,7 @@ async fn update(
         _ => return Err(Error::Conflict("Another request is changing this image. Try again.".to_owned())),
     }
     let sql = "UPDATE images
-               SET tags = $2, link = $3, metadata = $4, visibility = $5, access_tier = $6, updated_at = $7
+               SET tags = $2, link = $3, metadata = $4, visibility = $5, access_tier = $6, updated_at = $7, name = $8
                WHERE image_id = $1";
     let bound = params![
         image_id,
@@ -346,7 +366,8 @@ async fn update(
         changed.metadata.clone(),
         changed.visibility,
         changed.access_tier,
-        now
+        now,
+        changed.name.clone()
     ];
     tx.execute(sql, bound).await?;
     Ok((changed, Hints { galleries, ..Hints::default() }))

@@ -14,7 +14,7 @@ use crate::params;
 use crate::sql::{Row, Tx, Value};
 
 /// Longer than a request through a link can last that began before the link expired.
-const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Rows of a table in one page of names.
 const PAGE_ROWS: u32 = 512;

@@ -192,7 +192,7 @@ async fn publish(tx: &mut Tx, work: Work, made: Made, now: Timestamp) -> Result<
 
     let update = "UPDATE images
                   SET state = 'done', bytes = $2, sha256 = $3, content_type = $4, width = $5, height = $6, thumbhash = $7,
-                      error_code = NULL, error = NULL, updated_at = $8
+                      error_code = NULL, error = NULL, updated_at = $8, prepared_at = coalesce(prepared_at, $8)
                   WHERE image_id = $1 AND visibility = $9 AND access_tier = $10";
     let bound = params![
         image_id,

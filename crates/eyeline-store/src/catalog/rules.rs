@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use eyeline_core::ranking::rules::{FoundRules, Rules, Selector};
-use eyeline_core::{GalleryId, ImageId};
+use eyeline_core::ranking::rules::{FoundRules, Rules, RulesChange, Selector};
+use eyeline_core::{GalleryId, ImageId, Timestamp};
 use futures::FutureExt as _;
 
 use super::Catalog;
 use super::galleries::raise_revision;
+use super::gallery_changes::{self, Changed};
 use crate::error::{Error, Result};
 use crate::params;
 use crate::sql::{Tx, Value};
@@ -19,15 +20,20 @@ impl Catalog {
     }
 
     /// Replaces all rules of the gallery, or deletes them.
-    pub async fn set_gallery_rules(&self, gallery_id: GalleryId, rules: Option<Rules>) -> Result<()> {
-        let text = rules.map(|rules| serde_json::to_string(&rules)).transpose();
+    pub async fn set_gallery_rules(&self, gallery_id: GalleryId, rules: Option<Rules>, now: Timestamp) -> Result<()> {
+        let text = rules.as_ref().map(serde_json::to_string).transpose();
         let text = text.map_err(|error| Error::internal("writing rules", error))?;
         let sql = "UPDATE galleries SET rules = $2 WHERE gallery_id = $1";
         self.db
             .write(move |tx| {
                 async move {
                     raise_revision(tx, gallery_id).await?;
-                    tx.execute(sql, params![gallery_id, text]).await.map(drop)
+                    let change = rules.unwrap_or_default().change_from(&read_rules(tx, gallery_id).await?);
+                    tx.execute(sql, params![gallery_id, text]).await?;
+                    if change == RulesChange::default() {
+                        return Ok(());
+                    }
+                    gallery_changes::note(tx, gallery_id, now, Changed::Rules(change)).await
                 }
                 .boxed()
             })

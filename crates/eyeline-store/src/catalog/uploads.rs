@@ -6,8 +6,9 @@ use eyeline_core::{GalleryId, ImageErrorCode, ImageId, ImageState, JobId, Projec
 use futures::FutureExt as _;
 
 use super::idempotency::{Once, Repeatable};
+use super::part_uploads::{InParts, read_in_parts};
 use super::processing::{Hints, end_with_error};
-use super::{Catalog, images, jobs, news, objects};
+use super::{Catalog, images, jobs, news, objects, part_uploads};
 use crate::error::{Error, Result};
 use crate::objects::ObjectKey;
 use crate::params;
@@ -24,6 +25,8 @@ pub struct NewImage {
     /// The key that the link lets the client write to, and the end of the link (real time).
     pub incoming_key: ObjectKey,
     pub link_expires_at: Timestamp,
+    /// Set if the file, whose size is stated, is sent in parts.
+    pub in_parts: Option<InParts>,
     pub gallery_id: Option<GalleryId>,
     pub visibility: Visibility,
     pub access_tier: Tier,
@@ -52,6 +55,8 @@ pub struct OpenUpload {
     pub incoming_key: ObjectKey,
     /// Real time.
     pub link_expires_at: Timestamp,
+    /// Set if the file is sent in parts.
+    pub in_parts: Option<InParts>,
 }
 
 /// A file that has arrived.
@@ -68,6 +73,16 @@ pub struct UploadTarget {
     pub image_id: ImageId,
     /// True if no file was taken in through the link.
     pub open: bool,
+}
+
+/// Selects open uploads.
+macro_rules! open {
+    () => {
+        "SELECT i.image_id, i.incoming_key, i.link_expires_at, i.stated_bytes,
+                p.part_bytes, p.original_key AS parts_key, p.upload_id
+         FROM images i LEFT JOIN part_uploads p ON p.image_id = i.image_id
+         WHERE i.state = 'init' AND i.incoming_key IS NOT NULL"
+    };
 }
 
 impl Catalog {
@@ -158,8 +173,7 @@ impl Catalog {
 
     /// The open upload of an image; `None` once its file was taken in, or the upload closed.
     pub async fn open_upload(&self, image_id: ImageId) -> Result<Option<OpenUpload>> {
-        let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
-                   WHERE image_id = $1 AND state = 'init' AND incoming_key IS NOT NULL";
+        let sql = concat!(open!(), " AND i.image_id = $1");
         self.db
             .read(move |tx| {
                 async move { tx.query_one(sql, params![image_id]).await?.map(read_open).transpose() }.boxed()
@@ -169,10 +183,10 @@ impl Catalog {
 
     /// Up to `limit` open uploads, by the expiry of their links.
     pub async fn open_uploads(&self, after: Option<&OpenUpload>, limit: u32) -> Result<Vec<OpenUpload>> {
-        let sql = "SELECT image_id, incoming_key, link_expires_at FROM images
-                   WHERE state = 'init' AND incoming_key IS NOT NULL AND (link_expires_at, image_id) > ($1, $2)
-                   ORDER BY link_expires_at, image_id
-                   LIMIT $3";
+        let sql = concat!(
+            open!(),
+            " AND (i.link_expires_at, i.image_id) > ($1, $2) ORDER BY i.link_expires_at, i.image_id LIMIT $3"
+        );
         let (expires_at, image_id) = after
             .map_or((Timestamp::from_micros(i64::MIN), ImageId(uuid::Uuid::nil())), |after| {
                 (after.link_expires_at, after.image_id)
@@ -198,7 +212,8 @@ impl Catalog {
         job_id: JobId,
         now: Timestamp,
     ) -> Result<Option<Hints>> {
-        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, sha256 = $4, updated_at = $5
+        let sql = "UPDATE images SET state = 'uploaded', original_key = $2, bytes = $3, sha256 = $4, updated_at = $5,
+                                     arrived_at = $5
                    WHERE image_id = $1 AND state = 'init'
                    RETURNING project_id";
         self.db
@@ -218,14 +233,15 @@ impl Catalog {
             .await
     }
 
-    /// Closes uploads without a file: each image ends in `error`, and its user's place is free again.
+    /// Closes uploads without a file: each image ends in `error`, and its user's place is free again. Leaves out those
+    /// for which newer links were given out.
     pub async fn give_up_uploads(&self, uploads: Vec<OpenUpload>, now: Timestamp) -> Result<Hints> {
-        let sql = "SELECT i.image_id, i.project_id, i.user_id FROM (VALUES {rows}) AS v
+        let sql = "SELECT i.image_id, i.project_id, i.user_id, i.incoming_key FROM (VALUES {rows}) AS v
                    JOIN images i ON i.image_id = v.column1
-                   WHERE i.state = 'init'
+                   WHERE i.state = 'init' AND i.link_expires_at <= v.column2
                    ORDER BY i.image_id";
-        let asked: Vec<Vec<Value>> = uploads.iter().map(|upload| vec![upload.image_id.into()]).collect();
-        let keys: Vec<ObjectKey> = uploads.into_iter().map(|upload| upload.incoming_key).collect();
+        let asked: Vec<Vec<Value>> =
+            uploads.iter().map(|upload| vec![upload.image_id.into(), upload.link_expires_at.into()]).collect();
         self.db
             .write(move |tx| {
                 async move {
@@ -235,9 +251,10 @@ impl Catalog {
                                     FOR UPDATE OF i";
                         tx.query_rows(hold, &asked).await?;
                     }
-                    let mut given_up = Vec::new();
+                    let (mut given_up, mut keys) = (Vec::new(), Vec::new());
                     for mut row in tx.query_rows(sql, &asked).await? {
                         given_up.push(row.take("image_id")?);
+                        keys.extend(row.take::<Option<ObjectKey>>("incoming_key")?);
                         // Few of them belong to users, whose uploads end with their request.
                         if let Some(user_id) = row.take::<Option<String>>("user_id")? {
                             free_place(tx, row.take("project_id")?, &user_id).await?;
@@ -245,7 +262,7 @@ impl Catalog {
                     }
                     let real_now = tx.real_now().await?;
                     objects::unwanted(tx, &keys, real_now).await?;
-                    let sentence = "Nothing was sent to the upload link in time.";
+                    let sentence = "The file did not arrive through its upload link in time.";
                     end_with_error(tx, &given_up, ImageErrorCode::NeverArrived, sentence, now).await
                 }
                 .boxed()
@@ -390,6 +407,7 @@ async fn insert(
         ]);
     }
     tx.execute_rows(sql, &rows).await?;
+    part_uploads::insert(tx, new).await?;
     let items: Vec<_> =
         new.iter().map(|image| news::Item::image(project_id, image.image_id, ImageState::Init)).collect();
     Ok(Hints { news: news::append(tx, now, &items).await?, ..Hints::default() })
@@ -400,6 +418,7 @@ fn read_open(mut row: crate::sql::Row) -> Result<OpenUpload> {
         image_id: row.take("image_id")?,
         incoming_key: row.take("incoming_key")?,
         link_expires_at: row.take("link_expires_at")?,
+        in_parts: read_in_parts(&mut row)?,
     })
 }
 

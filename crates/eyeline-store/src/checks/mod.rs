@@ -2,6 +2,7 @@
 //!
 //! The engines may be in use by a running server. The checks change nothing that it would notice.
 
+mod nats;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::inbox::NatsAddress;
 use crate::objects::{Location, Objects};
 use crate::redis_client::Address;
 use crate::sql::{Db, Dialect, NEWEST_VERSION};
@@ -86,6 +88,13 @@ pub async fn catalog(url: &str, now: impl Fn() -> Timestamp) -> Vec<Check> {
 
 /// Checks the inbox.
 pub async fn inbox(url: &str) -> Vec<Check> {
+    if NatsAddress::is_meant(url) {
+        let looked = async { nats::Settings::read(&NatsAddress::parse(url).map_err(crate::Error::Conflict)?).await };
+        return match looked.await {
+            Ok(settings) => settings.judge(),
+            Err(error) => vec![unusable("inbox", &error, "EYELINE_INBOX_URL")],
+        };
+    }
     if let Some(missing) = not_made_yet("inbox", url) {
         return vec![missing];
     }
@@ -117,8 +126,9 @@ pub async fn cache(url: &str) -> Vec<Check> {
     }
 }
 
-/// Writes, reads and deletes a small object that has no link, and tries to read it as anybody.
-pub async fn objects(location: &Location) -> Vec<Check> {
+/// Writes, reads and deletes a small object that has no link, and tries to read it as anybody. Asks a bucket whether
+/// pages of `origin` may use links.
+pub async fn objects(location: &Location, origin: &str) -> Vec<Check> {
     const NAME: &str = "objects.probe";
     match Objects::attach(location).await {
         Ok(None) => {
@@ -130,6 +140,10 @@ pub async fn objects(location: &Location) -> Vec<Check> {
                 let mut checks = vec![Check::holds(NAME, "an object can be written, read and removed")];
                 if location.is_bucket() {
                     checks.push(privacy(is_open));
+                    checks.push(match objects.refused_to_pages(origin).await {
+                        Ok(refused) => pages(&refused, origin),
+                        Err(error) => unusable("objects", &error, "the parameter link_endpoint of EYELINE_OBJECTS_URL"),
+                    });
                 }
                 checks
             }
@@ -137,6 +151,27 @@ pub async fn objects(location: &Location) -> Vec<Check> {
         },
         Err(error) => vec![unusable("objects", &error, "EYELINE_OBJECTS_URL")],
     }
+}
+
+/// Adds a rule to a bucket by which pages of `origin` may use links, if it refuses them now. True if it did.
+pub async fn let_pages(location: &Location, origin: &str) -> Result<bool> {
+    let Some(objects) = Objects::attach(location).await? else { return Ok(false) };
+    if objects.refused_to_pages(origin).await?.is_empty() {
+        return Ok(false);
+    }
+    objects.let_pages(origin).await?;
+    Ok(true)
+}
+
+/// Browsers ask the bucket before a page sends a file to it.
+fn pages(refused: &[&str], origin: &str) -> Check {
+    let found = match refused {
+        [] => format!("pages of {origin} may use links to the bucket"),
+        refused => format!("the bucket refuses {} to pages of {origin}", refused.join(", ")),
+    };
+    let remedy =
+        "`eyeline doctor --fix` adds a CORS rule to the bucket. Without one the web application cannot send files.";
+    Check::of(refused.is_empty(), "objects.cors", found, remedy)
 }
 
 /// The bucket of originals and events is for nobody but this server.

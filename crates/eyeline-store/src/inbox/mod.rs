@@ -4,6 +4,7 @@
 //! became durable. A reader that has reached an offset never finds a new event at or before it. Offsets have gaps:
 //! [`Inbox::waiting`] counts events.
 
+mod nats;
 mod offset;
 mod sqlite;
 
@@ -14,6 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
+pub(crate) use nats::Address as NatsAddress;
+pub(crate) use nats::{connection as nats_connection, streams as nats_streams};
 pub(crate) use sqlite::{READERS, newest_offset, prepare as prepare_sqlite};
 
 use crate::error::{Error, Result};
@@ -23,12 +26,23 @@ use crate::sql;
 pub use offset::{Offset, Span};
 
 /// The engines of the inbox.
-pub const SCHEMES: &[Scheme] = &[Scheme::embedded("sqlite:", "SQLite")];
+pub const SCHEMES: &[Scheme] = &[
+    Scheme::embedded("sqlite:", "SQLite"),
+    Scheme::shared("nats://", "NATS JetStream"),
+    Scheme::shared("tls://", "NATS JetStream"),
+];
 
 /// Bytes after which a pull stops early.
 pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// The most memory of an inbox: its queue, one commit, and the pull of one reader.
-pub const MEMORY_BYTES: usize = sqlite::QUEUE_BYTES_MAX + sqlite::GROUP_BYTES_MAX + PULL_BYTES_MAX;
+
+/// The most memory of an inbox with this URL: its queue, what is on its way, and the pull of one reader. In NATS also
+/// its cache.
+pub fn memory_bytes(url: &str) -> usize {
+    match NatsAddress::parse(url) {
+        Ok(address) => nats::memory_bytes(nats::partitions(&address)),
+        Err(_) => sqlite::QUEUE_BYTES_MAX + sqlite::GROUP_BYTES_MAX + PULL_BYTES_MAX,
+    }
+}
 
 /// An event to append. The inbox does not interpret its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +99,35 @@ pub trait Inbox: Send + Sync + 'static {
     async fn forget(&self, partition: u32, up_to: Offset) -> Result<()>;
 }
 
-/// Opens `sqlite:PATH`. Creates the file if it is missing.
+/// Opens `sqlite:PATH`, and creates the file if it is missing; or `nats://HOST:PORT,HOST:PORT?stream=eyeline`, or
+/// `tls://…`, and makes the streams if there are none.
 pub async fn open(url: &str) -> Result<Arc<dyn Inbox>> {
+    check_url(url).map_err(|wrong| Error::Conflict(format!("the inbox's URL {wrong}")))?;
+    if NatsAddress::is_meant(url) {
+        let address = NatsAddress::parse(url).map_err(Error::Conflict)?;
+        return Ok(Arc::new(nats::NatsInbox::open(&address).await?));
+    }
     let path = sqlite_path(url)?;
     let opened = tokio::task::spawn_blocking(move || sqlite::SqliteInbox::open(&path))
         .await
         .map_err(|error| Error::internal("opening the inbox", error))??;
     Ok(Arc::new(opened))
+}
+
+/// Checks the URL. The error completes "the URL …" and holds no password.
+pub fn check_url(url: &str) -> Result<(), String> {
+    match Scheme::of(url, SCHEMES) {
+        None => Err(format!("has to start with {}", Scheme::starts(SCHEMES))),
+        Some(_) if NatsAddress::is_meant(url) => NatsAddress::parse(url).map(drop),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Random bytes, for ids that nobody else draws.
+fn random() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal("drawing random bytes", error))?;
+    Ok(bytes)
 }
 
 pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
 
+use super::parts::{PartUpload, StoredPart};
 use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::Result;
 
@@ -28,6 +29,19 @@ pub(super) trait Engine: Send + Sync {
     /// Begins an object whose size is not known yet.
     async fn begin(&self, key: &ObjectKey) -> Result<Box<dyn Writing>>;
 
+    /// Begins an upload in parts, which `to` will name once they are joined. Returns the store's id of the upload.
+    async fn begin_parts(&self, to: &ObjectKey) -> Result<String>;
+
+    /// The parts on stable storage, by number. `None` if the store does not know the upload, or no longer.
+    async fn parts(&self, upload: &PartUpload) -> Result<Option<Vec<StoredPart>>>;
+
+    /// Joins parts, given by number, to the object. Succeeds if it exists. False if the store does not know the upload
+    /// or lacks a part.
+    async fn join_parts(&self, upload: &PartUpload, parts: &[StoredPart]) -> Result<bool>;
+
+    /// Deletes the parts of an upload. Succeeds if it is not known.
+    async fn abort_parts(&self, upload: &PartUpload) -> Result<()>;
+
     /// `None` if the object does not exist.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>>;
 
@@ -38,6 +52,12 @@ pub(super) trait Engine: Send + Sync {
 
     /// Returns true if anybody can read the object without a credential.
     async fn is_open(&self, key: &ObjectKey) -> Result<bool>;
+
+    /// The methods of links that the engine refuses to pages of this origin.
+    async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>>;
+
+    /// Lets pages of this origin use links.
+    async fn let_pages(&self, origin: &str) -> Result<()>;
 
     /// False if `from` does not exist.
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool>;

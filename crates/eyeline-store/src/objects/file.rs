@@ -16,10 +16,11 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::engine::{Engine, Writing};
+use super::parts::{PartUpload, StoredPart};
 use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::{Error, Result};
 
@@ -29,12 +30,17 @@ const TEMPORARY: &str = "tmp";
 const PIECE_BYTES: u64 = 64 * 1024;
 /// Listed objects that wait to be taken.
 const LISTED_MAX: usize = 1_024;
+/// The id of every upload in parts: its folder identifies it.
+const PARTS_ID: &str = "folder";
+/// Files that are joined from parts concurrently. Further ones wait.
+const JOINS_MAX: usize = 2;
 
 pub(super) struct Folder {
     root: PathBuf,
     /// Distinguishes the temporary files of this process from those of another.
     temporary_prefix: String,
     temporary_count: AtomicU64,
+    joins: Semaphore,
 }
 
 /// A file without a key, deleted on drop.
@@ -71,7 +77,7 @@ impl Folder {
                 fs::create_dir_all(root.join(area.as_str()))?;
             }
             sync_folder(&root)?;
-            Ok(Folder { root, temporary_prefix: String::new(), temporary_count: AtomicU64::default() })
+            Ok(Folder::new(root, String::new()))
         })
         .await
     }
@@ -83,9 +89,14 @@ impl Folder {
                 return Ok(None);
             }
             let temporary_prefix = format!("beside-{}-", std::process::id());
-            Ok(Some(Folder { root, temporary_prefix, temporary_count: AtomicU64::default() }))
+            Ok(Some(Folder::new(root, temporary_prefix)))
         })
         .await
+    }
+
+    fn new(root: PathBuf, temporary_prefix: String) -> Self {
+        let (temporary_count, joins) = (AtomicU64::default(), Semaphore::new(JOINS_MAX));
+        Folder { root, temporary_prefix, temporary_count, joins }
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -143,6 +154,43 @@ impl Engine for Folder {
         Ok(Box::new(writing.await?))
     }
 
+    async fn begin_parts(&self, _to: &ObjectKey) -> Result<String> {
+        Ok(PARTS_ID.to_owned())
+    }
+
+    async fn parts(&self, upload: &PartUpload) -> Result<Option<Vec<StoredPart>>> {
+        if upload.id != PARTS_ID {
+            return Ok(None);
+        }
+        let path = self.path(&upload.incoming);
+        blocking(move || {
+            let Some(entries) = found(fs::read_dir(path))? else { return Ok(Some(Vec::new())) };
+            let mut parts = Vec::new();
+            for entry in entries {
+                let entry = entry?;
+                let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                if let Some(metadata) = found(entry.metadata())? {
+                    parts.push(StoredPart { number, bytes: metadata.len(), tag: String::new() });
+                }
+            }
+            Ok(Some(parts))
+        })
+        .await
+    }
+
+    async fn join_parts(&self, upload: &PartUpload, parts: &[StoredPart]) -> Result<bool> {
+        let turn = self.joins.acquire().await.map_err(|closed| Error::internal("joining parts", closed))?;
+        let (temporary, to) = (self.temporary(), self.path(&upload.to));
+        let parts: Vec<PathBuf> = parts.iter().map(|part| self.path(&upload.incoming.part(part.number))).collect();
+        let joined = blocking(move || join(&temporary.path, &parts, &to)).await;
+        drop(turn);
+        joined
+    }
+
+    async fn abort_parts(&self, upload: &PartUpload) -> Result<()> {
+        self.delete(&upload.incoming).await
+    }
+
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
         let path = self.path(key);
         blocking(move || found(fs::read(path).map(Bytes::from))).await
@@ -182,11 +230,25 @@ impl Engine for Folder {
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
         let path = self.path(key);
-        blocking(move || Ok(found(fs::metadata(path))?.map(|metadata| Head { bytes: metadata.len() }))).await
+        blocking(move || {
+            // The parts of an upload are in a folder, which is no object.
+            let file = found(fs::metadata(path))?.filter(fs::Metadata::is_file);
+            Ok(file.map(|metadata| Head { bytes: metadata.len() }))
+        })
+        .await
     }
 
     async fn is_open(&self, _key: &ObjectKey) -> Result<bool> {
         Ok(false)
+    }
+
+    async fn refused_to_pages(&self, _origin: &str) -> Result<Vec<&'static str>> {
+        // Links lead to the server itself, which answers browsers.
+        Ok(Vec::new())
+    }
+
+    async fn let_pages(&self, _origin: &str) -> Result<()> {
+        Ok(())
     }
 
     /// Makes a hard link. No file is changed in place, so both names keep the same bytes.
@@ -249,13 +311,7 @@ impl Writing for FileWriting {
     async fn keep(self: Box<Self>) -> Result<bool> {
         blocking(move || {
             make_parent(&self.path)?;
-            // A link fails if the name exists; a rename would replace it.
-            match fs::hard_link(&self.temporary.path, &self.path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
-                linked => linked?,
-            }
-            sync_parent(&self.path)?;
-            Ok(true)
+            link_new(&self.temporary.path, &self.path)
         })
         .await
     }
@@ -290,6 +346,33 @@ fn list_area(root: &Path, area: Area, take: &mut dyn FnMut(Listed) -> bool) -> i
         }
     }
     Ok(())
+}
+
+/// Writes the file `to` from its parts, unless it exists. False if a part is missing.
+fn join(temporary: &Path, parts: &[PathBuf], to: &Path) -> io::Result<bool> {
+    if found(fs::metadata(to))?.is_some() {
+        return Ok(true);
+    }
+    let mut whole = File::create_new(temporary)?;
+    for part in parts {
+        let Some(mut part) = found(File::open(part))? else { return Ok(false) };
+        io::copy(&mut part, &mut whole)?;
+    }
+    whole.sync_all()?;
+    make_parent(to)?;
+    link_new(temporary, to)?;
+    Ok(true)
+}
+
+/// Gives the file its name, which lasts. False if that name exists.
+fn link_new(temporary: &Path, path: &Path) -> io::Result<bool> {
+    // A link fails if the name exists; a rename would replace it.
+    match fs::hard_link(temporary, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+        linked => linked?,
+    }
+    sync_parent(path)?;
+    Ok(true)
 }
 
 fn write_folder(temporary: &Path, path: &Path, objects: &[(String, Bytes)]) -> io::Result<()> {

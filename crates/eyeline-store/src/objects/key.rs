@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! incoming/<random>                what a client sends through its link
+//! incoming/<random>/<number>       a part of it, if it is sent in parts
 //! originals/<image>/<random>       the immutable copy that counts
 //! public/<random>/<name>.<ext>     versions that everybody may see
 //! private/<random>/<name>.<ext>    versions behind signed links
@@ -51,6 +52,17 @@ impl ObjectKey {
         ObjectKey(format!("incoming/{}", random()))
     }
 
+    /// The key of a part of what is sent to this key under `incoming/`.
+    pub fn part(&self, number: u32) -> Self {
+        self.join(&number.to_string())
+    }
+
+    /// The number of the part that this is the key of; `None` for the key of anything else.
+    pub fn part_number(&self) -> Option<u32> {
+        let is_part = self.area() == Area::Incoming && self.0.matches('/').count() == 2;
+        if is_part { self.name().parse().ok() } else { None }
+    }
+
     /// A new key for the copy of an image's original.
     pub fn original(image_id: ImageId) -> Self {
         ObjectKey(format!("originals/{image_id}/{}", random()))
@@ -79,10 +91,10 @@ impl ObjectKey {
         ObjectKey(self.0.rsplit_once('/').map_or_else(|| self.0.clone(), |(folder, _)| folder.to_owned()))
     }
 
-    /// The key by which the object is deleted: that of its folder for a version, which is deleted with its siblings.
+    /// The key by which the object is deleted: that of its folder for a version or a part, deleted with its siblings.
     pub fn unit(&self) -> Self {
         let is_version = matches!(self.area(), Area::Public | Area::Private) && self.0.matches('/').count() == 2;
-        if is_version { self.folder() } else { self.clone() }
+        if is_version || self.part_number().is_some() { self.folder() } else { self.clone() }
     }
 
     /// The keys of all objects that this folder of versions may hold. Empty for the key of an object.
@@ -117,14 +129,16 @@ impl ObjectKey {
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let area = Area::ALL.into_iter().find(|area| area.as_str() == parts[0])?;
-        let lengths = if area == Area::Incoming { 2..=2 } else { 2..=3 };
+        if area == Area::Incoming && parts.len() == 3 && !is_part_number(parts[2]) {
+            return None;
+        }
         let plain = |part: &&str| {
             !part.is_empty()
                 && part.len() <= 64
                 && !part.starts_with('.')
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         };
-        (lengths.contains(&parts.len()) && parts.iter().all(plain)).then(|| ObjectKey(text.to_owned()))
+        ((2..=3).contains(&parts.len()) && parts.iter().all(plain)).then(|| ObjectKey(text.to_owned()))
     }
 
     pub fn area(&self) -> Area {
@@ -156,6 +170,11 @@ impl Column for ObjectKey {
             _ => None,
         }
     }
+}
+
+/// True for the one way in which a key writes the number of a part.
+fn is_part_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number > 0 && number.to_string() == text)
 }
 
 /// 128 bits as 32 hexadecimal digits.
@@ -206,11 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_in_the_folder_of_its_upload_and_has_its_number() {
+        let incoming = ObjectKey::incoming();
+        let part = incoming.part(7);
+        assert_eq!((part.part_number(), part.folder()), (Some(7), incoming.clone()));
+        assert_eq!(part.unit(), incoming);
+        for other in [incoming, ObjectKey::versions(true).join("7"), ObjectKey::lake(Timestamp::from_micros(0))] {
+            assert_eq!(other.part_number(), None, "{other}");
+        }
+    }
+
+    #[test]
     fn only_keys_of_the_known_forms_are_taken_from_outside() {
         let image_id: ImageId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
         let version = ObjectKey::versions(true).join("thumb.jpg");
         let file = ObjectKey::lake(Timestamp::from_micros(0));
-        for key in [ObjectKey::incoming(), ObjectKey::original(image_id), version, file] {
+        let part = ObjectKey::incoming().part(10_000);
+        for key in [ObjectKey::incoming(), part, ObjectKey::original(image_id), version, file] {
             assert_eq!(ObjectKey::parse(key.as_str()), Some(key));
         }
         for text in [
@@ -221,6 +252,11 @@ mod tests {
             "public/../originals/x",
             "public/a/.hidden",
             "incoming/a/b",
+            "incoming/a/0",
+            "incoming/a/01",
+            "incoming/a/+1",
+            "incoming/a/4294967296",
+            "incoming/a/1/2",
             "public/a/b/c",
             "tmp/a",
             "public/a\0/b",

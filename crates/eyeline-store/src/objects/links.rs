@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::key::hex;
 use super::location::{Location, Place};
 use super::s3::sign::{Form, Site, Unsigned};
-use super::{Area, ObjectKey};
+use super::{Area, ObjectKey, PartUpload};
 use crate::error::Result;
 
 const DOWNLOAD: &str = "download link";
@@ -74,7 +74,18 @@ pub struct Upload {
     pub content_type: Option<String>,
 }
 
-/// The request that sends a file.
+/// A part that a link will let its holder send.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub upload: &'a PartUpload,
+    pub number: u32,
+    /// The exact size.
+    pub bytes: u64,
+    /// Real time.
+    pub expires_at: Timestamp,
+}
+
+/// The request that sends a file, or a part of one.
 pub struct UploadLink {
     pub url: String,
     pub method: &'static str,
@@ -139,6 +150,15 @@ impl ObjectLinks {
         }
     }
 
+    /// A link that sends one part: a PUT of exactly its bytes.
+    pub fn part(&self, part: &Part<'_>, now: Timestamp) -> UploadLink {
+        let url = match &self.0.bucket {
+            Some(bucket) => bucket.part(part, now),
+            None => self.part_here(part),
+        };
+        UploadLink { url, method: "PUT", fields: Vec::new(), headers: Vec::new() }
+    }
+
     /// True if files and signed downloads pass this server.
     pub fn are_served_here(&self) -> bool {
         self.0.bucket.is_none()
@@ -188,8 +208,7 @@ impl ObjectLinks {
 
     fn upload_here(&self, upload: &Upload) -> UploadLink {
         let (policy, origin) = (upload.policy(), &self.0.origin);
-        let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&policy).unwrap_or_default());
-        let signature = self.0.keys.sign(UPLOAD, text.as_bytes());
+        let (text, signature) = self.sign(&policy);
         let Some((_, sha256)) = &upload.exact else {
             let mut fields = vec![("key", policy.key), ("policy", text), ("signature", signature)];
             fields.extend(upload.content_type.clone().map(|kind| ("Content-Type", kind)));
@@ -202,6 +221,25 @@ impl ObjectLinks {
         };
         let url = format!("{origin}/api/v1/{}?policy={text}&signature={signature}", policy.key);
         UploadLink { url, method: "PUT", fields: Vec::new(), headers: upload.headers(sha256) }
+    }
+
+    fn part_here(&self, part: &Part<'_>) -> String {
+        let policy = UploadPolicy {
+            key: part.upload.incoming.part(part.number).to_string(),
+            expires_at: part.expires_at.micros(),
+            bytes_max: part.bytes,
+            bytes: Some(part.bytes),
+            sha256: None,
+        };
+        let (text, signature) = self.sign(&policy);
+        format!("{}/api/v1/{}?policy={text}&signature={signature}", self.0.origin, policy.key)
+    }
+
+    /// The policy as text, and its signature.
+    fn sign(&self, policy: &UploadPolicy) -> (String, String) {
+        let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(policy).unwrap_or_default());
+        let signature = self.0.keys.sign(UPLOAD, text.as_bytes());
+        (text, signature)
     }
 }
 
@@ -233,10 +271,23 @@ impl Bucket {
         let mut headers = Map::new();
         headers.insert("content-length", bytes.to_string());
         sent.iter().for_each(|(name, value)| headers.insert(name.to_ascii_lowercase(), value.clone()));
-        let unsigned = Unsigned { method: Method::Put, key, query: Map::new(), headers };
-        let seconds = upload.expires_at.since(now).as_secs().clamp(1, BUCKET_SECONDS_MAX.unsigned_abs());
-        let url = self.site.sign(&unsigned, at(now.micros() / 1_000_000), seconds).into();
+        let url = self.put(key, Map::new(), headers, upload.expires_at, now);
         UploadLink { url, method: "PUT", fields: Vec::new(), headers: sent }
+    }
+
+    fn part(&self, part: &Part<'_>, now: Timestamp) -> String {
+        let (mut query, mut headers) = (Map::new(), Map::new());
+        query.insert("partNumber", part.number.to_string());
+        query.insert("uploadId", part.upload.id.as_str());
+        headers.insert("content-length", part.bytes.to_string());
+        self.put(part.upload.to.as_str(), query, headers, part.expires_at, now)
+    }
+
+    /// The address of a PUT with exactly these headers.
+    fn put(&self, key: &str, query: Map<'_>, headers: Map<'_>, expires_at: Timestamp, now: Timestamp) -> String {
+        let unsigned = Unsigned { method: Method::Put, key, query, headers };
+        let seconds = expires_at.since(now).as_secs().clamp(1, BUCKET_SECONDS_MAX.unsigned_abs());
+        self.site.sign(&unsigned, at(now.micros() / 1_000_000), seconds).into()
     }
 }
 
@@ -342,6 +393,23 @@ mod tests {
         assert!(policy(upload.key.as_str(), &text, 201).expect_err("late").contains("expired"));
         assert!(policy(ObjectKey::incoming().as_str(), &text, 200).expect_err("foreign").contains("another upload"));
         assert!(policy(upload.key.as_str(), "e30", 200).expect_err("changed").contains("was changed"));
+    }
+
+    #[test]
+    fn a_link_of_a_part_carries_its_number_and_exact_size() {
+        let upload =
+            PartUpload { incoming: ObjectKey::incoming(), to: ObjectKey::incoming(), id: "an upload".to_owned() };
+        let part = Part { upload: &upload, number: 3, bytes: 10, expires_at: seconds(200) };
+        let links = links(&[KEY]);
+        let link = links.part(&part, seconds(100));
+        let (text, signature) = (value(&link.url, "policy"), value(&link.url, "signature"));
+        let key = upload.incoming.part(3);
+        assert!(link.url.starts_with(&format!("https://photos.example/api/v1/{key}?")), "{}", link.url);
+        let policy = links.policy(key.as_str(), &text, &signature, seconds(200)).expect("a policy");
+        assert_eq!((policy.bytes, policy.bytes_max, policy.sha256), (Some(10), 10, None));
+        for other in [upload.incoming.part(4), upload.incoming.clone()] {
+            assert!(links.policy(other.as_str(), &text, &signature, seconds(200)).is_err(), "{other}");
+        }
     }
 
     #[test]

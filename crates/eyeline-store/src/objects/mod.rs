@@ -8,6 +8,7 @@ mod file;
 mod key;
 mod links;
 mod location;
+mod parts;
 mod s3;
 
 use std::ops::Range;
@@ -21,8 +22,9 @@ use object_store::ObjectStore;
 use sha2::{Digest as _, Sha256};
 
 pub use key::{Area, ObjectKey};
-pub use links::{LinkKeys, ObjectLinks, Span, Upload, UploadLink, UploadPolicy, attachment};
+pub use links::{LinkKeys, ObjectLinks, Part, Span, Upload, UploadLink, UploadPolicy, attachment};
 pub use location::Location;
+pub use parts::{PartUpload, StoredPart};
 
 use crate::error::{Error, Result};
 use crate::scheme::Scheme;
@@ -119,6 +121,16 @@ impl Objects {
             return Err(Error::Corrupt("an object did not read back as it was written".to_owned()));
         }
         is_open
+    }
+
+    /// The methods of links that the engine refuses to pages of this origin.
+    pub(crate) async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>> {
+        self.engine.refused_to_pages(origin).await
+    }
+
+    /// Lets pages of this origin use links.
+    pub(crate) async fn let_pages(&self, origin: &str) -> Result<()> {
+        self.engine.let_pages(origin).await
     }
 
     /// A reader for many concurrent reads of parts of objects. It must not write: its writes would not be on stable

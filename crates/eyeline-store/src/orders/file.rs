@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use eyeline_core::{GalleryId, OrderId, Timestamp};
 use uuid::Uuid;
 
-use super::{OrderKey, OrderRecords, Part, Pieces, Usage, charged};
+use super::{
+    ANSWER_KEPT, OrderKey, OrderRecords, Part, Pieces, QUESTION_KEPT, QUESTIONS_MAX, Question, Record, Usage, charged,
+    check_answer, too_many_questions,
+};
 use crate::error::{Error, Result};
 
 /// The names of files being written begin with this.
@@ -24,9 +28,12 @@ const TEMPORARY: &str = "new-";
 const NEWEST: &str = "newest-";
 /// The folder of open questions.
 const ASKED: &str = "asked";
-const ASKED_MAX: usize = 1_000;
+/// The folder of answers.
+const ANSWERED: &str = "answered";
 /// The file that a process locks while it compares and sets a newest id.
 const LOCK: &str = "lock";
+/// Bytes of a record that are read at a time to be stored elsewhere.
+const PIECE_BYTES: usize = 256 * 1024;
 
 pub(super) struct Folder(Arc<Inner>);
 
@@ -40,7 +47,7 @@ struct Inner {
 /// The records that this process has written or found. Other processes may add and remove some.
 #[derive(Default)]
 struct Known {
-    records: HashMap<OrderKey, Record>,
+    records: HashMap<OrderKey, Stored>,
     by_age: BTreeSet<(Timestamp, OrderKey)>,
     bytes: u64,
     /// Since the last sweep, and between that one and the one before.
@@ -48,13 +55,13 @@ struct Known {
 }
 
 #[derive(Clone, Copy)]
-struct Record {
+struct Stored {
     served_at: Timestamp,
     bytes: u64,
 }
 
 impl Known {
-    fn insert(&mut self, key: OrderKey, record: Record) {
+    fn insert(&mut self, key: OrderKey, record: Stored) {
         self.remove(key);
         self.records.insert(key, record);
         self.by_age.insert((record.served_at, key));
@@ -76,11 +83,31 @@ impl Folder {
         folder
             .blocking(|inner| {
                 fs::create_dir_all(inner.root.join(ASKED))?;
+                fs::create_dir_all(inner.root.join(ANSWERED))?;
                 inner.find_all()?;
                 inner.remove_beyond_bound()
             })
             .await?;
         Ok(folder)
+    }
+
+    /// The records that this process knows, the one with the newest page first.
+    pub(super) fn keys(&self) -> Vec<(Timestamp, OrderKey)> {
+        self.0.known().by_age.iter().rev().copied().collect()
+    }
+
+    /// The record, if it is there now.
+    pub(super) fn record(&self, key: OrderKey) -> Record {
+        let inner = self.0.clone();
+        Arc::new(move || {
+            let mut file = File::open(inner.path(key)).ok();
+            Box::new(std::iter::from_fn(move || {
+                let mut piece = Vec::with_capacity(PIECE_BYTES);
+                // A record that cannot be read to its end is damaged, which its readers notice.
+                let read = file.as_mut()?.take(PIECE_BYTES as u64).read_to_end(&mut piece);
+                (matches!(read, Ok(1..))).then_some(piece)
+            }))
+        })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -96,10 +123,10 @@ impl Folder {
 
 #[async_trait]
 impl OrderRecords for Folder {
-    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Pieces) -> Result<()> {
+    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Record) -> Result<()> {
         self.blocking(move |inner| {
-            let bytes = inner.write(key, served_at, record)?;
-            inner.known().insert(key, Record { served_at, bytes });
+            let bytes = inner.write(key, served_at, record())?;
+            inner.known().insert(key, Stored { served_at, bytes });
             inner.remove_beyond_bound()
         })
         .await
@@ -127,7 +154,7 @@ impl OrderRecords for Folder {
             let Some(file) = found(File::open(inner.path(key)))? else { return Ok(false) };
             file.set_modified(system_time(served_at))?;
             let bytes = charged(file.metadata()?.len());
-            inner.known().insert(key, Record { served_at, bytes });
+            inner.known().insert(key, Stored { served_at, bytes });
             Ok(true)
         })
         .await
@@ -161,31 +188,65 @@ impl OrderRecords for Folder {
         self.blocking(move |inner| inner.read_newest(&name)).await
     }
 
-    async fn ask(&self, gallery_id: GalleryId, variant: &str, now: Timestamp) -> Result<()> {
-        let name = asked_name(gallery_id, variant);
-        self.blocking(move |inner| inner.open_for_writing(&name)?.set_modified(system_time(now))).await
+    async fn ask(&self, gallery_id: GalleryId, text: &str, now: Timestamp) -> Result<()> {
+        let name = question_name(ASKED, gallery_id, text);
+        let has_room = self
+            .blocking(move |inner| {
+                let asked = inner.root.join(ASKED);
+                let is_full = || Ok::<_, io::Error>(fs::read_dir(&asked)?.count() >= QUESTIONS_MAX);
+                if !fs::exists(inner.root.join(&name))? && is_full()? {
+                    inner.remove_older(&asked, |_| true, now.minus(QUESTION_KEPT))?;
+                    if is_full()? {
+                        return Ok(false);
+                    }
+                }
+                inner.open_for_writing(&name)?.set_modified(system_time(now))?;
+                Ok(true)
+            })
+            .await?;
+        if has_room { Ok(()) } else { Err(too_many_questions()) }
     }
 
-    async fn asked(&self) -> Result<Vec<(GalleryId, String)>> {
+    async fn asked(&self) -> Result<Vec<Question>> {
         self.blocking(|inner| {
             let mut asked = Vec::new();
-            for entry in fs::read_dir(inner.root.join(ASKED))?.take(ASKED_MAX) {
-                let name = entry?.file_name();
-                asked.extend(name.to_str().and_then(parse_asked));
+            for entry in fs::read_dir(inner.root.join(ASKED))?.take(QUESTIONS_MAX) {
+                let entry = entry?;
+                if let Some((gallery_id, text)) = entry.file_name().to_str().and_then(parse_question)
+                    && let Some(metadata) = found(entry.metadata())?
+                {
+                    asked.push(Question { gallery_id, text, asked_at: timestamp(metadata.modified()?) });
+                }
             }
             Ok(asked)
         })
         .await
     }
 
-    async fn is_asked(&self, gallery_id: GalleryId, variant: &str) -> Result<bool> {
-        let name = asked_name(gallery_id, variant);
+    async fn is_asked(&self, gallery_id: GalleryId, text: &str) -> Result<bool> {
+        let name = question_name(ASKED, gallery_id, text);
         self.blocking(move |inner| fs::exists(inner.root.join(name))).await
     }
 
-    async fn answer(&self, gallery_id: GalleryId, variant: &str) -> Result<()> {
-        let name = asked_name(gallery_id, variant);
-        self.blocking(move |inner| found(fs::remove_file(inner.root.join(name))).map(drop)).await
+    async fn answer(&self, gallery_id: GalleryId, text: &str, answer: Option<Bytes>) -> Result<()> {
+        check_answer(answer.as_ref())?;
+        let [asked, answered] = [ASKED, ANSWERED].map(|folder| question_name(folder, gallery_id, text));
+        self.blocking(move |inner| {
+            if let Some(answer) = answer {
+                let temporary = inner.temporary();
+                fs::write(&temporary, answer)?;
+                let now = timestamp(fs::metadata(&temporary)?.modified()?);
+                fs::rename(&temporary, inner.root.join(answered))?;
+                inner.remove_older(&inner.root.join(ANSWERED), |_| true, now.minus(ANSWER_KEPT))?;
+            }
+            found(fs::remove_file(inner.root.join(asked))).map(drop)
+        })
+        .await
+    }
+
+    async fn answered(&self, gallery_id: GalleryId, text: &str) -> Result<Option<Bytes>> {
+        let name = question_name(ANSWERED, gallery_id, text);
+        self.blocking(move |inner| Ok(found(fs::read(inner.root.join(name)))?.map(Bytes::from))).await
     }
 
     async fn sweep(&self, unused_since: Timestamp) -> Result<()> {
@@ -218,8 +279,7 @@ impl OrderRecords for Folder {
 impl Inner {
     /// Writes a record under its name. Returns what it counts towards the bound.
     fn write(&self, key: OrderKey, served_at: Timestamp, record: Pieces) -> io::Result<u64> {
-        let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.root.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
+        let temporary = self.temporary();
         let written = self.write_pieces(&temporary, served_at, record);
         let kept = written.and_then(|bytes| fs::rename(&temporary, self.path(key)).map(|()| bytes));
         if kept.is_err() {
@@ -227,6 +287,11 @@ impl Inner {
             let _ = fs::remove_file(&temporary);
         }
         kept
+    }
+
+    fn temporary(&self) -> PathBuf {
+        let number = self.temporary_count.fetch_add(1, Ordering::Relaxed);
+        self.root.join(format!("{TEMPORARY}{}-{number}", std::process::id()))
     }
 
     fn write_pieces(&self, path: &Path, served_at: Timestamp, record: Pieces) -> io::Result<u64> {
@@ -261,7 +326,7 @@ impl Inner {
                 && let Some(metadata) = found(entry.metadata())?
             {
                 let served_at = timestamp(metadata.modified()?);
-                records.push((key, Record { served_at, bytes: charged(metadata.len()) }));
+                records.push((key, Stored { served_at, bytes: charged(metadata.len()) }));
             }
         }
         let mut known = self.known();
@@ -316,7 +381,7 @@ impl Inner {
         if let Some(metadata) = found(fs::metadata(&path))? {
             let now_served_at = timestamp(metadata.modified()?);
             if now_served_at > served_at {
-                self.known().insert(key, Record { served_at: now_served_at, bytes: charged(metadata.len()) });
+                self.known().insert(key, Stored { served_at: now_served_at, bytes: charged(metadata.len()) });
                 return Ok(false);
             }
         }
@@ -344,13 +409,13 @@ fn newest_name(gallery_id: GalleryId, variant: &str) -> String {
     format!("{NEWEST}{}-{variant}", gallery_id.0.simple())
 }
 
-fn asked_name(gallery_id: GalleryId, variant: &str) -> String {
-    format!("{ASKED}/{}-{variant}", gallery_id.0.simple())
+fn question_name(folder: &str, gallery_id: GalleryId, text: &str) -> String {
+    format!("{folder}/{}-{text}", gallery_id.0.simple())
 }
 
-fn parse_asked(name: &str) -> Option<(GalleryId, String)> {
-    let (gallery_id, variant) = name.split_once('-')?;
-    Some((Uuid::from_str(gallery_id).ok()?.into(), variant.to_owned()))
+fn parse_question(name: &str) -> Option<(GalleryId, String)> {
+    let (gallery_id, text) = name.split_once('-')?;
+    Some((Uuid::from_str(gallery_id).ok()?.into(), text.to_owned()))
 }
 
 /// The id twice, so that a half-written one is noticed.

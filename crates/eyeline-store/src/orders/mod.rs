@@ -7,8 +7,10 @@
 
 mod file;
 mod redis;
+mod spooled;
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,14 +48,35 @@ impl OrderKey {
 /// The bytes of a record in pieces, made while they are written. The iterator may compute for a while.
 pub type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
+/// Makes the pieces of a record, the same at every call.
+pub type Record = Arc<dyn Fn() -> Pieces + Send + Sync>;
+
 /// A part of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The requested range, cut to the record's length.
     pub bytes: Bytes,
-    /// The time of the last page, as [`OrderRecords::put`] or [`OrderRecords::mark_served`] was told.
+    /// The time of the last page, as [`OrderRecords::put`] or [`OrderRecords::mark_served`] was told. The end of time if
+    /// other processes may have served one meanwhile.
     pub served_at: Timestamp,
 }
+
+/// An open question to the owner of a gallery.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    pub gallery_id: GalleryId,
+    /// Has letters, digits, `_` and `-`.
+    pub text: String,
+    pub asked_at: Timestamp,
+}
+
+/// The most open questions. A question beyond it is refused, unless others have been open for [`QUESTION_KEPT`].
+pub const QUESTIONS_MAX: usize = 1_000;
+/// The time after which an open question makes room for another one.
+pub const QUESTION_KEPT: Duration = Duration::from_secs(60);
+/// The time for which the answer to a question is kept.
+pub const ANSWER_KEPT: Duration = Duration::from_secs(10);
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// The state of the records that this process knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +93,7 @@ pub struct Usage {
 pub trait OrderRecords: Send + Sync + 'static {
     /// Stores a record whose last page is served at `served_at`, then removes others beyond the bound. A record that
     /// exceeds the bound alone is refused. A reader sees the whole record or none.
-    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Pieces) -> Result<()>;
+    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Record) -> Result<()>;
 
     /// Reads `range` of a record. `None` if it is missing.
     async fn read(&self, key: OrderKey, range: Range<u64>) -> Result<Option<Part>>;
@@ -86,17 +109,32 @@ pub trait OrderRecords: Send + Sync + 'static {
     /// The greatest id that was set. Its record may be missing.
     async fn newest(&self, gallery_id: GalleryId, variant: &str) -> Result<Option<OrderId>>;
 
-    /// Asks the owner of the gallery to publish a variant. An open question is not asked twice.
-    async fn ask(&self, gallery_id: GalleryId, variant: &str, now: Timestamp) -> Result<()>;
+    /// Asks the owner of the gallery. An open question is not asked twice. `text` has letters, digits, `_` and `-`.
+    /// `Unavailable` if [`QUESTIONS_MAX`] others are open.
+    async fn ask(&self, gallery_id: GalleryId, text: &str, now: Timestamp) -> Result<()>;
 
-    /// Open questions, at most 1,000.
-    async fn asked(&self) -> Result<Vec<(GalleryId, String)>>;
+    /// The open questions.
+    async fn asked(&self) -> Result<Vec<Question>>;
 
     /// True if the question is open.
-    async fn is_asked(&self, gallery_id: GalleryId, variant: &str) -> Result<bool>;
+    async fn is_asked(&self, gallery_id: GalleryId, text: &str) -> Result<bool>;
 
-    /// Closes a question, once the newest order of the variant is stored and set.
-    async fn answer(&self, gallery_id: GalleryId, variant: &str) -> Result<()>;
+    /// Closes a question. An answer is kept for [`ANSWER_KEPT`]; it has at most [`ANSWER_BYTES_MAX`].
+    async fn answer(&self, gallery_id: GalleryId, text: &str, answer: Option<Bytes>) -> Result<()>;
+
+    /// The answer to a question.
+    async fn answered(&self, gallery_id: GalleryId, text: &str) -> Result<Option<Bytes>>;
+
+    /// Stores the records again that the engine has lost as a whole, from this process's own copies. True if it was
+    /// lost since the last call, or this is the first one.
+    async fn restore(&self, _now: Timestamp) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// False while a missing record may still be restored, because the engine has lost all records lately.
+    async fn is_settled(&self) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Removes the records whose last page is older than `unused_since`, questions older than that, and records beyond
     /// the bound. A newest id is forgotten a day later.
@@ -111,8 +149,9 @@ const REDIS_MEGABYTES: u32 = 1024;
 
 /// Opens `file:PATH`, with a bound of 256 MiB, or Redis with the URL of a cache (see [`crate::cache::open`]), with a bound
 /// of 1 GiB. `?mb=64` at the end sets another bound. Creates a missing folder; processes of one machine may share it. A
-/// Redis that is away is no error.
-pub async fn open(url: &str, installation: &Installation) -> Result<Arc<dyn OrderRecords>> {
+/// Redis that is away is no error. Beside Redis, the folder `copies` keeps the records of this process, within the same
+/// bound, until a flushed Redis needs them again.
+pub async fn open(url: &str, copies: &Path, installation: &Installation) -> Result<Arc<dyn OrderRecords>> {
     let (place, megabytes) = parse(url).map_err(|wrong| Error::Conflict(format!("the URL of the orders {wrong}")))?;
     match place.strip_prefix("file:") {
         Some(path) => {
@@ -122,7 +161,9 @@ pub async fn open(url: &str, installation: &Installation) -> Result<Arc<dyn Orde
         }
         None => {
             let bytes_max = bytes(megabytes.unwrap_or(REDIS_MEGABYTES));
-            Ok(Arc::new(redis::RedisOrders::open(place, bytes_max, installation).await?))
+            let shared = redis::RedisOrders::open(place, bytes_max, installation).await?;
+            let copies = file::Folder::open(copies.to_owned(), bytes_max).await?;
+            Ok(Arc::new(spooled::Spooled::new(shared, copies)))
         }
     }
 }
@@ -145,6 +186,19 @@ fn parse(url: &str) -> Result<(&str, Option<u32>), String> {
         None => Err(format!("has to start with {}", Scheme::starts(SCHEMES))),
         Some(scheme) if scheme.is_shared => Address::parse(place).map(|_| (place, megabytes)),
         Some(_) => Ok((place, megabytes)),
+    }
+}
+
+fn too_many_questions() -> Error {
+    Error::unavailable(format!("{QUESTIONS_MAX} questions to the owners of galleries are open"))
+}
+
+fn check_answer(answer: Option<&Bytes>) -> Result<()> {
+    match answer {
+        Some(answer) if answer.len() > ANSWER_BYTES_MAX => {
+            Err(Error::internal("answering a question", format!("the answer has {} bytes", answer.len())))
+        }
+        _ => Ok(()),
     }
 }
 

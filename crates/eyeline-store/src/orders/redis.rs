@@ -15,7 +15,10 @@ use redis::{Cmd, Value};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{OrderKey, OrderRecords, Part, Pieces, Usage, charged};
+use super::{
+    ANSWER_KEPT, OrderKey, OrderRecords, Part, QUESTION_KEPT, QUESTIONS_MAX, Question, Record, Usage, charged,
+    check_answer, too_many_questions,
+};
 use crate::error::{Error, Result};
 use crate::redis_client::{Address, Installation, Lane};
 
@@ -29,7 +32,6 @@ const EXPIRES: Duration = Duration::from_secs(60 * 60);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// The real time after which a newest id expires.
 const NEWEST_EXPIRES: Duration = Duration::from_secs(24 * 60 * 60);
-const ASKED_MAX: usize = 1_000;
 /// Records that one command of a sweep removes.
 const SWEPT_MAX: usize = 200;
 /// Larger than any string of Redis.
@@ -59,6 +61,24 @@ const SET_NEWEST: &str = "
     if newest and newest > ARGV[1] then return 0 end
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
     return 1";
+/// 1 if the question is open now.
+const ASK: &str = "
+    if not redis.call('ZSCORE', KEYS[1], ARGV[2]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+        redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
+        if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+    end
+    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+    return 1";
+/// The name and the age in milliseconds of all that is stored. A Redis without a name, as after a flush, gets ARGV[1].
+const LIFE: &str = "
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local life = redis.call('HMGET', KEYS[1], 'name', 'began')
+    if not life[1] then
+        life = {ARGV[1], now}
+        redis.call('HSET', KEYS[1], 'name', ARGV[1], 'began', string.format('%.0f', now))
+    end
+    return {life[1], math.max(0, now - life[2])}";
 /// The index: times by name, bytes by name, and their sum.
 const ADD: &str = "
     local before = redis.call('HGET', KEYS[2], ARGV[1]) or '0'
@@ -124,6 +144,25 @@ impl RedisOrders {
         format!("{}asked orders", self.prefix)
     }
 
+    fn answer_key(&self, gallery_id: GalleryId, text: &str) -> String {
+        format!("{}answer:{}", self.prefix, question(gallery_id, text))
+    }
+
+    /// The name of everything that is stored, which another one replaces after a flush, and its age.
+    pub async fn life(&self) -> Result<(String, Duration)> {
+        let key = format!("{}orders since", self.prefix);
+        let answer = self.lane.ask(eval(LIFE, &[key], &[&random()?])).await?;
+        match &answer {
+            Value::Array(parts) => match &parts[..] {
+                [name, Value::Int(age)] => text(name)
+                    .map(|name| (name, Duration::from_millis(age.max(&0).unsigned_abs())))
+                    .ok_or_else(|| unexpected(&answer)),
+                _ => Err(unexpected(&answer)),
+            },
+            _ => Err(unexpected(&answer)),
+        }
+    }
+
     /// Asks the index, which answers with the records that are left and their bytes.
     async fn index(&self, script: &str, arguments: &[&str]) -> Result<Value> {
         let keys = ["times", "bytes", "sum"].map(|part| format!("{}{{orders}}:{part}", self.prefix));
@@ -162,19 +201,18 @@ impl RedisOrders {
             let texts: Vec<String> = found.iter().filter_map(text).collect();
             let [name, oldest, newest] = &texts[..] else { return Err(unexpected(&answer)) };
             self.remove(name).await?;
-            let time = |score: &str| Timestamp::from_micros(score.parse::<f64>().unwrap_or_default() as i64);
-            let kept = time(newest).since(time(oldest));
+            let kept = time_of(newest).since(time_of(oldest));
             let shortest = &mut self.known().shortest_kept[0];
             *shortest = Some(shortest.map_or(kept, |shortest| shortest.min(kept)));
         }
     }
 
     /// Writes the record under a temporary key. Returns its bytes.
-    async fn write(&self, temporary: &str, served_at: Timestamp, record: Pieces) -> Result<u64> {
+    async fn write(&self, temporary: &str, served_at: Timestamp, record: Record) -> Result<u64> {
         // Making the pieces computes for a while.
         let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(4);
         let making = tokio::task::spawn_blocking(move || {
-            for piece in record {
+            for piece in record() {
                 if sender.blocking_send(piece).is_err() {
                     return;
                 }
@@ -212,7 +250,7 @@ impl RedisOrders {
 
 #[async_trait]
 impl OrderRecords for RedisOrders {
-    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Pieces) -> Result<()> {
+    async fn put(&self, key: OrderKey, served_at: Timestamp, record: Record) -> Result<()> {
         let name = key.name();
         let (temporary, target) = (format!("{}:{}", self.record(&name), random()?), self.record(&name));
         let outcome = async {
@@ -289,29 +327,47 @@ impl OrderRecords for RedisOrders {
         Ok(text(&answer).and_then(|id| Uuid::try_parse(&id).ok()).map(OrderId))
     }
 
-    async fn ask(&self, gallery_id: GalleryId, variant: &str, now: Timestamp) -> Result<()> {
-        let mut command = command("ZADD", &self.asked_key());
-        command.arg(now.micros()).arg(question(gallery_id, variant));
-        self.lane.ask(command).await.map(drop)
+    async fn ask(&self, gallery_id: GalleryId, text: &str, now: Timestamp) -> Result<()> {
+        let (text, time) = (question(gallery_id, text), now.micros().to_string());
+        let long_ago = now.minus(QUESTION_KEPT).micros().to_string();
+        let ask = eval(ASK, &[self.asked_key()], &[&time, &text, &QUESTIONS_MAX.to_string(), &long_ago]);
+        if self.lane.ask(ask).await? == Value::Int(1) { Ok(()) } else { Err(too_many_questions()) }
     }
 
-    async fn asked(&self) -> Result<Vec<(GalleryId, String)>> {
+    async fn asked(&self) -> Result<Vec<Question>> {
         let mut command = command("ZRANGE", &self.asked_key());
-        command.arg(0).arg(ASKED_MAX - 1);
-        let Value::Array(questions) = self.lane.ask(command).await? else { return Ok(Vec::new()) };
-        Ok(questions.iter().filter_map(text).filter_map(|question| parse_question(&question)).collect())
+        command.arg(0).arg(QUESTIONS_MAX - 1).arg("WITHSCORES");
+        let Value::Array(found) = self.lane.ask(command).await? else { return Ok(Vec::new()) };
+        let asked = found.as_chunks().0.iter().filter_map(|[name, score]| {
+            let (gallery_id, question) = parse_question(&text(name)?)?;
+            Some(Question { gallery_id, text: question, asked_at: time_of(&text(score)?) })
+        });
+        Ok(asked.collect())
     }
 
-    async fn is_asked(&self, gallery_id: GalleryId, variant: &str) -> Result<bool> {
+    async fn is_asked(&self, gallery_id: GalleryId, text: &str) -> Result<bool> {
         let mut command = command("ZSCORE", &self.asked_key());
-        command.arg(question(gallery_id, variant));
+        command.arg(question(gallery_id, text));
         Ok(self.lane.ask(command).await? != Value::Nil)
     }
 
-    async fn answer(&self, gallery_id: GalleryId, variant: &str) -> Result<()> {
-        let mut command = command("ZREM", &self.asked_key());
-        command.arg(question(gallery_id, variant));
-        self.lane.ask(command).await.map(drop)
+    async fn answer(&self, gallery_id: GalleryId, text: &str, answer: Option<Bytes>) -> Result<()> {
+        check_answer(answer.as_ref())?;
+        if let Some(answer) = answer {
+            let mut keep = command("SET", &self.answer_key(gallery_id, text));
+            keep.arg(&answer[..]).arg("PX").arg(milliseconds(ANSWER_KEPT));
+            self.lane.ask(keep).await?;
+        }
+        let mut close = command("ZREM", &self.asked_key());
+        close.arg(question(gallery_id, text));
+        self.lane.ask(close).await.map(drop)
+    }
+
+    async fn answered(&self, gallery_id: GalleryId, text: &str) -> Result<Option<Bytes>> {
+        match self.lane.ask(command("GET", &self.answer_key(gallery_id, text))).await? {
+            Value::BulkString(answer) => Ok(Some(answer.into())),
+            _ => Ok(None),
+        }
     }
 
     async fn sweep(&self, unused_since: Timestamp) -> Result<()> {
@@ -376,6 +432,11 @@ fn text(value: &Value) -> Option<String> {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         _ => None,
     }
+}
+
+/// The time of a score, which Redis may write with an exponent.
+fn time_of(score: &str) -> Timestamp {
+    Timestamp::from_micros(score.parse::<f64>().unwrap_or_default() as i64)
 }
 
 fn unexpected(answer: &Value) -> Error {

@@ -1,5 +1,7 @@
 //! Migrations: forward only, inside the binary, one for each dialect.
 
+use std::time::Duration;
+
 use futures::FutureExt as _;
 
 use super::{Db, Dialect, Tx};
@@ -25,7 +27,7 @@ macro_rules! migration {
 }
 
 /// In the order of application. A released one never changes; corrections get a new one.
-const MIGRATIONS: [Migration; 25] = [
+const MIGRATIONS: [Migration; 28] = [
     migration!(1, "0001_projects"),
     migration!(2, "0002_images"),
     migration!(3, "0003_galleries"),
@@ -51,10 +53,19 @@ const MIGRATIONS: [Migration; 25] = [
     migration!(23, "0023_counted_waiting"),
     migration!(24, "0024_lost_leases"),
     migration!(25, "0025_shared_partitions"),
+    migration!(26, "0026_part_uploads"),
+    migration!(27, "0027_gallery_changes"),
+    migration!(28, "0028_image_times"),
 ];
 
 /// The version to which this binary migrates a catalog.
 pub(crate) const NEWEST_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
+/// Attempts at migrations that have to change tables which processes of an earlier version use.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait for a table. Meanwhile the processes that use the table wait behind the migration.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// The outcome of [`Db::migrate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +85,18 @@ impl Db {
 
     /// Like [`Db::migrate`], but only to `version`, for tests of later migrations.
     pub async fn migrate_to(&self, version: i64) -> Result<Migrated> {
-        self.write(move |tx| migrate(tx, version).boxed()).await
+        let is_reached = self.version().await? >= version.min(NEWEST_VERSION);
+        let mut tries = if is_reached { 1 } else { TRIES };
+        loop {
+            tries -= 1;
+            match self.write(move |tx| migrate(tx, version).boxed()).await {
+                Err(error) if error.is_retryable() && tries > 0 => {
+                    tracing::info!(%error, "the catalog is not migrated yet: other processes use it");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The catalog's version; 0 if it is empty.
@@ -105,6 +127,7 @@ async fn migrate(tx: &mut Tx, to: i64) -> Result<Migrated> {
     if tx.dialect() == Dialect::Postgres {
         // One process at a time. The number is arbitrary and used only here.
         tx.query("SELECT 1 AS locked FROM pg_advisory_xact_lock(7305118)", &[]).await?;
+        tx.run_script(PATIENCE).await?;
     }
     tx.run_script("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
         .await?;

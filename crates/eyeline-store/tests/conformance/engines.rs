@@ -23,7 +23,8 @@ pub async fn on_every_database(test: impl AsyncFn(Db)) {
     on_every_url(async |url| test(Db::open(url).await.expect("an open database")).await).await;
 }
 
-async fn on_every_url(test: impl AsyncFn(&str)) {
+/// Runs `test` with the URL of an empty database of each kind.
+pub async fn on_every_url(test: impl AsyncFn(&str)) {
     eprintln!("on SQLite:");
     let folder = tempfile::tempdir().expect("a temporary folder");
     test(&format!("sqlite:{}", folder.path().join("catalog.sqlite").display())).await;

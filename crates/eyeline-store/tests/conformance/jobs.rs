@@ -38,6 +38,7 @@ async fn waiting_in(catalog: &Catalog, project_id: ProjectId, number: u128) -> I
         image_id: image.image_id,
         incoming_key: image.incoming_key.clone(),
         link_expires_at: image.link_expires_at,
+        in_parts: None,
     };
     catalog.create_images(project_id, vec![image], None, at(1), None).await.expect("an image");
     let original = ObjectKey::original(upload.image_id);

@@ -27,6 +27,7 @@ pub fn new_image(number: u128) -> NewImage {
         stated_sha256: None,
         stated_type: None,
         incoming_key: ObjectKey::incoming(),
+        in_parts: None,
         link_expires_at: at(1_000_000),
         gallery_id: None,
         visibility: Visibility::Public,

@@ -11,12 +11,12 @@ use reqwest::{Client, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::stores::{bucket, buckets, until};
+use crate::stores::{Server, bucket, buckets, until};
 
 const ORIGIN: &str = "http://photos.example";
 const JPEG: &str = "image/jpeg";
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::from_micros(0).plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time"))
 }
 
@@ -30,7 +30,7 @@ fn client() -> Client {
     Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client")
 }
 
-fn links(location: &Location) -> ObjectLinks {
+pub fn links(location: &Location) -> ObjectLinks {
     ObjectLinks::new(location, ORIGIN.to_owned(), LinkKeys(vec![[1; 32]])).expect("links")
 }
 
@@ -45,7 +45,7 @@ fn upload(body: &[u8], is_exact: bool, bytes_max: u64) -> Upload {
 }
 
 /// Sends a PUT, with other values for some of its headers. A store that refuses early may close the connection.
-async fn put(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option<StatusCode> {
+pub async fn put(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option<StatusCode> {
     assert_eq!(link.method, "PUT");
     let mut request = client().put(&link.url).body(body.to_vec());
     for (name, value) in &link.headers {
@@ -67,7 +67,7 @@ async fn post(link: &UploadLink, body: &[u8], others: &[(&str, &str)]) -> Option
     client().post(&link.url).multipart(form).send().await.ok().map(|response| response.status())
 }
 
-fn is_refused(status: Option<StatusCode>) -> bool {
+pub fn is_refused(status: Option<StatusCode>) -> bool {
     status.is_none_or(|status| status.is_client_error())
 }
 
@@ -109,7 +109,7 @@ async fn a_put_link_takes_exactly_what_was_stated() {
     assert_eq!(objects.get(&upload.key).await.expect("an answer").expect("there"), body);
 }
 
-fn clone(link: &UploadLink) -> UploadLink {
+pub fn clone(link: &UploadLink) -> UploadLink {
     let (url, fields, headers) = (link.url.clone(), link.fields.clone(), link.headers.clone());
     UploadLink { url, method: link.method, fields, headers }
 }
@@ -239,8 +239,32 @@ async fn a_main_bucket_that_anybody_can_read_breaks_the_promise() {
     let private = bucket();
     let open = Location { url: private.url.replace("eyeline-test", "eyeline-test-public"), ..private.clone() };
     for (location, verdict) in [(private, Verdict::Holds), (open, Verdict::Broken)] {
-        let checks = checks::objects(&location).await;
+        let checks = checks::objects(&location, "https://photos.example").await;
         let of = |name: &str| checks.iter().find(|check| check.name == name).map(|check| check.verdict);
         assert_eq!((of("objects.probe"), of("objects.private")), (Some(Verdict::Holds), Some(verdict)), "{checks:?}");
     }
+}
+
+#[tokio::test]
+async fn a_bucket_that_refuses_pages_breaks_the_promise_until_a_rule_lets_them() {
+    let mut server = Server::new();
+    server.start_with_bucket_without_cors().await;
+    let location = server.location();
+    let verdict = async |origin: &str| {
+        let checks = checks::objects(&location, origin).await;
+        checks.iter().find(|check| check.name == "objects.cors").map(|check| (check.verdict, check.found.clone()))
+    };
+    let (ours, theirs) = ("https://photos.example", "https://other.example");
+    let (before, found) = verdict(ours).await.expect("a check");
+    assert_eq!(before, Verdict::Broken, "{found}");
+    assert!(found.contains("PUT") && found.contains(ours), "{found}");
+    for (origin, is_changed) in [(ours, true), (ours, false)] {
+        assert_eq!(checks::let_pages(&location, origin).await.expect("set"), is_changed);
+        assert_eq!(verdict(origin).await.expect("a check").0, Verdict::Holds);
+    }
+    assert_eq!(verdict(theirs).await.expect("a check").0, Verdict::Broken, "the rule is for one origin");
+    // The address changes: the rule follows it.
+    assert!(checks::let_pages(&location, theirs).await.expect("set"));
+    assert_eq!(verdict(theirs).await.expect("a check").0, Verdict::Holds);
+    assert_eq!(verdict(ours).await.expect("a check").0, Verdict::Broken);
 }

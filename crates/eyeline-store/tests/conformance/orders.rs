@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use eyeline_core::ranking::{CountsSnapshot, OrderHead, OrderRecord};
 use eyeline_core::{AccessClass, GalleryId, OrderId, Strategy, Timestamp, WeightFactors};
-use eyeline_store::orders::{self, OrderKey, Pieces, Usage};
+use eyeline_store::orders::{self, ANSWER_BYTES_MAX, OrderKey, QUESTIONS_MAX, Question, Record, Usage};
 use eyeline_store::{Error, Installation, OrderRecords};
 use proptest::prelude::{any, prop, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy as Generator};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::shared_engines::{new_installation, on_every_shared_engine};
@@ -21,25 +23,43 @@ async fn open(folder: &Path, megabytes: u32) -> Arc<dyn OrderRecords> {
 }
 
 /// A place of records that several processes share.
-struct Place {
+pub struct Place {
     url: String,
     installation: Installation,
+    /// Where each process has a folder for its copies.
+    copies: TempDir,
+    processes: AtomicU32,
 }
 
 impl Place {
     fn folder(path: &Path) -> Self {
-        Place { url: format!("file:{}", path.display()), installation: new_installation() }
+        Place::at(format!("file:{}", path.display()), new_installation())
     }
 
     fn redis() -> Self {
         let url = std::env::var("EYELINE_TEST_REDIS_URL").expect("a Redis: run the tests through scripts/with-redis");
-        Place { url, installation: new_installation() }
+        Place::at(url, new_installation())
     }
 
-    /// Opens it as one process, with a bound in MiB.
+    pub fn at(url: String, installation: Installation) -> Self {
+        let copies = tempfile::tempdir().expect("a temporary folder");
+        Place { url, installation, copies, processes: AtomicU32::new(0) }
+    }
+
+    /// Opens it as a new process, with a bound in MiB.
     async fn open(&self, megabytes: u32) -> Arc<dyn OrderRecords> {
+        let process = self.processes.fetch_add(1, Ordering::Relaxed);
+        self.open_as(&format!("process {process}"), megabytes).await
+    }
+
+    /// Opens it as the process of this name, which may have had records before.
+    pub async fn open_as(&self, process: &str, megabytes: u32) -> Arc<dyn OrderRecords> {
         let url = format!("{}?mb={megabytes}", self.url);
-        orders::open(&url, &self.installation).await.expect("open records")
+        let copies = self.copies.path().join(process);
+        let records = orders::open(&url, &copies, &self.installation).await.expect("open records");
+        // As every process does at its start.
+        let _away = records.restore(at(0)).await;
+        records
     }
 }
 
@@ -50,22 +70,22 @@ async fn on_every_engine(test: impl AsyncFn(Place)) {
     test(Place::folder(folder.path())).await;
     on_every_shared_engine(async |row| {
         if row.is_shared {
-            test(Place { url: row.url, installation: row.installation }).await;
+            test(Place::at(row.url, row.installation)).await;
         }
     })
     .await;
 }
 
-fn key(number: u64) -> OrderKey {
+pub fn key(number: u64) -> OrderKey {
     OrderKey { gallery_id: GalleryId(Uuid::from_u128(7)), order_id: OrderId::new(0, 1, number) }
 }
 
-fn at(seconds: u64) -> Timestamp {
+pub fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
 }
 
 /// A record of `bytes` bytes, which depend on `number`.
-fn record(number: u64, bytes: usize) -> Vec<u8> {
+pub fn record(number: u64, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|index| (index as u64 * 31 + number) as u8).collect()
 }
 
@@ -75,12 +95,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect()
 }
 
-fn pieces(record: &[u8]) -> Pieces {
+pub fn pieces(record: &[u8]) -> Record {
     let pieces: Vec<Vec<u8>> = record.chunks(1_000).map(<[u8]>::to_vec).collect();
-    Box::new(pieces.into_iter())
+    Arc::new(move || Box::new(pieces.clone().into_iter()))
 }
 
-async fn read(records: &Arc<dyn OrderRecords>, key: OrderKey) -> Option<(Vec<u8>, Timestamp)> {
+pub async fn read(records: &Arc<dyn OrderRecords>, key: OrderKey) -> Option<(Vec<u8>, Timestamp)> {
     let part = records.read(key, 0..u64::MAX).await.expect("the records")?;
     Some((part.bytes.to_vec(), part.served_at))
 }
@@ -142,7 +162,7 @@ proptest! {
         runtime.block_on(async {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let place = if in_redis { Place::redis() } else { Place::folder(folder.path()) };
-            let mut records = place.open(1).await;
+            let mut records = place.open_as("again", 1).await;
             // The last page, and the bytes on disk, of each record.
             let mut expected: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
             let mut shortest: Option<u64> = None;
@@ -165,7 +185,7 @@ proptest! {
                         expected.entry(number).and_modify(|(served, _)| *served = now);
                     }
                     Step::Reopen => {
-                        records = place.open(1).await;
+                        records = place.open_as("again", 1).await;
                         shortest = None;
                     }
                 }
@@ -351,15 +371,59 @@ async fn a_question_is_open_until_it_is_answered_or_old() {
         theirs.ask(gallery_id, "project-interest-3", at(5)).await.expect("asked");
         let mut asked = ours.asked().await.expect("questions");
         asked.sort();
-        let variants = ["project-interest-3", "public-weight_decay-0"];
-        assert_eq!(asked, variants.map(|variant| (gallery_id, variant.to_owned())));
-        ours.answer(gallery_id, "project-interest-3").await.expect("answered");
-        ours.answer(gallery_id, "project-interest-3").await.expect("answered once more");
+        let question = |text: &str, second| Question { gallery_id, text: text.to_owned(), asked_at: at(second) };
+        assert_eq!(asked, [question("project-interest-3", 5), question("public-weight_decay-0", 2)]);
+        for _ in 0..2 {
+            ours.answer(gallery_id, "project-interest-3", None).await.expect("answered, and once more");
+        }
         assert!(!theirs.is_asked(gallery_id, "project-interest-3").await.expect("the records"));
+        assert_eq!(theirs.answered(gallery_id, "project-interest-3").await.expect("the records"), None);
         assert!(theirs.is_asked(gallery_id, "public-weight_decay-0").await.expect("the records"));
         ours.sweep(at(3)).await.expect("swept");
         assert_eq!(theirs.asked().await.expect("questions"), []);
         assert_eq!(ours.usage(), Usage::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_is_for_its_question_alone_and_bounded() {
+    on_every_engine(async |place| {
+        let (ours, theirs) = (place.open(1).await, place.open(1).await);
+        let gallery_id = key(1).gallery_id;
+        for (text, answer) in [("why-1", &b"{}"[..]), ("why-2", b""), ("why-3", &vec![b'x'; ANSWER_BYTES_MAX])] {
+            theirs.ask(gallery_id, text, at(1)).await.expect("asked");
+            assert_eq!(theirs.answered(gallery_id, text).await.expect("the records"), None);
+            ours.answer(gallery_id, text, Some(answer.to_vec().into())).await.expect("answered");
+            assert_eq!(theirs.answered(gallery_id, text).await.expect("the records").as_deref(), Some(answer));
+            assert!(!theirs.is_asked(gallery_id, text).await.expect("the records"));
+        }
+        let elsewhere = GalleryId(Uuid::from_u128(8));
+        assert_eq!(theirs.answered(elsewhere, "why-1").await.expect("the records"), None);
+        theirs.ask(gallery_id, "why-4", at(1)).await.expect("asked");
+        let huge = vec![b'x'; ANSWER_BYTES_MAX + 1];
+        ours.answer(gallery_id, "why-4", Some(huge.into())).await.expect_err("it is too large");
+        assert!(theirs.is_asked(gallery_id, "why-4").await.expect("the records"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn open_questions_are_bounded_and_old_ones_make_room() {
+    on_every_engine(async |place| {
+        let records = place.open(1).await;
+        let gallery_id = key(1).gallery_id;
+        for number in 0..QUESTIONS_MAX {
+            records.ask(gallery_id, &format!("question-{number}"), at(100)).await.expect("asked");
+        }
+        let refused = records.ask(gallery_id, "one-more", at(159)).await;
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+        records.ask(gallery_id, "question-7", at(159)).await.expect("it is open already");
+        records.ask(gallery_id, "one-more", at(161)).await.expect("the others are old");
+        let mut left: Vec<String> =
+            records.asked().await.expect("questions").into_iter().map(|question| question.text).collect();
+        left.sort();
+        assert_eq!(left, ["one-more", "question-7"]);
     })
     .await;
 }

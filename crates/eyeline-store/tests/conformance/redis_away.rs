@@ -18,19 +18,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Redis of a test's own, whose port stays the same over restarts.
-struct Server {
+pub struct Server {
     port: u16,
     child: Option<Child>,
 }
 
 impl Server {
     /// A server that does not run yet.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         Server { port, child: None }
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -43,18 +43,18 @@ impl Server {
         assert!(Command::new("kill").args([signal, &child]).status().expect("kill").success());
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("a running server");
         child.kill().expect("killed");
         child.wait().expect("ended");
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/2", self.port)
     }
 
     /// A command from outside of Eyeline, once the server answers.
-    fn ask(&self, command: &redis::Cmd) -> redis::Value {
+    pub fn ask(&self, command: &redis::Cmd) -> redis::Value {
         let started = Instant::now();
         loop {
             let mut connection = redis::Client::open(self.url()).and_then(|client| client.get_connection());
@@ -83,7 +83,7 @@ impl Drop for Server {
     }
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");

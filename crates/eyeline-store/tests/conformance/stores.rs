@@ -61,11 +61,11 @@ pub fn bucket() -> Location {
 
 /// A bucket, and another one for public versions.
 pub fn buckets() -> Location {
-    let public = of_environment("EYELINE_TEST_S3_PUBLIC_BUCKET");
-    let url = of_environment("EYELINE_TEST_S3_URL");
-    let url = url::Url::parse(&url).expect("a URL");
-    let (_, endpoint) = url.query_pairs().find(|(name, _)| name == "endpoint").expect("an endpoint");
-    Location { public_url: Some(format!("{endpoint}/{public}")), public_bucket: Some(public), ..bucket() }
+    Location {
+        public_url: Some(of_environment("EYELINE_TEST_S3_PUBLIC_URL")),
+        public_bucket: Some(of_environment("EYELINE_TEST_S3_PUBLIC_BUCKET")),
+        ..bucket()
+    }
 }
 
 /// An S3 store of a test's own, which stays at its place over restarts.
@@ -113,11 +113,20 @@ impl Server {
 
     /// Starts the store, and makes its bucket.
     pub async fn start_with_bucket(&mut self) {
+        self.start_and_make(&[]).await;
+    }
+
+    /// Starts the store, and makes its bucket, to which no page of a browser may send anything.
+    pub async fn start_with_bucket_without_cors(&mut self) {
+        self.start_and_make(&["--without-cors"]).await;
+    }
+
+    async fn start_and_make(&mut self, options: &'static [&str]) {
         self.start();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/make-buckets");
         let endpoint = self.endpoint();
         let made = tokio::task::spawn_blocking(move || {
-            Command::new(script).args([&endpoint, Self::KEY, Self::SECRET, Self::BUCKET]).status()
+            Command::new(script).args(options).args([&endpoint, Self::KEY, Self::SECRET, Self::BUCKET]).status()
         });
         assert!(made.await.expect("a task").expect("python3").success());
     }

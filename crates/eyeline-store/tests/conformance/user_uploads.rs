@@ -70,6 +70,7 @@ async fn what_never_arrived_frees_its_place_and_deleting_it_frees_no_second_one(
             image_id: image.image_id,
             incoming_key: image.incoming_key.clone(),
             link_expires_at: image.link_expires_at,
+            in_parts: None,
         };
         catalog.create_user_image(PROJECT, "ann".to_owned(), image, 1, at(1), None).await.expect("a place");
         catalog.give_up_uploads(vec![open.clone()], at(2)).await.expect("given up");

@@ -4,26 +4,30 @@ use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{Answer, Problem, etag};
 use crate::app::App;
-use crate::secrets::to_hex;
+use crate::compressors::Coding;
 
-#[derive(RustEmbed)]
-#[folder = "../../web"]
-#[include = "*.html"]
-#[include = "bundle/*.js"]
-#[include = "bundle/*.css"]
-#[include = "app/*"]
-#[include = "dist/*"]
-struct Assets;
+/// A file of the folder `web`. A short one has no compressed forms.
+struct Asset {
+    path: &'static str,
+    /// A strong `ETag` of the plain form.
+    tag: &'static str,
+    plain: &'static [u8],
+    brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
+}
+
+/// Written by `build.rs`.
+const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// The application's pages are not part of the API, so they are not described.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/", routing::get(async |headers: HeaderMap| serve("index.html", &headers)))
         .route("/docs", routing::get(async |headers: HeaderMap| serve("docs.html", &headers)))
+        .route("/licenses.txt", routing::get(async |headers: HeaderMap| serve("bundle/LICENSES.txt", &headers)))
         .route("/eyeline.js", routing::get(async |headers: HeaderMap| serve_script("eyeline.js", &headers)))
         .route(
             "/eyeline-gallery.js",
@@ -71,18 +75,24 @@ fn serve_script(name: &str, headers: &HeaderMap) -> Answer<Response> {
 }
 
 fn answer(path: &str, headers: &HeaderMap, further: [(HeaderName, HeaderValue); 3]) -> Answer<Response> {
-    // A development build reads from the folder itself, so a path must not climb out of it.
-    let known = if path.split('/').any(|part| part == "..") { None } else { Assets::get(path) };
-    let EmbeddedFile { data, metadata } = known.ok_or_else(|| Problem::not_found("page"))?;
-    let tag = format!("\"{}\"", &to_hex(&metadata.sha256_hash())[..32]);
+    let asset = ASSETS.iter().find(|asset| asset.path == path).ok_or_else(|| Problem::not_found("page"))?;
     let mut answer = HeaderMap::from_iter(further);
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
     answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer.extend(HeaderValue::from_str(&tag).ok().map(|tag| (header::ETAG, tag)));
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|asked| etag::matches(asked, &tag)) {
+    answer.insert(header::ETAG, HeaderValue::from_static(asset.tag));
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|asked| etag::matches(asked, asset.tag)) {
         return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
     }
-    Ok((answer, data.into_owned()).into_response())
+    let coding = Coding::preferred(headers);
+    let packed = match coding {
+        Some(Coding::Brotli) => asset.brotli,
+        Some(Coding::Gzip) => asset.gzip,
+        None => None,
+    };
+    if let (Some(coding), Some(_)) = (coding, packed) {
+        coding.mark(&mut answer);
+    }
+    Ok((answer, packed.unwrap_or(asset.plain)).into_response())
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -91,7 +101,6 @@ fn content_type(path: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
-        Some("json") => "application/json",
         _ => "text/plain; charset=utf-8",
     }
 }

@@ -64,7 +64,7 @@ pub struct GalleryAnswer {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = RankingSettings)]
-struct RankingAnswer {
+pub(super) struct RankingAnswer {
     strategy: Strategy,
     view_weight: u32,
     click_weight: u32,
@@ -104,18 +104,22 @@ impl From<PublicPage> for PageAnswer {
     }
 }
 
+impl From<Ranking> for RankingAnswer {
+    fn from(ranking: Ranking) -> Self {
+        RankingAnswer {
+            strategy: ranking.strategy,
+            view_weight: ranking.factors.view_weight,
+            click_weight: ranking.factors.click_weight,
+            half_life: ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
+            guard: Some(ranking.guard),
+            holdout_percent: Some(ranking.holdout_percent),
+            holdout_control: Some(ranking.holdout_control),
+        }
+    }
+}
+
 impl From<Gallery> for GalleryAnswer {
     fn from(gallery: Gallery) -> Self {
-        let Ranking { strategy, factors, .. } = gallery.ranking;
-        let ranking = RankingAnswer {
-            strategy,
-            view_weight: factors.view_weight,
-            click_weight: factors.click_weight,
-            half_life: gallery.ranking.half_life_s.map(|seconds| f64::from(seconds) / 86_400.0),
-            guard: Some(gallery.ranking.guard),
-            holdout_percent: Some(gallery.ranking.holdout_percent),
-            holdout_control: Some(gallery.ranking.holdout_control),
-        };
         GalleryAnswer {
             gallery_id: gallery.gallery_id,
             project_id: gallery.project_id,
@@ -123,7 +127,7 @@ impl From<Gallery> for GalleryAnswer {
             page_size: gallery.page_size,
             visibility: gallery.visibility,
             access_tier: gallery.access_tier,
-            ranking,
+            ranking: gallery.ranking.into(),
             page: gallery.page.into(),
             applied_events: Some(gallery.applied_events),
             ignored_events: Some(gallery.ignored_events),

@@ -23,6 +23,7 @@ mod experiment;
 pub mod fields;
 mod form;
 mod galleries;
+mod gallery_changes;
 mod head;
 pub mod idempotency;
 mod images;
@@ -94,7 +95,7 @@ pub fn service(
             let answer = async |request| room::wrap(&app, request, answer).await;
             let answer = async |request| cors::wrap(&app, request, answer).await;
             let answer = async |request| envelope::wrap(&app, request, answer).await;
-            let answer = async |request| compression::wrap(request, answer).await;
+            let answer = async |request| compression::wrap(&app, request, answer).await;
             Ok(head::wrap(request, answer).await)
         }
     })
@@ -107,7 +108,7 @@ fn routes(app: &App) -> (axum::Router, Arc<Parameters>) {
     let (described, api) = described.split_for_parts();
     let document = openapi::document(&api, &app.settings.public_url());
     let routes = if serves {
-        described.merge(openapi::routes(&document)).merge(pages_of_the_server())
+        described.merge(openapi::routes(&document)).merge(pages_of_the_server()).fallback(public_page::nothing)
     } else {
         described.fallback(|| async { without_the_role() })
     };
@@ -177,6 +178,7 @@ fn topics() -> Vec<OpenApiRouter<App>> {
         pages::routes(),
         event_types::routes(),
         rules::routes(),
+        gallery_changes::routes(),
         experiment::routes(),
         estimate::routes(),
         why::routes(),

@@ -1,5 +1,7 @@
 //! For the operator: health, readiness, metrics; and the clock of tests.
 
+use std::path::Path;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -8,6 +10,7 @@ use eyeline_store::cache;
 use eyeline_store::catalog::lake::{LakeFile, Manifest};
 use eyeline_store::orders::Usage;
 use http::{HeaderValue, StatusCode, header};
+use rustix::fs::statvfs;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -116,6 +119,9 @@ async fn metrics(
         credential?.admin()?;
     }
     let mut text = app.metrics.render();
+    text.family("eyeline_build_info", "gauge", "Always 1; the label is the version of the program.");
+    text.sample("eyeline_build_info", &format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0);
+    write_disk(&mut text, &app.settings.data);
     text.family("eyeline_engine_up", "gauge", "1 if the engine answers.");
     for EngineState { name, is_reachable, .. } in app.engines.check().await {
         text.sample("eyeline_engine_up", &format!("{{engine=\"{name}\"}}"), f64::from(u8::from(is_reachable)));
@@ -159,6 +165,16 @@ async fn metrics(
     write_lake(&mut text, &app.catalog.manifest().await?);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text.finish()).into_response())
+}
+
+/// Nothing if the system does not tell.
+fn write_disk(text: &mut Text, data: &Path) {
+    let Ok(disk) = statvfs(data) else { return };
+    text.family("eyeline_disk_bytes", "gauge", "Bytes of the data folder's disk: all, and those that are free.");
+    for (state, blocks) in [("all", disk.f_blocks), ("free", disk.f_bavail)] {
+        let bytes = blocks.saturating_mul(disk.f_frsize);
+        text.sample("eyeline_disk_bytes", &format!("{{state=\"{state}\"}}"), bytes as f64);
+    }
 }
 
 fn write_walls(text: &mut Text, walls: &Walls) {

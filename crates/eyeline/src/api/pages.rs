@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use bytes::Bytes;
 use eyeline_core::event::TEXT_CHARS_MAX;
 use eyeline_core::ranking::experiment::Arm;
 use eyeline_core::ranking::snapshot_of;
@@ -25,6 +26,10 @@ use crate::flow::gallery::rank::Wanted;
 const LIMIT_MAX: u64 = 100;
 const PAGE_MAX: u64 = 1 << 40;
 
+/// The meaning of 503 for what the process that ranks a gallery makes.
+pub(super) const ORDER_PENDING: &str = "`code` is `order_pending` if the process that ranks the gallery has not published \
+    the order or not answered; otherwise a part of the server is unavailable. Send the request again after `Retry-After`.";
+
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(ranked)).routes(routes!(one)).routes(routes!(preview)).routes(routes!(refresh))
 }
@@ -45,7 +50,7 @@ pub fn routes() -> OpenApiRouter<App> {
         ("order_id" = Option<OrderId>, Query, description = "The published order to read a `page` of"),
         VisitorParameters,
     ),
-    responses((status = 200, body = Page)),
+    responses((status = 200, body = Page), (status = 503, description = ORDER_PENDING)),
     security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn ranked(
@@ -68,9 +73,7 @@ async fn ranked(
     let mut response = if is_known(&headers, &validator) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = Body::from(placed.json(&app).await?).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-        response
+        json(placed.json(&app).await?)
     };
     let answered = response.headers_mut();
     answered.extend(HeaderValue::from_str(&validator).ok().map(|validator| (header::ETAG, validator)));
@@ -81,6 +84,13 @@ async fn ranked(
     answered.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     answered.extend(placed.next(&app.secrets).and_then(|next| links.next(&next)).map(|link| (header::LINK, link)));
     Ok(response)
+}
+
+/// An answer that is JSON already.
+pub(super) fn json(bytes: Bytes) -> Response {
+    let mut response = Body::from(bytes).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
 }
 
 /// The visitor, as [`read_visitor`] reads it.
@@ -150,7 +160,7 @@ fn read_start(app: &App, gallery_id: GalleryId, strategy: Option<Strategy>, quer
 #[utoipa::path(
     get, path = "/galleries/{gallery_id}/images/{image_id}", operation_id = "get_gallery_image", tag = "galleries",
     params(("gallery_id" = GalleryId, Path), ("image_id" = ImageId, Path)),
-    responses((status = 200, body = Item)),
+    responses((status = 200, body = Item), (status = 503, description = ORDER_PENDING)),
     security(("key" = []), ("session" = []), ("user_token" = []), ("application" = []), ("application_parameter" = []))
 )]
 async fn one(
@@ -226,7 +236,8 @@ struct Refreshed {
 /// Answers once every event that was accepted before is counted, and a new order is published.
 #[utoipa::path(
     post, path = "/galleries/{gallery_id}/refresh", operation_id = "refresh_gallery", tag = "galleries",
-    params(("gallery_id" = GalleryId, Path)), responses((status = 200, body = Refreshed))
+    params(("gallery_id" = GalleryId, Path)),
+    responses((status = 200, body = Refreshed), (status = 503, description = ORDER_PENDING))
 )]
 async fn refresh(
     State(app): State<App>,
@@ -236,7 +247,7 @@ async fn refresh(
     objects::managed_gallery(&app, &credential, gallery_id).await?;
     app.ingest.caught_up().await?;
     let (ranked, _, class) = objects::ranked(&app, &credential, gallery_id).await?;
-    app.orders.publish(&ranked).await?;
+    app.orders.refresh(&ranked).await?;
     let newest = app.orders.newest_slice(&ranked, Wanted { class, strategy: None, snapshot: 0 }, 0, 0).await?;
     let applied_events = ranked.head().map_or(0, |head| head.gallery.applied_events);
     Ok(Json(Refreshed { order_id: newest.head.order_id, applied_events }))

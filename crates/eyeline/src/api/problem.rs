@@ -8,12 +8,16 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+const ORDER_PENDING: &str = "order_pending";
+
 /// An error in a request, for its sender.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
     detail: String,
+    code: Option<&'static str>,
     errors: FieldErrors,
+    missing: Vec<u32>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -31,19 +35,32 @@ pub struct ProblemDocument {
     /// One sentence about this error.
     #[schema(example = "Some fields are missing or wrong.")]
     detail: String,
+    /// Names an error that programs tell from others of its status: `order_pending`.
+    #[schema(nullable = false, example = "order_pending")]
+    code: Option<String>,
     /// The id of the request, as in `X-Request-Id` and in the log.
     #[schema(example = "01a0c2a4-7d5e-7b0e-9f1c-5d2f2b9b7c11")]
     request_id: String,
     /// The errors of invalid input, by field.
     #[schema(nullable = false, example = json!({"name": ["This field is required."]}))]
     errors: Option<FieldErrors>,
+    /// The numbers of the first 100 parts that have not arrived.
+    #[schema(nullable = false, max_items = 100, example = json!([2, 3]))]
+    missing: Option<Vec<u32>>,
 }
 
 pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: FieldErrors::new(), headers: Vec::new() }
+        Problem {
+            status,
+            detail: detail.into(),
+            code: None,
+            errors: FieldErrors::new(),
+            missing: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// 400 with all errors by field.
@@ -64,6 +81,12 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
+    /// 503 while a gallery's owner has not published or answered.
+    fn order_pending(detail: &str) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Problem { code: Some(ORDER_PENDING), ..problem }.retry_after(Duration::from_secs(1))
+    }
+
     /// Sets `Retry-After` in whole seconds, rounded up, at least 1.
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -73,6 +96,12 @@ impl Problem {
     /// Adds a header to the answer.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// Adds the numbers of parts that have not arrived.
+    pub fn missing(mut self, numbers: &[u32]) -> Self {
+        self.missing = numbers.to_vec();
         self
     }
 
@@ -87,8 +116,10 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            code: self.code,
             request_id,
             errors: &self.errors,
+            missing: &self.missing,
         };
         serde_json::to_vec(&document).unwrap_or_default()
     }
@@ -124,6 +155,7 @@ impl From<eyeline_store::Error> for Problem {
                 )
                 .retry_after(retry_after)
             }
+            Error::Pending(detail) => Problem::order_pending(detail),
             Error::LeaseLost(_) | Error::Moved | Error::Corrupt(_) | Error::Internal { .. } => {
                 // Logged once, here; the source is never sent.
                 tracing::error!(%error, "a request failed");
@@ -143,9 +175,13 @@ struct Document<'a> {
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "FieldErrors::is_empty")]
     errors: &'a FieldErrors,
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    missing: &'a [u32],
 }
 
 impl IntoResponse for Problem {

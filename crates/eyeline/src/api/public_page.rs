@@ -10,9 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eyeline_core::{AccessClass, GalleryId};
 use eyeline_store::catalog::galleries::Gallery;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::accept::accepts;
 use super::{Answer, Problem, Query, etag, objects};
 use crate::app::App;
 use crate::flow::gallery::page::{self, Asked, Cursor, Item, Page, Start};
@@ -108,6 +109,22 @@ fn refusal(problem: Problem) -> Response {
         }
         _ => ("The gallery cannot be shown now", "Try again in a moment."),
     };
+    in_words(problem, html! { h1 { (title) } p { (text) } }, title)
+}
+
+/// For an address without anything: people get words and a way on, programs a problem document.
+pub async fn nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let is_for_people = method == Method::GET && accepts(&headers, "text/html") && !uri.path().starts_with("/api/");
+    if !is_for_people {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let title = "There is nothing at this address";
+    let text = html! { h1 { (title) } p { "Go to " a href="/" { "the start" } ", or read " a href="/docs" { "the API" } "." } };
+    in_words(Problem::not_found("page"), text, title)
+}
+
+/// A page with the problem's status and its other headers.
+fn in_words(problem: Problem, text: Markup, title: &str) -> Response {
     let html = html! {
         (DOCTYPE)
         html lang="en" {
@@ -115,7 +132,7 @@ fn refusal(problem: Problem) -> Response {
                 (common_head(title))
                 meta name="robots" content="noindex";
             }
-            body { main { h1 { (title) } p { (text) } } }
+            body { main { (text) } }
         }
     };
     let mut response = problem.into_response();
@@ -207,6 +224,8 @@ impl Document<'_> {
                     @if let Some(picture) = Picture::of(item) { li { (picture.html(index)) } }
                 }
             }
+            // A picture that is still to come changes the row before it. The style shows the list once it is whole.
+            hr hidden;
             @if let Some(cursor) = &self.page.next_cursor {
                 nav { a rel="next" href={ "?cursor=" (cursor) } { "More pictures" } }
             }

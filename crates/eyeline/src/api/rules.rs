@@ -160,7 +160,7 @@ async fn set(
     let mut fields = Fields::parse(&body)?;
     let rules = read_rules(&mut fields, gallery.page_size);
     fields.finish()?;
-    app.catalog.set_gallery_rules(gallery_id, Some(rules.clone())).await?;
+    app.catalog.set_gallery_rules(gallery_id, Some(rules.clone()), app.clock.now()).await?;
     Published::answer(&app, gallery_id, rules).await
 }
 
@@ -189,7 +189,7 @@ async fn show(
 )]
 async fn clear(State(app): State<App>, credential: Credential, Path(gallery_id): Path<GalleryId>) -> Answer<Response> {
     managed_gallery(&app, &credential, gallery_id).await?;
-    app.catalog.set_gallery_rules(gallery_id, None).await?;
+    app.catalog.set_gallery_rules(gallery_id, None, app.clock.now()).await?;
     let (status, published) = Published::answer(&app, gallery_id, Rules::default()).await?;
     let is_done = status == StatusCode::OK;
     Ok(if is_done { StatusCode::NO_CONTENT.into_response() } else { (status, published).into_response() })

@@ -20,7 +20,11 @@ use crate::flow::photo::upload::{self, Refusal};
 
 pub fn routes() -> OpenApiRouter<App> {
     // Each link has its own exact limit.
-    OpenApiRouter::new().routes(routes!(put)).routes(routes!(post)).layer(DefaultBodyLimit::disable())
+    OpenApiRouter::new()
+        .routes(routes!(put))
+        .routes(routes!(put_part))
+        .routes(routes!(post))
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// Send a file to a link
@@ -56,6 +60,42 @@ async fn put(
     refuse_packed(&headers)?;
     let image_id = upload::admit(&app, &policy, announced(&headers)).await?;
     upload::receive(&app, image_id, &policy, body.into_data_stream()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Send a part to a link
+///
+/// For links of `POST /images/{image_id}/parts`. The address and its query come from the link.
+#[utoipa::path(
+    put, path = "/incoming/{name}/{number}", operation_id = "put_incoming_part", tag = "images", security(()),
+    request_body(content = FileBytes, content_type = "application/octet-stream"),
+    params(
+        ("name" = String, Path), ("number" = u32, Path, description = "The number of the part"),
+        ("policy" = String, Query, description = "From the link", max_length = 4096),
+        ("signature" = String, Query, description = "From the link", max_length = 256),
+    ),
+    responses(
+        (status = 204, description = "The part is on stable storage."),
+        (status = 403, description = "The link was changed or has expired."),
+        (status = 409, description = "Another connection has begun to send the part again."),
+        (status = 412, description = "The part was sent before, or its upload has ended."),
+        (status = 422, description = "The part has another size than the link states."),
+    )
+)]
+async fn put_part(
+    State(app): State<App>,
+    Path((name, number)): Path<(String, String)>,
+    mut query: Query,
+    headers: HeaderMap,
+    PassedOn(body): PassedOn,
+) -> Answer<StatusCode> {
+    let (policy, signature) = (query.required_text("policy", 4_096), query.required_text("signature", 256));
+    query.finish()?;
+    let key = format!("{}/{name}/{number}", Area::Incoming.as_str());
+    let policy = verified(&app, &key, &policy.unwrap_or_default(), &signature.unwrap_or_default())?;
+    refuse_packed(&headers)?;
+    let image_id = upload::admit(&app, &policy, announced(&headers)).await?;
+    upload::receive_part(&app, image_id, &policy, body.into_data_stream()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -148,6 +188,11 @@ impl From<Refusal> for Problem {
             Refusal::Used => (
                 StatusCode::PRECONDITION_FAILED,
                 "A file was sent through this link before; call `complete` if its image is still in state init."
+                    .to_owned(),
+            ),
+            Refusal::PartArrived => (
+                StatusCode::PRECONDITION_FAILED,
+                "This part was sent before, or its upload has ended; call `complete` once all parts were sent."
                     .to_owned(),
             ),
             Refusal::Gone => return Problem::not_found("image"),

@@ -65,7 +65,9 @@ pub struct Settings {
     pub aws_region: Option<String>,
     /// The address of the store if the URL names none, from `AWS_ENDPOINT_URL`.
     pub aws_endpoint_url: Option<String>,
-    /// `sqlite:PATH`. A file in the data folder if unset.
+    /// `sqlite:PATH`, or NATS, which processes share: `nats://HOST:PORT,HOST:PORT` or `tls://`, with `USER:PASSWORD@` or
+    /// `TOKEN@` before the servers, and the parameters `stream`, `partitions`, `replicas`, `mb` and `monitor`. A file in the
+    /// data folder if unset.
     pub inbox_url: Option<String>,
     /// `file:PATH`, or Redis as in `cache_url`; with `?mb=` at its end for another bound than 256 MiB, in Redis 1 GiB. If
     /// unset, the Redis of the cache for a process beside others, else a folder in the data folder.
@@ -410,6 +412,8 @@ impl From<Networks> for String {
 
 fn without_password(url: &str) -> String {
     match url::Url::parse(url) {
+        // What stands there alone may be a token.
+        Ok(parsed) if parsed.password().is_none() && !parsed.username().is_empty() => without_user(url),
         Ok(mut parsed) if parsed.password().is_some() => {
             let _has_a_host = parsed.set_password(Some("********"));
             parsed.to_string()

@@ -116,13 +116,31 @@ fn no_secret_is_shown() {
         ("EYELINE_SECRET", &"ab".repeat(32)),
         ("EYELINE_CATALOG_URL", "postgres://me:hush@db.example/eyeline"),
         ("EYELINE_CACHE_URL", "rediss-cluster://:still@one:7000,two:7000"),
+        ("EYELINE_INBOX_URL", "nats://quiet@one:4222"),
     ]);
     let shown = serde_json::to_string(&settings.expect("settings").masked()).expect("JSON");
-    for secret in ["0123456789abcdef", "abab", "hush", "still"] {
+    for secret in ["0123456789abcdef", "abab", "hush", "still", "quiet"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains("postgres://me:********@db.example/eyeline"), "{shown}");
     assert!(shown.contains("rediss-cluster://********@one:7000,two:7000"), "{shown}");
+    assert!(shown.contains("nats://********@one:4222"), "{shown}");
+}
+
+#[test]
+fn a_wrong_address_of_the_inbox_is_explained_without_its_secret() {
+    for url in
+        ["kafka://:hush@one", "nats://", "nats://me:hush@one:x", "nats://hush@one?stream=a.b", "tls://me:hu?sh@one"]
+    {
+        let error = read(&[("EYELINE_INBOX_URL", url)]).expect_err(url);
+        assert!(error.contains("EYELINE_INBOX_URL") && !error.contains("hush"), "{url}: {error}");
+    }
+    let settings = [
+        ("EYELINE_INBOX_URL", "nats://one,two?stream=photos&partitions=4"),
+        ("EYELINE_SECRET", &"ab".repeat(32)),
+        ("EYELINE_ADMIN_KEY", "eyl_admin_0123456789abcdef"),
+    ];
+    assert!(read(&settings).expect("settings").is_scaled_out(), "an inbox that processes share");
 }
 
 #[test]

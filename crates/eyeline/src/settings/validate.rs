@@ -1,6 +1,6 @@
 //! Checks the values of settings.
 
-use eyeline_store::{Scheme, cache, orders};
+use eyeline_store::{Scheme, cache, inbox, orders};
 
 use super::sources::PREFIX;
 use super::{Settings, without_user};
@@ -68,7 +68,7 @@ impl Settings {
             "admin_key has to be eyl_admin_ followed by at least 16 characters",
         );
         // These have a check of their own.
-        let has_own = |name: &str| matches!(name, "objects_url" | "cache_url" | "orders_url");
+        let has_own = |name: &str| matches!(name, "objects_url" | "inbox_url" | "cache_url" | "orders_url");
         for (name, url, schemes) in self.engine_urls().into_iter().filter(|(name, ..)| !has_own(name)) {
             let is_known = Scheme::of(&url, schemes).is_some();
             check(is_known, &format!("{name} has to start with {}", Scheme::starts(schemes)));
@@ -85,6 +85,7 @@ impl Settings {
         );
         let own = [
             ("objects_url", self.objects_url(), self.objects().check()),
+            ("inbox_url", self.inbox_url(), inbox::check_url(&self.inbox_url())),
             ("cache_url", self.cache_url.clone(), cache::check_url(&self.cache_url)),
             ("orders_url", self.orders_url(), orders::check_url(&self.orders_url())),
         ];

@@ -89,6 +89,7 @@ impl Objects {
             ("{category}", self.category),
             ("{name}", "it"),
             ("{folder}", &self.image_id),
+            ("{number}", "1"),
         ]
         .into_iter()
         .fold(template.to_owned(), |filled, (name, value)| filled.replace(name, value))
@@ -125,6 +126,7 @@ fn questions() -> BTreeMap<&'static str, Vec<Question>> {
         "get_gallery",
         "estimate_order",
         "get_experiment",
+        "list_gallery_changes",
         "list_gallery_images",
         "remove_gallery_image",
         "get_gallery_image",
@@ -185,13 +187,10 @@ fn questions() -> BTreeMap<&'static str, Vec<Question>> {
     // Not the path's own key, which names an upload.
     all.insert("delete_upload", vec![plain()]);
     all.insert("get_upload", vec![plain()]);
-    all.insert(
-        "put_incoming_file",
-        vec![Question {
-            query: "policy=abc&signature=def",
-            body: Some(("application/octet-stream", json!("{image_id}"))),
-        }],
-    );
+    for id in ["put_incoming_file", "put_incoming_part"] {
+        let file = ("application/octet-stream", json!("{image_id}"));
+        all.insert(id, vec![Question { query: "policy=abc&signature=def", body: Some(file) }]);
+    }
     for id in ["post_incoming_form", "create_upload"] {
         all.insert(id, vec![Question { query: "", body: Some(("multipart/form-data; boundary=x", json!("--x--"))) }]);
     }
@@ -216,6 +215,8 @@ fn questions() -> BTreeMap<&'static str, Vec<Question>> {
     all.insert("set_gallery_rules", vec![json_body(json!({"pins": []})), json_body(json!({"pins": 1}))]);
     all.insert("create_image", vec![json_body(image())]);
     all.insert("create_images", vec![json_body(batch())]);
+    let part_numbers = [json!([1]), json!([0])].map(|numbers| json_body(json!({ "numbers": numbers })));
+    all.insert("create_part_links", part_numbers.into());
     all.insert("update_image", vec![json_body(json!({"tags": ["mine"]})), json_body(json!({"tags": 1}))]);
     all.insert("create_project", vec![json_body(json!({"name": "a"}))]);
     all.insert("update_project", vec![json_body(json!({"name": "mine"})), json_body(json!({"tier": "business"}))]);

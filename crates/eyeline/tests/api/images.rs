@@ -452,6 +452,10 @@ async fn a_patch_changes_what_it_names_and_a_delete_leaves_no_object() {
     let change = json!({"tags": ["a"], "metadata": {"k": [1]}, "access_tier": "premium"});
     let changed = server.write("PATCH", &path, &tenant.secret_key, &change).await.json();
     assert_eq!(changed["link"], "https://shop.example/1");
+    for name in [json!("Boots"), json!(null)] {
+        let changed = server.write("PATCH", &path, &tenant.secret_key, &json!({"name": name})).await.json();
+        assert_eq!((&changed["name"], &changed["link"]), (&name, &json!("https://shop.example/1")));
+    }
     let changed = server.write("PATCH", &path, &tenant.secret_key, &json!({"link": null})).await.json();
     assert_eq!((&changed["link"], &changed["tags"]), (&Value::Null, &json!(["a"])));
     assert_eq!((&changed["metadata"], &changed["access_tier"]), (&json!({"k": [1]}), &json!("premium")));
@@ -501,7 +505,7 @@ async fn a_file_that_is_sent_anew_ends_the_transfer_that_hangs() {
     let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(&FILE[..10]))]).chain(stream::pending());
     let hanging = request("PUT", path_of(&text(&put, "upload_link")), "").header("content-type", "image/jpeg");
     let mut hanging = Box::pin(server.send(hanging.body(Body::from_stream(half)).expect("a request")));
-    while !server.app.transfers.is_open(text(&put, "image_id").parse().expect("an id")) {
+    while !server.app.transfers.is_open(text(&put, "image_id").parse().expect("an id"), None) {
         assert!(futures::poll!(&mut hanging).is_pending());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -2,7 +2,7 @@ use std::io::Read as _;
 
 use axum::body::Body;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{ADMIN_KEY, Server, request};
@@ -77,6 +77,34 @@ async fn scripts_for_pages_of_others_load_from_any_origin_and_are_kept_for_a_whi
 }
 
 #[tokio::test]
+async fn an_address_without_anything_is_a_page_for_people_and_a_problem_for_programs() {
+    let server = Server::start().await;
+    let ask = async |path: &str, accept: &str| {
+        let asked = request("GET", path, "").header("accept", accept).body(Body::empty()).expect("a request");
+        let answer = server.send(asked).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        answer
+    };
+    let page = ask("/nothing", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let html = String::from_utf8(page.body).expect("text");
+    assert!(html.contains("There is nothing at this address") && html.contains("href=\"/\""), "{html}");
+    for (path, accept) in [("/nothing", "*/*"), ("/api/v1/nothing", "text/html"), ("/nothing", "application/json")] {
+        let problem = ask(path, accept).await;
+        assert_eq!(problem.header("content-type"), "application/problem+json", "{path} {accept}");
+        assert_eq!(problem.json()["detail"], "There is nothing at this address.");
+    }
+}
+
+#[tokio::test]
+async fn the_licences_of_the_parts_are_served() {
+    let server = Server::start().await;
+    let licences = server.get("/licenses.txt", "").await;
+    assert_eq!((licences.status, licences.header("content-type")), (StatusCode::OK, "text/plain; charset=utf-8"));
+    assert!(String::from_utf8(licences.body).expect("text").contains("preact"));
+}
+
+#[tokio::test]
 async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
     let server = Server::start().await;
     for number in 0..20 {
@@ -89,25 +117,88 @@ async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
     };
     for path in ["/", "/docs", "/app/docs.js", "/eyeline.js", "/api/v1/projects", "/api/v1/openapi.json"] {
         let plain = server.send(ask(path, &[])).await;
-        let packed = server.send(ask(path, &[("accept-encoding", "br, gzip")])).await;
-        assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), ("", "gzip"), "{path}");
-        assert!(packed.body.len() < plain.body.len() * 2 / 3, "{path}: {} bytes", packed.body.len());
-        let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).expect("gzip");
-        assert_eq!(unpacked, plain.body, "{path}");
-        for answer in [&plain, &packed] {
-            let vary = answer.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
-            assert!(vary.flat_map(|names| names.split(", ")).any(|name| name == "accept-encoding"), "{path}");
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+        for (accepted, coding) in [("gzip, deflate, br, zstd", "br"), ("br;q=0.5, gzip;q=0.8", "gzip"), ("*", "br")] {
+            let packed = server.send(ask(path, &[("accept-encoding", accepted)])).await;
+            assert_eq!(packed.header("content-encoding"), coding, "{path}");
+            assert!(packed.body.len() < plain.body.len() * 2 / 3, "{path}: {} bytes", packed.body.len());
+            assert_eq!(packed.header("content-length"), "", "{path}: the connection states the length");
+            assert_eq!(unpacked(coding, &packed.body), plain.body, "{path}");
+            for answer in [&plain, &packed] {
+                let vary = answer.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
+                assert!(vary.flat_map(|names| names.split(", ")).any(|name| name == "accept-encoding"), "{path}");
+            }
+            assert_eq!(packed.header("etag"), format!("W/{}", plain.header("etag")), "{path}");
+            let tag = packed.header("etag");
+            let again = server.send(ask(path, &[("accept-encoding", accepted), ("if-none-match", tag)])).await;
+            assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
         }
-        assert_eq!(packed.header("etag"), format!("W/{}", plain.header("etag")), "{path}");
-        let again =
-            server.send(ask(path, &[("accept-encoding", "gzip"), ("if-none-match", packed.header("etag"))])).await;
-        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
     }
-    for (path, accepted) in [("/api/v1/projects", "gzip;q=0"), ("/healthz", "gzip")] {
+    for (path, accepted) in [
+        ("/api/v1/projects", "gzip;q=0, br;q=0"),
+        ("/api/v1/projects", "br;q=0.1, identity"),
+        ("/eyeline.js", "br;q=0.1, identity"),
+        ("/eyeline.js", "zstd"),
+        ("/healthz", "gzip, br"),
+        ("/app/icon.svg", "gzip, br"),
+    ] {
         let plain = server.send(ask(path, &[("accept-encoding", accepted)])).await;
         assert_eq!(plain.header("content-encoding"), "", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_states_its_length_also_to_head() {
+    let server = Server::start().await;
+    let address = server.listen().await;
+    let client = reqwest::Client::builder().build().expect("a client");
+    for path in ["/docs", "/api/v1/openapi.json"] {
+        let lengths = async |method: &str| {
+            let asked = client.request(method.parse().expect("a method"), format!("http://{address}{path}"));
+            let answer = asked.header("accept-encoding", "br").send().await.expect("an answer");
+            assert_eq!(answer.headers()["content-encoding"], "br", "{method} {path}");
+            let stated: usize = answer.headers()["content-length"].to_str().expect("text").parse().expect("a number");
+            (stated, answer.bytes().await.expect("a body").len())
+        };
+        let (stated, sent) = lengths("GET").await;
+        assert_eq!(stated, sent, "{path}");
+        assert_eq!(lengths("HEAD").await, (sent, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_is_the_same_compressed() {
+    let server = Server::start().await;
+    let tenant = server.tenant("shop").await;
+    let event = |number: u32| {
+        let text: String = (0..5_000).map(|at| char::from(b'a' + (at * at % (number + 7) % 26) as u8)).collect();
+        json!({
+            "session_id": Uuid::from_u128(1), "category": "shop", "name": "view", "data": {"text": text},
+            "timestamp": "2026-11-02T10:00:00Z"
+        })
+    };
+    let events: Vec<Value> = (0..100).map(event).collect();
+    server.post("/api/v1/events/batch", &tenant.secret_key, &json!(events)).await;
+    server.apply_events().await;
+    let path = format!("/api/v1/events?project_id={}&limit=100", tenant.project_id);
+    let plain = server.get(&path, &tenant.secret_key).await.body;
+    assert!(plain.len() > 500_000, "{} bytes", plain.len());
+    for coding in ["br", "gzip"] {
+        let asked = request("GET", &path, &tenant.secret_key).header("accept-encoding", coding);
+        let packed = server.send(asked.body(Body::empty()).expect("a request")).await;
+        assert_eq!(packed.header("content-encoding"), coding);
+        assert!(unpacked(coding, &packed.body) == plain, "{coding}");
+    }
+}
+
+fn unpacked(coding: &str, packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let read = match coding {
+        "br" => brotli::Decompressor::new(packed, 4096).read_to_end(&mut plain),
+        _ => flate2::read::GzDecoder::new(packed).read_to_end(&mut plain),
+    };
+    read.expect("a whole compressed text");
+    plain
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ async fn a_photo_gets_every_version_under_links_that_need_no_credential() {
     let image = upload(&server, &tenant, &file, json!({})).await;
     assert_eq!(image["state"], "done", "{image}");
     assert_eq!((&image["width"], &image["height"], &image["bytes"]), (&json!(1000), &json!(700), &json!(file.len())));
+    let times = ["created_at", "arrived_at", "prepared_at", "updated_at"].map(|name| text(&image, name));
+    assert!(times.is_sorted(), "the way of an image: {times:?}");
     let sizes: Vec<Value> = image["renditions"]
         .as_array()
         .expect("renditions")

@@ -273,6 +273,37 @@ async fn other_processes_serve_the_orders_of_the_owner_under_the_same_ids() {
         // An order that it never published is pending.
         let pending = other.get(&fresh, &key).await;
         assert_eq!(pending.status, StatusCode::SERVICE_UNAVAILABLE, "{pending:?}");
-        assert!(!pending.header("retry-after").is_empty());
+        assert_eq!((&pending.json()["code"], pending.header("retry-after")), (&json!("order_pending"), "1"));
     }
+}
+
+#[tokio::test]
+async fn at_most_eight_orders_by_other_strategies_are_held_and_the_least_recently_served_goes_first() {
+    let shop = Shop::open_with(share_secret).await;
+    shop.load_pictures(30).await;
+    let order_of = async |query: &str| shop.page(&format!("limit=2&{query}")).await["order_id"].clone();
+    let own = order_of("").await;
+    let singles = ["newest", "weight_decay", "trending", "ctr", "interest_fixed", "manual"];
+    let mut extra: Vec<String> = singles.iter().map(|strategy| format!("order={strategy}")).collect();
+    extra.extend(["order=interest", "order=random"].map(str::to_owned));
+    let mut held = Vec::new();
+    for query in &extra {
+        held.push(order_of(query).await);
+    }
+    for (query, order_id) in extra.iter().zip(&held) {
+        assert_eq!(order_of(query).await, *order_id, "{query} is held");
+    }
+    let cursor = string(&shop.page("limit=2&order=newest").await["next_cursor"]);
+    for (query, order_id) in extra.iter().zip(&held) {
+        assert_eq!(order_of(query).await, *order_id, "{query} is held");
+    }
+    // Sessions see one of four orders by `interest`: one of these needs a ninth place, and that of `newest` is the oldest.
+    for session in 0..20 {
+        order_of(&format!("order=interest&session_id={}", uuid::Uuid::from_u128(session))).await;
+    }
+    assert_eq!(order_of("order=random").await, held[7], "it was served later than three others");
+    assert_ne!(order_of("order=newest").await, held[0], "it was made anew");
+    assert_eq!(order_of("").await, own, "the gallery's own is no extra one");
+    let next = shop.page(&format!("limit=2&cursor={cursor}")).await;
+    assert_eq!((&next["order_id"], &next["restarted"]), (&held[0], &Value::Null), "cursors go on in its record");
 }

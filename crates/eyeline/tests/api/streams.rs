@@ -51,6 +51,7 @@ async fn make_unheard_news(app: &App, project_id: ProjectId, count: usize) -> u6
         stated_sha256: None,
         stated_type: None,
         incoming_key: ObjectKey::incoming(),
+        in_parts: None,
         link_expires_at: app.clock.now(),
         gallery_id: None,
         visibility: Visibility::Public,

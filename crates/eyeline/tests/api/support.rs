@@ -16,10 +16,12 @@ use eyeline::settings::Settings;
 use eyeline_contract::{Contract, Exchange};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+use uuid::Uuid;
 
 pub const ADMIN_KEY: &str = "eyl_admin_for_tests_only_0000";
 
@@ -184,6 +186,17 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
+}
+
+/// The URL of a new database in the PostgreSQL of `EYELINE_TEST_POSTGRES_URL`.
+pub async fn new_database() -> String {
+    let admin_url = std::env::var("EYELINE_TEST_POSTGRES_URL")
+        .expect("EYELINE_TEST_POSTGRES_URL has to name a PostgreSQL: run the tests through scripts/with-postgres");
+    let mut admin = PgConnection::connect(&admin_url).await.expect("the PostgreSQL of EYELINE_TEST_POSTGRES_URL");
+    let name = format!("test_{}", Uuid::new_v4().simple());
+    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database for the test");
+    let (server, _) = admin_url.rsplit_once('/').expect("a URL that ends with the name of a database");
+    format!("{server}/{name}")
 }
 
 /// A project with an application, and its clients' credentials.

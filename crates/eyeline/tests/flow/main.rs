@@ -1,5 +1,6 @@
 //! The steps of the flow without HTTP, one file for each step: on embedded engines, and with several owners on
-//! PostgreSQL too, the server in `EYELINE_TEST_POSTGRES_URL`; `scripts/with-postgres` starts one.
+//! PostgreSQL and NATS too, the servers in `EYELINE_TEST_POSTGRES_URL` and `EYELINE_TEST_NATS_URL`;
+//! `scripts/with-postgres` and `scripts/with-nats` start them.
 
 mod events;
 mod owners;

@@ -1,4 +1,5 @@
-//! Several processes over one catalog, one objects folder and one shared inbox of four partitions.
+//! Several processes over one catalog, one objects folder and one shared inbox of four partitions: embedded, and in
+//! NATS, the server in `EYELINE_TEST_NATS_URL`.
 
 use std::ops::Deref;
 use std::pin::Pin;
@@ -39,6 +40,15 @@ struct SharedInbox {
 }
 
 impl SharedInbox {
+    async fn open(folder: &tempfile::TempDir) -> Arc<dyn Inbox> {
+        let mut partitions = Vec::new();
+        for partition in 0..PARTITIONS {
+            let url = format!("sqlite:{}", folder.path().join(format!("inbox-{partition}.sqlite")).display());
+            partitions.push(inbox::open(&url).await.expect("an open inbox"));
+        }
+        Arc::new(SharedInbox { id: Uuid::new_v4(), partitions })
+    }
+
     fn of(&self, partition: u32) -> &dyn Inbox {
         &*self.partitions[partition as usize]
     }
@@ -120,21 +130,34 @@ fn image(partition: u32) -> ImageId {
     ImageId(Uuid::from_u128(500 + u128::from(partition)))
 }
 
-/// Runs `test` on a set whose catalog is SQLite, then on one with PostgreSQL.
+/// Runs `test` on a set whose catalog is SQLite, then on one with PostgreSQL, then on PostgreSQL and NATS.
 pub async fn on_every_set(test: impl AsyncFn(Set)) {
     eprintln!("on SQLite:");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let set = Set::new(&format!("sqlite:{}", folder.path().join("catalog.sqlite").display())).await;
+    let inbox = SharedInbox::open(&folder).await;
+    let set = Set::new(&format!("sqlite:{}", folder.path().join("catalog.sqlite").display()), inbox).await;
     Box::pin(test(set)).await;
 
     eprintln!("on PostgreSQL:");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    on_postgres(&test, SharedInbox::open(&folder).await).await;
+
+    eprintln!("on PostgreSQL and NATS:");
+    let server = std::env::var("EYELINE_TEST_NATS_URL")
+        .expect("EYELINE_TEST_NATS_URL has to name a NATS: run the tests through scripts/with-nats");
+    let stream = Uuid::new_v4().simple();
+    let url = format!("{server}?stream=test-{stream}&partitions={PARTITIONS}&mb=256");
+    on_postgres(&test, inbox::open(&url).await.expect("an open inbox")).await;
+}
+
+async fn on_postgres(test: &impl AsyncFn(Set), inbox: Arc<dyn Inbox>) {
     let admin_url = std::env::var("EYELINE_TEST_POSTGRES_URL")
         .expect("EYELINE_TEST_POSTGRES_URL has to name a PostgreSQL: run the tests through scripts/with-postgres");
     let mut admin = PgConnection::connect(&admin_url).await.expect("the PostgreSQL of EYELINE_TEST_POSTGRES_URL");
     let name = format!("test_{}", Uuid::new_v4().simple());
     admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database for the test");
     let (server, _) = admin_url.rsplit_once('/').expect("a URL that ends with the name of a database");
-    let set = Set::new(&format!("{server}/{name}")).await;
+    let set = Set::new(&format!("{server}/{name}"), inbox).await;
     Box::pin(test(set)).await;
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("dropping the database");
 }
@@ -148,13 +171,8 @@ impl Deref for Set {
 }
 
 impl Set {
-    async fn new(catalog_url: &str) -> Self {
+    async fn new(catalog_url: &str, inbox: Arc<dyn Inbox>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut partitions = Vec::new();
-        for partition in 0..PARTITIONS {
-            let url = format!("sqlite:{}", folder.path().join(format!("inbox-{partition}.sqlite")).display());
-            partitions.push(inbox::open(&url).await.expect("an open inbox"));
-        }
         let settings = Settings {
             data: folder.path().to_owned(),
             catalog_url: Some(catalog_url.to_owned()),
@@ -163,7 +181,6 @@ impl Set {
         let engines = Engines::open(&settings, &secrets()).await.expect("open engines");
         // Tests look behind the catalog's use cases, through the connections of all processes.
         let db = Db::open(catalog_url).await.expect("an open database");
-        let inbox = Arc::new(SharedInbox { id: Uuid::new_v4(), partitions });
         let engines = Engines { catalog: Catalog::from(db.clone()), inbox, ..engines };
         let set = Set { db, engines, clock: Clock::default(), _folder: folder };
         let project = "INSERT INTO projects (project_id, name, tier, created_at) VALUES ($1, 'p', 'business', 0)";

@@ -52,5 +52,5 @@ const COLUMNS = [
   { title: text.columns.received, cell: ({ received_at }: Event) => <Time at={received_at} relative /> },
   { title: text.columns.type, cell: ({ event_id, application, category, name }: Event) => <a href={hrefWith({ event: event_id, application })}>{category} / {name}</a> },
   { title: text.columns.data, cell: ({ data }: Event) => <code class="clip">{JSON.stringify(data)}</code> },
-  { title: text.columns.session, cell: ({ session_id }: Event) => <a class="clip" href={hrefWith({ session_id })} title={session_id}>{session_id.slice(-12)}</a> },
+  { title: text.columns.session, isWideOnly: true, cell: ({ session_id }: Event) => <a class="clip" href={hrefWith({ session_id })} title={session_id}>{session_id.slice(-12)}</a> },
 ];

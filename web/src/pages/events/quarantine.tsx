@@ -48,7 +48,7 @@ const CAUSES = [
   { title: text.columns.type, cell: (cause: Cause) => <a href={hrefOf(cause)}>{cause.category} / {cause.name}</a> },
   { title: text.columns.reason, cell: ({ reason }: Cause) => text.reasons[reason] },
   { title: text.columns.events, isNumber: true, cell: ({ events }: Cause) => number(events) },
-  { title: text.columns.first, cell: ({ first_at }: Cause) => <Time at={first_at} relative /> },
+  { title: text.columns.first, isWideOnly: true, cell: ({ first_at }: Cause) => <Time at={first_at} relative /> },
   { title: text.columns.last, cell: ({ last_at }: Cause) => <Time at={last_at} relative /> },
 ];
 

@@ -60,7 +60,7 @@ export function Types() {
 const COLUMNS = [
   { title: text.columns.type, cell: ({ category, name }: Row) => <a href={href(['events', 'types', category, name])}>{category} / {name}</a> },
   { title: text.columns.schema, cell: ({ schema, version }: Row) => (schema ? text.version(version ?? 1) : text.anyObject) },
-  { title: text.columns.onInvalid, cell: ({ on_invalid }: Row) => (on_invalid === null ? text.undeclared : text.onInvalid[on_invalid as 'reject' | 'quarantine']) },
+  { title: text.columns.onInvalid, isWideOnly: true, cell: ({ on_invalid }: Row) => (on_invalid === null ? text.undeclared : text.onInvalid[on_invalid as 'reject' | 'quarantine']) },
   { title: text.columns.events, isNumber: true, cell: ({ events }: Row) => number(events) },
   {
     title: text.columns.failed, isNumber: true,

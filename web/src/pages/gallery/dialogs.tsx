@@ -62,20 +62,27 @@ export function EditGallery({ shown, onClose }: { shown: Gallery; onClose: () =>
   );
 }
 
+/** The choice of a gallery that is made with the move. */
+const NEW = 'new';
+
 export function MoveImages({ ids, from, onClose, onMoved }: { ids: string[]; from: string; onClose: () => void; onMoved: () => void }) {
   const others = (galleries.value ?? []).filter(({ gallery_id }) => gallery_id !== from);
-  const go = async ({ to, keep }: Record<string, string>) => {
-    await move(ids, from, others.find(({ gallery_id }) => gallery_id === to)!, keep === 'on', onMoved);
+  const [to, setTo] = useState(others[0]?.gallery_id ?? NEW);
+  const go = async ({ name, keep }: Record<string, string>) => {
+    const known = others.find(({ gallery_id }) => gallery_id === to);
+    const target = known ?? (await api.post('/galleries', { body: { project_id: projectId.value!, name: name!.trim() } }));
+    await move(ids, from, target, keep === 'on', onMoved);
+    keepGallery(target);
     onClose();
   };
+  const options: [string, string][] = [...others.map(({ gallery_id, name }): [string, string] => [gallery_id, name]), [NEW, words.photo.moveNew]];
   return (
     <Dialog title={words.photo.moveTitle(ids.length)} onClose={onClose}>
-      {others.length === 0 ? <p>{words.photo.moveNone}</p> : (
-        <Form onSubmit={go} submit={words.photo.move.replace('…', '')} onCancel={onClose}>
-          <SelectField name="to" label={words.photo.moveTo} options={others.map(({ gallery_id, name }) => [gallery_id, name])} />
-          <label class="check"><input type="checkbox" name="keep" />{words.photo.copyTo}</label>
-        </Form>
-      )}
+      <Form onSubmit={go} submit={words.photo.move.replace('…', '')} onCancel={onClose}>
+        <SelectField name="to" label={words.photo.moveTo} options={options} value={to} onChange={setTo} />
+        {to === NEW && <TextField name="name" label={words.photo.moveNewName} maxLength={200} autofocus />}
+        <label class="check"><input type="checkbox" name="keep" />{words.photo.copyTo}</label>
+      </Form>
     </Dialog>
   );
 }

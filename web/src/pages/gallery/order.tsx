@@ -5,10 +5,11 @@ import { api, type Schemas } from '../../api/index.js';
 import { change, number, percent } from '../../lib/format.js';
 import { notify } from '../../state/notices.js';
 import { keepGallery, type Gallery } from '../../state/project.js';
-import { Field, Form, SelectField, TextField } from '../../ui/form.js';
+import { CheckField, Form, SelectField, TextField } from '../../ui/form.js';
 import { Action, Loaded } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
+import { Arrange } from './arrange.js';
 import { RulesEditor } from './rules.js';
 
 /** The application has a key: it gets every field. */
@@ -39,6 +40,7 @@ interface CardProps {
 }
 
 function StrategyCard({ shown, onSave }: CardProps) {
+  const [isArranging, setArranging] = useState(false);
   const { strategy, view_weight, click_weight, half_life } = shown.ranking;
   const save = async (values: Record<string, string>) => onSave({
     view_weight: Number(values['view_weight']), click_weight: Number(values['click_weight']),
@@ -51,6 +53,7 @@ function StrategyCard({ shown, onSave }: CardProps) {
         {STRATEGIES.map((each) => (
           <li key={each} class={each === strategy ? 'chosen' : undefined}>
             <div><strong>{text.strategies[each].name}</strong><p class="hint">{text.strategies[each].text}</p></div>
+            {each === 'manual' && <button type="button" class="quiet" onClick={() => setArranging(true)}>{text.arrange.open}</button>}
             {each === strategy ? <span class="good">{text.inUse}</span> : <Other galleryId={shown.gallery_id} strategy={each} onChoose={() => onSave({ strategy: each })} />}
           </li>
         ))}
@@ -63,6 +66,7 @@ function StrategyCard({ shown, onSave }: CardProps) {
           <TextField name="half_life" label={text.halfLife} type="number" min={0} step="any" placeholder="14" defaultValue={half_life === null ? '' : String(half_life)} />
         </Form>
       </details>
+      {isArranging && <Arrange galleryId={shown.gallery_id} strategy={strategy} use={(wanted) => onSave({ strategy: wanted })} onClose={() => setArranging(false)} />}
     </section>
   );
 }
@@ -106,7 +110,7 @@ function HoldoutCard({ shown, onSave }: CardProps) {
       <Form onSubmit={save} submit={words.save}>
         <TextField name="holdout_percent" label={text.holdoutPercent} type="number" min={0} max={50} defaultValue={String(holdout_percent)} />
         <SelectField name="holdout_control" label={text.holdoutControl} value={holdout_control} options={Object.entries(text.controls)} />
-        <Field name="guard" label={text.guard} hint={text.guardHint}>{(control) => <input {...control} type="checkbox" class="switch" defaultChecked={guard} />}</Field>
+        <CheckField name="guard" label={text.guard} hint={text.guardHint} isOn={guard} />
       </Form>
       {holdout_percent > 0 && <Loaded load={load}>{(found) => <Result found={found} />}</Loaded>}
     </section>

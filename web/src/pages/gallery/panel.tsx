@@ -76,8 +76,9 @@ export function PhotoPanel({ open, item, onGone }: { open: OpenGallery; item: It
 }
 
 export function Details({ image, onSaved }: { image: Image; onSaved: (image: Image) => void }) {
-  const save = async ({ link, tags, visibility, access_tier }: Record<string, string>) => {
+  const save = async ({ name, link, tags, visibility, access_tier }: Record<string, string>) => {
     const body = {
+      name: name!.trim() || null,
       link: link!.trim() || null,
       tags: tags!.split(',').map((tag) => tag.trim()).filter(Boolean),
       visibility: visibility as Image['visibility'],
@@ -89,6 +90,7 @@ export function Details({ image, onSaved }: { image: Image; onSaved: (image: Ima
   return (
     <>
       <Form onSubmit={save} submit={words.save}>
+        <TextField name="name" label={text.name} hint={text.nameHint} maxLength={500} defaultValue={image.name ?? ''} placeholder={image.filename} />
         <TextField name="link" label={text.link} hint={text.linkHint} type="url" inputMode="url" placeholder="https://" defaultValue={image.link ?? ''} />
         <TextField name="tags" label={text.tags} hint={text.tagsHint} defaultValue={image.tags.join(', ')} />
         <SelectField name="visibility" label={text.visibility} value={image.visibility} options={Object.entries(words.gallery.visibilities)} />

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { PAGE } from '../../lib/order.js';
 import { demoApplication, type Gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';
-import { Copyable, Empty, Icon, Loading, Problem, Segments } from '../../ui/index.js';
+import { Copyable, Empty, Icon, Loading, Problem, Choice } from '../../ui/index.js';
 import { words } from '../../words/index.js';
 import { hide, remove } from './actions.js';
 import { MoveImages } from './dialogs.js';
@@ -29,9 +29,9 @@ export function Photos({ shown }: { shown: Gallery }) {
   const hint = demoApplication.value ? text.hintDemo : text.hint;
   return (
     <>
-      <div class="bar">
+      <div class="bar" hidden={list.loaded && items.length === 0}>
         <Legend />
-        <div class="right"><Segments label={text.orderLabel} name="order" options={orders} value={order ?? ''} onChange={(value) => go(hrefWith({ order: value || null }))} /></div>
+        <div class="right"><Choice label={text.orderLabel} name="order" options={orders} value={order ?? ''} onChange={(value) => go(hrefWith({ order: value || null }))} /></div>
       </div>
       {items.length > 1 && list.strategy && <p class="hint">{hint(text.strategies[list.strategy] ?? list.strategy)}</p>}
       {list.error ? <Problem error={list.error} retry={() => void list.refresh()} /> : null}

@@ -5,9 +5,10 @@ import { api, type Schemas } from '../../api/index.js';
 import { bytes } from '../../lib/format.js';
 import { onNews } from '../../state/live.js';
 import { attempt, undoable } from '../../state/notices.js';
+import { galleries } from '../../state/project.js';
 import { go, href, hrefWith, param, projectId } from '../../state/route.js';
 import { FilterField } from '../../ui/form.js';
-import { Empty, Icon, Loaded, Segments, Table, Time } from '../../ui/index.js';
+import { Empty, Icon, Loaded, Choice, Table, Time } from '../../ui/index.js';
 import { useList } from '../../ui/load.js';
 import { words } from '../../words/index.js';
 import { ImageDialog, isRetried, Retry } from './image.js';
@@ -22,18 +23,19 @@ export function ImagesPage() {
   const state = STATES.find((each) => each === param('state'));
   const tag = param('tag');
   const name = param('name');
+  const inGallery = param('gallery');
   const path = { project_id: projectId.value! };
   const read = async (cursor: string | undefined, only = state) => {
-    const page = await api.get('/projects/{project_id}/images', { path, query: { state: only, tag: tag ?? undefined, name: name ?? undefined, cursor, limit: PAGE } });
+    const page = await api.get('/projects/{project_id}/images', { path, query: { state: only, tag: tag ?? undefined, name: name ?? undefined, gallery_id: inGallery ?? undefined, cursor, limit: PAGE } });
     return { entries: page.images, next: page.next_cursor };
   };
-  const list = useList<Image>(JSON.stringify([projectId.value, state, tag, name]), read);
-  const failed = useList<Image>(state ? null : JSON.stringify([projectId.value, 'failed', tag, name]), (cursor) => read(cursor, 'error'));
+  const list = useList<Image>(JSON.stringify([projectId.value, state, tag, name, inGallery]), read);
+  const failed = useList<Image>(state ? null : JSON.stringify([projectId.value, 'failed', tag, name, inGallery]), (cursor) => read(cursor, 'error'));
   const [gone, setGone] = useState<Set<string>>(new Set());
   const reload = () => (list.reload(), state || failed.reload());
   useEffect(() => onNews((message) => {
     if (message.type === 'image.state' && (message.state === 'done' || message.state === 'error')) reload();
-  }, reload), [state, tag, name]);
+  }, reload), [state, tag, name, inGallery]);
   const remove = (image: Image) => {
     setGone(new Set([...gone, image.image_id]));
     const restore = () => setGone((before) => new Set([...before].filter((id) => id !== image.image_id)));
@@ -46,7 +48,13 @@ export function ImagesPage() {
     <div class="page">
       <div class="bar page-head"><h2 class="title">{words.nav.images}</h2></div>
       <div class="bar filters">
-        <Segments label={text.state} name="state" value={state ?? ''} onChange={(value) => go(hrefWith({ state: value || null }))} options={[['', text.all], ...STATES.map((each): [string, string] => [each, text.states[each]])]} />
+        <Choice label={text.state} name="state" value={state ?? ''} onChange={(value) => go(hrefWith({ state: value || null }))} options={[['', text.all], ...STATES.map((each): [string, string] => [each, text.states[each]])]} />
+        <label><span>{text.gallery}</span>
+          <select value={inGallery ?? ''} onChange={(event) => go(hrefWith({ gallery: event.currentTarget.value || null }))}>
+            <option value="">{text.everyGallery}</option>
+            {(galleries.value ?? []).map(({ gallery_id, name: title }) => <option key={gallery_id} value={gallery_id}>{title}</option>)}
+          </select>
+        </label>
         <FilterField label={text.tag} value={tag ?? ''} maxLength={100} onChange={(wanted) => go(hrefWith({ tag: wanted || null }))} />
         <FilterField label={text.name} value={name ?? ''} maxLength={100} onChange={(wanted) => go(hrefWith({ name: wanted || null }))} />
       </div>
@@ -60,7 +68,7 @@ export function ImagesPage() {
         {() => {
           const images = shown(list.entries).filter((image) => state || image.state !== 'error');
           if (images.length === 0 && failures.length > 0) return null;
-          if (images.length === 0) return <Empty title={state || tag || name ? text.noneFiltered : text.none}><p>{words.gallery.emptyText}</p></Empty>;
+          if (images.length === 0) return <Empty title={state || tag || name || inGallery ? text.noneFiltered : text.none}><p>{words.gallery.emptyText}</p></Empty>;
           return <Rows caption={words.nav.images} images={images} more={list.more} onRemove={remove} onChanged={reload} />;
         }}
       </Loaded>
@@ -83,12 +91,12 @@ function Rows({ caption, images, more, onRemove, onChanged }: RowsProps) {
       caption={caption} rows={images} more={more} isLong rowKey={({ image_id }) => image_id}
       columns={[
         { title: text.picture, width: '84px', cell: (image) => <Thumb image={image} /> },
-        { title: text.name, cell: ({ image_id, filename, tags }) => <><a class="name" href={hrefWith({ image: image_id })}>{filename}</a><span class="tags">{tags.map((each) => <a key={each} href={href(['images'], { tag: each })}>{each}</a>)}</span></> },
-        { title: text.state, width: '26%', cell: ({ state, error }) => <><span class={`state ${state}`}>{text.states[state]}</span>{error && <p class="problem">{error}</p>}</> },
-        { title: text.size, width: '16%', cell: ({ width, height, bytes: size }) => [width && height ? `${width} × ${height}` : '', size ? bytes(size) : ''].filter(Boolean).join(' · ') || '–' },
-        { title: text.added, width: '13%', cell: ({ created_at }) => <Time at={created_at} relative /> },
+        { title: text.name, cell: ({ image_id, name, filename, tags }) => <><a class="name" href={hrefWith({ image: image_id })}>{name || filename}</a><span class="tags">{tags.map((each) => <a key={each} href={href(['images'], { tag: each })}>{each}</a>)}</span></> },
+        { title: text.state, width: '34%', cell: ({ state, error }) => <><span class={`state ${state}`}>{text.states[state]}</span>{error && <p class="problem">{error}</p>}</> },
+        { title: text.size, width: '16%', isWideOnly: true, cell: ({ width, height, bytes: size }) => [width && height ? `${width} × ${height}` : '', size ? bytes(size) : ''].filter(Boolean).join(' · ') || '–' },
+        { title: text.added, width: '13%', isWideOnly: true, cell: ({ created_at }) => <Time at={created_at} relative /> },
         {
-          title: text.actions, width: '190px',
+          title: text.actions, width: '190px', isNumber: true, isWideOnly: true,
           cell: (image) => (
             <div class="line tight">
               {isRetried(image) && <Retry image={image} onChanged={onChanged} />}

@@ -1,4 +1,4 @@
-/** The times of an image's link, first view and first click, as a waterfall. */
+/** The way of an image as a waterfall: its link, its file, its versions, its first view and its first click. */
 
 import { api, type Schemas } from '../../api/index.js';
 import { lasted } from '../../lib/format.js';
@@ -12,7 +12,7 @@ const text = words.images.journey;
 const question = (imageId: string) => `SELECT min(timestamp) FILTER (WHERE name = 'view') AS view, min(timestamp) FILTER (WHERE name = 'click') AS click
 FROM events WHERE category = 'gallery' AND data->>'image_id' = '${imageId}'`;
 
-export function Journey({ image: { image_id, project_id, created_at } }: { image: Schemas['Image'] }) {
+export function Journey({ image: { image_id, project_id, created_at, arrived_at, prepared_at, url } }: { image: Schemas['Image'] }) {
   const load = useLoad<{ view: string | null; click: string | null }>(image_id, async () => {
     const { rows } = await api.post('/analytics/sql', { body: { project_id, query: question(image_id) } });
     return rows[0] as { view: string | null; click: string | null };
@@ -22,7 +22,9 @@ export function Journey({ image: { image_id, project_id, created_at } }: { image
       <h3>{text.title}</h3>
       <Loaded load={load}>
         {({ view, click }) => {
-          const steps = [['link', created_at], ['view', view], ['click', click]] as const;
+          // A picture of a dataset is served from its own address.
+          const made = url ? [] : ([['arrived', arrived_at], ['prepared', prepared_at]] as const);
+          const steps = [['link', created_at], ...made, ['view', view], ['click', click]] as const;
           const times = steps.flatMap(([, at]) => (at ? [Date.parse(at)] : []));
           const [first, last] = [Math.min(...times), Math.max(...times)];
           const share = (at: string) => (last > first ? (Date.parse(at) - first) / (last - first) : 0);

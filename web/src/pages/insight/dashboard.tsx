@@ -71,7 +71,7 @@ function Answers({ shown, now, before }: { shown: Gallery; now: Numbers; before:
         <Answer label={words.photo.clicks} value={number(total.clicks)} change={changeOf(total.clicks, old.clicks)} />
         <Answer label={text.rate} hint={text.rateHint} value={total.click_rate === null ? '–' : percent(total.click_rate)} change={changeOf(total.click_rate, old.click_rate)} />
       </div>
-      <p class="card"><Lift galleryId={galleryId} experiment={now.usage.experiment} /></p>
+      <p class="card">{total.views === 0 ? <NotSeen galleryId={galleryId} /> : <Lift galleryId={galleryId} experiment={now.usage.experiment} />}</p>
       <section class="card"><h3>{text.overTime}</h3><OverTime shown={shown} now={now.usage} before={before.usage} /></section>
       <div class="cards">
         <section class="card"><h3>{text.best}</h3><Pictures galleryId={galleryId} rows={best} /></section>
@@ -90,6 +90,8 @@ function Answer({ label, hint, value, change: by }: { label: string; hint?: stri
     </div>
   );
 }
+
+const NotSeen = ({ galleryId }: { galleryId: string }) => <span>{text.notSeen} <a href={href(['gallery', galleryId, 'share'])}>{text.shareIt}</a></span>;
 
 /** The effect of the order, or a link that begins to measure it. */
 function Lift({ galleryId, experiment }: { galleryId: string; experiment: Usage['experiment'] }) {
@@ -113,7 +115,8 @@ function OverTime({ shown, now, before }: { shown: Gallery; now: Usage; before: 
     const faint = (label: string, name: 'views' | 'clicks'): Series =>
       ({ label: text.before(label), isFaint: true, values: sums(before, bucketsBefore, name).slice(0, buckets.length) });
     const lines = [line(words.photo.views, 'views'), line(words.photo.clicks, 'clicks')];
-    if (compared) lines.push(faint(words.photo.views, 'views'), faint(words.photo.clicks, 'clicks'));
+    const hasBefore = before.over_time.some(({ views, clicks }) => views + clicks > 0);
+    if (compared && hasBefore) lines.push(faint(words.photo.views, 'views'), faint(words.photo.clicks, 'clicks'));
     return { times: buckets.map((at) => new Date(at).toISOString()), series: lines };
   }, [now, before, compared]);
   const isEmpty = !series.some(({ values }) => values.some((value) => value));

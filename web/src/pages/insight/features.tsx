@@ -29,7 +29,7 @@ export function Features() {
               caption={text.tabs.features} rows={rows} rowKey={({ category, name }) => `${category}/${name}`}
               columns={[
                 { title: text.feature, cell: ({ category, name }) => `${category} / ${name}` },
-                { title: text.share, cell: ({ count }) => <span class="hbar" style={{ width: `${(100 * count) / most}%` }} /> },
+                { title: text.share, isWideOnly: true, cell: ({ count }) => <span class="hbar" style={{ width: `${(100 * count) / most}%` }} /> },
                 { title: text.events, isNumber: true, cell: ({ count }) => number(count) },
                 { title: text.sessions, isNumber: true, cell: ({ sessions }) => number(sessions) },
               ]}

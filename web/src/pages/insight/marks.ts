@@ -1,7 +1,7 @@
-/** Reads a gallery's past from the API: its creation, its dated rules, and images by day. */
+/** Reads a gallery's past from the API: its creation, changes of its settings and rules, dated rules, and images by day. */
 
-import { api } from '../../api/index.js';
-import { marksWithin, ruleMarks, uploadMarks, type Mark } from '../../lib/marks.js';
+import { api, type Schemas } from '../../api/index.js';
+import { changeMarks, marksWithin, ruleMarks, uploadMarks, type Mark } from '../../lib/marks.js';
 import { addDays, type Span } from '../../lib/range.js';
 import type { Gallery } from '../../state/project.js';
 import { words } from '../../words/index.js';
@@ -26,11 +26,33 @@ async function imagesSince(project_id: string, day: string): Promise<{ created: 
   return { created, hasMore: true };
 }
 
+/** Changes of each page that is read. Most galleries have none. */
+const CHANGES = [5, 100];
+
+/** The newest changes of the settings and rules from a day on. */
+async function changesSince(gallery_id: string, day: string) {
+  const changes: Schemas['PastChange'][] = [];
+  const from = addDays(day, -1);
+  let cursor: string | undefined;
+  for (const limit of CHANGES) {
+    const page = await api.get('/galleries/{gallery_id}/changes', { path: { gallery_id }, query: { limit, cursor } });
+    const recent = page.changes.filter(({ changed_at }) => changed_at >= from);
+    changes.push(...recent);
+    if (recent.length < page.changes.length || !page.next_cursor) break;
+    cursor = page.next_cursor;
+  }
+  return changes;
+}
+
 export async function readMarks({ gallery_id, project_id, created_at }: Gallery, span: Span): Promise<Mark[]> {
-  const [rules, { created, hasMore }] = await Promise.all([readRules(gallery_id), imagesSince(project_id, span.from)]);
+  const [rules, changes, { created, hasMore }] = await Promise.all([
+    readRules(gallery_id), changesSince(gallery_id, span.from), imagesSince(project_id, span.from),
+  ]);
   const dated = (['pin', 'boost', 'exclude'] as const).flatMap((kind) =>
     rules[kind].map((rule: { position?: number; factor?: number; from?: string | null; until?: string | null }) =>
       ({ rule, does: words.rules.does[kind](String(rule.position ?? rule.factor ?? '')) })));
-  const all = [{ at: created_at, text: words.insight.marks.created }, ...ruleMarks(dated), ...uploadMarks(created, hasMore, zone())];
+  const all = [
+    { at: created_at, text: words.insight.marks.created }, ...changeMarks(changes, zone()), ...ruleMarks(dated), ...uploadMarks(created, hasMore, zone()),
+  ];
   return marksWithin(all, span, zone());
 }

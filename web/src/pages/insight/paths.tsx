@@ -6,7 +6,7 @@ import { api, type Schemas } from '../../api/index.js';
 import { number } from '../../lib/format.js';
 import { flowOf, type FlowLink, type FlowNode } from '../../lib/insight.js';
 import { go, hrefWith, param, projectId } from '../../state/route.js';
-import { Empty, Loaded, Segments, Table } from '../../ui/index.js';
+import { Empty, Loaded, Choice, Table } from '../../ui/index.js';
 import { useLoad } from '../../ui/load.js';
 import { words } from '../../words/index.js';
 import { RangeBar, scope } from './range.js';
@@ -28,8 +28,8 @@ export function Paths() {
       <div class="bar">
         <RangeBar />
         <div class="right">
-          <Segments label={text.anchor} name="anchor" value={anchor} options={ANCHORS.map((each) => [each, text.anchors[each]])} onChange={(value) => go(hrefWith({ anchor: value }))} />
-          <Segments label={text.depth} name="depth" value={depth} options={DEPTHS.map((each) => [each, text.steps(Number(each))])} onChange={(value) => go(hrefWith({ depth: value }))} />
+          <Choice label={text.anchor} name="anchor" value={anchor} options={ANCHORS.map((each) => [each, text.anchors[each]])} onChange={(value) => go(hrefWith({ anchor: value }))} />
+          <Choice label={text.depth} name="depth" value={depth} options={DEPTHS.map((each) => [each, text.steps(Number(each))])} onChange={(value) => go(hrefWith({ depth: value }))} />
         </div>
       </div>
       <Loaded load={load}>

@@ -21,7 +21,7 @@ const SHOWN = 25;
 const PARALLEL = 6;
 
 const numbers = (most: number): Column<Numbers>[] => [
-  { title: text.share, cell: ({ views }) => <span class="hbar" style={{ width: `${(100 * views) / Math.max(1, most)}%` }} /> },
+  { title: text.share, isWideOnly: true, cell: ({ views }) => <span class="hbar" style={{ width: `${(100 * views) / Math.max(1, most)}%` }} /> },
   { title: words.photo.views, isNumber: true, cell: ({ views }) => number(views) },
   { title: words.photo.clicks, isNumber: true, cell: ({ clicks }) => number(clicks) },
   { title: text.rate, isNumber: true, cell: ({ click_rate }) => (click_rate === null ? '–' : percent(click_rate)) },

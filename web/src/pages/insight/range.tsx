@@ -4,7 +4,7 @@ import { ownZone } from '../../lib/format.js';
 import { addDays, spanOf, today, type Span } from '../../lib/range.js';
 import { galleries, gallery } from '../../state/project.js';
 import { go, hrefWith, param } from '../../state/route.js';
-import { Segments } from '../../ui/index.js';
+import { Choice } from '../../ui/index.js';
 import { words } from '../../words/index.js';
 
 const text = words.insight;
@@ -28,10 +28,10 @@ export function RangeBar({ canCompare = false }: { canCompare?: boolean }) {
     else if (value === 'own') go(hrefWith({ from, to: addDays(to, -1), days: null }));
     else go(hrefWith({ days: value === '7' ? null : value, from: null, to: null }));
   };
-  const zones = [...new Set([ownZone(), 'UTC', zone()])];
+  const zones = [...new Set([ownZone(), 'UTC', zone(), ...Intl.supportedValuesOf('timeZone')])];
   return (
     <div class="bar filters">
-      <Segments label={text.range} name="range" value={isYesterday ? 'yesterday' : isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['yesterday', text.yesterday], ['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
+      <Choice label={text.range} name="range" value={isYesterday ? 'yesterday' : isOwn ? 'own' : (param('days') ?? '7')} onChange={choose} options={[['yesterday', text.yesterday], ['7', text.days(7)], ['30', text.days(30)], ['90', text.days(90)], ['own', text.own]]} />
       {isOwn && (
         <>
           <label><span>{words.from}</span><input type="date" value={from} max={today(zone())} onChange={(event) => go(hrefWith({ from: event.currentTarget.value }))} /></label>

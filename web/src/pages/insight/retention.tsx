@@ -34,7 +34,9 @@ export function Retention() {
                         <tr key={cohort}>
                           <th scope="row">{time(cohort, { dateStyle: 'medium', timeZone: zone() })}</th>
                           <td class="number">{number(visitors)}</td>
-                          {returned.slice(1).map((count, at) => <td key={at} class="number" style={{ '--share': visitors ? count / visitors : 0 }} title={number(count)}>{visitors ? percent(count / visitors) : '–'}</td>)}
+                          {Array.from({ length: later }, (_, at) => returned[at + 1]).map((count, at) => (count === undefined
+                            ? <td key={at} />
+                            : <td key={at} class="number" style={{ '--share': visitors ? count / visitors : 0 }} title={number(count)}>{visitors ? percent(count / visitors) : '–'}</td>))}
                         </tr>
                       ))}
                     </tbody>

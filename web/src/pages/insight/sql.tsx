@@ -1,7 +1,7 @@
 /** Questions in SQL: an editor, examples, a history, saved questions, the answer as a table, a chart and a file. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, requestFile } from '../../api/index.js';
+import { api, ApiError, requestFile } from '../../api/index.js';
 import { csv } from '../../lib/insight.js';
 import type { Question } from '../../lib/questions.js';
 import { attempt, notify } from '../../state/notices.js';
@@ -49,6 +49,12 @@ function remember(query: string): string[] {
   return next;
 }
 
+/** The sentences about the query, without those about the request as a whole. */
+function inQuery(error: unknown): unknown {
+  const about = error instanceof ApiError ? error.errors['query'] : undefined;
+  return about ? new Error([about].flat().join(' ')) : error;
+}
+
 export function Sql() {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
@@ -58,7 +64,7 @@ export function Sql() {
   const { from, to } = span();
   const body = { query: asked ?? '', project_id: projectId.value!, from, to, timezone: zone(), limit: LIMIT };
   const load = useLoad(asked ? JSON.stringify(body) : null, async () => {
-    const report = await api.post('/analytics/sql', { body });
+    const report = await api.post('/analytics/sql', { body }).catch((error: unknown) => Promise.reject(inQuery(error)));
     setPast(remember(body.query));
     return report;
   });
@@ -92,7 +98,7 @@ export function Sql() {
         <button type="button" class="primary" disabled={isBusy} onClick={run}><Icon name="play" />{text.run}</button>
         <button type="button" onClick={() => setToSave(editor.current!.text().trim() || null)}>{text.saved.save}</button>
         <span class="hint">{text.runKey}</span>
-        <div class="right">
+        <div class="right picks">
           <select aria-label={text.example} onChange={pick}><option value="">{text.example}</option>{EXAMPLES.map(([title, query]) => <option key={title} value={query}>{title}</option>)}</select>
           {past.length > 0 && <select class="past" aria-label={text.history} onChange={pick}><option value="">{text.history}</option>{past.map((query) => <option key={query} value={query}>{query.replace(/\s+/g, ' ').slice(0, 80)}</option>)}</select>}
         </div>

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { api, type Schemas } from '../../api/index.js';
-import { bytes, number } from '../../lib/format.js';
+import { bytes, number, typeNames, wholeUnits } from '../../lib/format.js';
 import { notify } from '../../state/notices.js';
 import { deleteProject, project, projects, type Project } from '../../state/project.js';
 import { Form, SelectField, TextField } from '../../ui/form.js';
@@ -44,9 +44,9 @@ export function ProjectSettings() {
         <Loaded load={limits}>
           {(found) => (
             <dl class="facts">
-              <dt>{text.fileMax}</dt><dd>{bytes(found.max_file_bytes)}</dd>
+              <dt>{text.fileMax}</dt><dd>{wholeUnits(found.max_file_bytes)}</dd>
               <dt>{text.batchMax}</dt><dd>{number(found.max_batch_files)}</dd>
-              <dt>{text.types}</dt><dd>{found.content_types.map((type) => type.replace('image/', '')).join(', ')}</dd>
+              <dt>{text.types}</dt><dd>{typeNames(found.content_types)}</dd>
             </dl>
           )}
         </Loaded>

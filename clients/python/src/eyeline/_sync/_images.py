@@ -12,16 +12,16 @@ from .._decode import decode, encode
 from .._errors import ApiError, EyelineError, ImageError, NetworkError, UploadInterrupted, WaitTimeout
 from .._files import Counter, Source
 from .._types import UNSET, FileSource, Id, Progress, Tier, Unset, Visibility
-from .._uploads import Sending, UploadOutcome, file_of_batch, sources_of
+from .._uploads import PARTS_ABOVE, Sending, UploadOutcome, file_of_batch, sources_of
 from . import _runtime
 from ._resource import Items, Resource, given, present
 from ._waiting import Waiter
 
 BATCH_FILES = 500
 """Links of one call, at the most."""
-PARTS_ABOVE = 16 * 1024 * 1024
-"""Bytes of a file above which it is sent in parts, where the server takes parts."""
 PARTS_AT_ONCE = 3
+PARTS_PER_CALL = 20
+"""Links to parts of one call. They live 15 minutes."""
 WAIT = 300.0
 """Seconds that images are waited for, unless the caller says otherwise."""
 
@@ -66,7 +66,8 @@ class Images(Resource):
     ) -> UploadedImage:
         """Uploads one file: asks for a link, sends the bytes, reports that they were sent.
 
-        Broken connections are waited out as long as the client's ``retry_for``. The versions are made afterwards;
+        Broken connections are waited out as long as the client's ``retry_for``. A file above 16 MiB is sent in parts;
+        after a break only the missing ones are sent. The versions are made afterwards;
         ``client.images.upload(…).wait()`` waits for them.
 
         Args:
@@ -96,6 +97,7 @@ class Images(Resource):
             project_id=project_id,
             size=file.size,
             sha256=sha256,
+            multipart=file.size > PARTS_ABOVE or None,
             content_type=content_type,
             gallery_id=gallery_id,
             visibility=visibility,
@@ -110,7 +112,8 @@ class Images(Resource):
     def send(self, link: models.UploadLink, source: FileSource, *, progress: Progress | None = None) -> UploadedImage:
         """Sends a file through a link of :meth:`create`, or continues to send it, and says that it was sent.
 
-        Calling it again after a break sends what is missing; a file that has arrived is not sent twice.
+        Calling it again after a break sends what is missing; a file that has arrived, or a part of one, is not sent
+        twice.
 
         Raises:
             ApiError: 403 for an expired link, 413 or 422 for another file than was promised.
@@ -222,6 +225,7 @@ class Images(Resource):
         project_id: Id,
         size: int | None = None,
         sha256: str | None = None,
+        multipart: bool | None = None,
         content_type: str | None = None,
         gallery_id: Id | None = None,
         visibility: Visibility | None = None,
@@ -233,7 +237,8 @@ class Images(Resource):
     ) -> models.UploadLink:
         """Makes an image in the state ``init`` and a link to send its file through, without sending it.
 
-        The link lives 15 minutes. Give it to whoever has the file, or pass it to :meth:`send`.
+        The link lives 15 minutes. Give it to whoever has the file, or pass it to :meth:`send`. With ``multipart`` the
+        file is sent in parts, see :meth:`part_links`; that needs a ``size`` of at least 8 MiB.
 
         Raises:
             ApiError: 400 with ``errors``, 404 for an unknown project, 413 too large, 415 no picture, 422 over quota.
@@ -243,6 +248,7 @@ class Images(Resource):
             project_id=project_id,
             size=size,
             sha256=sha256,
+            multipart=multipart,
             content_type=content_type,
             gallery_id=gallery_id,
             visibility=visibility,
@@ -288,8 +294,20 @@ class Images(Resource):
         )
         return self._http.call("create_images", models.UploadLinks, json_body=body, idempotency_key=idempotency_key)
 
+    def part_links(self, image_id: Id, numbers: Sequence[int] = ()) -> models.PartLinks:
+        """Returns links to parts of a file, at most 1,000, and the numbers of the parts that have arrived.
+
+        :meth:`send` does this for you. The first part has the number 1; without numbers the answer only says what has
+        arrived. It may be called again and again, also to continue after a break.
+
+        Raises:
+            ApiError: 409 if the image waits for no parts: its file has arrived, or its upload has ended.
+        """
+        body = {"numbers": list(numbers)}
+        return self._http.call("create_part_links", models.PartLinks, path={"image_id": image_id}, json_body=body)
+
     def complete(self, image_id: Id) -> models.ImageStateAnswer:
-        """Reports that the file was sent through the link. Raises :class:`ApiError` 409 if nothing has arrived."""
+        """Reports that the file, or all its parts, were sent. Raises :class:`ApiError` 409 if something is missing."""
         return self._http.call("complete_image", models.ImageStateAnswer, path={"image_id": image_id})
 
     def get(self, image_id: Id) -> models.Image:
@@ -388,6 +406,8 @@ class Images(Resource):
         try:
             if link.params.method == "PUT":
                 self._put(link.upload_link, link.params.headers, file, counter)
+            elif link.params.method == "PARTS":
+                self._put_parts(link.image_id, file, counter)
             else:
                 self._post_form(link, file, counter)
             self.complete(link.image_id)
@@ -398,12 +418,43 @@ class Images(Resource):
                 raise
             raise UploadInterrupted(link, str(error)) from error
 
-    def _put(self, url: str, headers: Mapping[str, str], file: Source, counter: Counter) -> None:
+    def _put(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        file: Source,
+        counter: Counter,
+        start: int = 0,
+        length: int | None = None,
+    ) -> None:
+        """Sends ``length`` bytes of the file from ``start`` on; all of it by default."""
+        size = file.size if length is None else length
+        content = counter.counted(lambda: file.blocks(start, size))
         # 412: it has arrived before, and only the answer was lost.
-        length = {"Content-Length": str(file.size)}
-        self._http.send(
-            "PUT", url, headers={**headers, **length}, content=counter.counted(file.blocks), also_fine=(412,)
-        )
+        self._http.send("PUT", url, headers={**headers, "Content-Length": str(size)}, content=content, also_fine=(412,))
+
+    def _put_parts(self, image_id: str, file: Source, counter: Counter) -> None:
+        """Sends the parts that have not arrived."""
+
+        def length(number: int) -> int:
+            return min(known.part_bytes, file.size - (number - 1) * known.part_bytes)
+
+        def put(part: models.PartLink) -> None:
+            start = (part.number - 1) * known.part_bytes
+            self._put(part.upload_link, part.headers, file, counter, start, length(part.number))
+
+        try:
+            known = self.part_links(image_id)
+            counter.add(sum(length(number) for number in known.received))
+            received = frozenset(known.received)
+            missing = [number for number in range(1, known.count + 1) if number not in received]
+            for first in range(0, len(missing), PARTS_PER_CALL):
+                links = self.part_links(image_id, missing[first : first + PARTS_PER_CALL])
+                _runtime.each(put, links.parts, PARTS_AT_ONCE)
+        except ApiError as error:
+            # The image waits for no parts: the call that completes it says whether its file has arrived.
+            if error.status != 409:
+                raise
 
     def _post_form(self, link: models.UploadLink, file: Source, counter: Counter) -> None:
         content = _runtime.in_thread(file.read)

@@ -15,7 +15,7 @@ use eyeline_e2e::photos::{Photo, Picture};
 use eyeline_e2e::project::row;
 use eyeline_e2e::random::Random;
 use eyeline_e2e::uploads::id;
-use eyeline_e2e::{Project, Server, on_both_catalogs};
+use eyeline_e2e::{Catalog, Project, Server};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -23,7 +23,20 @@ use uuid::Uuid;
 
 use actors::{Counts, News, Story, Upload};
 
-on_both_catalogs!(nothing_promised_is_lost_over_fifty_kills);
+/// With an inbox of its own, which a killed server owns again at once.
+mod sqlite {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_promised_is_lost_over_fifty_kills() {
+        super::nothing_promised_is_lost_over_fifty_kills(super::Server::start(super::Catalog::Sqlite).await).await;
+    }
+}
+
+mod postgres {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_promised_is_lost_over_fifty_kills() {
+        super::nothing_promised_is_lost_over_fifty_kills(super::Server::start(super::Catalog::Postgres).await).await;
+    }
+}
 
 const KILLS: u64 = 50;
 const IMAGES_IN_GALLERY: u32 = 12;

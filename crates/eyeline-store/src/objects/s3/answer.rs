@@ -48,6 +48,7 @@ pub(super) fn judge(status: StatusCode, headers: &HeaderMap, body: &Bytes, now: 
             }
             unavailable(format!("the object store refuses the credentials ({told})"))
         }
+        (_, "InvalidPart") => unavailable(format!("a part was sent again while its upload was joined ({told})")),
         (507, _) => unavailable(format!("the object store is full ({told})")),
         _ => Some(Failure::Final(Error::internal("the object store refuses a request", told))),
     }
@@ -71,10 +72,20 @@ fn skew(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
     Some(now.as_second() - date.as_second())
 }
 
+/// The contents of all elements of this name.
+pub(super) fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+    let mut rest = xml;
+    std::iter::from_fn(move || {
+        let (content, after) = rest.split_once(&begin)?.1.split_once(&end)?;
+        rest = after;
+        Some(content)
+    })
+}
+
 /// The text of the first element of this name.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let text = elements(xml, name).next()?;
     let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     Some(plain.iter().fold(text.trim().to_owned(), |text, (escaped, letter)| text.replace(escaped, letter)))
 }
@@ -114,6 +125,15 @@ mod tests {
             assert!(sentence(status, code, &[]).0, "{status} {code}");
         }
         assert!(!sentence(501, "NotImplemented", &[]).0 && !sentence(400, "InvalidRequest", &[]).0);
+    }
+
+    #[test]
+    fn elements_are_read_in_their_order_and_with_their_letters() {
+        let xml = "<L><P><N>1</N><T>&quot;a&amp;b&quot;</T></P><P><N>2</N></P><P>cut";
+        let parts: Vec<&str> = elements(xml, "P").collect();
+        assert_eq!(parts, ["<N>1</N><T>&quot;a&amp;b&quot;</T>", "<N>2</N>"]);
+        assert_eq!(element(parts[0], "T").as_deref(), Some("\"a&b\""));
+        assert_eq!(element(parts[1], "T"), None);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client as Http, Response, redirect};
 use rusty_s3::{Map, Method};
 use tokio::time::{Instant, sleep, timeout};
+use url::Url;
 
 use super::answer::{Failure, judge, judge_body};
 use super::sign::{Site, Unsigned};
@@ -132,6 +133,35 @@ impl Client {
         let answer =
             asked.map_err(|error| Error::unavailable(format!("the object store is away: {}", reason(error))))?;
         Ok(answer.status().is_success())
+    }
+
+    /// Returns true if the store lets pages of this origin send such a request, as a browser asks it before.
+    pub async fn lets_pages(&self, url: &Url, origin: &str, method: &str, headers: &[&str]) -> Result<bool> {
+        let mut asked = self.http.request(http::Method::OPTIONS, url.clone()).timeout(PATIENCE);
+        asked = asked.header(header::ORIGIN, origin).header(header::ACCESS_CONTROL_REQUEST_METHOD, method);
+        if !headers.is_empty() {
+            asked = asked.header(header::ACCESS_CONTROL_REQUEST_HEADERS, headers.join(","));
+        }
+        let answer = asked
+            .send()
+            .await
+            .map_err(|error| Error::unavailable(format!("the object store is away: {}", reason(error))))?;
+        let allowed = |name: HeaderName| {
+            let lines = answer.headers().get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+            lines.flat_map(|line| line.split(',')).map(|one| one.trim().to_ascii_lowercase()).collect::<Vec<_>>()
+        };
+        let has = |allowed: &[String], wanted: &str| {
+            allowed.iter().any(|one| one == "*" || *one == wanted.to_ascii_lowercase())
+        };
+        let (origins, methods) =
+            (allowed(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed(header::ACCESS_CONTROL_ALLOW_METHODS));
+        let known = allowed(header::ACCESS_CONTROL_ALLOW_HEADERS);
+        // Browsers send these two methods without leave, once the origin is allowed.
+        let is_simple = matches!(method, "GET" | "POST");
+        Ok(answer.status().is_success()
+            && has(&origins, origin)
+            && (is_simple || has(&methods, method))
+            && headers.iter().all(|header| has(&known, header)))
     }
 
     async fn send(&self, request: &Request<'_>) -> Result<Response, Failure> {

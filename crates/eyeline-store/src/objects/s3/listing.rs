@@ -29,7 +29,7 @@ pub(super) fn list(store: Arc<Store>, area: Area) -> BoxStream<'static, Result<L
             let Next::Part(token) = next else { return Ok(None) };
             let (objects, token) = part(&store, area, token).await?;
             let next = token.map_or(Next::End, |token| Next::Part(Some(token)));
-            Ok(Some((stream::iter(objects.into_iter().map(Ok::<_, Error>)), next)))
+            Ok::<_, Error>(Some((stream::iter(objects.into_iter().map(Ok)), next)))
         }
     });
     parts.try_flatten().boxed()

@@ -3,7 +3,9 @@
 
 mod answer;
 mod client;
+mod cors;
 mod listing;
+mod parts;
 mod reader;
 mod reading;
 pub(super) mod sign;
@@ -25,6 +27,7 @@ use rusty_s3::Method;
 
 use super::engine::{Engine, Writing};
 use super::location::Buckets;
+use super::parts::{PartUpload, StoredPart};
 use super::{Area, Head, Listed, ObjectKey, Reading};
 use crate::error::{Error, Result};
 use client::{Client, Request};
@@ -46,13 +49,16 @@ struct Store {
     main: Site,
     /// The bucket of public versions.
     public: Option<Site>,
+    /// The main bucket at the address for browsers.
+    links: Site,
 }
 
 impl S3 {
     /// Asks the store nothing: it may be away.
     pub fn open(buckets: Buckets) -> Result<Self> {
         let client = Client::new(&buckets.main)?;
-        Ok(S3(Arc::new(Store { client, main: buckets.main, public: buckets.public })))
+        let Buckets { main, public, links, public_url: _ } = buckets;
+        Ok(S3(Arc::new(Store { client, main, public, links })))
     }
 }
 
@@ -126,6 +132,24 @@ impl Engine for S3 {
         Ok(Box::new(Upload::begin(&self.0, key)))
     }
 
+    async fn begin_parts(&self, to: &ObjectKey) -> Result<String> {
+        parts::begin(&self.0, to).await
+    }
+
+    async fn parts(&self, upload: &PartUpload) -> Result<Option<Vec<StoredPart>>> {
+        parts::list(&self.0, &upload.to, &upload.id).await
+    }
+
+    async fn join_parts(&self, upload: &PartUpload, parts: &[StoredPart]) -> Result<bool> {
+        let tags = parts.iter().map(|part| (part.number, part.tag.as_str()));
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        parts::join(&self.0, &upload.to, &upload.id, tags, bytes).await
+    }
+
+    async fn abort_parts(&self, upload: &PartUpload) -> Result<()> {
+        parts::abort(&self.0, &upload.to, &upload.id).await
+    }
+
     async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>> {
         let Some(mut reading) = reading::read(&self.0, key, None).await? else { return Ok(None) };
         let mut bytes = BytesMut::with_capacity(usize::try_from(reading.bytes_total).unwrap_or(0));
@@ -145,6 +169,14 @@ impl Engine for S3 {
 
     async fn is_open(&self, key: &ObjectKey) -> Result<bool> {
         self.0.client.is_open(self.0.site(key), key.as_str()).await
+    }
+
+    async fn refused_to_pages(&self, origin: &str) -> Result<Vec<&'static str>> {
+        cors::refused(&self.0, origin).await
+    }
+
+    async fn let_pages(&self, origin: &str) -> Result<()> {
+        cors::allow(&self.0, origin).await
     }
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> Result<bool> {

@@ -7,9 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use rusty_s3::Method;
 
-use super::answer::element;
-use super::client::Request;
-use super::{Store, md5, of_object};
+use super::{Store, md5, parts};
 use crate::error::{Error, Result};
 use crate::objects::ObjectKey;
 use crate::objects::engine::Writing;
@@ -93,15 +91,8 @@ impl Writing for Upload {
 
 impl Parts {
     async fn begin(store: &Arc<Store>, key: &ObjectKey) -> Result<Self> {
-        let request = of_object(store.site(key), Method::Post, key).query("uploads", "");
-        let answer = store.client.ask(&request).await?;
-        let id = element(&String::from_utf8_lossy(&answer.body), "UploadId")
-            .ok_or_else(|| Error::internal("the object store", "an upload in parts without an id"))?;
+        let id = parts::begin(store, key).await?;
         Ok(Parts { store: store.clone(), key: key.clone(), id, tags: Vec::new(), is_joined: false })
-    }
-
-    fn request(&self, method: Method) -> Request<'_> {
-        Request::new(self.store.site(&self.key), method, self.key.as_str()).query("uploadId", self.id.clone())
     }
 
     async fn send(&mut self, part: Bytes) -> Result<()> {
@@ -111,7 +102,8 @@ impl Parts {
         }
         let number = (self.tags.len() + 1).to_string();
         let hash = md5(part.clone()).await?;
-        let request = self.request(Method::Put).query("partNumber", number).header("content-md5", hash).body(part);
+        let request = parts::request(&self.store, Method::Put, &self.key, &self.id);
+        let request = request.query("partNumber", number).header("content-md5", hash).body(part);
         let answer = self.store.client.ask(&request).await?;
         let tag =
             answer.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).filter(|_| answer.status.is_success());
@@ -121,15 +113,8 @@ impl Parts {
     }
 
     async fn join(&mut self, bytes: u64) -> Result<()> {
-        let mut body = "<CompleteMultipartUpload>".to_owned();
-        for (number, tag) in (1..).zip(&self.tags) {
-            body += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
-        }
-        body += "</CompleteMultipartUpload>";
-        let answer = self.store.client.ask(&self.request(Method::Post).body(body.into()).long()).await?;
-        // The upload is gone if an earlier attempt joined it, and its answer was lost.
-        let is_joined =
-            answer.status.is_success() || self.store.head(&self.key).await?.is_some_and(|head| head.bytes == bytes);
+        let tags = (1..).zip(self.tags.iter().map(String::as_str));
+        let is_joined = parts::join(&self.store, &self.key, &self.id, tags, bytes).await?;
         if !is_joined {
             return Err(Error::unavailable("the object store has lost an upload in parts"));
         }
@@ -146,8 +131,7 @@ impl Drop for Parts {
         }
         let (store, key, id) = (self.store.clone(), self.key.clone(), std::mem::take(&mut self.id));
         runtime.spawn(async move {
-            let request = Request::new(store.site(&key), Method::Delete, key.as_str()).query("uploadId", id);
-            if let Err(error) = store.client.ask(&request).await {
+            if let Err(error) = parts::abort(&store, &key, &id).await {
                 // A rule of the bucket deletes it.
                 tracing::warn!(%error, "an upload in parts could not be given up");
             }

@@ -19,6 +19,8 @@ pub struct ImageAnswer {
     image_id: ImageId,
     project_id: ProjectId,
     filename: String,
+    /// A name for people; null: the file name.
+    name: Option<String>,
     state: ImageState,
     /// All null until the image is `done`. `original` is present on `error` too, but only for keys and the image's own
     /// user.
@@ -45,6 +47,10 @@ pub struct ImageAnswer {
     metadata: Value,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// When the file arrived; null before that and for an image of a dataset.
+    arrived_at: Option<Timestamp>,
+    /// When the versions were first ready; null before that and for an image of a dataset.
+    prepared_at: Option<Timestamp>,
     /// The reason for the state `error`, as a sentence.
     error: Option<String>,
     /// The same for programs.
@@ -81,6 +87,7 @@ impl ImageAnswer {
             image_id: image.image_id,
             project_id: image.project_id,
             filename: image.filename,
+            name: image.name,
             state: image.state,
             width: image.width,
             height: image.height,
@@ -96,6 +103,8 @@ impl ImageAnswer {
             metadata: serde_json::from_str(&image.metadata).unwrap_or_default(),
             created_at: image.created_at,
             updated_at: image.updated_at,
+            arrived_at: image.arrived_at,
+            prepared_at: image.prepared_at,
             error_code: image.error.as_ref().map(|(code, _)| *code),
             error: image.error.map(|(_, sentence)| sentence),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use eyeline_core::parts::PART_BYTES;
 use eyeline_core::{GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::idempotency::Once;
 use eyeline_store::catalog::processing::Hints;
@@ -49,6 +50,8 @@ struct NewImageInput {
     /// Hexadecimal.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
+    /// True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB.
+    multipart: Option<bool>,
     /// The gallery that the image joins once it is done.
     gallery_id: Option<GalleryId>,
     visibility: Option<Visibility>,
@@ -70,9 +73,11 @@ struct NewImageInput {
 struct LinkAnswer {
     image_id: ImageId,
     state: ImageState,
+    /// With the method `PARTS`: where to ask for links to the parts, with a credential.
     #[schema(format = "uri")]
     upload_link: String,
     params: LinkParams,
+    /// The end of the link. With the method `PARTS`, each call for links to parts puts it off.
     expires_at: Timestamp,
 }
 
@@ -80,13 +85,17 @@ struct LinkAnswer {
 #[schema(as = UploadParams)]
 struct LinkParams {
     /// `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
-    /// the field `file`.
+    /// the field `file`. `PARTS`: each part is sent to its own link of `POST /images/{image_id}/parts`.
     #[schema(value_type = LinkMethod)]
     method: &'static str,
     #[schema(value_type = BTreeMap<String, String>)]
     fields: BTreeMap<&'static str, String>,
     #[schema(value_type = BTreeMap<String, String>)]
     headers: BTreeMap<&'static str, String>,
+    /// With the method `PARTS`: the size of every part but the last, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 8_388_608)]
+    part_bytes: Option<u64>,
 }
 
 #[derive(ToSchema)]
@@ -95,29 +104,38 @@ struct LinkParams {
 enum LinkMethod {
     Put,
     Post,
+    Parts,
 }
 
 impl LinkAnswer {
     fn new(app: &App, image: &NewImage, file_bytes_max: u64) -> Self {
-        let link = app.object_links.upload(&upload::expected(image, file_bytes_max), app.clock.real_now());
-        LinkAnswer {
-            image_id: image.image_id,
-            state: ImageState::Init,
-            upload_link: link.url,
-            params: LinkParams {
-                method: link.method,
-                fields: link.fields.into_iter().collect(),
-                headers: link.headers.into_iter().collect(),
-            },
-            expires_at: image.link_expires_at,
+        if let Some(in_parts) = &image.in_parts {
+            let upload_link = format!("{}/api/v1/images/{}/parts", app.settings.public_url(), image.image_id);
+            let part_bytes = Some(in_parts.parts.part_bytes());
+            let (fields, headers) = (BTreeMap::new(), BTreeMap::new());
+            let params = LinkParams { method: "PARTS", fields, headers, part_bytes };
+            return LinkAnswer::of(image, upload_link, params);
         }
+        let link = app.object_links.upload(&upload::expected(image, file_bytes_max), app.clock.real_now());
+        let params = LinkParams {
+            method: link.method,
+            fields: link.fields.into_iter().collect(),
+            headers: link.headers.into_iter().collect(),
+            part_bytes: None,
+        };
+        LinkAnswer::of(image, link.url, params)
+    }
+
+    fn of(image: &NewImage, upload_link: String, params: LinkParams) -> Self {
+        let (image_id, expires_at) = (image.image_id, image.link_expires_at);
+        LinkAnswer { image_id, state: ImageState::Init, upload_link, params, expires_at }
     }
 }
 
 /// Create an upload link
 ///
 /// Creates an image in state `init`, and a link to send its file through without a credential. With `size` and `sha256`
-/// the link accepts a `PUT`, otherwise a form by `POST`.
+/// the link accepts a `PUT`, otherwise a form by `POST`. With `multipart` the file is sent in parts.
 #[utoipa::path(
     post, path = "/images", operation_id = "create_image", tag = "images", params(IdempotencyKeyHeader),
     request_body = NewImageInput,
@@ -170,6 +188,8 @@ struct BatchFile {
     /// Hexadecimal.
     #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     sha256: Option<String>,
+    /// True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB.
+    multipart: Option<bool>,
     gallery_id: Option<GalleryId>,
     visibility: Option<Visibility>,
     access_tier: Option<Tier>,
@@ -404,9 +424,18 @@ fn stated(fields: &mut Fields, defaults: &Defaults) -> Option<Stated> {
     let filename = fields.required_text("filename", FILENAME_CHARS_MAX);
     // Browsers send an empty type for a file that they do not know.
     let content_type = if fields.is_null("content_type") { None } else { fields.text("content_type", TYPE_CHARS_MAX) };
+    let in_parts = fields.boolean("multipart").unwrap_or_default();
+    if in_parts {
+        fields.require("size");
+    }
+    let bytes = fields.integer("size", 1..=u64::from(u32::MAX) * 1024);
+    if in_parts && bytes.is_some_and(|bytes| bytes < PART_BYTES) {
+        fields.error("size", format!("A file that is sent in parts has at least {PART_BYTES} bytes."));
+    }
     let stated = Stated {
         filename: filename.unwrap_or_default(),
-        bytes: fields.integer("size", 1..=u64::from(u32::MAX) * 1024),
+        bytes,
+        in_parts,
         sha256: fields.parsed("sha256", "64 hexadecimal digits", upload::parse_sha256),
         content_type: content_type.and_then(|kind| upload::declared_type(&kind)),
         gallery_id: fields.id("gallery_id").or(defaults.gallery_id),

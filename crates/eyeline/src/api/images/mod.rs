@@ -2,11 +2,12 @@
 
 mod answer;
 mod create;
+mod parts;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use eyeline_core::{AccessClass, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
+use eyeline_core::{AccessClass, GalleryId, ImageId, ImageState, ProjectId, Tier, Timestamp, Visibility};
 use eyeline_store::catalog::images::{From as PageFrom, ImageFilter, ImagePatch};
 use http::StatusCode;
 use serde::Serialize;
@@ -28,6 +29,7 @@ pub(super) use create::{FILENAME_CHARS_MAX, refusal};
 
 pub(super) const TAGS_MAX: usize = 100;
 pub(super) const TAG_CHARS_MAX: usize = 100;
+const NAME_CHARS_MAX: usize = 500;
 const NAME_PART_CHARS_MAX: usize = 100;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 
@@ -39,6 +41,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(reprocess))
         .routes(routes!(list))
         .merge(create::routes())
+        .merge(parts::routes())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -142,6 +145,7 @@ struct ImagesAnswer {
             "name" = Option<String>, Query, min_length = 1, max_length = 100,
             description = "Only images whose name or file name contains this text; the case of A to Z is ignored",
         ),
+        ("gallery_id" = Option<GalleryId>, Query, description = "Only images in this gallery"),
         PagingParameters,
     ),
     responses((status = 200, body = ImagesAnswer))
@@ -158,6 +162,7 @@ async fn list(
         state: query.parsed("state", "init, uploaded, processing, done or error", ImageState::parse),
         tag: query.text("tag", TAG_CHARS_MAX),
         name: query.text("name", NAME_PART_CHARS_MAX),
+        gallery_id: query.id("gallery_id"),
         user_id: None,
     };
     query.finish()?;
@@ -175,6 +180,9 @@ async fn list(
 #[schema(example = json!({"tags": ["shoes"]}))]
 #[expect(dead_code, reason = "only its description is used: bodies are read field by field")]
 struct ImageChange {
+    /// A name for people; null: the file name.
+    #[schema(max_length = 500)]
+    name: Option<String>,
     /// Each has at most 100 characters.
     #[schema(max_items = 100)]
     tags: Option<Vec<String>>,
@@ -208,9 +216,11 @@ async fn update(
 ) -> Answer<Json<ImageAnswer>> {
     managed_image(&app, &credential, image_id).await?;
     let mut fields = Fields::parse(&body)?;
+    let name = if fields.is_null("name") { Some(None) } else { fields.text("name", NAME_CHARS_MAX).map(Some) };
     let removes_link = fields.is_null("link");
     let link = fields.address("link");
     let patch = ImagePatch {
+        name,
         tags: fields.texts("tags", TAGS_MAX, TAG_CHARS_MAX),
         link: if removes_link { Some(None) } else { link.map(Some) },
         metadata: metadata(&mut fields),
@@ -245,13 +255,16 @@ struct StateAnswer {
 
 /// Complete an upload
 ///
-/// Reports that the file was sent through the upload link. It may be repeated.
+/// Reports that the file, or all its parts, were sent through upload links. It may be repeated.
 #[utoipa::path(
     post, path = "/images/{image_id}/complete", operation_id = "complete_image", tag = "images",
     params(("image_id" = ImageId, Path)),
     responses(
         (status = 202, body = StateAnswer),
-        (status = 409, description = "Nothing has arrived through the link."),
+        (
+            status = 409,
+            description = "Nothing has arrived through the link, or parts are missing, whose numbers are in `missing`.",
+        ),
     )
 )]
 async fn complete(State(app): State<App>, credential: Credential, Path(image_id): Path<ImageId>) -> Answer<Response> {
@@ -261,6 +274,7 @@ async fn complete(State(app): State<App>, credential: Credential, Path(image_id)
             Arrival::TakenIn => ImageState::Uploaded,
             Arrival::Earlier => managed_image(&app, &credential, image_id).await?.state,
             Arrival::Nothing => ImageState::Init,
+            Arrival::Missing { numbers, count } => return Err(parts::missing(&numbers, count)),
         },
         state => state,
     };

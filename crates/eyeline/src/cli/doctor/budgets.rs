@@ -8,7 +8,7 @@ use crate::flow::gallery::rank;
 use crate::flow::lake::{flush, usage};
 use crate::flow::notify;
 use crate::settings::Settings;
-use crate::{connections, rate_limits};
+use crate::{compressors, connections, rate_limits};
 
 /// Measured after the start: the program, its threads and its allocator.
 const PROGRAM_BYTES: u64 = 90 << 20;
@@ -30,9 +30,10 @@ pub fn pools(settings: &Settings) -> Vec<(&'static str, u64)> {
         ("parts of orders read last", cache::bytes_max(cache::NEAR_URL).unwrap_or(0)),
         ("compiled schemas", event_types::MEMORY_BYTES),
         ("pages of SQLite", sql::CACHE_BYTES),
-        ("inbox", inbox::MEMORY_BYTES as u64),
+        ("inbox", inbox::memory_bytes(&settings.inbox_url()) as u64),
         ("recent ids of events, rate limits", (collect::MEMORY_BYTES + rate_limits::MEMORY_BYTES) as u64),
         ("bodies and answers", settings.body_bytes_max),
+        ("compressors of answers", compressors::MEMORY_BYTES),
         ("connections", connections::MEMORY_BYTES),
         ("streams", notify::MEMORY_BYTES),
     ]

@@ -15,20 +15,30 @@ use crate::settings::Settings;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Checks the settings in force in each engine, that every lake file exists, the sandbox that the kernel enforces, disk,
-memory and secrets. It may run while the server runs. The exit code is 1 if a promise does not hold.")]
+memory and secrets. It may run while the server runs. The exit code is 1 if a promise does not hold.
+
+--fix first adds a CORS rule to the bucket of the objects, if that refuses pages of EYELINE_PUBLIC_URL. Other rules of
+the bucket stay as they are.")]
 pub(super) struct Arguments {
     /// Print the report as JSON, for scripts
     #[arg(long)]
     json: bool,
+    /// Correct what can be corrected: the CORS rules of the bucket
+    #[arg(long)]
+    fix: bool,
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<(), String> {
     let clock = Clock::default();
+    let origin = settings.public_url();
     let mut found = machine::checks(settings).await;
+    if arguments.fix {
+        found.extend(fix(settings, &origin).await?);
+    }
     found.extend(settings::checks(settings));
     found.extend(checks::catalog(&settings.catalog_url(), || clock.real_now()).await);
     found.extend(checks::inbox(&settings.inbox_url()).await);
-    found.extend(checks::objects(&settings.objects()).await);
+    found.extend(checks::objects(&settings.objects(), &origin).await);
     found.extend(checks::cache(&settings.cache_url).await);
     found.extend(checks::lake(&settings.catalog_url(), &settings.objects()).await);
     found.extend(server(client::readiness(settings).await));
@@ -44,6 +54,15 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<()
         1 => Err("1 promise does not hold".to_owned()),
         many => Err(format!("{many} promises do not hold")),
     }
+}
+
+/// Corrects what can be corrected. Returns what was changed.
+async fn fix(settings: &Settings, origin: &str) -> Result<Option<Check>, String> {
+    let is_changed = checks::let_pages(&settings.objects(), origin).await.map_err(|error| {
+        format!("the CORS rules of the bucket could not be set: {error}. The credentials need to read and write them")
+    })?;
+    Ok(is_changed
+        .then(|| Check::holds("objects.cors.fixed", format!("a CORS rule for {origin} was added to the bucket"))))
 }
 
 fn line(check: &Check) -> String {

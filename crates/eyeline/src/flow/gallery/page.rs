@@ -149,7 +149,7 @@ pub async fn place(flow: &Flow, ranked: Arc<Ranked>, asked: Asked) -> Result<Pla
         }
     };
     let kept = match named {
-        Some(order_id) => flow.orders.kept_slice(&ranked, (class, order_id), start, limit).await,
+        Some(order_id) => flow.orders.kept_slice(&ranked, (class, order_id), start, limit).await?,
         None => None,
     };
     let restarted = named.is_some() && kept.is_none();

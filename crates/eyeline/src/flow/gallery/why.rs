@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use eyeline_core::ranking::experiment::Arm;
 use eyeline_core::ranking::{BOUND, CTR_VIEWS, TEMPER};
 use eyeline_core::{GalleryId, ImageId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::{Error, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::rank::{Explanation, Ranked, Wanted};
-use crate::flow::Flow;
+use super::rank::{ANSWER_PATIENCE, Explanation, Orders, Question, Ranked, Wanted};
 
 /// Every part of an image's score, so that it can be recomputed by hand.
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,24 +103,47 @@ struct Neighbour {
     score: f64,
 }
 
-/// Explains the image's rank in the newest wanted order. `NotFound` if the class does not see the image.
+/// A [`Why`] of the image in the newest wanted order, as JSON. The gallery's owner makes it. `NotFound` if the class does
+/// not see the image.
 pub async fn why(
-    flow: &Flow,
+    orders: &Orders,
     ranked: &Arc<Ranked>,
     wanted: Wanted,
     image_id: ImageId,
-    arm: Option<&'static str>,
-) -> Result<Why> {
-    let gallery_id = ranked.gallery_id();
-    let ordinal = flow.catalog.gallery_ordinal(gallery_id, image_id).await?;
+    arm: Option<Arm>,
+) -> Result<Bytes> {
+    if orders.owns(ranked.gallery_id()) {
+        return explain(orders, ranked, wanted, image_id, arm).await;
+    }
+    find(orders, ranked, wanted, image_id).await?;
+    let question = Question::Why { wanted, image_id, arm };
+    let answer = orders.ask_owner(ranked.gallery_id(), question, ANSWER_PATIENCE).await?;
+    if answer.is_empty() { Err(Error::NotFound("image")) } else { Ok(answer) }
+}
+
+/// The ordinal of an image that the class sees.
+async fn find(orders: &Orders, ranked: &Ranked, wanted: Wanted, image_id: ImageId) -> Result<u32> {
+    let ordinal = orders.catalog().gallery_ordinal(ranked.gallery_id(), image_id).await?;
     let ordinal = ordinal.filter(|ordinal| ranked.shows(&[*ordinal], wanted.class) == [true]);
-    let ordinal = ordinal.ok_or(Error::NotFound("image"))?;
-    let order = flow.orders.current(ranked, wanted).await?;
+    ordinal.ok_or(Error::NotFound("image"))
+}
+
+/// The same as [`why`] in the process that owns the gallery.
+pub(super) async fn explain(
+    orders: &Orders,
+    ranked: &Arc<Ranked>,
+    wanted: Wanted,
+    image_id: ImageId,
+    arm: Option<Arm>,
+) -> Result<Bytes> {
+    let gallery_id = ranked.gallery_id();
+    let ordinal = find(orders, ranked, wanted, image_id).await?;
+    let order = orders.current(ranked, wanted).await?;
     let Explanation { place, counts, counted, evidence, appeal, click_rate, prior, boost, pin, score, before, after } =
-        flow.orders.explain(ranked, &order, ordinal)?;
+        orders.explain(ranked, &order, ordinal)?;
 
     let beside: Vec<u32> = [before, after].into_iter().flatten().map(|(_, ordinal, _)| ordinal).collect();
-    let items = flow.catalog.gallery_items(gallery_id, &beside).await?;
+    let items = orders.catalog().gallery_items(gallery_id, &beside).await?;
     let neighbour = |beside: Option<(usize, u32, f64)>| {
         let (place, ordinal, score) = beside?;
         let item = items.iter().find(|item| item.ordinal == ordinal)?;
@@ -128,7 +152,7 @@ pub async fn why(
     let strategy = order.ranking.strategy;
     let by_interest = matches!(strategy, Strategy::Interest | Strategy::InterestFixed);
     let factors = order.ranking.factors;
-    Ok(Why {
+    let why = Why {
         gallery_id,
         image_id,
         order_id: order.order_id,
@@ -161,11 +185,13 @@ pub async fn why(
         boost,
         pin: pin.map(|place| place + 1),
         rule: if pin.is_some() { Some("pin") } else { (boost != 1.0).then_some("boost") },
-        arm,
+        arm: arm.map(Arm::as_str),
         score,
         formula: formula(order.ranking, appeal.draw.is_some()),
         neighbours: Neighbours { before: neighbour(before), after: neighbour(after) },
-    })
+    };
+    let json = serde_json::to_vec(&why).map_err(|error| Error::internal("writing an explanation", error))?;
+    Ok(json.into())
 }
 
 fn formula(Ranking { strategy, guard, .. }: Ranking, drawn: bool) -> &'static str {

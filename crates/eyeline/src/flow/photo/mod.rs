@@ -4,6 +4,7 @@ pub mod admission;
 pub mod change;
 pub mod links;
 pub mod makers;
+pub mod parts;
 pub mod process;
 pub mod sweep;
 pub mod transfers;

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use eyeline_store::Error;
+use eyeline_store::catalog::uploads::OpenUpload;
 
-use super::upload;
+use super::upload::Arrival;
+use super::{parts, upload};
 use crate::flow::{Flow, hints};
 
 /// Rows of one transaction, so that other writes do not wait long.
@@ -14,6 +16,7 @@ const ROWS_MAX: u32 = 200;
 /// Runs each part once, over everything.
 pub async fn sweep(flow: &Flow) -> Result<(), Error> {
     uploads(flow).await?;
+    parts::end_leftovers(flow).await?;
     objects(flow).await
 }
 
@@ -27,15 +30,7 @@ pub async fn uploads(flow: &Flow) -> Result<(), Error> {
         last = open.last().cloned();
         let mut dead = Vec::new();
         for upload in open {
-            if flow.objects.head(&upload.incoming_key).await?.is_some() {
-                match upload::take_in(flow, upload.image_id, None).await {
-                    // One file that cannot be taken in must not delay the others.
-                    Err(error) if !error.is_retryable() => {
-                        tracing::error!(%error, image.id = %upload.image_id, "an uploaded file could not be taken in");
-                    }
-                    outcome => drop(outcome?),
-                }
-            } else if upload.link_expires_at.plus(grace) < flow.clock.real_now() {
+            if !has_arrived(flow, &upload).await? && upload.link_expires_at.plus(grace) < flow.clock.real_now() {
                 dead.push(upload);
             }
         }
@@ -45,6 +40,22 @@ pub async fn uploads(flow: &Flow) -> Result<(), Error> {
         if complete {
             return Ok(());
         }
+    }
+}
+
+/// Takes in the file of an upload, if all of it is there. False if it is not.
+async fn has_arrived(flow: &Flow, upload: &OpenUpload) -> Result<bool, Error> {
+    if upload.in_parts.is_none() && flow.objects.head(&upload.incoming_key).await?.is_none() {
+        return Ok(false);
+    }
+    match upload::take_in(flow, upload.image_id, None).await {
+        Ok(arrival) => Ok(matches!(arrival, Arrival::TakenIn | Arrival::Earlier)),
+        // One file that cannot be taken in must not delay the others.
+        Err(error) if !error.is_retryable() => {
+            tracing::error!(%error, image.id = %upload.image_id, "an uploaded file could not be taken in");
+            Ok(true)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyeline_core::{GalleryId, ImageId, Tier, Visibility};
-use eyeline_store::catalog::uploads::{Arrived, NewImage};
-use eyeline_store::objects::{Area, ReceiveError, Upload, UploadPolicy};
+use eyeline_core::{GalleryId, ImageId, Parts, Tier, Timestamp, Visibility};
+use eyeline_store::catalog::part_uploads::InParts;
+use eyeline_store::catalog::uploads::{Arrived, NewImage, OpenUpload};
+use eyeline_store::objects::{Area, ReceiveError, Received, Upload, UploadPolicy};
 use eyeline_store::{Error, ObjectKey};
 use futures::Stream;
 
+use super::parts;
 use crate::flow::{Flow, hints};
 use crate::secrets::to_hex;
 use crate::settings::Settings;
@@ -86,6 +88,8 @@ pub struct Stated {
     pub filename: String,
     pub bytes: Option<u64>,
     pub sha256: Option<[u8; 32]>,
+    /// True if the file, whose size is stated, is sent in parts.
+    pub in_parts: bool,
     pub content_type: Option<String>,
     pub gallery_id: Option<GalleryId>,
     pub visibility: Visibility,
@@ -122,14 +126,21 @@ impl Stated {
 
 /// A new image for the file, with its own key under `incoming/`.
 pub fn new_image(flow: &Flow, stated: Stated) -> NewImage {
+    let image_id = flow.clock.new_id();
+    let in_parts = stated.bytes.filter(|_| stated.in_parts).map(|bytes| InParts {
+        parts: Parts::of_file(bytes),
+        original_key: ObjectKey::original(image_id),
+        upload_id: None,
+    });
     NewImage {
-        image_id: flow.clock.new_id(),
+        image_id,
+        in_parts,
         stated_bytes: stated.bytes,
         stated_sha256: stated.sha256,
         stated_type: stated.likely_type(),
         filename: stated.filename,
         incoming_key: ObjectKey::incoming(),
-        link_expires_at: flow.clock.real_now().plus(Duration::from_secs(flow.settings.upload_link_seconds.into())),
+        link_expires_at: link_end(flow),
         gallery_id: stated.gallery_id,
         visibility: stated.visibility,
         access_tier: stated.access_tier,
@@ -137,6 +148,11 @@ pub fn new_image(flow: &Flow, stated: Stated) -> NewImage {
         tags: stated.tags,
         metadata: stated.metadata,
     }
+}
+
+/// The end of a link that is given out now, in real time.
+pub fn link_end(flow: &Flow) -> Timestamp {
+    flow.clock.real_now().plus(Duration::from_secs(flow.settings.upload_link_seconds.into()))
 }
 
 /// The file that is expected for the image, with at most `file_bytes_max` bytes.
@@ -155,6 +171,8 @@ pub fn expected(image: &NewImage, file_bytes_max: u64) -> Upload {
 pub enum Refusal {
     /// The link was used before.
     Used,
+    /// The part was sent before, or its upload has ended.
+    PartArrived,
     /// The image was deleted.
     Gone,
     Empty,
@@ -191,12 +209,17 @@ impl From<ReceiveError> for Refusal {
     }
 }
 
-/// Checks, before a byte is read, that the link is unused and the file not too large. Returns the image's id.
+/// Checks, before a byte is read, that the link is unused and the file, or part of one, not too large. Returns the
+/// image's id.
 pub async fn admit(flow: &Flow, policy: &UploadPolicy, bytes_announced: Option<u64>) -> Result<ImageId, Refusal> {
     let key = ObjectKey::try_from(policy.key.as_str())?;
-    let target = flow.catalog.upload_target(key.clone()).await?.ok_or(Refusal::Gone)?;
+    let (incoming_key, used) = match key.part_number() {
+        Some(_) => (key.folder(), Refusal::PartArrived),
+        None => (key.clone(), Refusal::Used),
+    };
+    let target = flow.catalog.upload_target(incoming_key).await?.ok_or(Refusal::Gone)?;
     if !target.open || flow.objects.head(&key).await?.is_some() {
-        return Err(Refusal::Used);
+        return Err(used);
     }
     match (bytes_announced, policy.bytes) {
         (Some(sent), _) if sent > policy.bytes_max => Err(Refusal::TooLarge { bytes_max: policy.bytes_max }),
@@ -213,21 +236,8 @@ pub async fn receive<E: std::fmt::Display>(
     policy: &UploadPolicy,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Refusal> {
-    let transfer = flow.transfers.begin(image_id);
     let key = ObjectKey::try_from(policy.key.as_str())?;
-    let received = tokio::select! {
-        received = flow.objects.receive(&key, body, policy.bytes_max) => received?,
-        () = transfer.replaced() => return Err(Refusal::Replaced),
-    };
-    if received.bytes == 0 {
-        return Err(Refusal::Empty);
-    }
-    if let Some(stated) = policy.bytes.filter(|stated| *stated != received.bytes) {
-        return Err(Refusal::OtherSize { stated, sent: received.bytes });
-    }
-    if policy.sha256.as_ref().is_some_and(|stated| *stated != to_hex(&received.sha256)) {
-        return Err(Refusal::OtherHash);
-    }
+    let received = receive_at(flow, image_id, &key, policy, body).await?;
     let arrived = Arrived { bytes: received.bytes, sha256: Some(received.sha256) };
     if !received.keep().await? {
         return Err(Refusal::Used);
@@ -239,19 +249,64 @@ pub async fn receive<E: std::fmt::Display>(
     Ok(())
 }
 
+/// Stores a part sent through an admitted link, in constant memory. After `Ok` it is on stable storage.
+pub async fn receive_part<E: std::fmt::Display>(
+    flow: &Flow,
+    image_id: ImageId,
+    policy: &UploadPolicy,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<(), Refusal> {
+    let key = ObjectKey::try_from(policy.key.as_str())?;
+    let received = receive_at(flow, image_id, &key, policy, body).await?;
+    if received.keep().await? { Ok(()) } else { Err(Refusal::PartArrived) }
+}
+
+/// Receives what the policy allows, which nobody sees before it is kept.
+async fn receive_at<E: std::fmt::Display>(
+    flow: &Flow,
+    image_id: ImageId,
+    key: &ObjectKey,
+    policy: &UploadPolicy,
+    body: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<Received, Refusal> {
+    let transfer = flow.transfers.begin(image_id, key.part_number());
+    let received = tokio::select! {
+        received = flow.objects.receive(key, body, policy.bytes_max) => received?,
+        () = transfer.replaced() => return Err(Refusal::Replaced),
+    };
+    if received.bytes == 0 {
+        return Err(Refusal::Empty);
+    }
+    if let Some(stated) = policy.bytes.filter(|stated| *stated != received.bytes) {
+        return Err(Refusal::OtherSize { stated, sent: received.bytes });
+    }
+    if policy.sha256.as_ref().is_some_and(|stated| *stated != to_hex(&received.sha256)) {
+        return Err(Refusal::OtherHash);
+    }
+    Ok(received)
+}
+
 /// The result of looking for the file of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
     TakenIn,
     /// The file was taken in before, or the upload was closed.
     Earlier,
     Nothing,
+    /// The numbers of the parts that have not arrived, of `count`.
+    Missing {
+        numbers: Vec<u32>,
+        count: u32,
+    },
 }
 
-/// Copies the image's incoming file to a key that no client can write to, and adds the job that makes versions.
-/// `arrived` tells what the caller knows of the file, if it has read it.
+/// Copies the image's incoming file, or joins its parts, to a key that no client can write to, and adds the job that
+/// makes versions. `arrived` tells what the caller knows of the file, if it has read it.
 pub async fn take_in(flow: &Flow, image_id: ImageId, arrived: Option<Arrived>) -> Result<Arrival, Error> {
     let Some(upload) = flow.catalog.open_upload(image_id).await? else { return Ok(Arrival::Earlier) };
+    if let Some(in_parts) = upload.in_parts.clone() {
+        return parts::take_in(flow, upload, in_parts).await;
+    }
     let arrived = match arrived {
         Some(arrived) => arrived,
         None => match flow.objects.head(&upload.incoming_key).await? {
@@ -265,17 +320,27 @@ pub async fn take_in(flow: &Flow, image_id: ImageId, arrived: Option<Arrived>) -
     if !flow.objects.copy(&upload.incoming_key, &original_key).await? {
         return nothing(flow, image_id).await;
     }
-    let incoming_key = upload.incoming_key.clone();
-    let taken =
-        flow.catalog.take_in(upload, original_key.clone(), arrived, flow.clock.new_id(), flow.clock.now()).await?;
-    let Some(hints) = taken else {
+    if !record(flow, upload, original_key.clone(), arrived).await? {
         // Another caller was faster.
         remove(flow, vec![original_key]).await;
         return Ok(Arrival::Earlier);
-    };
+    }
+    Ok(Arrival::TakenIn)
+}
+
+/// Records the original at its key, and deletes what the client has sent. False if the upload is not open any more.
+pub(super) async fn record(
+    flow: &Flow,
+    upload: OpenUpload,
+    original_key: ObjectKey,
+    arrived: Arrived,
+) -> Result<bool, Error> {
+    let incoming_key = upload.incoming_key.clone();
+    let taken = flow.catalog.take_in(upload, original_key, arrived, flow.clock.new_id(), flow.clock.now()).await?;
+    let Some(hints) = taken else { return Ok(false) };
     hints::publish(&*flow.pubsub, hints).await;
     remove(flow, vec![incoming_key]).await;
-    Ok(Arrival::TakenIn)
+    Ok(true)
 }
 
 /// There is no file now, but another caller may just have taken it in.

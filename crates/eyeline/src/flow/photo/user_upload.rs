@@ -36,6 +36,7 @@ pub fn private(filename: String, content_type: Option<String>) -> Stated {
         filename,
         bytes: None,
         sha256: None,
+        in_parts: false,
         content_type,
         gallery_id: None,
         visibility: Visibility::Private,

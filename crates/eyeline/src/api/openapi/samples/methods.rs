@@ -45,6 +45,7 @@ pub(super) const METHODS: &[(&str, &str)] = &[
     ("get_gallery_image_preview", "galleries.preview"),
     ("explain_rank", "galleries.why"),
     ("refresh_gallery", "galleries.refresh"),
+    ("list_gallery_changes", "galleries.changes"),
     ("get_experiment", "galleries.experiment"),
     ("estimate_order", "galleries.estimate"),
     ("get_gallery_rules", "galleries.rules"),

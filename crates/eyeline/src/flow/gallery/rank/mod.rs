@@ -4,9 +4,12 @@
 //! class and strategy in use has one current order. All of this is a cache of the catalog: a restart reads it again.
 //!
 //! An order from which a page is served is stored as a record. Cursors go on in the record after the order was
-//! replaced, after a restart, and in every process that shares the records.
+//! replaced, after a restart, and in every process that shares the records. The process that owns a gallery publishes
+//! its orders and answers questions about them; the others ask it by records.
 
+mod explained;
 mod order;
+mod questions;
 mod ranked;
 mod schedule;
 mod stored;
@@ -21,16 +24,20 @@ use eyeline_core::{AccessClass, GalleryId, OrderId};
 use eyeline_store::catalog::orders::Revisions;
 use eyeline_store::orders::{OrderKey, Usage};
 use eyeline_store::{Catalog, Error, PubSub, Result};
+use tokio::sync::Semaphore;
 
+pub use explained::Explanation;
 pub use order::{Order, Slice};
-pub use ranked::{Explanation, Head, Ranked, Wanted};
+pub use questions::{ANSWER_PATIENCE, Question};
+pub use ranked::{Head, Ranked, Wanted};
 
 use crate::clock::Clock;
 use crate::engines::Engines;
 use crate::flow::hints;
 use crate::flow::lake::partitions::Partitions;
+use questions::QUESTIONS_AT_ONCE;
 use ranked::lock;
-use stored::Stored;
+use stored::{Followed, Stored};
 
 /// The time for which an order is kept after the last page served from it.
 pub const ORDER_KEPT: Duration = Duration::from_secs(15 * 60);
@@ -58,6 +65,8 @@ struct Inner {
     galleries: Mutex<HashMap<GalleryId, Arc<Ranked>>>,
     stored: Stored,
     ids: Ids,
+    /// Permits for questions to other processes.
+    asking: Semaphore,
 }
 
 /// Makes the ids of orders.
@@ -82,7 +91,9 @@ impl Ids {
 
 /// The gallery's orders are published by another process, which has not done so.
 fn pending() -> Error {
-    Error::unavailable("the process that owns the gallery's partition has not published this order yet")
+    Error::Pending(
+        "The process that ranks this gallery has not published this order yet; send the request again after Retry-After.",
+    )
 }
 
 impl Orders {
@@ -90,7 +101,12 @@ impl Orders {
         let Engines { catalog, pubsub, order_records, near, .. } = engines.clone();
         let stored = Stored::new(order_records, near, clock.clone());
         let ids = Ids { partitions, next: AtomicU64::new(0) };
-        Orders(Arc::new(Inner { catalog, pubsub, clock, galleries: Mutex::default(), stored, ids }))
+        let asking = Semaphore::new(QUESTIONS_AT_ONCE);
+        Orders(Arc::new(Inner { catalog, pubsub, clock, galleries: Mutex::default(), stored, ids, asking }))
+    }
+
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
     }
 
     /// The gallery, read again if a hint of a change was published before this call. `NotFound` if it does not exist.
@@ -126,11 +142,8 @@ impl Orders {
             let order = self.current(ranked, wanted).await?;
             return Ok(self.serve(&order, start, limit).await);
         }
-        let variant = ranked.name_of(wanted)?;
-        let newest = self.0.stored.newest(ranked.gallery_id(), &variant, PUBLISHING_PATIENCE).await?;
-        if let Some(key) = newest
-            && let Some(slice) = self.0.stored.slice(key, wanted.class, start, limit).await
-        {
+        let name = ranked.name_of(wanted)?;
+        if let Some(slice) = self.0.stored.newest_slice(&followed(ranked, wanted, &name), start, limit).await? {
             return Ok(slice);
         }
         // An order of the time when this process was the owner.
@@ -151,38 +164,11 @@ impl Orders {
         if self.0.ids.owns(ranked.gallery_id()) {
             return Ok(self.current(ranked, wanted).await?.find(ordinal));
         }
-        let variant = ranked.name_of(wanted)?;
-        let newest = self.0.stored.newest(ranked.gallery_id(), &variant, PUBLISHING_PATIENCE).await?;
-        let found = match newest {
-            Some(key) => self.0.stored.find_image(key, wanted.class, ordinal).await?,
-            None => None,
-        };
+        let name = ranked.name_of(wanted)?;
+        let found = self.0.stored.find_in_newest(&followed(ranked, wanted, &name), ordinal).await?;
         let (head, found) = found.ok_or_else(pending)?;
         let (place, entry) = found.unzip();
         Ok((head, place, entry.unwrap_or_else(|| ranked.entry(&head, ordinal))))
-    }
-
-    /// Publishes the orders of own galleries for which other processes ask. A question that fails stays open.
-    pub async fn answer(&self) -> Result<()> {
-        for (gallery_id, variant) in self.0.stored.asked().await? {
-            if !self.0.ids.owns(gallery_id) {
-                continue;
-            }
-            match self.publish_for_others(gallery_id, &variant).await {
-                Ok(()) | Err(Error::NotFound(_)) => self.0.stored.answer(gallery_id, &variant).await?,
-                Err(error) => tracing::warn!(%error, gallery.id = %gallery_id, "an order could not be made for others"),
-            }
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "no handler: it publishes and answers nobody")]
-    async fn publish_for_others(&self, gallery_id: GalleryId, variant: &str) -> Result<()> {
-        let Some(wanted) = Wanted::parse(variant) else { return Ok(()) };
-        let ranked = self.gallery(gallery_id).await?;
-        let order = self.current(&ranked, wanted).await?;
-        order.mark_asked(self.0.clock.now());
-        self.0.stored.publish(&order, variant).await
     }
 
     /// Serves up to `limit` images of an order of the gallery, from index `start`. `None` if the order is not kept any
@@ -193,9 +179,9 @@ impl Orders {
         (class, order_id): (AccessClass, OrderId),
         start: usize,
         limit: usize,
-    ) -> Option<Slice> {
+    ) -> Result<Option<Slice>> {
         if let Some(order) = ranked.current_by_id(order_id) {
-            return if order.class == class { Some(self.serve(&order, start, limit).await) } else { None };
+            return Ok(if order.class == class { Some(self.serve(&order, start, limit).await) } else { None });
         }
         let key = OrderKey { gallery_id: ranked.gallery_id(), order_id };
         self.0.stored.slice(key, class, start, limit).await
@@ -227,11 +213,7 @@ impl Orders {
         }
         let published = ranked.publish(&self.0.catalog, &self.0.clock, &self.0.ids).await;
         let published = self.unless_gone(ranked, published)?;
-        for order in ranked.followed(self.0.clock.now()) {
-            let wanted =
-                Wanted { class: order.class, strategy: Some(order.ranking.strategy), snapshot: order.snapshot };
-            self.0.stored.publish(&order, &ranked.name_of(wanted)?).await?;
-        }
+        self.publish_followed(ranked, false).await?;
         if published > 0
             && let Some(head) = ranked.head()
         {
@@ -240,15 +222,21 @@ impl Orders {
         Ok(())
     }
 
-    /// Publishes the orders in use that this process holds, after a change of the gallery's rules or settings. Returns
+    /// Publishes the newest orders that other processes serve. With `is_sure` it looks at the records themselves.
+    async fn publish_followed(&self, ranked: &Ranked, is_sure: bool) -> Result<()> {
+        for order in ranked.followed(self.0.clock.now()) {
+            let wanted =
+                Wanted { class: order.class, strategy: Some(order.ranking.strategy), snapshot: order.snapshot };
+            self.0.stored.publish(&order, &ranked.name_of(wanted)?, is_sure).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the orders in use after a change of the gallery's rules or settings, whichever process owns it. Returns
     /// false if that fails or takes longer than `PUBLISHING_PATIENCE`; the background publishes them then.
     pub async fn publish_soon(&self, gallery_id: GalleryId) -> bool {
-        if !self.0.ids.owns(gallery_id) {
-            return false;
-        }
-        let Some(ranked) = lock(&self.0.galleries).get(&gallery_id).cloned() else { return true };
         let orders = self.clone();
-        let publishing = tokio::spawn(async move { orders.publish(&ranked).await });
+        let publishing = tokio::spawn(async move { orders.publish_everywhere(gallery_id, PUBLISHING_PATIENCE).await });
         match tokio::time::timeout(PUBLISHING_PATIENCE, publishing).await {
             Ok(Ok(Ok(()))) => true,
             Ok(Ok(Err(error))) => {
@@ -257,6 +245,26 @@ impl Orders {
             }
             Ok(Err(_)) | Err(_) => false,
         }
+    }
+
+    /// Publishes what changed up to now, whichever process owns the gallery. `Pending` if its owner does not answer.
+    pub async fn refresh(&self, ranked: &Arc<Ranked>) -> Result<()> {
+        if self.0.ids.owns(ranked.gallery_id()) {
+            return self.publish_and_wait(ranked).await;
+        }
+        self.publish(ranked).await?;
+        self.publish_everywhere(ranked.gallery_id(), ANSWER_PATIENCE).await
+    }
+
+    /// Stores the records again that their engine has lost, and publishes the orders that other processes serve.
+    pub async fn restore(&self) -> Result<()> {
+        if !self.0.stored.restore().await? {
+            return Ok(());
+        }
+        for ranked in self.held().into_iter().filter(|ranked| self.0.ids.owns(ranked.gallery_id())) {
+            self.publish_followed(&ranked, true).await?;
+        }
+        Ok(())
     }
 
     /// The galleries due for publication.
@@ -328,4 +336,9 @@ impl Orders {
             galleries.remove(&ranked.gallery_id());
         }
     }
+}
+
+/// A wanted order of a gallery that another process owns.
+fn followed<'a>(ranked: &Ranked, wanted: Wanted, name: &'a str) -> Followed<'a> {
+    Followed { gallery_id: ranked.gallery_id(), name, class: wanted.class, settings: ranked.settings() }
 }

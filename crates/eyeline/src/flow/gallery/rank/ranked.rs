@@ -1,14 +1,14 @@
 //! One gallery as ranking holds it in memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use eyeline_core::ranking::estimate::{Estimate, estimate};
+use eyeline_core::ranking::experiment::Arm;
 use eyeline_core::ranking::rules::Period;
 use eyeline_core::ranking::{
-    Appeal, Basis, Columns, Counts, Evidence, FoundRules, Learnt, OrderEntry, OrderHead, Prior, RulesInForce, Scorer,
-    resequence, sequence,
+    Basis, Columns, FoundRules, Learnt, OrderEntry, OrderHead, RulesInForce, Scorer, resequence, sequence,
 };
 use eyeline_core::{AccessClass, GalleryId, OrderId, Ranking, Strategy, Timestamp};
 use eyeline_store::catalog::galleries::Gallery;
@@ -18,6 +18,7 @@ use eyeline_store::{Catalog, Error, Result};
 use futures::stream::BoxStream;
 
 use super::order::Order;
+use super::questions::name_of;
 use super::schedule::Schedule;
 use super::{Ids, ORDER_KEPT};
 use crate::clock::Clock;
@@ -26,6 +27,9 @@ use crate::clock::Clock;
 const CHANGES_MAX: u32 = 10_000;
 /// An order of more images is made on a blocking thread, away from the tasks that answer requests.
 const INLINE_MAX: usize = 20_000;
+
+/// The most orders of a gallery by other strategies than its own and its hold-out's.
+const EXTRA_MAX: usize = 8;
 
 /// A wanted order of a gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,15 +41,6 @@ pub struct Wanted {
     pub snapshot: u8,
 }
 
-impl Wanted {
-    /// Reads the name of a variant.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        let mut parts = name.split('-');
-        let (class, strategy) = (AccessClass::parse(parts.next()?)?, Strategy::parse(parts.next()?)?);
-        Some(Wanted { class, strategy: Some(strategy), snapshot: parts.next()?.parse().ok()? })
-    }
-}
-
 /// Class, strategy and snapshot of an order.
 type Variant = (AccessClass, Strategy, u8);
 
@@ -54,21 +49,23 @@ pub struct Ranked {
     schedule: Schedule,
     /// Held while changes are read and orders published. A request for a page waits for it only if the state is stale.
     work: tokio::sync::Mutex<Work>,
-    state: RwLock<Option<State>>,
+    pub(super) state: RwLock<Option<State>>,
+    /// The number of the present rules and settings in this process.
+    settings: AtomicU64,
     /// The newest order of each variant in use.
     current: RwLock<HashMap<Variant, Arc<Order>>>,
     /// The time of the last request.
     used: Mutex<Instant>,
 }
 
-struct State {
+pub(super) struct State {
     gallery: Arc<Gallery>,
     revision: i64,
     item_revision: i64,
-    columns: Columns,
+    pub columns: Columns,
     learnt: Learnt,
     rules: Arc<FoundRules>,
-    in_force: Arc<RulesInForce>,
+    pub in_force: Arc<RulesInForce>,
     /// The period in which those rules are in force.
     in_force_for: Period,
 }
@@ -80,11 +77,11 @@ impl State {
     }
 
     /// What was learnt up to the minute before `now`, whether or not later acts arrived.
-    fn learnt(&self, now: Timestamp) -> Learnt {
+    pub fn learnt(&self, now: Timestamp) -> Learnt {
         self.learnt.folded(now.minute(), self.gallery.ranking.half_life_minutes())
     }
 
-    fn basis<'a>(&'a self, learnt: &'a Learnt, ranking: Ranking, snapshot: u8, now: Timestamp) -> Basis<'a> {
+    pub fn basis<'a>(&'a self, learnt: &'a Learnt, ranking: Ranking, snapshot: u8, now: Timestamp) -> Basis<'a> {
         let (columns, rules, gallery_id) = (&self.columns, &*self.in_force, self.gallery.gallery_id);
         Basis { columns, learnt, ranking, rules, gallery_id, snapshot, now }
     }
@@ -98,27 +95,6 @@ struct Work {
     all_changed: bool,
     /// The item revision at which the rules were read; `None` before the first reading.
     rules_of: Option<i64>,
-}
-
-/// Explains the rank of an image.
-#[derive(Clone, Debug)]
-pub struct Explanation {
-    /// The index in the order, from 0; `None` if the order lacks the image.
-    pub place: Option<usize>,
-    pub counts: Counts,
-    pub counted: Counts,
-    pub evidence: Evidence,
-    pub appeal: Appeal,
-    /// The gallery's mean click rate, which strategy `ctr` uses.
-    pub click_rate: f64,
-    pub prior: Prior,
-    pub boost: f64,
-    /// The place that a rule pins it to.
-    pub pin: Option<u32>,
-    pub score: f64,
-    /// The neighbours before and after it: index, ordinal, score.
-    pub before: Option<(usize, u32, f64)>,
-    pub after: Option<(usize, u32, f64)>,
 }
 
 /// What a page needs from the gallery in addition to an order.
@@ -143,6 +119,7 @@ impl Ranked {
                 rules_of: None,
             }),
             state: RwLock::new(None),
+            settings: AtomicU64::new(0),
             current: RwLock::new(HashMap::new()),
             used: Mutex::new(Instant::now()),
         }
@@ -259,7 +236,9 @@ impl Ranked {
             }
             if items_changed || !state.in_force_for.holds(now) {
                 state.put_in_force(now);
-                work.all_changed |= before != state.in_force;
+                if before != state.in_force {
+                    self.note_settings(work);
+                }
             }
         }
         reading.keep();
@@ -282,7 +261,9 @@ impl Ranked {
                 in_force_for: Period::default(),
             },
             Some(before) => {
-                work.all_changed |= before.gallery.ranking != gallery.ranking;
+                if before.gallery.ranking != gallery.ranking {
+                    self.note_settings(work);
+                }
                 State { gallery, revision, item_revision, learnt, ..before }
             }
         };
@@ -298,6 +279,27 @@ impl Ranked {
         }
     }
 
+    /// Notes that rules or settings changed.
+    fn note_settings(&self, work: &mut Work) {
+        work.all_changed = true;
+        self.settings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of the present rules and settings in this process. Another number means others.
+    pub(super) fn settings(&self) -> u64 {
+        self.settings.load(Ordering::Relaxed)
+    }
+
+    /// Notes that anything may have changed, before a hint says so.
+    pub(super) fn mark_changed(&self) {
+        self.schedule.mark_changed();
+    }
+
+    /// True if something else than counters may have changed since the last publication.
+    pub(super) fn has_urgent_changes(&self) -> bool {
+        self.schedule.is_urgent()
+    }
+
     /// The newest order of the variant, made now if it was not in use.
     pub(super) async fn current(self: &Arc<Self>, wanted: Wanted, clock: &Clock, ids: &Ids) -> Result<Arc<Order>> {
         if let Some(order) = self.held(wanted) {
@@ -311,14 +313,32 @@ impl Ranked {
         let order = Arc::new(self.make(variant, None, (clock, ids)).await?);
         // Marked before others see it, because a publication drops orders that were never served.
         order.mark_served(clock.now());
-        self.current.write().unwrap_or_else(PoisonError::into_inner).insert(variant, order.clone());
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.insert(variant, order.clone());
+        self.drop_extra(&mut current);
         Ok(order)
+    }
+
+    /// Drops the least recently served orders by other strategies than the gallery's own and its hold-out's, beyond
+    /// [`EXTRA_MAX`]. A page of such an order makes it anew; cursors go on in its record.
+    fn drop_extra(&self, current: &mut HashMap<Variant, Arc<Order>>) {
+        let Some(ranking) = self.head().map(|head| head.gallery.ranking) else { return };
+        let control = ranking.holdout().map(|holdout| holdout.strategy(Arm::Control));
+        let is_extra = |strategy: Strategy| strategy != ranking.strategy && Some(strategy) != control;
+        let extra = current.iter().filter(|((_, strategy, _), _)| is_extra(*strategy));
+        let mut extra: Vec<(Option<Timestamp>, Variant)> =
+            extra.map(|(variant, order)| (order.served_at(), *variant)).collect();
+        extra.sort_by_key(|(served_at, _)| *served_at);
+        let surplus = extra.len().saturating_sub(EXTRA_MAX);
+        for (_, variant) in &extra[..surplus] {
+            current.remove(variant);
+        }
     }
 
     /// The name of the variant among the gallery's published orders.
     pub(super) fn name_of(&self, wanted: Wanted) -> Result<String> {
         let (class, strategy, snapshot) = self.variant(wanted)?;
-        Ok(format!("{}-{}-{snapshot}", class.as_str(), strategy.as_str()))
+        Ok(name_of(Wanted { class, strategy: Some(strategy), snapshot }))
     }
 
     /// The newest order of the variant, if this process has made one.
@@ -382,6 +402,7 @@ impl Ranked {
                 current.insert(variant, Arc::new(next));
             }
         }
+        self.drop_extra(&mut current);
         let published = current.len();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         work.changed.clear();
@@ -425,44 +446,6 @@ impl Ranked {
         }
         tokio::task::spawn_blocking(make).await.map_err(|error| Error::internal("making an order", error))?
     }
-
-    /// The parts of an image's score in an order, from the present state, and the scores of its neighbours.
-    pub(super) fn explain(&self, order: &Order, ordinal: u32) -> Result<Explanation> {
-        let state = read(&self.state);
-        let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
-        let now = order.published_at;
-        let learnt = state.learnt(now);
-        let scorer = Scorer::new(state.basis(&learnt, order.ranking, order.snapshot, now));
-        let place = order.place_of(ordinal);
-        let neighbour = |place: Option<usize>| {
-            let ordinal = order.ordinal_at(place?)?;
-            Some((place?, ordinal, scorer.score(ordinal)))
-        };
-        Ok(Explanation {
-            place,
-            counts: state.columns.counts(ordinal),
-            counted: state.columns.counted(ordinal),
-            evidence: scorer.evidence(ordinal),
-            appeal: scorer.appeal(ordinal),
-            click_rate: scorer.click_rate(),
-            prior: learnt.prior,
-            boost: state.in_force.boost(ordinal),
-            pin: state.in_force.pin(ordinal),
-            score: scorer.score(ordinal),
-            before: neighbour(place.and_then(|place| place.checked_sub(1))),
-            after: neighbour(place.map(|place| place + 1)),
-        })
-    }
-
-    /// Estimates the lift of another order over the shown one. `None` if one of them is empty.
-    pub fn estimate(&self, shown: &Order, other: &Order) -> Result<Option<Estimate>> {
-        let state = read(&self.state);
-        let state = state.as_ref().ok_or(Error::NotFound("gallery"))?;
-        let now = shown.published_at.max(other.published_at);
-        let learnt = state.learnt(now);
-        let scorer = Scorer::new(state.basis(&learnt, shown.ranking, shown.snapshot, now));
-        Ok(estimate(&scorer, shown.ordinals.iter().copied(), other.ordinals.iter().copied()))
-    }
 }
 
 /// True if a page of the order was requested recently.
@@ -470,7 +453,7 @@ fn in_use(order: &Order, now: Timestamp) -> bool {
     order.served_at().is_some_and(|served_at| now.since(served_at) <= ORDER_KEPT)
 }
 
-fn read<T>(locked: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+pub(super) fn read<T>(locked: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     locked.read().unwrap_or_else(PoisonError::into_inner)
 }
 

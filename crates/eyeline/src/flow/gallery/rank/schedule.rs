@@ -80,6 +80,11 @@ impl Schedule {
         self.stale.load(Ordering::Acquire)
     }
 
+    /// True if something else than counters may have changed since the last publication.
+    pub fn is_urgent(&self) -> bool {
+        self.dirty.load(Ordering::Acquire) && self.urgent.load(Ordering::Acquire)
+    }
+
     /// Begins a reading of the state.
     pub fn read(&self) -> Lowered<'_> {
         Lowered::lower(&self.stale)

@@ -1,6 +1,7 @@
 //! Events that are applied but not flushed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use eyeline_core::{ApplicationId, Event, EventId, Outline, ProjectId, Timestamp};
@@ -21,6 +22,10 @@ const TAIL_BYTES_MAX: usize = 128 * 1024 * 1024;
 const COPIES: usize = 3;
 /// Tries, because a flush between reading the manifest and the inbox may delete inbox records.
 const TRIES: u32 = 5;
+
+/// Tries, because a server of the inbox may lag behind, and the pause between them: one second in all.
+const LAGS_MAX: u32 = 20;
+const LAG_PAUSE: Duration = Duration::from_millis(50);
 
 /// The events that a question is about.
 #[derive(Clone)]
@@ -103,7 +108,7 @@ impl Usage {
         held: &mut Held,
     ) -> Result<Vec<Record>> {
         let mut records: Vec<Record> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut lags) = (0, 0);
         for marks in &manifest.partitions {
             let (partition, applied) = (marks.partition, marks.applied);
             let mut reached = marks.flushed;
@@ -111,7 +116,15 @@ impl Usage {
                 let gathered = COPIES * (bytes + records.len() * size_of::<Record>());
                 held.set(gathered + PULL_BYTES_MAX).map_err(failure)?;
                 let deliveries = self.inbox.pull(partition, reached, PULL_MAX).await?;
-                let Some(last) = deliveries.last() else { break };
+                let Some(last) = deliveries.last() else {
+                    // The newest event is never deleted, so a server of the inbox lags behind.
+                    if lags >= LAGS_MAX {
+                        return Err(Error::unavailable("the inbox lags behind what is counted"));
+                    }
+                    lags += 1;
+                    tokio::time::sleep(LAG_PAUSE).await;
+                    continue;
+                };
                 let span = Span { after: reached, up_to: last.offset };
                 reached = last.offset;
                 let (wanted, manifest) = (wanted.clone(), manifest.clone());

@@ -1,0 +1,1 @@
+import"./chunk-VLSFSOF4.js";

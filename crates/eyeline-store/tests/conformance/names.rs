@@ -13,7 +13,7 @@ use crate::jobs::{claim, publish, waiting};
 use crate::news::{PROJECT, at, new_image, with_projects};
 
 /// Images, and unwanted objects: more than one page of each.
-const MANY: u128 = 1_300;
+const MANY: u128 = 600;
 
 async fn names(catalog: &Catalog) -> Vec<Named> {
     let (mut all, mut next) = (Vec::new(), Some(ReadUpTo::START));

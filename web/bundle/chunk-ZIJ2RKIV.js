@@ -1,1 +1,0 @@
-async function i(o,n,e){let l=0,r=null,a=async()=>{for(;l<n.length&&!r;)try{await e(n[l++])}catch(t){r??={error:t}}};if(await Promise.all(Array.from({length:Math.min(o,n.length)},a)),r)throw r.error}export{i as a};

@@ -1,0 +1,1 @@
+import"./chunk-RCBF5NSH.js";

@@ -1,1 +1,0 @@
-import"./chunk-CZ6H4USJ.js";

@@ -18,6 +18,8 @@ const STREAM_MS = 5_000;
 /** Operations whose example cannot succeed, with the status that says so: they need what only a link or a printed ticket has. */
 const REFUSED = {
   put_incoming_file: 403,
+  put_incoming_part: 403,
+  create_part_links: 409,
   post_incoming_form: 403,
   get_original: 403,
   get_private_version: 403,

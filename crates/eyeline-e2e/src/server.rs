@@ -63,7 +63,7 @@ impl Server {
             Catalog::PostgresAndNats => (Some(new_inbox()), Uuid::new_v4().simple().to_string().repeat(2)),
         };
         let of_inbox = inbox.iter().flat_map(|url| {
-            [("EYELINE_INBOX_URL", url.as_str()), ("EYELINE_SECRET", &secret), ("EYELINE_DRAIN_SECONDS", "0")]
+            [("EYELINE_INBOX_URL", url.as_str()), ("EYELINE_SECRET", secret.as_str()), ("EYELINE_DRAIN_SECONDS", "0")]
         });
         let settings: Vec<(&str, &str)> = of_inbox.chain(settings.iter().copied()).collect();
         Self::start_on(database.map(Arc::new), &settings).await

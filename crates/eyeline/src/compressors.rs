@@ -10,20 +10,23 @@ use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Bytes that are compressed before other tasks run: about two milliseconds.
+/// Bytes that are compressed before other tasks run.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Short answers that are compressed in parallel.
-const SHORT_PLACES: usize = 3;
+const SHORT_PLACES: usize = 2;
 /// Longer answers that are compressed in parallel.
-const LONG_PLACES: usize = 2;
+const LONG_PLACES: usize = 1;
 
-/// The memory of a compressor, measured: 1.1 MiB for brotli, 0.3 MiB for gzip.
-const COMPRESSOR_BYTES: u64 = 1200 * 1024;
+/// The most memory of a compressor, by the sizes of brotli's tables: 512 KiB for hashes, and about 20 bytes for each byte
+/// of a short answer. Gzip needs less.
+const SHORT_BYTES: u64 = 1856 * 1024;
+/// The window, the commands and the histograms of two blocks, and the old commands while the table grows.
+const LONG_BYTES: u64 = 3200 * 1024;
 /// The memory of all of them.
-pub const MEMORY_BYTES: u64 = (SHORT_PLACES + LONG_PLACES) as u64 * COMPRESSOR_BYTES;
+pub const MEMORY_BYTES: u64 = SHORT_PLACES as u64 * SHORT_BYTES + LONG_PLACES as u64 * LONG_BYTES;
 
-/// Brotli: as fast as gzip's usual level, and smaller.
+/// Brotli: the lowest level that splits a block by its statistics.
 const QUALITY: i32 = 4;
 /// Brotli: the logarithm of the bytes that it looks back over. Its memory doubles with each.
 const WINDOW: i32 = 16;
@@ -55,7 +58,7 @@ impl Compressors {
         Some(compress(coding, body).await)
     }
 
-    /// A short answer waits for milliseconds at most. A long one does not wait: others of its kind may take seconds.
+    /// A short answer waits for others of its kind, which take milliseconds. A long one does not wait.
     async fn place(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
         if bytes <= PIECE_BYTES as u64 { self.short.acquire().await.ok() } else { self.long.try_acquire().ok() }
     }

@@ -177,10 +177,36 @@ class OpenApiDocument:
 
 
 @dataclass(kw_only=True)
+class PartLink:
+    """A link that takes a `PUT` of exactly this part with all `headers`, without a credential."""
+
+    number: int
+    upload_link: str
+    headers: dict[str, str]
+
+
+ReceivedItem: TypeAlias = int
+
+
+Number: TypeAlias = int
+
+
+@dataclass(kw_only=True)
+class PartNumbers:
+    """The parts to be sent next."""
+
+    numbers: list[Number]
+    """The first part has the number 1. Without a number, the answer only says what has arrived."""
+
+
+@dataclass(kw_only=True)
 class PathRow:
     count: int
     """The number of times that these steps followed each other."""
     steps: list[EventTypeName]
+
+
+MissingItem: TypeAlias = int
 
 
 @dataclass(kw_only=True)
@@ -199,6 +225,8 @@ class ProblemDocument:
     """Names an error that programs tell from others of its status: `order_pending`."""
     errors: dict[str, list[str]] | None = None
     """The errors of invalid input, by field."""
+    missing: list[MissingItem] | None = None
+    """The numbers of the first 100 parts that have not arrived."""
 
 
 @dataclass(kw_only=True)
@@ -396,11 +424,13 @@ class UploadForm:
 class UploadParams:
     fields: dict[str, str]
     headers: dict[str, str]
-    method: Literal["PUT", "POST"]
+    method: Literal["PUT", "POST", "PARTS"]
     """
     `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
-    the field `file`.
+    the field `file`. `PARTS`: each part is sent to its own link of `POST /images/{image_id}/parts`.
     """
+    part_bytes: int | None = None
+    """With the method `PARTS`: the size of every part but the last, in bytes."""
 
 
 @dataclass(kw_only=True)
@@ -531,6 +561,8 @@ class BatchFile:
     """Bytes."""
     tags: list[str] | None = None
     visibility: Literal["public", "private"] | None = None
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -1096,6 +1128,8 @@ class NewImage:
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -1152,6 +1186,22 @@ class OrderEstimate:
     """The gallery's own strategy, which visitors see."""
     strategy_clicks: float | None
     """Expected clicks of a visitor who scrolls through all of these, in each of the two orders."""
+
+
+@dataclass(kw_only=True)
+class PartLinks:
+    """Links to parts, and the parts that have arrived."""
+
+    parts: list[PartLink]
+    """One for each of the numbers; none once the parts were joined."""
+    received: list[ReceivedItem]
+    """The numbers of the parts that have arrived. They need not be sent again."""
+    part_bytes: int
+    """The size of every part but the last, in bytes."""
+    count: int
+    """The number of parts."""
+    expires_at: datetime
+    """The end of these links."""
 
 
 @dataclass(kw_only=True)
@@ -1558,12 +1608,13 @@ class UploadLink:
     """An image in state `init` and how to send its file, without any credential."""
 
     expires_at: datetime
-    """A time: RFC 3339, answered in UTC with microseconds."""
+    """The end of the link. With the method `PARTS`, each call for links to parts puts it off."""
     image_id: str
     """An image with its original and its versions."""
     params: UploadParams
     state: Literal["init", "uploaded", "processing", "done", "error"]
     upload_link: str
+    """With the method `PARTS`: where to ask for links to the parts, with a credential."""
 
 
 @dataclass(kw_only=True)

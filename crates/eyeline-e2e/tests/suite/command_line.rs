@@ -231,9 +231,13 @@ async fn a_second_server_on_the_same_folder_is_refused(server: Server) {
 
 async fn a_part_of_the_roles_on_engines_of_one_process_is_refused(server: Server) {
     let output = run(&server, &["serve", "--roles", "api,worker"]);
-    for setting in ["EYELINE_OBJECTS_URL (file:)", "EYELINE_INBOX_URL (sqlite:)", "EYELINE_CACHE_URL (memory:)"] {
+    let inbox = "EYELINE_INBOX_URL (sqlite:)";
+    for setting in ["EYELINE_OBJECTS_URL (file:)", "EYELINE_CACHE_URL (memory:)"] {
         expect_refusal(&output, setting);
     }
+    // Beside PostgreSQL it is in NATS, which processes share.
+    let is_embedded = server.database_url().is_none();
+    assert_eq!(said(&output).contains(inbox), is_embedded, "{}", said(&output));
 }
 
 async fn a_migration_beside_a_running_server_is_refused(mut server: Server) {

@@ -53,6 +53,7 @@ fn attempts(owned: &Owned) -> Vec<(Method, String, Value)> {
         (Method::GET, format!("/images/{image_id}"), Value::Null),
         (Method::PATCH, format!("/images/{image_id}"), json!({"tags": ["taken"]})),
         (Method::DELETE, format!("/images/{image_id}"), Value::Null),
+        (Method::POST, format!("/images/{image_id}/parts"), json!({"numbers": [1]})),
         (Method::POST, format!("/images/{image_id}/complete"), Value::Null),
         (Method::POST, format!("/images/{image_id}/reprocess"), Value::Null),
         (Method::GET, format!("/uploads/{image_id}"), Value::Null),

@@ -36,8 +36,8 @@ impl EngineFiles {
         Ok(EngineFiles { catalog: path("catalog", catalog_url)?, inbox: path("inbox", inbox_url)? })
     }
 
-    /// Copies both to new files, which are on stable storage afterwards. `progress` gets the bytes copied since its last
-    /// call. `Conflict` if a file is missing or not of this binary's version.
+    /// Copies both to new files, which are on stable storage afterwards. `progress` gets the bytes copied since its
+    /// last call. `Conflict` if a file is missing or not of this binary's version.
     pub async fn copy(&self, to: EngineFiles, progress: impl Fn(u64) + Send + 'static) -> Result<()> {
         let from = self.clone();
         let copied = tokio::task::spawn_blocking(move || {

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 
 use super::Catalog;
 use crate::error::Result;
-use crate::objects::ObjectKey;
+use crate::objects::{ObjectKey, PartUpload};
 use crate::params;
 use crate::sql::{Row, Tx, Value};
 
@@ -18,6 +18,8 @@ pub(super) const REQUEST_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Rows of a table in one page of names.
 const PAGE_ROWS: u32 = 512;
+/// Uploads in parts in one page of names. Each may have 10,000 parts.
+const PAGE_UPLOADS: u32 = 8;
 
 /// An object that a row names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +28,18 @@ pub enum Named {
     Kept(ObjectKey),
     /// A client may have sent it.
     Awaited(ObjectKey),
+    /// A client may have sent some of these parts.
+    Parts(PartUpload),
     /// The sweep deletes it at its time, with all objects of its folder if it is one.
     Unwanted(ObjectKey),
 }
 
 impl Named {
     fn key(&self) -> &ObjectKey {
-        let (Named::Kept(key) | Named::Awaited(key) | Named::Unwanted(key)) = self;
-        key
+        match self {
+            Named::Kept(key) | Named::Awaited(key) | Named::Unwanted(key) => key,
+            Named::Parts(upload) => &upload.incoming,
+        }
     }
 }
 
@@ -41,6 +47,7 @@ impl Named {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadUpTo {
     Image(ImageId),
+    Parts(ImageId),
     LakeFile(String),
     Unwanted(String),
 }
@@ -134,13 +141,12 @@ impl Catalog {
 
 /// The next page of names. Every column that holds a key of an object is read here: `gc` deletes what no row names.
 async fn named(tx: &mut Tx, after: ReadUpTo) -> Result<(Vec<Named>, Option<ReadUpTo>)> {
-    let full = |rows: &[Row]| rows.len() == PAGE_ROWS as usize;
     match after {
         ReadUpTo::Image(image_id) => {
             let sql = "SELECT image_id, state, original_key, incoming_key FROM images WHERE image_id > $1
                        ORDER BY image_id LIMIT $2";
             let images = tx.query(sql, params![image_id, PAGE_ROWS]).await?;
-            let is_full = full(&images);
+            let is_full = images.len() == PAGE_ROWS as usize;
             let (mut names, mut asked, mut last) = (Vec::new(), Vec::new(), image_id);
             for mut row in images {
                 last = row.take("image_id")?;
@@ -155,13 +161,35 @@ async fn named(tx: &mut Tx, after: ReadUpTo) -> Result<(Vec<Named>, Option<ReadU
             for mut row in tx.query_rows(sql, &asked).await? {
                 names.push(Named::Kept(row.take("object_key")?));
             }
-            let next = if is_full { ReadUpTo::Image(last) } else { ReadUpTo::LakeFile(String::new()) };
+            let next = if is_full { ReadUpTo::Image(last) } else { ReadUpTo::Parts(ImageId(uuid::Uuid::nil())) };
+            Ok((names, Some(next)))
+        }
+        ReadUpTo::Parts(image_id) => {
+            let sql = "SELECT p.image_id, p.incoming_key, p.original_key, p.upload_id, i.state
+                       FROM part_uploads p LEFT JOIN images i ON i.image_id = p.image_id
+                       WHERE p.image_id > $1 ORDER BY p.image_id LIMIT $2";
+            let uploads = tx.query(sql, params![image_id, PAGE_UPLOADS]).await?;
+            let is_full = uploads.len() == PAGE_UPLOADS as usize;
+            let (mut names, mut last) = (Vec::new(), image_id);
+            for mut row in uploads {
+                last = row.take("image_id")?;
+                let (incoming, to): (ObjectKey, ObjectKey) = (row.take("incoming_key")?, row.take("original_key")?);
+                let waits = row.take::<Option<ImageState>>("state")? == Some(ImageState::Init);
+                let id = row.take::<Option<String>>("upload_id")?.filter(|_| waits);
+                // The sweep deletes what is left over of the upload once its image does not wait for it any more.
+                names.push(Named::Unwanted(to.clone()));
+                names.push(match id {
+                    Some(id) => Named::Parts(PartUpload { incoming, to, id }),
+                    None => Named::Unwanted(incoming),
+                });
+            }
+            let next = if is_full { ReadUpTo::Parts(last) } else { ReadUpTo::LakeFile(String::new()) };
             Ok((names, Some(next)))
         }
         ReadUpTo::LakeFile(key) => {
             let sql = "SELECT object_key FROM lake_files WHERE object_key > $1 ORDER BY object_key LIMIT $2";
             let rows = tx.query(sql, params![key, PAGE_ROWS]).await?;
-            let is_full = full(&rows);
+            let is_full = rows.len() == PAGE_ROWS as usize;
             let keys = keys(rows)?;
             let last = keys.last().map(ToString::to_string).filter(|_| is_full);
             let next = last.map_or_else(|| ReadUpTo::Unwanted(String::new()), ReadUpTo::LakeFile);
@@ -170,7 +198,7 @@ async fn named(tx: &mut Tx, after: ReadUpTo) -> Result<(Vec<Named>, Option<ReadU
         ReadUpTo::Unwanted(key) => {
             let sql = "SELECT object_key FROM unwanted_objects WHERE object_key > $1 ORDER BY object_key LIMIT $2";
             let rows = tx.query(sql, params![key, PAGE_ROWS]).await?;
-            let is_full = full(&rows);
+            let is_full = rows.len() == PAGE_ROWS as usize;
             let keys = keys(rows)?;
             let last = keys.last().map(ToString::to_string).filter(|_| is_full);
             Ok((keys.into_iter().map(Named::Unwanted).collect(), last.map(ReadUpTo::Unwanted)))
@@ -220,6 +248,8 @@ mod tests {
             "images.incoming_key",
             "images.original_key",
             "lake_files.object_key",
+            "part_uploads.incoming_key",
+            "part_uploads.original_key",
             "unwanted_objects.object_key",
             "versions.object_key",
         ];

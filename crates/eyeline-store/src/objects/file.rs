@@ -200,7 +200,12 @@ impl Engine for Folder {
         let path = self.path(key);
         let opened = blocking(move || {
             let Some(mut file) = found(File::open(path))? else { return Ok(None) };
-            let bytes_total = file.metadata()?.len();
+            let metadata = file.metadata()?;
+            // The parts of an upload are in a folder, which is no object.
+            if !metadata.is_file() {
+                return Ok(None);
+            }
+            let bytes_total = metadata.len();
             let range = range.unwrap_or(0..bytes_total);
             let (start, end) = (range.start.min(bytes_total), range.end.min(bytes_total));
             if start > 0 {

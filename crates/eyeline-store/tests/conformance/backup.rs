@@ -71,7 +71,9 @@ async fn copies_beside_a_writer_have_every_accepted_event_once() {
             let promised = accepted.load(Ordering::SeqCst);
             let bytes = Arc::new(AtomicU64::new(0));
             let progress = bytes.clone();
-            let told = move |copied| drop(progress.fetch_add(copied, Ordering::SeqCst));
+            let told = move |copied| {
+                progress.fetch_add(copied, Ordering::SeqCst);
+            };
             live.copy(files(&to), told).await.expect("copied");
             let size = |path: &Path| std::fs::metadata(path).expect("a copy").len();
             let names = std::fs::read_dir(&to).expect("a folder").count();

@@ -40,4 +40,5 @@ mod s3_away;
 mod shared_engines;
 mod sql;
 mod stores;
+mod upgrades;
 mod user_uploads;

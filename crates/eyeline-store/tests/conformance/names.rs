@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use eyeline_core::{ImageId, Timestamp};
+use eyeline_core::{ImageId, Parts, Timestamp};
 use eyeline_store::catalog::objects::{Named, ReadUpTo};
+use eyeline_store::catalog::part_uploads::{Begun, InParts};
 use eyeline_store::catalog::uploads::NewImage;
+use eyeline_store::objects::PartUpload;
 use eyeline_store::{Catalog, ObjectKey};
 use uuid::Uuid;
 
@@ -13,7 +15,7 @@ use crate::jobs::{claim, publish, waiting};
 use crate::news::{PROJECT, at, new_image, with_projects};
 
 /// Images, and unwanted objects: more than one page of each.
-const MANY: u128 = 1_300;
+const MANY: u128 = 600;
 
 async fn names(catalog: &Catalog) -> Vec<Named> {
     let (mut all, mut next) = (Vec::new(), Some(ReadUpTo::START));
@@ -71,6 +73,39 @@ async fn what_rows_name_is_no_candidate_for_deletion_and_everything_else_is() {
         let candidates: HashMap<ObjectKey, ()> = candidates.map(|key| (key.unit(), ())).collect();
         let left = catalog.without_named(candidates).await.expect("the catalog");
         assert_eq!(left.into_keys().collect::<BTreeSet<_>>(), strangers.into_iter().collect());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_parts_of_an_upload_under_way_are_named_with_the_key_that_they_are_joined_to() {
+    on_every_engine(async |catalog| {
+        with_projects(&catalog).await;
+        // More than one page.
+        let images: Vec<NewImage> = (1..20)
+            .map(|number| {
+                let image = new_image(number);
+                let original_key = ObjectKey::original(image.image_id);
+                let in_parts = InParts { parts: Parts::new(100, 10), original_key, upload_id: None };
+                NewImage { stated_bytes: Some(100), in_parts: Some(in_parts), ..image }
+            })
+            .collect();
+        catalog.create_images(PROJECT, images.clone(), None, at(1), None).await.expect("images");
+        let begun = Begun { upload_id: "upload".to_owned(), replaces: None };
+        let id = catalog.extend_parts(images[0].image_id, Some(begun), at(2_000_000)).await.expect("the catalog");
+        assert_eq!(id.as_deref(), Some("upload"));
+
+        let all = names(&catalog).await;
+        for (number, image) in images.iter().enumerate() {
+            let incoming = image.incoming_key.clone();
+            let to = image.in_parts.as_ref().expect("in parts").original_key.clone();
+            assert!(all.contains(&Named::Awaited(incoming.clone())) && all.contains(&Named::Unwanted(to.clone())));
+            let upload =
+                Named::Parts(PartUpload { incoming: incoming.clone(), to: to.clone(), id: "upload".to_owned() });
+            assert_eq!(all.contains(&upload), number == 0, "only what was begun has parts");
+            let candidates = HashMap::from([(incoming.part(3).unit(), ()), (to, ())]);
+            assert!(catalog.without_named(candidates).await.expect("the catalog").is_empty());
+        }
     })
     .await;
 }

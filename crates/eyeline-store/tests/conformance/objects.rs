@@ -6,7 +6,7 @@ use bytes::Bytes;
 use eyeline_core::{ImageId, Timestamp};
 use eyeline_store::objects::{Area, Head, Listed, ReceiveError};
 use eyeline_store::{Error, ObjectKey, Objects};
-use futures::{Stream, TryStreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use uuid::Uuid;
@@ -92,8 +92,8 @@ async fn every_object_of_an_area_is_listed_with_its_size_and_age() {
         put.push((ObjectKey::lake(Timestamp::from_micros(0)), 5));
         // More than a store lists in one answer.
         put.extend((0..1_010).map(|_| (ObjectKey::versions(false).join("thumb.jpg"), 1)));
-        let puts = put.iter().map(|(key, bytes)| objects.put(key, vec![7; *bytes as usize].into()));
-        futures::future::join_all(puts).await.into_iter().collect::<Result<Vec<()>, Error>>().expect("stored");
+        let puts = put.iter().map(|(key, bytes)| objects.put(key, vec![7_u8; *bytes as usize].into()));
+        stream::iter(puts).buffer_unordered(16).try_collect::<Vec<()>>().await.expect("stored");
 
         for area in Area::ALL {
             let listed: Vec<Listed> = objects.list(area).try_collect().await.expect("a list");

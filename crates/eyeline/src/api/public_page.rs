@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eyeline_core::{AccessClass, GalleryId};
 use eyeline_store::catalog::galleries::Gallery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::accept::accepts;
@@ -113,7 +113,7 @@ fn refusal(problem: Problem) -> Response {
 }
 
 /// For an address without anything: people get words and a way on, programs a problem document.
-pub async fn nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub async fn nothing(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     let is_for_people = method == Method::GET && accepts(&headers, "text/html") && !uri.path().starts_with("/api/");
     if !is_for_people {
         return StatusCode::NOT_FOUND.into_response();

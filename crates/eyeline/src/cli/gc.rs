@@ -194,7 +194,8 @@ mod tests {
         let some = Tally { objects: 2, bytes: 2_048, young: 1 };
         assert_eq!(
             some.summary(false),
-            "2 objects (2.00 KiB) would be deleted. 1 younger object without a row stays: it may belong to work under way."
+            "2 objects (2.00 KiB) would be deleted. 1 younger object without a row stays: it may belong to work under \
+             way."
         );
         assert!(Tally { young: 0, ..some }.summary(true).starts_with("Deleted 2 objects"));
     }

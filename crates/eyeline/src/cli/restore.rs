@@ -67,8 +67,8 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> Result<(),
     for (name, (setting, is_set)) in SECRETS.into_iter().zip(settings) {
         if !is_set && !data.join(name).exists() {
             say(&format!(
-                "It has no file {name}: before the first start, put that of the old server there, or set {setting}. A new \
-                 one would be made otherwise."
+                "It has no file {name}: before the first start, put that of the old server there, or set {setting}. A \
+                 new one would be made otherwise."
             ));
         }
     }
@@ -91,8 +91,8 @@ fn check_settings(settings: &Settings) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "a backup is restored into a data folder with its own catalog, inbox and objects, and settings name others: {}. \
-         Leave them out for this command; docs/backup.md says how other engines are restored",
+        "a backup is restored into a data folder with its own catalog, inbox and objects, and settings name others: \
+         {}. Leave them out for this command; docs/backup.md says how other engines are restored",
         set.join(", ")
     ))
 }

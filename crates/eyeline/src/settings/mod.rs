@@ -266,7 +266,8 @@ impl Settings {
             objects_url: Some(without_password(&self.objects_url())),
             aws_secret_access_key: self.aws_secret_access_key.as_ref().map(mask),
             aws_session_token: self.aws_session_token.as_ref().map(mask),
-            inbox_url: Some(without_password(&self.inbox_url())),
+            // What stands alone before the servers is a token.
+            inbox_url: Some(without_user(&self.inbox_url())),
             orders_url: Some(without_password(&self.orders_url())),
             cache_url: without_password(&self.cache_url),
             workers: Some(self.workers()),
@@ -412,8 +413,6 @@ impl From<Networks> for String {
 
 fn without_password(url: &str) -> String {
     match url::Url::parse(url) {
-        // What stands there alone may be a token.
-        Ok(parsed) if parsed.password().is_none() && !parsed.username().is_empty() => without_user(url),
         Ok(mut parsed) if parsed.password().is_some() => {
             let _has_a_host = parsed.set_password(Some("********"));
             parsed.to_string()

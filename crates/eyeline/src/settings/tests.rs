@@ -135,12 +135,12 @@ fn a_wrong_address_of_the_inbox_is_explained_without_its_secret() {
         let error = read(&[("EYELINE_INBOX_URL", url)]).expect_err(url);
         assert!(error.contains("EYELINE_INBOX_URL") && !error.contains("hush"), "{url}: {error}");
     }
-    let settings = [
+    let settings = read(&[
         ("EYELINE_INBOX_URL", "nats://one,two?stream=photos&partitions=4"),
         ("EYELINE_SECRET", &"ab".repeat(32)),
         ("EYELINE_ADMIN_KEY", "eyl_admin_0123456789abcdef"),
-    ];
-    assert!(read(&settings).expect("settings").is_scaled_out(), "an inbox that processes share");
+    ]);
+    assert!(settings.expect("settings").is_scaled_out(), "an inbox that processes share");
 }
 
 #[test]

@@ -41,4 +41,5 @@ mod several;
 mod sql;
 mod streams;
 mod support;
+mod upgrades;
 mod uploads;

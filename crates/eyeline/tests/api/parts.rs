@@ -8,7 +8,7 @@ use eyeline::flow::photo::sweep;
 use eyeline::secrets::{sha256, to_hex};
 use eyeline::settings::Settings;
 use eyeline::workers::process;
-use eyeline_core::ImageId;
+use eyeline_core::{ImageId, Timestamp};
 use eyeline_store::ObjectKey;
 use eyeline_store::objects::PartUpload;
 use futures::{StreamExt as _, stream};
@@ -243,29 +243,40 @@ async fn parts_that_were_joined_before_a_crash_are_taken_in_after_it() {
     }
 }
 
+/// Returns once this time is over.
+async fn until_past(server: &Server, time: &Value) {
+    let time = Timestamp::parse(time.as_str().expect("a time")).expect("a time");
+    while server.app.clock.real_now() <= time {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_upload_that_nobody_goes_on_with_is_ended_with_all_its_parts() {
     for place in PLACES {
         let server = Server::start_with(|settings| {
             place(settings);
-            settings.upload_link_seconds = 2;
+            settings.upload_link_seconds = 5;
             settings.upload_grace_seconds = 0;
         })
         .await;
         let tenant = server.tenant("gives up").await;
         let file = large_photo();
         let image_id = image(&server, &tenant, &file).await;
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let path = format!("/api/v1/images/{image_id}");
+        let show = async || server.get(&path, &tenant.secret_key).await.json();
         send(&server, &tenant, &image_id, &file, &[1]).await;
         let stored = in_store(&server, &image_id).await;
-        // The first link has expired, but a call for further links has put the end off.
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let first = links(&server, &tenant, &image_id, &[2]).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let second = links(&server, &tenant, &image_id, &[2]).await;
+        let link = second["parts"][0].clone();
+        until_past(&server, &first["expires_at"]).await;
         sweep::sweep(&server.app).await.expect("a sweep");
-        let link = links(&server, &tenant, &image_id, &[2]).await["parts"][0].clone();
-        tokio::time::sleep(Duration::from_millis(2_200)).await;
+        assert_eq!(show().await["state"], "init", "a call for further links puts the end off");
+        until_past(&server, &second["expires_at"]).await;
         sweep::sweep(&server.app).await.expect("a sweep");
-        let path = format!("/api/v1/images/{image_id}");
-        let ended = server.get(&path, &tenant.secret_key).await.json();
+        let ended = show().await;
         assert_eq!((&ended["state"], &ended["error_code"]), (&json!("error"), &json!("never_arrived")), "{ended}");
         expect_nothing(&server, stored).await;
         assert_eq!(ask(&server, &tenant, &image_id, json!([1])).await.status, StatusCode::CONFLICT);

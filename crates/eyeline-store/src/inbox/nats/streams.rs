@@ -265,8 +265,8 @@ async fn open_streams(connection: &Connection, address: &Address) -> Result<Stre
         let (replicas, bytes) = (first.config.num_replicas, first.config.max_bytes.cast_unsigned());
         let config = streams.config(0, replicas, bytes, true);
         let until = Instant::now() + ANSWER_DEADLINE;
-        let name = format!("STREAM.UPDATE.{}", streams.name(0));
-        connection.api::<Info>(&name, &config, until).await.map_err(Failure::into_error)?;
+        let update = format!("STREAM.UPDATE.{}", streams.name(0));
+        connection.api::<Info>(&update, &config, until).await.map_err(Failure::into_error)?;
         tracing::info!(partitions = streams.partitions, replicas, "made the inbox in NATS");
     }
     Ok(streams)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use eyeline_store::backup::{Copied, EngineFiles};
 use eyeline_store::catalog::objects::{Named, ReadUpTo};
+use eyeline_store::objects::PartUpload;
 use eyeline_store::{Catalog, Error, ObjectKey};
 use futures::{StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
@@ -104,7 +105,14 @@ enum Outcome {
     /// The backup had it.
     Known(u64),
     New(Copied),
-    Missing(Named),
+    Missing(ObjectKey, Expected),
+}
+
+/// What the catalog says of an object.
+enum Expected {
+    There,
+    /// It is there if a client has sent it to this key under `incoming/`, until it is taken in.
+    OfUpload(ObjectKey),
 }
 
 impl Copying<'_> {
@@ -120,11 +128,19 @@ impl Copying<'_> {
     }
 
     async fn objects(&mut self, names: Vec<Named>) -> Result<(), String> {
-        let named: Vec<(ObjectKey, Named)> = names.into_iter().filter_map(wanted).collect();
+        let mut named = Vec::new();
+        for name in names {
+            match name {
+                Named::Kept(key) => named.push((key, Expected::There)),
+                Named::Awaited(key) => named.push((key.clone(), Expected::OfUpload(key))),
+                Named::Parts(upload) => named.extend(self.parts(upload).await?),
+                Named::Unwanted(_) => {}
+            }
+        }
         let keys = named.iter().map(|(key, _)| key.clone()).collect();
         let known = self.target.index.name(keys, self.number).await.map_err(|error| self.target.failed(error))?;
         let (source, target) = (self.source, self.target);
-        let copies = named.into_iter().map(|(key, name)| {
+        let copies = named.into_iter().map(|(key, expected)| {
             let known = known.get(&key).cloned();
             async move {
                 if let Some(known) = known
@@ -133,7 +149,7 @@ impl Copying<'_> {
                     return Ok(Outcome::Known(known.bytes));
                 }
                 let copied = copy(source, target, &key).await?;
-                Ok::<_, String>(copied.map_or(Outcome::Missing(name), Outcome::New))
+                Ok::<_, String>(copied.map_or_else(|| Outcome::Missing(key, expected), Outcome::New))
             }
         });
         let mut copies = std::pin::pin!(futures::stream::iter(copies).buffer_unordered(COPIES_AT_ONCE));
@@ -147,7 +163,7 @@ impl Copying<'_> {
                     self.counts.new_bytes += copied.bytes;
                     added.push(copied);
                 }
-                Outcome::Missing(name) => self.missing(name).await?,
+                Outcome::Missing(key, expected) => self.missing(key, expected).await?,
             }
             if added.len() == ADDED_TOGETHER {
                 self.add(std::mem::take(&mut added)).await?;
@@ -160,16 +176,27 @@ impl Copying<'_> {
         self.target.index.add(copied).await.map_err(|error| self.target.failed(error))
     }
 
-    async fn missing(&mut self, name: Named) -> Result<(), String> {
-        match name {
-            Named::Kept(key) => drop(self.gone.insert(key)),
+    /// The parts that were sent by now.
+    async fn parts(&mut self, upload: PartUpload) -> Result<Vec<(ObjectKey, Expected)>, String> {
+        let parts = self.source.objects.parts(&upload).await.map_err(|error| format!("the objects: {error}"))?;
+        // Looked at after the parts, which are deleted when the file is taken in.
+        self.note_if_taken_in(upload.incoming.clone()).await?;
+        let of_part = |number| (upload.incoming.part(number), Expected::OfUpload(upload.incoming.clone()));
+        Ok(parts.into_iter().flatten().map(|part| of_part(part.number)).collect())
+    }
+
+    async fn note_if_taken_in(&mut self, incoming: ObjectKey) -> Result<(), String> {
+        let target = self.source.catalog.upload_target(incoming).await;
+        let target = target.map_err(|error| format!("the catalog: {error}"))?;
+        self.is_behind |= target.is_some_and(|target| !target.open);
+        Ok(())
+    }
+
+    async fn missing(&mut self, key: ObjectKey, expected: Expected) -> Result<(), String> {
+        match expected {
+            Expected::There => drop(self.gone.insert(key)),
             // Nothing was sent yet, unless the file was taken in since.
-            Named::Awaited(key) => {
-                let target = self.source.catalog.upload_target(key).await;
-                let target = target.map_err(|error| format!("the catalog: {error}"))?;
-                self.is_behind |= target.is_some_and(|target| !target.open);
-            }
-            Named::Unwanted(_) => {}
+            Expected::OfUpload(incoming) => return self.note_if_taken_in(incoming).await,
         }
         if self.gone.len() <= GONE_MAX {
             return Ok(());
@@ -179,14 +206,6 @@ impl Copying<'_> {
             "over {GONE_MAX} objects that the catalog names are not in the store, such as {first}: does \
              EYELINE_OBJECTS_URL name the store of this catalog?"
         ))
-    }
-}
-
-/// The key and the name of an object that belongs into a backup.
-fn wanted(name: Named) -> Option<(ObjectKey, Named)> {
-    match &name {
-        Named::Kept(key) | Named::Awaited(key) => Some((key.clone(), name)),
-        Named::Unwanted(_) => None,
     }
 }
 

@@ -85,8 +85,8 @@ fn check_embedded(settings: &Settings) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "this command copies SQLite files and a folder of objects, and other engines are set: {}. Back them up with their \
-         own tools, the catalog first, then the inbox, then the objects: docs/backup.md has the steps",
+        "this command copies SQLite files and a folder of objects, and other engines are set: {}. Back them up with \
+         their own tools, the catalog first, then the inbox, then the objects: docs/backup.md has the steps",
         shared.join(", ")
     ))
 }

@@ -34,7 +34,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Opens the folder, and creates it for its owner alone if it is missing. The error is one sentence for the operator.
+    /// Opens the folder, and creates it for its owner alone if it is missing. The error is one sentence for the
+    /// operator.
     pub async fn open(path: &Path) -> Result<Self, String> {
         let unusable = |error: io::Error| format!("the folder {} cannot be used: {error}", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;

@@ -26,6 +26,7 @@ pub(super) const METHODS: &[(&str, &str)] = &[
     ("update_image", "images.update"),
     ("delete_image", "images.delete"),
     ("list_images", "images.list"),
+    ("create_part_links", "images.part_links"),
     ("complete_image", "images.complete"),
     ("reprocess_image", "images.reprocess"),
     ("create_upload", "uploads.create"),

@@ -177,6 +177,14 @@ class OpenApiDocument:
 
 
 @dataclass(kw_only=True)
+class PastRules:
+    """A rule that was changed counts in both numbers. The group cap and the manual order count as one rule each."""
+
+    added: int
+    removed: int
+
+
+@dataclass(kw_only=True)
 class PathRow:
     count: int
     """The number of times that these steps followed each other."""
@@ -930,6 +938,8 @@ class GalleryUsageImage:
 class Image:
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
+    arrived_at: datetime | None
+    """When the file arrived; null before that and for an image of a dataset."""
     bytes: int | None
     """Of the original."""
     content_type: str | None
@@ -959,6 +969,10 @@ class Image:
     """An image with its original and its versions."""
     link: str | None
     metadata: dict[str, Any]
+    name: str | None
+    """A name for people; null: the file name."""
+    prepared_at: datetime | None
+    """When the versions were first ready; null before that and for an image of a dataset."""
     project_id: str
     """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     renditions: list[Rendition]
@@ -993,6 +1007,8 @@ class ImageChange:
     """A page to go to from the image; null or empty removes it."""
     metadata: dict[str, Any] | None = None
     """At most 16 KiB of JSON."""
+    name: str | None = None
+    """A name for people; null: the file name."""
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
@@ -1741,6 +1757,30 @@ class NewGallery:
 
 
 @dataclass(kw_only=True)
+class PastRanking:
+    after: RankingSettings
+    before: RankingSettings
+
+
+@dataclass(kw_only=True)
 class QuarantineList:
     events: list[QuarantinedEvent]
+    next_cursor: str | None
+
+
+@dataclass(kw_only=True)
+class PastChange:
+    """A past change: of the ranking settings or of the rules."""
+
+    changed_at: datetime
+    """A time: RFC 3339, answered in UTC with microseconds."""
+    ranking: PastRanking | None
+    """Null if the rules changed."""
+    rules: PastRules | None
+    """Null if the ranking settings changed."""
+
+
+@dataclass(kw_only=True)
+class GalleryChanges:
+    changes: list[PastChange]
     next_cursor: str | None

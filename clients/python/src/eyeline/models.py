@@ -177,26 +177,11 @@ class OpenApiDocument:
 
 
 @dataclass(kw_only=True)
-class PartLink:
-    """A link that takes a `PUT` of exactly this part with all `headers`, without a credential."""
+class PastRules:
+    """A rule that was changed counts in both numbers. The group cap and the manual order count as one rule each."""
 
-    number: int
-    upload_link: str
-    headers: dict[str, str]
-
-
-ReceivedItem: TypeAlias = int
-
-
-Number: TypeAlias = int
-
-
-@dataclass(kw_only=True)
-class PartNumbers:
-    """The parts to be sent next."""
-
-    numbers: list[Number]
-    """The first part has the number 1. Without a number, the answer only says what has arrived."""
+    added: int
+    removed: int
 
 
 @dataclass(kw_only=True)
@@ -204,9 +189,6 @@ class PathRow:
     count: int
     """The number of times that these steps followed each other."""
     steps: list[EventTypeName]
-
-
-MissingItem: TypeAlias = int
 
 
 @dataclass(kw_only=True)
@@ -221,12 +203,8 @@ class ProblemDocument:
     title: str
     """The meaning of the status."""
     type: str
-    code: str | None = None
-    """Names an error that programs tell from others of its status: `order_pending`."""
     errors: dict[str, list[str]] | None = None
     """The errors of invalid input, by field."""
-    missing: list[MissingItem] | None = None
-    """The numbers of the first 100 parts that have not arrived."""
 
 
 @dataclass(kw_only=True)
@@ -424,13 +402,11 @@ class UploadForm:
 class UploadParams:
     fields: dict[str, str]
     headers: dict[str, str]
-    method: Literal["PUT", "POST", "PARTS"]
+    method: Literal["PUT", "POST"]
     """
     `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
-    the field `file`. `PARTS`: each part is sent to its own link of `POST /images/{image_id}/parts`.
+    the field `file`.
     """
-    part_bytes: int | None = None
-    """With the method `PARTS`: the size of every part but the last, in bytes."""
 
 
 @dataclass(kw_only=True)
@@ -561,8 +537,6 @@ class BatchFile:
     """Bytes."""
     tags: list[str] | None = None
     visibility: Literal["public", "private"] | None = None
-    multipart: bool | None = None
-    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -964,6 +938,8 @@ class GalleryUsageImage:
 class Image:
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
+    arrived_at: datetime | None
+    """When the file arrived; null before that and for an image of a dataset."""
     bytes: int | None
     """Of the original."""
     content_type: str | None
@@ -993,6 +969,10 @@ class Image:
     """An image with its original and its versions."""
     link: str | None
     metadata: dict[str, Any]
+    name: str | None
+    """A name for people; null: the file name."""
+    prepared_at: datetime | None
+    """When the versions were first ready; null before that and for an image of a dataset."""
     project_id: str
     """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     renditions: list[Rendition]
@@ -1027,6 +1007,8 @@ class ImageChange:
     """A page to go to from the image; null or empty removes it."""
     metadata: dict[str, Any] | None = None
     """At most 16 KiB of JSON."""
+    name: str | None = None
+    """A name for people; null: the file name."""
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
@@ -1128,8 +1110,6 @@ class NewImage:
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
-    multipart: bool | None = None
-    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -1186,22 +1166,6 @@ class OrderEstimate:
     """The gallery's own strategy, which visitors see."""
     strategy_clicks: float | None
     """Expected clicks of a visitor who scrolls through all of these, in each of the two orders."""
-
-
-@dataclass(kw_only=True)
-class PartLinks:
-    """Links to parts, and the parts that have arrived."""
-
-    parts: list[PartLink]
-    """One for each of the numbers; none once the parts were joined."""
-    received: list[ReceivedItem]
-    """The numbers of the parts that have arrived. They need not be sent again."""
-    part_bytes: int
-    """The size of every part but the last, in bytes."""
-    count: int
-    """The number of parts."""
-    expires_at: datetime
-    """The end of these links."""
 
 
 @dataclass(kw_only=True)
@@ -1608,13 +1572,12 @@ class UploadLink:
     """An image in state `init` and how to send its file, without any credential."""
 
     expires_at: datetime
-    """The end of the link. With the method `PARTS`, each call for links to parts puts it off."""
+    """A time: RFC 3339, answered in UTC with microseconds."""
     image_id: str
     """An image with its original and its versions."""
     params: UploadParams
     state: Literal["init", "uploaded", "processing", "done", "error"]
     upload_link: str
-    """With the method `PARTS`: where to ask for links to the parts, with a credential."""
 
 
 @dataclass(kw_only=True)
@@ -1794,6 +1757,30 @@ class NewGallery:
 
 
 @dataclass(kw_only=True)
+class PastRanking:
+    after: RankingSettings
+    before: RankingSettings
+
+
+@dataclass(kw_only=True)
 class QuarantineList:
     events: list[QuarantinedEvent]
+    next_cursor: str | None
+
+
+@dataclass(kw_only=True)
+class PastChange:
+    """A past change: of the ranking settings or of the rules."""
+
+    changed_at: datetime
+    """A time: RFC 3339, answered in UTC with microseconds."""
+    ranking: PastRanking | None
+    """Null if the rules changed."""
+    rules: PastRules | None
+    """Null if the ranking settings changed."""
+
+
+@dataclass(kw_only=True)
+class GalleryChanges:
+    changes: list[PastChange]
     next_cursor: str | None

@@ -142,7 +142,7 @@ pub async fn objects(location: &Location, origin: &str) -> Vec<Check> {
                     checks.push(privacy(is_open));
                     checks.push(match objects.refused_to_pages(origin).await {
                         Ok(refused) => pages(&refused, origin),
-                        Err(error) => unusable("objects", &error, "the parameter link_endpoint of EYELINE_OBJECTS_URL"),
+                        Err(error) => unusable("objects", &error, "EYELINE_OBJECTS_URL"),
                     });
                 }
                 checks

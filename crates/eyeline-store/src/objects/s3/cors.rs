@@ -17,10 +17,11 @@ const ID: &str = "<ID>eyeline</ID>";
 /// The most rules of a bucket.
 const RULES_MAX: usize = 100;
 
-/// The methods of links that the bucket refuses to pages of this origin.
+/// The methods of links that the bucket refuses to pages of this origin. Asks at the server's own address of the bucket: it
+/// has the same rules as the one for browsers, which a server in a container may not reach.
 pub(super) async fn refused(store: &Store, origin: &str) -> Result<Vec<&'static str>> {
     let mut refused = Vec::new();
-    let url = store.links.plain(ObjectKey::incoming().as_str());
+    let url = store.main.plain(ObjectKey::incoming().as_str());
     for (method, headers) in METHODS {
         if !store.client.lets_pages(&url, origin, method, headers).await? {
             refused.push(method);

@@ -49,16 +49,13 @@ struct Store {
     main: Site,
     /// The bucket of public versions.
     public: Option<Site>,
-    /// The main bucket at the address for browsers.
-    links: Site,
 }
 
 impl S3 {
     /// Asks the store nothing: it may be away.
     pub fn open(buckets: Buckets) -> Result<Self> {
         let client = Client::new(&buckets.main)?;
-        let Buckets { main, public, links, public_url: _ } = buckets;
-        Ok(S3(Arc::new(Store { client, main, public, links })))
+        Ok(S3(Arc::new(Store { client, main: buckets.main, public: buckets.public })))
     }
 }
 

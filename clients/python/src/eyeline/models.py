@@ -177,6 +177,29 @@ class OpenApiDocument:
 
 
 @dataclass(kw_only=True)
+class PartLink:
+    """A link that takes a `PUT` of exactly this part with all `headers`, without a credential."""
+
+    headers: dict[str, str]
+    number: int
+    upload_link: str
+
+
+ReceivedItem: TypeAlias = int
+
+
+Number: TypeAlias = int
+
+
+@dataclass(kw_only=True)
+class PartNumbers:
+    """The parts to be sent next."""
+
+    numbers: list[Number]
+    """The first part has the number 1. Without a number, the answer only says what has arrived."""
+
+
+@dataclass(kw_only=True)
 class PastRules:
     """A rule that was changed counts in both numbers. The group cap and the manual order count as one rule each."""
 
@@ -191,6 +214,9 @@ class PathRow:
     steps: list[EventTypeName]
 
 
+MissingItem: TypeAlias = int
+
+
 @dataclass(kw_only=True)
 class ProblemDocument:
     """An error (RFC 9457)."""
@@ -203,8 +229,12 @@ class ProblemDocument:
     title: str
     """The meaning of the status."""
     type: str
+    code: str | None = None
+    """Names an error that programs tell from others of its status: `order_pending`."""
     errors: dict[str, list[str]] | None = None
     """The errors of invalid input, by field."""
+    missing: list[MissingItem] | None = None
+    """The numbers of the first 100 parts that have not arrived."""
 
 
 @dataclass(kw_only=True)
@@ -402,11 +432,13 @@ class UploadForm:
 class UploadParams:
     fields: dict[str, str]
     headers: dict[str, str]
-    method: Literal["PUT", "POST"]
+    method: Literal["PUT", "POST", "PARTS"]
     """
     `PUT` with all `headers` and the file as the body, or `POST` of a form with all `fields`, and the file last, as
-    the field `file`.
+    the field `file`. `PARTS`: each part is sent to its own link of `POST /images/{image_id}/parts`.
     """
+    part_bytes: int | None = None
+    """With the method `PARTS`: the size of every part but the last, in bytes."""
 
 
 @dataclass(kw_only=True)
@@ -531,6 +563,8 @@ class BatchFile:
     gallery_id: str | None = None
     link: str | None = None
     metadata: dict[str, Any] | None = None
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
     sha256: str | None = None
     """Hexadecimal."""
     size: int | None = None
@@ -939,7 +973,6 @@ class Image:
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
     arrived_at: datetime | None
-    """When the file arrived; null before that and for an image of a dataset."""
     bytes: int | None
     """Of the original."""
     content_type: str | None
@@ -972,7 +1005,6 @@ class Image:
     name: str | None
     """A name for people; null: the file name."""
     prepared_at: datetime | None
-    """When the versions were first ready; null before that and for an image of a dataset."""
     project_id: str
     """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     renditions: list[Rendition]
@@ -1103,6 +1135,8 @@ class NewImage:
     """A page to go to from the image."""
     metadata: dict[str, Any] | None = None
     """At most 16 KiB of JSON."""
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
     sha256: str | None = None
     """Hexadecimal."""
     size: int | None = None
@@ -1166,6 +1200,22 @@ class OrderEstimate:
     """The gallery's own strategy, which visitors see."""
     strategy_clicks: float | None
     """Expected clicks of a visitor who scrolls through all of these, in each of the two orders."""
+
+
+@dataclass(kw_only=True)
+class PartLinks:
+    """Links to parts, and the parts that have arrived."""
+
+    count: int
+    """The number of parts."""
+    expires_at: datetime
+    """The end of these links."""
+    part_bytes: int
+    """The size of every part but the last, in bytes."""
+    parts: list[PartLink]
+    """One for each of the numbers; none once the parts were joined."""
+    received: list[ReceivedItem]
+    """The numbers of the parts that have arrived. They need not be sent again."""
 
 
 @dataclass(kw_only=True)
@@ -1572,12 +1622,13 @@ class UploadLink:
     """An image in state `init` and how to send its file, without any credential."""
 
     expires_at: datetime
-    """A time: RFC 3339, answered in UTC with microseconds."""
+    """The end of the link. With the method `PARTS`, each call for links to parts puts it off."""
     image_id: str
     """An image with its original and its versions."""
     params: UploadParams
     state: Literal["init", "uploaded", "processing", "done", "error"]
     upload_link: str
+    """With the method `PARTS`: where to ask for links to the parts, with a credential."""
 
 
 @dataclass(kw_only=True)
@@ -1775,9 +1826,7 @@ class PastChange:
     changed_at: datetime
     """A time: RFC 3339, answered in UTC with microseconds."""
     ranking: PastRanking | None
-    """Null if the rules changed."""
     rules: PastRules | None
-    """Null if the ranking settings changed."""
 
 
 @dataclass(kw_only=True)

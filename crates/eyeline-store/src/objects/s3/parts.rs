@@ -52,7 +52,6 @@ pub(super) async fn list(store: &Store, key: &ObjectKey, id: &str) -> Result<Opt
     Err(Error::internal("the object store", "an upload of more parts than any store takes"))
 }
 
-
 /// A part, and the time at which it was stored, as text that sorts by time.
 struct Listed {
     part: StoredPart,

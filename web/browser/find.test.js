@@ -67,7 +67,7 @@ describe('finding things', { concurrency: false }, () => {
     await page.keyboard.press('Enter');
     await until(async () => (await page.locator('tbody tr').count()) === 1, 'one image');
     await open('images');
-    await page.getByLabel('Gallery', { exact: true }).selectOption('shoes');
+    await page.getByRole('combobox', { name: 'Gallery', exact: true }).selectOption('shoes');
     await until(async () => (await page.locator('tbody tr').count()) === shop.images.length, 'the images of the gallery, none of them failed');
     await open(`images?image=${shop.images[0]}`);
     const journey = page.locator('.journey li');

@@ -6,6 +6,8 @@ import { makeGallery, makeShop } from '../../clients/js/support/eyeline.js';
 import { openPage, startApp, startBrowser, until } from './support.js';
 
 const PICTURES = 8;
+/** How many times slower the processor is while the layout is watched. */
+const SLOWER = 10;
 
 /** Sums up the layout shifts of the page from its beginning. */
 const watchShifts = () => {
@@ -52,6 +54,10 @@ describe('the public page', { concurrency: false }, () => {
     const gallery = await publicGallery();
     const page = await visit(gallery, { path: '/docs' });
     await page.addInitScript(watchShifts);
+    // On a slow machine the browser draws the page before it has read all of it.
+    const session = await page.context().newCDPSession(page);
+    const slowBy = (rate) => session.send('Emulation.setCPUThrottlingRate', { rate });
+    await slowBy(SLOWER);
     const asked = [];
     page.on('request', (request) => new URL(request.url()).pathname.endsWith(`/galleries/${gallery.gallery_id}/images`) && asked.push(request.url()));
     await page.goto(`${app.host}/g/${gallery.gallery_id}`);
@@ -60,6 +66,7 @@ describe('the public page', { concurrency: false }, () => {
     await until(() => tiles.locator('img').first().evaluate((image) => image.complete && image.naturalWidth > 0), 'a picture');
     assert.deepEqual(asked, [], 'the first page was there');
     assert.equal(Math.round(1000 * await page.evaluate(() => window.shifts)), 0, 'layout shift');
+    await slowBy(1);
     const names = () => tiles.locator('img').evaluateAll((images) => images.map(({ alt }) => alt));
     const wanted = (await names())[4];
     await tiles.nth(4).locator('a').click();

@@ -259,10 +259,10 @@ def test_galleries(ours: Eyeline, tenant: Tenant, tmp_path: Path) -> None:
     ours.galleries.delete_rules(gallery_id)
     ours.galleries.update(gallery_id, ranking={"holdout_percent": 20})
     assert ours.galleries.experiment(gallery_id)
-    ranking, *rules = ours.galleries.changes(gallery_id)
+    ranking, *others = ours.galleries.changes(gallery_id)
     assert ranking.ranking is not None
     assert (ranking.ranking.before.holdout_percent, ranking.ranking.after.holdout_percent) == (0, 20)
-    assert [(change.rules.added, change.rules.removed) for change in rules if change.rules] == [(0, 4), (4, 0)]
+    assert [(change.rules.added, change.rules.removed) for change in others if change.rules] == [(0, 4), (4, 0)]
     with refused(400, "limit"):
         ours.galleries.images(gallery_id, limit=1000).page()
     ours.galleries.delete(gallery_id)

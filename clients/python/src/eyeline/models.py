@@ -180,9 +180,9 @@ class OpenApiDocument:
 class PartLink:
     """A link that takes a `PUT` of exactly this part with all `headers`, without a credential."""
 
+    headers: dict[str, str]
     number: int
     upload_link: str
-    headers: dict[str, str]
 
 
 ReceivedItem: TypeAlias = int
@@ -197,6 +197,14 @@ class PartNumbers:
 
     numbers: list[Number]
     """The first part has the number 1. Without a number, the answer only says what has arrived."""
+
+
+@dataclass(kw_only=True)
+class PastRules:
+    """A rule that was changed counts in both numbers. The group cap and the manual order count as one rule each."""
+
+    added: int
+    removed: int
 
 
 @dataclass(kw_only=True)
@@ -555,14 +563,14 @@ class BatchFile:
     gallery_id: str | None = None
     link: str | None = None
     metadata: dict[str, Any] | None = None
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
     sha256: str | None = None
     """Hexadecimal."""
     size: int | None = None
     """Bytes."""
     tags: list[str] | None = None
     visibility: Literal["public", "private"] | None = None
-    multipart: bool | None = None
-    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -964,6 +972,7 @@ class GalleryUsageImage:
 class Image:
     access_tier: Literal["free", "premium", "business"]
     """A tier of users, projects or images."""
+    arrived_at: datetime | None
     bytes: int | None
     """Of the original."""
     content_type: str | None
@@ -993,6 +1002,9 @@ class Image:
     """An image with its original and its versions."""
     link: str | None
     metadata: dict[str, Any]
+    name: str | None
+    """A name for people; null: the file name."""
+    prepared_at: datetime | None
     project_id: str
     """A tenant: the owner of images, galleries and events. Nothing of it is visible from another project."""
     renditions: list[Rendition]
@@ -1027,6 +1039,8 @@ class ImageChange:
     """A page to go to from the image; null or empty removes it."""
     metadata: dict[str, Any] | None = None
     """At most 16 KiB of JSON."""
+    name: str | None = None
+    """A name for people; null: the file name."""
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
@@ -1121,6 +1135,8 @@ class NewImage:
     """A page to go to from the image."""
     metadata: dict[str, Any] | None = None
     """At most 16 KiB of JSON."""
+    multipart: bool | None = None
+    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
     sha256: str | None = None
     """Hexadecimal."""
     size: int | None = None
@@ -1128,8 +1144,6 @@ class NewImage:
     tags: list[str] | None = None
     """Each has at most 100 characters."""
     visibility: Literal["public", "private"] | None = None
-    multipart: bool | None = None
-    """True to send the file in parts, which go on after a break. Needs a `size` of at least 8 MiB."""
 
 
 @dataclass(kw_only=True)
@@ -1192,16 +1206,16 @@ class OrderEstimate:
 class PartLinks:
     """Links to parts, and the parts that have arrived."""
 
-    parts: list[PartLink]
-    """One for each of the numbers; none once the parts were joined."""
-    received: list[ReceivedItem]
-    """The numbers of the parts that have arrived. They need not be sent again."""
-    part_bytes: int
-    """The size of every part but the last, in bytes."""
     count: int
     """The number of parts."""
     expires_at: datetime
     """The end of these links."""
+    part_bytes: int
+    """The size of every part but the last, in bytes."""
+    parts: list[PartLink]
+    """One for each of the numbers; none once the parts were joined."""
+    received: list[ReceivedItem]
+    """The numbers of the parts that have arrived. They need not be sent again."""
 
 
 @dataclass(kw_only=True)
@@ -1794,6 +1808,28 @@ class NewGallery:
 
 
 @dataclass(kw_only=True)
+class PastRanking:
+    after: RankingSettings
+    before: RankingSettings
+
+
+@dataclass(kw_only=True)
 class QuarantineList:
     events: list[QuarantinedEvent]
+    next_cursor: str | None
+
+
+@dataclass(kw_only=True)
+class PastChange:
+    """A past change: of the ranking settings or of the rules."""
+
+    changed_at: datetime
+    """A time: RFC 3339, answered in UTC with microseconds."""
+    ranking: PastRanking | None
+    rules: PastRules | None
+
+
+@dataclass(kw_only=True)
+class GalleryChanges:
+    changes: list[PastChange]
     next_cursor: str | None

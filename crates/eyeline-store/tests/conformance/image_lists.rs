@@ -5,7 +5,7 @@ use eyeline_store::catalog::images::{ImageFilter, ImagePatch};
 use eyeline_store::catalog::uploads::NewImage;
 
 use crate::engines::{on_every_database, on_every_engine};
-use crate::events::{self, catalog_with_a_gallery};
+use crate::galleries::{self, catalog_with_a_gallery};
 use crate::news::{PROJECT, at, new_image, with_projects};
 
 #[tokio::test]
@@ -30,17 +30,17 @@ async fn images_are_found_by_their_gallery() {
         let catalog = catalog_with_a_gallery(&db).await;
         let of = async |gallery_id: GalleryId| -> Vec<ImageId> {
             let filter = ImageFilter { gallery_id: Some(gallery_id), ..ImageFilter::default() };
-            let images = catalog.images(events::PROJECT, filter, None, 100).await.expect("images");
+            let images = catalog.images(galleries::PROJECT, filter, None, 100).await.expect("images");
             images.into_iter().map(|image| image.image_id).collect()
         };
-        assert!(of(events::GALLERY).await.is_empty(), "its images are of no upload");
+        assert!(of(galleries::GALLERY).await.is_empty());
         let image = new_image(1);
         let image_id = image.image_id;
-        catalog.create_image(events::PROJECT, image, None, at(1), None).await.expect("an image");
-        catalog.list_image(events::GALLERY, image_id).await.expect("added");
-        assert_eq!(of(events::GALLERY).await, [image_id]);
-        catalog.unlist_image(events::GALLERY, image_id).await.expect("removed");
-        assert!(of(events::GALLERY).await.is_empty());
+        catalog.create_image(galleries::PROJECT, image, None, at(1), None).await.expect("an image");
+        catalog.list_image(galleries::GALLERY, image_id).await.expect("added");
+        assert_eq!(of(galleries::GALLERY).await, [image_id]);
+        catalog.unlist_image(galleries::GALLERY, image_id).await.expect("removed");
+        assert!(of(galleries::GALLERY).await.is_empty());
     })
     .await;
 }

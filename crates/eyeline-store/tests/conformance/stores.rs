@@ -99,7 +99,8 @@ impl Server {
         let mut command = Command::new(of_environment("EYELINE_TEST_WEED"));
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-filer", "-s3"]);
         command.args(["-master.volumeSizeLimitMB=64", "-volume.max=16", "-volume.minFreeSpace=0"]);
-        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
+        // Buckets without rules let no page in.
+        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowedOrigins="]);
         let names =
             ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"];
         let names = names.into_iter().chain(["s3.port", "s3.port.grpc"]);

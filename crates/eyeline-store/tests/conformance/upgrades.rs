@@ -398,6 +398,8 @@ async fn every_migration_keeps_the_rows_of_earlier_versions() {
             let table = if row.table == "guard_switches" { "ranking_changes" } else { row.table };
             *expected.entry(table).or_default() += 1;
         }
+        // A migration adds the event in quarantine, which counts for nothing.
+        *expected.entry("dropped_events").or_default() += 1;
         for (table, rows) in expected {
             assert_eq!(count(&db, table).await, rows, "{table}");
         }

@@ -122,7 +122,8 @@ async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
             let packed = server.send(ask(path, &[("accept-encoding", accepted)])).await;
             assert_eq!(packed.header("content-encoding"), coding, "{path}");
             assert!(packed.body.len() < plain.body.len() * 2 / 3, "{path}: {} bytes", packed.body.len());
-            assert_eq!(packed.header("content-length"), "", "{path}: the connection states the length");
+            let stated = packed.header("content-length");
+            assert!(stated.is_empty() || stated == packed.body.len().to_string(), "{path}: {stated}");
             assert_eq!(unpacked(coding, &packed.body), plain.body, "{path}");
             for answer in [&plain, &packed] {
                 let vary = answer.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
@@ -151,7 +152,8 @@ async fn text_is_compressed_for_those_who_take_it_and_says_the_same() {
 async fn a_compressed_answer_states_its_length_also_to_head() {
     let server = Server::start().await;
     let address = server.listen().await;
-    let client = reqwest::Client::builder().build().expect("a client");
+    eyeline_store::tls::choose_provider();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     for path in ["/docs", "/api/v1/openapi.json"] {
         let lengths = async |method: &str| {
             let asked = client.request(method.parse().expect("a method"), format!("http://{address}{path}"));

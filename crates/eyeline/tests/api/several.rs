@@ -260,7 +260,8 @@ async fn nothing_is_lost_doubled_repeated_or_skipped(processes: usize) {
 
     // A photo, from its link to its versions.
     let file = photo(400, 300);
-    let body = json!({"project_id": project_id, "filename": "a.jpg"});
+    let sha256 = eyeline::secrets::to_hex(&eyeline::secrets::sha256(&file));
+    let body = json!({"project_id": project_id, "filename": "a.jpg", "size": file.len(), "sha256": sha256});
     let link = client.post("/api/v1/images", &key, &body).await;
     all.drop_one().await;
     put(&client, &link, &file).await;

@@ -350,9 +350,7 @@ class AsyncImages(AsyncResource):
 
         A change of ``visibility`` or ``access_tier`` gives versions new addresses; the old ones stop working.
         """
-        body = given(
-            name=name, tags=tags, link=link, metadata=metadata, visibility=visibility, access_tier=access_tier
-        )
+        body = given(name=name, tags=tags, link=link, metadata=metadata, visibility=visibility, access_tier=access_tier)
         return await self._http.call("update_image", models.Image, path={"image_id": image_id}, json_body=body)
 
     async def delete(self, image_id: Id) -> None:

@@ -241,6 +241,18 @@ class Galleries(Resource):
         """Returns once every event that was accepted before is counted and a new order is published."""
         return self._http.call("refresh_gallery", models.RefreshedOrder, path={"gallery_id": gallery_id})
 
+    def changes(
+        self, gallery_id: Id, *, limit: int | None = None, cursor: str | None = None
+    ) -> Items[models.GalleryChanges, models.PastChange]:
+        """Lists when the settings of the ranking and the rules changed, the newest first. The newest 1,000 are kept."""
+        return Items(
+            lambda query: self._http.call(
+                "list_gallery_changes", models.GalleryChanges, path={"gallery_id": gallery_id}, query=query
+            ),
+            lambda page: page.changes,
+            {"limit": limit, "cursor": cursor},
+        )
+
     def experiment(self, gallery_id: Id) -> models.Experiment:
         """Returns the figures of the hold-out. Without enough data ``lift`` is ``None``, and ``message`` says why."""
         return self._http.call("get_experiment", models.Experiment, path={"gallery_id": gallery_id})

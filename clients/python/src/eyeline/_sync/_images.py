@@ -321,32 +321,34 @@ class Images(Resource):
         state: str | None = None,
         tag: str | None = None,
         name: str | None = None,
+        gallery_id: Id | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Items[models.ImageList, models.Image]:
-        """Lists the images of a project, the newest first; also by state, tag or a part of the name."""
+        """Lists the images of a project, the newest first; also by state, tag, a part of the name, or gallery."""
         path = {"project_id": project_id}
         return Items(
             lambda query: self._http.call("list_images", models.ImageList, path=path, query=query),
             lambda page: page.images,
-            {"state": state, "tag": tag, "name": name, "limit": limit, "cursor": cursor},
+            {"state": state, "tag": tag, "name": name, "gallery_id": gallery_id, "limit": limit, "cursor": cursor},
         )
 
     def update(
         self,
         image_id: Id,
         *,
+        name: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset = UNSET,
         link: str | Unset | None = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
         visibility: Visibility | Unset = UNSET,
         access_tier: Tier | Unset = UNSET,
     ) -> models.Image:
-        """Changes only the given fields; ``link=None`` removes the link.
+        """Changes only the given fields; ``link=None`` removes the link, ``name=None`` the name.
 
         A change of ``visibility`` or ``access_tier`` gives versions new addresses; the old ones stop working.
         """
-        body = given(tags=tags, link=link, metadata=metadata, visibility=visibility, access_tier=access_tier)
+        body = given(name=name, tags=tags, link=link, metadata=metadata, visibility=visibility, access_tier=access_tier)
         return self._http.call("update_image", models.Image, path={"image_id": image_id}, json_body=body)
 
     def delete(self, image_id: Id) -> None:

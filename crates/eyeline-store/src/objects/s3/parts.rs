@@ -11,8 +11,8 @@ use crate::objects::{ObjectKey, StoredPart};
 
 /// Parts of one answer. Stores list no more.
 const LISTED_MAX: usize = 1_000;
-/// The most answers of a list: a store that goes on beyond the most parts is at fault.
-const PAGES_MAX: usize = 11;
+/// The most answers of a list. Parts that were sent again may be listed more than once.
+const PAGES_MAX: usize = 32;
 
 /// Returns the id of the new upload.
 pub(super) async fn begin(store: &Store, key: &ObjectKey) -> Result<String> {
@@ -27,13 +27,14 @@ pub(super) fn request<'a>(store: &'a Store, method: Method, key: &'a ObjectKey, 
     Request::new(store.site(key), method, key.as_str()).query("uploadId", id)
 }
 
-/// The parts that the store holds; `None` if it does not know the upload.
+/// The parts that the store holds; `None` if it does not know the upload. Of a part that was sent again, some stores list
+/// every one: the newest counts.
 pub(super) async fn list(store: &Store, key: &ObjectKey, id: &str) -> Result<Option<Vec<StoredPart>>> {
-    let mut parts: Vec<StoredPart> = Vec::new();
+    let mut parts: Vec<Listed> = Vec::new();
     for _ in 0..PAGES_MAX {
         let mut asked = request(store, Method::Get, key, id).query("max-parts", LISTED_MAX.to_string());
         if let Some(last) = parts.last() {
-            asked = asked.query("part-number-marker", last.number.to_string());
+            asked = asked.query("part-number-marker", last.part.number.to_string());
         }
         let answer = store.client.ask(&asked).await?;
         if answer.status == StatusCode::NOT_FOUND {
@@ -45,18 +46,32 @@ pub(super) async fn list(store: &Store, key: &ObjectKey, id: &str) -> Result<Opt
             parts.push(read_part(part).ok_or_else(|| Error::unavailable("the object store lists an unreadable part"))?);
         }
         if element(&text, "IsTruncated").as_deref() != Some("true") || parts.len() == known {
-            return Ok(Some(parts));
+            return Ok(Some(newest(parts)));
         }
     }
     Err(Error::internal("the object store", "an upload of more parts than any store takes"))
 }
 
-fn read_part(xml: &str) -> Option<StoredPart> {
-    Some(StoredPart {
+/// A part, and the time at which it was stored, as text that sorts by time.
+struct Listed {
+    part: StoredPart,
+    stored: String,
+}
+
+fn read_part(xml: &str) -> Option<Listed> {
+    let part = StoredPart {
         number: element(xml, "PartNumber")?.parse().ok()?,
         bytes: element(xml, "Size")?.parse().ok()?,
         tag: element(xml, "ETag")?,
-    })
+    };
+    Some(Listed { part, stored: element(xml, "LastModified").unwrap_or_default() })
+}
+
+/// The parts by number, each once.
+fn newest(mut parts: Vec<Listed>) -> Vec<StoredPart> {
+    parts.sort_by(|one, other| (one.part.number, &other.stored).cmp(&(other.part.number, &one.stored)));
+    parts.dedup_by_key(|listed| listed.part.number);
+    parts.into_iter().map(|listed| listed.part).collect()
 }
 
 /// Joins parts, in the order of their numbers, to an object of `bytes` bytes. False if the store has neither the upload
@@ -81,4 +96,23 @@ pub(super) async fn join<'a>(
 /// Makes the store delete the parts.
 pub(super) async fn abort(store: &Store, key: &ObjectKey, id: &str) -> Result<()> {
     store.client.ask(&request(store, Method::Delete, key, id)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_part_that_was_sent_again_the_newest_counts() {
+        let part = |number: u32, tag: &str, stored: &str| {
+            let xml = format!(
+                "<PartNumber>{number}</PartNumber><Size>7</Size><ETag>{tag}</ETag><LastModified>{stored}</LastModified>"
+            );
+            read_part(&xml).expect("a part")
+        };
+        let (early, late) = ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z");
+        let listed = vec![part(2, "c", early), part(1, "a", early), part(1, "b", late), part(2, "d", early)];
+        let tags: Vec<(u32, String)> = newest(listed).into_iter().map(|part| (part.number, part.tag)).collect();
+        assert_eq!(tags, [(1, "b".to_owned()), (2, "c".to_owned())]);
+    }
 }

@@ -55,9 +55,10 @@ walls() {
 # The kernel's answer to landlock_create_ruleset(NULL, 0, VERSION): a version, or why not.
 LANDLOCK='my $version = syscall(444, 0, 0, 1); print $version < 0 ? "$!" : $version'
 doctor() { # doctor SERVICE: every promise holds, and the sandbox is as good as outside of containers.
-    local found outside inside name
-    compose exec -T "$1" eyeline doctor || fail "a promise does not hold"
-    found=$(compose exec -T "$1" eyeline doctor --json)
+    local found outside inside name id
+    id=$(container "$1")
+    docker exec "$id" eyeline doctor || fail "a promise does not hold"
+    found=$(docker exec "$id" eyeline doctor --json)
     outside=$(EYELINE_DATA=$place/outside "$binary" doctor --json 2>/dev/null || true)
     for name in worker.seccomp worker.landlock worker.limits sql_worker.seccomp sql_worker.landlock sql_worker.limits; do
         inside=$(jq -ce --arg name $name '.checks[] | select(.name == $name) | [.verdict, .found]' <<<"$found") || fail "nobody looked at $name"
@@ -65,7 +66,7 @@ doctor() { # doctor SERVICE: every promise holds, and the sandbox is as good as 
             fail "the container changes $name: $inside"
     done
     # Also where the kernel lacks Landlock: Docker must not be what denies it.
-    [ "$(perl -e "$LANDLOCK")" = "$(docker exec "$(container "$1")" perl -e "$LANDLOCK")" ] || fail "Docker denies Landlock"
+    [ "$(perl -e "$LANDLOCK")" = "$(docker exec "$id" perl -e "$LANDLOCK")" ] || fail "Docker denies Landlock"
     jq -e '. as $found | ["worker.heif", "catalog.version", "cache.version", "objects.probe", "objects.private", "objects.cors", "inbox.fsync"]
             | all(. as $name | any($found.checks[]; .name == $name and .verdict == "holds"))' <<<"$found" >/dev/null ||
         fail "something was not looked at, or does not hold"

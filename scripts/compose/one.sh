@@ -66,11 +66,11 @@ doctor() { # doctor SERVICE: every promise holds, and the sandbox is as good as 
     done
     # Also where the kernel lacks Landlock: Docker must not be what denies it.
     [ "$(perl -e "$LANDLOCK")" = "$(docker exec "$(container "$1")" perl -e "$LANDLOCK")" ] || fail "Docker denies Landlock"
-    jq -e '. as $found | ["worker.heif", "catalog.version", "cache.version", "objects.probe", "objects.private"]
+    jq -e '. as $found | ["worker.heif", "catalog.version", "cache.version", "objects.probe", "objects.private", "objects.cors", "inbox.fsync"]
             | all(. as $name | any($found.checks[]; .name == $name and .verdict == "holds"))' <<<"$found" >/dev/null ||
         fail "something was not looked at, or does not hold"
     jq -e 'any(.checks[]; .name | startswith("inbox."))
-        and [.checks[] | select(.verdict != "holds") | .name] - ["worker.landlock", "sql_worker.landlock", "settings.public_url", "open_files"] == []' \
+        and [.checks[] | select(.verdict != "holds") | .name] - ["worker.landlock", "sql_worker.landlock", "settings.public_url", "open_files", "inbox.replicas"] == []' \
         <<<"$found" >/dev/null || fail "not everything holds: $(jq -c '[.checks[] | select(.verdict != "holds")]' <<<"$found")"
 }
 

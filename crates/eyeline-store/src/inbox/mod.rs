@@ -105,7 +105,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Inbox>> {
     check_url(url).map_err(|wrong| Error::Conflict(format!("the inbox's URL {wrong}")))?;
     if NatsAddress::is_meant(url) {
         let address = NatsAddress::parse(url).map_err(Error::Conflict)?;
-        return Ok(Arc::new(nats::NatsInbox::open(&address).await?));
+        return Ok(Arc::new(Box::pin(nats::NatsInbox::open(&address)).await?));
     }
     let path = sqlite_path(url)?;
     let opened = tokio::task::spawn_blocking(move || sqlite::SqliteInbox::open(&path))

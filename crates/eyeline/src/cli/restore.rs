@@ -4,8 +4,10 @@
 //! places. A server refuses the data folder while the folder inside exists.
 
 use std::fs;
+use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use eyeline_store::{ObjectKey, Objects};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -103,12 +105,16 @@ async fn fill(source: &Path, manifest: &Manifest, folder: &Path) -> Result<(), S
     let objects = objects.map_err(|error| format!("{}: {error}", folder.display()))?;
     let bar = bytes_bar(manifest.end.bytes).with_message("restore");
     let restoring = Restoring { source, folder, objects, bar };
-    let entries = stream::iter(manifest.entries()?);
+    let has_failed = AtomicBool::new(false);
+    let entries = stream::iter(manifest.entries()?).take_while(|_| ready(!has_failed.load(Ordering::Relaxed)));
     let restored = entries.map(|entry| async {
         let (entry, place) = entry?;
         restoring.restore(&entry, place).await
     });
-    restored.buffer_unordered(COPIES_AT_ONCE).try_collect::<()>().await?;
+    let restored = restored.buffer_unordered(COPIES_AT_ONCE);
+    let restored = restored.inspect_err(|_| has_failed.store(true, Ordering::Relaxed));
+    // Copies under way end first, so that nothing is written once the first error is told.
+    restored.fold(Ok(()), |first: Result<(), String>, outcome| ready(first.and(outcome))).await?;
     restoring.bar.finish_and_clear();
     sync_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }

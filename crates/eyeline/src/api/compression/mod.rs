@@ -50,6 +50,10 @@ fn is_text(headers: &HeaderMap) -> bool {
 async fn compressed(compressors: &Compressors, coding: Coding, bytes: u64, mut response: Response) -> Response {
     let Some(packed) = compressors.compress(coding, bytes, response.body_mut()).await else { return response };
     coding.mark(response.headers_mut());
+    if let Ok(packed) = &packed {
+        // The body itself does not tell, and an answer to HEAD loses it.
+        response.headers_mut().insert(header::CONTENT_LENGTH, packed.len().into());
+    }
     response.map(|read| match packed {
         // The plain body is empty now. It still counts its memory, until the compressed one is written.
         Ok(packed) => Body::new(Full::new(Bytes::from(packed)).map_frame(move |frame| {

@@ -1,7 +1,8 @@
 # Steps with processes of one role each, on the engines that one process used before. Sourced by scripts/test-compose.
 
 scale_out() {
-    compose up -d --scale api=2 --scale worker=2 --scale ingest=2
+    printf '%s\n' DEPLOY_WORKER_PROCESSES=2 DEPLOY_INGEST_PROCESSES=2 >>"$place/deploy/.env"
+    compose up -d
     healthy "${engines[@]}" api worker ingest
     local service
     [ -z "$(containers eyeline)" ] || fail "the process with all roles still runs"

@@ -51,11 +51,11 @@ test:
 	scripts/check-openapi $(TARGET)/release/eyeline
 	scripts/test-python $(TARGET)/release/eyeline
 	cd clients/js && npm ci --silent && npm test
-	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/test-browser $(TARGET)/release/eyeline
+	scripts/test-browser $(TARGET)/release/eyeline
 
 test-browser: build
 	@scripts/install-deps test
-	scripts/with-postgres scripts/with-redis scripts/with-s3 scripts/test-browser $(TARGET)/release/eyeline
+	scripts/test-browser $(TARGET)/release/eyeline
 
 # Not part of `make test`: it needs root, and a Debian for containers. PARTS: one, scaled, small.
 test-compose: build
